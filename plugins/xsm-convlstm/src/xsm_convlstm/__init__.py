@@ -1,0 +1,17 @@
+"""xsm-convlstm: the attention ConvLSTM of Rabiei et al. (2024) as a model plugin of xsm."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from xsm import ModelInfo, hookimpl
+
+XSM_PLUGIN_API = 1
+
+
+@hookimpl
+def xsm_models(register: Callable[[ModelInfo], None]) -> None:
+    """Register the model ``convlstm``."""
+    from xsm_convlstm.config import INFO
+
+    register(INFO)

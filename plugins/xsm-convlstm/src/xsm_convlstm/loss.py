@@ -1,0 +1,84 @@
+"""The loss of equation 8 from sums over the batch, so that several processes can add theirs, and the spread's own term.
+
+References are NaN where they do not count: not observed, frozen, outside the domain.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from xsm_convlstm.config import Config
+
+PAIRS = 8
+"""Observed dates that a cell needs to have a temporal R of its own."""
+EPS = 1e-12
+
+
+def error_sums(out: Tensor, reference: Tensor) -> Tensor:
+    """Sum what RMSE needs: number and squared errors, ``(2,)`` in float64."""
+    valid = torch.isfinite(reference)
+    error = torch.where(valid, out - reference, 0.0).double()
+    return torch.stack([valid.sum().double(), error.square().sum()])
+
+
+def rmse(sums: Tensor) -> Tensor:
+    """Root mean square error from `error_sums`."""
+    return torch.sqrt(sums[1] / sums[0].clamp(min=1.0) + EPS)
+
+
+def pair_sums(out: Tensor, reference: Tensor, over: str) -> Tensor:
+    """Sum what R needs: number, both values, their squares and product, in float64.
+
+    Parameters
+    ----------
+    out, reference : Tensor
+        (step, sample, y, x).
+    over : {"batch", "cell"}
+        Sum over everything, ``(6, 1, 1)``, or over the dates of each cell, ``(6, y, x)``.
+    """
+    valid = torch.isfinite(reference)
+    a = torch.where(valid, out, 0.0).double()
+    b = torch.where(valid, reference, 0.0).double()
+    terms = torch.stack([valid.double(), a, b, a * a, b * b, a * b])
+    return terms.sum((1, 2, 3, 4))[:, None, None] if over == "batch" else terms.sum((1, 2))
+
+
+def signed_r2(sums: Tensor, over: str) -> Tensor:
+    """``r |r|`` from `pair_sums`; over cells the mean of those with at least `PAIRS` dates, 0 where there is none."""
+    n, a, b, aa, bb, ab = sums
+    enough = n >= (2 if over == "batch" else PAIRS)
+    n = n.clamp(min=1.0)
+    var_a, var_b, cov = aa / n - (a / n) ** 2, bb / n - (b / n) ** 2, ab / n - a * b / n**2
+    r = cov / torch.sqrt((var_a.clamp(min=0.0) + EPS) * (var_b.clamp(min=0.0) + EPS))
+    return torch.where(enough, r * r.abs(), 0.0).sum() / enough.sum().clamp(min=1)
+
+
+def equation8(out: Tensor, references: tuple[Tensor, ...], config: Config) -> Tensor:
+    """``alpha RMSE + beta (1 - r |r|)``: equation 8 of the paper with the references of DESIGN.md section 7.
+
+    RMSE is against the first reference (Noah). R is against the second one (SMAP DCA) where there is one, weighted
+    with ``beta``; else against the first, weighted with ``beta25``. The sign keeps R from being rewarded below zero.
+
+    Parameters
+    ----------
+    out : Tensor
+        (step, sample, y, x), physical units.
+    references : tuple of Tensor
+        One or two, shaped like ``out``.
+    """
+    loss = config.alpha * rmse(error_sums(out, references[0]))
+    weight = config.beta if len(references) > 1 else config.beta25
+    if weight:
+        r2 = signed_r2(pair_sums(out, references[-1], config.r2_over), config.r2_over)
+        loss = loss + weight * (1.0 - r2)
+    return loss
+
+
+def spread_nll(spread: Tensor, residual: Tensor) -> Tensor:
+    """Gaussian negative log-likelihood of detached residuals (NaN where none): only the spread learns from it."""
+    residual = residual.detach()
+    valid = torch.isfinite(residual)
+    z = torch.where(valid, residual, 0.0) / spread
+    nll = torch.where(valid, torch.log(spread) + 0.5 * z.square(), 0.0)
+    return nll.sum() / valid.sum().clamp(min=1)

@@ -1,0 +1,311 @@
+"""Training, prediction, bundles and refusals on a small synthetic law: soil moisture drives the brightness temperature,
+the references are noisy, biased views of it.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from xsm import Bundle, DataError, Model, Samples, Spec, UsageError
+from xsm_convlstm.config import CELL_DATES, PRESETS, Config
+from xsm_convlstm.model import ConvLSTM
+from xsm_convlstm.sequences import batches, read, survey, windows
+
+MODEL = ConvLSTM()
+QUIET = {"validation": None, "seed": 0, "progress": lambda share, text: None}
+TINY = {
+    "filters": (6, 6),
+    "attention": (2,),
+    "dropout": 0.0,
+    "patch": 12,
+    "stride": 8,
+    "learning_rate": 1e-2,
+    "batch_size": 8,
+    "epochs": 6,
+    "steps_per_epoch": 12,
+    "validation_steps": 4,
+}
+
+
+def law(days: int = 160, n: int = 20, seed: int = 0) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    bulk = rng.uniform(1.2, 1.6, (n, n))
+    wet = np.full((n, n), 0.2)
+    truth = np.empty((days, n, n))
+    for t in range(days):
+        storm = 0.12 * rng.random() * (rng.random() < 0.3)
+        wet = np.clip(wet * (0.9 + 0.05 * (bulk - 1.4)) + storm + 0.01 * rng.normal(size=(n, n)), 0.03, 0.45)
+        truth[t] = wet
+    dca = truth + 0.03 * rng.normal(size=truth.shape)
+    dca[rng.random(truth.shape) > 0.4] = np.nan
+    arrays = {
+        "tb_h": 280 - 200 * truth + 2 * rng.normal(size=truth.shape),
+        "surface_temperature": 290 + 5 * rng.normal(size=truth.shape),
+        "bulk_density": bulk,
+        "sm_noah_0_10": 0.8 * truth + 0.05 + 0.01 * rng.normal(size=truth.shape),
+        "sm_dca": dca,
+    }
+    return {k: v.astype(np.float32) for k, v in arrays.items()}
+
+
+def samples(arrays: dict[str, np.ndarray], first: int, last: int) -> Samples:
+    t, n = len(arrays["tb_h"]), arrays["bulk_density"].shape[0]
+    mask = np.ones((n, n), bool)
+    mask[:5, :7] = False
+    days = np.datetime64("2018-01-01") + np.arange(t)
+    return Samples(arrays, days, (np.arange(t) >= first) & (np.arange(t) < last), mask)
+
+
+def spec(**options: object) -> Spec:
+    return Spec(
+        task="estimate",
+        inputs=("tb_h", "surface_temperature"),
+        statics=("bulk_density",),
+        targets=("sm_5cm",),
+        references=("sm_noah_0_10", "sm_dca"),
+        units={"tb_h": "K", "surface_temperature": "K", "bulk_density": "g cm-3", "sm_5cm": "m3 m-3"},
+        depth=5,
+        scenario=2,
+        options=TINY | options,
+    )
+
+
+@pytest.fixture(scope="session")
+def arrays() -> dict[str, np.ndarray]:
+    values = law()
+    for name in ("tb_h", "surface_temperature"):
+        values[name][:, :5, :7] = np.nan  # outside the domain of `samples`
+    return values
+
+
+@pytest.fixture(scope="session")
+def trained(arrays):
+    messages: list[tuple[float, str]] = []
+    bundle = MODEL.fit(
+        samples(arrays, 2, 110),
+        spec(),
+        validation=samples(arrays, 112, 140),
+        seed=3,
+        progress=lambda share, text: messages.append((share, text)),
+    )
+    return bundle, messages
+
+
+def block(arrays, first: int, last: int) -> dict[str, np.ndarray]:
+    """Two overlapping patches of 12 x 12 cells."""
+    corners = ((0, 0), (8, 8))
+    cut = {
+        k: np.stack([v[..., r : r + 12, c : c + 12] for r, c in corners])
+        for k, v in arrays.items()
+        if not k.startswith("sm_")
+    }
+    for name in ("tb_h", "surface_temperature"):
+        cut[name] = cut[name][:, first:last]
+    mask = samples(arrays, 0, 1).mask
+    return cut | {"mask": np.stack([mask[r : r + 12, c : c + 12] for r, c in corners])}
+
+
+def predict(bundle, arrays):
+    return MODEL.predict_block(arrays, bundle, device="cpu")
+
+
+def test_training_lowers_the_loss_and_beats_the_mean(arrays, trained):
+    bundle, messages = trained
+    losses = [h["validation"] for h in bundle.card["history"]]
+    assert min(losses) < 0.85 * losses[0]  # the noise of the DCA leaves about 0.4
+    assert messages[-1][0] == 1.0
+    out = predict(bundle, block(arrays, 138, 160))
+    noah = np.stack([arrays["sm_noah_0_10"][140:, r : r + 12, c : c + 12] for r, c in ((0, 0), (8, 8))])
+    ok = np.broadcast_to(block(arrays, 0, 1)["mask"][:, None], noah.shape)
+    error = np.sqrt(np.mean((out["sm_5cm"] - noah)[ok] ** 2))
+    mean = bundle.card["normalisation"]["sm_5cm"]["mean"]
+    assert error < 0.6 * np.sqrt(np.mean((mean - noah)[ok] ** 2))
+    inside = np.abs(out["sm_5cm"] - noah)[ok] < 1.96 * out["sm_5cm_std"][ok]
+    assert 0.85 < inside.mean() <= 1.0  # scaled to 95 % on other days of the same law
+
+
+def test_the_best_epoch_stays(trained):
+    bundle, _ = trained
+    losses = [h["validation"] for h in bundle.card["history"]]
+    assert bundle.card["metrics"]["epoch"] == 1 + int(np.argmin(losses))
+    assert "not to the truth" in bundle.card["limits"]
+
+
+def test_same_seed_same_weights(arrays):
+    options = spec(epochs=1, steps_per_epoch=3, dropout=0.2)
+    one, two, other = (MODEL.fit(samples(arrays, 2, 60), options, **QUIET | {"seed": s}) for s in (5, 5, 6))
+    assert one.hash == two.hash
+    assert one.hash != other.hash
+
+
+def test_training_leaves_the_callers_random_numbers_alone(arrays):
+    import torch
+
+    torch.manual_seed(9)
+    wanted = torch.rand(3)
+    torch.manual_seed(9)
+    MODEL.fit(samples(arrays, 2, 40), spec(epochs=1, steps_per_epoch=1), **QUIET)
+    assert torch.equal(torch.rand(3), wanted)
+
+
+def test_one_day_at_a_time_equals_all_days(arrays, trained, monkeypatch):
+    bundle, _ = trained
+    whole = predict(bundle, block(arrays, 100, 110))
+    assert whole["sm_5cm"].shape == (2, 8, 12, 12)
+    assert whole["sm_5cm"].dtype == whole["sm_5cm_std"].dtype == np.float32
+    for day in range(8):
+        one = predict(bundle, block(arrays, 100 + day, 103 + day))
+        for name in whole:
+            np.testing.assert_allclose(one[name][:, 0], whole[name][:, day], atol=1e-6)
+    monkeypatch.setattr("xsm_convlstm.model.GROUP_CELLS", 3 * 12 * 12)  # groups of one patch and three days
+    for name, values in predict(bundle, block(arrays, 100, 110)).items():
+        np.testing.assert_allclose(values, whole[name], atol=1e-6)
+
+
+def test_cells_outside_the_mask_have_no_influence(arrays, trained):
+    bundle, _ = trained
+    given = block(arrays, 100, 106)
+    changed = {k: v.copy() for k, v in given.items()}
+    rng = np.random.default_rng(0)
+    for name in ("tb_h", "surface_temperature"):
+        where = np.broadcast_to(~given["mask"][:, None], given[name].shape)
+        changed[name][where] = rng.normal(1e4, 1e4, where.sum())
+    changed["bulk_density"][~given["mask"]] = 9.0
+    before, after = predict(bundle, given), predict(bundle, changed)
+    inside = np.broadcast_to(given["mask"][:, None], before["sm_5cm"].shape)
+    for name in before:
+        assert np.isfinite(before[name]).all()
+        np.testing.assert_array_equal(before[name][inside], after[name][inside])
+    changed["tb_h"][:, :, 8, 8] += 5.0  # valid in both patches: must matter
+    assert not np.array_equal(predict(bundle, changed)["sm_5cm"][inside], before["sm_5cm"][inside])
+
+
+def test_soil_moisture_is_clipped_to_porosity(arrays, trained):
+    bundle, _ = trained
+    given = block(arrays, 100, 104)
+    given["tb_h"] = given["tb_h"] - 400.0
+    given["bulk_density"] = np.full_like(given["bulk_density"], 2.4)
+    found = predict(bundle, given)["sm_5cm"]
+    assert found.max() <= 1 - 2.4 / 2.65 + 1e-6
+    assert found.min() >= 0.02
+
+
+def test_bundle_round_trip(arrays, trained, tmp_path):
+    bundle, _ = trained
+    loaded = Bundle.load(bundle.save(tmp_path / "model"))
+    json.dumps(loaded.card)
+    assert loaded.hash == bundle.hash
+    wanted, found = (predict(b, block(arrays, 100, 105)) for b in (bundle, loaded))
+    for name in wanted:
+        np.testing.assert_array_equal(found[name], wanted[name])
+    assert MODEL.block(loaded).look_back == 3
+    assert isinstance(MODEL, Model)
+
+
+def test_weights_that_do_not_fit_the_card_are_refused(arrays, trained):
+    bundle, _ = trained
+    card = dict(bundle.card) | {"options": dict(bundle.card["options"]) | {"filters": [10**5, 10**5]}}
+    with pytest.raises(DataError, match="do not fit"):
+        predict(Bundle(card, bundle.weights), block(arrays, 100, 104))
+
+
+def test_statistics_come_from_training_days_only(arrays):
+    known = survey(samples(arrays, 2, 60), spec(), Config.from_options(TINY))
+    changed = arrays | {"tb_h": arrays["tb_h"].copy(), "sm_noah_0_10": arrays["sm_noah_0_10"].copy()}
+    changed["tb_h"][60:] += 50.0
+    changed["sm_noah_0_10"][60:] = 0.5
+    assert survey(samples(changed, 2, 60), spec(), Config.from_options(TINY)) == known
+    mask = samples(arrays, 0, 1).mask
+    assert known["tb_h"]["mean"] == pytest.approx(arrays["tb_h"][2:60][:, mask].mean(dtype=float), rel=1e-6)
+    assert known["sm_5cm"]["std"] == pytest.approx(arrays["sm_noah_0_10"][2:60][:, mask].std(dtype=float), rel=1e-6)
+
+
+def test_sequences_are_cut_where_the_index_says(arrays):
+    """Small data are padded outside the mask; days that are not to be used, frozen cells and gaps count as NaN."""
+    given = samples(arrays, 50, 60)
+    given = replace(given, weight=np.random.default_rng(0).random(arrays["tb_h"].shape) < 0.5)
+    config = Config.from_options(TINY | {"patch": 32, "stride": 24, "loss_steps": "all"})
+    index = windows(given, config)
+    assert index.tolist() == [[0, 0, t] for t in range(50, 60)]
+    norm = survey(given, spec(), config)
+    batch = read(given, spec(), config, norm, index[:1])
+    assert batch.x.shape == (3, 1, 4, 32, 32)
+    assert not batch.mask[0, 0, 20:].any()
+    tb = norm["tb_h"]
+    wanted = (arrays["tb_h"][50, 10, 10] - tb["mean"]) / tb["std"]
+    assert batch.x[2, 0, 0, 10, 10] == pytest.approx(wanted, abs=1e-5)
+    noah, dca = batch.references
+    assert np.isnan(noah[:2]).all()  # lead-in days
+    counted = given.mask & given.weight[50]
+    np.testing.assert_array_equal(np.isfinite(noah[2, 0, :20, :20]), counted)
+    np.testing.assert_array_equal(np.isfinite(dca[2, 0, :20, :20]), counted & np.isfinite(arrays["sm_dca"][50]))
+
+
+def test_sequences_do_not_cross_missing_days(arrays):
+    given = samples(arrays, 0, 160)
+    keep = np.r_[0:20, 30:50]
+    cut = replace(given, days=given.days[keep], use=given.use[keep])
+    last = np.unique(windows(cut, Config.from_options(TINY))[:, 2])
+    assert last.tolist() == [*range(2, 20), *range(22, 40)]
+
+
+def test_cell_batches_hold_one_patch_and_enough_dates(arrays):
+    config = Config.from_options(TINY | {"r2_over": "cell", "batch_size": CELL_DATES})
+    index = windows(samples(arrays, 2, 110), config)
+    found = list(batches(index, config, np.random.default_rng(0), 0))
+    assert len(found) == 4 * (108 // CELL_DATES)
+    for rows in found:
+        assert len(np.unique(rows[:, :2], axis=0)) == 1
+        assert len(np.unique(rows[:, 2])) == CELL_DATES
+    cell = spec(r2_over="cell", batch_size=CELL_DATES, epochs=1, steps_per_epoch=2, loss_steps="all")
+    assert np.isfinite(MODEL.fit(samples(arrays, 2, 110), cell, **QUIET).card["metrics"]["train"])
+
+
+def test_every_sequence_once_in_an_epoch(arrays):
+    config = Config.from_options(TINY)
+    index = windows(samples(arrays, 2, 30), config)
+    found = np.concatenate(list(batches(index, config, np.random.default_rng(0), 0)))
+    assert sorted(map(tuple, found)) == sorted(map(tuple, index))
+
+
+@pytest.mark.parametrize("options", [{"filter": (4,)}, {"dropout": 2.0}, {"preset": "big"}, {"kernel": 4},
+                                     {"attention": (9,)}, {"stride": 99}, {"r2_over": "cell", "batch_size": 8},
+                                     {"filters": "a,b"}, {"candidate": "relu"}])  # fmt: skip
+def test_options_that_make_no_sense_are_refused(options):
+    with pytest.raises(UsageError):
+        Config.from_options(TINY | options)
+
+
+def test_options_from_text_and_presets():
+    assert Config.from_options({"filters": "8, 8", "attention": "1", "epochs": "3"}).filters == (8, 8)
+    for preset in PRESETS:
+        Config.from_options({"preset": preset})
+    paper = Config.from_options({"preset": "rabiei2024"})
+    assert (len(paper.filters), paper.patch, paper.stride, paper.dropout) == (10, 64, 48, 0.2)
+    assert Config.from_options({"preset": "rabiei2024-table2"}).beta25 == 1.0
+
+
+def test_bad_samples_are_refused_with_a_sentence(arrays):
+    def refused(match, change=None, first=2, last=60):
+        with pytest.raises(DataError, match=match):
+            MODEL.fit(samples(arrays | (change or {}), first, last), spec(), **QUIET)
+
+    gap = arrays["tb_h"].copy()
+    gap[30, 15, 15] = np.nan
+    refused("'tb_h' has 1 missing values.*gapfill", {"tb_h": gap})
+    refused("nowhere observed", {"sm_noah_0_10": np.full_like(arrays["sm_noah_0_10"], np.nan)})
+    refused("No sequence", first=0, last=1)
+    lacking = samples(arrays, 2, 60)
+    lacking = replace(lacking, arrays={k: v for k, v in arrays.items() if k != "bulk_density"})
+    with pytest.raises(DataError, match="lack bulk_density"):
+        MODEL.fit(lacking, spec(), **QUIET)
+
+
+def test_small_bundle_is_well_under_a_megabyte():
+    from xsm_convlstm.network import Network
+
+    net = Network(12, Config.from_options({"preset": "small"}))
+    assert sum(v.numel() * v.element_size() for v in net.state_dict().values()) < 500_000

@@ -1,0 +1,265 @@
+"""The unit with a mode bank: encoder, linear SDE, regression on driving input, smoother or filter, decoder.
+
+Networks start at zero effect: before training the unit is the exact Gaussian-process posterior of the bank.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from xsm_cru.bank import Filtered, filter_bank, smooth_bank
+from xsm_cru.config import Config
+from xsm_cru.features import Reservoirs
+
+LAGS = (1, 2, 3, 5, 8, 16, 32)
+PRIOR_COUNT = 2.0
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """One block of series; T days, C cells.
+
+    ``values`` (T, C) with 0 where ``observed`` (T, C) is false, ``events`` (T, E, C) and ``others`` (T, O, C) scaled
+    covariates, ``statics`` (S, C) standardised maps.
+    """
+
+    values: Tensor
+    observed: Tensor
+    events: Tensor
+    others: Tensor
+    statics: Tensor
+
+
+@dataclass(frozen=True)
+class Filled:
+    """Mean (T, C) and the variances (T, C) of the true value and of the retrieval noise."""
+
+    mean: Tensor
+    latent: Tensor
+    noise: Tensor
+
+
+@dataclass(frozen=True)
+class Latents:
+    """Posterior of the linear part: mean, spread (T, C), noise, size by cell, and what the decoder reads (T, C, F)."""
+
+    linear: Tensor
+    spread: Tensor
+    base: Tensor
+    size: Tensor
+    given: Tensor
+    center: Tensor
+    scale: Tensor
+
+
+class Small(nn.Module):
+    """Two dense layers that give zeros before training; ``(..., inputs)`` to ``(..., outputs)``."""
+
+    def __init__(self, inputs: int, hidden: int, outputs: int) -> None:
+        super().__init__()
+        self.first, self.last = nn.Linear(inputs, hidden), nn.Linear(hidden, outputs)
+        nn.init.zeros_(self.last.weight)
+        nn.init.zeros_(self.last.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(torch.tanh(self.first(x)))
+
+
+def standardise(inputs: Inputs, level: Tensor, config: Config) -> tuple[Tensor, Tensor, Tensor]:
+    """Give standardised values (T, C), center (C,) and scale (C,); by cell, in filter mode the shared ``level``."""
+    cells = inputs.values.shape[1]
+    if config.mode == "filter":
+        center, scale = level[0].expand(cells), level[1].expand(cells)
+    else:
+        count = inputs.observed.sum(0)
+        center = inputs.values.sum(0) / count.clamp_min(1)
+        left = torch.where(inputs.observed, inputs.values - center, 0.0)
+        scale = torch.sqrt(((left**2).sum(0) + PRIOR_COUNT * level[1] ** 2) / (count + PRIOR_COUNT))
+    return torch.where(inputs.observed, (inputs.values - center) / scale, 0.0), center, scale
+
+
+def describe(values: Tensor, inputs: Inputs, config: Config) -> Tensor:
+    """Describe each cell (C, D): its maps, and unless filtering its variogram, skewness, density and climate."""
+    parts = [inputs.statics]
+    if config.mode == "smoother":
+        seen = inputs.observed
+        for lag in LAGS:
+            both = seen[lag:] & seen[:-lag]
+            half = 0.5 * (torch.where(both, values[lag:] - values[:-lag], 0.0) ** 2).sum(0)
+            expected = 1.1 - float(np.exp(-lag / 20))
+            parts.append(torch.log((half + 3 * expected) / (both.sum(0) + 3))[None])
+        count = seen.sum(0)
+        parts.append(((values**3).sum(0) / (count + 10))[None])
+        parts.append(torch.log((count + 1) / (len(seen) + 1))[None])
+        parts += [inputs.events.mean(0), inputs.others.mean(0)]
+    return torch.cat(parts).T
+
+
+def describe_width(statics: int, events: int, others: int, config: Config) -> int:
+    """Number of descriptors of a cell."""
+    return statics + (len(LAGS) + 2 + events + others if config.mode == "smoother" else 0)
+
+
+class BankUnit(nn.Module):
+    """Mode bank with encoder, cell parameters, driving input and decoder."""
+
+    def __init__(self, config: Config, statics: int, events: int, others: int) -> None:
+        super().__init__()
+        self.config = config
+        m, hidden = config.modes, config.hidden
+        self.reservoirs = Reservoirs(events, others)
+        width = self.reservoirs.width
+        driven = width > 0
+        scales = np.geomspace(8, 60, m) if m > 1 else np.array([20.0])
+        share = (0.4 if driven else 1.0) / m
+        self.log_rate = nn.Parameter(torch.tensor(-np.log(scales), dtype=torch.float32))
+        self.log_variance = nn.Parameter(torch.full((m,), float(np.log(share))))
+        self.log_noise = nn.Parameter(torch.tensor(float(np.log(0.36 * 0.4 if driven else 0.16))))
+        self.prior = nn.Parameter(torch.zeros(1 + width))
+        self.log_prior = nn.Parameter(torch.full((1 + width,), float(np.log(0.2 if driven else 0.05))))
+        self.log_revisit = nn.Parameter(torch.tensor(float(np.log(0.02 * m * share))))
+        if config.mode == "filter":
+            self.log_prior.data[0] = float(np.log(2.0))
+        known = describe_width(statics, events, others, config)
+        self.register_buffer("level", torch.tensor([0.0, 1.0]))
+        self.register_buffer("known_center", torch.zeros(known))
+        self.register_buffer("known_spread", torch.ones(known))
+        self.cell = Small(max(known, 1), hidden, 2 * m + 1 + 1 + width)
+        self.encoder = Small(1 + width, hidden, 2)
+        self.decoder = Small(2 * m + 4 + width, 2 * hidden, 3)
+
+    @torch.no_grad()
+    def learn_scales(self, inputs: Inputs) -> None:
+        """Take all statistics of standardisation from training data."""
+        center, scale = center_scale(inputs)
+        self.level.copy_(torch.stack([center, scale]))
+        values, _, _ = standardise(inputs, self.level, self.config)
+        known = describe(values, inputs, self.config)
+        if known.shape[1]:
+            self.known_center.copy_(known.mean(0))
+            self.known_spread.copy_(known.std(0, unbiased=False).clamp_min(1e-3))
+        features = self.reservoirs.raw(inputs.events, inputs.others, self._start(inputs))
+        if features.shape[1]:
+            self.reservoirs.center.copy_(features.mean((0, 2)))
+            self.reservoirs.spread.copy_(features.std((0, 2), unbiased=False).clamp_min(1e-6))
+
+    def _start(self, inputs: Inputs) -> Tensor:
+        if self.config.mode == "filter":
+            return torch.ones_like(inputs.events[0])
+        return inputs.events.mean(0)
+
+    def _orbits(self, values: Tensor) -> Tensor:
+        """Indicators (T, R, C) of the overpass that sees a day: one orbit, one geometry, one offset."""
+        days, cells = values.shape
+        if not self.config.revisit:
+            return values.new_zeros(days, 0, cells)
+        turn = torch.arange(days, device=values.device) % self.config.revisit
+        return nn.functional.one_hot(turn, self.config.revisit).to(values.dtype)[:, :, None].expand(-1, -1, cells)
+
+    def forward(self, inputs: Inputs) -> Filled:
+        """Fill series (T, C); physical units."""
+        return self.decode(self.latents(inputs))
+
+    def latents(self, inputs: Inputs) -> Latents:
+        """Condition the linear part on the observations: encoder, bank and regression."""
+        m = self.config.modes
+        values, center, scale = standardise(inputs, self.level, self.config)
+        known = (describe(values, inputs, self.config) - self.known_center) / self.known_spread
+        if not known.shape[1]:
+            known = known.new_zeros(len(known), 1)
+        adapt = self.cell(known.clamp(-4, 4)).T
+        rates = torch.exp(self.log_rate[:, None] + adapt[:m])
+        variances = torch.exp(self.log_variance[:, None] + adapt[m : 2 * m])
+        base = self.log_noise + adapt[2 * m]
+        features = self.reservoirs(inputs.events, inputs.others, self._start(inputs))
+        if self.config.mode == "smoother":
+            features = standard(features)
+        encoded = self.encoder(torch.cat([values[:, None], features], 1).movedim(1, 2))
+        seen = torch.where(inputs.observed, values + 0.3 * torch.tanh(encoded[..., 0]), 0.0)
+        noise = torch.exp(base + 2 * torch.tanh(encoded[..., 1] / 2))
+        design = torch.cat([torch.ones_like(values)[:, None], features, self._orbits(values)], 1)
+        columns = torch.cat([seen[:, None], design], 1)
+        filtered = filter_bank(columns, inputs.observed, noise, rates, variances)
+        modes, before, trend, variance, size = self._regress(filtered, design, inputs.observed, adapt[2 * m + 1 :])
+        spread = torch.sqrt(variance + 1e-6)
+        logs = torch.stack([spread.log(), 0.5 * filtered.predicted_variance.log(), size.log().expand_as(spread)], 1)
+        given = torch.cat([modes, before, logs, trend[:, None], features], 1).movedim(1, 2)
+        return Latents(trend + modes.sum(1), spread, base, size, given, center, scale)
+
+    def decode(self, latents: Latents) -> Filled:
+        """Map latent states to mean and variances; linear before training."""
+        mean, latent, noise = (2 * torch.tanh(c / 2) for c in self.decoder(latents.given).unbind(-1))
+        square = latents.scale**2 * latents.size
+        return Filled(
+            latents.center + latents.scale * (latents.linear + latents.spread * mean),
+            square * latents.spread**2 * torch.exp(latent),
+            square * torch.exp(latents.base + noise),
+        )
+
+    def _regress(self, filtered: Filtered, design: Tensor, observed: Tensor, shift: Tensor) -> tuple[Tensor, ...]:
+        """Posterior of modes and regression weights together: exact for the linear part."""
+        orbits = self.config.revisit
+        prior = nn.functional.pad((self.prior[:, None] + shift).T, (0, orbits))
+        precision = torch.exp(-torch.cat([self.log_prior, self.log_revisit.expand(orbits)]))
+        whitened = filtered.innovation * filtered.precision[:, None]
+        if self.config.mode == "filter":
+            gram = torch.einsum("tpc,tqc->tcpq", whitened, filtered.innovation).cumsum(0)
+            weights, cholesky, size = solve(gram, observed.cumsum(0), prior, precision)
+            mean, variance = filtered.mean, filtered.variance
+            w = weights.movedim(-1, 1)
+        else:
+            gram = torch.einsum("tpc,tqc->cpq", whitened, filtered.innovation)
+            weights, cholesky, size = solve(gram, observed.sum(0), prior, precision)
+            mean, variance = smooth_bank(filtered)
+            w = weights.T[None]
+        left = (design - mean[:, 1:].sum(2)).movedim(1, 2)[..., None]
+        doubt = (torch.linalg.solve_triangular(cholesky, left, upper=False) ** 2).sum((2, 3))
+        modes = mean[:, 0] - (w[:, :, None] * mean[:, 1:]).sum(1)
+        before = filtered.predicted[:, 0] - (w[:, :, None] * filtered.predicted[:, 1:]).sum(1)
+        return modes, before, (w * design).sum(1), variance + doubt, size
+
+
+def standard(features: Tensor) -> Tensor:
+    """Features (T, P, C) of zero mean and about unit spread in each cell."""
+    if not features.shape[1]:
+        return features
+    return (features - features.mean(0)) / (features.std(0, unbiased=False) + 0.1)
+
+
+def center_scale(inputs: Inputs) -> tuple[Tensor, Tensor]:
+    """Mean of all observations, and the mean standard deviation within cells (never zero)."""
+    count = inputs.observed.sum(0)
+    center = inputs.values.sum(0) / count.clamp_min(1)
+    square = (torch.where(inputs.observed, inputs.values - center, 0.0) ** 2).sum(0)
+    level = inputs.values.sum() / count.sum().clamp_min(1)
+    scale = torch.sqrt(square.sum() / count.sum().clamp_min(1))
+    return level, scale.clamp_min(float(level.abs()) * 1e-4 + 1e-6)
+
+
+def solve(gram: Tensor, count: Tensor, prior: Tensor, precision: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Bayesian regression on whitened columns ``[y, A]``.
+
+    Parameters
+    ----------
+    gram : Tensor
+        (..., C, Q, Q) sums of products of the whitened columns.
+    count : Tensor
+        (..., C) number of observations.
+    prior, precision : Tensor
+        (C, Q - 1) prior means and (Q - 1,) prior precisions of the weights.
+
+    Returns
+    -------
+    weights (..., C, Q - 1), Cholesky factor of their posterior precision, residual variance (..., C) shrunk to 1.
+    """
+    total = gram[..., 1:, 1:] + torch.diag_embed(precision.expand_as(prior))
+    right = gram[..., 1:, 0] + precision * prior
+    cholesky = torch.linalg.cholesky(total)
+    weights = torch.cholesky_solve(right.unsqueeze(-1), cholesky).squeeze(-1)
+    square = gram[..., 0, 0] + (precision * prior**2).sum(-1) - (weights * right).sum(-1)
+    size = (square.clamp_min(0) + 10) / (count + 10)
+    return weights, cholesky, size

@@ -1,0 +1,267 @@
+"""Self-supervised training on the data being filled: hide observations, fill, score the hidden ones."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from xsm_cru.config import Config
+from xsm_cru.hide import distance, hide
+from xsm_cru.network import BankUnit, Filled, Inputs, Latents
+
+log = logging.getLogger("xsm")
+BANDS = (1, 2, 3, 5, 8, 13, 21, 34)
+WINDOW = 400
+BATCH = 160
+DRAWS = 4
+DECODER_STEPS = 400
+DECODER_BATCH = 8192
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What training came to: spread factors by band (B,), and figures for the card."""
+
+    factors: np.ndarray
+    metrics: dict[str, float]
+
+
+def crps(error: Tensor, spread: Tensor) -> Tensor:
+    """Continuous ranked probability score of Gaussian forecasts (Gneiting and Raftery 2007, equation 21)."""
+    z = error / spread
+    density = torch.exp(-0.5 * z**2) / math.sqrt(2 * math.pi)
+    return spread * (z * torch.erf(z / math.sqrt(2)) + 2 * density - 1 / math.sqrt(math.pi))
+
+
+def score(filled: Filled, values: Tensor, hidden: Tensor, unit: Tensor) -> Tensor:
+    """Loss at hidden observations: CRPS plus half the squared error, in units of the shared scale."""
+    error = ((filled.mean - values) / unit)[hidden]
+    spread = (torch.sqrt(filled.latent + filled.noise) / unit)[hidden]
+    return crps(error, spread).mean() + 0.5 * (error**2).mean()
+
+
+def without(inputs: Inputs, hidden: Tensor) -> Inputs:
+    """Return the series with some observations taken away."""
+    observed = inputs.observed & ~hidden
+    return replace(inputs, observed=observed, values=torch.where(observed, inputs.values, 0.0))
+
+
+def cut(inputs: Inputs, cells: Tensor | slice, days: slice = slice(None)) -> Inputs:
+    """Return some cells and days."""
+    return Inputs(
+        inputs.values[days][:, cells], inputs.observed[days][:, cells], inputs.events[days][..., cells],
+        inputs.others[days][..., cells], inputs.statics[:, cells],
+    )  # fmt: skip
+
+
+def train(
+    unit: nn.Module, inputs: Inputs, check: Inputs | None, config: Config, seed: int, tell: Callable[[float, str], None]
+) -> Outcome:
+    """Train a unit in place, keep its best state, and calibrate its spread.
+
+    Parameters
+    ----------
+    unit : Module
+        `BankUnit` or `PublishedUnit`.
+    inputs : Inputs
+        Series to learn from.
+    check : Inputs, optional
+        Series for early stopping; default every fifth cell of ``inputs``, which then takes no part in the loss.
+    seed : int
+        Seed of hiding and of minibatches.
+    tell : callable
+        Receives a share done and a line.
+    """
+    start = time.monotonic()
+    rng = np.random.default_rng(seed)
+    cells = inputs.values.shape[1]
+    if check is None:
+        held = torch.arange(cells) % 5 == 4 if cells >= 10 else torch.zeros(cells, dtype=torch.bool)
+        check = cut(inputs, torch.nonzero(held if cells >= 10 else ~held)[:, 0])
+        learn = cut(inputs, torch.nonzero(~held)[:, 0])
+    else:
+        learn = inputs
+    judge = Judge(check, np.random.default_rng(seed + 1))
+    first = judge(unit)
+    middle = best = _descend(unit, learn, judge, first, config, rng, start, tell)
+    if isinstance(unit, BankUnit) and config.epochs:
+        best = _decoder(unit, learn, judge, best, config, rng, start)
+    log.debug("cru: loss %.4f before, %.4f after the recursion, %.4f after the decoder", first, middle, best)
+    factors, metrics = calibrate(unit, inputs, config, np.random.default_rng(seed + 2))
+    metrics |= {"loss_start": first, "loss": best}
+    log.info("cru: loss %.4f -> %.4f in %.0f s", first, best, time.monotonic() - start)
+    return Outcome(factors, metrics)
+
+
+class Judge:
+    """Loss of a unit on one fixed hiding of the check series."""
+
+    def __init__(self, check: Inputs, rng: np.random.Generator) -> None:
+        self.truth = _window(check, rng)
+        self.hidden = torch.as_tensor(hide(self.truth.observed.numpy(), rng))
+        self.given = without(self.truth, self.hidden)
+
+    def __call__(self, unit: nn.Module) -> float:
+        if not self.hidden.any():
+            return 0.0
+        with torch.no_grad():
+            return float(score(unit(self.given), self.truth.values, self.hidden, unit.level[1]))
+
+    def latents(self, unit: BankUnit) -> Latents:
+        """Latent states of the check series."""
+        with torch.no_grad():
+            return unit.latents(self.given)
+
+
+def _some(inputs: Inputs, rng: np.random.Generator) -> Inputs:
+    """A minibatch of cells; the filter's regression of every day takes much memory, so it uses no more at once."""
+    return cut(inputs, torch.as_tensor(rng.permutation(inputs.values.shape[1])[:BATCH]))
+
+
+def _window(inputs: Inputs, rng: np.random.Generator) -> Inputs:
+    days = len(inputs.values)
+    start = int(rng.integers(days - WINDOW + 1)) if days > WINDOW else 0
+    return cut(inputs, slice(None), slice(start, start + WINDOW))
+
+
+def _descend(
+    unit: nn.Module, learn: Inputs, judge: Judge, best: float, config: Config, rng: np.random.Generator, start: float,
+    tell: Callable[[float, str], None],
+) -> float:  # fmt: skip
+    """Adam through the whole recursion, keeping the best state on the check series."""
+    if not config.epochs:
+        return best
+    optimiser = torch.optim.Adam(unit.parameters(), config.learning_rate, betas=(0.9, 0.98))
+    plan = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser,
+        config.learning_rate,
+        total_steps=config.epochs + 1,
+        pct_start=0.19,  # no whole number of steps times 0.19 is 1
+    )
+    average = AveragedModel(unit, multi_avg_fn=get_ema_multi_avg_fn(min(0.95, 1 - 1 / config.epochs)))
+    kept = copy.deepcopy(unit.state_dict())
+    every = max(1, config.epochs // 10)
+    for epoch in range(1, config.epochs + 1):
+        piece = _window(_some(learn, rng), rng)
+        hidden = torch.as_tensor(hide(piece.observed.numpy(), rng))
+        if hidden.any():
+            loss = score(unit(without(piece, hidden)), piece.values, hidden, unit.level[1])
+            optimiser.zero_grad()
+            loss.backward()
+            nn.utils.clip_grad_norm_(unit.parameters(), 1.0)
+            optimiser.step()
+            average.update_parameters(unit)
+            plan.step()
+        late = time.monotonic() - start > config.budget
+        if epoch % every == 0 or epoch == config.epochs or late:
+            now = judge(average.module)
+            tell(epoch / config.epochs, f"loss {now:.4f}")
+            if now < best:
+                best, kept = now, copy.deepcopy(average.module.state_dict())
+        if late:
+            log.warning(
+                "cru: the training budget of %g s ended after %d of %d steps", config.budget, epoch, config.epochs
+            )
+            break
+    unit.load_state_dict(kept)
+    return best
+
+
+def _decoder(
+    unit: BankUnit, learn: Inputs, judge: Judge, best: float, config: Config, rng: np.random.Generator, start: float
+) -> float:
+    """Train the decoder alone on latent states that stay fixed: pointwise, so many cheap steps."""
+    rows, truths = [], []
+    for _ in range(DRAWS):
+        piece = _window(_some(learn, rng) if config.mode == "filter" else learn, rng)
+        hidden = torch.as_tensor(hide(piece.observed.numpy(), rng))
+        with torch.no_grad():
+            rows.append(_rows(unit.latents(without(piece, hidden)), hidden))
+        truths.append(piece.values[hidden])
+        if time.monotonic() - start > config.budget:
+            break
+    pool = Latents(*(torch.cat(parts) for parts in zip(*(vars(r).values() for r in rows), strict=True)))
+    truth = torch.cat(truths)
+    if not len(truth):
+        return best
+    check, goal = _rows(judge.latents(unit), judge.hidden), judge.truth.values[judge.hidden]
+    steps = min(DECODER_STEPS, 10 * config.epochs)
+    kept = copy.deepcopy(unit.decoder.state_dict())
+    optimiser = torch.optim.AdamW(unit.decoder.parameters(), 0.004, weight_decay=0.05)
+    plan = torch.optim.lr_scheduler.OneCycleLR(optimiser, 0.004, total_steps=steps + 1, pct_start=0.1)
+    everywhere = torch.ones(len(goal), dtype=torch.bool)
+    for step in range(1, steps + 1):
+        pick = torch.as_tensor(rng.integers(len(truth), size=min(DECODER_BATCH, len(truth))))
+        batch = Latents(*(v[pick] for v in vars(pool).values()))
+        loss = score(unit.decode(batch), truth[pick], torch.ones_like(pick, dtype=torch.bool), unit.level[1])
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        plan.step()
+        if step % 20 == 0 and len(goal):
+            with torch.no_grad():
+                now = float(score(unit.decode(check), goal, everywhere, unit.level[1]))
+            if now < best:
+                best, kept = now, copy.deepcopy(unit.decoder.state_dict())
+    unit.decoder.load_state_dict(kept)
+    return best
+
+
+def _rows(latents: Latents, hidden: Tensor) -> Latents:
+    """Latent states (N, ...) of the hidden days alone."""
+    shape = latents.linear.shape
+    return Latents(**{k: v[hidden] if k == "given" else v.expand(shape)[hidden] for k, v in vars(latents).items()})
+
+
+def calibrate(
+    unit: nn.Module, inputs: Inputs, config: Config, rng: np.random.Generator, draws: int = 3
+) -> tuple[np.ndarray, dict[str, float]]:
+    """Factors of the spread by distance to the nearest observation, so that 95 % of hidden values fall inside 95 %.
+
+    Returns
+    -------
+    factors : ndarray
+        One for each band of `BANDS`; bands with fewer than 200 values take the overall factor.
+    metrics : dict
+        RMSE, share inside the 95 % interval before calibration, number of hidden values.
+    """
+    ratios, distances, errors = [], [], []
+    for _ in range(draws if config.epochs > 20 else 1):
+        piece = _window(_some(inputs, rng) if config.mode == "filter" else inputs, rng)
+        hidden = torch.as_tensor(hide(piece.observed.numpy(), rng))
+        given = without(piece, hidden)
+        with torch.no_grad():
+            filled = unit(given)
+        error = (filled.mean - piece.values)[hidden]
+        ratios.append((error / torch.sqrt(filled.latent + filled.noise)[hidden]).abs().numpy())
+        distances.append(distance(given.observed, config.mode == "filter")[hidden].numpy())
+        errors.append(error.numpy())
+    ratio, near, error = (np.concatenate(x).astype("f8") for x in (ratios, distances, errors))
+    if len(ratio) < 50:
+        return np.ones(len(BANDS), np.float32), {"hidden": float(len(ratio))}
+    band = np.searchsorted(BANDS, near, side="right") - 1
+    factors = np.full(len(BANDS), np.quantile(ratio, 0.95) / 1.96)
+    for i in range(len(BANDS)):
+        if (band == i).sum() >= 200:
+            factors[i] = np.quantile(ratio[band == i], 0.95) / 1.96
+    metrics = {
+        "rmse": float(np.sqrt((error**2).mean())),
+        "inside_95_uncalibrated": float((ratio < 1.96).mean()),
+        "hidden": float(len(ratio)),
+    }
+    return factors.clip(0.3, 3.0).astype(np.float32), metrics
+
+
+def spread_factor(observed: Tensor, factors: Tensor, causal: bool) -> Tensor:
+    """Factor of the spread (T, C) by distance to the nearest observation."""
+    edges = torch.tensor(BANDS[1:], device=observed.device)
+    return factors[torch.bucketize(distance(observed, causal), edges, right=True)]

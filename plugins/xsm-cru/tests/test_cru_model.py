@@ -1,0 +1,228 @@
+"""The model through its contract: gaps, causality, bad input, bundles, and the real lattice."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+from xsm import Bundle, DataError, Samples, Spec, UsageError
+from xsm.testing import check_model
+from xsm_cru.config import OPTIONS, Config
+from xsm_cru.hide import distance, hide
+from xsm_cru.model import CRU
+
+DAYS = np.arange("2019-01-01", "2019-07-20", dtype="datetime64[D]")
+WEATHER = ("precipitation", "air_temperature")
+QUICK = {"epochs": 2, "budget": 60.0}
+
+
+def _world(cells: int = 24, seed: int = 0) -> dict[str, np.ndarray]:
+    """Synthetic: a leaky bucket with rain, seen every second or third day with noise, and two blocks without sight."""
+    rng = np.random.default_rng(seed)
+    shape = (len(DAYS), cells)
+    rain = np.where(rng.random(shape) < 0.2, rng.gamma(0.8, 12, shape), 0)
+    warmth = 285 + 10 * np.sin(np.arange(shape[0]) / 58)[:, None] + rng.normal(0, 2, shape)
+    water = np.full(shape, 20.0)
+    for t in range(1, shape[0]):
+        water[t] = 0.93 * water[t - 1] + 0.5 * rain[t]
+    sm = 0.1 + 0.004 * water + rng.normal(0, 0.012, shape)
+    gone = rng.random(shape) < 0.55
+    gone[60:95] = gone[160:172] = True
+    return {
+        "sm_dca": np.where(gone, np.nan, sm).astype("f4"), "precipitation": rain.astype("f4"),
+        "air_temperature": warmth.astype("f4"), "sand": rng.uniform(10, 90, cells).astype("f4"), "whole": sm,
+    }  # fmt: skip
+
+
+def _fit(world, weather=True, statics=("sand",), seed=0, use=None, mask=None, **options):
+    inputs = ("sm_dca", *WEATHER) if weather else ("sm_dca",)
+    spec = Spec("gapfill", inputs, ("sm_dca",), statics, units={"sm_dca": "m3 m-3"}, options=QUICK | options)
+    days, cells = world["sm_dca"].shape
+    use = np.ones(days, bool) if use is None else use
+    samples = Samples(world, DAYS[:days], use, np.ones(cells, bool) if mask is None else mask)
+    return CRU().fit(samples, spec, validation=None, seed=seed, progress=lambda share, text: None)
+
+
+@pytest.fixture(scope="module")
+def world():
+    return _world()
+
+
+@pytest.fixture(scope="module")
+def bundle(world):
+    return _fit(world)
+
+
+def _fill(world, bundle, **change):
+    return CRU().predict_block(world | change, bundle, device="cpu")
+
+
+@pytest.mark.parametrize("cell", ["bank", "published"])
+@pytest.mark.parametrize("weather", [True, False])
+@pytest.mark.parametrize("mode", ["smoother", "filter"])
+def test_fills_every_day_with_positive_spread(world, cell, weather, mode) -> None:
+    small = {k: v[:80, :12] if v.ndim == 2 else v[:12] for k, v in world.items()}
+    bundle = _fit(small, weather, cell=cell, mode=mode, mixtures=2, epochs=1)
+    out = _fill(small, bundle)
+    assert set(out) == {"sm_dca", "sm_dca_std", "sm_dca_obs_std"}
+    assert all(v.shape == (80, 12) and v.dtype == np.float32 and np.isfinite(v).all() for v in out.values())
+    assert (out["sm_dca_std"] > 0).all() and (out["sm_dca_obs_std"] > out["sm_dca_std"]).all()
+
+
+def test_beats_linear_interpolation_and_grows_in_gaps(world, bundle) -> None:
+    out, seen = _fill(world, bundle), np.isfinite(world["sm_dca"])
+    days = np.arange(len(DAYS))
+    line = np.stack([np.interp(days, days[s], v[s]) for v, s in zip(world["sm_dca"].T, seen.T, strict=True)], 1)
+    gap = slice(60, 95)
+    error = lambda a: np.sqrt(((a - world["whole"])[gap] ** 2).mean())  # noqa: E731
+    assert error(out["sm_dca"]) < 0.7 * error(line)
+    own = _fill(world, _fit(world, weather=False, epochs=0))["sm_dca_std"]
+    assert own[77].mean() > 1.5 * own[(days > 95) & (days < 160)].mean()
+    inside = np.abs(out["sm_dca"] - world["whole"])[~seen] < 1.96 * out["sm_dca_obs_std"][~seen]
+    assert 0.88 < inside.mean() < 0.995
+
+
+@pytest.mark.parametrize("cell", ["bank", "published"])
+def test_filter_sees_nothing_of_the_future(world, cell) -> None:
+    bundle = _fit(world, mode="filter", cell=cell, epochs=1)
+    rng, cut = np.random.default_rng(1), 120
+    later = {}
+    for name in ("sm_dca", *WEATHER):
+        later[name] = world[name].copy()
+        later[name][cut:] = rng.permutation(later[name][cut:]) * 1.1
+    before, after = _fill(world, bundle), _fill(world, bundle, **later)
+    for name, array in before.items():
+        np.testing.assert_array_equal(array[:cut], after[name][:cut])
+        assert (array[cut + 5 :] != after[name][cut + 5 :]).any()
+
+
+def test_a_cell_does_not_depend_on_its_company(world, bundle) -> None:
+    together = _fill(world, bundle)
+    few = {k: v[..., 5:8] for k, v in world.items()}
+    for name, array in _fill(few, bundle).items():
+        # float32 matrix products may add in another order for another batch
+        np.testing.assert_allclose(array, together[name][:, 5:8], rtol=2e-5, atol=2e-6)
+
+
+def test_odd_cells_have_clear_outcomes(world, bundle) -> None:
+    odd = world["sm_dca"].copy()
+    odd[:, 0] = np.nan
+    odd[:, 1] = np.where(np.isfinite(odd[:, 1]), 0.2, np.nan)
+    odd[:, 2] = np.nan
+    odd[50, 2] = 0.3
+    odd[10:12, 3] = np.inf
+    missing = odd.copy()
+    missing[10:12, 3] = np.nan
+    out = _fill(world, bundle, sm_dca=odd)
+    for array in out.values():
+        assert np.isnan(array[:, 0]).all() and np.isfinite(array[:, 1:]).all()
+    assert np.abs(out["sm_dca"][:, 1] - 0.2).max() < 0.03
+    assert np.abs(out["sm_dca"][50, 2] - 0.3) < 0.06
+    for name, array in _fill(world, bundle, sm_dca=missing).items():
+        np.testing.assert_array_equal(array[:, 3], out[name][:, 3])
+
+
+def test_training_survives_a_constant_and_a_lonely_observation() -> None:
+    world = _world(cells=3)
+    world["sm_dca"][:, 0] = np.where(np.isfinite(world["sm_dca"][:, 0]), 0.2, np.nan)
+    world["sm_dca"][:, 1:] = np.nan
+    world["sm_dca"][7, 1] = np.inf
+    world["sm_dca"][8, 1] = 0.25
+    with pytest.warns(UserWarning, match="1 infinite value"):
+        bundle = _fit(world, weather=False)
+    out = _fill(world, bundle)
+    assert np.isfinite(out["sm_dca"][:, :2]).all() and (out["sm_dca_obs_std"][:, :2] > 0).all()
+    assert np.isnan(out["sm_dca"][:, 2]).all()
+
+
+def test_refusals(world, bundle) -> None:
+    with pytest.raises(DataError, match="No cell has an observation"):
+        _fit(world | {"sm_dca": np.full_like(world["sm_dca"], np.nan)})
+    holes = world["precipitation"].copy()
+    holes[3, 4] = np.nan
+    with pytest.raises(DataError, match="'precipitation' has gaps in 1 cells"):
+        _fit(world | {"precipitation": holes})
+    with pytest.raises(DataError, match="'precipitation' has gaps in 1 cells"):
+        _fill(world, bundle, precipitation=holes)
+    other = replace(bundle, card=bundle.card | {"options": bundle.card["options"] | {"mode": "filter"}})
+    with pytest.raises(DataError, match="trained with mode 'smoother', wanted mode 'filter'"):
+        _fill(world, other)
+    with pytest.raises(UsageError, match="Unknown option 'epoch'"):
+        _fit(world, epoch=3)
+    with pytest.raises(UsageError, match="'modes' is 9"):
+        _fit(world, modes=9)
+
+
+def test_days_and_cells_out_of_use_teach_nothing(world) -> None:
+    use, mask = np.arange(len(DAYS)) < 150, np.arange(24) < 20
+    changed = world["sm_dca"].copy()
+    changed[150:], changed[:, 20:] = changed[150:] * 3, 0.9
+    one, two = (_fit(w, weather=False, use=use, mask=mask) for w in (world, world | {"sm_dca": changed}))
+    assert all(np.array_equal(one.weights[k], two.weights[k]) for k in one.weights)
+
+
+def test_bundle_is_complete_and_repeatable(world, bundle, tmp_path: Path) -> None:
+    again = _fit(world)
+    assert all(np.array_equal(again.weights[k], v) for k, v in bundle.weights.items())
+    json.dumps(bundle.card)
+    loaded = Bundle.load(bundle.save(tmp_path / "cru"))
+    np.testing.assert_array_equal(_fill(world, loaded)["sm_dca"], _fill(world, bundle)["sm_dca"])
+    assert Config.of(loaded.card["options"]) == replace(Config(), **QUICK)
+
+
+def test_grid_samples_equal_cell_samples(world) -> None:
+    grid = {k: v.reshape(*v.shape[:-1], 4, 6) for k, v in world.items()}
+    spec = Spec("gapfill", ("sm_dca", *WEATHER), ("sm_dca",), ("sand",), units={}, options=QUICK | {"epochs": 0})
+    flat, square = (
+        CRU().fit(Samples(w, DAYS, np.ones(len(DAYS), bool), np.ones(shape, bool)), spec, validation=None, seed=0,
+                  progress=lambda share, text: None)
+        for w, shape in ((world, 24), (grid, (4, 6)))
+    )  # fmt: skip
+    assert all(np.array_equal(flat.weights[k], square.weights[k]) for k in flat.weights)
+
+
+def test_contract(tmp_path: Path) -> None:
+    check_model("cru", options={"epochs": 1}, tmp=tmp_path)
+
+
+def test_options_are_described_once() -> None:
+    assert {p.name: p.default for p in OPTIONS} == Config().to_json()
+
+
+def test_hiding_and_distance() -> None:
+    import torch
+
+    observed = np.random.default_rng(0).random((200, 60)) < 0.4
+    hidden = hide(observed, np.random.default_rng(1))
+    assert not (hidden & ~observed).any() and 0.05 < hidden.sum() / observed.sum() < 0.5
+    left = observed & ~hidden
+    want = np.array([[np.abs(np.flatnonzero(c) - t).min() for c in left.T] for t in range(200)])
+    np.testing.assert_array_equal(distance(torch.tensor(left)), want)
+
+
+@pytest.mark.skipif("XSM_TEST_DATA" not in os.environ, reason="XSM_TEST_DATA is not set: no real lattice")
+def test_real_lattice_before_training_beats_linear_interpolation() -> None:
+    with xr.open_dataset(Path(os.environ["XSM_TEST_DATA"], "smap_conus_lattice.nc")) as ds:
+        sm = ds.soil_moisture.transpose("time", "cell").values[:366, :200]
+    hidden = np.isfinite(sm) & (np.random.default_rng(1).random(sm.shape) < 0.2)
+    masked = np.where(hidden, np.nan, sm)
+    samples = Samples({"sm": masked}, np.arange(366).astype("datetime64[D]"), np.ones(366, bool), np.ones(200, bool))
+    spec = Spec("gapfill", ("sm",), ("sm",), options={"epochs": 0})
+    bundle = CRU().fit(samples, spec, validation=None, seed=0, progress=lambda share, text: None)
+    out = CRU().predict_block({"sm": masked}, bundle, device="cpu")
+    days = np.arange(366)
+    some = np.isfinite(masked).sum(0) >= 30
+    line = np.full_like(sm, np.nan)
+    for c in np.flatnonzero(some):
+        seen = np.isfinite(masked[:, c])
+        line[:, c] = np.interp(days, days[seen], masked[seen, c])
+    pick = hidden & some
+    error = lambda a: float(np.sqrt(((a - sm)[pick] ** 2).mean()))  # noqa: E731
+    assert error(out["sm"]) < 0.98 * error(line)
+    inside = np.abs(out["sm"] - sm)[pick] < 1.96 * out["sm_obs_std"][pick]
+    assert 0.92 < inside.mean() < 0.98

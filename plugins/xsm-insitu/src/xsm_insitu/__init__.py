@@ -1,0 +1,47 @@
+"""Soil moisture stations for xsm: the sources ``uscrn`` and ``ismn``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from xsm import Kind, Param, SourceInfo, hookimpl
+
+XSM_PLUGIN_API = 1
+
+USCRN = SourceInfo(
+    name="uscrn",
+    title="USCRN stations (hourly02, daily01 and subhourly01 text files, daily CSV)",
+    factory="xsm_insitu.uscrn:UscrnSource",
+    variables=("soil_moisture", "soil_temperature"),
+    stations=True,
+    requires=("pandas",),
+    url="https://www.ncei.noaa.gov/pub/data/uscrn/products/",
+    doi="10.1175/BAMS-D-12-00170.1",
+    licence="public domain",
+)
+ISMN = SourceInfo(
+    name="ismn",
+    title="ISMN stations (*.stm files, header+values or CEOP)",
+    factory="xsm_insitu.ismn:IsmnSource",
+    options=(
+        Param(
+            "First letters of the quality flags to keep: G good, U unknown, C out of range, D dubious, M missing.",
+            name="keep",
+            kind=Kind.STRINGS,
+            default=("G", "U"),
+        ),
+    ),
+    variables=("soil_moisture", "soil_temperature"),
+    stations=True,
+    requires=("pandas",),
+    url="https://ismn.earth",
+    doi="10.5194/hess-25-5749-2021",
+    licence="terms of each network",
+)
+
+
+@hookimpl
+def xsm_sources(register: Callable[[SourceInfo], None]) -> None:
+    """Register the station sources."""
+    register(USCRN)
+    register(ISMN)

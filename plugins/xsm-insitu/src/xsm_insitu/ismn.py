@@ -1,0 +1,230 @@
+"""The International Soil Moisture Network: ``.stm`` files, header+values and CEOP (FORMATS.md section 5.1)."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from xsm import Area, DataError, UsageError
+
+from xsm_insitu import ISMN
+from xsm_insitu import series as sensors
+from xsm_insitu.series import Series
+
+KELVIN = 273.15
+_NAME = re.compile(r"_(?P<variable>[a-z]+)_(?P<top>-?\d+\.\d+)_(?P<bottom>-?\d+\.\d+)_(?P<sensor>.+)_\d{8}_\d{8}\.stm$")
+_DATE = re.compile(r"\d{4}/\d\d/\d\d$")
+_LETTERS = {"M": sensors.MISSING, "G": sensors.GOOD, "U": sensors.UNKNOWN, "C": sensors.OUT_OF_RANGE,
+            "D": sensors.DUBIOUS}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a file says of its sensor; ``first`` is the column of the value, ``skip`` the header lines."""
+
+    network: str
+    station: str
+    lat: float
+    lon: float
+    depth: float
+    sensor: str
+    variable: str
+    first: int
+    skip: int
+
+
+class IsmnSource:
+    """Reads ISMN files; their archives must be unpacked first."""
+
+    info = ISMN
+
+    def identify(self, path: Path) -> bool:
+        """Tell by the suffix; only soil moisture and soil temperature are read."""
+        name = _NAME.search(path.name)
+        return path.suffix == ".stm" and (name is None or name["variable"] in ("sm", "ts"))
+
+    def open(
+        self,
+        paths: Sequence[Path],
+        *,
+        region: Area | None = None,
+        time: slice | None = None,
+        variables: Sequence[str] | None = None,
+        on_error: Literal["raise", "skip"] = "raise",
+        keep: Sequence[str] = ("G", "U"),
+    ) -> xr.Dataset:
+        """Open the files of one or more networks.
+
+        Parameters
+        ----------
+        paths : sequence of Path
+            ``.stm`` files; several sensors at one depth stay apart (coordinate ``instrument``).
+        region : Area, optional
+            Stations outside its box are left out after their first line is read.
+        time : slice, optional
+            First and last UTC day.
+        variables : sequence of str, optional
+            ``soil_moisture``, ``soil_temperature``; ``flag`` is always there.
+        on_error : {"raise", "skip"}
+            Stop at a bad file, or list it in the attribute ``skipped``.
+        keep : sequence of str
+            First letters of the quality flags that are kept; a value with any other flag becomes NaN, its reason stays
+            in ``flag``.
+
+        Returns
+        -------
+        xarray.Dataset
+            ``soil_moisture`` (m3 m-3), ``flag`` and, where the station has it at the same depth, ``soil_temperature``
+            (K), dims ``(sensor, time)``, hourly, UTC.
+
+        Raises
+        ------
+        DataError
+            For files that cannot be read or nothing in region and period.
+        """
+        warm = sensors.wanted(variables)
+        for letter in keep:
+            if letter not in _LETTERS:
+                raise UsageError(f"The flag to keep is '{letter}', wanted one of {', '.join(_LETTERS)}.")
+
+        def read(path: Path) -> Iterator[Series]:
+            header, raw = _header(path)
+            if not sensors.inside(region, header.lon, header.lat):
+                return
+            if header.variable == "sm" or (header.variable == "ts" and warm):
+                yield _series(path, header, raw, keep)
+
+        found, skipped = sensors.read_all(paths, read, on_error)
+        ds = sensors.assemble(
+            _with_temperature(found),
+            step=sensors.HOUR,
+            time=time,
+            region=region,
+            id_name="instrument",
+            stamps="instant",
+            skipped=skipped,
+        )
+        ds.attrs |= {"title": "ISMN soil moisture", "source": "ISMN", "flags_kept": ", ".join(keep)}
+        return ds
+
+
+def _header(path: Path) -> tuple[Header, bytes]:
+    """Read a file with its line ends made one kind, and the header from its first line and its name."""
+    try:
+        raw = path.read_bytes().replace(b"\r\n", b"\n").replace(b"\r", b"\n").lstrip()
+    except OSError as error:
+        raise DataError(f"'{path}' cannot be read: {error.strerror}.") from None
+    line = raw[: raw.find(b"\n") if b"\n" in raw else None].decode("latin-1")
+    tokens = line.split()
+    ceop = bool(tokens) and _DATE.match(tokens[0]) is not None
+    start = 4 if ceop else 0
+    try:
+        network, station = tokens[start + 1 : start + 3]
+        lat, lon, _, top, bottom = (float(t) for t in tokens[start + 3 : start + 8])
+    except ValueError:
+        raise DataError(
+            f"'{path}' starts with '{line[:60]}', wanted an ISMN header (network, station, lat, lon, elevation, depths)"
+            " or CEOP rows.",
+            hint="Download the file again or check that it is an ISMN .stm file.",
+        ) from None
+    name = _NAME.search(path.name)
+    if name is not None:  # the header rounds the depths
+        top, bottom = float(name["top"]), float(name["bottom"])
+    sensor = (name["sensor"] if name else "") if ceop else " ".join(tokens[8:])
+    header = Header(
+        network,
+        station,
+        lat,
+        lon,
+        depth=round((top + bottom) * 50, 4),
+        sensor=sensor,
+        variable=name["variable"] if name else "sm",
+        first=12 if ceop else 2,
+        skip=0 if ceop else 1,
+    )
+    return header, raw
+
+
+def _series(path: Path, header: Header, raw: bytes, keep: Sequence[str]) -> Series:
+    value, flag = header.first, header.first + 1
+    types: dict[Any, Any] = {0: "category", 1: "category", value: "f8", flag: "category"}
+    try:
+        table = pd.read_csv(
+            io.BytesIO(raw),
+            sep=r"\s+",
+            header=None,
+            names=range(header.first + 3),
+            index_col=False,
+            skiprows=header.skip,
+            usecols=list(types),
+            dtype=types,
+            quoting=3,
+            encoding="latin-1",
+        )
+        days = pd.to_datetime(table[0].cat.categories, format="%Y/%m/%d").to_numpy("M8[ns]")
+        clocks = pd.to_timedelta(table[1].cat.categories + ":00").to_numpy("m8[ns]")
+    except (ValueError, AttributeError, pd.errors.ParserError) as error:
+        raise DataError(f"'{path}' cannot be read as an ISMN file: {sensors.reason(error)}.") from None
+    if not len(table) or table[[0, 1, flag]].isna().to_numpy().any():
+        raise DataError(
+            f"'{path}' has {'a cut row' if len(table) else 'no rows'}, wanted date, time, value and flag in each.",
+            hint="Download the file again.",
+        )
+    codes = np.array([_code(text) for text in table[flag].cat.categories], np.uint8)[table[flag].cat.codes]
+    kept = np.isin(codes, [_LETTERS[letter] for letter in keep])
+    values = table[value].to_numpy()
+    temperature = None
+    if header.variable == "sm":
+        values, codes = sensors.mask(values, codes)
+        values = np.where(kept, values, np.float32(np.nan))
+    else:
+        temperature = np.where(kept & (values > -KELVIN), values + KELVIN, np.nan).astype("f4")
+        values, codes = np.full(len(values), np.nan, "f4"), np.zeros(len(values), np.uint8)
+    return Series(
+        station=header.station,
+        network=header.network,
+        lat=header.lat,
+        lon=header.lon,
+        depth=header.depth,
+        id=header.sensor,
+        time=days[table[0].cat.codes] + clocks[table[1].cat.codes],
+        soil_moisture=values,
+        flag=codes,
+        soil_temperature=temperature,
+    )
+
+
+def _code(flags: str) -> int:
+    """The worst of a list such as ``C03,D02``; an unknown letter counts as dubious."""
+    letters = {part[:1] for part in flags.split(",")}
+    if not letters <= set(_LETTERS):
+        return sensors.DUBIOUS
+    return _LETTERS[next(letter for letter in "DCMUG" if letter in letters)]
+
+
+def _with_temperature(series: Sequence[Series]) -> list[Series]:
+    """Give each soil moisture sensor the temperature of the same station and depth."""
+    warmth: dict[tuple[str, str, float], list[Series]] = {}
+    for one in series:
+        if one.soil_temperature is not None:
+            warmth.setdefault((one.network, one.station, one.depth), []).append(one)
+    joined = []
+    for one in series:
+        if one.soil_temperature is not None:
+            continue
+        temperature = None
+        for other in warmth.get((one.network, one.station, one.depth), ()):
+            if temperature is None:
+                temperature = np.full(len(one.time), np.nan, "f4")
+            _, mine, theirs = np.intersect1d(one.time, other.time, return_indices=True)
+            gap = np.isnan(temperature[mine])
+            temperature[mine[gap]] = other.soil_temperature[theirs[gap]]  # type: ignore[index]
+        joined.append(replace(one, soil_temperature=temperature))
+    return joined

@@ -1,0 +1,184 @@
+"""From single sensors to one dataset ``(sensor, time)``; what the station sources share."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import xarray as xr
+from xsm import Area, DataError, UsageError, canonical_attrs
+
+log = logging.getLogger("xsm")
+
+FLAGS = ("missing", "good", "unknown", "out_of_range", "dubious")
+MISSING, GOOD, UNKNOWN, OUT_OF_RANGE, DUBIOUS = range(5)
+VARIABLES = ("soil_moisture", "soil_temperature")
+HOUR = np.timedelta64(1, "h")
+_ATTRS: dict[str, dict[str, Any]] = {
+    "station": {"long_name": "Name of the station", "cf_role": "timeseries_id"},
+    "network": {"long_name": "Network of the station"},
+    "lat": {"standard_name": "latitude", "units": "degrees_north"},
+    "lon": {"standard_name": "longitude", "units": "degrees_east"},
+    "depth": {"standard_name": "depth", "units": "cm", "positive": "down"},
+    "soil_moisture": canonical_attrs("soil_moisture"),
+    "soil_temperature": {"long_name": "Soil temperature", "standard_name": "soil_temperature", "units": "K"},
+    "flag": {
+        "long_name": "Quality of the soil moisture",
+        "flag_values": np.arange(len(FLAGS), dtype=np.uint8),
+        "flag_meanings": " ".join(FLAGS),
+    },
+}
+
+
+@dataclass(frozen=True)
+class Series:
+    """Values of one sensor: times, soil moisture (m3 m-3), flags, and soil temperature (K) where it is wanted."""
+
+    station: str
+    network: str
+    lat: float
+    lon: float
+    depth: float
+    id: str
+    time: np.ndarray
+    soil_moisture: np.ndarray
+    flag: np.ndarray
+    soil_temperature: np.ndarray | None = None
+
+    @property
+    def key(self) -> tuple[str, str, float, str]:
+        """What makes a sensor the same in several files."""
+        return self.network, self.station, self.depth, self.id
+
+
+def wanted(variables: Sequence[str] | None) -> bool:
+    """Check the names of variables and tell whether soil temperature is among them."""
+    for name in variables or ():
+        if name not in (*VARIABLES, "flag"):
+            raise UsageError(f"Stations have no variable '{name}'.", hint=f"They have: {', '.join(VARIABLES)}.")
+    return variables is None or "soil_temperature" in variables
+
+
+def inside(region: Area | None, lon: float, lat: float) -> bool:
+    """Whether a station lies in the region's box."""
+    if region is None:
+        return True
+    west, south, east, north = region.bbox
+    return west <= lon <= east and south <= lat <= north
+
+
+def read_all(
+    paths: Sequence[Path], read: Callable[[Path], Iterable[Series]], on_error: Literal["raise", "skip"]
+) -> tuple[list[Series], list[str]]:
+    """Read files one by one; with ``on_error="skip"`` bad ones are told, not raised."""
+    series: list[Series] = []
+    skipped: list[str] = []
+    for path in paths:
+        try:
+            series += read(path)
+        except DataError as error:
+            if on_error == "raise":
+                raise
+            log.warning("%s", error)
+            skipped.append(str(error))
+    return series, skipped
+
+
+def reason(error: Exception) -> str:
+    """The first sentence of a library's error."""
+    return str(error).strip().split("\n")[0].rstrip(".")
+
+
+def mask(moisture: np.ndarray, flag: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Drop soil moisture that is missing or outside 0 to 1 and flag it."""
+    absent = np.isnan(moisture) | (moisture <= -9)
+    wrong = ~absent & ((moisture < 0) | (moisture > 1))
+    flag = np.where(absent, MISSING, np.where(wrong, OUT_OF_RANGE, flag)).astype(np.uint8)
+    return np.where(absent | wrong, np.nan, moisture).astype("f4"), flag
+
+
+def assemble(
+    series: Sequence[Series],
+    *,
+    step: np.timedelta64,
+    time: slice | None,
+    region: Area | None,
+    id_name: str,
+    stamps: Literal["end of hour", "instant", "local day"],
+    skipped: Sequence[str] = (),
+) -> xr.Dataset:
+    """Put sensors on one time axis: regular where all stamps are whole steps, else every stamp that occurs.
+
+    ``time`` holds the first and last day; stamps that end an hour belong to the day of that hour.
+    """
+    series = [cut for one in series if len((cut := _cut(one, time, stamps)).time)]
+    if not series:
+        where = "" if region is None else f" in longitude {region.bbox[0]:.2f} to {region.bbox[2]:.2f}, "
+        where += "" if region is None else f"latitude {region.bbox[1]:.2f} to {region.bbox[3]:.2f}"
+        when = "" if time is None else f" from {time.start} to {time.stop}"
+        raise DataError(
+            f"The files hold no soil moisture{where}{when}.", hint="; ".join(skipped) or "Check region and period."
+        )
+    axis = _axis(series, step)
+    keys = {one.key: one for one in sorted(series, key=lambda s: s.key)}
+    number = {key: i for i, key in enumerate(keys)}
+    shape = (len(keys), len(axis))
+    moisture, flag = np.full(shape, np.nan, "f4"), np.zeros(shape, np.uint8)
+    has_temperature = any(one.soil_temperature is not None for one in series)
+    temperature = np.full(shape if has_temperature else (0, 0), np.nan, "f4")
+    repeated = 0
+    for one in series:
+        i, at = number[one.key], np.searchsorted(axis, one.time)
+        repeated += len(at) - len(np.unique(at)) + int((flag[i, at] > 0).sum())
+        moisture[i, at], flag[i, at] = one.soil_moisture, one.flag
+        if one.soil_temperature is not None:
+            temperature[i, at] = one.soil_temperature
+    if repeated:
+        log.warning("%d values have a time that occurred before; the last one is kept", repeated)
+    sensors = list(keys.values())
+    ds = xr.Dataset(
+        {"soil_moisture": (("sensor", "time"), moisture), "flag": (("sensor", "time"), flag)},
+        {
+            "time": ("time", axis, {"standard_name": "time", "axis": "T", "stamps": stamps}),
+            **{name: ("sensor", [getattr(s, name) for s in sensors]) for name in ("station", "network")},
+            **{name: ("sensor", np.array([getattr(s, name) for s in sensors])) for name in ("lat", "lon", "depth")},
+            id_name: ("sensor", [s.id for s in sensors]),
+        },
+        {"featureType": "timeSeries"},
+    )
+    if has_temperature:
+        ds["soil_temperature"] = ("sensor", "time"), temperature
+    for name, attrs in _ATTRS.items():
+        if name in ds.variables:
+            ds[name].attrs |= attrs
+    if skipped:
+        ds.attrs["skipped"] = "\n".join(skipped)
+    return ds
+
+
+def _cut(one: Series, time: slice | None, stamps: str) -> Series:
+    if time is None:
+        return one
+    day = (one.time - np.timedelta64(1 if stamps == "end of hour" else 0, "ns")).astype("M8[D]")
+    keep = np.ones(len(day), bool)
+    if time.start is not None:
+        keep &= day >= np.datetime64(time.start, "D")
+    if time.stop is not None:
+        keep &= day <= np.datetime64(time.stop, "D")
+    warm = None if one.soil_temperature is None else one.soil_temperature[keep]
+    return replace(
+        one, time=one.time[keep], soil_moisture=one.soil_moisture[keep], flag=one.flag[keep], soil_temperature=warm
+    )
+
+
+def _axis(series: Sequence[Series], step: np.timedelta64) -> np.ndarray:
+    first, last = min(s.time.min() for s in series), max(s.time.max() for s in series)
+    regular = np.arange(first, last + step, step)
+    if all(np.all((s.time - first) % step == np.timedelta64(0)) for s in series):
+        return regular
+    log.warning("Some time stamps are no whole %s; the time axis is irregular", step)
+    return np.unique(np.concatenate([s.time for s in series]))

@@ -1,0 +1,235 @@
+"""The U.S. Climate Reference Network: NCEI text files and the daily CSV (FORMATS.md section 5.2)."""
+
+from __future__ import annotations
+
+import io
+import re
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from xsm import Area, DataError
+
+from xsm_insitu import USCRN
+from xsm_insitu import series as sensors
+from xsm_insitu.series import Series
+
+if TYPE_CHECKING:
+    from xsm.twin import World
+
+DEPTHS = (5.0, 10.0, 20.0, 50.0, 100.0)
+KELVIN = 273.15
+SYNTHETIC_STATE = "ZZ"
+"""State code of synthetic stations: the files have no header that could say it."""
+
+_NAME = re.compile(r"^CRN[HDS]\d{4}(?:-05)?-(?P<year>\d{4})-(?P<state>[A-Z]{2})_(?P<name>.+)\.txt$")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Which columns of a product hold what; the soil columns follow each other, one per depth."""
+
+    name: str
+    step: np.timedelta64
+    wban: int | str
+    day: int | str
+    clock: int | None
+    lon: int | str
+    lat: int | str
+    moisture: tuple[int | str, ...]
+    temperature: tuple[int | str, ...]
+
+
+def _columns(first: int, count: int = 5) -> tuple[int, ...]:
+    return tuple(range(first, first + count))
+
+
+LAYOUTS = {
+    38: Layout("hourly02", sensors.HOUR, 0, 1, 2, 6, 7, _columns(28), _columns(33)),
+    28: Layout("daily01", np.timedelta64(1, "D"), 0, 1, None, 3, 4, _columns(18), _columns(23)),
+    23: Layout("subhourly01", np.timedelta64(5, "m"), 0, 1, 2, 6, 7, _columns(17, 1), _columns(18, 1)),
+}
+CSV = Layout(
+    "daily01", np.timedelta64(1, "D"), "wban", "lst_date", None, "longitude", "latitude",
+    tuple(f"soil_moisture_{d:.0f}_daily" for d in DEPTHS), tuple(f"soil_temp_{d:.0f}_daily" for d in DEPTHS),
+)  # fmt: skip
+
+
+class UscrnSource:
+    """Reads and writes USCRN files."""
+
+    info = USCRN
+
+    def identify(self, path: Path) -> bool:
+        """Tell by the name: ``CRNH0203-...txt`` and its like, or a ``crn*.csv``."""
+        return re.match(r"(?i)^crn.*\.(txt|csv|csv\.gz)$", path.name) is not None
+
+    def open(
+        self,
+        paths: Sequence[Path],
+        *,
+        region: Area | None = None,
+        time: slice | None = None,
+        variables: Sequence[str] | None = None,
+        on_error: Literal["raise", "skip"] = "raise",
+    ) -> xr.Dataset:
+        """Open station files of one product.
+
+        Parameters
+        ----------
+        paths : sequence of Path
+            Files of hourly02, daily01 or subhourly01, or the daily table as CSV.
+        region : Area, optional
+            Stations outside its box are left out.
+        time : slice, optional
+            First and last UTC day (daily files: local standard day).
+        variables : sequence of str, optional
+            ``soil_moisture``, ``soil_temperature``; ``flag`` is always there.
+        on_error : {"raise", "skip"}
+            Stop at a bad file, or list it in the attribute ``skipped``.
+
+        Returns
+        -------
+        xarray.Dataset
+            ``soil_moisture`` (m3 m-3), ``flag`` and ``soil_temperature`` (K), dims ``(sensor, time)``. Hourly stamps
+            are the end of the hour in UTC, as in the files.
+
+        Raises
+        ------
+        DataError
+            For files that cannot be read, products that are mixed, or nothing in region and period.
+        """
+        warm = sensors.wanted(variables)
+        layouts: dict[Layout, Path] = {}
+
+        def read(path: Path) -> Iterator[Series]:
+            if _elsewhen(path, time):
+                return
+            layout = _layout(path)
+            layouts.setdefault(layout, path)
+            yield from _read(path, layout, region, warm)
+
+        found, skipped = sensors.read_all(paths, read, on_error)
+        if len({layout.name for layout in layouts}) > 1:
+            told = " and ".join(f"{layout.name} ({path.name})" for layout, path in layouts.items())
+            raise DataError(f"The files are of several USCRN products: {told}.", hint="Open one product at a time.")
+        layout = next(iter(layouts), LAYOUTS[38])
+        daily = layout.clock is None
+        if daily:
+            warnings.warn(
+                "USCRN daily files hold local standard days, not UTC days; hourly02 files match the maps better.",
+                stacklevel=2,
+            )
+        ds = sensors.assemble(
+            found,
+            step=layout.step,
+            time=time,
+            region=region,
+            id_name="wban",
+            stamps="local day" if daily else "end of hour",
+            skipped=skipped,
+        )
+        ds.attrs |= {"title": "USCRN soil moisture", "source": f"USCRN {layout.name}"}
+        if any((m := _NAME.match(p.name)) and m["state"] == SYNTHETIC_STATE for p in paths):
+            ds.attrs["synthetic"] = "Stations of the synthetic world of xsm; no measurements."
+        return ds
+
+    def write(self, world: World, dest: Path) -> list[Path]:
+        """Write the world's stations as hourly02 files, one per station and year."""
+        from xsm_insitu.write import write_hourly
+
+        return write_hourly(world.stations, Path(dest))
+
+
+def _elsewhen(path: Path, time: slice | None) -> bool:
+    """Whether the year in the name lies outside the period; the last stamp of a year belongs to the next file."""
+    name = _NAME.match(path.name)
+    if name is None or time is None:
+        return False
+    year = int(name["year"])
+    first = None if time.start is None else np.datetime64(time.start, "Y").astype(int) + 1970
+    last = None if time.stop is None else np.datetime64(time.stop, "Y").astype(int) + 1970
+    return (first is not None and year < first - 1) or (last is not None and year > last + 1)
+
+
+def _layout(path: Path) -> Layout:
+    if ".csv" in path.suffixes:
+        return CSV
+    try:
+        with path.open("rb") as file:
+            count = len(next((line for line in file if line.strip()), b"").split())
+    except OSError as error:
+        raise DataError(f"'{path}' cannot be read: {error.strerror}.") from None
+    if count not in LAYOUTS:
+        raise DataError(
+            f"'{path}' has {count} columns, wanted 38 (hourly02), 28 (daily01) or 23 (subhourly01).",
+            hint="Download the file again; a web page may have been saved instead.",
+        )
+    return LAYOUTS[count]
+
+
+def _read(path: Path, layout: Layout, region: Area | None, warm: bool) -> Iterator[Series]:
+    try:
+        table = _table(path, layout, warm)
+        when = _times(table, layout)
+    except (ValueError, OSError, EOFError) as error:
+        raise DataError(f"'{path}' cannot be read as USCRN {layout.name}: {sensors.reason(error)}.") from None
+    name = _NAME.match(path.name)
+    for wban, rows in table.groupby(layout.wban, sort=False).indices.items():
+        lon, lat = (float(table[c].iloc[rows[-1]]) for c in (layout.lon, layout.lat))
+        if not sensors.inside(region, lon, lat):
+            continue
+        for depth, m, t in zip(DEPTHS, layout.moisture, layout.temperature, strict=False):
+            values = table[m].to_numpy("f8")[rows]
+            moisture, flag = sensors.mask(values, np.full(len(rows), sensors.GOOD))
+            kelvin = None
+            if warm:
+                celsius = table[t].to_numpy("f8")[rows]
+                kelvin = np.where(celsius > -KELVIN, celsius + KELVIN, np.nan).astype("f4")
+            yield Series(
+                station=name["name"].replace("_", " ") if name else str(wban),
+                network="USCRN",
+                lat=lat,
+                lon=lon,
+                depth=depth,
+                id=str(wban),
+                time=when[rows],
+                soil_moisture=moisture,
+                flag=flag,
+                soil_temperature=kelvin,
+            )
+
+
+def _table(path: Path, layout: Layout, warm: bool) -> pd.DataFrame:
+    places = (layout.lon, layout.lat, *layout.moisture, *(layout.temperature if warm else ()))
+    texts = (layout.wban, layout.day, *(() if layout.clock is None else (layout.clock,)))
+    types: dict[Any, Any] = dict.fromkeys(texts, str) | dict.fromkeys(places, "f8")
+    if layout is CSV:
+        return pd.read_csv(path, usecols=list(types), dtype=types)
+    width = next(n for n, known in LAYOUTS.items() if known is layout)
+    types[width - 1] = str
+    raw = path.read_bytes()
+    table = pd.read_csv(
+        io.BytesIO(raw), sep=r"\s+", header=None, names=range(width), index_col=False, usecols=list(types), dtype=types
+    )
+    short = table[width - 1].isna().to_numpy()
+    if short.any() or len(raw.split()) != width * len(table):
+        where = f"row {int(short.argmax()) + 1}" if short.any() else "a row"
+        raise ValueError(f"{where} has not {width} columns; the file may be cut or damaged")
+    return table
+
+
+def _times(table: pd.DataFrame, layout: Layout) -> np.ndarray:
+    days = table[layout.day].astype("category")
+    first = pd.to_datetime(days.cat.categories, format="%Y-%m-%d" if layout is CSV else "%Y%m%d").to_numpy("M8[ns]")
+    when = first[days.cat.codes.to_numpy()]
+    if layout.clock is None:
+        return when
+    clock = table[layout.clock].astype("category")
+    minutes = np.array([int(c[:-2] or 0) * 60 + int(c[-2:]) for c in clock.cat.categories], "m8[m]")
+    return when + minutes[clock.cat.codes.to_numpy()]

@@ -1,0 +1,236 @@
+"""MODIS land cover as one map of IGBP classes on the grid of its files (FORMATS.md section 6)."""
+
+from __future__ import annotations
+
+import functools
+import re
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import xarray as xr
+from xsm import Area, DataError, MissingPlugin, UsageError, canonical_attrs
+
+from xsm_modis import INFO
+
+PRODUCT = re.compile(r"MCD12(Q1|C1)\.", re.IGNORECASE)
+YEAR = re.compile(r"(?:doy|\.A)(\d{4})\d{3}")
+OTHER_LAYER = re.compile(r"LC_Type[2-5]|LC_Prop|_QC_|_LW_|Assessment|Land_Cover_Type_[2-5]")
+OLD_VERSION = re.compile(r"\.0(?:05|51)[._]")
+SUFFIXES = (".tif", ".tiff", ".hdf")
+UNCLASSIFIED = 255
+CLASSES = (
+    "evergreen_needleleaf_forests", "evergreen_broadleaf_forests", "deciduous_needleleaf_forests",
+    "deciduous_broadleaf_forests", "mixed_forests", "closed_shrublands", "open_shrublands", "woody_savannas",
+    "savannas", "grasslands", "permanent_wetlands", "croplands", "urban_and_built_up_lands",
+    "cropland_natural_vegetation_mosaics", "permanent_snow_and_ice", "barren", "water_bodies",
+)  # fmt: skip
+"""IGBP classes 1 to 17."""
+
+
+class LandCoverSource:
+    """MCD12Q1 and MCD12C1 GeoTIFFs, as AppEEARS and GDAL write them."""
+
+    info = INFO
+
+    def identify(self, path: Path) -> bool:
+        """Tell from its name whether a file holds IGBP classes of MCD12Q1 or MCD12C1."""
+        name = Path(path).name
+        return bool(PRODUCT.match(name)) and not OTHER_LAYER.search(name) and name.lower().endswith(SUFFIXES)
+
+    def open(
+        self,
+        paths: Sequence[Path],
+        *,
+        region: Area | None = None,
+        time: slice | None = None,
+        variables: Sequence[str] | None = None,
+        on_error: Literal["raise", "skip"] = "raise",
+        year: int | None = None,
+        legend: Literal["MCD12Q1", "MCD12C1"] | None = None,
+    ) -> xr.Dataset:
+        """Open the land cover of one year as a lazy map; tiles of the year are put together.
+
+        Parameters
+        ----------
+        paths : sequence of Path
+            Files such as ``MCD12Q1.061_LC_Type1_doy2020001_aid0001.tif``, in any CRS.
+        region : Area, optional
+            Its box is read with a margin of 8 pixels.
+        time : slice, optional
+            Not used; choose the ``year``.
+        variables : sequence of str, optional
+            Only ``land_cover`` is there.
+        on_error : {"raise", "skip"}
+            What a file that cannot be read does.
+        year : int, optional
+            The latest of the files, with a warning where there are several.
+        legend : {"MCD12Q1", "MCD12C1"}, optional
+            Classes 1 to 17, or 0 to 16 with 0 for water; told from the file name where not given.
+
+        Returns
+        -------
+        xarray.Dataset
+            ``land_cover`` uint8 (y, x): IGBP 1 to 17 (17 water), 255 unclassified or outside the files.
+
+        Raises
+        ------
+        DataError
+            For damaged files, a year that is not there, or files that do not touch the region.
+        MissingPlugin
+            For HDF4 files.
+        """
+        if unknown := [v for v in variables or () if v != "land_cover"]:
+            raise UsageError(f"MODIS land cover has no variable '{unknown[0]}'.", hint="It gives: land_cover.")
+        chosen, year = _of_year([Path(p) for p in paths], year)
+        tiles, skipped = [], []
+        for path in chosen:
+            try:
+                tiles += _open_tile(path, region, legend)
+            except DataError as error:
+                if on_error == "raise":
+                    raise
+                skipped.append(str(error))
+        if skipped:
+            warnings.warn(f"{len(skipped)} files are left out, the first: {skipped[0]}", stacklevel=3)
+        if not tiles:
+            why = "can be read" if region is None or skipped else f"touches the region {region.bbox}"
+            raise DataError(
+                f"None of {len(chosen)} files {why}, the first: '{chosen[0]}'.", hint="Check region and paths."
+            )
+        land_cover = mosaic(tiles)
+        synthetic = tiles[0].attrs["synthetic"]
+        land_cover.attrs = canonical_attrs("land_cover") | {
+            "flag_values": np.arange(1, 18, dtype="u1"),
+            "flag_meanings": " ".join(CLASSES),
+            "_FillValue": np.uint8(UNCLASSIFIED),
+        }
+        land_cover.encoding = {"grid_mapping": "spatial_ref"}
+        attrs = {
+            "title": "MODIS land cover, IGBP classes",
+            "source": ", ".join(sorted({p.name[:7].upper() for p in chosen if PRODUCT.match(p.name)})) or legend,
+            "references": f"https://doi.org/{INFO.doi}",
+            "year": year,
+            "synthetic": synthetic,
+            "skipped": skipped,
+        }
+        return land_cover.to_dataset(name="land_cover").assign_attrs({k: v for k, v in attrs.items() if v})
+
+    def write(self, world: Any, dest: Path) -> list[Path]:
+        """Write a synthetic world as an AppEEARS GeoTIFF; see `xsm_modis.write.write`."""
+        from xsm_modis.write import write
+
+        return write(world, dest)
+
+
+def lookup(legend: str, nodata: float | None) -> np.ndarray:
+    """Table of 256 from stored values to IGBP 1 to 17; all else is 255.
+
+    Examples
+    --------
+    >>> lookup("MCD12C1", 255)[[0, 16, 17, 255]]
+    array([ 17,  16, 255, 255], dtype=uint8)
+    """
+    table = np.full(256, UNCLASSIFIED, "u1")
+    table[1:17] = np.arange(1, 17)
+    table[17 if legend == "MCD12Q1" else 0] = 17
+    if nodata is not None and 0 <= nodata <= UNCLASSIFIED:
+        table[int(nodata)] = UNCLASSIFIED
+    return table
+
+
+def legend_of(path: Path) -> str:
+    """Tell the legend from the product in a file name; versions 5 and 5.1 of MCD12Q1 count from 0 too."""
+    match = PRODUCT.match(path.name)
+    if match is None:
+        raise DataError(f"The name of '{path}' does not tell its legend.", hint="Give legend='MCD12Q1' or 'MCD12C1'.")
+    return "MCD12Q1" if match[1].upper() == "Q1" and not OLD_VERSION.search(path.name) else "MCD12C1"
+
+
+def mosaic(tiles: Sequence[xr.DataArray]) -> xr.DataArray:
+    """Put tiles of one pixel lattice together; where they overlap the first classified one counts.
+
+    Raises
+    ------
+    DataError
+        For tiles in different CRS or off each other's pixels.
+    """
+    import dask.array as da
+    from rasterio.transform import from_origin
+
+    if len(tiles) == 1:
+        return tiles[0]
+    first = tiles[0].rio.transform()
+    places = [_place(tile, tiles[0]) for tile in tiles]
+    row0, col0 = min(r for r, _ in places), min(c for _, c in places)
+    rows = max(r + t.shape[0] for (r, _), t in zip(places, tiles, strict=True)) - row0
+    cols = max(c + t.shape[1] for (_, c), t in zip(places, tiles, strict=True)) - col0
+    layers = [
+        da.pad(
+            tile.data,
+            ((r - row0, rows - (r - row0) - tile.shape[0]), (c - col0, cols - (c - col0) - tile.shape[1])),
+            constant_values=UNCLASSIFIED,
+        ).rechunk(2048)
+        for (r, c), tile in zip(places, tiles, strict=True)
+    ]
+    data = functools.reduce(lambda above, below: da.where(above == UNCLASSIFIED, below, above), layers)
+    left, top = first.c + col0 * first.a, first.f + row0 * first.e
+    whole = xr.DataArray(
+        data,
+        dims=("y", "x"),
+        coords={
+            "y": top + (np.arange(rows) + 0.5) * first.e,
+            "x": left + (np.arange(cols) + 0.5) * first.a,
+        },
+    )
+    return (
+        whole.rio.write_crs(tiles[0].rio.crs)
+        .rio.write_transform(from_origin(left, top, first.a, -first.e))
+        .rio.write_coordinate_system()
+    )
+
+
+def _place(tile: xr.DataArray, first: xr.DataArray) -> tuple[int, int]:
+    wanted, own = first.rio.transform(), tile.rio.transform()
+    col, row = (own.c - wanted.c) / wanted.a, (own.f - wanted.f) / wanted.e
+    same_pixel = np.allclose((own.a, own.e), (wanted.a, wanted.e), rtol=1e-6)
+    if tile.rio.crs != first.rio.crs or not same_pixel or max(abs(col - round(col)), abs(row - round(row))) > 0.01:
+        raise DataError("The tiles are not on one pixel lattice.", hint="Warp them to one grid, or give one file.")
+    return round(row), round(col)
+
+
+def _open_tile(path: Path, region: Area | None, legend: str | None) -> list[xr.DataArray]:
+    from xsm import open_raster
+
+    if path.suffix.lower() in (".hdf", ".hdf4"):
+        raise MissingPlugin(
+            f"'{path}' is HDF4, which this version of xsm-modis does not read.",
+            hint="Ask AppEEARS for GeoTIFF, or convert LC_Type1 with gdal_translate.",
+        )
+    if OTHER_LAYER.search(path.name):
+        raise DataError(f"'{path}' is another layer than IGBP.", hint="Give LC_Type1.")
+    table_of = legend or legend_of(path)
+    raster = open_raster(path, region)
+    if raster is None:
+        return []
+    if raster.dtype != np.uint8:
+        raise DataError(f"'{path}' holds {raster.dtype}, wanted uint8 classes.", hint="Give LC_Type1 as it is.")
+    table = lookup(table_of, raster.attrs["nodata"])
+    return [raster.copy(data=raster.data.map_blocks(table.take, dtype="u1", meta=np.empty((0, 0), "u1")))]
+
+
+def _of_year(paths: Sequence[Path], year: int | None) -> tuple[list[Path], int | None]:
+    by_year: dict[int | None, list[Path]] = {}
+    for path in paths:
+        match = YEAR.search(path.name)
+        by_year.setdefault(int(match[1]) if match else None, []).append(path)
+    known = sorted(y for y in by_year if y is not None)
+    if year is None and known:
+        year = known[-1]
+        if len(known) > 1:
+            warnings.warn(f"Land cover of {', '.join(map(str, known))} is there, {year} is used.", stacklevel=4)
+    if year is not None and known and year not in known:
+        raise DataError(f"There is no land cover of {year}.", hint=f"There is: {', '.join(map(str, known))}.")
+    return (by_year[year], year) if year in by_year else (by_year.get(None, []), year)

@@ -1,0 +1,62 @@
+"""SMAP Level-3 (and Level-2) radiometer soil moisture for xsm: SPL3SMP_E (9 km), SPL3SMP (36 km), SPL2SMP."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from xsm import Kind, Param, SourceInfo, hookimpl
+
+XSM_PLUGIN_API = 1
+OVERPASSES = ("AM", "PM", "both")
+QUALITIES = ("successful", "recommended", "attempted", "none")
+
+INFO = SourceInfo(
+    name="smap",
+    title="SMAP radiometer soil moisture, Level 3 (9 and 36 km) and Level 2 half orbits",
+    factory="xsm_smap.source:SmapSource",
+    options=(
+        Param(
+            name="overpass",
+            label="Overpass",
+            kind=Kind.CHOICE,
+            choices=OVERPASSES,
+            default="AM",
+            help="AM (descending, 06:00 local solar time), PM (ascending, 18:00), or both: per cell the pass nearest "
+            "12 UTC, never an average.",
+        ),
+        Param(
+            name="quality",
+            label="Retrieval quality",
+            kind=Kind.CHOICE,
+            choices=QUALITIES,
+            default="successful",
+            help="Which retrievals are kept, each soil moisture under its own flag: successful, of recommended "
+            "quality, attempted, or none (no flag is looked at, brightness temperatures included).",
+        ),
+    ),
+    variables=(
+        "tb_h",
+        "tb_v",
+        "albedo",
+        "roughness",
+        "vegetation_opacity",
+        "vegetation_water_content",
+        "surface_temperature",
+        "sm_dca",
+        "sm_scav",
+        "sm_scah",
+        "retrieval_flag",
+        "surface_flag",
+        "obs_time",
+    ),
+    requires=("h5py", "dask"),
+    url="https://nsidc.org/data/spl3smp_e",
+    doi="10.5067/4DQ54OUIJ9DL",
+    licence="NASA open data, no restrictions",
+)
+
+
+@hookimpl
+def xsm_sources(register: Callable[[SourceInfo], None]) -> None:
+    """Register the source ``smap``."""
+    register(INFO)

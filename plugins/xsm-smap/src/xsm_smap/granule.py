@@ -1,0 +1,279 @@
+"""One look at the head of each file: what it is, which day, which passes; and the values of its windows."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from xsm import EASE2_M36, DataError, Grid
+
+from xsm_smap import layout
+from xsm_smap.l2 import scatter
+from xsm_smap.points import DATASETS as POINT_DATASETS
+from xsm_smap.points import grid_of_points, read_points
+from xsm_smap.read import decode, opened, window
+
+
+@dataclass(frozen=True)
+class Granule:
+    """A file that was looked at; `values` reads from it.
+
+    ``days`` are the UTC days it holds (two for a half orbit over midnight), ``rank`` orders files of one day, ``stamp``
+    is time and size of the file, so that dask never takes an overwritten file for the old one.
+    """
+
+    path: str
+    level: Literal["L3", "L2", "points"]
+    grid: Grid | None
+    days: tuple[np.datetime64, ...]
+    passes: tuple[str, ...]
+    key: str
+    rank: tuple[str, str, int]
+    crid: str = ""
+    version: str = ""
+    product: str = ""
+    synthetic: str = ""
+    stamp: tuple[int, int] = (0, 0)
+
+    @property
+    def name(self) -> str:
+        """File name without folders."""
+        return Path(self.path).name
+
+
+def date_in_name(path: Path) -> np.datetime64 | None:
+    """UTC day that the name of a file tells, or None."""
+    patterns = (layout.L3_NAME, layout.L2_NAME, layout.POINTS_NAME)
+    found = next((m for m in (p.search(path.name) for p in patterns) if m), None)
+    text = found["date"].replace("-", "") if found else ""
+    try:
+        return np.datetime64(f"{text[:4]}-{text[4:6]}-{text[6:]}", "D")
+    except ValueError:
+        return None
+
+
+def look(path: Path, variables: Sequence[str] | None, overpass: str, quality: str) -> Granule:
+    """Look at the head of a file and check that it holds the wanted variables, by default all of its level.
+
+    Raises
+    ------
+    DataError
+        An empty file, a login page, no or a truncated HDF5 file, no known group, a missing dataset, a wrong shape.
+    """
+    _check_magic(path)
+    stat = os.stat(path)
+    with opened(path) as file:
+        groups = {p: g for p, g in layout.L3_GROUPS.items() if g in file}
+        stamp = (stat.st_mtime_ns, stat.st_size)
+        if groups:
+            return _look_l3(path, file, groups, wanted_variables(variables, "L3"), overpass, quality, stamp)
+        if layout.L2_GROUP in file:
+            return _look_l2(path, file, wanted_variables(variables, "L2"), quality, stamp)
+        if is_points(file):
+            return _look_points(path, file, wanted_variables(variables, "points"), stamp)
+        raise DataError(
+            f"{path.name} holds no SMAP soil moisture group (found: {', '.join(list(file)[:6]) or 'nothing'}).",
+            hint=f"Wanted {' or '.join([*layout.L3_GROUPS.values(), layout.L2_GROUP])}.",
+        )
+
+
+def wanted_variables(variables: Sequence[str] | None, level: str) -> tuple[str, ...]:
+    """Wanted canonical names; by default all that files of a level have."""
+    return tuple(POINT_DATASETS) if variables is None and level == "points" else layout.check_variables(variables)
+
+
+def is_points(file: Any) -> bool:
+    """Whether an HDF5 file is a daily point file."""
+    names = ("latitude", "longitude", *POINT_DATASETS.values())
+    return all(n in file and getattr(file[n], "ndim", 0) == 1 for n in names)
+
+
+def values(
+    granule: Granule, variables: Sequence[str], grid: Grid, *, overpass: str, quality: str, day: np.datetime64
+) -> list[dict[str, np.ndarray]]:
+    """Read one window of every wanted pass of a granule.
+
+    Returns
+    -------
+    list of dict
+        One mapping of canonical name to array ``(grid.rows, grid.cols)`` for each pass that the file has.
+    """
+    with opened(granule.path) as file:
+        if granule.level == "points":
+            return [{v: read_points(file, v, grid, overpass) for v in variables}]
+        passes = [p for p in granule.passes if overpass in (p, "both")]
+        if granule.level == "L3":
+            return [_read_l3(file, granule, p, variables, grid, quality) for p in passes]
+        return [_read_l2(file, granule, variables, grid, quality, day) for _ in passes]
+
+
+def _read_l3(
+    file: Any, granule: Granule, overpass: str, variables: Sequence[str], grid: Grid, quality: str
+) -> dict[str, np.ndarray]:
+    group = file[layout.L3_GROUPS[overpass]]
+
+    @functools.cache
+    def raw(dataset: str) -> np.ndarray:
+        return window(
+            _dataset(group, dataset, granule.level, layout.SUFFIX[overpass], granule.crid, granule.name), grid
+        )
+
+    return {v: decode(raw, v, quality) for v in variables}
+
+
+def _read_l2(
+    file: Any, granule: Granule, variables: Sequence[str], grid: Grid, quality: str, day: np.datetime64
+) -> dict[str, np.ndarray]:
+    group = file[layout.L2_GROUP]
+    row, col = group["EASE_row_index"][:], group["EASE_column_index"][:]
+
+    @functools.cache
+    def raw(dataset: str) -> np.ndarray:
+        found = _dataset(group, dataset, granule.level, "", granule.crid, granule.name)
+        return scatter(found[:], row, col, grid)
+
+    found = {v: decode(raw, v, quality) for v in variables}
+    if len(granule.days) > 1:
+        other = decode(raw, "obs_time", quality).astype("M8[D]") != day
+        for v in variables:
+            found[v][other] = layout.empty(v, ())
+    return found
+
+
+def _dataset(group: Any, dataset: str, level: str, suffix: str, crid: str, name: str) -> Any:
+    found = layout.resolve(dataset, group, level=level, suffix=suffix, crid=crid)
+    if found is None:
+        why = (
+            f"; its release {crid or '(unknown)'} may mean another algorithm by the generic name"
+            if dataset.endswith("_dca") and dataset.removesuffix("_dca") + suffix in group
+            else ""
+        )
+        raise DataError(
+            f"{name} has no dataset {group.name}/{dataset}{suffix}{why}.",
+            hint="Use release R18 or newer, or ask for other variables.",
+        )
+    return group[found]
+
+
+def _look_l3(
+    path: Path,
+    file: Any,
+    groups: dict[str, str],
+    variables: Sequence[str],
+    overpass: str,
+    quality: str,
+    stamp: tuple[int, int],
+) -> Granule:
+    found = layout.L3_NAME.match(path.name)
+    meta = _metadata(file)
+    crid = found["crid"] if found else meta["CompositeReleaseID"]
+    wanted = dict.fromkeys(d for v in variables for d in layout.needs(v, quality=quality))
+    grid = None
+    for which in [p for p in groups if overpass in (p, "both")] or groups:
+        group = file[groups[which]]
+        for dataset in wanted:
+            shape = _dataset(group, dataset, "L3", layout.SUFFIX[which], crid, path.name).shape
+            grid = grid or layout.GRID_OF_SHAPE.get(shape)
+            if grid is None or shape != grid.shape_global:
+                known = " or ".join(f"{s[0]} x {s[1]}" for s in layout.GRID_OF_SHAPE)
+                raise DataError(
+                    f"{path.name}: {group.name}/{dataset} has the shape {' x '.join(map(str, shape))}, wanted {known}.",
+                    hint="Regional subsets without the global grid cannot be placed; take the whole granule.",
+                )
+    day = date_in_name(path) if found else _day(path, meta["rangeBeginningDateTime"])
+    assert grid is not None and day is not None  # noqa: S101
+    rank = (crid, found["counter"] if found else "", -bool(found and found["service"]))
+    return Granule(
+        str(path), "L3", grid, (day,), tuple(groups), str(day), rank, crid, meta["ECSVersionID"], meta["shortName"],
+        meta["synthetic"], stamp,
+    )  # fmt: skip
+
+
+def _look_l2(path: Path, file: Any, variables: Sequence[str], quality: str, stamp: tuple[int, int]) -> Granule:
+    found = layout.L2_NAME.match(path.name)
+    if found is None:
+        raise DataError(
+            f"{path.name} is a Level-2 half orbit whose name tells no pass.",
+            hint="Keep the name SMAP_L2_SM_P_<orbit>_<A or D>_<date>T<time>_R<release>_<counter>.h5.",
+        )
+    group, meta = file[layout.L2_GROUP], _metadata(file)
+    cells = group["EASE_row_index"].shape
+    for dataset in dict.fromkeys(d for v in variables for d in layout.needs(v, quality=quality)):
+        shape = _dataset(group, dataset, "L2", "", found["crid"], path.name).shape
+        if shape != cells or len(shape) != 1:
+            raise DataError(
+                f"{path.name}: {layout.L2_GROUP}/{dataset} has the shape {shape}, wanted {cells}.",
+                hint="Download the file again.",
+            )
+    if meta["shortName"] not in ("SPL2SMP", ""):
+        raise DataError(
+            f"{path.name} is {meta['shortName']}, wanted SPL2SMP (36 km).", hint="Use the Level-3 product instead."
+        )
+    first = date_in_name(path)
+    last = _day(path, meta["rangeEndingDateTime"]) if meta["rangeEndingDateTime"] else first
+    assert first is not None and last is not None  # noqa: S101
+    node = "PM" if found["node"] == "A" else "AM"
+    return Granule(
+        str(path), "L2", EASE2_M36, tuple(np.arange(first, max(first, last) + 1)), (node,),
+        f"{found['orbit']}{found['node']}", (found["crid"], found["counter"], -bool(found["service"])), found["crid"],
+        meta["ECSVersionID"], meta["shortName"], meta["synthetic"], stamp,
+    )  # fmt: skip
+
+
+def _look_points(path: Path, file: Any, variables: Sequence[str], stamp: tuple[int, int]) -> Granule:
+    absent = [v for v in variables if v not in POINT_DATASETS]
+    if absent:
+        raise DataError(
+            f"{path.name} is a file of points without {', '.join(absent)}.",
+            hint=f"Open it with variables={list(POINT_DATASETS)}.",
+        )
+    day = date_in_name(path)
+    if day is None:
+        raise DataError(f"The name {path.name} holds no date.", hint="Wanted a name that ends in _YYYY-MM-DD.nc.")
+    grid = grid_of_points(file["longitude"][:].astype("f8"), file["latitude"][:].astype("f8"), path.name)
+    return Granule(str(path), "points", grid, (day,), ("AM", "PM"), str(day), ("", "", 0), stamp=stamp)
+
+
+def _check_magic(path: Path) -> None:
+    try:
+        with open(path, "rb") as file:
+            head = file.read(512)
+    except OSError as error:
+        raise DataError(f"{path} cannot be opened ({error.strerror}).", hint="Check the path.") from None
+    if head.startswith(layout.MAGIC):
+        return
+    if not head:
+        raise DataError(f"{path.name} is empty, wanted a SMAP HDF5 file.", hint="Download it again.")
+    if head.lstrip()[:1] == b"<":
+        raise DataError(
+            f"{path.name} is a web page, most likely the Earthdata login page, wanted a SMAP HDF5 file.",
+            hint="Log in to Earthdata and download it again.",
+        )
+    raise DataError(f"{path.name} is no HDF5 file (it starts with {head[:8]!r}).", hint="Download it again.")
+
+
+def _metadata(file: Any) -> dict[str, str]:
+    def text(group: str, name: str) -> str:
+        node = file.get(group)
+        value = "" if node is None else node.attrs.get(name, "")
+        return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+
+    dataset, extent = "Metadata/DatasetIdentification", "Metadata/Extent"
+    found = {n: text(dataset, n) for n in ("ECSVersionID", "CompositeReleaseID", "shortName")}
+    found |= {n: text(extent, n) for n in ("rangeBeginningDateTime", "rangeEndingDateTime")}
+    return found | {"synthetic": text("/", "synthetic")}
+
+
+def _day(path: Path, text: str) -> np.datetime64:
+    try:
+        return np.datetime64(text[:10], "D")
+    except ValueError:
+        raise DataError(
+            f"Neither the name of {path.name} nor its metadata tell its day (rangeBeginningDateTime is '{text}').",
+            hint="Keep the names that the product came with.",
+        ) from None

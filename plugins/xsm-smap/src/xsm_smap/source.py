@@ -1,0 +1,223 @@
+"""The source ``smap``: granules to one lazy daily dataset on the EASE-Grid 2.0."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import xarray as xr
+from xsm import EASE2_M09, Area, DataError, Grid
+
+from xsm_smap import INFO, layout
+from xsm_smap.daily import dataset, joined, lazy
+from xsm_smap.granule import Granule, date_in_name, is_points, look, wanted_variables
+from xsm_smap.read import opened
+
+if TYPE_CHECKING:
+    from xsm.twin import World
+
+log = logging.getLogger("xsm")
+
+
+class SmapSource:
+    """SMAP Level-3 granules (SPL3SMP_E, SPL3SMP), Level-2 half orbits (SPL2SMP) and daily files of Level-3 points.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> SmapSource().identify(Path("SMAP_L3_SM_P_E_20220601_R19240_001.h5"))
+    True
+    """
+
+    info = INFO
+
+    def identify(self, path: Path) -> bool:
+        """Tell by the name, else by the groups of an HDF5 file, whether a file is one of SMAP's."""
+        if layout.L3_NAME.match(path.name) or layout.L2_NAME.match(path.name):
+            return True
+        try:
+            with open(path, "rb") as file:
+                if file.read(8) != layout.MAGIC:
+                    return False
+            with opened(path) as file:
+                return any(g in file for g in (*layout.L3_GROUPS.values(), layout.L2_GROUP)) or is_points(file)
+        except (OSError, DataError):
+            return False
+
+    def open(
+        self,
+        paths: Sequence[Path],
+        *,
+        region: Area | None = None,
+        time: slice | None = None,
+        variables: Sequence[str] | None = None,
+        on_error: Literal["raise", "skip"] = "raise",
+        overpass: str = "AM",
+        quality: str = "successful",
+    ) -> xr.Dataset:
+        """Open files lazily as one dataset ``(time, y, x)`` with every UTC day present.
+
+        Parameters
+        ----------
+        paths : sequence of Path
+            Files of one level and one grid. Of several files of one day the highest release, then the highest counter
+            is read.
+        region : Area, optional
+            Window to read; the whole global grid (points: the window they fill) by default.
+        time : slice, optional
+            First and last UTC day, both included; all files by default.
+        variables : sequence of str, optional
+            Canonical names; all by default.
+        on_error : {"raise", "skip"}
+            Whether an unreadable file stops or is left out, named in a warning and in the attribute ``skipped``.
+        overpass : {"AM", "PM", "both"}
+            Pass; ``"both"`` takes per cell the pass nearest 12 UTC, never an average.
+        quality : {"successful", "recommended", "attempted", "none"}
+            Which retrievals are kept, each soil moisture under its own flag (FORMATS.md section 1.6).
+
+        Returns
+        -------
+        xarray.Dataset
+            Floats are float32, flags uint16 with 65534 for none, ``obs_time`` datetime64; one dask chunk per day.
+
+        Raises
+        ------
+        xsm.DataError
+            A file that cannot be used (with ``on_error="raise"``), no file in the period, files of unlike grids.
+        xsm.UsageError
+            An unknown variable or option.
+        """
+        overpass, quality = check_options(overpass, quality)
+        span = (_edge(time.start, last=False), _edge(time.stop, last=True)) if time is not None else (None, None)
+        granules, skipped = _look_all(paths, variables, overpass, quality, span, on_error)
+        _check_alike(granules)
+        _check_pass(granules, overpass)
+        names = wanted_variables(variables, granules[0].level)
+        grid = _window(granules, region)
+        latest = _latest(granules)
+        held = sorted({d for g in latest for d in g.days if _inside(d, span)})
+        if not held:
+            raise DataError(f"None of the {len(paths)} SMAP files lies in the period {span[0]} to {span[1]}.")
+        days = np.arange(held[0] if span[0] is None else span[0], (held[-1] if span[1] is None else span[1]) + 1)
+        arrays = lazy(latest, days, names, grid, overpass=overpass, quality=quality, on_error=on_error)
+        return dataset(arrays, days, grid, latest, overpass=overpass, quality=quality, skipped=skipped)
+
+    def write(self, world: World, dest: Path) -> list[Path]:
+        """Write a synthetic world as SPL3SMP_E granules, see `xsm_smap.write.write`."""
+        from xsm_smap.write import write
+
+        return write(world, dest)
+
+
+def check_options(overpass: str, quality: str) -> tuple[str, str]:
+    """Return both options or stop with the nearest known value."""
+    by_name = {p.name: p for p in INFO.options}
+    return by_name["overpass"].check(overpass), by_name["quality"].check(quality)
+
+
+def _look_all(
+    paths: Sequence[Path],
+    variables: Sequence[str] | None,
+    overpass: str,
+    quality: str,
+    span: tuple[Any, Any],
+    on_error: str,
+) -> tuple[list[Granule], list[str]]:
+    layout.check_variables(variables)
+    granules: list[Granule] = []
+    skipped: list[str] = []
+    for path in map(Path, paths):
+        day = date_in_name(path)
+        after_midnight = day is not None and layout.L2_NAME.match(path.name) and _inside(day + 1, span)
+        if not (_inside(day, span) or after_midnight):
+            continue
+        try:
+            granules.append(look(path, variables, overpass, quality))
+        except DataError as error:
+            if on_error == "raise":
+                raise
+            skipped.append(path.name)
+            warnings.warn(f"left out: {error}", UserWarning, stacklevel=3)
+    if not granules:
+        period = "" if span == (None, None) else f" in the period {span[0]} to {span[1]}"
+        raise DataError(
+            f"None of the {len(paths)} files is a readable SMAP file{period}.",
+            hint=f"Left out: {'; '.join(skipped)}." if skipped else "Check paths and period.",
+        )
+    return granules, skipped
+
+
+def _check_alike(granules: Sequence[Granule]) -> None:
+    kinds = {(g.level, g.grid.name): g.name for g in reversed(granules) if g.grid is not None}
+    if len(kinds) > 1:
+        told = ", ".join(f"{name} ({level}, {grid})" for (level, grid), name in sorted(kinds.items()))
+        raise DataError(f"The SMAP files are of unlike kinds: {told}.", hint="Open each kind by itself.")
+
+
+def _check_pass(granules: Sequence[Granule], overpass: str) -> None:
+    if granules[0].level == "points":
+        if overpass != "both":
+            message = (
+                "the files of points do not tell the pass of a cell that occurs once; it is kept for AM and for PM"
+            )
+            warnings.warn(message, UserWarning, stacklevel=3)
+        return
+    if overpass != "both" and not any(overpass in g.passes for g in granules):
+        there = joined(p for g in granules for p in g.passes)
+        message = f"The SMAP files hold the {there} pass only, wanted {overpass}."
+        if granules[0].level == "L2":
+            raise DataError(message, hint=f"Open them with overpass='{there}'.")
+        warnings.warn(f"{message} All values are missing.", UserWarning, stacklevel=3)
+
+
+def _latest(granules: Sequence[Granule]) -> list[Granule]:
+    best: dict[str, Granule] = {}
+    for g in granules:
+        other = best.get(g.key)
+        if other is not None and g.level == "points":
+            raise DataError(f"{other.name} and {g.name} are of one day.", hint="Open the points of each place alone.")
+        best[g.key] = g if other is None else max(g, other, key=lambda item: item.rank)
+        if other is not None:
+            log.info("%s: %s is read, older files of the same %s are not", g.key, best[g.key].name, g.level)
+    return [best[k] for k in sorted(best)]
+
+
+def _window(granules: Sequence[Granule], region: Area | None) -> Grid:
+    grids = [g.grid for g in granules if g.grid is not None]
+    if not grids:
+        raise DataError("None of the SMAP files of points holds a point.", hint="Open further days.")
+    if region is not None:
+        wanted = region.grid if grids[0].name == EASE2_M09.name else grids[0].region(region.bbox)
+        if not any(_overlap(g, wanted) for g in grids):
+            west, south, east, north = (round(v, 2) for v in grids[0].bbox)
+            raise DataError(
+                f"The region does not touch the files ({west}, {south}, {east}, {north}; west, south, east, north).",
+                hint="Check its order and signs.",
+            )
+        return wanted
+    return grids[0].window(
+        min(g.row0 for g in grids), max(g.row0 + g.rows for g in grids),
+        min(g.col0 for g in grids), max(g.col0 + g.cols for g in grids),
+    )  # fmt: skip
+
+
+def _inside(day: np.datetime64 | None, span: tuple[Any, Any]) -> bool:
+    return day is None or ((span[0] is None or day >= span[0]) and (span[1] is None or day <= span[1]))
+
+
+def _edge(value: Any, *, last: bool) -> np.datetime64 | None:
+    import pandas as pd
+
+    if value is None:
+        return None
+    period = pd.Period(str(value))
+    return np.datetime64((period.end_time if last else period.start_time).date(), "D")
+
+
+def _overlap(a: Grid, b: Grid) -> bool:
+    rows = min(a.row0 + a.rows, b.row0 + b.rows) - max(a.row0, b.row0)
+    return rows > 0 and min(a.col0 + a.cols, b.col0 + b.cols) > max(a.col0, b.col0)

@@ -1,0 +1,136 @@
+"""Bad files: one sentence that names the file; with ``on_error="skip"`` they are named and left out."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import h5py
+import numpy as np
+import pytest
+from xsm import Area, DataError
+from xsm_smap.source import SmapSource
+
+AM = "Soil_Moisture_Retrieval_Data_AM"
+NAME = "SMAP_L3_SM_P_E_20220602_R19240_007.h5"
+open_ = SmapSource().open
+
+
+def page(path: Path) -> None:
+    path.write_text("\n<!DOCTYPE html>\n<html><title>Earthdata Login</title></html>")
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:20_000])
+
+
+def other_groups(path: Path) -> None:
+    with h5py.File(path, "w") as file:
+        file.create_group("Geophysical_Data")
+
+
+def small(path: Path) -> None:
+    with h5py.File(path, "r+") as file:
+        del file[AM]["albedo_dca"]
+        file[AM]["albedo_dca"] = np.zeros((10, 20), "f4")
+
+
+def without(path: Path) -> None:
+    with h5py.File(path, "r+") as file:
+        del file[AM]["surface_temperature"]
+
+
+CASES: dict[str, tuple[Callable[[Path], object], str]] = {
+    "login page": (page, "login page"),
+    "empty": (lambda p: p.write_bytes(b""), "is empty"),
+    "text": (lambda p: p.write_text("not found"), "no HDF5 file"),
+    "truncated": (cut, "truncated"),
+    "other product": (other_groups, "Geophysical_Data"),
+    "wrong shape": (small, r"albedo_dca has the shape 10 x 20, wanted 1624 x 3856"),
+    "missing dataset": (without, "no dataset .*surface_temperature"),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_bad_file(case: str, granules: list[Path], area: Area, world: SimpleNamespace, tmp_path: Path) -> None:
+    spoil, message = CASES[case]
+    bad = tmp_path / NAME
+    shutil.copy(granules[1], bad)
+    spoil(bad)
+    with pytest.raises(DataError, match=message) as caught:
+        open_([*granules, bad], region=area)
+    assert NAME in str(caught.value)
+    with pytest.warns(UserWarning, match=NAME):
+        got = open_([*granules, bad], region=area, on_error="skip")
+    assert got.attrs["skipped"] == NAME
+    np.testing.assert_array_equal(got["tb_h"], world.smap["tb_h"])
+
+
+def test_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=NAME):
+        open_([tmp_path / NAME])
+
+
+def test_all_bad(tmp_path: Path) -> None:
+    page(tmp_path / NAME)
+    with pytest.warns(UserWarning), pytest.raises(DataError, match=f"None of the 1 .*{NAME}"):
+        open_([tmp_path / NAME], on_error="skip")
+
+
+def test_old_release_without_dca(granules: list[Path], area: Area, tmp_path: Path) -> None:
+    """Before R18 ``soil_moisture`` was the single channel algorithm: it never stands for DCA."""
+    old = tmp_path / "SMAP_L3_SM_P_E_20220602_R17400_001.h5"
+    shutil.copy(granules[1], old)
+    with h5py.File(old, "r+") as file:
+        del file[AM]["soil_moisture_dca"]
+    with pytest.raises(DataError, match="R17400 may mean another algorithm"):
+        open_([old], region=area, variables=["sm_dca"])
+
+
+def test_spoilt_rows_show_when_read(granules: list[Path], area: Area, tmp_path: Path) -> None:
+    bad = tmp_path / NAME
+    shutil.copy(granules[1], bad)
+    with h5py.File(bad, "r+") as file:
+        file[AM]["albedo_dca"].id.write_direct_chunk((302, 0), b"no zlib stream")
+    with pytest.raises(DataError, match=NAME):
+        open_([bad], region=area, variables=["albedo"]).load(scheduler="sync")
+    skipping = open_([bad], region=area, variables=["albedo"], on_error="skip")
+    with pytest.warns(UserWarning, match=NAME):
+        assert skipping["albedo"].load(scheduler="sync").isnull().all()
+
+
+def test_nothing_in_the_period(granules: list[Path], area: Area) -> None:
+    with pytest.raises(DataError, match="2019-01-01 to 2019-12-31"):
+        open_(granules, region=area, time=slice("2019", "2019"))
+
+
+def test_unlike_grids(granules: list[Path], tmp_path: Path) -> None:
+    coarse = tmp_path / "SMAP_L3_SM_P_20200101_R19240_001.h5"
+    with h5py.File(coarse, "w") as file:
+        file[f"{AM}/albedo_dca"] = np.zeros((406, 964), "f4")
+    with pytest.raises(DataError, match="unlike kinds"):
+        open_([*granules, coarse], variables=["albedo"])
+
+
+def test_identify(granules: list[Path], tmp_path: Path) -> None:
+    identify = SmapSource().identify
+    assert identify(granules[0])
+    assert identify(Path("SMAP_L2_SM_P_02801_A_20150811T013002_R18290_001.h5"))
+    assert identify(Path("SMAP_L3_SM_P_20150331_R18290_002.h5"))
+    assert not identify(Path("NLDAS_NOAH0125_H.A20220601.0000.020.nc"))
+    renamed, other, text = (tmp_path / n for n in ("day.h5", "other.h5", "text.h5"))
+    shutil.copy(granules[0], renamed)
+    other_groups(other)
+    page(text)
+    assert identify(renamed)
+    assert not identify(other)
+    assert not identify(text)
+
+
+def test_day_of_a_renamed_file(granules: list[Path], area: Area, world: SimpleNamespace, tmp_path: Path) -> None:
+    renamed = tmp_path / "day.h5"
+    shutil.copy(granules[1], renamed)
+    got = open_([renamed], region=area, variables=["tb_h"])
+    np.testing.assert_array_equal(got["time"], world.days[1:2].astype("M8[ns]"))

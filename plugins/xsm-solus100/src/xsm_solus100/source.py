@@ -1,0 +1,260 @@
+"""SOLUS100 as canonical soil maps on its own 100 m grid (FORMATS.md section 4)."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import xarray as xr
+from xsm import Area, DataError, UsageError, canonical_attrs
+
+from xsm_solus100 import INFO
+
+NAME = re.compile(r"(?P<property>[a-z0-9]+)_(?P<depth>\d+)_cm_(?P<stat>p|l|h|rpi)\.tiff?$")
+DEPTHS = (0, 5, 15, 30, 60, 100, 150)
+SCALARS = {
+    "sandtotal": 1, "silttotal": 1, "claytotal": 1, "dbovendry": 100, "soc": 1000, "cec7": 10, "ecec": 10, "ec": 10,
+    "gypsum": 10, "ph1to1h2o": 100, "caco3": 1, "fragvol": 1, "sar": 1, "sandvc": 1, "sandco": 1, "sandmed": 1,
+    "sandfine": 1, "sandvf": 1,
+}  # fmt: skip
+"""What the stored integers are divided by, from the product's table of layers; the files do not tell."""
+
+PROPERTIES = {"sand": "sandtotal", "silt": "silttotal", "clay": "claytotal", "bulk_density": "dbovendry"}
+FRACTIONS = ("sand", "silt", "clay")
+
+Layers = dict[tuple[str, int], Path]
+
+
+class Solus100Source:
+    """Prediction layers of SOLUS100."""
+
+    info = INFO
+
+    def identify(self, path: Path) -> bool:
+        """Tell from its name whether a file is a prediction layer of a property that xsm knows."""
+        match = NAME.match(Path(path).name)
+        return match is not None and match["property"] in SCALARS and match["stat"] == "p"
+
+    def open(
+        self,
+        paths: Sequence[Path],
+        *,
+        region: Area | None = None,
+        time: slice | None = None,
+        variables: Sequence[str] | None = None,
+        on_error: Literal["raise", "skip"] = "raise",
+        soil_depth: Iterable[int | str] | int | str = (5, 30),
+    ) -> xr.Dataset:
+        """Open layers as lazy maps; windows of 2048 x 2048 pixels are read when they are needed.
+
+        Sand, silt and clay share one mask and are rescaled to a sum of 100, which rounding in the product breaks by 1.
+
+        Parameters
+        ----------
+        paths : sequence of Path
+            Files ``{property}_{depth}_cm_p.tif``; http(s) addresses are read by range requests.
+        region : Area, optional
+            Its box is read with a margin of 8 pixels.
+        time : slice, optional
+            Not used, soils have no time.
+        variables : sequence of str, optional
+            ``sand``, ``silt``, ``clay``, ``bulk_density``; those of the files where not given.
+        on_error : {"raise", "skip"}
+            With "skip" a layer that cannot be read is missing everywhere.
+        soil_depth : sequence of int
+            Depths in cm.
+
+        Returns
+        -------
+        xarray.Dataset
+            float32 (soil_depth, y, x), percent and g cm-3, in the CRS of the files.
+
+        Raises
+        ------
+        DataError
+            For layers that are absent, damaged, of an unknown property or on different grids.
+        UsageError
+            For an unknown variable or depth.
+        """
+        depths = _depths(soil_depth)
+        layers = find_layers(paths)
+        names = _names(variables, {p for p, _ in layers})
+        skipped: list[str] = []
+        needed = [*FRACTIONS, *names] if set(names) & set(FRACTIONS) else names
+        needed = [n for n in dict.fromkeys(needed) if n in names or any((PROPERTIES[n], d) in layers for d in depths)]
+        rasters: dict[tuple[str, int], xr.DataArray] = {}
+        for name in needed:
+            for depth in depths:
+                try:
+                    rasters[name, depth] = _open(layers, PROPERTIES[name], depth, region)
+                except DataError as error:
+                    if on_error == "raise":
+                        raise
+                    skipped.append(str(error))
+        if not rasters:
+            raise DataError(f"None of {len(skipped)} layers can be read, the first: {skipped[0]}")
+        if skipped:
+            warnings.warn(f"{len(skipped)} layers are left out, the first: {skipped[0]}", stacklevel=3)
+        first = _same_grid(rasters, layers)
+        maps = {n: _stack([rasters.get((n, d)) for d in depths], SCALARS[PROPERTIES[n]], first) for n in needed}
+        _rescale(maps, names)
+        ds = xr.Dataset(
+            {n: (("soil_depth", "y", "x"), maps[n], canonical_attrs(n)) for n in names},
+            coords={"soil_depth": ("soil_depth", np.array(depths), _DEPTH), **first.coords},
+            attrs={
+                "title": "SOLUS100 soil properties, predictions at point depths",
+                "source": "SOLUS100",
+                "references": f"https://doi.org/{INFO.doi}",
+            },
+        )
+        for name in names:
+            ds[name].encoding["grid_mapping"] = "spatial_ref"
+        extra = {"synthetic": first.attrs["synthetic"], "skipped": skipped}
+        return ds.assign_attrs({k: v for k, v in extra.items() if v})
+
+    def write(self, world: Any, dest: Path) -> list[Path]:
+        """Write a synthetic world as SOLUS100 layers; see `xsm_solus100.write.write`."""
+        from xsm_solus100.write import write
+
+        return write(world, dest)
+
+
+_DEPTH = {"long_name": "depth below the surface", "units": "cm", "positive": "down", "axis": "Z"}
+
+
+def find_layers(paths: Sequence[Path | str]) -> Layers:
+    """Find the prediction layers among files, by (property, depth in cm).
+
+    Raises
+    ------
+    DataError
+        For a property whose scale is not known, or without any prediction layer.
+    """
+    layers: Layers = {}
+    for path in map(Path, paths):
+        match = NAME.match(path.name)
+        if match is None or match["stat"] != "p":
+            continue
+        if match["property"] not in SCALARS:
+            raise DataError(
+                f"'{path}' holds the property '{match['property']}', whose scale is not known.",
+                hint=f"Known: {', '.join(SCALARS)}.",
+            )
+        key = match["property"], int(match["depth"])
+        if key in layers and layers[key] != path:
+            warnings.warn(f"'{path}' is there twice, '{layers[key]}' is used.", stacklevel=3)
+        layers.setdefault(key, path)
+    if not layers:
+        raise DataError(
+            f"None of the files is a prediction layer of SOLUS100 ({', '.join(Path(p).name for p in paths[:3])}).",
+            hint="Wanted names like sandtotal_5_cm_p.tif.",
+        )
+    return layers
+
+
+def _open(layers: Layers, prop: str, depth: int, region: Area | None) -> xr.DataArray:
+    from xsm import open_raster
+
+    path = layers.get((prop, depth))
+    if path is None:
+        held = sorted(d for p, d in layers if p == prop)
+        raise DataError(
+            f"{prop}_{depth}_cm_p.tif is not among the files (of {prop} there are depths {held or 'none'}).",
+            hint="Add it, or choose variables and soil_depth that are there.",
+        )
+    raster = open_raster(path, region)
+    if raster is None and region is not None:
+        raise DataError(f"'{path}' does not touch the region {region.bbox}.", hint="Check the region.")
+    assert raster is not None  # noqa: S101
+    if raster.attrs["nodata"] is None:
+        warnings.warn(f"'{path}' has no nodata value, every pixel counts.", stacklevel=4)
+    return raster
+
+
+def _same_grid(rasters: dict[tuple[str, int], xr.DataArray], layers: Layers) -> xr.DataArray:
+    key, first = next(iter(rasters.items()))
+    for (name, depth), raster in rasters.items():
+        same = raster.shape == first.shape and raster.rio.transform() == first.rio.transform()
+        if not same or raster.rio.crs != first.rio.crs:
+            raise DataError(
+                f"'{layers[PROPERTIES[name], depth]}' is on another grid than '{layers[PROPERTIES[key[0]], key[1]]}'.",
+                hint="Cut all layers the same way.",
+            )
+    return first
+
+
+def _stack(rasters: Sequence[xr.DataArray | None], scalar: int, like: xr.DataArray) -> Any:
+    import dask.array as da
+
+    empty = da.full(like.shape, np.nan, "f4", chunks=like.chunks)
+    return da.stack(
+        [
+            empty if r is None else r.data.map_blocks(decode, r.attrs["nodata"], scalar, dtype="f4", meta=_META)
+            for r in rasters
+        ]
+    )
+
+
+_META = np.empty((0, 0), "f4")
+
+
+def decode(stored: np.ndarray, nodata: float | None, scalar: int) -> np.ndarray:
+    """Turn stored integers into float32 physical values, NaN for nodata.
+
+    Examples
+    --------
+    >>> decode(np.array([130, 255], "u1"), 255, 100)
+    array([1.3, nan], dtype=float32)
+    """
+    values = stored.astype("f4") / np.float32(scalar)
+    if nodata is not None:
+        values[stored == nodata] = np.nan
+    return values
+
+
+def _rescale(maps: dict[str, Any], names: Sequence[str]) -> None:
+    wanted = [n for n in FRACTIONS if n in names]
+    if not wanted:
+        return
+    absent = [n for n in FRACTIONS if n not in maps]
+    if absent:
+        warnings.warn(f"{', '.join(wanted)}: not rescaled to 100, as {', '.join(absent)} is missing.", stacklevel=3)
+        return
+    parts = [maps[n] for n in FRACTIONS]
+    for i, name in enumerate(FRACTIONS):
+        maps[name] = parts[0].map_blocks(share, *parts[1:], i, dtype="f4", meta=np.empty((0, 0, 0), "f4"))
+
+
+def share(sand: np.ndarray, silt: np.ndarray, clay: np.ndarray, which: int) -> np.ndarray:
+    """One of three fractions in percent of their sum; NaN where one is missing or the sum is 0."""
+    total = sand + silt + clay
+    part = (sand, silt, clay)[which]
+    return np.divide(100 * part, total, out=np.full_like(total, np.nan), where=total > 0)
+
+
+def _names(variables: Sequence[str] | None, held: set[str]) -> list[str]:
+    for name in variables or ():
+        if name not in PROPERTIES:
+            raise UsageError(f"SOLUS100 has no variable '{name}'.", hint=f"It gives: {', '.join(PROPERTIES)}.")
+    names = list(dict.fromkeys(variables or [n for n, p in PROPERTIES.items() if p in held]))
+    if not names:
+        raise DataError(
+            f"The files hold {', '.join(sorted(held))}, wanted one of {', '.join(PROPERTIES.values())}.",
+            hint="Add the layers of sand, silt, clay or bulk density.",
+        )
+    return names
+
+
+def _depths(soil_depth: Iterable[int | str] | int | str) -> list[int]:
+    given = [soil_depth] if isinstance(soil_depth, int | str) else list(soil_depth)
+    texts = [part.strip() for item in given for part in str(item).split(",") if part.strip()]
+    for text in texts:
+        if text not in map(str, DEPTHS):
+            raise UsageError(f"SOLUS100 has no depth {text} cm.", hint=f"It has: {', '.join(map(str, DEPTHS))}.")
+    if not texts:
+        raise UsageError("soil_depth is empty.", hint=f"Choose of {', '.join(map(str, DEPTHS))} cm.")
+    return list(dict.fromkeys(map(int, texts)))

@@ -1,0 +1,140 @@
+"""One generic algorithm, made from an operation's description; the core does the work in its own process."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from html import escape
+
+from qgis.core import QgsProcessingAlgorithm, QgsProcessingException
+from qgis.PyQt.QtGui import QIcon
+
+from . import interpreter, parameters, runner, settings, styling
+
+ICON = os.path.join(os.path.dirname(__file__), "icon.svg")
+SHOWN_LINES = 200
+
+
+class CoreAlgorithm(QgsProcessingAlgorithm):
+    """An operation of the core.
+
+    Parameters
+    ----------
+    operation : dict
+        One of the ``operations`` of a description.
+    made : dict
+        ``version`` and ``digest`` of that description.
+    """
+
+    def __init__(self, operation, made):
+        super().__init__()
+        self.operation, self.made = operation, made
+        self.request = {}
+
+    def createInstance(self):
+        return CoreAlgorithm(self.operation, self.made)
+
+    def name(self):
+        return self.operation["id"].replace("_", "")
+
+    def displayName(self):
+        return self.operation["title"]
+
+    def group(self):
+        return self.operation["group"]
+
+    def groupId(self):
+        return "".join(c for c in self.operation["group"].lower() if c.isalnum())
+
+    def shortDescription(self):
+        return self.operation["summary"]
+
+    def shortHelpString(self):
+        items = "".join(
+            f"<li><b>{escape(p['label'])}</b>: {escape(p['help'])}</li>" for p in self.operation["params"] if p["help"]
+        )
+        return f"<p>{escape(self.operation['summary'])}</p><ul>{items}</ul>"
+
+    def tags(self):
+        return ["soil moisture", "xsm", self.operation["id"]]
+
+    def icon(self):
+        return QIcon(ICON)
+
+    def initAlgorithm(self, configuration=None):
+        for param in self.operation["params"]:
+            for definition in parameters.make(param, self.operation["result"]):
+                self.addParameter(definition)
+        target = parameters.destination(self.operation)
+        if target is not None:
+            self.addParameter(target)
+
+    def canExecute(self):
+        try:
+            settings.python()
+        except runner.CoreError as error:
+            return False, str(error)
+        return True, ""
+
+    def checkParameterValues(self, given, context):
+        known = [definition.name() for definition in self.parameterDefinitions()]
+        for name in given:
+            if name not in known:
+                near = difflib.get_close_matches(name, known, n=1)
+                guess = f" Did you mean {near[0]}?" if near else ""
+                return False, f"Unknown parameter {name} of {self.id()}.{guess}"
+        return super().checkParameterValues(given, context)
+
+    def prepareAlgorithm(self, given, context, feedback):
+        """Read the values on the main thread."""
+        result = self.operation["result"]
+        values = {p["name"]: parameters.read(self, p, given, context, result) for p in self.operation["params"]}
+        self.request = {
+            "operation": self.operation["id"],
+            "values": {name: value for name, value in values.items() if value is not None},
+            "output": None,
+            "overwrite": True,
+            **self.made,
+        }
+        if parameters.destination(self.operation) is not None:
+            self.request["output"] = self.parameterAsFileOutput(given, parameters.OUTPUT, context)
+        return True
+
+    def processAlgorithm(self, given, context, feedback):
+        answer = carry_out("run", self.request, feedback)
+        for path in answer["outputs"]:
+            feedback.pushInfo(f"Wrote {path}")
+        styling.load(answer.get("layers", []), context)
+        wanted = self.request["output"] or self.request["values"].get("output")
+        written = answer["outputs"] or [wanted]
+        return {parameters.OUTPUT: wanted if wanted in written else written[0]} if wanted else {}
+
+
+def carry_out(verb, request, feedback):
+    """Run the core with the analyst's interpreter, show what it tells; failing is a QgsProcessingException."""
+    shown = 0
+    push = {"warning": feedback.pushWarning, "error": feedback.reportError}
+
+    def tell(event):
+        nonlocal shown
+        kind, text = event["event"], str(event.get("text", ""))
+        if kind == "progress":
+            feedback.setProgress(float(event["value"]))
+            if text:
+                feedback.setProgressText(text)
+        elif kind == "log":
+            push.get(event.get("level"), feedback.pushInfo)(text)
+        elif kind == "stderr" and shown < SHOWN_LINES:
+            shown += 1
+            feedback.pushConsoleInfo(text)
+
+    try:
+        python = settings.python()
+        interpreter.check(python, settings.folder(), feedback.isCanceled)
+        return runner.run(runner.worker(python, verb), request, tell, feedback.isCanceled)
+    except runner.Cancelled:
+        raise QgsProcessingException("cancelled") from None
+    except runner.CoreError as error:
+        if error.details:
+            feedback.pushConsoleInfo(error.details)
+        raise QgsProcessingException(str(error)) from None

@@ -1,0 +1,233 @@
+"""From a parameter as the core describes it to QGIS parameters, and from their values to what the core is sent.
+
+A QGIS parameter is called as the core's, in upper case; a period becomes two dates, ``<NAME>_START``, ``<NAME>_END``.
+What 3.22 refuses to leave out although it has a default (files, extents) is optional here and settled by the core.
+"""
+
+from __future__ import annotations
+
+import os
+
+from qgis.core import (
+    NULL,
+    QgsCoordinateReferenceSystem,
+    QgsProcessing,
+    QgsProcessingParameterBoolean,
+    QgsProcessingParameterDateTime,
+    QgsProcessingParameterDefinition,
+    QgsProcessingParameterEnum,
+    QgsProcessingParameterExtent,
+    QgsProcessingParameterFile,
+    QgsProcessingParameterFileDestination,
+    QgsProcessingParameterFolderDestination,
+    QgsProcessingParameterMultipleLayers,
+    QgsProcessingParameterNumber,
+    QgsProcessingParameterString,
+)
+
+OUTPUT = "OUTPUT"
+DATA_FILES = "Maps and series (*.nc *.tif *.tiff zarr.json);;All files (*)"
+ZARR_MARKS = ("zarr.json", ".zgroup", ".zattrs")
+WRITTEN = {
+    "dataset": "NetCDF (*.nc);;GeoTIFF (*.tif);;Zarr (*.zarr)",
+    "table": "CSV (*.csv);;NetCDF (*.nc)",
+    "path": "HTML (*.html)",
+}
+PERIOD = (("_START", "first day"), ("_END", "last day"))
+
+
+def destination(operation):
+    """Return the parameter for the result of an operation, or None where it names its output itself."""
+    result = operation["result"]
+    if result == "model":
+        return QgsProcessingParameterFolderDestination(OUTPUT, "Model bundle")
+    if result in ("dataset", "table"):
+        return QgsProcessingParameterFileDestination(OUTPUT, "Result", WRITTEN[result])
+    return None
+
+
+def make(param, result=""):
+    """Make the QGIS parameters of one parameter; an unknown kind is shown as text."""
+    made = _output(param) if names_output(param, result) else MAKE.get(param["kind"], _string)(param)
+    for definition in made:
+        definition.setHelp(param["help"])
+        if param["advanced"] or param["kind"] == "options":
+            definition.setFlags(definition.flags() | QgsProcessingParameterDefinition.Flag.FlagAdvanced)
+    return made
+
+
+def names(param):
+    """Names of the QGIS parameters of one parameter."""
+    name = param["name"].upper()
+    return [name + end for end, _ in PERIOD] if param["kind"] == "period" else [name]
+
+
+def names_output(param, result):
+    """Tell whether a parameter is the file that the operation writes."""
+    return result == "path" and param["kind"] == "path" and param["name"] == "output"
+
+
+def read(algorithm, param, given, context, result=""):
+    """Return the value that the core is sent, or None where none is given."""
+    if param["default"] is None and all(_empty(given.get(name)) for name in names(param)):
+        return None
+    reader = _read_output if names_output(param, result) else READ.get(param["kind"], _read_string)
+    value = reader(algorithm, param["name"].upper(), given, context)
+    return None if _empty(value) else value
+
+
+def _empty(value):
+    return value is None or value == NULL or value == "" or value == []
+
+
+def _common(param):
+    unit = f" [{param['unit']}]" if param["unit"] else ""
+    return param["name"].upper(), param["label"] + unit
+
+
+def _optional(param):
+    return not param["required"]
+
+
+def _file(param):
+    name, label = _common(param)
+    behavior = QgsProcessingParameterFile.Behavior.File
+    return [QgsProcessingParameterFile(name, label, behavior, "", None, _optional(param), DATA_FILES)]
+
+
+def _folder(param):
+    name, label = _common(param)
+    behavior = QgsProcessingParameterFile.Behavior.Folder
+    return [QgsProcessingParameterFile(name, label, behavior, "", None, _optional(param))]
+
+
+def _files(param):
+    name, label = _common(param)
+    kind = QgsProcessing.SourceType.TypeFile
+    return [QgsProcessingParameterMultipleLayers(name, label, kind, None, _optional(param))]
+
+
+def _output(param):
+    name, label = _common(param)
+    return [QgsProcessingParameterFileDestination(name, label, WRITTEN["path"], None, _optional(param))]
+
+
+def _choice(param):
+    name, label = _common(param)
+    default = None if param["default"] is None else str(param["default"])
+    choices = [str(choice) for choice in param["choices"]]
+    return [QgsProcessingParameterEnum(name, label, choices, False, default, default is None, True)]
+
+
+def _number(param, kind=QgsProcessingParameterNumber.Type.Double):
+    name, label = _common(param)
+    made = QgsProcessingParameterNumber(name, label, kind, param["default"], _optional(param))
+    if param["minimum"] is not None:
+        made.setMinimum(param["minimum"])
+    if param["maximum"] is not None:
+        made.setMaximum(param["maximum"])
+    return [made]
+
+
+def _integer(param):
+    return _number(param, QgsProcessingParameterNumber.Type.Integer)
+
+
+def _boolean(param):
+    name, label = _common(param)
+    return [QgsProcessingParameterBoolean(name, label, param["default"], _optional(param))]
+
+
+def _string(param, lines=False):
+    name, label = _common(param)
+    default = param["default"]
+    if isinstance(default, (list, tuple)):
+        default = ", ".join(str(v) for v in default)
+    return [QgsProcessingParameterString(name, label, default, lines, _optional(param))]
+
+
+def _options(param):
+    return _string({**param, "label": f"{param['label']} (name=value, one a line)", "required": False}, lines=True)
+
+
+def _period(param):
+    kind = QgsProcessingParameterDateTime.Type.Date
+    return [
+        QgsProcessingParameterDateTime(name, f"{param['label']}: {which}", kind, None, _optional(param))
+        for name, (_, which) in zip(names(param), PERIOD)
+    ]
+
+
+def _region(param):
+    name, label = _common(param)
+    return [QgsProcessingParameterExtent(name, label, None, _optional(param))]
+
+
+def _read_output(algorithm, name, given, context):
+    return algorithm.parameterAsFileOutput(given, name, context)
+
+
+def _read_file(algorithm, name, given, context):
+    return _store(algorithm.parameterAsFile(given, name, context))
+
+
+def _store(path):
+    folder, last = os.path.split(path)
+    return folder if last in ZARR_MARKS else path
+
+
+def _read_paths(algorithm, name, given, context):
+    path = algorithm.parameterAsFile(given, name, context)
+    return [path] if path else []
+
+
+def _read_files(algorithm, name, given, context):
+    return [_store(path) for path in algorithm.parameterAsFileList(given, name, context)]
+
+
+def _read_choice(algorithm, name, given, context):
+    return algorithm.parameterAsEnumString(given, name, context)
+
+
+def _read_integer(algorithm, name, given, context):
+    return algorithm.parameterAsInt(given, name, context)
+
+
+def _read_number(algorithm, name, given, context):
+    return algorithm.parameterAsDouble(given, name, context)
+
+
+def _read_boolean(algorithm, name, given, context):
+    return algorithm.parameterAsBool(given, name, context)
+
+
+def _read_string(algorithm, name, given, context):
+    return algorithm.parameterAsString(given, name, context)
+
+
+def _read_options(algorithm, name, given, context):
+    lines = algorithm.parameterAsString(given, name, context).replace(";", "\n").splitlines()
+    return [line.strip() for line in lines if line.strip()]
+
+
+def _read_period(algorithm, name, given, context):
+    days = [algorithm.parameterAsDateTime(given, name + end, context) for end, _ in PERIOD]
+    return [day.toString("yyyy-MM-dd") if day.isValid() else None for day in days]
+
+
+def _read_region(algorithm, name, given, context):
+    box = algorithm.parameterAsExtent(given, name, context, QgsCoordinateReferenceSystem("EPSG:4326"))
+    return [box.xMinimum(), box.yMinimum(), box.xMaximum(), box.yMaximum()]
+
+
+MAKE = {
+    "dataset": _file, "table": _file, "path": _file, "paths": _folder, "model": _folder, "datasets": _files,
+    "choice": _choice, "integer": _integer, "number": _number, "boolean": _boolean, "string": _string,
+    "strings": _string, "options": _options, "period": _period, "region": _region,
+}  # fmt: skip
+READ = {
+    "dataset": _read_file, "table": _read_file, "path": _read_file, "paths": _read_paths, "model": _read_string,
+    "datasets": _read_files, "choice": _read_choice, "integer": _read_integer, "number": _read_number,
+    "boolean": _read_boolean, "string": _read_string, "strings": _read_string, "options": _read_options,
+    "period": _read_period, "region": _read_region,
+}  # fmt: skip

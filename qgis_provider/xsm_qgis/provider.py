@@ -1,0 +1,71 @@
+"""The provider ``xsm``: one algorithm for each operation of the description."""
+
+from __future__ import annotations
+
+import json
+import os
+
+from qgis.core import Qgis, QgsMessageLog, QgsProcessingProvider
+from qgis.PyQt.QtGui import QIcon
+
+from . import interpreter, settings
+from .algorithm import ICON, CoreAlgorithm
+from .check import CheckAlgorithm
+from .runner import PROTOCOL, CoreError
+
+BUNDLED = os.path.join(os.path.dirname(__file__), "operations.json")
+
+
+class XsmProvider(QgsProcessingProvider):
+    """Complete before any interpreter is known; starts no process when QGIS starts."""
+
+    def id(self):
+        return "xsm"
+
+    def name(self):
+        return "XSM"
+
+    def longName(self):
+        return "XSM (soil moisture)"
+
+    def versionInfo(self):
+        return description()["version"]
+
+    def icon(self):
+        return QIcon(ICON)
+
+    def supportsNonFileBasedOutput(self):
+        return False
+
+    def load(self):
+        settings.add(self.name(), self.icon())
+        self.refreshAlgorithms()
+        return True
+
+    def unload(self):
+        settings.remove()
+
+    def loadAlgorithms(self):
+        found = description()
+        made = {"version": found["version"], "digest": found["digest"]}
+        self.addAlgorithm(CheckAlgorithm(made))
+        for operation in found["operations"]:
+            if not operation["analyst"]:
+                continue
+            try:
+                self.addAlgorithm(CoreAlgorithm(operation, made))
+            except Exception as error:
+                told = f"The operation {operation.get('id')} cannot be shown: {error}"
+                QgsMessageLog.logMessage(told, "XSM", Qgis.MessageLevel.Critical)
+
+
+def description():
+    """Operations of the interpreter in use where a handshake has told them, else those shipped with the plugin."""
+    try:
+        known = interpreter.remembered(settings.python(), settings.folder())
+    except CoreError:
+        known = None
+    if known is not None and known.get("protocol") == PROTOCOL:
+        return known
+    with open(BUNDLED, encoding="utf-8") as file:
+        return json.load(file)

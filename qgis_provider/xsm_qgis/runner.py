@@ -1,0 +1,211 @@
+"""Run the core in its own process and talk to it in JSON lines (``xsm.worker``). Imports nothing of QGIS.
+
+The request goes to the core's stdin, which stays open: its end tells the core that QGIS is gone. Events come from its
+stdout, one JSON object a line; everything else that the core or its libraries print is handed on as console text.
+"""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import json
+import os
+import queue
+import signal
+import subprocess
+import threading
+import time
+
+PROTOCOL = 1
+LONGEST_LINE = 4 << 20
+QUEUED_LINES = 10_000
+GRACE_S = 2.0
+NEW_GROUP_NO_WINDOW = 0x08000200
+DROPPED = {
+    "GDAL_DATA", "GDAL_DRIVER_PATH", "GDAL_FILENAME_IS_UTF8", "PROJ_LIB", "PROJ_DATA", "GEOTIFF_CSV", "LD_LIBRARY_PATH",
+    "LD_PRELOAD", "DYLD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH", "DYLD_FRAMEWORK_PATH", "DYLD_INSERT_LIBRARIES",
+    "QT_PLUGIN_PATH", "QT_QPA_PLATFORM_PLUGIN_PATH", "HDF5_PLUGIN_PATH", "VIRTUAL_ENV", "SSL_CERT_FILE", "SSL_CERT_DIR",
+    "GISBASE", "__PYVENV_LAUNCHER__",
+}  # fmt: skip
+DROPPED_PREFIXES = ("PYTHON", "CONDA", "GRASS_", "O4W_", "OSGEO4W", "QGIS")
+
+
+class CoreError(Exception):
+    """The core could not do what was asked; the text is for the analyst, the details for the log."""
+
+    def __init__(self, text, hint="", details=""):
+        super().__init__(f"{text} {hint}".strip())
+        self.details = details
+
+
+class Cancelled(Exception):
+    """The analyst pressed Cancel."""
+
+
+def clean_env(base=None):
+    """Environment of the core: without what QGIS's launchers set for QGIS's own libraries.
+
+    With QGIS's ``PROJ_LIB`` rasterio cannot resolve EPSG codes; with ``PYTHONEXECUTABLE`` a virtual environment forgets
+    that it is one, even under ``python -I``.
+    """
+    base = os.environ if base is None else base
+    env = {k: v for k, v in base.items() if k.upper() not in DROPPED and not k.upper().startswith(DROPPED_PREFIXES)}
+    root = os.path.normcase(base.get("OSGEO4W_ROOT", ""))
+    if root:
+        entries = env.get("PATH", "").split(os.pathsep)
+        env["PATH"] = os.pathsep.join(p for p in entries if not os.path.normcase(p).startswith(root))
+    return env
+
+
+def worker(python, verb):
+    """Command line of the core's worker."""
+    return [python, "-I", "-X", "utf8", "-m", "xsm.worker", verb]
+
+
+def run(argv, request, on_event, is_cancelled, poll=0.1):
+    """Start the core, send one request and hand on its events until it ends.
+
+    Parameters
+    ----------
+    argv : list of str
+        See `worker`.
+    request : dict or None
+        What to do.
+    on_event : callable
+        Called in this thread with each event (``hello``, ``progress``, ``log``, and ``stderr`` for console text).
+    is_cancelled : callable
+        Asked every ``poll`` seconds.
+
+    Returns
+    -------
+    dict
+        The event ``result`` or ``describe``.
+
+    Raises
+    ------
+    CoreError
+        Where the core cannot start, tells an error, crashes or ends without a result.
+    Cancelled
+        After all processes of the core have ended.
+    """
+    group = {"creationflags": NEW_GROUP_NO_WINDOW} if os.name == "nt" else {"start_new_session": True}
+    pipe = subprocess.PIPE
+    try:
+        process = subprocess.Popen(argv, stdin=pipe, stdout=pipe, stderr=pipe, env=clean_env(), **group)
+    except OSError as error:
+        raise CoreError(f"Cannot start '{argv[0]}' ({error.strerror or error}).") from error
+    stopped = threading.Event()
+    try:
+        _send(process, request)
+        result, error, tail = _listen(process, stopped, on_event, is_cancelled, poll)
+        code = process.wait()
+    except BaseException:
+        _kill(process)
+        raise
+    finally:
+        stopped.set()
+        with contextlib.suppress(OSError):
+            process.stdin.close()
+    if error:
+        raise CoreError(error.get("text", "The core failed."), error.get("hint", ""), error.get("traceback", ""))
+    if code or result is None:
+        last = f": {tail[-1]}" if tail else ""
+        raise CoreError(f"The core {_ending(code)} without a result{last}", details="\n".join(tail))
+    return result
+
+
+def same_protocol(event):
+    """Stop where the core speaks another protocol than this plugin."""
+    if event.get("protocol") != PROTOCOL:
+        raise CoreError(
+            f"This plugin speaks protocol {PROTOCOL}, xsm {event.get('version')} speaks {event.get('protocol')}.",
+            "Run `xsm qgis install` in the environment of the newer xsm.",
+        )
+
+
+def _send(process, request):
+    with contextlib.suppress(OSError):  # where it has ended already, its exit code and last words tell why
+        process.stdin.write(json.dumps(request).encode("utf-8") + b"\n")
+        process.stdin.flush()
+
+
+def _listen(process, stopped, on_event, is_cancelled, poll):
+    lines = queue.Queue(maxsize=QUEUED_LINES)
+    for stream, name in ((process.stdout, "out"), (process.stderr, "err")):
+        threading.Thread(target=_pump, args=(stream, name, lines, stopped), daemon=True).start()
+    result = error = None
+    tail = collections.deque(maxlen=40)
+    streams = 2
+    while streams:
+        if is_cancelled():
+            raise Cancelled("cancelled")
+        try:
+            name, line = lines.get(timeout=poll)
+        except queue.Empty:
+            if process.poll() is not None:  # a grandchild may hold the pipes open
+                time.sleep(poll)
+                streams = 0 if lines.empty() else streams
+            continue
+        if line is None:
+            streams -= 1
+            continue
+        event = _event(line) if name == "out" else None
+        if event is None:
+            tail.append(line)
+            on_event({"event": "stderr", "text": line})
+        elif event["event"] in ("result", "describe"):
+            result = event
+        elif event["event"] == "error":
+            error = event
+        else:
+            if event["event"] == "hello":
+                same_protocol(event)
+            on_event(event)
+    return result, error, tail
+
+
+def _event(line):
+    try:
+        event = json.loads(line)
+        return event if isinstance(event["event"], str) else None
+    except (ValueError, TypeError, KeyError):
+        return None
+
+
+def _pump(stream, name, lines, stopped):
+    for raw in iter(lambda: stream.readline(LONGEST_LINE), b""):
+        _put(lines, (name, raw.decode("utf-8", "replace").rstrip("\r\n")), stopped)
+    _put(lines, (name, None), stopped)
+    stream.close()
+
+
+def _put(lines, item, stopped):
+    while not stopped.is_set():
+        try:
+            return lines.put(item, timeout=0.2)
+        except queue.Full:
+            continue
+
+
+def _kill(process):
+    if os.name == "nt":  # untested
+        subprocess.run(["taskkill", "/T", "/F", "/PID", str(process.pid)], capture_output=True, check=False)
+        process.wait()
+        return
+    _signal_group(process, signal.SIGTERM)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(GRACE_S)
+    _signal_group(process, signal.SIGKILL)  # also a grandchild that ignored SIGTERM
+    process.wait()
+
+
+def _signal_group(process, number):
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, number)
+
+
+def _ending(code):
+    if code < 0 and os.name != "nt":
+        name = signal.Signals(-code).name
+        return f"was killed by {name}" + (" (out of memory?)" if name == "SIGKILL" else "")
+    return f"ended with exit code {code}"

@@ -1,0 +1,35 @@
+"""Where the plugin keeps what it knows, and the one setting an analyst may give."""
+
+from __future__ import annotations
+
+import os
+
+from processing.core.ProcessingConfig import ProcessingConfig, Setting
+from qgis.core import QgsApplication
+
+from . import interpreter
+
+NAME = "XSM_PYTHON"
+TITLE = "Python of the xsm environment"
+
+
+def folder():
+    """Folder of the plugin's own files in the profile; `xsm qgis install` writes there too."""
+    return os.path.join(QgsApplication.qgisSettingsDirPath(), "xsm")
+
+
+def python():
+    """Interpreter of the xsm environment; stops with a sentence where none is known."""
+    return interpreter.find(folder(), ProcessingConfig.getSetting(NAME) or "")
+
+
+def add(group, icon):
+    """Show the setting under Processing, Providers."""
+    ProcessingConfig.settingIcons[group] = icon
+    ProcessingConfig.addSetting(Setting(group, NAME, TITLE, "", valuetype=Setting.FILE))
+    ProcessingConfig.readSettings()
+
+
+def remove():
+    """Take the setting away."""
+    ProcessingConfig.removeSetting(NAME)

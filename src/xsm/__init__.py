@@ -1,0 +1,83 @@
+"""xsm: daily, gap-free maps of surface and subsurface soil moisture from SMAP, NLDAS-2 and SOLUS100.
+
+``import xsm`` registers the accessor ``ds.sm``; everything else loads on first use.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+from typing import Any
+
+__version__ = "0.1.0"
+
+_PUBLIC = {
+    "open": "xsm.ops.open",
+    "example": "xsm.ops.example",
+    "regrid": "xsm.ops.regrid",
+    "regrid_ease9km": "xsm.ops.regrid",
+    "gapfill": "xsm.ops.gapfill",
+    "gapfill_cru": "xsm.ops.gapfill",
+    "cube": "xsm.ops.cube",
+    "fit": "xsm.ops.fit",
+    "estimate": "xsm.ops.estimate",
+    "texture": "xsm.ops.texture",
+    "validate": "xsm.ops.validate",
+    "report": "xsm.ops.report",
+    "Grid": "xsm.grids",
+    "EASE2_M03": "xsm.grids",
+    "EASE2_M09": "xsm.grids",
+    "EASE2_M36": "xsm.grids",
+    "Kind": "xsm.describe",
+    "Param": "xsm.describe",
+    "Operation": "xsm.describe",
+    "operation": "xsm.describe",
+    "operations": "xsm.describe",
+    "hookimpl": "xsm.hookspecs",
+    "PLUGIN_API": "xsm.hookspecs",
+    "Area": "xsm.source",
+    "DataSource": "xsm.source",
+    "SourceInfo": "xsm.source",
+    "sources": "xsm.source",
+    "Block": "xsm.model",
+    "Model": "xsm.model",
+    "ModelInfo": "xsm.model",
+    "Samples": "xsm.model",
+    "Spec": "xsm.model",
+    "Progress": "xsm.model",
+    "models": "xsm.model",
+    "Bundle": "xsm.bundle",
+    "BUNDLE_FORMAT": "xsm.bundle",
+    "versions": "xsm.bundle",
+    "DataError": "xsm.errors",
+    "MissingPlugin": "xsm.errors",
+    "QualityError": "xsm.errors",
+    "UsageError": "xsm.errors",
+    "XsmError": "xsm.errors",
+    "unknown": "xsm.errors",
+    "set_options": "xsm.options",
+    "show_versions": "xsm.options",
+    "open_raster": "xsm.raster",
+    "plugins": "xsm.plugin",
+    "take": "xsm.grids",
+    "grid_of": "xsm.grids",
+    "add_history": "xsm.cf",
+    "canonical_attrs": "xsm.cf",
+    "NO_FLAG": "xsm.cf",
+}
+__all__ = [*_PUBLIC, "__version__"]
+
+logging.getLogger("xsm").addHandler(logging.NullHandler())
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'xsm' has no attribute '{name}'")
+    return getattr(importlib.import_module(_PUBLIC[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
+from xsm import accessor as _accessor  # noqa: E402, F401

@@ -1,0 +1,5 @@
+"""``python -m xsm``: the same as the ``xsm`` command."""
+
+from xsm.cli import main
+
+main()

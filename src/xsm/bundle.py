@@ -1,0 +1,134 @@
+"""Model bundles: ``weights.safetensors`` and ``card.json`` in a folder, read without torch (DESIGN.md section 9)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from xsm.errors import DataError
+
+BUNDLE_FORMAT = 1
+MAX_BYTES = 2 * 1024**3
+CARD_KEYS = {
+    "format", "task", "model", "depth", "scenario", "inputs", "statics", "targets", "references", "units",
+    "options", "normalisation", "block", "grid", "training", "validation", "history", "metrics", "sources", "synthetic",
+    "seed", "versions", "licence", "limits", "surface",
+}  # fmt: skip
+REQUIRED = {"format", "task", "model", "inputs", "targets", "units"}
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A trained model: what it is (card), its weights, and for 25 cm scenario 2 the surface bundle it was fed by.
+
+    Parameters
+    ----------
+    card : mapping
+        JSON types only; see `CARD_KEYS`.
+    weights : mapping of str to ndarray
+        Plain arrays by name.
+    surface : Bundle, optional
+        The 5 cm bundle whose estimates are a predictor of this one.
+    """
+
+    card: Mapping[str, Any]
+    weights: Mapping[str, np.ndarray]
+    surface: Bundle | None = field(default=None)
+
+    def __post_init__(self) -> None:
+        unknown_keys, missing = set(self.card) - CARD_KEYS, REQUIRED - set(self.card)
+        if unknown_keys or missing:
+            raise DataError(
+                f"The model card has unknown keys {sorted(unknown_keys)} and lacks {sorted(missing)}.",
+                hint="Make the bundle anew with this version of xsm.",
+            )
+        if self.card["format"] != BUNDLE_FORMAT:
+            raise DataError(
+                f"The model bundle has format {self.card['format']}, this xsm reads format {BUNDLE_FORMAT}.",
+                hint="Install the xsm version named in its card, or train it anew.",
+            )
+
+    def __repr__(self) -> str:
+        about = [str(self.card[k]) for k in ("model", "task")] + [f"for {', '.join(self.card['targets'])}"]
+        if days := self.card.get("training", {}).get("days"):
+            about.append(f"trained on {' to '.join(days)}")
+        return f"<xsm.Bundle {self.hash}: {', '.join(about)}>"
+
+    @property
+    def hash(self) -> str:
+        """Hash of weights and card, also of the surface bundle; names the model in attributes."""
+        digest = hashlib.sha256(json.dumps(self.card, sort_keys=True).encode())
+        for name in sorted(self.weights):
+            digest.update(name.encode() + np.ascontiguousarray(self.weights[name]).tobytes())
+        if self.surface is not None:
+            digest.update(self.surface.hash.encode())
+        return digest.hexdigest()[:16]
+
+    def save(self, path: str | Path) -> Path:
+        """Write the bundle as a folder; refuses an existing one and leaves nothing half written.
+
+        Parameters
+        ----------
+        path : str or Path
+            Folder to make.
+        """
+        path = Path(path)
+        if path.exists():
+            raise DataError(f"'{path}' exists already.", hint="Choose another name or remove it first.")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = Path(tempfile.mkdtemp(prefix=path.name + ".", suffix=".part", dir=path.parent))
+        try:
+            self._write(part)
+            os.replace(part, path)
+        except BaseException:
+            shutil.rmtree(part, ignore_errors=True)
+            raise
+        return path
+
+    def _write(self, folder: Path) -> None:
+        from safetensors.numpy import save_file
+
+        save_file({k: np.ascontiguousarray(v) for k, v in self.weights.items()}, folder / "weights.safetensors")
+        (folder / "card.json").write_text(json.dumps(self.card, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+        folder.chmod(0o755)
+        if self.surface is not None:
+            (folder / "surface").mkdir()
+            self.surface._write(folder / "surface")
+
+    @classmethod
+    def load(cls, path: str | Path) -> Bundle:
+        """Read a bundle folder; sizes are checked before anything is read into memory."""
+        from safetensors import SafetensorError
+        from safetensors.numpy import load_file
+
+        path = Path(path)
+        card, weights = path / "card.json", path / "weights.safetensors"
+        if not (card.is_file() and weights.is_file()):
+            raise DataError(
+                f"'{path}' is no model bundle.", hint="Wanted a folder with card.json and weights.safetensors."
+            )
+        if weights.stat().st_size > MAX_BYTES or card.stat().st_size > 10_000_000:
+            raise DataError(f"The model bundle '{path}' is larger than 2 GiB.", hint="It is no bundle that xsm wrote.")
+        try:
+            content = json.loads(card.read_text(encoding="utf-8"))
+            arrays = load_file(weights)
+        except (ValueError, SafetensorError, OSError) as error:
+            raise DataError(f"The model bundle '{path}' is damaged ({error}).", hint="Get or train it anew.") from None
+        surface = path / "surface"
+        return cls(content, arrays, cls.load(surface) if surface.is_dir() else None)
+
+
+def versions(*modules: str) -> dict[str, str]:
+    """Versions of the distributions that made a bundle."""
+    from importlib.metadata import version
+
+    return {m: version(m) for m in ("xsm", "numpy", *modules)}

@@ -1,0 +1,200 @@
+"""Canonical names, units and ranges (DESIGN.md section 4); dims discovery, encoding clean-up, history."""
+
+from __future__ import annotations
+
+import datetime
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import xarray as xr
+
+from xsm.errors import DataError
+
+log = logging.getLogger("xsm")
+
+
+@dataclass(frozen=True)
+class Canonical:
+    """A variable of the cube: unit, names, kind and physical range (values outside are clipped or refused)."""
+
+    units: str
+    long_name: str
+    standard_name: str = ""
+    kind: Literal["continuous", "class", "flag"] = "continuous"
+    low: float = -np.inf
+    high: float = np.inf
+
+
+_SM = "volume_fraction_of_condensed_water_in_soil"
+VARIABLES: Mapping[str, Canonical] = {
+    "tb_h": Canonical(
+        "K", "Brightness temperature, horizontal polarization", "brightness_temperature", low=0, high=340
+    ),
+    "tb_v": Canonical("K", "Brightness temperature, vertical polarization", "brightness_temperature", low=0, high=340),
+    "albedo": Canonical("1", "Single-scattering albedo (DCA)", low=0, high=1),
+    "roughness": Canonical("1", "Roughness coefficient (DCA)", low=0, high=3),
+    "vegetation_opacity": Canonical("1", "Vegetation opacity (DCA)", low=0, high=5),
+    "vegetation_water_content": Canonical("kg m-2", "Vegetation water content", low=0, high=30),
+    "surface_temperature": Canonical("K", "Effective surface temperature", "surface_temperature", low=200, high=350),
+    "sm_dca": Canonical("m3 m-3", "Soil moisture, dual channel algorithm", _SM, low=0, high=1),
+    "sm_scav": Canonical("m3 m-3", "Soil moisture, single channel algorithm, V", _SM, low=0, high=1),
+    "sm_scah": Canonical("m3 m-3", "Soil moisture, single channel algorithm, H", _SM, low=0, high=1),
+    "retrieval_flag": Canonical("", "Retrieval quality flag (DCA)", kind="flag"),
+    "surface_flag": Canonical("", "Surface condition flag", kind="flag"),
+    "obs_time": Canonical("", "Mean time of the observations in the cell", "time"),
+    "sm_noah_0_10": Canonical("m3 m-3", "Soil moisture, Noah, 0-10 cm", _SM, low=0, high=1),
+    "sm_noah_10_40": Canonical("m3 m-3", "Soil moisture, Noah, 10-40 cm", _SM, low=0, high=1),
+    "soil_temperature_0_10": Canonical("K", "Soil temperature, 0-10 cm", "soil_temperature", low=200, high=350),
+    "soil_temperature_10_40": Canonical("K", "Soil temperature, 10-40 cm", "soil_temperature", low=200, high=350),
+    "air_temperature": Canonical("K", "Air temperature at 2 m", "air_temperature", low=180, high=340),
+    "precipitation": Canonical("kg m-2", "Precipitation of the UTC day", "precipitation_amount", low=0, high=3000),
+    "sand": Canonical("percent", "Sand, mass share of the fine earth", low=0, high=100),
+    "silt": Canonical("percent", "Silt, mass share of the fine earth", low=0, high=100),
+    "clay": Canonical("percent", "Clay, mass share of the fine earth", low=0, high=100),
+    "bulk_density": Canonical("g cm-3", "Oven-dry bulk density of the fine earth", low=0, high=2.65),
+    "land_cover": Canonical("", "IGBP land cover class", "land_cover", kind="class"),
+    "land": Canonical("", "Land mask", "land_binary_mask", kind="class"),
+    "frozen": Canonical("", "Frozen ground", kind="class"),
+    "sm_5cm": Canonical("m3 m-3", "Soil moisture at 5 cm", _SM, low=0, high=1),
+    "sm_25cm": Canonical("m3 m-3", "Soil moisture at 25 cm", _SM, low=0, high=1),
+    "soil_moisture": Canonical("m3 m-3", "Soil moisture", _SM, low=0, high=1),
+}
+SOIL_FRACTIONS = ("sand", "silt", "clay")
+NO_FLAG = np.uint16(65534)
+
+_UNIT_ALIASES = {
+    "m3 m-3": {"m3 m-3", "m3/m3", "m^3/m^3", "m**3 m**-3", "cm3 cm-3", "cm3/cm3", "cm**3/cm**3", "cm^3/cm^3", "m3m-3"},
+    "kg m-2": {"kg m-2", "kg/m^2", "kg/m**2", "kg/m2", "mm", "kg m**-2", "mm/day", "mm d-1"},
+    "K": {"k", "kelvin", "kelvins"},
+    "1": {"1", "", "-", "none", "unitless", "dimensionless"},
+    "percent": {"percent", "%", "pct"},
+    "g cm-3": {"g cm-3", "g/cm3", "g/cm**3", "g/cm^3"},
+}
+
+
+def same_units(a: str, b: str) -> bool:
+    """Whether two unit strings mean the same unit, spellings of the products included."""
+
+    def key(text: str) -> str:
+        low = text.strip().lower()
+        return next((unit for unit, names in _UNIT_ALIASES.items() if low in names), text.strip())
+
+    return key(a) == key(b)
+
+
+def canonical_attrs(name: str) -> dict[str, Any]:
+    """CF attributes of a canonical variable; empty for a name that is not canonical."""
+    spec = VARIABLES.get(name)
+    if spec is None:
+        return {}
+    attrs = {"long_name": spec.long_name, "standard_name": spec.standard_name, "units": spec.units}
+    return {k: v for k, v in attrs.items() if v}
+
+
+def check_units(ds: xr.Dataset, names: Iterable[str]) -> None:
+    """Stop with a sentence where a canonical variable has another unit than the cube's."""
+    for name in names:
+        wanted, got = VARIABLES[name].units if name in VARIABLES else "", ds[name].attrs.get("units")
+        if wanted and got is not None and not same_units(got, wanted):
+            raise DataError(
+                f"'{name}' has the unit '{got}', wanted '{wanted}'.", hint="Convert it and set attrs['units']."
+            )
+
+
+def kind(variable: xr.DataArray | xr.Variable, name: str = "") -> str:
+    """Whether a variable is ``"continuous"``, a ``"class"`` or a ``"flag"``: by name, attributes, then dtype."""
+    spec = VARIABLES.get(name or str(getattr(variable, "name", "") or ""))
+    if spec is not None:
+        return spec.kind
+    if "flag_masks" in variable.attrs:
+        return "flag"
+    if "flag_values" in variable.attrs or variable.dtype.kind == "b":
+        return "class"
+    return "continuous"
+
+
+_AXES = {
+    "x": ({"X"}, {"projection_x_coordinate", "longitude"}, ("x", "lon", "longitude", "easting")),
+    "y": ({"Y"}, {"projection_y_coordinate", "latitude"}, ("y", "lat", "latitude", "northing")),
+    "time": ({"T"}, {"time"}, ("time", "date", "valid_time")),
+}
+
+
+def find_coord(ds: xr.Dataset, axis: Literal["x", "y", "time"]) -> str | None:
+    """Find the coordinate of an axis: CF attributes first, then usual names; None where there is none."""
+    axes, standard, names = _AXES[axis]
+    for name, coord in ds.coords.items():
+        if coord.attrs.get("axis") in axes or coord.attrs.get("standard_name") in standard:
+            return str(name)
+    lower = {str(n).lower(): str(n) for n in ds.coords}
+    return next((lower[n] for n in names if n in lower), None)
+
+
+STALE = (
+    "_FillValue",
+    "missing_value",
+    "scale_factor",
+    "add_offset",
+    "chunksizes",
+    "preferred_chunks",
+    "original_shape",
+    "contiguous",
+    "chunks",
+    "source",
+    "dtype",
+    "fletcher32",
+    "shuffle",
+    "zlib",
+    "complevel",
+    "szip",
+    "zstd",
+    "bzip2",
+    "blosc",
+    "compression",
+    "compressors",
+    "filters",
+    "shards",
+    "coordinates",
+    "rasterio_dtype",
+)
+
+
+def clean_encoding(ds: xr.Dataset) -> xr.Dataset:
+    """Drop what a former file left in the encodings; grid mapping and time units stay."""
+    ds = ds.copy()
+    for variable in ds.variables.values():
+        keep = {k: v for k, v in variable.encoding.items() if k not in STALE}
+        if np.issubdtype(variable.dtype, np.datetime64):
+            keep = {k: v for k, v in keep.items() if k in ("units", "calendar")}
+        if variable.attrs.get("grid_mapping"):
+            keep["grid_mapping"] = variable.attrs["grid_mapping"]
+            variable.attrs = {k: v for k, v in variable.attrs.items() if k != "grid_mapping"}
+        variable.encoding = keep
+    ds.encoding = {}
+    return ds
+
+
+def add_history(ds: xr.Dataset, what: str, **details: Any) -> xr.Dataset:
+    """Return the dataset with one more ``history`` line: time, operation, parameters (never arrays)."""
+    from xsm import __version__
+
+    now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    told = ", ".join(f"{k}={_short(v)}" for k, v in details.items() if _told(v))
+    line = f"{now} xsm {__version__}: {what}({told})"
+    before = ds.attrs.get("history", "")
+    return ds.assign_attrs(Conventions="CF-1.10", history=f"{before}\n{line}".strip())
+
+
+def _told(value: Any) -> bool:
+    return isinstance(value, np.ndarray) or (value is not None and value not in ((), {}))
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, xr.Dataset | xr.DataArray | np.ndarray):
+        return "..."
+    if isinstance(value, slice):
+        return f"{value.start}/{value.stop}"
+    return str(value)[:80]

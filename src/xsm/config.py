@@ -1,0 +1,207 @@
+"""A study in one TOML file: what to read, fill, train, estimate and validate."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from xsm.errors import DataError, UsageError, unknown
+from xsm.scenarios import SMAP_ANCILLARY
+
+
+@dataclass(frozen=True)
+class Source:
+    """Files of one product; ``options`` are those of the data source."""
+
+    paths: Any
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Fill:
+    """How gaps are filled (see `xsm.gapfill`)."""
+
+    method: str = "cru"
+    mode: str = "smoother"
+    variables: tuple[str, ...] | None = None
+    covariates: tuple[str, ...] = ()
+    model: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How models are trained (see `xsm.fit`); ``estimates`` are depth-scenario pairs such as ``"5-1"``."""
+
+    model: str = "convlstm"
+    estimates: tuple[str, ...] = ("5-1", "5-2", "25-1", "25-2")
+    bundles: Mapping[str, str] = field(default_factory=dict)
+    train: str | None = None
+    validation: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Study:
+    """Everything that `xsm.pipeline.run_study` needs; paths are relative to the file's folder."""
+
+    out: Path
+    inputs: Mapping[str, Source]
+    stations: Mapping[str, Source] = field(default_factory=dict)
+    region: Any = None
+    time: str | None = None
+    margin: int = 32
+    seed: int = 0
+    title: str = "Soil moisture study"
+    gapfill: Fill | None = Fill()
+    fit: Fit | None = None
+    geotiff: tuple[str, ...] = ()
+
+
+def load(path: str | Path) -> Study:
+    """Read a study file; unknown keys and missing ones stop with a sentence."""
+    path = Path(path)
+    if not path.is_file():
+        raise DataError(f"The study file '{path}' does not exist.", hint="Write one with: xsm init rabiei2024")
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise DataError(f"'{path}' is no TOML ({error}).", hint="Mend the line that is named.") from None
+    return parse(raw, path.resolve().parent)
+
+
+def parse(raw: Mapping[str, Any], folder: Path) -> Study:
+    """Make a study from a mapping; relative paths start at ``folder``."""
+    values = dict(raw)
+    _known(values, Study, "study")
+    if not values.get("inputs"):
+        raise UsageError(
+            "The study names no inputs.", hint="Add a table such as [inputs.smap] with paths = 'SMAP/*.h5'."
+        )
+    for key in ("inputs", "stations"):
+        values[key] = {name: _source(name, table, folder) for name, table in values.get(key, {}).items()}
+    fill = values.get("gapfill", {})
+    values["gapfill"] = None if fill is False else _table(Fill, fill, "gapfill")
+    fit = values.get("fit", False)
+    values["fit"] = None if fit is False else _table(Fit, fit, "fit")
+    for pair in values["fit"].estimates if values["fit"] else ():
+        if pair not in ("5-1", "5-2", "25-1", "25-2"):
+            raise unknown("estimate", pair, ("5-1", "5-2", "25-1", "25-2"))
+    values["out"] = folder / values.get("out", "study")
+    if values["fit"]:
+        bundles = {pair: str(folder / os.path.expandvars(path)) for pair, path in values["fit"].bundles.items()}
+        values["fit"] = replace(values["fit"], bundles=bundles)
+    if values["gapfill"] is None and values["fit"] is None:
+        raise UsageError("The study neither fills gaps nor estimates.", hint="Add a table [gapfill] or [fit].")
+    values["geotiff"] = tuple(values.get("geotiff", ()))
+    return Study(**values)
+
+
+def _known(values: Mapping[str, Any], kind: type, what: str) -> None:
+    names = [f.name for f in fields(kind)]
+    for key in values:
+        if key not in names:
+            raise unknown(f"key of [{what}]", key, names)
+
+
+def _table(kind: type, values: Any, what: str) -> Any:
+    if not isinstance(values, Mapping):
+        raise UsageError(f"[{what}] is {values!r}, wanted a table or false.")
+    _known(values, kind, what)
+    return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+
+
+def _source(name: str, table: Any, folder: Path) -> Source:
+    if not isinstance(table, Mapping):
+        raise UsageError(f"The input '{name}' is {table!r}, wanted a table with 'paths'.")
+    _known(table, Source, name)
+    if "paths" not in table:
+        raise UsageError(f"The input '{name}' has no paths.", hint="Write paths = 'folder/*.h5'.")
+    paths = table["paths"] if isinstance(table["paths"], list) else [table["paths"]]
+    options = {k: tuple(v) if isinstance(v, list) else v for k, v in table.get("options", {}).items()}
+    return Source([str(folder / os.path.expandvars(p)) for p in paths], options)
+
+
+TEMPLATE = """\
+# A study for `xsm run`, after Rabiei et al. (2024), doi:10.20944/preprints202412.1356.v1.
+# Paths are relative to this file; $NAME stands for an environment variable.
+# Run it again to continue; a change redoes what depends on it.
+title = "{title}"
+out = "{out}"                     # folder of the results
+region = {region}                      # name, or west, south, east, north in degrees
+margin = {margin}                            # cells read beyond it: one patch of the model
+time = "{time}"                        # UTC days, both included
+seed = 0
+geotiff = {geotiff}                    # estimates also written as GeoTIFF, for example ["5-2"]
+
+[inputs.smap]                          # SPL3SMP_E version 6
+paths = "{smap}"
+options = {{ overpass = "AM", quality = "successful" }}
+
+[inputs.nldas]                         # NLDAS_NOAH0125_H version 2.0
+paths = "{nldas}"
+
+[inputs.solus100]
+paths = "{solus}"
+options = {{ soil_depth = [5, 30] }}
+
+[inputs.modis_landcover]               # MCD12Q1 as GeoTIFF
+paths = "{modis}"
+
+[stations.uscrn]
+paths = "{uscrn}"
+
+[gapfill]
+method = "cru"
+mode = "smoother"                      # "filter" is the paper's: nothing from the future
+variables = {filled}
+covariates = ["precipitation", "air_temperature"]
+{fill_options}
+[fit]
+model = "convlstm"
+estimates = ["5-1", "5-2", "25-1", "25-2"]
+{split}options = {{ preset = "{preset}"{more} }}
+"""
+
+FULL = {
+    "title": "Rabiei et al. (2024)",
+    "out": "rabiei2024",
+    "margin": "64",
+    "region": '"conus"',
+    "time": "2018-01-01/2022-12-30",
+    "geotiff": "[]",
+    "smap": "SMAP",
+    "nldas": "NLDAS",
+    "solus": "SOLUS100",
+    "modis": "MCD12Q1",
+    "uscrn": "USCRN",
+    "preset": "rabiei2024",
+    "more": "",
+    "fill_options": "",
+    "filled": "[" + ", ".join(f'"{n}"' for n in (*SMAP_ANCILLARY, "sm_dca")) + "]",
+    "split": 'train = "2018-01-01/2020-12-31"\nvalidation = "2021-01-01/2021-12-31"\n',
+}
+
+
+def template(**changes: str) -> str:
+    """Text of a study file; ``changes`` replace single entries."""
+    return TEMPLATE.format(**{**FULL, **changes})
+
+
+def write_template(path: Path, *, example: bool = False) -> Path:
+    """Write a commented study file; with ``example`` also a small synthetic world that it runs on."""
+    if path.exists():
+        raise UsageError(f"'{path}' exists already.", hint="Give another name.")
+    changes: dict[str, str] = {}
+    if example:
+        from xsm.demo import QUICK, make_files, study_changes
+
+        data = path.with_suffix("").with_name(path.stem + "-data")
+        make_files(data, QUICK, seed=0)
+        changes = study_changes(QUICK, data.name)
+    path.write_text(template(**changes), encoding="utf-8")
+    return path

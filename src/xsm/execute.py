@@ -1,0 +1,131 @@
+"""Run an operation from plain values (strings, numbers, paths): the one way in for command line and worker."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import xarray as xr
+
+from xsm import files
+from xsm.bundle import Bundle
+from xsm.describe import Kind, Operation, Param
+from xsm.errors import UsageError
+from xsm.options import block_threads
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What an operation returned and the files it was written to."""
+
+    value: Any
+    written: list[Path] = field(default_factory=list)
+
+
+WRITES_FILE = (Kind.DATASET, Kind.TABLE, Kind.MODEL)
+FOLDERS = ("zarr.json", ".zgroup", "card.json")
+"""Marks of the folders that may be replaced: Zarr stores and model bundles."""
+
+
+@block_threads()
+def execute(
+    op: Operation, values: Mapping[str, Any], output: str | Path | None = None, *, overwrite: bool = False
+) -> Outcome:
+    """Run an operation on values as people type them and write its result.
+
+    Parameters
+    ----------
+    op : Operation
+        What to run.
+    values : mapping
+        Parameter names to raw values: paths for datasets and models, text for periods and regions, ``key=value`` pairs
+        or a mapping for options.
+    output : str or Path, optional
+        Where the result goes; required where it is a dataset, a table or a model.
+    overwrite : bool
+        Replace an existing output.
+
+    Returns
+    -------
+    Outcome
+    """
+    target = None if output is None else Path(output)
+    if op.result in WRITES_FILE:
+        if target is None:
+            raise UsageError(f"'{op.id}' needs an output.", hint="Name a file for the result.")
+        files.check_output(target, overwrite)
+        if target.is_dir() and any(target.iterdir()) and not any((target / mark).exists() for mark in FOLDERS):
+            raise UsageError(f"'{target}' is a folder that xsm did not write.", hint="Give another name.")
+        if op.result is not Kind.MODEL and target.suffix.lower() not in (".nc", ".zarr", ".tif", ".tiff", ".csv"):
+            raise UsageError(f"'{target}' ends with '{target.suffix}', wanted .nc, .zarr, .tif or .csv.")
+    args, kwargs = bind(op, values)
+    value = op.function(*args, **kwargs)
+    return Outcome(value, save(value, target, overwrite) if target is not None else _paths(value))
+
+
+def bind(op: Operation, values: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+    """Turn raw values into the function's arguments."""
+    for name in values:
+        op.param(name)
+    args: list[Any] = []
+    kwargs: dict[str, Any] = {}
+    for param in op.params:
+        raw = values.get(param.name)
+        if raw is None:
+            if param.required:
+                raise UsageError(f"'{op.id}' needs '{param.name}'.", hint=param.help)
+            continue
+        value = parse(param, raw)
+        if param.kind is Kind.DATASETS:
+            args += value
+        elif param.kind is Kind.OPTIONS:
+            kwargs |= value
+        elif param.required and not kwargs:
+            args.append(value)
+        else:
+            kwargs[param.name] = value
+    return args, kwargs
+
+
+def parse(param: Param, raw: Any) -> Any:
+    """Turn one raw value into what the function takes."""
+    from xsm.ops.open import days
+
+    match param.kind:
+        case Kind.DATASET:
+            return raw if isinstance(raw, xr.Dataset) else files.read(raw)
+        case Kind.DATASETS:
+            return [r if isinstance(r, xr.Dataset) else files.read(r) for r in raw]
+        case Kind.PERIOD:
+            return days(raw)
+        case Kind.PATH:
+            return Path(raw)
+        case Kind.OPTIONS:
+            return dict(raw) if isinstance(raw, Mapping) else dict(_pair(item) for item in raw)
+        case Kind.PATHS | Kind.MODEL | Kind.REGION:
+            return raw
+    return param.check(raw)
+
+
+def save(value: Any, target: Path, overwrite: bool = False) -> list[Path]:
+    """Write a dataset, table or bundle; gives the files."""
+    if isinstance(value, Bundle):
+        if overwrite and target.exists():
+            with files.fresh(target, overwrite) as part:
+                value.save(part)
+            return [target]
+        return [value.save(target)]
+    return files.write(value, target, overwrite=overwrite)
+
+
+def _paths(value: Any) -> list[Path]:
+    return [value] if isinstance(value, Path) else []
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, sign, value = str(text).partition("=")
+    if not sign:
+        raise UsageError(f"The option '{text}' is no name=value.", hint="Write for example epochs=5.")
+    return name.strip().replace("-", "_"), value.strip()

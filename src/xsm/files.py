@@ -1,0 +1,311 @@
+"""Read and write the files of people: NetCDF, Zarr, GeoTIFF, CSV, model bundles. Nothing is ever half written."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from xsm.cf import clean_encoding
+from xsm.errors import DataError, UsageError
+from xsm.grids import grid_of, require_grid
+
+READ = ".nc, .zarr or .tif"
+DAYS_AT_ONCE = 64
+ZARR_CHUNKS = {"time": 64, "y": 64, "x": 64}
+_MAGIC = {b"\x89HDF": "netcdf", b"CDF\x01": "netcdf", b"CDF\x02": "netcdf", b"CDF\x05": "netcdf"}
+
+
+def read(path: str | Path) -> xr.Dataset:
+    """Open a NetCDF, Zarr or GeoTIFF file lazily as a dataset.
+
+    Parameters
+    ----------
+    path : str or Path
+        ``.nc``, ``.zarr`` (folder) or ``.tif``; a GeoTIFF with ISO dates as band names gets a ``time`` dim.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise DataError(f"'{path}' does not exist.", hint=f"Give a {READ} file.")
+    try:
+        if path.is_dir():
+            if not (path / "zarr.json").exists() and not (path / ".zgroup").exists():
+                raise DataError(f"The folder '{path}' is no Zarr store.", hint="Granules are read with `xsm open`.")
+            return _decoded(xr.open_zarr(path, consolidated=False, decode_coords="all"))
+        if path.suffix.lower() in (".tif", ".tiff"):
+            return _read_geotiff(path)
+        head = path.open("rb").read(512)
+        if not any(head.startswith(m) for m in _MAGIC):
+            what = (
+                "an HTML page (a login page?)" if b"<html" in head.lower() or b"<!doc" in head.lower() else "no NetCDF"
+            )
+            raise DataError(f"'{path}' is {what}.", hint="Get the file again, or convert it.")
+        engine = "h5netcdf" if head[:4] == b"\x89HDF" else "netcdf4"
+        return _decoded(xr.open_dataset(path, engine=engine, chunks={}, decode_coords="all"))
+    except (OSError, ValueError, KeyError) as error:
+        if isinstance(error, DataError):
+            raise
+        raise DataError(
+            f"'{path}' cannot be read ({_first(error)}).", hint="It may be truncated; get it again."
+        ) from None
+
+
+def write(ds: xr.Dataset, path: str | Path, *, overwrite: bool = False) -> list[Path]:
+    """Write a dataset to the format of the path's ending.
+
+    Parameters
+    ----------
+    ds : xarray.Dataset
+        What to write; computed block by block where it is lazy.
+    path : str or Path
+        ``.nc``, ``.zarr``, ``.tif`` (one file for each variable and its dates as bands) or ``.csv``.
+    overwrite : bool
+        Replace an existing file; otherwise it is refused.
+
+    Returns
+    -------
+    list of Path
+        The files written.
+    """
+    path = Path(path)
+    kind = path.suffix.lower()
+    writers: dict[str, Callable[[xr.Dataset, Path], None]] = {
+        ".nc": _write_netcdf,
+        ".zarr": _write_zarr,
+        ".csv": _write_csv,
+    }
+    if kind in (".tif", ".tiff"):
+        return write_geotiffs(ds, path, overwrite=overwrite)
+    if kind not in writers:
+        raise UsageError(
+            f"'{path}' ends with '{kind}', wanted .nc, .zarr, .tif or .csv.", hint="Change the output's name."
+        )
+    with fresh(path, overwrite) as part:
+        writers[kind](ds, part)
+    return [path]
+
+
+@contextmanager
+def fresh(path: Path, overwrite: bool = False) -> Iterator[Path]:
+    """Give a temporary name beside a path; it takes the path's place when the body ends well, else it is removed."""
+    check_output(path, overwrite)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
+    part = folder / path.name
+    try:
+        yield part
+        if path.is_dir():
+            os.replace(path, folder / "replaced")
+        try:
+            os.replace(part, path)
+        except OSError:
+            if (folder / "replaced").is_dir():
+                os.replace(folder / "replaced", path)
+            raise
+    except OSError as error:
+        if isinstance(error, DataError):
+            raise
+        raise DataError(
+            f"'{path}' cannot be written ({error.strerror or error}).", hint="Check space and rights."
+        ) from error
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def check_output(path: Path, overwrite: bool = False) -> None:
+    """Refuse an output that exists, before any work is done."""
+    if path.exists() and not overwrite:
+        raise UsageError(f"'{path}' exists already.", hint="Give another name, or --overwrite.")
+
+
+def _decoded(ds: xr.Dataset) -> xr.Dataset:
+    ds = ds.set_coords([n for n in ("land_cover", "texture") if n in ds.data_vars])
+    for name, variable in ds.variables.items():
+        if "flag_masks" in variable.attrs and variable.dtype.kind == "f":
+            ds[name] = variable.fillna(65534).astype("u2")
+        elif (
+            "flag_values" in variable.attrs
+            and variable.dtype.kind == "f"
+            and variable.encoding.get("_FillValue") == 255
+        ):
+            ds[name] = variable.fillna(255).astype("u1")
+    return ds
+
+
+def _write_netcdf(ds: xr.Dataset, part: Path) -> None:
+    ds, encoding = _encodings(ds)
+    for name, variable in ds.variables.items():
+        if variable.ndim >= 2 and variable.dtype.kind in "fiu":
+            size = [min(s, 64 if d == "time" else 256) for d, s in zip(variable.dims, variable.shape, strict=True)]
+            encoding[str(name)] |= {"zlib": True, "complevel": 2, "shuffle": True, "chunksizes": size}
+    ds.to_netcdf(part, engine="netcdf4", encoding=encoding)
+
+
+def _write_zarr(ds: xr.Dataset, part: Path) -> None:
+    ds, encoding = _encodings(ds)
+    if any(v.chunks is not None for v in ds.variables.values()):
+        ds = ds.chunk({d: ZARR_CHUNKS.get(str(d), -1) for d in ds.dims})
+    for name, variable in ds.data_vars.items():
+        encoding[str(name)]["chunks"] = tuple(
+            min(s, ZARR_CHUNKS.get(str(d), s)) or 1 for d, s in zip(variable.dims, variable.shape, strict=True)
+        )
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*Zarr format 3.*")
+        ds.to_zarr(part, zarr_format=3, consolidated=False, encoding=encoding, mode="w")
+
+
+def _write_csv(ds: xr.Dataset, part: Path) -> None:
+    from xsm.ops.validate import to_frame
+
+    frame = to_frame(ds) if {"product", "station"} <= set(ds.dims) else ds.to_dataframe().reset_index()
+    frame.to_csv(part, index=False)
+
+
+def _encodings(ds: xr.Dataset) -> tuple[xr.Dataset, dict[str, dict[str, Any]]]:
+    """The dataset with clean encodings, and what each variable is written with."""
+    ds = clean_encoding(ds)
+    for text in [n for n, v in ds.variables.items() if v.dtype == object]:
+        ds[text] = ds[text].astype(str)
+    encoding: dict[str, dict[str, Any]] = {}
+    for name, variable in ds.variables.items():
+        own: dict[str, Any] = {}
+        if variable.dtype.kind == "f" and name not in ds.dims:
+            own["_FillValue"] = np.nan
+        elif name in ("x", "y", "lat", "lon"):
+            own["_FillValue"] = None
+        elif variable.dtype == np.uint8 and "flag_values" in variable.attrs:
+            own["_FillValue"] = np.uint8(255)
+        elif variable.dtype == np.uint16 and "flag_masks" in variable.attrs:
+            own["_FillValue"] = np.uint16(65534)
+        if variable.dtype.kind == "M" and name == "time":
+            own |= {"units": "days since 1970-01-01", "dtype": "f8" if _sub_daily(variable.values) else "i4"}
+        if "grid_mapping" in variable.encoding:
+            own["grid_mapping"] = variable.encoding["grid_mapping"]
+        encoding[str(name)] = own
+        variable.attrs.pop("_FillValue", None)
+    return ds, encoding
+
+
+def _sub_daily(time: np.ndarray) -> bool:
+    return bool((time.astype("M8[D]") != time).any())
+
+
+def write_geotiffs(ds: xr.Dataset, path: Path, *, overwrite: bool = False, daily: bool = False) -> list[Path]:
+    """Write each map variable as a GeoTIFF, the dates as bands with ISO names, or (``daily``) one file for each day.
+
+    One variable gets the path itself, several ``<stem>_<variable>.tif``; a styled ``.qml`` lies beside soil moisture.
+    """
+    grid = grid_of(ds)
+    if grid is None:
+        raise DataError("Only maps on an EASE-Grid can be written as GeoTIFF.", hint="Write .nc or .zarr instead.")
+    names = [str(n) for n, v in ds.data_vars.items() if {"y", "x"} <= set(v.dims) and v.dtype.kind in "fiub"]
+    made = []
+    for name in names:
+        stem = path if len(names) == 1 else path.with_name(f"{path.stem}_{name}.tif")
+        array = ds[name]
+        if daily and "time" in array.dims:
+            for first in range(0, array.sizes["time"], DAYS_AT_ONCE):
+                part = array.isel(time=slice(first, first + DAYS_AT_ONCE)).load()
+                for day in part["time"].values:
+                    made.append(stem.with_name(f"{stem.stem}_{day.astype('M8[D]')}.tif"))
+                    _write_geotiff(part.sel(time=[day]), made[-1], overwrite)
+        else:
+            made.append(stem)
+            _write_geotiff(array, stem, overwrite)
+    return made
+
+
+def _write_geotiff(array: xr.DataArray, path: Path, overwrite: bool) -> None:
+    import rasterio
+    from rasterio.transform import Affine
+
+    from xsm.styles import qml
+
+    grid = require_grid(array, f"'{array.name}'")
+    extra = [str(d) for d in array.dims if d not in ("y", "x")]
+    array = array.stack(band=extra, create_index=False) if extra else array.expand_dims("band")
+    array = array.transpose("band", "y", "x")
+    if array.dtype == bool:
+        array = array.astype("u1")
+    fill = {"f": np.nan, "u": {"uint8": 255, "uint16": 65534}.get(str(array.dtype))}.get(array.dtype.kind)
+    labels = [_label(array, extra, i) for i in range(array.sizes["band"])]
+    profile: dict[str, Any] = {
+        "driver": "GTiff",
+        "height": grid.rows,
+        "width": grid.cols,
+        "count": len(labels),
+        "dtype": array.dtype,
+        "nodata": fill,
+        "crs": f"EPSG:{grid.epsg}",
+        "transform": Affine.from_gdal(*grid.geotransform),
+        "compress": "deflate",
+        "tiled": True,
+        "blockxsize": 256,
+        "blockysize": 256,
+        "interleave": "band",
+        "predictor": 3 if array.dtype.kind == "f" else 2,
+    }
+    with fresh(path, overwrite) as part, rasterio.open(part, "w", **profile) as file:
+        for i, label in enumerate(labels):
+            file.write(np.asarray(array.isel(band=i).values), i + 1)
+            file.set_band_description(i + 1, label)
+        told = {"units": array.attrs.get("units", ""), "long_name": array.attrs.get("long_name", str(array.name))}
+        file.update_tags(variable=str(array.name), **told, history=str(array.attrs.get("history", "")))
+        file.units = [array.attrs.get("units", "")] * len(labels)
+    style = qml(str(array.name), labels)
+    if style:
+        path.with_suffix(".qml").write_text(style, encoding="utf-8")
+
+
+def _label(array: xr.DataArray, extra: list[str], i: int) -> str:
+    parts = []
+    for dim in extra:
+        value = array[dim].values[i]
+        parts.append(str(value.astype("M8[D]")) if array[dim].dtype.kind == "M" else f"{dim} {value}")
+    return ", ".join(parts) or str(array.name)
+
+
+def _read_geotiff(path: Path) -> xr.Dataset:
+    import rioxarray
+
+    array = rioxarray.open_rasterio(path, masked=False, chunks={"band": 1})
+    if not isinstance(array, xr.DataArray):
+        raise DataError(f"'{path}' holds several rasters.", hint="Give one of them.")
+    name = str(array.attrs.pop("variable", "") or path.stem)
+    labels = array.attrs.pop("long_name", ())
+    labels = [labels] if isinstance(labels, str) else list(labels)
+    nodata = array.rio.nodata
+    if nodata is not None and array.dtype.kind == "f":
+        array = array.where(array != nodata)
+    if labels and all(_is_date(text) for text in labels):
+        dates = np.array(labels, "M8[D]").astype("M8[ns]")
+        array = array.rename(band="time").assign_coords(time=("time", dates, {"standard_name": "time", "axis": "T"}))
+    elif array.sizes["band"] == 1:
+        array = array.squeeze("band", drop=True)
+    keep = {k: v for k, v in array.attrs.items() if k in ("units", "flag_values", "flag_meanings")}
+    if isinstance(keep.get("units"), tuple | list):
+        keep["units"] = keep["units"][0]
+    array.attrs = keep
+    ds = array.to_dataset(name=name)
+    grid = grid_of(ds)
+    return ds if grid is None else grid.assign(ds)
+
+
+def _is_date(text: str) -> bool:
+    try:
+        np.datetime64(text, "D")
+    except ValueError:
+        return False
+    return len(text) == 10
+
+
+def _first(error: Exception) -> str:
+    return str(error).strip().split("\n")[0][:200]

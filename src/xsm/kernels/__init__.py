@@ -1,0 +1,24 @@
+"""Compiled kernels of the regridding: serial, ``nogil``, run side by side by the block threads (DESIGN.md section 10).
+
+`weights` makes the 1-D weights (numpy), `separable`, `projected` and `gather` hold the numba loops, `scattered` the
+search for cells without axes, `plan` chooses between them for a pair of grids, `apply` resamples one variable. Import
+these modules only where they are used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+
+def jit(**options: Any) -> Callable[[Callable[..., Any]], Any]:
+    """Compile with numba on first call; cached on disk where a cache folder can be written."""
+    import numba
+
+    def decorate(function: Callable[..., Any]) -> Any:
+        try:
+            return numba.njit(nogil=True, cache=True, **options)(function)
+        except RuntimeError:  # no folder to cache in
+            return numba.njit(nogil=True, **options)(function)
+
+    return decorate

@@ -1,0 +1,194 @@
+"""Resample one variable with a plan: types, missing values, physical range; whole for numpy, in blocks for dask."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from xsm.blocks import anchored
+from xsm.errors import DataError
+from xsm.geometry import Regular, Scattered
+from xsm.grids import Grid
+from xsm.kernels.plan import Plan, Window, at_nearest
+
+BLOCK_CELLS = 2**24
+"""Source cells (leading dims of a chunk included) that one block may take by default: 64 MB of float32."""
+
+MOST_CLASSES = 1024
+
+
+@dataclass(frozen=True)
+class Job:
+    """How one variable is resampled: method, type of the result, missing value of the source, fill, range."""
+
+    method: str
+    dtype: np.dtype
+    missing: Any = None
+    fill: Any = np.nan
+    low: float = -math.inf
+    high: float = math.inf
+
+
+def apply(
+    variable: xr.Variable, geo: Regular | Scattered, grid: Grid, plan: Plan, job: Job, chunks: int | None = None
+) -> xr.Variable:
+    """Resample a variable to a grid.
+
+    Parameters
+    ----------
+    variable : Variable
+        With all dims of ``geo``.
+    chunks : int, optional
+        Cells per side of the blocks of a lazy result.
+
+    Returns
+    -------
+    Variable
+        Dims ``(..., "y", "x")``, attributes of the input; dask where the input is.
+    """
+    lead = tuple(d for d in variable.dims if d not in geo.dims)
+    source = variable.transpose(*lead, *geo.dims)
+    attrs = dict(variable.attrs)
+    if variable.chunks is None:
+        rows, cols = slice(0, grid.rows), slice(0, grid.cols)
+        at = plan.window(rows, cols)
+        shape = (*(variable.sizes[d] for d in lead), *grid.shape)
+        if at is None:
+            return xr.Variable((*lead, "y", "x"), np.full(shape, job.fill, job.dtype), attrs)
+        raw = _resample(np.asarray(_cut(source, geo, at).values), plan, job, at, rows, cols)
+        clipped = int(np.count_nonzero((raw < job.low) | (raw > job.high))) if math.isfinite(job.high) else 0
+        if clipped:
+            attrs["clipped_cells"] = clipped
+        return xr.Variable((*lead, "y", "x"), _finish(raw, job), attrs)
+    return xr.Variable((*lead, "y", "x"), _lazy(source, geo, grid, plan, job, chunks), attrs)
+
+
+def _lazy(source: xr.Variable, geo: Regular | Scattered, grid: Grid, plan: Plan, job: Job, chunks: int | None) -> Any:
+    import dask.array as da
+    from dask.base import tokenize
+
+    lead = source.data.chunks[: -len(geo.dims)]
+    side = chunks or _side(plan, grid, math.prod(max(c) for c in lead))
+    token = tokenize(source.data.name, _identity(geo), grid, job, type(plan).__name__, side)
+    blocks = []
+    for i, rows in _slices(anchored(grid.row0, grid.rows, side)):
+        line = []
+        for j, cols in _slices(anchored(grid.col0, grid.cols, side)):
+            shape = (rows.stop - rows.start, cols.stop - cols.start)
+            at = plan.window(rows, cols)
+            if at is None:
+                empty = da.full((*source.shape[: len(lead)], *shape), job.fill, job.dtype, chunks=(*lead, *shape))
+                line.append(empty)
+                continue
+            piece = _cut(source, geo, at).data
+            piece = piece.rechunk(dict.fromkeys(range(len(lead), piece.ndim), -1))
+            made = {"plan": plan, "job": job, "at": at, "rows": rows, "cols": cols}
+            if isinstance(geo, Scattered) and len(geo.dims) == 1:
+                piece = piece[..., None, :]
+            line.append(
+                da.map_blocks(
+                    _block,
+                    piece,
+                    **made,
+                    name=f"regrid-{token}-{i}-{j}",
+                    chunks=(*lead, *((n,) for n in shape)),
+                    dtype=job.dtype,
+                    meta=np.empty((0,) * (len(lead) + 2), job.dtype),
+                )
+            )
+        blocks.append(line)
+    return da.block(blocks)
+
+
+def _side(plan: Plan, grid: Grid, lead: int) -> int:
+    """Cells per side of a block, a power of two, so that its source window holds about `BLOCK_CELLS`."""
+    at = plan.window(slice(0, grid.rows), slice(0, grid.cols))
+    if at is None:
+        return 1024
+    dense = max((at[1] - at[0]) * (at[3] - at[2]) / (grid.rows * grid.cols), 1e-6) * max(lead, 1)
+    side = math.sqrt(BLOCK_CELLS / dense)
+    return 2 ** min(max(int(math.log2(side)), 4), 10)
+
+
+def _slices(sizes: tuple[int, ...]) -> list[tuple[int, slice]]:
+    edges = np.cumsum([0, *sizes]).tolist()
+    return [(k, slice(a, b)) for k, (a, b) in enumerate(itertools.pairwise(edges))]
+
+
+def _identity(geo: Regular | Scattered) -> Any:
+    if isinstance(geo, Scattered):
+        return geo.dims, geo.lon, geo.lat
+    return geo.y, geo.x, geo.ease, None if geo.crs is None else geo.crs.to_wkt()
+
+
+def _cut(source: xr.Variable, geo: Regular | Scattered, at: Window) -> xr.Variable:
+    """Take a source window; columns beyond a closed axis go around the globe."""
+    if len(geo.dims) == 1:
+        return source.isel({geo.dims[0]: slice(at[2], at[3])})
+    y, x = geo.dims
+    cut = source.isel({y: slice(at[0], at[1])})
+    if not (isinstance(geo, Regular) and geo.x.period):
+        return cut.isel({x: slice(at[2], at[3])})
+    parts, first, n = [], at[2], geo.x.size
+    while first < at[3]:
+        begin = first % n
+        stop = min(at[3], first + n - begin)
+        parts.append(cut.isel({x: slice(begin, begin + stop - first)}))
+        first = stop
+    return parts[0] if len(parts) == 1 else xr.Variable.concat(parts, x)
+
+
+def _block(values: np.ndarray, plan: Plan, job: Job, at: Window, rows: slice, cols: slice) -> np.ndarray:
+    return _finish(_resample(values, plan, job, at, rows, cols), job)
+
+
+def _resample(values: np.ndarray, plan: Plan, job: Job, at: Window, rows: slice, cols: slice) -> np.ndarray:
+    """Resample a window (..., h, w), floats not yet clipped or rounded."""
+    height, width = at[1] - at[0], at[3] - at[2]
+    lead = values.shape[:-2] if values.shape[-2:] == (height, width) else values.shape[:-1]
+    frames = values.reshape(-1, height, width)
+    if job.method == "nearest":
+        found, inside = at_nearest(frames, *plan.nearest(at, rows, cols))
+        out = np.where(inside, found, job.fill)
+    elif job.method == "mode":
+        out = _mode(frames, plan, job, at, rows, cols)
+    else:
+        small = frames.dtype.itemsize <= (2 if frames.dtype.kind in "iu" else 4)
+        floats = frames.astype("f4" if small else "f8", copy=False)
+        if job.missing is not None:
+            floats = np.where(frames == job.missing, np.nan, floats).astype(floats.dtype, copy=False)
+        out = plan.interpolate(np.ascontiguousarray(floats), at, rows, cols)
+    return out.reshape(*lead, *out.shape[-2:])
+
+
+def _mode(frames: np.ndarray, plan: Plan, job: Job, at: Window, rows: slice, cols: slice) -> np.ndarray:
+    valid = np.ones(frames.shape, bool) if frames.dtype.kind != "f" else np.isfinite(frames)
+    if job.missing is not None:
+        valid &= frames != job.missing
+    classes = np.unique(frames[valid])
+    if not len(classes):
+        return np.full((len(frames), rows.stop - rows.start, cols.stop - cols.start), job.fill, frames.dtype)
+    if len(classes) > MOST_CLASSES:
+        raise DataError(
+            f"method='mode' met {len(classes)} different values, wanted classes (at most {MOST_CLASSES}).",
+            hint="Use 'average' or 'bicubic' for continuous variables.",
+        )
+    codes = np.where(valid, np.searchsorted(classes, frames).clip(max=len(classes) - 1), -1).astype("i4")
+    found = plan.majority(codes, len(classes), at, rows, cols)
+    return np.where(found >= 0, classes[np.maximum(found, 0)], np.asarray(job.fill, frames.dtype))
+
+
+def _finish(out: np.ndarray, job: Job) -> np.ndarray:
+    """Clip to the physical range and give the type of the result; integers are rounded."""
+    if job.method in ("nearest", "mode"):
+        return out.astype(job.dtype, copy=False)
+    if math.isfinite(job.low) or math.isfinite(job.high):
+        out = np.clip(out, out.dtype.type(job.low), out.dtype.type(job.high))
+    if job.dtype.kind in "iu":
+        return np.where(np.isfinite(out), np.rint(out), job.fill).astype(job.dtype)
+    return out.astype(job.dtype, copy=False)

@@ -1,0 +1,122 @@
+"""Cells with their own longitude and latitude: nearest points, and the inverse of a curvilinear grid."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from xsm.geometry import Scattered, ease_of
+from xsm.grids import X0, Y0, Grid
+
+Window = tuple[int, int, int, int]
+HALF_DIAGONAL = 0.7072
+FAR = 1e4  # keeps rows beyond the grid positive, as the periodic tree wants
+
+
+@dataclass(frozen=True)
+class Points:
+    """Points without neighbours: the nearest one, as frames of one row (`xsm.kernels.plan.Plan`)."""
+
+    index: np.ndarray
+    size: int
+    coarser: bool = False
+
+    def window(self, rows: slice, cols: slice) -> Window | None:
+        return (0, 1, 0, self.size) if (self.index[rows, cols] >= 0).any() else None
+
+    def nearest(self, at: Window, rows: slice, cols: slice) -> tuple[np.ndarray, np.ndarray]:
+        index = self.index[rows, cols]
+        return np.minimum(index, 0), index
+
+    def interpolate(self, frames: np.ndarray, at: Window, rows: slice, cols: slice) -> np.ndarray:
+        raise NotImplementedError
+
+    def majority(self, codes: np.ndarray, classes: int, at: Window, rows: slice, cols: slice) -> np.ndarray:
+        raise NotImplementedError
+
+
+def positions(geo: Scattered, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
+    """Fractional global row and column of the source cells; not finite where their position is unknown."""
+    x, y = ease_of(geo.lon, geo.lat)
+    return (Y0 - y) / grid.cell - 0.5, (x - X0) / grid.cell - 0.5
+
+
+def nearest_cells(geo: Scattered, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
+    """Flat index of the source cell nearest to every target centre, and its distance in target cells.
+
+    A cell is nearest within half a diagonal of the larger of a target cell and the spacing of the source; elsewhere the
+    index is -1. Curvilinear cells are looked for twice as far.
+    """
+    from scipy.spatial import cKDTree
+
+    row, col = (a.ravel() for a in positions(geo, grid))
+    around = float(grid.shape_global[1])
+    good = np.flatnonzero(np.isfinite(row) & np.isfinite(col))
+    turned = np.mod(col[good] + 0.5, around)
+    places = np.column_stack([row[good] + FAR, np.where(turned < around, turned, 0.0)])
+    tree = cKDTree(places, boxsize=[0, around])
+    spacing = float(np.median(tree.query(tree.data, k=2)[0][:, 1])) if len(good) > 1 else 1.0
+    reach = HALF_DIAGONAL * max(1.0, spacing) * (1 if geo.lon.ndim == 1 else 2)
+    target = np.stack(np.meshgrid(grid.row + FAR, grid.col + 0.5, indexing="ij"), axis=-1)
+    distance, near = tree.query(target, distance_upper_bound=reach)
+    return np.append(good, -1)[near], distance
+
+
+def locate(geo: Scattered, grid: Grid) -> tuple[np.ndarray, bool]:
+    """Invert a curvilinear grid by Newton steps from the nearest source cell.
+
+    Returns
+    -------
+    table : (4, rows, cols) float64
+        Source row and column of the target centres (NaN outside), widths of target cells in source rows and columns.
+    coarser : bool
+        Whether target cells are larger than source cells.
+    """
+    row, col = positions(geo, grid)
+    row, col = (np.where(np.isfinite(a), a, np.nan) for a in (row, col))
+    around = grid.shape_global[1]
+    index, distance = nearest_cells(geo, grid)
+    r, c = np.divmod(np.maximum(index, 0), col.shape[1])
+    col_v, col_u = (_slope(col, axis, around)[r, c] for axis in (0, 1))
+    row_v, row_u = (_slope(row, axis, 0)[r, c] for axis in (0, 1))
+    target_row, target_col = np.meshgrid(grid.row, grid.col, indexing="ij")
+    v, u = r.astype("f8"), c.astype("f8")
+    with np.errstate(invalid="ignore", divide="ignore"):
+        det = col_v * row_u - col_u * row_v
+        for step in range(4):
+            at_row, at_col = (row[r, c], col[r, c]) if step == 0 else (_at(row, v, u, 0), _at(col, v, u, around))
+            dr, dc = target_row - at_row, _turn(target_col - at_col, around)
+            dv, du = (dc * row_u - dr * col_u) / det, (dr * col_v - dc * row_v) / det
+            moved = np.isfinite(dv) & np.isfinite(du)
+            v, u = np.where(moved, v + dv, v), np.where(moved, u + du, u)
+        lonely = ~np.isfinite(det) & (distance > HALF_DIAGONAL)
+        wrong = (index < 0) | lonely | (np.abs(v - r) > 2) | (np.abs(u - c) > 2)
+        wide_v, wide_u = np.hypot(row_u, col_u) / np.abs(det), np.hypot(row_v, col_v) / np.abs(det)
+    wide_v, wide_u = (np.where(np.isfinite(w) & ~wrong, w, 1.0) for w in (wide_v, wide_u))
+    coarser = not wrong.all() and bool(np.median((wide_v * wide_u)[~wrong]) > 1 + 1e-6)
+    return np.stack([np.where(wrong, np.nan, v), np.where(wrong, np.nan, u), wide_v, wide_u]), coarser
+
+
+def _turn(d: np.ndarray, around: int) -> np.ndarray:
+    """The shorter way around the globe."""
+    return d - around * np.round(d / around) if around else d
+
+
+def _slope(a: np.ndarray, axis: int, around: int) -> np.ndarray:
+    """Change of a field per cell; one-sided at edges and beside unknown cells."""
+    ahead = _turn(np.diff(a, axis=axis), around)
+    before, after = (
+        np.pad(ahead, [side if k == axis else (0, 0) for k in (0, 1)], constant_values=np.nan)
+        for side in ((1, 0), (0, 1))
+    )
+    return 0.5 * (np.where(np.isfinite(before), before, after) + np.where(np.isfinite(after), after, before))
+
+
+def _at(a: np.ndarray, v: np.ndarray, u: np.ndarray, around: int) -> np.ndarray:
+    """Bilinear value of a field at fractional indices, extrapolated from the edge cells."""
+    v0, u0 = (np.clip(np.floor(p), 0, n - 2).astype("i8") for p, n in zip((v, u), a.shape, strict=True))
+    p, q = v - v0, u - u0
+    corner = a[v0, u0]
+    down, right, both = (_turn(a[v0 + i, u0 + j] - corner, around) for i, j in ((1, 0), (0, 1), (1, 1)))
+    return corner + p * (1 - q) * down + q * (1 - p) * right + p * q * both

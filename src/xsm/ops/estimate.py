@@ -1,0 +1,253 @@
+"""Estimate soil moisture maps with a trained model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import xarray as xr
+
+from xsm.blocks import covered, is_lazy, map_patches, map_series
+from xsm.bundle import Bundle
+from xsm.cf import add_history, canonical_attrs, check_units, same_units
+from xsm.describe import Kind, Param, operation
+from xsm.errors import DataError
+from xsm.grids import EASE2_M09, grid_of, require_grid, take
+from xsm.model import get_model
+from xsm.predictors import check_gaps, reasons, require, split_predictors
+from xsm.scenarios import Scenario, get_scenario
+from xsm.shipped import shipped
+
+
+@operation(title="Estimate soil moisture", group="Estimation")
+def estimate(
+    ds: Annotated[xr.Dataset, Param("Cube with the gap-free predictors.")],
+    *,
+    depth: Annotated[Literal[5, 25], Param("Depth of the estimate.", unit="cm")] = 5,
+    scenario: Annotated[Literal[1, 2], Param("Scenario of the paper's Table 2.")] = 2,
+    model: Annotated[
+        Any, Param("Bundle or its folder; the shipped, twin-trained one if not given.", kind=Kind.MODEL)
+    ] = None,
+) -> xr.Dataset:
+    """Estimate daily soil moisture at 5 or 25 cm with its standard deviation.
+
+    Parameters
+    ----------
+    ds : xarray.Dataset
+        Cube, dims (time, y, x) on an EASE-Grid window, predictors without temporal gaps.
+    depth, scenario : int
+        Which estimate (Table 2 of Rabiei et al. 2024).
+    model : Bundle or path, optional
+        Trained model; without one the shipped bundle is used, with a warning. The 5 cm estimate that 25 cm scenario 2
+        needs is taken from the cube where it is there and made by the very same surface bundle.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``sm_5cm`` or ``sm_25cm`` (m3 m-3) and ``..._std`` on (time, y, x), lazy where the cube is; ``mask_reason``
+        (y, x), ``frozen``, and the coordinates ``land_cover`` and ``texture`` where the cube has them. The first days
+        (look-back) are empty.
+
+    Raises
+    ------
+    DataError
+        For a missing predictor, gaps in predictors, other units, a bundle of another depth or scenario.
+
+    Examples
+    --------
+    >>> import xsm
+    >>> sm5 = xsm.example("cube").sm.estimate(depth=5, scenario=2)  # doctest: +SKIP
+    """
+    bundle = load_model(f"{depth}-{scenario}" if model is None else model, depth, scenario)
+    chosen = _scenario(bundle, depth, scenario)
+    if chosen.needs_surface:
+        if bundle.surface is None:
+            raise DataError("The 25 cm scenario 2 bundle lacks its 5 cm bundle ('surface').", hint="Train it anew.")
+        if "sm_5cm" not in ds or ds["sm_5cm"].attrs.get("model_hash") != bundle.surface.hash:
+            ds = ds.assign(sm_5cm=surface_estimate(ds, bundle.surface))
+    out = _run(ds, bundle, chosen)
+    out = trim(_with_context(out, ds, chosen), ds.attrs.get("xsm_region"))
+    out = out.assign_attrs(_told(ds, bundle, chosen))
+    out.attrs["history"] = ds.attrs.get("history", "")
+    return add_history(out, "estimate", depth=depth, scenario=scenario, model=bundle.hash)
+
+
+def lead_days(bundle: Bundle) -> int:
+    """Days at the start of a period that a bundle cannot estimate, its surface bundle's included."""
+    own = get_model(bundle.card["model"], "estimate").block(bundle).look_back - 1
+    return own + (lead_days(bundle.surface) if bundle.surface else 0)
+
+
+def surface_estimate(ds: xr.Dataset, surface: Bundle) -> xr.DataArray:
+    """The whole 5 cm estimate (margin included) that feeds 25 cm scenario 2."""
+    return _run(ds, surface, _scenario(surface, 5, surface.card["scenario"]))["sm_5cm"]
+
+
+def load_model(model: Any, depth: int, number: int | None) -> Bundle:
+    """Make a bundle from a bundle, a folder or the name of a shipped one; refuses another depth or scenario."""
+    if isinstance(model, Bundle):
+        bundle = model
+    elif isinstance(model, str) and model in ("5-1", "5-2", "25-1", "25-2"):
+        bundle = shipped(model)
+    else:
+        bundle = Bundle.load(Path(model))
+    card = bundle.card
+    if card["task"] != "estimate":
+        raise DataError(f"The bundle is for '{card['task']}', wanted 'estimate'.", hint="See `xsm inspect`.")
+    if card["depth"] != depth or (number is not None and card["scenario"] != number):
+        raise DataError(
+            f"The bundle is for {card['depth']} cm scenario {card['scenario']}, wanted {depth} cm"
+            f"{'' if number is None else f' scenario {number}'}.",
+            hint="Choose its depth and scenario, or another bundle.",
+        )
+    return bundle
+
+
+def _scenario(bundle: Bundle, depth: int, number: int) -> Scenario:
+    base = get_scenario(depth, number)
+    card = bundle.card
+    return Scenario(
+        depth, number, tuple(card["inputs"]), tuple(card["statics"]), base.references, base.soil_depth, base.lead_in
+    )
+
+
+def _run(ds: xr.Dataset, bundle: Bundle, chosen: Scenario) -> xr.Dataset:
+    from xsm.training import device
+
+    model = get_model(bundle.card["model"], "estimate")
+    _check(ds, bundle, chosen)
+    dynamic, static = split_predictors(ds, chosen)
+    lead = lead_days(bundle.surface) if chosen.needs_surface and bundle.surface else 0
+    dynamic = dynamic.isel(time=slice(lead, None))
+    block = model.block(bundle)
+    grid = grid_of(ds)
+    whole = covered(require_grid(ds, "The cube"), block) if block.kind == "patch" else None
+    why = reasons(dynamic, static, ds.get("land"), whole)
+    if not is_lazy(ds[list(dynamic.data_vars)]):
+        why = why.compute()
+    inside = why <= 1
+    if not is_lazy(ds):
+        check_gaps(dynamic, inside, chosen)
+    target = chosen.target
+    names = [target, f"{target}_std"]
+    merged = dynamic.assign(static.data_vars)
+
+    def predict(arrays: dict[str, np.ndarray]) -> Any:
+        _no_gaps(arrays, chosen)
+        return model.predict_block(arrays, bundle, device=device())
+
+    if block.kind == "patch":
+        made = map_patches(
+            predict,
+            merged,
+            require_grid(ds, "The cube"),
+            block,
+            inputs=chosen.inputs,
+            statics=chosen.statics,
+            mask=inside,
+            outputs=names,
+        )
+    else:
+        made = _series(predict, merged, chosen, inside, names)
+    units = {"units": "m3 m-3", "grid_mapping": "spatial_ref"} if grid is not None else {"units": "m3 m-3"}
+    made[target].attrs = {
+        **canonical_attrs(target),
+        **units,
+        "ancillary_variables": f"{names[1]} mask_reason",
+        "model_hash": bundle.hash,
+    }
+    made[names[1]].attrs = {
+        "long_name": f"Soil moisture at {chosen.depth} cm: standard deviation",
+        "comment": bundle.card.get("limits", ""),
+        **units,
+    }
+    out = xr.Dataset({**made, "mask_reason": why}).reindex(time=ds["time"].values)
+    out["time"].attrs = ds["time"].attrs
+    return out
+
+
+def _no_gaps(arrays: dict[str, np.ndarray], chosen: Scenario) -> None:
+    inside = arrays["mask"] if arrays["mask"].ndim == 1 else arrays["mask"][:, None]
+    bad = [n for n in chosen.inputs if (np.isnan(arrays[n]) & inside).any()]
+    if bad:
+        raise DataError(
+            f"{chosen.depth} cm scenario {chosen.number} needs predictors without gaps, but {', '.join(bad)} has some.",
+            hint="Run gapfill first: ds.sm.gapfill_cru().",
+        )
+
+
+def _series(
+    predict: Any, ds: xr.Dataset, chosen: Scenario, inside: xr.DataArray, names: list[str]
+) -> dict[str, xr.DataArray]:
+    def block(arrays: dict[str, np.ndarray]) -> list[np.ndarray]:
+        result = predict({**arrays, "mask": arrays["mask"] > 0})
+        return [result[n] for n in names]
+
+    masked = ds.assign(mask=inside)
+    made = map_series(block, masked, list(chosen.inputs), [*chosen.statics, "mask"], len(names))
+    return {n: a.where(inside) for n, a in zip(names, made, strict=True)}
+
+
+def _check(ds: xr.Dataset, bundle: Bundle, chosen: Scenario) -> None:
+    require(ds, chosen)
+    check_units(ds, (*chosen.inputs, *chosen.statics))
+    for name in (*chosen.inputs, *chosen.statics):
+        got, wanted = str(ds[name].attrs.get("units", "")), bundle.card["units"].get(name, "")
+        if got and wanted and not same_units(got, wanted):
+            raise DataError(
+                f"'{name}' has the unit '{got}', the bundle was trained with '{wanted}'.", hint="Convert it."
+            )
+    own, made = grid_of(ds), bundle.card.get("grid")
+    if own is not None and made and own.name != made["name"]:
+        raise DataError(
+            f"The cube is on {own.name}, the bundle was trained on {made['name']}.", hint="Regrid the cube."
+        )
+
+
+def _with_context(out: xr.Dataset, ds: xr.Dataset, chosen: Scenario) -> xr.Dataset:
+    from xsm.ops.texture import texture
+
+    if "frozen" in ds:
+        out = out.assign(frozen=ds["frozen"])
+    if "land_cover" in ds:
+        out = out.assign_coords(land_cover=ds["land_cover"])
+    if {"sand", "silt", "clay"} <= set(ds.data_vars):
+        soil = ds[["sand", "silt", "clay"]].reset_coords(drop=True)
+        if "soil_depth" in soil.dims:
+            soil = soil.sel(soil_depth=chosen.soil_depth, drop=True)
+        out = out.assign_coords(texture=texture(soil)["texture"])
+    grid = grid_of(ds)
+    return out if grid is None else grid.assign(out)
+
+
+def trim(out: xr.Dataset, region: str | None) -> xr.Dataset:
+    """Cut maps to the region that was opened (attribute ``xsm_region``), leaving the margin away."""
+    grid = grid_of(out)
+    if not region or grid is None or grid.name != EASE2_M09.name:
+        return out
+    row0, row1, col0, col1 = (int(v) for v in str(region).split())
+    window = grid.window(
+        max(row0, grid.row0), min(row1, grid.row0 + grid.rows), max(col0, grid.col0), min(col1, grid.col0 + grid.cols)
+    )
+    return take(out, window)
+
+
+def _told(ds: xr.Dataset, bundle: Bundle, chosen: Scenario) -> dict[str, Any]:
+    card = bundle.card
+    told = {
+        "title": f"Soil moisture at {chosen.depth} cm, scenario {chosen.number}",
+        "depth": f"{chosen.depth} cm",
+        "scenario": chosen.number,
+        "model": card["model"],
+        "model_hash": bundle.hash,
+        "model_training": " to ".join(card.get("training", {}).get("days", [])) or "unknown",
+        "model_validation": " to ".join(card.get("validation", {}).get("days", [])) or "unknown",
+        "lead_in_days": lead_days(bundle),
+        "references": "Rabiei et al. (2024), doi:10.20944/preprints202412.1356.v1",
+    }
+    if card.get("synthetic"):
+        told["model_synthetic"] = str(card["synthetic"])
+    if ds.attrs.get("synthetic"):
+        told["synthetic"] = ds.attrs["synthetic"]
+    return told

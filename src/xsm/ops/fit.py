@@ -1,0 +1,249 @@
+"""Train a model on a cube; gives a bundle."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import xarray as xr
+
+from xsm.bundle import Bundle
+from xsm.cf import check_units
+from xsm.describe import Kind, Param, operation
+from xsm.errors import DataError, UsageError
+from xsm.grids import grid_of
+from xsm.model import Samples, Spec, get_model
+from xsm.ops.estimate import lead_days, load_model, surface_estimate
+from xsm.predictors import check_gaps, domain, references, require, split_predictors
+from xsm.scenarios import Scenario, get_scenario
+from xsm.training import model_options, quiet, sample_cells, split_days
+
+log = logging.getLogger("xsm")
+
+
+@operation(title="Train a model", group="Estimation", result=Kind.MODEL)
+def fit(
+    ds: Annotated[xr.Dataset, Param("Cube with the predictors and references.")],
+    *,
+    depth: Annotated[Literal[5, 25], Param("Depth of the estimate.", unit="cm")] = 5,
+    scenario: Annotated[Literal[1, 2], Param("Scenario of the paper's Table 2.")] = 2,
+    task: Annotated[Literal["estimate", "gapfill"], Param("What the model is for.", advanced=True)] = "estimate",
+    model: Annotated[
+        str | None, Param("Model; `xsm models` lists them. Default convlstm, or cru for gap filling.")
+    ] = None,
+    train: Annotated[Any, Param("Training days.", kind=Kind.PERIOD)] = None,
+    validation: Annotated[Any, Param("Validation days.", kind=Kind.PERIOD)] = None,
+    predictors: Annotated[
+        tuple[str, ...] | None, Param("Other predictors than the scenario's; maps without time too.", advanced=True)
+    ] = None,
+    target: Annotated[str | None, Param("Other reference than the scenario's.", advanced=True)] = None,
+    variables: Annotated[tuple[str, ...] | None, Param("Gap filling: variables to fill.", advanced=True)] = None,
+    covariates: Annotated[tuple[str, ...], Param("Gap filling: driving series and maps.", advanced=True)] = (),
+    surface: Annotated[
+        Any, Param("25 cm, scenario 2: the 5 cm bundle; trained too if absent.", kind=Kind.MODEL)
+    ] = None,
+    seed: Annotated[int, Param("Seed of everything random.", minimum=0)] = 0,
+    **options: Any,
+) -> Bundle:
+    """Train a model on a cube and return its bundle.
+
+    Parameters
+    ----------
+    ds : xarray.Dataset
+        Gap-free predictors and references with observed values, dims (time, y, x) on an EASE-Grid window; for gap
+        filling and per-cell models any dims with ``time``.
+    depth, scenario : int
+        Which estimate (Table 2 of Rabiei et al. 2024).
+    task : {"estimate", "gapfill"}
+        What the model is for.
+    model : str, optional
+        Name of the model.
+    train, validation : slice or array of bool, optional
+        Days to learn from and to stop by; by default 2018-2020 and 2021, or the first 60 % and the next 20 %.
+    predictors, target : optional
+        Free predictors and reference beyond the scenarios; the target is a variable of the dataset.
+    surface : Bundle or path, optional
+        The 5 cm bundle that feeds 25 cm scenario 2; it becomes part of the result.
+    seed : int
+        Seed of sampling, initial weights and batches.
+    **options
+        Options of the model; see ``xsm models``.
+
+    Returns
+    -------
+    xsm.Bundle
+        Save it with ``bundle.save(path)``.
+
+    Raises
+    ------
+    DataError
+        For a missing predictor (named, with the scenario that needs it), gaps in predictors, other units, dates outside
+        the data.
+    """
+    if task == "gapfill":
+        return _fit_gapfill(ds, model or "cru", variables, covariates, train, seed, options)
+    learner = get_model(model or "convlstm", "estimate")
+    if predictors is not None or target is not None:
+        chosen = _free(ds, predictors, target, depth, scenario)
+    else:
+        chosen = get_scenario(depth, scenario)
+    if surface is not None and not chosen.needs_surface:
+        raise UsageError(
+            f"surface= is for 25 cm scenario 2, not for {depth} cm scenario {scenario}.", hint="Leave it out."
+        )
+    if chosen.needs_surface:
+        surface, ds = _with_surface(ds, surface, learner.info.name, train, validation, seed, options)
+    require(ds, chosen, with_references=True)
+    dynamic, static = split_predictors(ds, chosen)
+    check_units(ds, [n for n in (*chosen.inputs, *chosen.references) if n in ds])
+    day = ds["time"].values.astype("M8[D]")
+    used, held = split_days(day, train, validation)
+    cells = domain(dynamic, static, ds.get("land")).compute()
+    _warn_of_leaks(dynamic, str(day[used][-1]))
+    skip = lead_days(surface) if chosen.needs_surface else 0
+    back = int(options.get("look_back", 3)) - 1
+    check_gaps(dynamic, cells, chosen, (used | held) & (np.arange(len(day)) >= skip))
+    spec = Spec(
+        task="estimate",
+        inputs=chosen.inputs,
+        statics=chosen.statics,
+        targets=(chosen.target,),
+        references=chosen.references,
+        units={n: str(ds[n].attrs.get("units", "")) for n in (*chosen.inputs, *chosen.statics, *chosen.references)}
+        | {chosen.target: "m3 m-3"},
+        depth=depth,
+        scenario=scenario,
+        options=model_options(learner.info, options),
+    )
+    observed = references(ds, chosen)
+    part = _samples_maker(ds, dynamic, static, observed, cells, day, skip, back)
+    with quiet() as progress:
+        bundle = learner.fit(
+            part(used), spec, validation=part(held) if held.any() else None, seed=seed, progress=progress
+        )
+    return _finish(bundle, ds, day, used, held, surface, chosen)
+
+
+def _samples_maker(
+    ds: xr.Dataset,
+    dynamic: xr.Dataset,
+    static: xr.Dataset,
+    observed: xr.Dataset,
+    cells: xr.DataArray,
+    day: np.ndarray,
+    skip: int,
+    back: int,
+) -> Any:
+    frozen = ds["frozen"].values if "frozen" in ds else np.zeros((1,) * 3, bool)
+    weight = np.broadcast_to(~frozen.astype(bool), (len(day), *cells.shape))
+    everything = {str(n): v.values for part in (dynamic, static, observed) for n, v in part.data_vars.items()}
+
+    def part(days_used: np.ndarray) -> Samples:
+        """The days of a split with the lead-in days before each of its runs; references of other days are hidden."""
+        near = days_used.copy()
+        for step in range(1, back + 1):
+            near[:-step] |= days_used[step:]
+        near[:skip] = False
+        first, last = np.flatnonzero(near)[[0, -1]]
+        cut = slice(first, last + 1)
+        hide = ~days_used[cut]
+        arrays = {}
+        for name, values in everything.items():
+            arrays[name] = values[cut] if values.ndim == 3 else values
+            if name in observed and hide.any():
+                arrays[name] = np.where(hide[:, None, None], np.nan, arrays[name]).astype("f4")
+        return Samples(arrays, day[cut], days_used[cut], cells.values, weight[cut])
+
+    return part
+
+
+def _warn_of_leaks(dynamic: xr.Dataset, last: str) -> None:
+    late = [str(n) for n, v in dynamic.data_vars.items() if str(v.attrs.get("fill_training", ""))[-10:] > last]
+    if late:
+        warnings.warn(
+            f"The gaps of {', '.join(late)} were filled by a model that saw days after the training days (to {last}); "
+            "fill with train= for an honest test.",
+            stacklevel=4,
+        )
+
+
+def _free(ds: xr.Dataset, predictors: Sequence[str] | None, target: str | None, depth: int, number: int) -> Scenario:
+    base = get_scenario(depth, number)
+    names = (*base.inputs, *base.statics) if predictors is None else tuple(predictors)
+    for name in names:
+        if name not in ds:
+            raise DataError(
+                f"The predictor '{name}' is not in the dataset.", hint=f"It holds {', '.join(map(str, ds))}."
+            )
+    dynamic = tuple(n for n in names if "time" in ds[n].dims)
+    return Scenario(
+        depth,
+        number,
+        dynamic,
+        tuple(n for n in names if n not in dynamic),
+        base.references if target is None else (target,),
+        base.soil_depth,
+        base.lead_in,
+    )
+
+
+def _with_surface(
+    ds: xr.Dataset, surface: Any, model: str, train: Any, validation: Any, seed: int, options: Mapping[str, Any]
+) -> tuple[Bundle, xr.Dataset]:
+    if surface is None:
+        log.info("training the 5 cm bundle that feeds 25 cm scenario 2")
+        surface = fit(ds, depth=5, scenario=2, model=model, train=train, validation=validation, seed=seed, **options)
+    surface = load_model(surface, 5, None)
+    if "sm_5cm" in ds and ds["sm_5cm"].attrs.get("model_hash") == surface.hash:
+        return surface, ds
+    return surface, ds.assign(sm_5cm=surface_estimate(ds, surface))
+
+
+def _finish(
+    bundle: Bundle,
+    ds: xr.Dataset,
+    day: np.ndarray,
+    used: np.ndarray,
+    held: np.ndarray,
+    surface: Bundle | None,
+    chosen: Scenario,
+) -> Bundle:
+    def span(mask: np.ndarray) -> list[str]:
+        return [str(day[mask][0]), str(day[mask][-1])] if mask.any() else []
+
+    grid = grid_of(ds)
+    extra = {
+        "training": {"days": span(used)},
+        "validation": {"days": span(held)},
+        "grid": None
+        if grid is None
+        else {"name": grid.name, "row0": grid.row0, "col0": grid.col0, "shape": list(grid.shape)},
+        "synthetic": str(ds.attrs.get("synthetic", "")),
+        "sources": {"history": str(ds.attrs.get("history", "")).split("\n")[:20]},
+        "surface": None if surface is None else surface.hash,
+        "licence": bundle.card.get("licence", "BSD-3-Clause"),
+    }
+    return Bundle({**bundle.card, **extra}, bundle.weights, surface)
+
+
+def _fit_gapfill(
+    ds: xr.Dataset,
+    model: str,
+    variables: Any,
+    covariates: Sequence[str],
+    train: Any,
+    seed: int,
+    options: Mapping[str, Any],
+) -> Bundle:
+    from xsm.ops.gapfill import SAMPLE_CELLS, check_series, fit_series
+    from xsm.seasonal import Pattern, find_pattern
+
+    names = check_series(ds, variables, covariates)
+    sample = sample_cells(ds, names, covariates, SAMPLE_CELLS, seed)
+    learn = [n for n in names if find_pattern(sample[n].values, sample["time"].values) is Pattern.NONE]
+    if not learn:
+        raise DataError(f"{', '.join(names)} have no gaps or repeat every year: there is nothing to learn.")
+    return fit_series(sample, get_model(model, "gapfill"), learn, covariates, train=train, seed=seed, options=options)

@@ -1,0 +1,150 @@
+"""Open files of a product through its data source."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import xarray as xr
+
+from xsm.cf import add_history
+from xsm.describe import Kind, Param, operation
+from xsm.errors import DataError, UsageError, unknown
+from xsm.grids import EASE2_M09
+from xsm.source import Area, DataSource, SourceInfo, get_source
+
+
+@operation(title="Open a product", group="Data", accessor=False)
+def open(
+    source: Annotated[str, Param("Data source; `xsm sources` lists them.")],
+    paths: Annotated[Any, Param("Files, folders or patterns such as 'SMAP/*.h5'.", kind=Kind.PATHS)],
+    *,
+    region: Annotated[
+        Any, Param("Name ('conus'), west,south,east,north in degrees, geometry or Grid.", kind=Kind.REGION)
+    ] = None,
+    time: Annotated[
+        slice | None, Param("Period, both days included: slice or '2018-01-01/2018-12-31'.", kind=Kind.PERIOD)
+    ] = None,
+    variables: Annotated[tuple[str, ...] | None, Param("Canonical names; all of the source where not given.")] = None,
+    margin: Annotated[
+        int, Param("Cells read beyond the region, so that patches at its edge are whole.", minimum=0, advanced=True)
+    ] = 32,
+    on_error: Annotated[
+        Literal["raise", "skip"], Param("What a file that cannot be read does.", advanced=True)
+    ] = "raise",
+    **options: Any,
+) -> xr.Dataset:
+    """Open files of a product as one lazy dataset with canonical names, units and days.
+
+    Parameters
+    ----------
+    source : str
+        Name of a registered data source, for example ``"smap"``.
+    paths : str, Path or sequence of them
+        Files, folders (searched for files of the product) or glob patterns.
+    region : str, sequence of float, geometry or Grid, optional
+        What to read; see `xsm.grids.Grid.region`.
+    time : slice, optional
+        First and last UTC day.
+    variables : sequence of str, optional
+        Canonical variables to read.
+    margin : int
+        Cells of 9 km read beyond the region; ``estimate`` trims them (the attribute ``xsm_region`` remembers the
+        region).
+    on_error : {"raise", "skip"}
+        Stop at a file that cannot be read, or leave it out and list it in the attribute ``skipped``.
+    **options
+        Options of the source; see ``xsm sources``.
+
+    Returns
+    -------
+    xarray.Dataset
+        On the product's native grid; dims ``(time, y, x)``, ``(soil_depth, y, x)`` or ``(sensor, time)``.
+
+    Raises
+    ------
+    UsageError
+        For a source, variable or option that is not known.
+    DataError
+        For files that are missing or cannot be read.
+    """
+    plugin = get_source(source)
+    area = None
+    if region is not None:
+        window = EASE2_M09.region(region)
+        wide = window if plugin.info.stations else window.grow(margin)
+        area = Area(wide.bbox, wide)
+    ds = plugin.open(
+        expand(paths, plugin),
+        region=area,
+        time=None if time is None else days(time),
+        variables=None if variables is None else list(variables),
+        on_error=on_error,
+        **check_options(plugin.info, options),
+    )
+    if region is not None and not plugin.info.stations:
+        ds.attrs["xsm_region"] = f"{window.row0} {window.row0 + window.rows} {window.col0} {window.col0 + window.cols}"
+    return add_history(ds, "open", source=source, region=region, time=time, **options)
+
+
+def expand(paths: Any, source: DataSource) -> list[Path]:
+    """Turn files, folders and patterns into a list of files; URLs stay as they are; nothing found is an error."""
+    found: list[Any] = []
+    given = [paths] if isinstance(paths, str | Path) or not isinstance(paths, Sequence) else list(paths)
+    for item in given:
+        if isinstance(item, str) and "://" in item:
+            found.append(item)
+            continue
+        path = Path(item).expanduser()
+        if path.is_dir():
+            inside = sorted(p for p in path.rglob("*") if p.is_file() and source.identify(p))
+            if not inside:
+                raise DataError(f"'{item}' holds no file of source '{source.info.name}'.", hint=source.info.title + ".")
+            found += inside
+        elif path.exists():
+            found.append(path)
+        elif matches := sorted(glob.glob(str(path), recursive=True)):
+            found += [Path(m) for m in matches]
+        else:
+            raise DataError(f"'{item}' does not exist.", hint="Give a file, a folder or a pattern that matches files.")
+    return found
+
+
+def days(period: slice | str | Sequence[Any]) -> slice:
+    """Normalise a period to a slice of ``datetime64[D]`` (or None) bounds, both included.
+
+    Examples
+    --------
+    >>> days("2018-01/2018-02")
+    slice(numpy.datetime64('2018-01-01'), numpy.datetime64('2018-02-28'), None)
+    """
+    if isinstance(period, str):
+        first, _, last = period.partition("/")
+        bounds = [first, last or first]
+    elif isinstance(period, slice):
+        bounds = [period.start, period.stop]
+    else:
+        bounds = list(period)
+    try:
+        start = None if bounds[0] in (None, "") else np.datetime64(bounds[0], "D")
+        stop = None if bounds[1] in (None, "") else np.datetime64(bounds[1])
+    except (ValueError, IndexError, TypeError):
+        raise UsageError(f"The period {period!r} is no pair of dates.", hint="Write 2018-01-01/2018-12-31.") from None
+    if stop is not None:
+        unit = np.datetime_data(stop.dtype)[0]
+        stop = (stop + 1).astype("M8[D]") - 1 if unit in ("Y", "M", "W") else stop.astype("M8[D]")
+    if start is not None and stop is not None and stop < start:
+        raise UsageError(f"The period ends on {stop}, before it starts on {start}.", hint="Swap the dates.")
+    return slice(start, stop)
+
+
+def check_options(info: SourceInfo, options: dict[str, Any]) -> dict[str, Any]:
+    """Check the options of a source against its description."""
+    known = {p.name: p for p in info.options}
+    for name in options:
+        if name not in known:
+            raise unknown(f"option of source '{info.name}'", name, known)
+    return {name: known[name].check(value) for name, value in options.items()}

@@ -1,0 +1,295 @@
+"""Regrid any horizontal grid to EASE-Grid 2.0 (DESIGN.md section 7, Regridding)."""
+
+from __future__ import annotations
+
+import functools
+import math
+import warnings
+from collections.abc import Callable, Hashable
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import numpy as np
+import xarray as xr
+
+from xsm import cf, grids
+from xsm.describe import Kind, Param, operation
+from xsm.errors import DataError, UsageError
+from xsm.geometry import Regular, Scattered, geometry, window
+from xsm.grids import Grid
+
+if TYPE_CHECKING:
+    from xsm.kernels.apply import Job
+
+Method = Literal["auto", "bicubic", "bilinear", "average", "nearest", "mode"]
+_Input = Annotated[xr.Dataset, Param("Maps on any grid, or points.")]
+_Like = Annotated[xr.Dataset | None, Param("Dataset on an EASE-Grid 2.0 whose window is taken.", kind=Kind.DATASET)]
+_Region = Annotated[Any, Param("Name, west,south,east,north in degrees, geometry or Grid.", kind=Kind.REGION)]
+_Method = Annotated[
+    Method, Param("auto: bicubic for continuous variables, nearest for flags, mode for classes that get coarser.")
+]
+_MinValid = Annotated[
+    float, Param("Smallest share of valid weight that makes a value.", minimum=0.0, maximum=1.0, advanced=True)
+]
+_Chunks = Annotated[
+    int | None, Param("Cells per side of the blocks of a lazy result.", minimum=1, unit="cells", advanced=True)
+]
+
+
+@operation(title="Regrid to EASE-Grid 9 km", group="Data")
+def regrid_ease9km(
+    ds: _Input,
+    *,
+    like: _Like = None,
+    region: _Region = None,
+    method: _Method = "auto",
+    min_valid: _MinValid = 0.5,
+    output_chunks: _Chunks = None,
+) -> xr.Dataset:
+    """Regrid a dataset to the 9 km EASE-Grid 2.0 (EPSG:6933).
+
+    The same as `regrid` with ``grid="EASE2_M09"``: see there for parameters, result and errors.
+
+    Examples
+    --------
+    >>> import numpy as np, xarray as xr
+    >>> lat, lon = np.arange(35.0625, 37, 0.125), np.arange(-97.9375, -95, 0.125)
+    >>> ds = xr.Dataset({"t": (("lat", "lon"), lat[:, None] + 0 * lon)}, {"lat": lat, "lon": lon})
+    >>> regrid_ease9km(ds)["t"].shape
+    (24, 33)
+    """
+    return _regrid("regrid_ease9km", ds, grids.EASE2_M09, like, region, method, min_valid, output_chunks)
+
+
+@operation(title="Regrid to EASE-Grid", group="Data")
+def regrid(
+    ds: _Input,
+    *,
+    grid: Annotated[
+        Literal["EASE2_M09", "EASE2_M36", "EASE2_M03"], Param("Global EASE-Grid 2.0 of 9, 36 or 3 km.")
+    ] = "EASE2_M09",
+    like: _Like = None,
+    region: _Region = None,
+    method: _Method = "auto",
+    min_valid: _MinValid = 0.5,
+    output_chunks: _Chunks = None,
+) -> xr.Dataset:
+    """Regrid a dataset to a global cylindrical EASE-Grid 2.0 (EPSG:6933).
+
+    Every variable with horizontal dims is resampled by its kind: continuous fields with the method, flags with
+    ``nearest``, classes with ``mode`` where cells get coarser (else ``nearest``). Kernels are widened where the target
+    is coarser than the source, so that nothing aliases. Results are clipped to the physical range of canonical
+    variables; sand, silt and clay get one mask and are rescaled to 100 percent. Lazy for dask and equal to the last bit
+    under every chunking.
+
+    Parameters
+    ----------
+    ds : xarray.Dataset
+        On longitude and latitude (either row order, -180..180 or 0..360), any projection with a CRS, an EASE-Grid,
+        2-D longitude and latitude, or points.
+    grid : {"EASE2_M09", "EASE2_M36", "EASE2_M03"}
+        Target grid.
+    like : xarray.Dataset, optional
+        Take the window of this dataset on the target grid.
+    region : str, sequence of float, geometry or Grid, optional
+        Take the window of this region; without ``like`` and ``region`` the window of the input.
+    method : {"auto", "bicubic", "bilinear", "average", "nearest", "mode"}
+        Kernel for continuous variables: Keys cubic with a = -1/2, triangle, share of area, or the cell that holds the
+        target centre. ``"nearest"`` and ``"mode"`` hold for every variable. Points take ``"nearest"``.
+    min_valid : float
+        Smallest share (0..1) of the signed weights that must lie on valid cells. Below it, bilinear and then nearest
+        values stand in where the nearest source cell is valid, so that coasts are not eroded.
+    output_chunks : int, optional
+        Cells per side of the blocks of a lazy result, anchored to rows and columns of the global grid.
+
+    Returns
+    -------
+    xarray.Dataset
+        Dims ``(..., y, x)``; types and attributes kept. An eager variable that was clipped says so in
+        ``clipped_cells``.
+
+    Raises
+    ------
+    DataError
+        For coordinates that make no grid, a missing CRS, no overlap with the target, complex or object variables, or
+        a continuous method on classes and flags alone.
+    """
+    return _regrid("regrid", ds, grids.GRIDS[grid], like, region, method, min_valid, output_chunks)
+
+
+def _regrid(
+    name: str, ds: xr.Dataset, globe: Grid, like: Any, region: Any, method: str, min_valid: float, chunks: int | None
+) -> xr.Dataset:
+    geo = geometry(ds)
+    target = _target(geo, globe, like, region)
+    positions = _positions(ds, geo)
+    names = [n for n, v in ds.variables.items() if set(geo.dims) <= set(v.dims) and n not in positions]
+    if not names:
+        raise DataError(f"No variable of the dataset has the dims {geo.dims}.", hint="Choose one that has.")
+    _check_types(ds, names)
+    _check_method(ds, names, method, geo)
+    own = grids.grid_of(ds)
+    if own is not None and own.name == target.name and geo.dims == ("y", "x"):
+        result = grids.take(ds, target)
+    else:
+        result = _resampled(ds, names, positions, geo, target, method, min_valid, chunks)
+    result = target.assign(cf.clean_encoding(result))
+    told = {} if name == "regrid_ease9km" else {"grid": target.name}
+    return cf.add_history(result, name, **told, method=method, min_valid=min_valid, shape=target.shape)
+
+
+def _target(geo: Regular | Scattered, globe: Grid, like: Any, region: Any) -> Grid:
+    own = window(geo, globe)
+    if like is not None and region is not None:
+        raise UsageError("Both 'like' and 'region' are given.", hint="Give one of them.")
+    if like is not None:
+        target = like if isinstance(like, Grid) else grids.require_grid(like, "'like'")
+        if target.name != globe.name:
+            raise UsageError(f"'like' is on {target.name}, wanted {globe.name}.", hint=f"regrid(grid='{target.name}').")
+    else:
+        target = own if region is None else globe.region(region)
+    apart = (
+        own.row0 >= target.row0 + target.rows
+        or target.row0 >= own.row0 + own.rows
+        or own.col0 >= target.col0 + target.cols
+        or target.col0 >= own.col0 + own.cols
+    )
+    if apart:
+        source, wanted = (", ".join(f"{v:.2f}" for v in g.bbox) for g in (own, target))
+        raise DataError(
+            f"The dataset (west, south, east, north: {source}) does not overlap the target ({wanted}).",
+            hint="Check region, like and the CRS of the dataset.",
+        )
+    return target
+
+
+def _positions(ds: xr.Dataset, geo: Regular | Scattered) -> set[Hashable]:
+    """Variables that say where cells are and are made anew: longitude and latitude fields, axes."""
+    standard = {"longitude", "latitude", "projection_x_coordinate", "projection_y_coordinate"}
+    names = {"lon", "lat", "longitude", "latitude", "nav_lon", "nav_lat"}
+    return {
+        n
+        for n, v in ds.variables.items()
+        if set(v.dims) <= set(geo.dims)
+        and v.ndim
+        and (n in geo.dims or v.attrs.get("standard_name") in standard or str(n).lower() in names)
+    }
+
+
+def _check_types(ds: xr.Dataset, names: list[Hashable]) -> None:
+    for n in names:
+        if ds[n].dtype.kind not in "fiubmM":
+            raise DataError(
+                f"'{n}' has the type {ds[n].dtype}, wanted numbers, booleans or times.",
+                hint=f"Convert it or leave it out, for example ds.drop_vars('{n}').",
+            )
+
+
+def _check_method(ds: xr.Dataset, names: list[Hashable], method: str, geo: Regular | Scattered) -> None:
+    if method in ("bicubic", "bilinear", "average") and all(_categorical(ds[n].variable, str(n)) for n in names):
+        raise DataError(
+            f"method='{method}' would average classes or flags, and {sorted(map(str, names))} hold nothing else.",
+            hint="Use 'auto', 'mode' or 'nearest'.",
+        )
+    if isinstance(geo, Scattered):
+        allowed = ("auto", "nearest") if geo.lon.ndim == 1 else ("auto", "nearest", "bilinear", "bicubic")
+        if method not in allowed:
+            what = "points" if geo.lon.ndim == 1 else "2-D longitude and latitude"
+            raise DataError(f"method='{method}' is not offered for {what}.", hint=f"Use one of: {', '.join(allowed)}.")
+
+
+def _categorical(variable: xr.Variable, name: str) -> bool:
+    return variable.dtype.kind in "bmM" or cf.kind(variable, name) != "continuous"
+
+
+def _resampled(
+    ds: xr.Dataset,
+    names: list[Hashable],
+    positions: set[Hashable],
+    geo: Regular | Scattered,
+    target: Grid,
+    method: str,
+    min_valid: float,
+    chunks: int | None,
+) -> xr.Dataset:
+    from xsm.kernels.apply import apply
+    from xsm.kernels.plan import is_coarser, make_plan
+
+    plan = functools.cache(lambda own: make_plan(geo, target, own, min_valid))
+    coarser = is_coarser(geo, target)
+
+    @functools.cache
+    def covered() -> bool:
+        whole = slice(0, target.rows), slice(0, target.cols)
+        at = plan("nearest").window(*whole)
+        return at is not None and all(bool((a >= 0).all()) for a in plan("nearest").nearest(at, *whole))
+
+    made = {}
+    for n in names:
+        variable = ds[n].variable
+        own = _method_of(variable, str(n), method, geo, coarser)
+        made[n] = apply(variable, geo, target, plan(own), _job(variable, str(n), own, covered), chunks)
+        drop = {"grid_mapping", "coordinates", "actual_range"}
+        drop |= {"_FillValue", "missing_value"} if made[n].dtype.kind == "f" else set()
+        made[n].attrs = {k: v for k, v in made[n].attrs.items() if k not in drop}
+        made[n].encoding = dict(variable.encoding)
+    return _rebuilt(ds, _soil_shares(made), positions, geo)
+
+
+def _method_of(variable: xr.Variable, name: str, method: str, geo: Regular | Scattered, coarser: bool) -> str:
+    if variable.dtype.kind in "mM":
+        return "nearest"
+    if method in ("nearest", "mode"):
+        return method
+    if _categorical(variable, name):
+        is_class = variable.dtype.kind == "b" or cf.kind(variable, name) == "class"
+        return "mode" if is_class and coarser and isinstance(geo, Regular) else "nearest"
+    if isinstance(geo, Scattered) and geo.lon.ndim == 1:
+        return "nearest"
+    return "bicubic" if method == "auto" else method
+
+
+def _job(variable: xr.Variable, name: str, method: str, covered: Callable[[], bool]) -> Job:
+    from xsm.kernels.apply import Job
+
+    dtype, missing = variable.dtype, variable.attrs.get("_FillValue", variable.attrs.get("missing_value"))
+    fill = grids._fill(dtype) if missing is None or dtype.kind == "f" else dtype.type(missing)
+    low, high = -math.inf, math.inf
+    if method in ("bicubic", "bilinear", "average"):
+        if dtype.kind != "f" and missing is None and not covered():  # integers have no NaN for the cells outside
+            dtype, fill = np.dtype("f4" if dtype.itemsize <= 2 else "f8"), np.nan
+        spec = cf.VARIABLES.get(name)
+        if spec is not None and cf.same_units(variable.attrs.get("units", spec.units), spec.units):
+            low, high = spec.low, spec.high
+        if dtype.kind in "iu":
+            low, high = max(low, np.iinfo(dtype).min), min(high, np.iinfo(dtype).max)
+    return Job(method, dtype, missing, fill, low, high)
+
+
+def _soil_shares(made: dict[Hashable, xr.Variable]) -> dict[Hashable, xr.Variable]:
+    """Give sand, silt and clay one mask and the sum 100."""
+    shares = [made[n] for n in cf.SOIL_FRACTIONS if n in made]
+    percent = all(v.dtype.kind == "f" and cf.same_units(v.attrs.get("units", "percent"), "percent") for v in shares)
+    if len(shares) < 3 or not percent or len({v.dims for v in shares}) > 1 or len({v.shape for v in shares}) > 1:
+        return made
+    total = shares[0] + shares[1] + shares[2]
+    factor = 100.0 / total.where(total > 0)
+    for n, v in zip(cf.SOIL_FRACTIONS, shares, strict=True):
+        made[n] = xr.Variable(v.dims, (v * factor).data, v.attrs, v.encoding)
+    return made
+
+
+def _rebuilt(
+    ds: xr.Dataset, made: dict[Hashable, xr.Variable], positions: set[Hashable], geo: Regular | Scattered
+) -> xr.Dataset:
+    """The dataset with resampled variables in place; what has no horizontal dims is carried through."""
+    bounds = {ds[n].attrs.get("bounds") for n in positions}
+    mappings = {v.encoding.get("grid_mapping", v.attrs.get("grid_mapping")) for v in ds.variables.values()}
+    lost = {n for n, v in ds.variables.items() if set(geo.dims) & set(v.dims)} - set(made)
+    told = sorted(str(n) for n in lost - positions - bounds - set(ds.dims))
+    if told:
+        warnings.warn(f"{told} have only one of the dims {geo.dims} and are left out.", UserWarning, stacklevel=5)
+    gone = lost | positions | (({"spatial_ref", "crs"} | mappings) & set(ds.variables))
+    rest = ds.drop_vars(gone - set(made))
+    kept = {n: made.get(n, rest.variables.get(n)) for n in ds.variables if n in made or n in rest.variables}
+    coords = {n: v for n, v in kept.items() if n in ds.coords}
+    return xr.Dataset({n: v for n, v in kept.items() if n not in coords}, coords, ds.attrs)

@@ -1,0 +1,104 @@
+"""Options that hold for the whole process or inside a ``with`` block; and the versions of everything."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from xsm.errors import UsageError, unknown
+
+_DEVICES = ("auto", "cpu", "cuda", "mps")
+_OPTIONS: dict[str, Any] = {"threads": None, "device": "auto", "memory_limit": None}
+_VALID: dict[str, Callable[[Any], bool]] = {
+    "threads": lambda v: v is None or (isinstance(v, int) and v > 0),
+    "device": lambda v: str(v).split(":")[0] in _DEVICES,
+    "memory_limit": lambda v: v is None or (isinstance(v, int) and v > 0),
+}
+
+
+def get_option(name: str) -> Any:
+    """Value of an option; the environment variable ``XSM_<NAME>`` wins over the default."""
+    value = _OPTIONS[name]
+    if value is None and (text := os.environ.get(f"XSM_{name.upper()}")):
+        return int(text)
+    return value
+
+
+class set_options:
+    """Set options, for good or inside a ``with`` block.
+
+    Parameters
+    ----------
+    threads : int or None
+        Block threads and torch threads; None means one for each core.
+    device : str
+        ``"auto"`` (cuda, mps, cpu in this order), ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``.
+    memory_limit : int or None
+        Bytes that a run may use; None means a quarter of the machine.
+
+    Examples
+    --------
+    >>> import xsm
+    >>> with xsm.set_options(threads=1):
+    ...     pass
+    """
+
+    def __init__(self, **options: Any) -> None:
+        for name, value in options.items():
+            if name not in _OPTIONS:
+                raise unknown("option", name, _OPTIONS)
+            if not _VALID[name](value):
+                raise UsageError(
+                    f"The option '{name}' is {value!r}.", hint=f"See xsm.set_options for what '{name}' may be."
+                )
+        self._before = {n: _OPTIONS[n] for n in options}
+        _OPTIONS.update(options)
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, *_: object) -> None:
+        _OPTIONS.update(self._before)
+
+
+@contextmanager
+def block_threads() -> Iterator[int]:
+    """Run the body with dask's threads set to the option ``threads``; gives their number."""
+    import dask
+
+    count = get_option("threads") or os.cpu_count() or 1
+    with dask.config.set(num_workers=count):
+        yield count
+
+
+class Versions(dict[str, str]):
+    """Versions by name; prints as a table."""
+
+    def __repr__(self) -> str:
+        width = max(map(len, self))
+        return "\n".join(f"{name:{width}}  {version}" for name, version in self.items())
+
+    __str__ = __repr__
+
+
+def show_versions() -> Versions:
+    """Return the versions of xsm, its plugins and what they rest on; ``print`` shows them as a table."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    from xsm.plugin import plugins
+
+    names = ["xsm", "numpy", "pandas", "xarray", "dask", "zarr", "netCDF4", "h5py", "rasterio", "rioxarray", "pyproj",
+             "numba", "scipy", "torch", "pluggy", "click", "safetensors", "matplotlib"]  # fmt: skip
+    found = Versions(python=platform.python_version(), platform=platform.platform())
+    for name in names:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "not installed"
+    for plugin in plugins().values():
+        if plugin.distribution != "xsm":
+            found[plugin.distribution] = f"{plugin.version} ({plugin.status})"
+    return found

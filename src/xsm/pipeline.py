@@ -1,0 +1,344 @@
+"""`xsm run`: a study from raw files to report in restartable stages.
+
+Every stage writes into a temporary name and is entered into ``.xsm/manifest.json`` when its files are whole. A stage is
+redone when its parameters, its input files (name, size, time) or a stage that it rests on changed.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import logging
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import xarray as xr
+
+from xsm import __version__, files
+from xsm.bundle import Bundle
+from xsm.config import Fill, Fit, Source, Study
+from xsm.errors import DataError
+from xsm.ops.cube import cube as make_cube
+from xsm.ops.estimate import estimate, trim
+from xsm.ops.fit import fit
+from xsm.ops.gapfill import gapfill
+from xsm.ops.open import expand
+from xsm.ops.open import open as open_source
+from xsm.ops.regrid import regrid_ease9km
+from xsm.options import block_threads
+from xsm.source import get_source
+from xsm.training import split_days
+
+log = logging.getLogger("xsm")
+FIRST = "smap"
+Step = Callable[[str], None]
+
+
+class Stages:
+    """The stages of one study folder and their manifest."""
+
+    def __init__(self, out: Path, step: Step) -> None:
+        self.out, self.step = out, step
+        self.file = out / ".xsm" / "manifest.json"
+        self.done: dict[str, Any] = json.loads(self.file.read_text()) if self.file.exists() else {}
+
+    def run(self, name: str, about: Any, rests_on: list[str], target: Path, work: Callable[[Path], Any]) -> Path:
+        """Do a stage unless it is done: ``work`` writes the file or folder it is given."""
+        digest = self._digest(about, rests_on)
+        entry = self.done.get(name)
+        if entry and entry["digest"] == digest and target.exists():
+            log.info("%-24s done before", name)
+            return target
+        start = time.monotonic()
+        self.step(name)
+        with files.fresh(target, overwrite=True) as part:
+            work(part)
+        seconds = round(time.monotonic() - start, 1)
+        self.done[name] = {"digest": digest, "path": str(target.relative_to(self.out)), "seconds": seconds}
+        with files.fresh(self.file, overwrite=True) as part:
+            part.write_text(json.dumps(self.done, indent=1) + "\n")
+        log.info("%-24s %6.1f s", name, seconds)
+        return target
+
+    def _digest(self, about: Any, rests_on: list[str]) -> str:
+        below = [self.done[name]["digest"] for name in rests_on]
+        text = json.dumps([__version__, about, below], sort_keys=True, default=str)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@block_threads()
+def run_study(study: Study, step: Step | None = None) -> Path:
+    """Run a study or continue it; gives the folder with the results.
+
+    Parameters
+    ----------
+    study : Study
+        From `xsm.config.load`.
+    step : callable, optional
+        Told the name of each stage that is begun.
+    """
+    if study.out.exists() and any(study.out.iterdir()) and not (study.out / ".xsm").is_dir():
+        raise DataError(f"The folder '{study.out}' holds other files.", hint="Choose another out = in the study file.")
+    study.out.mkdir(parents=True, exist_ok=True)
+    with _alone(study.out):
+        (study.out / ".xsm").mkdir(exist_ok=True)
+        (study.out / ".xsm" / "made").touch()
+        stages = Stages(study.out, step or (lambda name: None))
+        return _run(study, stages)
+
+
+def plan(study: Study) -> str:
+    """Tell in a few lines what a study would do."""
+    lines = [f"{study.title}: region {study.region or 'all'}, {study.time or 'all days'} -> {study.out}"]
+    for name, source in {**study.inputs, **study.stations}.items():
+        paths = expand(source.paths, get_source(name))
+        size = sum(p.stat().st_size for p in paths) / 1e9
+        lines.append(f"  open {name}: {len(paths)} files, {size:.2f} GB")
+    if study.gapfill:
+        lines.append(f"  fill gaps: {study.gapfill.method} ({study.gapfill.mode})")
+    if study.fit:
+        lines.append(f"  train and estimate: {study.fit.model}, {', '.join(study.fit.estimates)}")
+    if study.stations:
+        lines.append(f"  validate against {', '.join(study.stations)}")
+    return "\n".join([*lines, "  report"])
+
+
+def _run(study: Study, stages: Stages) -> Path:
+    out = study.out
+    first = FIRST if FIRST in study.inputs else next(iter(study.inputs))
+    opened = {
+        name: stages.run(
+            f"open {name}", _inputs(study, name, source), [], out / "data" / f"{name}.zarr",
+            functools.partial(_open, study, name, source),
+        )
+        for name, source in study.inputs.items()
+    }  # fmt: skip
+    order = [first, *(n for n in opened if n != first)]
+    cube = stages.run(
+        "cube", order, [f"open {n}" for n in order], out / "data" / "cube.zarr",
+        lambda part: files.write(make_cube(*(files.read(opened[n]) for n in order)), part),
+    )  # fmt: skip
+    if study.gapfill:
+        split = asdict(study.fit) if study.fit else None
+        cube = stages.run(
+            "fill gaps", [asdict(study.gapfill), study.seed, split and [split["train"], split["validation"]]], ["cube"],
+            out / "data" / "filled.zarr", functools.partial(_fill, study, study.gapfill, cube),
+        )  # fmt: skip
+    ready = "fill gaps" if study.gapfill else "cube"
+    estimates = _estimates(study, study.fit, stages, cube, ready) if study.fit else None
+    _results(study, stages, cube, ready, estimates)
+    return out
+
+
+def _inputs(study: Study, name: str, source: Source) -> Any:
+    paths = expand(source.paths, get_source(name))
+    told = [(str(p), p.stat().st_size, p.stat().st_mtime_ns) for p in paths]
+    return [told, dict(source.options), study.region, study.time, study.margin]
+
+
+def _open(study: Study, name: str, source: Source, part: Path) -> None:
+    ds = open_source(
+        name, source.paths, region=study.region, time=study.time, margin=study.margin, **dict(source.options)
+    )  # fmt: skip
+    if name != FIRST:
+        ds = regrid_ease9km(ds, region=study.region and _window(study))
+    files.write(ds, part)
+
+
+def _window(study: Study) -> Any:
+    from xsm.grids import EASE2_M09
+
+    return EASE2_M09.region(study.region).grow(study.margin)
+
+
+def _fill(study: Study, fill: Fill, path: Path, part: Path) -> None:
+    cube = files.read(path)
+    train = None
+    if study.fit:
+        used, _ = split_days(cube["time"].values.astype("M8[D]"), study.fit.train, study.fit.validation)
+        train = used
+    filled = gapfill(
+        cube, fill.method, variables=fill.variables, covariates=fill.covariates, mode=fill.mode, model=fill.model,
+        seed=study.seed, train=train, **dict(fill.options),
+    )  # fmt: skip
+    files.write(filled, part)
+
+
+def _estimates(study: Study, config: Fit, stages: Stages, cube: Path, ready: str) -> Path:
+    made: dict[str, Path] = {}
+    bundles = {pair: Path(path) for pair, path in config.bundles.items()}
+    for pair in config.estimates:
+        feeds = ["estimate 5-2"] if pair == "25-2" and "5-2" in made else []
+        bundle, trained = _bundle(
+            study, config, stages, pair, _with_surface(cube, made, pair), [ready, *feeds], bundles.get("5-2")
+        )
+        bundles[pair] = bundle
+        made[pair] = stages.run(
+            f"estimate {pair}",
+            Bundle.load(bundle).hash,
+            [ready, *feeds, *trained],
+            study.out / "data" / f"estimate-{pair}.zarr",
+            functools.partial(_estimate, pair, _with_surface(cube, made, pair), bundle),
+        )
+    return stages.run(
+        "estimate",
+        list(made),
+        [f"estimate {p}" for p in made],
+        study.out / "estimates.nc",
+        lambda part: files.write(combine(made, files.read(cube)), part),
+    )
+
+
+def _bundle(
+    study: Study,
+    config: Fit,
+    stages: Stages,
+    pair: str,
+    cube: Callable[[], xr.Dataset],
+    rests_on: list[str],
+    surface: Path | None,
+) -> tuple[Path, list[str]]:
+    if pair in config.bundles:
+        return Path(config.bundles[pair]), []
+    depth, number = _pair(pair)
+
+    def train(part: Path) -> None:
+        model = fit(
+            cube(),
+            depth=depth,
+            scenario=number,
+            model=config.model,
+            train=config.train,
+            validation=config.validation,
+            surface=surface if pair == "25-2" else None,
+            seed=study.seed,
+            **dict(config.options),
+        )
+        model.save(part)
+
+    fed = Bundle.load(surface).hash if surface and pair == "25-2" else None
+    about = [pair, asdict(config), study.seed, fed]
+    return stages.run(f"train {pair}", about, rests_on, study.out / "models" / pair, train), [f"train {pair}"]
+
+
+def _with_surface(cube: Path, made: Mapping[str, Path], pair: str) -> Callable[[], xr.Dataset]:
+    """Read the cube without its region mark, for 25 cm scenario 2 with the surface estimate that is already there."""
+
+    def read() -> xr.Dataset:
+        ds = files.read(cube)
+        ds.attrs.pop("xsm_region", None)
+        if pair == "25-2" and "5-2" in made:
+            ds = ds.assign(sm_5cm=files.read(made["5-2"])["sm_5cm"].reset_coords(drop=True))
+        return ds
+
+    return read
+
+
+def _estimate(pair: str, cube: Callable[[], xr.Dataset], bundle: Path, part: Path) -> None:
+    depth, number = _pair(pair)
+    files.write(estimate(cube(), depth=depth, scenario=number, model=Bundle.load(bundle)), part)
+
+
+def _pair(pair: str) -> tuple[int, int]:
+    depth, number = pair.split("-")
+    return int(depth), int(number)
+
+
+def combine(made: Mapping[str, Path], cube: xr.Dataset) -> xr.Dataset:
+    """Put estimates side by side as ``sm_5cm_s1``, ``sm_5cm_s1_std`` and so on, cut to the region that was opened."""
+    parts: list[xr.Dataset] = []
+    for pair, path in made.items():
+        depth, number = _pair(pair)
+        ds = files.read(path)
+        name = f"sm_{depth}cm"
+        names = {name: f"{name}_s{number}", f"{name}_std": f"{name}_s{number}_std"}
+        names["mask_reason"] = f"mask_reason_{pair.replace('-', '_')}"
+        keep = ds[[*names, *(["frozen"] if "frozen" in ds and not parts else [])]].rename(names)
+        told = ("scenario", "model_hash", "model_training", "model_validation")
+        keep[names[name]].attrs |= {k: ds.attrs[k] for k in told}
+        parts.append(keep if not parts else keep.drop_vars(["texture", "land_cover"], errors="ignore"))
+    merged = xr.merge(parts, join="exact", compat="override", combine_attrs="drop_conflicts")
+    merged = trim(merged, cube.attrs.get("xsm_region"))
+    return merged.assign_attrs(title="Soil moisture estimates", history=cube.attrs.get("history", ""))
+
+
+def _results(study: Study, stages: Stages, cube: Path, ready: str, estimates: Path | None) -> None:
+    from xsm.ops.report import report
+
+    out = study.out
+    if estimates is None:
+        filled = files.read(cube)
+        maps = [n for n in filled.data_vars if f"{n}_std" in filled]
+        keep = [f"{n}{s}" for n in maps for s in ("", "_std", "_obs_std", "_observed")]
+        estimates = stages.run(
+            "maps",
+            keep,
+            [ready],
+            out / "maps.nc",
+            lambda part: files.write(trim(filled[keep], filled.attrs.get("xsm_region")), part),
+        )
+    rests = ["estimate" if "estimate" in stages.done and study.fit else "maps", ready]
+    if study.geotiff:
+        stages.run("geotiff", study.geotiff, rests, out / "geotiff", lambda part: _geotiff(study, estimates, part))
+    stations = _stations(study, stages)
+    about = [study.title, {n: _inputs(study, n, s)[0] for n, s in study.stations.items()}]
+    stages.run(
+        "report", about, rests + (["open stations"] if stations else []), out / "report",
+        lambda part: report(
+            files.read(estimates), part / "report.html", cube=files.read(cube), title=study.title,
+            stations=None if stations is None else files.read(stations),
+        ),
+    )  # fmt: skip
+
+
+def _geotiff(study: Study, estimates: Path, part: Path) -> None:
+    ds = files.read(estimates)
+    part.mkdir()
+    for name in study.geotiff:
+        if name not in ds:
+            raise DataError(f"'{name}' is not among the maps.", hint=f"There are {', '.join(map(str, ds.data_vars))}.")
+        files.write_geotiffs(ds[[name]], part / f"{name}.tif", daily=True)
+
+
+def _stations(study: Study, stages: Stages) -> Path | None:
+    if not study.stations:
+        return None
+    about = {n: _inputs(study, n, s) for n, s in study.stations.items()}
+
+    def work(part: Path) -> None:
+        parts = [
+            open_source(n, s.paths, region=study.region, time=study.time, **dict(s.options))
+            for n, s in study.stations.items()
+        ]
+        files.write(xr.concat(parts, "sensor", join="outer") if len(parts) > 1 else parts[0], part)
+
+    return stages.run("open stations", about, [], study.out / "data" / "stations.nc", work)
+
+
+@contextmanager
+def _alone(out: Path) -> Iterator[None]:
+    """Hold the folder's lock; a second run is refused."""
+    (out / ".xsm").mkdir(exist_ok=True)
+    handle = os.open(out / ".xsm" / "lock", os.O_CREAT | os.O_RDWR, 0o600)
+    try:
+        try:
+            import fcntl
+
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except ImportError:
+            pass
+        except OSError:
+            raise DataError(f"Another run works in '{out}'.", hint="Wait for it, or choose another folder.") from None
+        for folder in (out, out / "data", out / "models", out / ".xsm"):
+            for left in folder.glob(".*.part"):
+                shutil.rmtree(left, ignore_errors=True)
+        yield
+    finally:
+        os.close(handle)

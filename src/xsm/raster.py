@@ -1,0 +1,148 @@
+"""One GeoTIFF band as a lazy array that reads windows only."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+import rioxarray  # noqa: F401
+import xarray as xr
+from rasterio.errors import RasterioError
+from rasterio.transform import from_origin
+from rasterio.warp import transform_bounds
+from rasterio.windows import Window
+
+from xsm.errors import DataError
+from xsm.source import Area
+
+CHUNK = 2048
+
+
+def open_raster(path: Path | str, area: Area | None, *, margin: int = 8) -> xr.DataArray | None:
+    """Open the only band of a GeoTIFF lazily.
+
+    Chunks are aligned with the file, so that no internal tile is decoded twice.
+
+    Parameters
+    ----------
+    path : Path or str
+        Local file, or an http(s) address, which is read by range requests.
+    area : Area, optional
+        What to read: the pixels of its box in the raster's CRS and ``margin`` more on every side.
+    margin : int
+        Pixels.
+
+    Returns
+    -------
+    xarray.DataArray or None
+        Dims (y, x) in the file's dtype, with its CRS; attributes ``nodata`` (None where the file has none) and
+        ``synthetic``. None where the file does not touch the area.
+
+    Raises
+    ------
+    DataError
+        For a file that is missing, damaged, not single-band, rotated or without CRS.
+    """
+    name = vsi_name(path)
+    try:
+        with rasterio.open(name) as file:
+            _check(file, path)
+            window = _window(file, area, margin)
+            if window is None:
+                return None
+            rows, cols = window
+            left, top = (
+                file.transform.c + cols.start * file.transform.a,
+                file.transform.f + rows.start * file.transform.e,
+            )
+            transform = from_origin(left, top, file.transform.a, -file.transform.e)
+            array = xr.DataArray(
+                _lazy(name, rows, cols, file.dtypes[0]),
+                coords={
+                    "y": top + (np.arange(rows.stop - rows.start) + 0.5) * transform.e,
+                    "x": left + (np.arange(cols.stop - cols.start) + 0.5) * transform.a,
+                },
+                dims=("y", "x"),
+                attrs={"nodata": file.nodata, "synthetic": file.tags().get("synthetic", "")},
+            )
+            return array.rio.write_crs(file.crs).rio.write_transform(transform).rio.write_coordinate_system()
+    except RasterioError as error:
+        raise DataError(f"'{path}' {_damage(path)}, wanted a GeoTIFF ({error}).", hint="Get it again.") from None
+
+
+def vsi_name(path: Path | str) -> str:
+    """Name for GDAL; an http(s) address, also one squeezed through ``Path``, is read through /vsicurl/.
+
+    Examples
+    --------
+    >>> vsi_name(Path("https://example.org/a.tif"))
+    '/vsicurl/https://example.org/a.tif'
+    """
+    return re.sub(r"^(https?):/+", r"/vsicurl/\1://", str(path))
+
+
+def _check(file: Any, path: Path | str) -> None:
+    if file.count != 1:
+        raise DataError(f"'{path}' has {file.count} bands, wanted one.", hint="Give the product's own files.")
+    if file.crs is None:
+        raise DataError(f"'{path}' has no CRS.", hint="Set it with `gdal_edit.py -a_srs`.")
+    if file.transform.b or file.transform.d:
+        raise DataError(f"'{path}' is rotated, wanted rows along x.", hint="Warp it with gdalwarp.")
+    if Path(path).exists():
+        height, width = file.block_shapes[0]
+        last = f"{(file.width - 1) // width}_{(file.height - 1) // height}"
+        place, size = (file.get_tag_item(f"BLOCK_{what}_{last}", "TIFF", bidx=1) for what in ("OFFSET", "SIZE"))
+        if place and size and int(place) + int(size) > os.path.getsize(path):
+            raise DataError(f"'{path}' is truncated.", hint="Get it again.")
+
+
+def _window(file: Any, area: Area | None, margin: int) -> tuple[slice, slice] | None:
+    if area is None:
+        return slice(0, file.height), slice(0, file.width)
+    west, south, east, north = transform_bounds("EPSG:4326", file.crs, *area.bbox, densify_pts=101)
+    rows = _span(north, south, file.transform.f, file.transform.e, file.height, margin)
+    cols = _span(west, east, file.transform.c, file.transform.a, file.width, margin)
+    return None if rows is None or cols is None else (rows, cols)
+
+
+def _span(first: float, last: float, origin: float, step: float, size: int, margin: int) -> slice | None:
+    if not np.isfinite([first, last]).all():  # outside of what the projection can show
+        return slice(0, size)
+    low, high = sorted(((first - origin) / step, (last - origin) / step))
+    if high <= 0 or low >= size:
+        return None
+    return slice(max(int(np.floor(low)) - margin, 0), min(int(np.ceil(high)) + margin, size))
+
+
+def _lazy(name: str, rows: slice, cols: slice, dtype: str) -> Any:
+    import dask.array as da
+
+    def read(block_info: Any = None) -> np.ndarray:
+        (r0, r1), (c0, c1) = block_info[None]["array-location"]
+        try:
+            with rasterio.open(name) as file:
+                return file.read(1, window=Window(cols.start + c0, rows.start + r0, c1 - c0, r1 - r0))
+        except RasterioError as error:
+            raise DataError(f"'{name}' cannot be read ({error}).", hint="It may be truncated; get it again.") from error
+
+    chunks = tuple(tuple(_sizes(span)) for span in (rows, cols))
+    return da.map_blocks(read, chunks=chunks, dtype=dtype, meta=np.empty((0, 0), dtype))
+
+
+def _sizes(span: slice) -> list[int]:
+    edges = [span.start, *range((span.start // CHUNK + 1) * CHUNK, span.stop, CHUNK), span.stop]
+    return np.diff(edges).tolist()
+
+
+def _damage(path: Path | str) -> str:
+    if vsi_name(path) != str(path):
+        return "cannot be read"
+    if not Path(path).is_file():
+        return "does not exist"
+    with open(path, "rb") as file:
+        head = file.read(512).lower()
+    return "is an HTML page" if b"<html" in head or b"<!doctype" in head else "cannot be read"

@@ -1,0 +1,193 @@
+"""Figures of maps: true aspect, longitudes and latitudes at the edges, grey where nothing is told."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from xsm import cf
+from xsm.grids import grid_of
+from xsm.styles import RAMPS
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+WIDTH, DPI = 4.0, 150
+STEP = 0.05
+GREY = "#c8c8c8"
+UNIT = "m³ m⁻³"
+TEXTURE_COLOURS = ("#fde725", "#f6c945", "#e8a33d", "#8fd2c5", "#5ab4ac", "#2f8f87",
+                   "#b8a9d9", "#8e7cc3", "#6650a4", "#d98fb0", "#b3477f", "#6d1f4f")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Where a map lies on the page: extent (left, right, bottom, top), aspect, ticks as (position, label)."""
+
+    extent: tuple[float, float, float, float]
+    aspect: float
+    x_ticks: list[tuple[float, str]]
+    y_ticks: list[tuple[float, str]]
+    epsg: int | None
+    dims: tuple[str, str]
+    cell: float
+
+    @property
+    def tall(self) -> float:
+        """Height over width as drawn."""
+        left, right, bottom, top = self.extent
+        return (top - bottom) * self.aspect / (right - left)
+
+    def place(self, lon: np.ndarray, lat: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Positions of points given in degrees."""
+        if self.epsg is None:
+            return np.asarray(lon), np.asarray(lat)
+        from pyproj import Transformer
+
+        return Transformer.from_crs(4326, self.epsg, always_xy=True).transform(lon, lat)
+
+
+def frame_of(ds: xr.Dataset) -> Frame | None:
+    """Frame of maps on an EASE-Grid 2.0 or on latitudes and longitudes; None for others."""
+    grid = grid_of(ds)
+    if grid is not None:
+        left, bottom, right, top = grid.bounds
+        box, dims, epsg = grid.bbox, ("y", "x"), grid.epsg
+        extent, aspect = (left, right, bottom, top), 1.0
+    else:
+        y, x = cf.find_coord(ds, "y"), cf.find_coord(ds, "x")
+        if y is None or x is None or ds[y].dims != (y,) or ds[x].dims != (x,) or min(ds[y].size, ds[x].size) < 2:
+            return None
+        (west, east), (south, north) = (_edges(ds[n].values) for n in (x, y))
+        box, dims, epsg = (west, south, east, north), (y, x), None
+        extent, aspect = (west, east, south, north), 1 / float(np.cos(np.radians((south + north) / 2)))
+    cell = (extent[1] - extent[0]) / ds.sizes[dims[1]]
+    bare = Frame(extent, aspect, [], [], epsg, dims, cell)
+    lon, lat = _round_degrees(box[0], box[2]), _round_degrees(box[1], box[3])
+    at_x, at_y = bare.place(lon, np.full_like(lon, box[1]))[0], bare.place(np.full_like(lat, box[0]), lat)[1]
+    x_ticks = [(float(p), _degrees(v, "E", "W")) for p, v in zip(at_x, lon, strict=True)]
+    y_ticks = [(float(p), _degrees(v, "N", "S")) for p, v in zip(at_y, lat, strict=True)]
+    return Frame(extent, aspect, x_ticks, y_ticks, epsg, dims, cell)
+
+
+def limits(panels: Sequence[xr.DataArray]) -> tuple[float, float]:
+    """Limits that panels of soil moisture share: 1st and 99th percentile, rounded outwards to 0.05."""
+    every = np.concatenate([p.values[np.isfinite(p.values)] for p in panels])
+    if not every.size:
+        return RAMPS["soil_moisture"][0][0], RAMPS["soil_moisture"][-1][0]
+    low, high = np.percentile(every, [1, 99])
+    low, high = np.floor(low / STEP) * STEP, np.ceil(high / STEP) * STEP
+    return float(low), float(max(high, low + STEP))
+
+
+def moisture_map(
+    frame: Frame, values: xr.DataArray, title: str, ramp: str, between: tuple[float, float] | None = None
+) -> Figure:
+    """Map of soil moisture or its standard deviation in the colours of `xsm.styles`, stretched to limits if given."""
+    from matplotlib.colors import LinearSegmentedColormap
+
+    stops = RAMPS[ramp]
+    first, last = stops[0][0], stops[-1][0]
+    low, high = between or (first, last)
+    colours = LinearSegmentedColormap.from_list(ramp, [((v - first) / (last - first), c) for v, c in stops])
+    under, over = bool((values < low).any()), bool((values > high).any())
+    extend = {(True, True): "both", (True, False): "min", (False, True): "max"}.get((under, over), "neither")
+    bar = f"{'Soil moisture' if ramp == 'soil_moisture' else 'Standard deviation'} ({UNIT})"
+    return _map(frame, values, title, bar, {"cmap": colours, "vmin": low, "vmax": high}, extend)
+
+
+def plain_map(frame: Frame, values: xr.DataArray, title: str, bar: str) -> Figure:
+    """Map of another variable, between its 2nd and 98th percentile."""
+    shown = values.values[np.isfinite(values.values)]
+    low, high = (float(v) for v in np.percentile(shown, [2, 98])) if shown.size else (0.0, 1.0)
+    style = {"cmap": "viridis", "vmin": low, "vmax": high if high > low else low + 1}
+    return _map(frame, values, title, bar, style, "both" if shown.size and high > low else "neither")
+
+
+def texture_map(frame: Frame, classes: xr.DataArray, sites: xr.Dataset | None) -> Figure:
+    """USDA texture classes and the stations (Figure 2 of the paper)."""
+    from matplotlib.colors import BoundaryNorm, ListedColormap
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+
+    from xsm.ops.texture import CLASSES
+
+    values = _oriented(frame, classes).astype("f4")
+    values[values > len(CLASSES)] = np.nan
+    style = {"cmap": ListedColormap(TEXTURE_COLOURS), "norm": BoundaryNorm(np.arange(0.5, 13), 12)}
+    present = [k for k in range(1, 13) if (values == k).any()]
+    figure, axes = _figure(frame, "USDA texture class", extra=0.3 + 0.18 * -(-(len(present) + 2) // 3))
+    axes.imshow(values, extent=frame.extent, interpolation="nearest", aspect=frame.aspect, **style)
+    handles: list[Any] = [Patch(color=TEXTURE_COLOURS[k - 1], label=CLASSES[k - 1].capitalize()) for k in present]
+    if sites is not None:
+        for network, marker in zip(sorted(set(sites["network"].values.tolist())), "o^sDv*", strict=False):
+            of = sites["network"].values == network
+            x, y = frame.place(sites["lon"].values[of], sites["lat"].values[of])
+            look: dict[str, Any] = {"marker": marker, "markersize": 6, "mfc": "white", "mec": "black"}
+            axes.plot(x, y, linestyle="none", **look)
+            handles.append(Line2D([], [], linestyle="none", label=network or "Station", **look))
+    figure.legend(handles=handles, loc="lower center", ncols=3, frameon=False, fontsize=8)
+    return figure
+
+
+def _map(frame: Frame, values: xr.DataArray, title: str, bar: str, style: dict[str, Any], extend: str) -> Figure:
+    figure, axes = _figure(frame, title, extra=0.62)
+    image = axes.imshow(
+        _oriented(frame, values), extent=frame.extent, interpolation="nearest", aspect=frame.aspect, **style
+    )
+    height = figure.get_figheight()
+    cax = figure.add_axes((0.13, 0.4 / height, 0.82, 0.12 / height))
+    figure.colorbar(image, cax=cax, orientation="horizontal", extend=extend, label=bar)
+    return figure
+
+
+def _figure(frame: Frame, title: str, extra: float) -> tuple[Figure, Any]:
+    from matplotlib.figure import Figure
+
+    wide = WIDTH * 0.82
+    tall = float(np.clip(wide * frame.tall, 1.6, 6.0))
+    height = tall + 0.5 + extra
+    columns = (frame.extent[1] - frame.extent[0]) / frame.cell
+    figure = Figure(figsize=(WIDTH, height), dpi=DPI * max(1, int(np.ceil(columns / (wide * DPI)))))
+    axes = figure.add_axes((0.13, (extra + 0.25) / height, 0.82, tall / height))
+    axes.set_facecolor(GREY)
+    axes.set_title(title, loc="left", fontsize=10)
+    for ticks, axis in ((frame.x_ticks, axes.xaxis), (frame.y_ticks, axes.yaxis)):
+        axis.set_ticks([p for p, _ in ticks], [t for _, t in ticks])
+    axes.grid(color="black", alpha=0.18, linewidth=0.5)
+    axes.tick_params(labelsize=8, length=3)
+    for side in axes.spines.values():
+        side.set_linewidth(0.6)
+    return figure, axes
+
+
+def _oriented(frame: Frame, values: xr.DataArray) -> np.ndarray:
+    """Values with north up and west left."""
+    y, x = frame.dims
+    values = values.transpose(y, x)
+    out: np.ndarray = values.values
+    if values.sizes[y] > 1 and float(values[y][0]) < float(values[y][-1]):
+        out = out[::-1]
+    if values.sizes[x] > 1 and float(values[x][0]) > float(values[x][-1]):
+        out = out[:, ::-1]
+    return out
+
+
+def _edges(axis: np.ndarray) -> tuple[float, float]:
+    half = abs(float(axis[-1] - axis[0])) / (len(axis) - 1) / 2
+    return float(axis.min()) - half, float(axis.max()) + half
+
+
+def _round_degrees(low: float, high: float) -> np.ndarray:
+    from matplotlib.ticker import MaxNLocator
+
+    ticks: Sequence[float] = MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)
+    return np.array([t for t in ticks if low <= t <= high])
+
+
+def _degrees(value: float, positive: str, negative: str) -> str:
+    return f"{abs(round(value, 4)):g}°{positive if value > 0 else negative if value < 0 else ''}"

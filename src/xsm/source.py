@@ -1,0 +1,149 @@
+"""The contract of data sources: `SourceInfo` is what a plugin registers, `DataSource` what it implements."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
+
+import xarray as xr
+
+from xsm.describe import Param
+from xsm.errors import MissingPlugin, unknown
+from xsm.grids import Grid
+
+if TYPE_CHECKING:
+    from xsm.twin import World
+
+KNOWN_PLUGINS = {
+    "smap": "xsm-smap",
+    "nldas": "xsm-nldas",
+    "solus100": "xsm-solus100",
+    "uscrn": "xsm-insitu",
+    "scan": "xsm-insitu",
+    "ismn": "xsm-insitu",
+    "modis_landcover": "xsm-modis",
+    "cru": "xsm-cru",
+    "convlstm": "xsm-convlstm",
+    "lstm": "xsm-lstm",
+}
+"""Which distribution brings which source or model, for the message when it is not installed."""
+
+
+@dataclass(frozen=True)
+class SourceInfo:
+    """Light description of a data source.
+
+    Parameters
+    ----------
+    name, title : str
+        Name in ``xsm.open`` and one line for people.
+    factory : str
+        ``"module:Class"`` of the `DataSource`, imported on first use.
+    options : tuple of Param
+        Further keyword arguments of its ``open``, so that forms can show them.
+    variables : tuple of str
+        Canonical names (DESIGN.md section 4) that it can give.
+    stations : bool
+        Whether it gives ``(sensor, time)`` instead of maps.
+    requires : tuple of str
+        Modules that must be importable.
+    url, doi, licence : str
+        Where the product comes from.
+    """
+
+    name: str
+    title: str
+    factory: str
+    options: tuple[Param, ...] = ()
+    variables: tuple[str, ...] = ()
+    stations: bool = False
+    requires: tuple[str, ...] = ()
+    url: str = ""
+    doi: str = ""
+    licence: str = ""
+
+
+@dataclass(frozen=True)
+class Area:
+    """The region that a source is asked for.
+
+    Parameters
+    ----------
+    bbox : tuple of float
+        West, south, east, north in degrees, margin included: everything that touches it is wanted.
+    grid : Grid
+        The same as a window of EASE2_M09, margin included.
+    """
+
+    bbox: tuple[float, float, float, float]
+    grid: Grid
+
+
+@runtime_checkable
+class DataSource(Protocol):
+    """What a source implements; ``fetch`` and ``write`` are optional further methods.
+
+    ``fetch(dest, *, region, time, dry_run)`` downloads files; ``write(world, dest) -> list[Path]`` writes a synthetic
+    `xsm.twin.World` as files of the product's true format.
+    """
+
+    info: SourceInfo
+
+    def identify(self, path: Path) -> bool:
+        """Tell from the name (and at most a few bytes) whether a file belongs to this product."""
+
+    def open(
+        self,
+        paths: Sequence[Path],
+        *,
+        region: Area | None,
+        time: slice | None,
+        variables: Sequence[str] | None,
+        on_error: Literal["raise", "skip"],
+        **options: Any,
+    ) -> xr.Dataset:
+        """Open files lazily as one canonical dataset on the product's native grid.
+
+        Days, duplicates and daily means are settled here; every UTC day between the first and the last one (or of
+        ``time``) is present. A file that cannot be read raises `xsm.DataError` naming file and reason, or, with
+        ``on_error="skip"``, is listed in the attribute ``skipped``.
+        """
+
+
+@runtime_checkable
+class Writer(Protocol):
+    """A source that can write a synthetic world in its product's true format."""
+
+    def write(self, world: World, dest: Path) -> list[Path]:
+        """Write files below ``dest`` and return their paths."""
+
+
+def sources() -> Mapping[str, SourceInfo]:
+    """Return the descriptions of all registered data sources by name."""
+    from xsm.plugin import manager
+
+    return manager().sources
+
+
+def get_source(name: str) -> DataSource:
+    """Make the data source of a name, or say which plugin brings it."""
+    from xsm.plugin import load_factory
+
+    known = sources()
+    if name not in known:
+        raise missing_or_unknown("source", name, known)
+    info = known[name]
+    return load_factory(info.factory, f"source '{name}'", info.requires)
+
+
+def missing_or_unknown(kind: str, name: str, known: Mapping[str, Any]) -> Exception:
+    """Tell a plugin that is not installed from a misspelt name."""
+    if name in KNOWN_PLUGINS:
+        dist = KNOWN_PLUGINS[name]
+        return MissingPlugin(
+            f"The {kind} '{name}' needs the plugin {dist}, which is not installed or not enabled.",
+            hint=f"Install {dist} (see `xsm plugins` for those that failed or are blocked).",
+        )
+    return unknown(kind, name, known)

@@ -1,0 +1,226 @@
+"""The contract tests that every plugin runs, ours and theirs.
+
+Examples
+--------
+>>> from xsm.testing import check_model
+>>> check_model("linear")
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from xsm.blocks import BATCH
+from xsm.bundle import Bundle
+from xsm.cf import VARIABLES
+from xsm.grids import EASE2_M09, Grid, grid_of
+from xsm.model import Model, Samples, Spec, get_model
+from xsm.source import DataSource, SourceInfo, get_source, sources
+
+
+@contextmanager
+def raise_if_computes() -> Iterator[None]:
+    """Fail where anything lazy is computed inside the body."""
+    import dask
+
+    def refuse(dsk: Any, keys: Any, **_: Any) -> Any:
+        raise AssertionError("something was computed while a graph was built")
+
+    with dask.config.set(scheduler=refuse):
+        yield
+
+
+def check_source(
+    name: str, files: Sequence[str | Path] | None = None, world: Any = None, tmp: Path | None = None
+) -> None:
+    """Check a data source against its contract.
+
+    Parameters
+    ----------
+    name : str
+        Registered name.
+    files : sequence of path, optional
+        Files of the product to open.
+    world : xsm.twin.World, optional
+        With ``tmp``: a synthetic world that the source writes and reads back, where it has ``write``.
+    tmp : Path, optional
+        Empty folder for the files.
+
+    Raises
+    ------
+    AssertionError
+        Says which rule is broken.
+    """
+    if name not in sources():
+        raise AssertionError(
+            f"source '{name}' is not registered: run `pip install -e .` first; known: {sorted(sources())}"
+        )
+    info = sources()[name]
+    _check_info(info)
+    source = get_source(name)
+    assert isinstance(source, DataSource), f"{name}: lacks info, identify or open"
+    assert source.info == info, f"{name}: the class's info is not the registered one"
+    paths = [Path(f) for f in files or ()]
+    if world is not None and tmp is not None and hasattr(source, "write"):
+        paths += source.write(world, tmp)
+        assert paths, f"{name}: write gave no path"
+    if not paths:
+        return
+    assert all(source.identify(p) for p in paths), f"{name}: identify refuses its own file"
+    with raise_if_computes():
+        ds = source.open(paths, region=None, time=None, variables=None, on_error="raise")
+    check_canonical(ds, info)
+    first = next(iter(ds.data_vars))
+    only = source.open(paths, region=None, time=None, variables=[str(first)], on_error="raise")
+    assert first in only, f"{name}: variables=['{first}'] does not give it"
+    junk = (tmp or paths[0].parent) / f"junk{paths[0].suffix}"
+    if tmp is not None:
+        junk.write_bytes(b"<html>please log in</html>")
+        _refuses(source, junk)
+
+
+def check_canonical(ds: xr.Dataset, info: SourceInfo) -> None:
+    """Check names, units, dims, day axis and coordinates of what a source gives."""
+    name = info.name
+    assert len(ds.data_vars), f"{name}: no variable"
+    for key, variable in ds.data_vars.items():
+        spec = VARIABLES.get(str(key))
+        assert spec is not None or key in info.variables or key in ("flag", "soil_temperature"), (
+            f"{name}: unknown name {key}"
+        )
+        if spec is not None and spec.units:
+            assert variable.attrs.get("units") == spec.units, f"{name}: {key} has units {variable.attrs.get('units')}"
+        if spec is not None and spec.kind == "continuous" and key != "obs_time":
+            assert variable.dtype == np.float32, f"{name}: {key} is {variable.dtype}, wanted float32"
+    if info.stations:
+        assert {"sensor", "time"} <= set(ds.dims), f"{name}: stations have dims sensor, time"
+        assert {"station", "network", "lat", "lon", "depth"} <= set(ds.coords), f"{name}: station coordinates missing"
+        return
+    assert {"x", "y"} <= set(ds.dims) or {"lat", "lon"} <= set(ds.dims), f"{name}: no horizontal dims"
+    if "time" in ds.dims and ds.sizes["time"] > 1:
+        day = ds["time"].values
+        assert np.all(np.diff(day) == np.timedelta64(1, "D")), f"{name}: days are missing or doubled"
+    grid = grid_of(ds)
+    if grid is not None:
+        assert "spatial_ref" in ds.coords, f"{name}: no spatial_ref"
+
+
+def check_model(name: str, *, options: Mapping[str, Any] | None = None, tmp: Path | None = None) -> None:
+    """Check a model against its contract: fit, bundle, prediction, shapes, repeatability.
+
+    Parameters
+    ----------
+    name : str
+        Registered name.
+    options : mapping, optional
+        Options that make training short.
+    tmp : Path, optional
+        Folder for a bundle that is saved and read again.
+
+    Raises
+    ------
+    AssertionError
+        Says which rule is broken.
+    """
+    model = get_model(name)
+    assert isinstance(model, Model), f"{name}: lacks info, block, fit or predict_block"
+    samples, spec = small_task(model, options or {})
+    seen: list[float] = []
+    bundle = model.fit(samples, spec, validation=samples, seed=3, progress=lambda share, text: seen.append(share))
+    assert seen and max(seen) <= 1.0, f"{name}: progress is a share from 0 to 1"
+    json.dumps(dict(bundle.card))
+    assert bundle.card["model"] == name and bundle.card["task"] == spec.task, (
+        f"{name}: card names another model or task"
+    )
+    assert list(bundle.card["targets"]) == list(spec.targets), f"{name}: card has other targets"
+    again = model.fit(samples, spec, validation=samples, seed=3, progress=lambda share, text: None)
+    assert again.hash == bundle.hash, f"{name}: the same seed gives another bundle"
+    if tmp is not None:
+        bundle = Bundle.load(bundle.save(tmp / "bundle"))
+        assert bundle.hash == again.hash, f"{name}: the bundle changes when it is saved"
+    _check_prediction(name, model, bundle, samples, spec)
+
+
+def small_task(model: Model, options: Mapping[str, Any]) -> tuple[Samples, Spec]:
+    """A small task with a known law for a model of either kind."""
+    rng = np.random.default_rng(1)
+    days = np.datetime64("2021-01-01") + np.arange(60)
+    if model.info.task == "gapfill":
+        wave = 0.25 + 0.08 * np.sin(np.arange(60)[:, None] / 6 + rng.uniform(0, 6, 24))
+        series = np.where(rng.random(wave.shape) < 0.6, wave + 0.01 * rng.normal(size=wave.shape), np.nan).astype("f4")
+        spec = Spec("gapfill", ("soil_moisture",), ("soil_moisture",), references=("soil_moisture",),
+                    units={"soil_moisture": "m3 m-3"}, options=dict(options))  # fmt: skip
+        return Samples({"soil_moisture": series}, days, np.ones(60, bool), np.ones(24, bool)), spec
+    shape = (60, 40, 40)
+    drive = rng.normal(size=shape).astype("f4")
+    soil = np.broadcast_to(np.linspace(10, 60, 40, dtype="f4"), shape[1:]).copy()
+    law = (0.25 + 0.04 * drive - 0.001 * soil).astype("f4")
+    arrays = {"tb_h": 240 + 10 * drive, "sand": soil, "sm_noah_0_10": law, "sm_dca": law + 0.01}
+    spec = Spec("estimate", ("tb_h",), ("sm_5cm",), ("sand",), ("sm_noah_0_10", "sm_dca"),
+                {"tb_h": "K", "sand": "percent", "sm_noah_0_10": "m3 m-3", "sm_dca": "m3 m-3", "sm_5cm": "m3 m-3"}, 5,
+                2, dict(options))  # fmt: skip
+    use = np.arange(60) >= 2
+    return Samples(arrays, days, use, np.ones(shape[1:], bool), np.ones(shape, bool)), spec
+
+
+def _check_prediction(name: str, model: Model, bundle: Bundle, samples: Samples, spec: Spec) -> None:
+    block = model.block(bundle)
+    target = spec.targets[0]
+    if block.kind == "series":
+        arrays = {n: np.asarray(samples.arrays[n]) for n in (*spec.inputs, *spec.statics)}
+        if spec.task == "estimate":
+            arrays = {n: a.reshape(len(a), -1) if a.ndim == 3 else a.reshape(-1) for n, a in arrays.items()}
+        shape = arrays[spec.inputs[0]].shape
+    else:
+        cut = np.s_[..., : block.size, : block.size]
+        arrays = {n: np.stack([np.asarray(samples.arrays[n])[:10][cut]] * BATCH) for n in spec.inputs}
+        arrays |= {n: np.stack([np.asarray(samples.arrays[n])[cut]] * BATCH) for n in spec.statics}
+        arrays = {
+            n: np.pad(a, [(0, 0)] * (a.ndim - 2) + [(0, block.size - s) for s in a.shape[-2:]])
+            for n, a in arrays.items()
+        }
+        arrays["mask"] = np.ones((BATCH, block.size, block.size), bool)
+        shape = (BATCH, 10 - block.look_back + 1, block.size, block.size)
+    result = model.predict_block(arrays, bundle, device="cpu")
+    spreads = ("_std", "_obs_std") if spec.task == "gapfill" else ("_std",)
+    for key in (target, *(target + s for s in spreads)):
+        assert key in result, f"{name}: no '{key}' in the prediction"
+        assert np.shape(result[key]) == shape, f"{name}: '{key}' has the shape {np.shape(result[key])}, wanted {shape}"
+        assert np.isfinite(result[key]).all(), f"{name}: '{key}' has gaps"
+    for spread in spreads:
+        assert (np.asarray(result[target + spread]) >= 0).all(), f"{name}: negative spread"
+    second = model.predict_block(arrays, bundle, device="cpu")
+    assert np.array_equal(result[target], second[target]), f"{name}: the same block gives another answer"
+
+
+def _check_info(info: SourceInfo) -> None:
+    assert info.name.isidentifier() and info.name == info.name.lower(), f"{info.name}: names are lower case identifiers"
+    assert ":" in info.factory, f"{info.name}: factory is 'module:Class'"
+    assert info.variables, f"{info.name}: names no variables"
+    for option in info.options:
+        assert option.name and option.kind and option.help, (
+            f"{info.name}: option {option.name} lacks name, kind or help"
+        )
+
+
+def _refuses(source: DataSource, junk: Path) -> None:
+    from xsm.errors import XsmError
+
+    try:
+        source.open([junk], region=None, time=None, variables=None, on_error="raise")
+    except XsmError as error:
+        assert junk.name in str(error), f"{source.info.name}: the error does not name the file: {error}"
+    else:
+        raise AssertionError(f"{source.info.name}: an HTML page is read as data")
+
+
+def window(rows: int = 8, cols: int = 9) -> Grid:
+    """A small window of EASE2_M09 on the Great Plains for tests."""
+    return EASE2_M09.window(330, 330 + rows, 880, 880 + cols)

@@ -1,0 +1,265 @@
+"""The commands that are no operations: lists, doctor, inspect, init, run, demo, twin, fetch."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from xsm.errors import DataError, MissingPlugin, UsageError, unknown
+
+OUT = click.Path(path_type=Path)
+
+
+def add_to(group: click.Group) -> None:
+    """Add all tools to the command group."""
+    from xsm.cli import common
+
+    for tool in TOOLS:
+        if tool.name not in group.commands:
+            tool.params += common()
+            group.add_command(tool)
+
+
+def _table(rows: Iterable[Iterable[Any]], header: tuple[str, ...]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(*header, box=None, header_style="bold", pad_edge=False)
+    for row in rows:
+        table.add_row(*(str(cell) for cell in row))
+    width = None if sys.stdout.isatty() else 160
+    Console(width=width, highlight=False, soft_wrap=False).print(table)
+
+
+def _listing(name: str, about: str, header: tuple[str, ...], rows: Callable[[], list[dict[str, Any]]]) -> click.Command:
+    @click.command(name, help=about)
+    @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+    def show(as_json: bool) -> None:
+        found = rows()
+        if as_json:
+            click.echo(json.dumps(found, indent=1, default=str))
+        else:
+            _table(([row[h] for h in header] for row in found), header)
+
+    return show
+
+
+def _plugin_rows() -> list[dict[str, Any]]:
+    from xsm.plugin import plugins
+
+    return [
+        {
+            "name": p.name, "distribution": p.distribution, "version": p.version, "status": p.status,
+            "registers": ", ".join(n for names in p.registers.values() for n in names), "reason": p.reason,
+        }
+        for p in plugins().values()
+    ]  # fmt: skip
+
+
+def _source_rows() -> list[dict[str, Any]]:
+    from xsm.source import sources
+
+    return [
+        {
+            "name": s.name,
+            "title": s.title,
+            "options": ", ".join(p.name for p in s.options),
+            "variables": ", ".join(s.variables),
+        }
+        for s in sources().values()
+    ]
+
+
+def _model_rows() -> list[dict[str, Any]]:
+    from xsm.model import models
+
+    return [
+        {"name": m.name, "task": m.task, "title": m.title, "options": ", ".join(p.name for p in m.options)}
+        for m in models().values()
+    ]
+
+
+def _op_rows() -> list[dict[str, Any]]:
+    from xsm.describe import operations
+
+    return [
+        {
+            "id": o.id,
+            "group": o.group,
+            "summary": o.summary,
+            "params": ", ".join(p.name for p in o.params),
+            "owner": o.owner,
+        }
+        for o in operations().values()
+    ]
+
+
+@click.command("doctor", help="Check the installation: versions, plugins, PROJ and GDAL, threads, GPU, disk.")
+def doctor() -> int:
+    """Print one line for each check; exit code 1 where one fails."""
+    from xsm.doctor import checks
+
+    rows = checks()
+    _table(((("ok" if ok else "FAILED"), name, detail) for name, ok, detail in rows), ("", "check", "found"))
+    return 0 if all(ok for _, ok, _ in rows) else 1
+
+
+@click.command("inspect", help="Show what a model bundle or a data file holds.")
+@click.argument("path", type=OUT)
+def inspect(path: Path) -> None:
+    """Print a bundle's card or a dataset's summary; needs no torch."""
+    from xsm import files
+    from xsm.bundle import Bundle
+
+    if (path / "card.json").is_file():
+        bundle = Bundle.load(path)
+        size = sum(w.nbytes for w in bundle.weights.values())
+        click.echo(json.dumps({**bundle.card, "hash": bundle.hash, "bytes": size}, indent=1))
+        if bundle.surface is not None:
+            click.echo(f"surface: {bundle.surface.hash} (5 cm bundle inside)")
+    else:
+        click.echo(repr(files.read(path)))
+
+
+@click.command("fetch", help="Download files of a source (dry run first: --dry-run).")
+@click.argument("source")
+@click.argument("dest", type=OUT)
+@click.option("--region", help="Name or west,south,east,north in degrees.")
+@click.option("--time", help="Period such as 2021-01-01/2021-01-31.")
+@click.option("--dry-run", is_flag=True, help="List what would be downloaded.")
+def fetch(source: str, dest: Path, region: str | None, time: str | None, dry_run: bool) -> None:
+    """Download through the source's own ``fetch``."""
+    from xsm.source import get_source
+
+    plugin = get_source(source)
+    if not hasattr(plugin, "fetch"):
+        raise MissingPlugin(
+            f"The source '{source}' cannot download its files yet.",
+            hint=f"Get them from {plugin.info.url or 'its provider'}.",
+        )
+    plugin.fetch(dest, region=region, time=time, dry_run=dry_run)
+
+
+@click.command("init", help="Write a study file ('rabiei2024') or a plugin's skeleton ('plugin NAME').")
+@click.argument("what", metavar="rabiei2024|plugin")
+@click.argument("name", required=False)
+@click.option("--example", is_flag=True, help="A study on synthetic data that runs at once.")
+def init(what: str, name: str | None, example: bool) -> None:
+    """Write a starting point into the current folder."""
+    if what == "plugin":
+        from xsm.template import render
+
+        if not name:
+            raise UsageError("A plugin needs a name.", hint="Write: xsm init plugin mysensor")
+        click.echo(str(render(name, Path.cwd())))
+    elif what == "rabiei2024":
+        from xsm.config import write_template
+
+        click.echo(str(write_template(Path(name or "rabiei2024.toml"), example=example)))
+    else:
+        raise unknown("thing to init", what, ("rabiei2024", "plugin"))
+
+
+@click.command("run", help="Run a study from its TOML file; run again to continue.")
+@click.argument("study", type=OUT)
+@click.option("--dry-run", is_flag=True, help="Show the plan and stop.")
+def run(study: Path, dry_run: bool) -> None:
+    """Run the study."""
+    from xsm.config import load
+    from xsm.pipeline import plan, run_study
+    from xsm.progress import show
+
+    config = load(study)
+    if dry_run:
+        click.echo(plan(config))
+    else:
+        with show("auto", "xsm run") as progress:
+            out = run_study(config, lambda name: progress(0.0, name))
+        click.echo(str(out))
+
+
+@click.command("demo", help="The whole road on synthetic data: files, fill, train, estimate, validate, report.")
+@click.argument("out", type=OUT, default=Path("xsm-demo"))
+@click.option("--quick", is_flag=True, help="At most 60 days and 90 seconds.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of world and training.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing demo folder.")
+def demo(out: Path, quick: bool, seed: int, overwrite: bool) -> None:
+    """Run the demo into a folder."""
+    from xsm.demo import run_demo
+
+    run_demo(out, quick=quick, seed=seed, overwrite=overwrite)
+
+
+@click.command("twin", help="Write a synthetic world as files of the true formats.")
+@click.argument("out", type=OUT)
+@click.option("--region", default="-99.5,34.5,-97.4,36.3", show_default=True, help="west,south,east,north in degrees.")
+@click.option("--time", default="2021-04-01/2021-06-29", show_default=True, help="First and last UTC day.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the world.")
+def twin(out: Path, region: str, time: str, seed: int) -> None:
+    """Make a world and write it."""
+    import numpy as np
+
+    from xsm.ops.open import days
+    from xsm.twin import make_world, write_world
+
+    period = days(time)
+    if out.exists() and any(out.iterdir()):
+        raise DataError(f"The folder '{out}' is not empty.", hint="Give another one.")
+    world = make_world(region, np.arange(period.start, period.stop + 1), seed)
+    for path in sorted({p.parent for p in write_world(world, out)}):
+        click.echo(str(path))
+
+
+@click.group("qgis", help="The QGIS toolbox: install it, build its zip, refresh its operations.")
+def qgis() -> None:
+    """Group of the QGIS tools."""
+
+
+@qgis.command("install", help="Copy the plugin into a QGIS profile and record this Python.")
+@click.option("--profile", default="default", show_default=True, help="QGIS profile.")
+@click.option("--qgis", "version", type=click.Choice(["3", "4"]), default="3", show_default=True, help="QGIS version.")
+def qgis_install(profile: str, version: str) -> None:
+    """Install the plugin."""
+    from xsm.qgis import install
+
+    click.echo(str(install(profile, version)))
+
+
+@qgis.command("zip", help="Build the plugin zip into a folder.")
+@click.argument("folder", type=OUT, default=Path("dist"))
+def qgis_zip(folder: Path) -> None:
+    """Build the zip."""
+    from xsm.qgis import build_zip
+
+    click.echo(str(build_zip(folder)))
+
+
+@qgis.command("describe", help="Print operations.json as the plugin ships it.")
+def qgis_describe() -> None:
+    """Print the description of the core's own operations."""
+    from xsm.qgis import operations_json
+
+    click.echo(operations_json(), nl=False)
+
+
+def remove(folder: Path) -> None:
+    """Remove a folder that xsm made; refuses one without the mark ``.xsm``."""
+    if not (folder / ".xsm").is_file():
+        raise DataError(f"'{folder}' was not made by xsm and is left alone.", hint="Give another folder.")
+    shutil.rmtree(folder)
+
+
+TOOLS: tuple[click.Command, ...] = (
+    _listing("plugins", "List plugins and their status.",
+             ("name", "distribution", "version", "status", "registers", "reason"), _plugin_rows),
+    _listing("sources", "List data sources.", ("name", "title", "options"), _source_rows),
+    _listing("models", "List models.", ("name", "task", "title", "options"), _model_rows),
+    _listing("ops", "List operations.", ("id", "group", "summary", "owner"), _op_rows),
+    doctor, inspect, fetch, init, run, demo, twin, qgis,
+)  # fmt: skip

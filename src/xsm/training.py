@@ -1,0 +1,194 @@
+"""From datasets to `Samples` and `Spec`: sampled cells, splits, domains; shared by gapfill, fit and estimate."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from xsm.errors import DataError, unknown
+from xsm.grids import grid_of
+from xsm.model import ModelInfo, Progress, Samples, Spec
+from xsm.options import get_option
+
+_PROGRESS: ContextVar[Progress | None] = ContextVar("progress", default=None)
+
+
+@contextmanager
+def report_progress(progress: Progress) -> Iterator[None]:
+    """Send the progress of training inside the body to a function of share (0 to 1) and text."""
+    token = _PROGRESS.set(progress)
+    try:
+        yield
+    finally:
+        _PROGRESS.reset(token)
+
+
+@contextmanager
+def quiet() -> Iterator[Progress]:
+    """Give the progress function in force; one that does nothing where there is none."""
+    yield _PROGRESS.get() or (lambda share, text: None)
+
+
+def device() -> str:
+    """Device that the option ``device`` means on this machine."""
+    wanted = get_option("device")
+    if wanted != "auto":
+        return str(wanted)
+    import importlib.util
+
+    if importlib.util.find_spec("torch") is None:
+        return "cpu"
+    import torch
+
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def model_options(info: ModelInfo, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Check a model's options against its description."""
+    known = {p.name: p for p in info.options}
+    for name in options:
+        if name not in known:
+            raise unknown(f"option of model '{info.name}'", name, known)
+    return {name: known[name].check(value) for name, value in options.items()}
+
+
+def mix(row: np.ndarray, col: np.ndarray, seed: int) -> np.ndarray:
+    """Hash of row, column and seed (uint64, splitmix64): the order in which cells are sampled, whatever the chunks."""
+    with np.errstate(over="ignore"):
+        z = row.astype("u8") * np.uint64(0x9E3779B97F4A7C15) + col.astype("u8") * np.uint64(0xC2B2AE3D27D4EB4F)
+        z = z + np.uint64(seed) * np.uint64(0x165667B19E3779F9)
+        for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+            z = np.multiply(z ^ np.right_shift(z, np.uint64(shift)), np.uint64(factor))
+        return z ^ np.right_shift(z, np.uint64(31))
+
+
+def sample_cells(ds: xr.Dataset, names: Sequence[str], covariates: Sequence[str], count: int, seed: int) -> xr.Dataset:
+    """Load the series of at most ``count`` cells with values, chosen by a hash of row and column.
+
+    Returns
+    -------
+    xarray.Dataset
+        Dims ``(time, cell)`` and ``(cell,)``, numpy; ``frozen`` too where the dataset has it.
+    """
+    dims = [str(d) for d in ds[names[0]].dims if d != "time"]
+    grid = grid_of(ds) if set(dims) == {"y", "x"} else None
+    keep = [*names, *covariates, *(("frozen",) if "frozen" in ds and set(ds["frozen"].dims) >= set(dims) else ())]
+    part = ds[list(dict.fromkeys(keep))].reset_coords(drop=True)
+    if not dims:
+        return part.expand_dims("cell", -1).load()
+    shape = [ds.sizes[d] for d in dims]
+    index = np.indices(shape).reshape(len(shape), -1)
+    if grid is not None:
+        row, col = (index[dims.index("y")] + grid.row0, index[dims.index("x")] + grid.col0)
+    else:
+        row, col = index[0], index[1] if len(index) > 1 else index[0] * 0
+    order = np.argsort(mix(row, col, seed), kind="stable")
+    chosen = order[: min(len(order), 8 * count)]
+    points = {d: xr.DataArray(index[i][chosen], dims="cell") for i, d in enumerate(dims)}
+    found = part.isel(points).transpose("time", "cell", ...).load()
+    has = np.logical_or.reduce([np.isfinite(found[n].values).any(0) for n in names])
+    for name in covariates:
+        values = np.isfinite(found[name].values)
+        has &= values.any(0) if values.ndim == 2 else values
+    if not has.any():
+        raise DataError(
+            f"No cell has any value of {', '.join(names)}.", hint="Check region, period and quality filter."
+        )
+    return found.isel(cell=np.flatnonzero(has)[:count])
+
+
+def series_spec(
+    ds: xr.Dataset, targets: Sequence[str], covariates: Sequence[str], info: ModelInfo, options: Mapping[str, Any]
+) -> Spec:
+    """Describe a gap-filling task: targets, driving series and maps, units, options."""
+    driving = [c for c in covariates if "time" in ds[c].dims]
+    for name in driving:
+        if not np.isfinite(ds[name].values).all():
+            raise DataError(f"The covariate '{name}' has gaps.", hint="Fill it first, or leave it out.")
+    return Spec(
+        task="gapfill",
+        inputs=(*targets, *driving),
+        targets=tuple(targets),
+        statics=tuple(c for c in covariates if c not in driving),
+        references=tuple(targets),
+        units={n: str(ds[n].attrs.get("units", "")) for n in (*targets, *covariates)},
+        options=model_options(info, options),
+    )
+
+
+def series_samples(ds: xr.Dataset, names: Sequence[str], use: np.ndarray | None = None) -> Samples:
+    """Samples of series on ``(time, cell)``, cut to the span of the days in use; frozen days carry no weight."""
+    use = np.ones(ds.sizes["time"], bool) if use is None else use
+    first, last = np.flatnonzero(use)[[0, -1]]
+    ds, use = ds.isel(time=slice(first, last + 1)), use[first : last + 1]
+    days = ds["time"].values.astype("M8[D]")
+    arrays = {
+        n: _finite(ds[n].transpose("time", "cell").values if "time" in ds[n].dims else ds[n].values) for n in names
+    }
+    frozen = ds["frozen"].transpose("time", "cell").values if "frozen" in ds else None
+    return Samples(
+        arrays,
+        days,
+        use,
+        np.ones(ds.sizes["cell"], bool),
+        None if frozen is None else ~frozen.astype(bool),
+    )
+
+
+def _finite(values: np.ndarray) -> np.ndarray:
+    return np.where(np.isfinite(values), values, np.nan).astype("f4")
+
+
+Splits = tuple[np.ndarray, np.ndarray]
+
+
+def split_days(days: np.ndarray, train: Any, validation: Any) -> Splits:
+    """Boolean masks of the training and the validation days.
+
+    Where nothing is given: 2018-2020 and 2021 if the data reach from 2018 into 2022 (the paper), else the first 60 %
+    and the next 20 % of the days.
+    """
+    if train is None and validation is None:
+        if days[0] <= np.datetime64("2018-12-31") and days[-1] >= np.datetime64("2022-01-01"):
+            train, validation = slice("2018-01-01", "2020-12-31"), slice("2021-01-01", "2021-12-31")
+        else:
+            share = np.arange(len(days)) / len(days)
+            return share < 0.6, (share >= 0.6) & (share < 0.8)
+    used = day_mask(days, train, "train") if train is not None else np.zeros(len(days), bool)
+    held = day_mask(days, validation, "validation") if validation is not None else np.zeros(len(days), bool)
+    if train is None:
+        used = ~held & (days < days[held][0])
+    if (used & held).any():
+        raise DataError(f"{(used & held).sum()} days are both training and validation days.", hint="Split by date.")
+    if not used.any():
+        raise DataError("There is no training day.", hint="Give train=slice(first, last).")
+    return used, held
+
+
+def day_mask(days: np.ndarray, part: Any, what: str) -> np.ndarray:
+    """Boolean mask of a period (slice or text) or of one value for each day; ``what`` names the argument in errors."""
+    from xsm.ops.open import days as period
+
+    if isinstance(part, slice | str):
+        bounds = period(part)
+        mask = np.ones(len(days), bool)
+        if bounds.start is not None:
+            mask &= days >= bounds.start
+        if bounds.stop is not None:
+            mask &= days <= bounds.stop
+    else:
+        mask = np.asarray(part, bool)
+        if mask.shape != days.shape:
+            raise DataError(
+                f"{what}= has {mask.shape} values, the data have {len(days)} days.", hint="One value for each day."
+            )
+    if not mask.any():
+        raise DataError(f"No day of the data ({days[0]} to {days[-1]}) lies in {what}={part}.", hint="Check the dates.")
+    return mask

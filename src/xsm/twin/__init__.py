@@ -1,0 +1,30 @@
+"""The synthetic world: a known truth, the instruments that look at it and the files they would write.
+
+Storms, soils, vegetation and a layered water balance give the truth; tau-omega brightness temperatures over the
+36 km footprint, orbits and retrievals give SMAP, an erring land model gives NLDAS, erring sensors give the stations.
+All error sizes live in `xsm.twin.errors_model`. Nothing here is an observation, and every dataset says so in its
+attributes.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from xsm.twin.world import World, default_grid, make_world
+    from xsm.twin.write import write_world
+
+_PUBLIC = {
+    "World": "xsm.twin.world",
+    "default_grid": "xsm.twin.world",
+    "make_world": "xsm.twin.world",
+    "write_world": "xsm.twin.write",
+}
+__all__ = ["World", "default_grid", "make_world", "write_world"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'xsm.twin' has no attribute '{name}'")
+    return getattr(importlib.import_module(_PUBLIC[name]), name)

@@ -1,0 +1,225 @@
+"""JSON-lines runner for QGIS (QGIS.md section 7): ``python -I -X utf8 -m xsm.worker describe``, ``check`` or ``run``.
+
+One request line comes on stdin, which stays open; its end means that the caller is gone. Answers go to stdout, one JSON
+object a line: ``hello``, ``progress``, ``log``, ``result``, ``describe``, ``error``. Whatever else is printed goes to
+stderr. A terminated or abandoned run cleans up its unfinished files before it ends.
+"""
+
+from __future__ import annotations
+
+import _thread
+import json
+import logging
+import os
+import platform
+import signal
+import sys
+import threading
+import time
+import traceback
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from xsm.describe import Operation
+    from xsm.execute import Outcome
+
+Emit = Callable[[dict[str, Any]], None]
+PROTOCOL = 1
+CANCELLED = 130
+LONGEST_REQUEST = 1 << 20
+LONGEST_TEXT = 16_000
+GRACE_S = 2.0
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Answer ``describe`` or ``check``, or carry out ``run``; gives the exit code."""
+    what = (sys.argv[1:] if argv is None else argv)[:1]
+    channel = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    lock = threading.Lock()
+
+    def emit(event: dict[str, Any]) -> None:
+        line = json.dumps({name: _sized(value) for name, value in event.items()})
+        with lock:
+            channel.write(line + "\n")
+            channel.flush()
+
+    if what == ["describe"]:
+        emit({"event": "describe", **description()})
+        return 0
+    if what not in (["run"], ["check"]):
+        emit({"event": "error", "type": "UsageError", "text": "Wanted 'describe', 'check' or 'run'.", "hint": ""})
+        return 2
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        line = _first_line()
+        threading.Thread(target=_end_with_caller, daemon=True).start()
+        return run(line, emit) if what == ["run"] else check(emit)
+    except KeyboardInterrupt:
+        os._exit(CANCELLED)  # unfinished files are gone by now; block threads are not waited for
+
+
+def description() -> dict[str, Any]:
+    """Everything that a form needs: protocol, version, operations with their digest, sources, models, and problems."""
+    from xsm import __version__
+    from xsm.describe import describe, operations
+    from xsm.doctor import checks
+    from xsm.model import models
+    from xsm.source import sources
+
+    return {
+        "protocol": PROTOCOL,
+        "version": __version__,
+        "python": platform.python_version(),
+        **describe(operations()),
+        "sources": {n: [p.to_json() for p in info.options] for n, info in sources().items()},
+        "models": {n: info.task for n, info in models().items()},
+        "problems": [f"{name}: {found}" for name, ok, found in checks(quick=True) if not ok],
+    }
+
+
+def check(emit: Emit) -> int:
+    """Tell the checks of the installation; the result names those that failed."""
+    from xsm.doctor import checks
+
+    _hello(emit)
+    rows = checks()
+    for name, ok, found in rows:
+        level, mark = ("info", "ok") if ok else ("error", "FAILED")
+        emit({"event": "log", "level": level, "text": f"{mark}  {name}: {found}"})
+    emit({"event": "result", "outputs": [], "failed": [name for name, ok, _ in rows if not ok]})
+    return 0
+
+
+def run(line: str, emit: Emit) -> int:
+    """Carry out one request ``{"operation", "values", "output", "overwrite", "version", "digest"}``."""
+    from xsm.errors import UsageError, XsmError
+    from xsm.execute import execute
+    from xsm.progress import show
+
+    try:
+        digest = _hello(emit)
+        request = json.loads(line)
+        if not isinstance(request, dict) or not {"operation", "values"} <= set(request):
+            raise UsageError("The request has no 'operation' and 'values'.", hint="Update the plugin.")
+        op = _operation(request, digest)
+        with _forwarded(emit), show("json", op.title, emit):
+            outcome = execute(op, request["values"], request.get("output"), overwrite=bool(request.get("overwrite")))
+        emit({"event": "result", "outputs": [str(p) for p in outcome.written], "layers": _layers(outcome)})
+    except XsmError as error:
+        emit({"event": "error", "type": type(error).__name__, "text": error.message, "hint": error.hint})
+        return error.exit_code
+    except Exception as error:
+        name = type(error).__name__
+        text, hint = f"{name}: {error}".split("\n")[0], "xsm did not foresee this: report it with the traceback."
+        emit({"event": "error", "type": name, "text": text, "hint": hint, "traceback": traceback.format_exc()})
+        return 1
+    return 0
+
+
+def _hello(emit: Emit) -> str:
+    from xsm import __version__
+    from xsm.describe import describe, operations
+
+    digest: str = describe(operations())["digest"]
+    emit({"event": "hello", "protocol": PROTOCOL, "version": __version__, "digest": digest})
+    return digest
+
+
+def _operation(request: dict[str, Any], digest: str) -> Operation:
+    """Find the operation of a request; a form made from another description may still fit."""
+    from xsm import __version__
+    from xsm.describe import get_operation, operations
+    from xsm.errors import UsageError
+
+    name, made = request["operation"], request.get("digest")
+    op = operations().get(name)
+    strange = [name] if op is None else sorted(set(request["values"]) - {p.name for p in op.params})
+    if strange and made not in (None, digest):
+        raise UsageError(
+            f"The form of '{name}' was made for xsm {request.get('version', 'of another kind')}; this environment has "
+            f"xsm {__version__}, which does not know {', '.join(strange)}.",
+            hint="Run 'Check the xsm installation' and try again, or `xsm qgis install` to update the plugin.",
+        )
+    return get_operation(name)
+
+
+def _layers(outcome: Outcome) -> list[dict[str, Any]]:
+    """The maps among the written files that GDAL reads, each with its colours."""
+    import xarray as xr
+
+    from xsm.styles import RAMPS, style_of
+
+    if not isinstance(outcome.value, xr.Dataset):
+        return []
+    maps = [str(n) for n, v in outcome.value.data_vars.items() if {"y", "x"} <= set(v.dims) and v.dtype.kind in "fiu"]
+    layers = []
+    for path in outcome.written:
+        if path.suffix == ".nc":
+            layers += [{"path": str(path), "variable": n, "ramp": RAMPS.get(style_of(n), [])} for n in maps]
+        elif path.suffix in (".tif", ".tiff"):
+            layers.append({"path": str(path), "variable": "", "ramp": []})
+    return layers
+
+
+def _sized(value: Any) -> Any:
+    if not isinstance(value, str) or len(value) <= LONGEST_TEXT:
+        return value
+    half = LONGEST_TEXT // 2
+    return f"{value[:half]}\n... {len(value) - 2 * half} characters left out ...\n{value[-half:]}"
+
+
+def _first_line() -> str:
+    line = b""
+    while not line.endswith(b"\n") and len(line) < LONGEST_REQUEST:
+        byte = os.read(0, 1)
+        if not byte:
+            break
+        line += byte
+    return line.decode("utf-8")
+
+
+def _end_with_caller() -> None:
+    while os.read(0, 1):
+        pass
+    main_thread = threading.main_thread().ident
+    if hasattr(signal, "pthread_kill") and main_thread is not None:
+        signal.pthread_kill(main_thread, signal.SIGTERM)
+    else:
+        _thread.interrupt_main(signal.SIGTERM)
+    time.sleep(GRACE_S)
+    os._exit(CANCELLED)
+
+
+@contextmanager
+def _forwarded(emit: Emit) -> Iterator[None]:
+    """Send log records and warnings of the body as events."""
+
+    class Handler(logging.Handler):
+        """Sends log records as events."""
+
+        def emit(self, record: logging.LogRecord) -> None:
+            emit({"event": "log", "level": record.levelname.lower(), "text": record.getMessage()})
+
+    def warn(message: Any, category: type[Warning], *_: object) -> None:
+        if issubclass(category, UserWarning):
+            emit({"event": "log", "level": "warning", "text": str(message)})
+
+    logger, handler = logging.getLogger("xsm"), Handler()
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        with warnings.catch_warnings():
+            warnings.showwarning = warn  # type: ignore[assignment]
+            yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

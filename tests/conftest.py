@@ -1,0 +1,94 @@
+"""Shared fixtures: a small cube with a known law, real data where present, a clean plugin manager."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from xsm.grids import EASE2_M09
+from xsm.plugin import manager
+from xsm.scenarios import SMAP_ANCILLARY
+
+UNITS = {
+    "tb_h": "K",
+    "tb_v": "K",
+    "surface_temperature": "K",
+    "vegetation_water_content": "kg m-2",
+    "bulk_density": "g cm-3",
+}
+
+
+@pytest.fixture
+def real_data() -> Path:
+    """Folder of the real data, or skip."""
+    folder = os.environ.get("XSM_TEST_DATA")
+    if not folder:
+        pytest.skip("XSM_TEST_DATA is not set: the folder with the real data files")
+    return Path(folder)
+
+
+@pytest.fixture
+def fresh_plugins():
+    """Load plugins anew before and after a test."""
+    manager.cache_clear()
+    yield
+    manager.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def law_cube() -> xr.Dataset:
+    """A cube of 40 x 45 cells and 60 days whose soil moisture is a linear law of its predictors; first 3 rows water."""
+    rng = np.random.default_rng(7)
+    grid = EASE2_M09.window(300, 340, 1000, 1045)
+    time = np.arange("2021-06-01", "2021-07-31", dtype="M8[D]").astype("M8[ns]")
+    shape = (len(time), *grid.shape)
+    base = {n: rng.normal(size=shape).astype("f4") for n in SMAP_ANCILLARY}
+    soil = {
+        n: np.broadcast_to(rng.uniform(20, 40, (1, *grid.shape)), (2, *grid.shape)).astype("f4")
+        for n in ("sand", "silt")
+    }
+    soil["clay"] = (100 - soil["sand"] - soil["silt"]).astype("f4")
+    soil["bulk_density"] = np.full((2, *grid.shape), 1.3, "f4")
+    sm = (0.25 + 0.02 * base["tb_h"] - 0.03 * base["tb_v"] + 0.002 * (soil["clay"][:1] - 40)).astype("f4")
+    physical = {"tb_h": 240, "tb_v": 260, "surface_temperature": 295}
+    variables = {
+        n: (("time", "y", "x"), (v + physical.get(n, 0)).astype("f4"), {"units": UNITS.get(n, "1")})
+        for n, v in base.items()
+    }
+    variables |= {n: (("soil_depth", "y", "x"), v, {"units": UNITS.get(n, "percent")}) for n, v in soil.items()}
+    seen = rng.random(shape) < 0.4
+    for name, values in {"sm_noah_0_10": sm, "sm_noah_10_40": 0.8 * sm, "sm_dca": np.where(seen, sm, np.nan)}.items():
+        variables[name] = (("time", "y", "x"), values.astype("f4"), {"units": "m3 m-3"})
+    land = np.ones(grid.shape, bool)
+    land[:3] = False
+    variables["land"] = (("y", "x"), land)
+    return grid.assign(xr.Dataset(variables, {"time": time, "soil_depth": [5, 30]}))
+
+
+@pytest.fixture(scope="session")
+def gappy() -> xr.Dataset:
+    """Smooth brightness temperatures with gaps, fixed albedo, a cell and a corner without any value."""
+    rng = np.random.default_rng(3)
+    grid = EASE2_M09.window(350, 362, 900, 911)
+    time = np.arange("2021-01-01", "2021-05-01", dtype="M8[D]").astype("M8[ns]")
+    shape = (len(time), *grid.shape)
+    wave = 250 + 10 * np.sin(np.arange(len(time))[:, None, None] / 9 + rng.uniform(0, 6, (1, *grid.shape)))
+    seen = rng.random(shape) < 0.45
+    seen[:, 0, 0] = False
+    return grid.assign(
+        xr.Dataset(
+            {
+                "tb_h": (("time", "y", "x"), np.where(seen, wave, np.nan).astype("f4"), {"units": "K"}),
+                "albedo": (
+                    ("time", "y", "x"),
+                    np.where(seen, np.linspace(0.03, 0.09, 11), np.nan).astype("f4"),
+                    {"units": "1"},
+                ),
+            },
+            {"time": time},
+        )
+    )

@@ -1,0 +1,168 @@
+"""Fit and estimate through the core, with the numpy baseline: scenarios, splits, masks, sentences."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import xarray as xr
+
+import xsm
+from xsm.bundle import Bundle
+from xsm.errors import DataError, UsageError
+from xsm.scenarios import SCENARIOS, get_scenario
+from xsm.training import split_days
+
+
+@pytest.fixture(scope="module")
+def ridge(law_cube):
+    """The four ridge bundles of the law cube."""
+    return {p: law_cube.sm.fit(depth=p[0], scenario=p[1], model="ridge") for p in SCENARIOS}
+
+
+@pytest.mark.parametrize("pair", sorted(SCENARIOS))
+def test_linear_law_is_found_again(law_cube, ridge, pair):
+    depth, number = pair
+    made = law_cube.sm.estimate(depth=depth, scenario=number, model=ridge[pair])
+    name = f"sm_{depth}cm"
+    truth = law_cube["sm_noah_0_10" if depth == 5 else "sm_noah_10_40"]
+    lead = get_scenario(depth, number).lead_in
+    error = (made[name] - truth).isel(time=slice(lead, None), y=slice(3, None))
+    # scenario 1 at 5 cm has no soil maps, whose share of the law has a spread of 0.02
+    assert float(abs(error).max()) < (0.06 if pair == (5, 1) else 2e-3)
+    assert bool(made[name].isel(y=slice(0, 3)).isnull().all())
+    assert (made["mask_reason"].values[:3] == 2).all()
+    assert made[name].attrs["units"] == "m3 m-3"
+    assert made.attrs["model_hash"] == ridge[pair].hash
+    assert bool((made[f"{name}_std"].isel(time=10, y=slice(3, None)) > 0).all())
+    assert "texture" in made.coords
+
+
+def test_lazy_estimate_equals_eager(law_cube, ridge):
+    eager = law_cube.sm.estimate(depth=25, scenario=2, model=ridge[25, 2])
+    lazy = law_cube.chunk(time=13, y=9).sm.estimate(depth=25, scenario=2, model=ridge[25, 2])
+    assert lazy["sm_25cm"].chunks is not None
+    np.testing.assert_array_equal(lazy["sm_25cm"].compute().values, eager["sm_25cm"].values)
+    np.testing.assert_array_equal(lazy["mask_reason"].compute().values, eager["mask_reason"].values)
+
+
+def test_bundle_round_trip_holds_its_surface(ridge, tmp_path):
+    path = ridge[25, 2].save(tmp_path / "25-2")
+    back = Bundle.load(path)
+    assert back.hash == ridge[25, 2].hash
+    assert back.surface is not None
+    assert back.surface.hash == back.card["surface"]
+    assert back.card["training"]["days"] == ["2021-06-01", "2021-07-06"]
+    with pytest.raises(DataError, match="exists already"):
+        ridge[5, 1].save(path)
+
+
+def test_training_sees_no_other_day(law_cube):
+    spoiled = law_cube.copy(deep=True)
+    for name in ("sm_noah_0_10", "tb_h"):
+        spoiled[name][40:] += 0.3
+    days = {"train": slice("2021-06-01", "2021-07-05"), "validation": slice("2021-07-06", "2021-07-10")}
+    one = law_cube.sm.fit(depth=5, scenario=2, model="ridge", **days)
+    two = spoiled.sm.fit(depth=5, scenario=2, model="ridge", **days)
+    for key in one.weights:
+        np.testing.assert_array_equal(one.weights[key], two.weights[key])
+
+
+def test_filled_reference_days_do_not_count(law_cube):
+    """With ``sm_dca_observed`` in the cube only observed DCA reaches the model."""
+    from xsm.predictors import references
+
+    filled = law_cube.assign(sm_dca=law_cube["sm_noah_0_10"] * 0 + 0.3, sm_dca_observed=law_cube["sm_dca"].notnull())
+    got = references(filled, get_scenario(5, 1))["sm_dca"]
+    np.testing.assert_array_equal(got.notnull().values, law_cube["sm_dca"].notnull().values)
+
+
+def test_free_predictors_and_target(law_cube):
+    extra = law_cube.assign(moisture=law_cube["sm_noah_0_10"], slope=law_cube["clay"].isel(soil_depth=0, drop=True))
+    bundle = extra.sm.fit(depth=5, model="ridge", predictors=["tb_h", "tb_v", "slope"], target="moisture")
+    assert bundle.card["inputs"] == ["tb_h", "tb_v"]
+    assert bundle.card["statics"] == ["slope"]
+    assert bundle.card["references"] == ["moisture"]
+    made = extra.sm.estimate(depth=5, model=bundle)
+    assert float(abs(made["sm_5cm"] - extra["moisture"]).isel(time=slice(2, None)).max()) < 2e-3
+
+
+def test_split_by_date_defaults():
+    days = np.arange("2018-01-01", "2022-12-31", dtype="M8[D]")
+    used, held = split_days(days, None, None)
+    assert str(days[used][-1]) == "2020-12-31"
+    assert (str(days[held][0]), str(days[held][-1])) == ("2021-01-01", "2021-12-31")
+    short = days[:100]
+    used, held = split_days(short, None, None)
+    assert (used.sum(), held.sum()) == (60, 20)
+    assert not (used & held).any()
+
+
+def without(name):
+    return lambda d: d.drop_vars(name)
+
+
+def with_gap(d):
+    d = d.copy(deep=True)
+    d["tb_v"][20, 10, 10] = np.nan
+    return d
+
+
+@pytest.mark.parametrize(
+    ("change", "kwargs", "error", "text"),
+    [
+        (without("tb_h"), {}, DataError, "5 cm scenario 2 needs tb_h"),
+        (without("bulk_density"), {"depth": 25, "scenario": 1}, DataError, "25 cm scenario 1 needs bulk_density"),
+        (with_gap, {}, DataError, r"tb_v \(1 cell-days\).*gapfill"),
+        (lambda d: d.assign(tb_h=d["tb_h"].assign_attrs(units="degC")), {}, DataError, "unit 'degC'"),
+        (lambda d: d.isel(soil_depth=[1]), {}, DataError, r"soil depths \[30\]"),
+        (lambda d: d, {"train": slice("2010-01-01", "2010-12-31")}, DataError, "No day of the data"),
+        (lambda d: d, {"train": [True, False]}, DataError, "60 days"),
+        (lambda d: d.isel(time=slice(0, 2)), {}, DataError, "has 2 days"),
+        (lambda d: d, {"depth": 10}, UsageError, "Known: 25, 5"),
+        (lambda d: d, {"model": "rigde"}, UsageError, "Did you mean 'ridge'"),
+        (lambda d: d, {"predictors": ["nope"]}, DataError, "'nope' is not in the dataset"),
+        (lambda d: d, {"depth": 5, "surface": "x"}, UsageError, "surface="),
+    ],
+)
+def test_wrong_input_stops_before_the_work(law_cube, change, kwargs, error, text):
+    with pytest.raises(error, match=text):
+        xsm.fit(change(law_cube), **{"model": "ridge", **kwargs})
+
+
+def test_bundle_of_another_depth_scenario_or_grid_is_refused(law_cube, ridge):
+    with pytest.raises(DataError, match="5 cm scenario 1, wanted 5 cm scenario 2"):
+        law_cube.sm.estimate(depth=5, scenario=2, model=ridge[5, 1])
+    with pytest.raises(DataError, match="wanted 'estimate'"):
+        gap = law_cube[["sm_dca"]].sm.fit(task="gapfill", model="linear")
+        law_cube.sm.estimate(depth=5, model=gap)
+    other = Bundle({**ridge[5, 2].card, "grid": {"name": "EASE2_M36"}}, ridge[5, 2].weights)
+    with pytest.raises(DataError, match="trained on EASE2_M36"):
+        law_cube.sm.estimate(depth=5, scenario=2, model=other)
+    lone = Bundle(ridge[25, 2].card, ridge[25, 2].weights)
+    with pytest.raises(DataError, match="lacks its 5 cm bundle"):
+        law_cube.sm.estimate(depth=25, scenario=2, model=lone)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "text"),
+    [
+        (lambda p: (p / "card.json").write_text("{"), "damaged"),
+        (lambda p: (p / "weights.safetensors").write_bytes((1 << 60).to_bytes(8, "little") + b"x" * 100), "damaged"),
+        (lambda p: (p / "card.json").write_text('{"format": 1, "surprise": 2}'), "unknown keys"),
+        (lambda p: (p / "card.json").unlink(), "no model bundle"),
+    ],
+)
+def test_damaged_bundles_are_refused(ridge, tmp_path, spoil, text):
+    path = ridge[5, 1].save(tmp_path / "b")
+    spoil(path)
+    with pytest.raises(DataError, match=text):
+        Bundle.load(path)
+
+
+def test_the_region_that_was_opened_is_what_comes_out(law_cube, ridge):
+    row0, col0 = 300, 1000
+    cube = law_cube.assign_attrs(xsm_region=f"{row0 + 10} {row0 + 20} {col0 + 5} {col0 + 25}")
+    made = cube.sm.estimate(depth=5, scenario=1, model=ridge[5, 1])
+    assert made["sm_5cm"].shape[1:] == (10, 20)
+    whole = law_cube.sm.estimate(depth=5, scenario=1, model=ridge[5, 1])
+    xr.testing.assert_equal(made["sm_5cm"], whole["sm_5cm"].isel(y=slice(10, 20), x=slice(5, 25)))

@@ -1,0 +1,134 @@
+"""Files: round trips through NetCDF, Zarr and GeoTIFF with CRS, flags and dates; nothing half written."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import rasterio
+import xarray as xr
+
+from xsm import files
+from xsm.errors import DataError, UsageError
+from xsm.grids import EASE2_M09, grid_of
+
+GRID = EASE2_M09.window(300, 310, 900, 912)
+
+
+@pytest.fixture
+def maps():
+    rng = np.random.default_rng(0)
+    day = np.arange("2021-01-01", "2021-01-05", dtype="M8[D]").astype("M8[ns]")
+    sm = rng.random((4, *GRID.shape)).astype("f4")
+    sm[0, 0, 0] = np.nan
+    flag = rng.integers(0, 16, (4, *GRID.shape)).astype("u2")
+    flag[1, 1] = 65534
+    cover = rng.integers(1, 18, GRID.shape).astype("u1")
+    cover[0, 1] = 255
+    return GRID.assign(
+        xr.Dataset(
+            {
+                "sm_5cm": (("time", "y", "x"), sm, {"units": "m3 m-3", "long_name": "Soil moisture"}),
+                "retrieval_flag": (
+                    ("time", "y", "x"),
+                    flag,
+                    {"flag_masks": np.array([1, 2, 4, 8], "u2"), "flag_meanings": "a b c d"},
+                ),
+                "frozen": (("time", "y", "x"), sm > 0.9),
+            },
+            {
+                "time": day,
+                "land_cover": (("y", "x"), cover, {"flag_values": np.arange(1, 18, dtype="u1"), "flag_meanings": "x"}),
+            },
+            {"history": "made"},
+        )
+    )
+
+
+@pytest.mark.parametrize("ending", [".nc", ".zarr"])
+@pytest.mark.parametrize("lazy", [False, True])
+def test_round_trip_keeps_values_types_grid_and_encoding(maps, tmp_path, ending, lazy):
+    path = tmp_path / f"maps{ending}"
+    given = maps.chunk(time=2, y=7) if lazy else maps
+    assert files.write(given, path) == [path]
+    back = files.read(path)
+    for name in maps.data_vars:
+        assert back[name].dtype == maps[name].dtype, name
+        np.testing.assert_array_equal(back[name].values, maps[name].values)
+    np.testing.assert_array_equal(back["land_cover"].values, maps["land_cover"].values)
+    assert back["land_cover"].dtype == np.uint8
+    assert grid_of(back) == GRID
+    assert back["sm_5cm"].encoding["grid_mapping"] == "spatial_ref"
+    assert back.attrs["history"] == "made"
+    again = tmp_path / f"again{ending}"
+    files.write(back, again)
+    np.testing.assert_array_equal(files.read(again)["sm_5cm"].values, maps["sm_5cm"].values)
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted([path.name, again.name])
+
+
+def test_gdal_sees_the_crs_and_place_of_a_netcdf(maps, tmp_path):
+    files.write(maps, tmp_path / "maps.nc")
+    with rasterio.open(f"NETCDF:{tmp_path / 'maps.nc'}:sm_5cm") as file:
+        assert file.crs.to_epsg() == 6933
+        np.testing.assert_allclose(file.transform.to_gdal(), GRID.geotransform, rtol=0, atol=1e-6)
+
+
+def test_geotiff_has_dates_units_crs_and_style(maps, tmp_path):
+    (path,) = files.write(maps[["sm_5cm"]], tmp_path / "sm.tif")
+    with rasterio.open(path) as file:
+        assert file.crs.to_epsg() == 6933
+        assert file.descriptions == ("2021-01-01", "2021-01-02", "2021-01-03", "2021-01-04")
+        assert set(file.units) == {"m3 m-3"}
+        np.testing.assert_array_equal(file.read(1), maps["sm_5cm"].values[0])
+        np.testing.assert_allclose(file.transform.to_gdal(), GRID.geotransform, rtol=0, atol=1e-9)
+    assert "singlebandpseudocolor" in (tmp_path / "sm.qml").read_text()
+    back = files.read(path)
+    np.testing.assert_array_equal(back["sm_5cm"].values, maps["sm_5cm"].values)
+    np.testing.assert_array_equal(back["time"].values, maps["time"].values)
+    assert grid_of(back) == GRID
+    daily = files.write_geotiffs(maps[["sm_5cm"]], tmp_path / "day.tif", daily=True)
+    assert [p.name for p in daily][:2] == ["day_2021-01-01.tif", "day_2021-01-02.tif"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "text"),
+    [
+        ("login.nc", b"<!DOCTYPE html><html>log in</html>", "login page"),
+        ("cut.nc", b"\x89HDF\r\n\x1a\n" + bytes(40), "cannot be read"),
+        ("text.nc", b"hello", "no NetCDF"),
+        ("bad.tif", b"II*\x00", "cannot be read"),
+    ],
+)
+def test_broken_files_are_named_with_the_reason(tmp_path, name, content, text):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(DataError, match=text) as error:
+        files.read(tmp_path / name)
+    assert name in str(error.value)
+
+
+def test_missing_file_and_wrong_folder(tmp_path):
+    with pytest.raises(DataError, match="does not exist"):
+        files.read(tmp_path / "none.nc")
+    with pytest.raises(DataError, match="no Zarr"):
+        files.read(tmp_path)
+
+
+def test_nothing_half_written_and_nothing_lost(maps, tmp_path):
+    path = tmp_path / "maps.nc"
+    path.write_bytes(b"old")
+    with pytest.raises(UsageError, match="exists already"):
+        files.write(maps, path)
+    broken = maps.chunk(time=1).map(lambda v: v)
+    broken["sm_5cm"] = broken["sm_5cm"].copy(data=broken["sm_5cm"].data.map_blocks(fails, dtype="f4"))
+    with pytest.raises(RuntimeError, match="in the middle"):
+        files.write(broken, path, overwrite=True)
+    assert path.read_bytes() == b"old"
+    assert [p.name for p in tmp_path.iterdir()] == ["maps.nc"]
+    files.write(maps, path, overwrite=True)
+    assert files.read(path).sizes["time"] == 4
+
+
+def fails(block):
+    """A block that cannot be computed."""
+    if block.size:
+        raise RuntimeError("in the middle")
+    return block

@@ -1,0 +1,154 @@
+"""Gap filling through the core, with the numpy baseline as model: contract, patterns, laziness, sentences."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import xarray as xr
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import xsm
+from xsm.errors import DataError, UsageError
+from xsm.ops.gapfill import long_gaps
+from xsm.seasonal import Pattern, calendar_day, fill_pattern, find_pattern
+from xsm.testing import raise_if_computes
+from xsm.training import mix, sample_cells
+
+
+def test_fill_is_complete_keeps_observations_and_tells(gappy):
+    filled = gappy.sm.gapfill(method="linear")
+    seen = gappy["tb_h"].notnull().values
+    np.testing.assert_array_equal(filled["tb_h"].values[seen], gappy["tb_h"].values[seen])
+    np.testing.assert_array_equal(filled["tb_h_observed"].values, seen)
+    has = seen.any(0)
+    assert np.isfinite(filled["tb_h"].values[:, has]).all()
+    assert np.isnan(filled["tb_h"].values[:, ~has]).all()
+    for spread in ("tb_h_std", "tb_h_obs_std"):
+        assert (filled[spread].values[:, has] > 0).all()
+        assert filled[spread].attrs["units"] == "K"
+    assert "linear" in filled["tb_h"].attrs["fill_method"]
+    assert "gapfill" in filled.attrs["history"]
+    assert filled["tb_h"].encoding["grid_mapping"] == "spatial_ref"
+
+
+def test_fixed_maps_are_copied_without_spread(gappy):
+    filled = gappy.sm.gapfill(method="linear")
+    assert "static" in filled["albedo"].attrs["fill_method"]
+    expected = np.broadcast_to(np.linspace(0.03, 0.09, 11, dtype="f4"), filled["albedo"].shape)
+    has = gappy["albedo"].notnull().any("time").values
+    np.testing.assert_allclose(filled["albedo"].values[:, has], expected[:, has], rtol=1e-6)
+    assert (filled["albedo_std"].values[:, has] == 0).all()
+
+
+def test_seasonal_cycles_are_looked_up():
+    time = np.arange("2020-01-01", "2022-01-01", dtype="M8[D]")
+    cycle = np.sin(2 * np.pi * calendar_day(time) / 366)[:, None] * np.linspace(1, 2, 6) + 3
+    rng = np.random.default_rng(0)
+    gaps = np.where(rng.random(cycle.shape) < 0.5, cycle, np.nan)
+    assert find_pattern(gaps, time) is Pattern.PERIODIC
+    filled = fill_pattern(gaps, time, Pattern.PERIODIC)
+    assert np.abs(filled - cycle).max() < 0.01  # a day seen in no year is interpolated over at most a few days
+    noisy = gaps + 0.05 * rng.normal(size=gaps.shape)
+    assert find_pattern(noisy, time) is Pattern.NONE
+
+
+def test_calendar_days_keep_their_date_in_leap_years():
+    days = calendar_day(
+        np.array(["2020-02-28", "2020-02-29", "2020-03-01", "2021-02-28", "2021-03-01", "2021-12-31"], "M8[D]")
+    )
+    assert days.tolist() == [58, 59, 60, 58, 60, 365]
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.booleans(), min_size=2, max_size=60), st.integers(1, 20))
+def test_long_gaps_against_a_loop(seen, limit):
+    observed = np.array(seen)[:, None]
+    brute = np.zeros(len(seen), bool)
+    start = 0
+    while start < len(seen):
+        stop = start
+        while stop < len(seen) and not seen[stop]:
+            stop += 1
+        if stop - start > limit:
+            brute[start:stop] = True
+        start = max(stop, start + 1)
+    np.testing.assert_array_equal(long_gaps(observed, limit)[:, 0], brute)
+
+
+def test_lazy_equals_eager_to_the_bit_and_builds_without_computing(gappy):
+    bundle = gappy.sm.fit(task="gapfill", model="linear", variables=["tb_h"])
+    eager = gappy.sm.gapfill(method="linear", variables=["tb_h"], model=bundle)
+    for chunks in ({"time": 7}, {"y": 5, "x": 4}, {"time": 50, "x": 3}):
+        lazy = gappy.chunk(chunks).sm.gapfill(method="linear", variables=["tb_h"], model=bundle)
+        assert lazy["tb_h"].chunks is not None
+        for name in ("tb_h", "tb_h_std"):
+            np.testing.assert_array_equal(lazy[name].compute().values, eager[name].values)
+
+
+def test_points_without_crs_are_filled(gappy):
+    series = gappy[["tb_h"]].stack(cell=("y", "x"), create_index=False).drop_vars(["spatial_ref", "x", "y"])
+    filled = series.sm.gapfill(method="linear")
+    assert set(filled["tb_h"].dims) == {"time", "cell"}
+
+
+def test_max_gap_leaves_long_gaps_empty(gappy):
+    hidden = gappy.copy(deep=True)
+    hidden["tb_h"][30:60] = np.nan
+    filled = hidden.sm.gapfill(method="linear", variables=["tb_h"], max_gap=10)
+    assert np.isnan(filled["tb_h"].values[35:55]).all()
+    assert np.isnan(filled["tb_h_std"].values[35:55]).all()
+
+
+def test_infinite_values_are_gaps_and_nothing_is_invented(gappy):
+    odd = gappy.copy(deep=True)
+    odd["tb_h"][5, 3, 3] = np.inf
+    filled = odd.sm.gapfill(method="linear", variables=["tb_h"])
+    assert np.isfinite(filled["tb_h"].values[5, 3, 3])
+
+
+@pytest.mark.parametrize(
+    ("change", "kwargs", "error", "text"),
+    [
+        (lambda d: d, {"method": "linaer"}, UsageError, "Did you mean 'linear'"),
+        (lambda d: d, {"variables": ["tb_q"]}, UsageError, "Did you mean 'tb_"),
+        (lambda d: d.isel(time=slice(None, None, -1)), {}, DataError, "not sorted"),
+        (lambda d: d.isel(time=[0, 1, 5]), {}, DataError, "lacks days"),
+        (lambda d: d.isel(time=0, drop=True), {}, DataError, "'time'"),
+        (lambda d: d * np.nan, {"variables": ["tb_h"]}, DataError, "No cell has any value"),
+        (lambda d: d.assign(tb_h=d["tb_h"].assign_attrs(units="degC")), {}, DataError, "unit 'degC'"),
+        (lambda d: d, {"variables": ["tb_h"], "covariates": ["albedo"]}, DataError, "has gaps"),
+        (lambda d: d.assign(sm_noah_0_10=d["tb_h"]), {"covariates": ["sm_noah_0_10"]}, UsageError, "leaks"),
+        (lambda d: d, {"mode": "both"}, UsageError, "smoother"),
+        (lambda d: d, {"max_gap": 0}, UsageError, "at least 1"),
+        (lambda d: d, {"epochs": 3}, UsageError, "Unknown option of model 'linear'"),
+    ],
+)
+def test_wrong_input_stops_with_a_sentence(gappy, change, kwargs, error, text):
+    with pytest.raises(error, match=text):
+        xsm.gapfill(change(gappy), **{"method": "linear", **kwargs})
+
+
+def test_cells_are_sampled_by_row_and_column_whatever_the_chunks(gappy):
+    whole = sample_cells(gappy, ["tb_h"], [], 20, seed=1)
+    chunked = sample_cells(gappy.chunk(y=5, x=3, time=11), ["tb_h"], [], 20, seed=1)
+    xr.testing.assert_identical(whole.drop_attrs(), chunked.drop_attrs())
+    other = sample_cells(gappy, ["tb_h"], [], 20, seed=2)
+    assert not np.array_equal(whole["tb_h"].values, other["tb_h"].values, equal_nan=True)
+    shuffled = mix(np.arange(1000), np.zeros(1000, int), 0)
+    assert len(np.unique(shuffled)) == 1000
+
+
+def test_training_sees_training_days_only(gappy):
+    spoiled = gappy.copy(deep=True)
+    spoiled["tb_h"][80:] += 500
+    train = slice("2021-01-01", "2021-03-21")
+    options = {"task": "gapfill", "model": "linear", "variables": ["tb_h"], "train": train}
+    assert gappy.sm.fit(**options).weights["tb_h"] == pytest.approx(spoiled.sm.fit(**options).weights["tb_h"])
+
+
+def test_a_lazy_fill_with_a_bundle_computes_only_the_sample(gappy):
+    bundle = gappy.sm.fit(task="gapfill", model="linear", variables=["tb_h"])
+    filled = gappy.chunk().sm.gapfill(method="linear", variables=["tb_h"], model=bundle)
+    with raise_if_computes(), pytest.raises(AssertionError, match="computed"):
+        filled["tb_h"].load()

@@ -1,0 +1,172 @@
+"""The distributions agree with each other, the Makefile and constraints.txt, and work without the repository."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+import xsm
+
+ROOT = Path(__file__).parents[1]
+PLUGINS = sorted(p.parent for p in ROOT.glob("plugins/xsm-*/pyproject.toml"))
+PUBLIC_MODULES = {"testing", "twin"}
+"""What a plugin may import besides the names of ``xsm`` itself."""
+OPTIONAL = {"torch"}
+"""What the core uses only where a plugin has brought it."""
+
+pytestmark = pytest.mark.skipif(not (ROOT / "plugins/ruff.toml").exists(), reason="needs a checkout of the repository")
+per_plugin = pytest.mark.parametrize("plugin", PLUGINS, ids=lambda p: p.name)
+
+
+@functools.cache
+def project(folder: Path) -> dict:
+    return tomllib.loads((folder / "pyproject.toml").read_text())["project"]
+
+
+def requirements(folder: Path, *, extras: bool = True) -> list[Requirement]:
+    table = project(folder)
+    texts = [*table["dependencies"]]
+    if extras:
+        texts += [text for group in table.get("optional-dependencies", {}).values() for text in group]
+    return [Requirement(text) for text in texts]
+
+
+def names(folder: Path, *, extras: bool = True) -> set[str]:
+    return {canonicalize_name(r.name) for r in requirements(folder, extras=extras)}
+
+
+def imported(folder: Path) -> set[str]:
+    """Top-level modules that the sources below a folder import, at any depth of the code."""
+    found = set()
+    for path in folder.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                found |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and not node.level and node.module:
+                found.add(node.module.split(".")[0])
+    return found - set(sys.stdlib_module_names)
+
+
+def run(*command: object, **kwargs: object) -> str:
+    done = subprocess.run([str(c) for c in command], check=False, capture_output=True, text=True, **kwargs)
+    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+@per_plugin
+def test_plugin_matches_core(plugin: Path) -> None:
+    core, name = project(ROOT), plugin.name
+    version = core["version"]
+    assert project(plugin)["name"] == name
+    assert project(plugin)["version"] == version
+    assert f"xsm=={version}" in project(plugin)["dependencies"]
+    extra = name.removeprefix("xsm-")
+    group = [Requirement(text) for text in core["optional-dependencies"][extra]]
+    assert [(r.name, str(r.specifier)) for r in group] == [(name, f"=={version}")]
+    assert extra in Requirement(core["optional-dependencies"]["all"][0]).extras
+    module = name.replace("-", "_")
+    assert set(project(plugin)["entry-points"]["xsm"].values()) == {module}
+    assert (plugin / "src" / module / "py.typed").exists()
+    assert (plugin / "LICENSE").read_text() == (ROOT / "LICENSE").read_text()
+
+
+def test_core_version_and_typing() -> None:
+    source = (ROOT / "src/xsm/__init__.py").read_text()
+    assert re.search(r'^__version__ = "(.+)"$', source, re.M)[1] == project(ROOT)["version"]
+    assert f"version: {project(ROOT)['version']}" in (ROOT / "CITATION.cff").read_text()
+    assert (ROOT / "src/xsm/py.typed").exists()
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+def test_makefile_installs_and_builds_every_plugin() -> None:
+    shown = run("make", "-n", "-B", ".venv/.installed", "wheels", cwd=ROOT)
+    for plugin in PLUGINS:
+        assert f"-e ./plugins/{plugin.name}" in shown
+        assert f" ./plugins/{plugin.name}" in shown.split("pip wheel")[1]
+
+
+def test_constraints_pin_every_direct_dependency() -> None:
+    lines = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if not line.startswith("#")]
+    pins = {canonicalize_name(r.name): r for r in map(Requirement, lines)}
+    for requirement in pins.values():
+        assert re.fullmatch(r"==[^+*]+", str(requirement.specifier)), f"{requirement} is no exact, portable pin"
+    for folder in (ROOT, *PLUGINS):
+        for wanted in requirements(folder):
+            if wanted.name.startswith("xsm"):
+                continue
+            pin = pins.get(canonicalize_name(wanted.name))
+            assert pin is not None, f"constraints.txt lacks {wanted.name} of {folder.name}"
+            version = str(pin.specifier).removeprefix("==")
+            assert wanted.specifier.contains(version), f"{wanted} of {folder.name} excludes {version}"
+
+
+@pytest.mark.parametrize("folder", [ROOT, *PLUGINS], ids=lambda p: p.name)
+def test_every_import_is_declared(folder: Path) -> None:
+    dists = packages_distributions()
+    optional = OPTIONAL if folder == ROOT else set()
+    declared = names(folder) | names(ROOT, extras=folder == ROOT) | {canonicalize_name(project(folder)["name"])}
+    for module in imported(folder / "src") - optional:
+        origin = {canonicalize_name(d) for d in dists.get(module, [module])}
+        assert origin & declared, f"{folder.name} imports {module} but does not declare {' or '.join(origin)}"
+
+
+@per_plugin
+def test_plugin_uses_public_names_only(plugin: Path) -> None:
+    public = {f"xsm.{name}" for name in (*xsm.__all__, *PUBLIC_MODULES)}
+    for path in (plugin / "src").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            used = set()
+            if isinstance(node, ast.Import):
+                used = {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module == "xsm":
+                used = {f"xsm.{alias.name}" for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                used = {node.module}
+            private = {name for name in used if name.startswith("xsm.")} - public
+            assert not private, f"{path.name}:{node.lineno} uses {', '.join(private)}, which xsm does not export"
+
+
+@pytest.mark.timeout(120)
+def test_wheels_work_outside_the_repository(tmp_path: Path) -> None:
+    wheels, target = tmp_path / "dist", tmp_path / "site"
+    pip = (sys.executable, "-m", "pip", "--disable-pip-version-check")
+    chosen = [ROOT / "plugins" / name for name in ("xsm-smap", "xsm-insitu")]
+    run(
+        *pip,
+        "wheel",
+        "-q",
+        "--no-cache-dir",
+        "--no-deps",
+        "--no-build-isolation",
+        "--no-index",
+        "-w",
+        wheels,
+        ROOT,
+        *chosen,
+    )
+    offline = ("--no-deps", "--no-index", "--find-links", wheels)
+    run(*pip, "install", "-q", *offline, "--target", target, "xsm", *(c.name for c in chosen))
+
+    env = {**os.environ, "PYTHONPATH": str(target)}
+    where = run(sys.executable, "-c", "import xsm; print(xsm.__file__)", cwd=tmp_path, env=env)
+    package = Path(where.strip()).parent
+    assert package == target / "xsm"
+    for inside in ("py.typed", "_data/plugin_template", "_data/xsm_qgis/metadata.txt"):
+        assert (package / inside).exists(), f"the wheel of xsm lacks {inside}"
+    for plugin in chosen:
+        assert (target / plugin.name.replace("-", "_") / "py.typed").is_file()
+    show = "from importlib.metadata import entry_points as e; print(sorted(p.name for p in e(group='xsm')))"
+    listed = run(sys.executable, "-S", "-c", show, cwd=tmp_path, env=env)
+    assert listed.strip() == "['insitu', 'smap']"

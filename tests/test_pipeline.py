@@ -1,0 +1,156 @@
+"""`xsm run`: the whole road on a small twin with the numpy models; restart, change, two runs, sentences."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import rasterio
+import xarray as xr
+
+from xsm import config, files
+from xsm.demo import Size, make_files, score, study_changes
+from xsm.errors import DataError, UsageError
+from xsm.grids import grid_of
+from xsm.pipeline import _alone, plan, run_study
+
+SMALL = Size(12, "2021-06-01", 60, split=(32, 8))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A small world's files and its study file, run once."""
+    base = tmp_path_factory.mktemp("study")
+    base.joinpath("world").mkdir()
+    world = make_files(base / "files", SMALL, seed=1)
+    text = config.template(**study_changes(SMALL, "files"))
+    text = text.replace('method = "cru"', 'method = "linear"').replace('model = "convlstm"', 'model = "ridge"')
+    text = text.replace('covariates = ["precipitation", "air_temperature"]\n', "").replace(
+        'options = { preset = "small" }', ""
+    )
+    (base / "study.toml").write_text(text)
+    world.truth.to_netcdf(base / "world" / "truth.nc")
+    run_study(config.load(base / "study.toml"))
+    return base
+
+
+def stamps(out):
+    return {
+        str(p.relative_to(out)): p.stat().st_mtime_ns for p in out.rglob("*") if p.is_file() and ".xsm" not in str(p)
+    }
+
+
+def test_results_are_complete_and_georeferenced(folder):
+    out = folder / "results"
+    estimates = files.read(out / "estimates.nc")
+    assert grid_of(estimates) == SMALL.grid
+    for name in ("sm_5cm_s1", "sm_5cm_s2", "sm_25cm_s1", "sm_25cm_s2"):
+        valued = estimates[name].isel(time=slice(4, None)).notnull().mean()
+        assert float(valued) > 0.8, name
+        assert float(estimates[f"{name}_std"].min()) > 0
+    with rasterio.open(next((out / "geotiff").glob("sm_5cm_s2_2021-06-20.tif"))) as file:
+        assert file.crs.to_epsg() == 6933
+        np.testing.assert_array_equal(file.read(1), estimates["sm_5cm_s2"].sel(time="2021-06-20").values.squeeze())
+    assert (out / "report" / "report.html").stat().st_size > 10_000
+    cube = files.read(out / "data" / "filled.zarr")
+    assert bool((cube["sm_dca_observed"] == cube["sm_dca"].notnull()).any())
+    assert estimates.attrs["synthetic"]
+
+
+def test_scores_against_the_truth_are_sane(folder):
+    study = config.load(folder / "study.toml")
+    rows = score(folder / "results", xr.open_dataset(folder / "world" / "truth.nc"), study)
+    assert {"SMAP DCA (observed)", "Noah 0-10 cm", "xsm 5 cm scenario 2", "xsm 25 cm scenario 2"} <= set(rows)
+    for row in rows.values():
+        assert 0 < row["RMSE"] < 0.2
+        assert row["cells"] > 50
+
+
+def test_a_second_run_does_nothing(folder):
+    before = stamps(folder / "results")
+    run_study(config.load(folder / "study.toml"))
+    assert stamps(folder / "results") == before
+
+
+def test_a_change_redoes_what_depends_on_it_and_only_that(folder):
+    before = stamps(folder / "results")
+    text = (folder / "study.toml").read_text()
+    text = text.replace('estimates = ["5-1", "5-2", "25-1", "25-2"]', 'estimates = ["5-1", "5-2"]')
+    (folder / "changed.toml").write_text(text.replace('["sm_5cm_s2", "sm_25cm_s2"]', '["sm_5cm_s2"]'))
+    run_study(config.load(folder / "changed.toml"))
+    after = stamps(folder / "results")
+    same = [n for n in before if before[n] == after.get(n)]
+    assert any(n.startswith("data/") for n in same)
+    assert "estimates.nc" not in same
+    assert "sm_25cm_s1" not in files.read(folder / "results" / "estimates.nc")
+    run_study(config.load(folder / "study.toml"))
+
+
+def test_a_lost_result_is_made_again_to_the_same_values(folder):
+    path = folder / "results" / "estimates.nc"
+    first = files.read(path).load()
+    path.unlink()
+    run_study(config.load(folder / "study.toml"))
+    again = files.read(path).load()
+    for name in first.data_vars:
+        np.testing.assert_array_equal(again[name].values, first[name].values)
+    assert {k: v for k, v in again.attrs.items() if k != "history"} == {
+        k: v for k, v in first.attrs.items() if k != "history"
+    }
+
+
+def test_a_second_process_is_refused(folder):
+    with (
+        _alone(folder / "results"),
+        pytest.raises(DataError, match="Another run"),
+        _alone(folder / "results"),
+    ):
+        pass
+
+
+def test_plan_tells_and_writes_nothing(folder):
+    text = plan(config.load(folder / "study.toml"))
+    assert "open smap" in text
+    assert "1440 files" in text
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "match"),
+    [
+        ("title = ", DataError, "no TOML"),
+        ("regoin = 'conus'\n[inputs.smap]\npaths='x'", UsageError, "Did you mean 'region'"),
+        ("title = 'x'", UsageError, "names no inputs"),
+        ("[inputs.smap]\npath='x'", UsageError, "Did you mean 'paths'"),
+        ("[inputs.smap]\npaths='x'\n[fit]\nestimates=['5-3']", UsageError, "Did you mean '5-"),
+        ("[inputs.smap]\npaths='x'\n[gapfill]\nmehtod='cru'", UsageError, "Did you mean 'method'"),
+    ],
+)
+def test_wrong_study_files_stop_with_a_sentence(tmp_path, text, error, match):
+    path = tmp_path / "study.toml"
+    path.write_text(text)
+    with pytest.raises(error, match=match):
+        config.load(path)
+
+
+def test_missing_files_are_named(tmp_path):
+    (tmp_path / "study.toml").write_text("[inputs.smap]\npaths = 'nowhere/*.h5'")
+    with pytest.raises(DataError, match="nowhere"):
+        run_study(config.load(tmp_path / "study.toml"))
+    with pytest.raises(DataError, match="does not exist"):
+        config.load(tmp_path / "none.toml")
+
+
+def test_template_is_a_valid_study(tmp_path):
+    config.write_template(tmp_path / "rabiei2024.toml")
+    study = config.load(tmp_path / "rabiei2024.toml")
+    assert study.region == "conus"
+    assert study.fit.train == "2018-01-01/2020-12-31"
+    assert study.fit.options["preset"] == "rabiei2024"
+    with pytest.raises(UsageError, match="exists already"):
+        config.write_template(tmp_path / "rabiei2024.toml")
+
+
+def test_manifest_names_every_stage(folder):
+    done = json.loads((folder / "results" / ".xsm" / "manifest.json").read_text())
+    assert {"open smap", "cube", "fill gaps", "train 25-2", "estimate", "report"} <= set(done)

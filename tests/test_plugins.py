@@ -1,0 +1,159 @@
+"""Plugins: isolation, clashes, blocking, strict mode, API number, missing dependencies, template."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from importlib.metadata import EntryPoint
+
+import pytest
+
+import xsm
+from xsm import plugin
+from xsm.errors import MissingPlugin, UsageError
+from xsm.model import get_model
+from xsm.source import get_source
+from xsm.template import render
+from xsm.testing import check_model, check_source
+
+GOOD = """
+from xsm import SourceInfo, hookimpl
+XSM_PLUGIN_API = {api}
+
+@hookimpl
+def xsm_sources(register):
+    register(SourceInfo(name="{name}", title="t", factory="nowhere:Nothing", variables=("tb_h",)))
+"""
+
+
+@pytest.fixture
+def write_plugin(tmp_path, monkeypatch):
+    """Write a module and give the entry point of it."""
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def write(module, text):
+        (tmp_path / f"{module}.py").write_text(text)
+        return EntryPoint(module, module, "xsm")
+
+    yield write
+    for name in [m for m in sys.modules if m.startswith("xp_")]:
+        del sys.modules[name]
+
+
+def test_plugin_registers_through_its_hook(write_plugin):
+    found = plugin.load([write_plugin("xp_good", GOOD.format(api=1, name="mine"))])
+    assert found.plugins["xp_good"].status == "ok"
+    assert found.sources["mine"].factory == "nowhere:Nothing"
+
+
+def test_broken_plugin_breaks_nothing_else(write_plugin, caplog):
+    bad = write_plugin("xp_bad", "import a_module_that_is_not_there")
+    good = write_plugin("xp_fine", GOOD.format(api=1, name="fine"))
+    found = plugin.load([bad, good])
+    assert found.plugins["xp_bad"].status == "failed"
+    assert "a_module_that_is_not_there" in found.plugins["xp_bad"].reason
+    assert "fine" in found.sources
+    assert {"linear", "ridge"} <= set(found.models)
+    assert "xp_bad" in caplog.text
+
+
+def test_half_registered_plugin_is_withdrawn(write_plugin):
+    text = GOOD.format(api=1, name="half") + "    raise RuntimeError('later')\n"
+    found = plugin.load([write_plugin("xp_half", text)])
+    assert found.plugins["xp_half"].status == "failed"
+    assert "half" not in found.sources
+
+
+def test_misspelt_hook_is_found(write_plugin):
+    text = GOOD.format(api=1, name="typo").replace("def xsm_sources", "def xsm_source")
+    found = plugin.load([write_plugin("xp_typo", text)])
+    assert found.plugins["xp_typo"].status == "failed"
+    assert "xsm_source" in found.plugins["xp_typo"].reason
+
+
+def test_strict_mode_raises(write_plugin):
+    with pytest.raises(ImportError):
+        plugin.load([write_plugin("xp_strict", "import a_module_that_is_not_there")], strict=True)
+
+
+def test_name_clash_names_both_owners(write_plugin):
+    found = plugin.load([write_plugin("xp_clash", GOOD.format(api=1, name="tiny"))])
+    assert found.plugins["xp_clash"].status == "failed"
+    assert "xp_clash" in found.plugins["xp_clash"].reason
+    assert "'tiny'" in found.plugins["xp_clash"].reason
+    assert found.sources["tiny"].factory.startswith("xsm.default_plugins")
+
+
+def test_other_api_number_is_not_loaded(write_plugin):
+    found = plugin.load([write_plugin("xp_api", GOOD.format(api=2, name="newer"))])
+    assert found.plugins["xp_api"].status == "incompatible"
+    assert "newer" not in found.sources
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"), [("XSM_DISABLE_PLUGINS", "xp_off"), ("XSM_PLUGINS", "other"), ("XSM_PLUGINS", "")]
+)
+def test_blocked_plugin_is_never_imported(write_plugin, monkeypatch, variable, value):
+    monkeypatch.setenv(variable, value)
+    found = plugin.load([write_plugin("xp_off", "raise RuntimeError('imported')")])
+    assert found.plugins["xp_off"].status == "blocked"
+
+
+def test_unknown_and_missing_names_say_what_to_do(monkeypatch, fresh_plugins):
+    monkeypatch.setenv("XSM_PLUGINS", "")
+    with pytest.raises(MissingPlugin, match="xsm-smap"):
+        get_source("smap")
+    with pytest.raises(MissingPlugin, match="xsm-cru"):
+        get_model("cru")
+    with pytest.raises(UsageError, match="Did you mean 'tiny'"):
+        get_source("tinny")
+
+
+def test_missing_dependency_is_named():
+    with pytest.raises(MissingPlugin, match="no_such_module"):
+        plugin.load_factory("json:JSONDecoder", "thing", ["no_such_module"])
+
+
+@pytest.mark.parametrize("name", ["linear", "ridge"])
+def test_default_models_keep_the_contract(name, tmp_path):
+    check_model(name, tmp=tmp_path)
+
+
+def test_tiny_source_keeps_the_contract(tmp_path):
+    path = tmp_path / "points.csv"
+    path.write_text("date,lon,lat,soil_moisture\n2021-06-01,-98,36,0.2\n2021-06-03,-98,36,0.4\n2021-06-03,-97,35,0.1\n")
+    check_source("tiny", files=[path])
+    ds = xsm.open("tiny", path)
+    assert ds.sizes["time"] == 3
+    assert float(ds["soil_moisture"].isel(time=2).max()) == pytest.approx(0.4)
+    assert int(ds["soil_moisture"].isel(time=1).count()) == 0
+
+
+def test_contract_tests_find_a_bad_model(monkeypatch):
+    from xsm.default_plugins.baseline import Linear
+
+    right = Linear.predict_block
+    monkeypatch.setattr(
+        Linear, "predict_block", lambda self, a, b, device: {k: -v for k, v in right(self, a, b, device=device).items()}
+    )
+    with pytest.raises(AssertionError, match="negative spread"):
+        check_model("linear")
+
+
+def test_template_is_rendered_installed_and_seen(tmp_path):
+    """As an outsider does it: render, install into a scratch folder, look at ``xsm plugins``, run its own test."""
+    made = render("cygnsslike", tmp_path)
+    site = tmp_path / "site"
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
+    subprocess.run([*pip, "--no-build-isolation", "--target", site, made], check=True, timeout=120)
+    env = {**os.environ, "PYTHONPATH": str(site)}
+    listed = subprocess.run(
+        [sys.executable, "-m", "xsm", "plugins"], env=env, capture_output=True, text=True, check=True, timeout=60
+    )
+    assert "cygnsslike" in listed.stdout
+    own = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(made)]
+    done = subprocess.run(own, env=env, capture_output=True, text=True, timeout=120, check=False, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    with pytest.raises(UsageError, match="no name for a plugin"):
+        render("Bad-Name", tmp_path)

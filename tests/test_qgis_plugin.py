@@ -1,0 +1,317 @@
+"""The QGIS plugin without QGIS: its source, the runner, finding the interpreter, and the worker's cancelling."""
+
+from __future__ import annotations
+
+import ast
+import configparser
+import importlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from xsm import __version__
+from xsm.describe import Kind
+from xsm.qgis import plugin_folder
+from xsm.worker import PROTOCOL
+
+PLUGIN = plugin_folder()
+SOURCES = sorted(PLUGIN.glob("*.py"))
+posix = pytest.mark.skipif(os.name == "nt", reason="process groups and signals of POSIX")
+
+
+@pytest.fixture(scope="module")
+def runner():
+    """The plugin's runner, imported as the plugin does."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(PLUGIN.parent))
+        yield importlib.import_module("xsm_qgis.runner")
+
+
+@pytest.fixture(scope="module")
+def interpreter(runner):
+    return importlib.import_module("xsm_qgis.interpreter")
+
+
+@pytest.fixture
+def play(runner, tmp_path):
+    """Run a script in the place of the core; gives its result and the events."""
+
+    def start(text, is_cancelled=lambda: False):
+        script = tmp_path / "core.py"
+        script.write_text("import json, os, signal, subprocess, sys, time\nline = sys.stdin.readline()\n" + text)
+        events = []
+        return runner.run([sys.executable, str(script)], {"values": {"x": 1}}, events.append, is_cancelled), events
+
+    return start
+
+
+def alive(pid: int) -> bool:
+    """Tell whether a process runs; one that ended but has no parent to say so to does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda p: p.name)
+def test_source_is_python_39_and_fit_for_qt_5_and_6(path):
+    tree = ast.parse(path.read_text(encoding="utf-8"), feature_version=(3, 9))
+    allowed = set(sys.stdlib_module_names) | {"qgis", "processing"}
+    light = path.name in ("__init__.py", "runner.py", "interpreter.py")
+    for node in ast.walk(tree):
+        where = f"{path.name}:{getattr(node, 'lineno', 0)}"
+        modules = []
+        if isinstance(node, ast.Import):
+            modules = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            modules = [node.module]
+        for module in modules:
+            assert module.split(".")[0] in allowed, f"{where} imports {module}"
+            assert not light or not module.startswith(("qgis", "processing")), f"{where} is to run without QGIS"
+        if isinstance(node, ast.Attribute):
+            assert node.attr not in ("exec_", "QVariant"), f"{where} uses {node.attr}"
+        if isinstance(node, (ast.Match, ast.TryStar)):
+            pytest.fail(f"{where} needs a newer Python")
+
+
+def unscoped(tree: ast.AST) -> list[str]:
+    """Attributes ``Class.Member`` of Qt's and QGIS's classes that are neither ``Class.Enum.Member`` nor called."""
+    outer = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+    return [
+        f"{node.lineno}: {node.value.id}.{node.attr}"
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id.startswith("Q")
+        and node.attr[0].isupper() and not node.attr.startswith("QGIS_VERSION")
+        and id(node) not in outer | called
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda p: p.name)
+def test_enums_are_scoped(path):
+    assert unscoped(ast.parse(path.read_text(encoding="utf-8"))) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("QgsProcessing.TypeFile", True),
+        ("t.toTimeSpec(Qt.UTC)", True),
+        ("QgsProcessing.SourceType.TypeFile", False),
+        ("QgsProcessingContext.LayerDetails(1)", False),
+        ("Qgis.QGIS_VERSION", False),
+    ],
+)
+def test_unscoped_enums_are_seen(text, found):
+    assert bool(unscoped(ast.parse(text))) is found
+
+
+def test_metadata_is_complete_and_fits_the_core():
+    parser = configparser.ConfigParser()
+    parser.read(PLUGIN / "metadata.txt", encoding="utf-8")
+    told = parser["general"]
+    for key in ("name", "description", "about", "author", "tags", "category", "license"):
+        assert told[key].strip(), key
+    assert told["version"] == __version__
+    assert told["qgisminimumversion"] == "3.22"
+    assert told["qgismaximumversion"].startswith("4.")
+    assert told["supportsqt6"] == "True"
+    assert told["hasprocessingprovider"] == "yes"
+    assert (PLUGIN / told["icon"]).is_file()
+
+
+def test_plugin_carries_the_licence_of_the_core():
+    licence = PLUGIN.parents[1] / "LICENSE"
+    if not licence.is_file():
+        pytest.skip("needs a checkout of the repository")
+    assert (PLUGIN / "LICENSE").read_text() == licence.read_text()
+
+
+def test_every_kind_of_parameter_can_be_drawn_and_read():
+    tree = ast.parse((PLUGIN / "parameters.py").read_text(encoding="utf-8"))
+    tables = {
+        node.targets[0].id: {key.value for key in node.value.keys}
+        for node in tree.body
+        if isinstance(node, ast.Assign) and node.targets[0].id in ("MAKE", "READ")
+    }
+    assert tables["MAKE"] == tables["READ"] == {str(kind) for kind in Kind}
+
+
+def test_protocol_is_the_same_on_both_sides(runner):
+    assert runner.PROTOCOL == PROTOCOL
+
+
+def test_clean_env_drops_what_breaks_the_core(runner):
+    kept = {"HOME": "/h", "OMP_NUM_THREADS": "2", "CUDA_VISIBLE_DEVICES": "0", "XSM_THREADS": "1", "https_proxy": "p"}
+    poison = dict.fromkeys(
+        ("PROJ_LIB", "PROJ_DATA", "GDAL_DATA", "GDAL_DRIVER_PATH", "PYTHONPATH", "PYTHONHOME", "PYTHONEXECUTABLE",
+         "VIRTUAL_ENV", "LD_LIBRARY_PATH", "LD_PRELOAD", "QGIS_PREFIX_PATH", "QT_PLUGIN_PATH", "CONDA_PREFIX",
+         "SSL_CERT_FILE", "__PYVENV_LAUNCHER__", "Proj_Lib", "DYLD_LIBRARY_PATH"), "/bad"
+    )  # fmt: skip
+    assert runner.clean_env({**kept, **poison, "PATH": "/usr/bin"}) == {**kept, "PATH": "/usr/bin"}
+
+
+def test_clean_env_drops_osgeo4w_from_path(runner):
+    path = os.pathsep.join(["/osgeo/bin", "/usr/bin", "/osgeo/apps/qgis/bin"])
+    assert runner.clean_env({"OSGEO4W_ROOT": "/osgeo", "PATH": path}) == {"PATH": "/usr/bin"}
+
+
+def test_result_and_events_come_through_junk(play):
+    result, events = play(
+        "print('hello from a library'); print('[1, 2]'); print('{\"no\": \"event\"}')\n"
+        "sys.stdout.flush(); os.write(1, b'\\xff\\xfe junk\\n')\n"
+        "print(json.dumps({'event': 'progress', 'value': 50, 'text': 'half'}))\n"
+        "print('warned', file=sys.stderr)\n"
+        "print(json.dumps({'event': 'result', 'outputs': [json.loads(line)['values']['x']]}))\n"
+    )
+    assert result["outputs"] == [1]
+    console = [e["text"] for e in events if e["event"] == "stderr"]
+    assert [e["value"] for e in events if e["event"] == "progress"] == [50]
+    assert {"hello from a library", "[1, 2]", '{"no": "event"}', "\ufffd\ufffd junk", "warned"} == set(console)
+
+
+def test_flood_of_lines_does_not_block(play):
+    result, events = play(
+        "for i in range(60000): print('line', i, file=sys.stderr)\n"
+        "print(json.dumps({'event': 'result', 'outputs': []}))\n"
+    )
+    assert result["outputs"] == []
+    assert len(events) == 60000
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("print('broken', file=sys.stderr); sys.exit(3)", "ended with exit code 3 without a result: broken"),
+        ("pass", "ended with exit code 0 without a result"),
+        ("print(json.dumps({'event': 'result', 'outputs': []})); sys.exit(1)", "exit code 1"),
+        ("print(json.dumps({'event': 'error', 'text': 'No sand.', 'hint': 'Dig.'}))", "No sand. Dig."),
+        ("print(json.dumps({'event': 'hello', 'protocol': 99, 'version': '9'}))", "xsm 9 speaks 99"),
+        pytest.param("os.kill(os.getpid(), signal.SIGSEGV)", "was killed by SIGSEGV without a result", marks=posix),
+        pytest.param("os.kill(os.getpid(), signal.SIGKILL)", "out of memory", marks=posix),
+    ],
+)
+def test_failing_core_is_an_error_with_its_reason(play, runner, text, told):
+    with pytest.raises(runner.CoreError, match=told):
+        play(text)
+
+
+def test_interpreter_that_does_not_exist(runner, tmp_path):
+    with pytest.raises(runner.CoreError, match="Cannot start"):
+        runner.run([str(tmp_path / "python")], {}, print, lambda: False)
+
+
+@posix
+@pytest.mark.parametrize("stubborn", [False, True], ids=["obedient", "ignores SIGTERM"])
+def test_cancel_leaves_no_process(play, runner, tmp_path, stubborn):
+    """A core and its child, both ignoring SIGTERM where stubborn, are gone when the runner returns."""
+    ignore = "signal.signal(signal.SIGTERM, signal.SIG_IGN)" if stubborn else "pass"
+    pids = tmp_path / "pids"
+    child = f"import signal, time; {ignore}; print('up', flush=True); time.sleep(60)"
+    text = (
+        f"{ignore}\n"
+        f"child = subprocess.Popen([sys.executable, '-c', {child!r}], stdout=subprocess.PIPE)\n"
+        "child.stdout.readline()\n"
+        f"open({str(pids) + '.part'!r}, 'w').write(f'{{os.getpid()}} {{child.pid}}')\n"
+        f"os.replace({str(pids) + '.part'!r}, {str(pids)!r})\n"
+        "time.sleep(60)\n"
+    )
+    start = time.monotonic()
+    with pytest.raises(runner.Cancelled):
+        play(text, is_cancelled=pids.exists)
+    assert time.monotonic() - start < 30, "the core's sleep was waited for"
+    both = [int(pid) for pid in pids.read_text().split()]
+    deadline = time.monotonic() + 2  # the child's end is the init process's to notice
+    while any(map(alive, both)) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert [pid for pid in both if alive(pid)] == []
+
+
+def test_find_takes_the_first_that_is_named(interpreter, runner, tmp_path):
+    made = {name: tmp_path / name / "bin" / "python" for name in ("variable", "setting", "record")}
+    for path in made.values():
+        path.parent.mkdir(parents=True)
+        path.touch()
+    state = tmp_path / "xsm"
+    state.mkdir()
+    (state / "python.json").write_text(json.dumps({"python": str(made["record"])}))
+    env = {"XSM_PYTHON": str(made["variable"])}
+    assert interpreter.find(state, str(made["setting"]), env) == str(made["variable"])
+    assert interpreter.find(state, str(tmp_path / "setting"), {}) == str(made["setting"])
+    assert interpreter.find(state, "", {}) == str(made["record"])
+    with pytest.raises(runner.CoreError, match="which the environment variable XSM_PYTHON names"):
+        interpreter.find(state, str(made["setting"]), {"XSM_PYTHON": str(tmp_path / "nothing")})
+    with pytest.raises(runner.CoreError, match=r"not set up.*xsm qgis install"):
+        interpreter.find(tmp_path, "", {})
+
+
+def test_handshake_is_remembered_for_this_interpreter_only(interpreter, runner, tmp_path):
+    found = interpreter.check(sys.executable, tmp_path)
+    assert found["version"] == __version__
+    assert found["problems"] == []
+    assert interpreter.remembered(sys.executable, tmp_path) == found
+    assert interpreter.remembered("/another/python", tmp_path) is None
+    assert [p.name for p in tmp_path.iterdir()] == ["check.json"]
+
+
+@posix
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        ("echo \"No module named 'xsm'\" >&2; exit 1", "cannot run xsm.*No module named 'xsm'"),
+        ('echo \'{"event": "describe", "protocol": 99, "version": "9.0"}\'', "xsm 9.0 speaks 99"),
+        (f'echo \'{{"event": "describe", "protocol": {PROTOCOL}, "problems": ["EPSG:6933: x"]}}\'', "is broken"),
+        ("sleep 30", "no answer within"),
+    ],
+    ids=["no xsm", "protocol", "broken", "silent"],
+)
+def test_handshake_refuses_an_environment_that_does_not_work(interpreter, runner, tmp_path, monkeypatch, answer, told):
+    monkeypatch.setattr(interpreter, "LIMIT_S", 5.0 if "sleep" not in answer else 0.3)
+    fake = tmp_path / "python"
+    fake.write_text(f"#!/bin/sh\n{answer}\n")
+    fake.chmod(0o755)
+    with pytest.raises(runner.CoreError, match=told):
+        interpreter.check(str(fake), tmp_path)
+    assert interpreter.remembered(str(fake), tmp_path) is None
+
+
+SLOW = """
+import sys, time
+from pathlib import Path
+import xsm.execute, xsm.worker
+from xsm import files
+
+def slow(op, values, output, overwrite):
+    with files.fresh(Path(output)) as part:
+        part.write_text("half")
+        print("writing", file=sys.stderr, flush=True)
+        time.sleep(60)
+
+xsm.execute.execute = slow
+sys.exit(xsm.worker.main(["run"]))
+"""
+
+
+@posix
+@pytest.mark.parametrize("how", ["terminate", "caller gone"])
+def test_abandoned_worker_removes_what_it_had_half_written(tmp_path, how):
+    request = {"operation": "texture", "values": {}, "output": str(tmp_path / "out.nc")}
+    argv = [sys.executable, "-c", SLOW]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(argv, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as worker:
+        worker.stdin.write(json.dumps(request) + "\n")
+        worker.stdin.flush()
+        assert worker.stderr.readline() == "writing\n"
+        assert len(list(tmp_path.iterdir())) == 1
+        if how == "terminate":
+            worker.send_signal(signal.SIGTERM)
+        else:
+            worker.stdin.close()
+        assert worker.wait(20) == 130
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,351 @@
+from __future__ import annotations
+
+import base64
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+from hypothesis import given
+from hypothesis import strategies as st
+
+import xsm
+from xsm import DataError, UsageError
+from xsm.grids import EASE2_M09, grid_of
+from xsm.ops.report import report
+from xsm.ops.validate import layer_of, validate
+from xsm.reporting import charts, gather, maps
+
+DAYS = 100
+TRAINED = "2021-04-01 to 2021-05-10"
+AFTER = slice("2021-05-11", None)
+SECTIONS = ["summary", "maps", "soil", "gaps", "series", "scores", "uncertainty", "provenance"]
+
+
+class Tables(HTMLParser):
+    """Rows of all tables of a page as text, images as attributes."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tables: list[list[list[str]]] = []
+        self.images: list[dict[str, str | None]] = []
+        self.tags: set[str] = set()
+        self._cell = False
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        if tag == "table":
+            self.tables.append([])
+        elif tag == "tr":
+            self.tables[-1].append([])
+        elif tag in ("td", "th"):
+            self.tables[-1][-1].append("")
+            self._cell = True
+        elif tag == "img":
+            self.images.append(dict(attrs))
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in ("td", "th"):
+            self._cell = False
+
+    def handle_data(self, data: str) -> None:
+        if self._cell:
+            self.tables[-1][-1][-1] += data
+
+    def rows(self, *starts: str) -> list[list[str]]:
+        return [row for table in self.tables for row in table if tuple(row[: len(starts)]) == starts]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _coarse_images() -> object:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(maps, "DPI", 40)
+        patch.setattr(charts, "DPI", 40)
+        yield
+
+
+@pytest.fixture(scope="module")
+def cube() -> xr.Dataset:
+    cube = xsm.example("cube", size=24, days=DAYS).drop_vars("obs_time")  # else filled days drop out for want of a time
+    cube["sm_dca"][:, :3, :3] = np.nan  # never observed
+    cube["frozen"][70:74] = True
+    cube["sm_dca_observed"] = np.isfinite(cube["sm_dca"])
+    filled = cube["sm_dca"].interpolate_na("time")  # what a gap filling leaves: no longer what was observed
+    cube["sm_dca"] = filled.assign_attrs(cube["sm_dca"].attrs)
+    return cube
+
+
+@pytest.fixture(scope="module")
+def stations() -> xr.Dataset:
+    stations = xsm.example("stations", size=24, days=DAYS)
+    good = stations["flag"] == 0
+    return stations.assign(soil_moisture=stations["soil_moisture"].where(good).assign_attrs(units="m3 m-3"))
+
+
+@pytest.fixture(scope="module")
+def estimates(cube: xr.Dataset) -> xr.Dataset:
+    truth = xsm.example("truth", size=24, days=DAYS)
+    rng = np.random.default_rng(0)
+    told = {"model_training": TRAINED, "note": "<b>bold</b> & more"}
+    out = xr.Dataset(attrs={"synthetic": cube.attrs["synthetic"], **told})
+    for name, noise in (("sm_5cm_s1", 0.05), ("sm_5cm_s2", 0.04), ("sm_25cm_s1", 0.04), ("sm_25cm_s2", 0.03)):
+        values = truth[name[:-3]] + rng.normal(0, noise, truth["sm_5cm"].shape)
+        values[:2] = np.nan  # the look-back
+        out[name] = values.clip(0.02, 0.6).astype("f4").assign_attrs(units="m3 m-3", model_hash=f"hash-of-{name}")
+        out[f"{name}_std"] = xr.full_like(out[name], noise).where(np.isfinite(out[name]))
+    return grid_of(cube).assign(out.assign(frozen=cube["frozen"]))  # type: ignore[union-attr]
+
+
+@pytest.fixture(scope="module")
+def full(
+    tmp_path_factory: pytest.TempPathFactory, estimates: xr.Dataset, cube: xr.Dataset, stations: xr.Dataset
+) -> Path:
+    lazy = {"time": 40, "y": 12, "x": 12}
+    folder = tmp_path_factory.mktemp("full")
+    return report(
+        estimates.chunk(lazy), folder / "new" / "report.html", cube=cube.chunk(lazy), stations=stations,
+        title="Demo <script>alert(1)</script>",
+    )  # fmt: skip
+
+
+def sections(text: str) -> list[str]:
+    return re.findall(r'<section id="(\w+)">', text)
+
+
+def absent(text: str) -> list[str]:
+    return re.findall(r'<p class="absent">Not here: (.*?)</p>', text)
+
+
+def test_the_file_holds_everything_and_loads_nothing(full: Path) -> None:
+    text = full.read_text(encoding="utf-8")
+    page = Tables(text)
+    assert sections(text) == SECTIONS
+    assert absent(text) == []
+    assert not {"script", "link", "iframe", "object"} & page.tags
+    assert not re.search(r"""(src|href)\s*=\s*["'](?!data:image/png;base64,|#)""", text)
+    assert "url(" not in text and "@import" not in text
+    assert all(image["alt"] for image in page.images)
+    beside = sorted(p.read_bytes() for p in (full.parent / "figures").iterdir())
+    inside = sorted(base64.b64decode(str(i["src"]).partition(",")[2]) for i in page.images)
+    assert inside == beside and len(inside) >= 15
+    assert all(image.startswith(b"\x89PNG") for image in inside)
+    assert sorted(p.name for p in full.parent.iterdir()) == ["figures", "report.html"]
+    for told in ("Synthetic data.", "EASE2_M09, 24 by 24 cells", "2021-04-01", "hash-of-sm_25cm_s2", TRAINED):
+        assert told in text
+
+
+def test_text_from_outside_is_escaped(full: Path) -> None:
+    text = full.read_text(encoding="utf-8")
+    assert "<h1>Demo &lt;script&gt;alert(1)&lt;/script&gt;</h1>" in text
+    assert "&lt;b&gt;bold&lt;/b&gt; &amp; more" in text
+    assert "<b>bold" not in text
+
+
+def shown(values: list[float], forms: tuple[str, ...] = (".2f", ".3f", "+.3f", ".3f")) -> list[str]:
+    return [format(v, f).replace("-", "\u2212") for v, f in zip(values, forms, strict=True)]
+
+
+def test_scores_are_those_of_validate_after_the_training_days(
+    full: Path, estimates: xr.Dataset, cube: xr.Dataset, stations: xr.Dataset
+) -> None:
+    page = Tables(full.read_text(encoding="utf-8"))
+    ds = estimates.assign({n: cube[n] for n in ("sm_noah_0_10", "sm_noah_10_40")})
+    table = validate(ds, stations, time=slice(*map(np.datetime64, ("2021-05-11", "2021-07-09"))), min_days=20)
+    assert table.sizes["station"] >= 6
+    names = {
+        "sm_5cm_s1": ("5 cm", "5 cm", "Scenario 1"),
+        "sm_25cm_s2": ("25 cm", "20 cm", "Scenario 2"),
+        "sm_noah_0_10": ("5 cm", "5 cm", "Noah 0-10 cm"),
+        "sm_noah_10_40": ("25 cm", "20 cm", "Noah 10-40 cm"),
+    }
+    for name, starts in names.items():
+        (row,) = page.rows(*starts)
+        one = table.sel(product=name)
+        assert row[3:7] == shown([float(one[f"{s}_mean"]) for s in ("r", "rmse", "bias", "ubrmse")])
+        assert row[7:9] == shown([float(one["r_median"]), float(one["ubrmse_median"])], (".2f", ".3f"))
+        assert row[9] == str(int(one["count"]))
+
+
+def test_the_teachers_are_scored_on_observed_days_by_land_cover(
+    full: Path, cube: xr.Dataset, stations: xr.Dataset
+) -> None:
+    page = Tables(full.read_text(encoding="utf-8"))
+    observed = cube.assign(sm_dca=cube["sm_dca"].where(cube["sm_dca_observed"]))
+    names = ("sm_dca", "sm_noah_0_10")
+    table = validate(observed, stations, variables=names, by=("land_cover",), min_days=33)
+    assert int(table["n"].max()) < 80  # of 100 days: filled days do not count
+    for name, told in zip(names, ("SMAP DCA", "Noah 0-10 cm"), strict=True):
+        row = next(r for r in page.rows("All") if r[2] == told)
+        assert row[3:7] == shown([float(table[f"{s}_mean"].sel(product=name)) for s in ("r", "rmse", "bias", "ubrmse")])
+        for cover, network in {*zip(table["land_cover"].values, table["network"].values, strict=True)}:
+            inside = (table["land_cover"] == cover) & (table["network"] == network)
+            (row,) = page.rows(str(cover).capitalize(), str(network), told)
+            means = [float(table[s].sel(product=name)[inside].mean()) for s in ("r", "rmse", "bias", "ubrmse")]
+            assert row[3:7] == shown(means)
+            assert row[7] == str(int(inside.sum()))
+
+
+def test_the_share_inside_the_interval_is_counted(full: Path, estimates: xr.Dataset, stations: xr.Dataset) -> None:
+    page = Tables(full.read_text(encoding="utf-8"))
+    grid = grid_of(estimates)
+    assert grid is not None
+    inside, count = 0, 0
+    for i in np.flatnonzero(stations["depth"].values == 5):
+        one = stations.isel(sensor=i)
+        hours = one["soil_moisture"].where(one["soil_temperature"] > 273.15).to_series()
+        means = hours.resample("1D").mean().where(hours.resample("1D").count() >= 20)
+        row, col = grid.rowcol(float(one["lon"]), float(one["lat"]))
+        cell = estimates.isel(y=int(row) - grid.row0, x=int(col) - grid.col0)
+        frame = pd.DataFrame({"e": cell["sm_5cm_s2"], "s": cell["sm_5cm_s2_std"], "cold": cell["frozen"]}, means.index)
+        frame = frame.assign(y=means).dropna().loc[AFTER.start :].query("~cold")
+        if len(frame) >= 20:
+            inside += int(((frame["e"] - frame["y"]).abs() <= 1.96 * frame["s"]).sum())
+            count += len(frame)
+    (row,) = page.rows("5 cm, scenario 2", f"{inside / count * 100:.0f}")
+    assert row[-1] == str(count)
+
+
+def test_without_stations_cells_are_shown_and_reasons_told(
+    tmp_path: Path, estimates: xr.Dataset, cube: xr.Dataset
+) -> None:
+    text = report(estimates, tmp_path / "report.html", cube=cube).read_text(encoding="utf-8")
+    assert sections(text) == SECTIONS
+    assert len(re.findall("Soil moisture series at Cell at", text)) == 3
+    told = absent(text)
+    assert len(told) == 3 and all("no stations were given" in t for t in told)
+
+
+def test_gap_filled_maps_alone(tmp_path: Path, cube: xr.Dataset) -> None:
+    filled = xr.Dataset({"soil_moisture": cube["sm_dca"].assign_attrs(fill_method="cru smoother (model abc)")})
+    filled["soil_moisture_std"] = xr.where(cube["sm_dca_observed"], 0.01, 0.03)
+    filled["soil_moisture_obs_std"] = filled["soil_moisture_std"] * 2
+    filled["soil_moisture_observed"] = cube["sm_dca_observed"]
+    text = report(filled, tmp_path / "a.html").read_text(encoding="utf-8")
+    assert sections(text) == SECTIONS
+    told = " ".join(absent(text))
+    assert "no soil maps" in told and "no stations were given" in told
+    assert "cru smoother (model abc)" in text and "Synthetic" not in text
+    assert (tmp_path / "figures" / "a_mean_soil_moisture.png").exists()
+    assert (tmp_path / "figures" / "a_day_observed.png").exists()
+    assert not list((tmp_path / "figures").glob("*obs_std*"))
+
+
+def test_gap_filled_maps_are_scored_on_observed_and_filled_days(
+    tmp_path: Path, cube: xr.Dataset, stations: xr.Dataset
+) -> None:
+    filled = cube[["sm_dca", "sm_dca_observed", "frozen"]].assign(sm_dca_std=xr.full_like(cube["sm_dca"], 0.04))
+    with_land = filled.assign_coords(land_cover=cube["land_cover"])
+    page = Tables(report(with_land, tmp_path / "a.html", stations=stations).read_text(encoding="utf-8"))
+    rows = {row[2]: row for row in page.rows("5 cm", "5 cm")}
+    assert set(rows) == {"SMAP DCA, all days", "SMAP DCA, observed days", "SMAP DCA, filled days"}
+    renamed = filled.rename(sm_dca="all")
+    renamed["all"].attrs["depth"] = 5
+    table = validate(renamed, stations, variables=("all",), min_days=33)
+    assert rows["SMAP DCA, all days"][3] == f"{float(table['r_mean'][0]):.2f}"
+    days = [int(rows[f"SMAP DCA, {k} days"][10]) for k in ("all", "observed", "filled")]
+    assert days[1] < days[0] and days[2] < days[0]
+
+
+def test_nothing_is_written_where_it_cannot_be(tmp_path: Path, cube: xr.Dataset, estimates: xr.Dataset) -> None:
+    there = tmp_path / "there.html"
+    there.write_text("mine")
+    with pytest.raises(UsageError, match="exists already"):
+        report(estimates, there)
+    with pytest.raises(DataError, match="no estimate and no gap-filled"):
+        report(cube[["precipitation"]], tmp_path / "new.html")
+    late = cube.assign_coords(time=cube["time"] + np.timedelta64(2000, "D"))
+    with pytest.raises(DataError, match="no day of the maps"):
+        report(estimates, tmp_path / "new.html", cube=late)
+    assert there.read_text() == "mine" and list(tmp_path.iterdir()) == [there]
+
+
+def test_stations_elsewhere_are_told(tmp_path: Path, estimates: xr.Dataset, stations: xr.Dataset) -> None:
+    away = stations.assign_coords(lon=stations["lon"] + 40)
+    small = estimates[["sm_5cm_s2", "sm_5cm_s2_std", "frozen"]]
+    text = report(small, tmp_path / "a.html", stations=away).read_text(encoding="utf-8")
+    assert any("no station lies in the maps" in t for t in absent(text))
+    assert "Soil moisture series at Cell at" in text
+
+
+def test_a_cube_of_a_larger_window_and_period_is_cut(cube: xr.Dataset, estimates: xr.Dataset) -> None:
+    inner = estimates.isel(time=slice(10, 60), y=slice(4, 16), x=slice(3, 20))
+    scene = gather.scene(inner, cube)
+    expected = cube["sm_dca"].isel(time=slice(10, 60), y=slice(4, 16), x=slice(3, 20))
+    np.testing.assert_array_equal(scene.ds["sm_dca"].values, expected.values)
+    assert scene.watched == "sm_dca" and scene.best == "sm_5cm_s2"
+    longer = gather.scene(estimates, cube.isel(time=slice(0, 50)))
+    assert longer.ds["seen"].dtype == bool and not longer.ds["seen"][50:].any()
+
+
+def test_cells_without_a_map(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    values = rng.uniform(0.1, 0.4, (60, 5)).astype("f4")
+    ds = xr.Dataset({"soil_moisture": (("time", "cell"), values, {"units": "m3 m-3"})})
+    ds["soil_moisture_std"] = ds["soil_moisture"] * 0 + 0.02
+    ds["soil_moisture_observed"] = ("time", "cell"), rng.random((60, 5)) < 0.5
+    ds = ds.assign_coords(time=pd.date_range("2020-01-01", periods=60))
+    text = report(ds, tmp_path / "a.html").read_text(encoding="utf-8")
+    assert any("the data are no maps (dims cell)" in t for t in absent(text))
+    assert "series at Cell at cell" in text
+
+
+@given(st.lists(st.booleans(), min_size=1, max_size=120))
+def test_gaps_are_counted_by_length(seen: list[bool]) -> None:
+    lengths = [len(run) for run in "".join("x" if s else "." for s in seen).split("x") if run]
+    bins = [(1, 1), (2, 2), (3, 3), (4, 7), (8, 14), (15, 30), (31, 90), (91, 999)]
+    gaps = [sum(low <= n <= high for n in lengths) for low, high in bins]
+    days = [sum(n for n in lengths if low <= n <= high) for low, high in bins]
+    both = np.array([seen, [True] * len(seen)])
+    counts = gather.gap_counts(both)
+    assert counts[0].tolist() == [gaps, days] and not counts[1].any()
+
+
+def test_counts_are_the_same_under_every_chunking(cube: xr.Dataset, estimates: xr.Dataset) -> None:
+    whole = gather.overview(gather.scene(estimates, cube))
+    small = {"time": 17, "y": 10, "x": 24}
+    parts = gather.overview(gather.scene(estimates.chunk(small), cube.chunk(small)))
+    xr.testing.assert_allclose(whole, parts, rtol=1e-6)  # float32 means, summed in another order
+    counts = ["gaps", "missing", "seen_days", "share"]
+    xr.testing.assert_equal(whole[counts], parts[counts])
+    seen = cube["sm_dca_observed"]
+    assert int((whole["seen_days"] == 0).sum()) >= 9
+    np.testing.assert_allclose(whole["share"], seen.sum(["y", "x"]) / seen.any("time").sum())
+    assert int(whole["missing"].sum()) == int((~seen.where(seen.any("time"), True)).sum())
+    day = gather.gap_day(whole)
+    share = whole["share"].values
+    assert day is not None and day >= 2 and share[day] == share[2:][share[2:] > gather.LEAST_SHARE].min()
+
+
+def test_maps_have_north_up_and_true_aspect() -> None:
+    lat, lon = np.array([40.0, 40.5, 41.0]), np.array([-100.0, -99.5])
+    field = xr.DataArray(np.arange(6.0).reshape(3, 2), {"lat": lat, "lon": lon}, ("lat", "lon"))
+    frame = maps.frame_of(field.to_dataset(name="a"))
+    assert frame is not None and frame.extent == (-100.25, -99.25, 39.75, 41.25)
+    assert frame.aspect == pytest.approx(1 / np.cos(np.radians(40.5)))
+    image = maps.plain_map(frame, field, "title", "K").axes[0].images[0]
+    assert np.asarray(image.get_array()).tolist() == [[4, 5], [2, 3], [0, 1]]
+    grid = EASE2_M09.window(300, 320, 800, 840)
+    ease = maps.frame_of(grid.assign(xr.Dataset({"a": (("y", "x"), np.zeros(grid.shape))})))
+    assert ease is not None and ease.tall == pytest.approx(0.5)
+    x, y = ease.place(grid.lon[[3]], grid.lat[[7]])
+    assert (x[0], y[0]) == pytest.approx((grid.x[3], grid.y[7]), abs=1e-3)
+    for position, label in ease.x_ticks:
+        wanted = float(label.strip("°WE")) * (-1 if label.endswith("W") else 1)
+        # np.interp holds the outer half cells (0.047 degrees) at the border
+        assert np.interp(position, grid.x, grid.lon) == pytest.approx(wanted, abs=0.05)
+
+
+def test_days_after_training() -> None:
+    told = {"model_training": TRAINED, "model_validation": "2021-05-11 to 2021-05-31"}
+    assert gather.held_out(told) == slice(np.datetime64("2021-06-01"), None)
+    assert gather.held_out({"model_training": "unknown"}, {}) is None
+
+
+def test_scenarios_of_a_product_share_its_layer() -> None:
+    assert layer_of("sm_5cm_s1") == layer_of("sm_5cm") == "surface"
+    assert layer_of("sm_25cm_s2") == "subsurface"
+    assert layer_of("sm_5cm_s1_std") is None and layer_of("sm_5cm_std") is None

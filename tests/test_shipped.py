@@ -1,0 +1,42 @@
+"""What comes along must be there and work: bundles, the README's first lines, results without holes."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+import xsm
+from xsm.shipped import shipped
+
+ROOT = Path(__file__).parents[1]
+NAMES = ("5-1", "5-2", "25-1", "25-2", "gapfill")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_shipped_bundles_are_small_and_say_that_they_are_synthetic(name):
+    with pytest.warns(UserWarning, match="synthetic"):
+        bundle = shipped(name)
+    folder = Path(xsm.__file__).parent / "_bundles" / name
+    assert sum(p.stat().st_size for p in folder.rglob("*") if p.is_file()) <= 1_000_000
+    if name != "gapfill":
+        assert "twin" in bundle.card["synthetic"]
+        assert bundle.card["training"]["days"][1] < bundle.card["validation"]["days"][0]
+    if name == "25-2":
+        assert bundle.surface is not None
+        assert bundle.surface.card["depth"] == 5
+
+
+def test_first_lines_of_the_readme_run():
+    cube = xsm.example("cube")
+    with pytest.warns(UserWarning, match="synthetic"):
+        sm25 = cube.sm.estimate(depth=25, scenario=2)
+    assert float(sm25["sm_25cm"].isel(time=slice(4, None)).notnull().mean()) > 0.9
+    table = sm25.sm.validate(xsm.example("stations"), by=["land_cover", "texture"])
+    assert int(table["count"].sum()) >= 5
+
+
+def test_results_have_no_hole():
+    text = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
+    assert not re.findall(r"@[A-Z]+@", text)
