@@ -6,7 +6,8 @@ import logging
 import sys
 import traceback
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -110,8 +111,9 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     tools.add_to(cli)
     arguments = list(sys.argv[1:] if argv is None else argv)
-    _log_level(0, "-q" in arguments or "--quiet" in arguments)
-    sys.exit(_run(arguments))
+    with _console_log(quiet="-q" in arguments or "--quiet" in arguments):
+        code = _run(arguments)
+    sys.exit(code)
 
 
 def _run(arguments: list[str]) -> int:
@@ -170,11 +172,22 @@ class ConsoleHandler(logging.Handler):
         console().print(self.format(record))
 
 
+@contextmanager
+def _console_log(quiet: bool) -> Iterator[None]:
+    """Print the log while a command runs; a caller in the same process finds its own set-up again."""
+    logger, handler = logging.getLogger("xsm"), ConsoleHandler()
+    before = logger.level
+    logger.addHandler(handler)
+    _log_level(0, quiet)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(before)
+
+
 def _log_level(verbose: int, quiet: bool) -> None:
-    logger = logging.getLogger("xsm")
-    if not any(isinstance(h, ConsoleHandler) for h in logger.handlers):
-        logger.addHandler(ConsoleHandler())
-    logger.setLevel(logging.ERROR if quiet else {0: logging.INFO, 1: logging.INFO}.get(verbose, logging.DEBUG))
+    logging.getLogger("xsm").setLevel(logging.ERROR if quiet else logging.DEBUG if verbose > 1 else logging.INFO)
 
 
 def _setting(name: str) -> Any:
