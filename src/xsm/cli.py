@@ -63,7 +63,7 @@ def command(op: Operation) -> click.Command:
         if op.result is Kind.PATH:
             values |= {k: v for k, v in (("output", output), ("overwrite", overwrite)) if k in names}
         values = {k: v for k, v in values.items() if v is not None and v != ()}
-        with show(_setting("progress"), op.title):
+        with show(setting("progress"), op.title):
             outcome = execute(op, values, None if op.result is Kind.PATH else output, overwrite=overwrite)
         for path in outcome.written:
             click.echo(str(path))
@@ -136,7 +136,7 @@ def _run(arguments: list[str]) -> int:
         error.show()
         return 2
     except (click.Abort, KeyboardInterrupt):
-        _say("error", "interrupted; nothing half written is left.")
+        _say("error", "interrupted; no output is half written.")
         return INTERRUPTED
     except Exception as error:
         if debug:
@@ -190,7 +190,8 @@ def _log_level(verbose: int, quiet: bool) -> None:
     logging.getLogger("xsm").setLevel(logging.ERROR if quiet else logging.DEBUG if verbose > 1 else logging.INFO)
 
 
-def _setting(name: str) -> Any:
+def setting(name: str) -> Any:
+    """Value of a common option of the running command."""
     return click.get_current_context().find_root().meta.get(f"xsm.{name}", "auto")
 
 

@@ -48,6 +48,10 @@ class MissingPlugin(XsmError, ImportError):
     exit_code = 3
 
 
+class FetchError(XsmError):
+    """A download that failed (exit code 1); what was fetched before stays."""
+
+
 class QualityError(XsmError):
     """A quality check that failed (exit code 4)."""
 

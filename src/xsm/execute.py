@@ -103,7 +103,7 @@ def parse(param: Param, raw: Any) -> Any:
         case Kind.PATH:
             return Path(raw)
         case Kind.OPTIONS:
-            return dict(raw) if isinstance(raw, Mapping) else dict(_pair(item) for item in raw)
+            return dict(raw) if isinstance(raw, Mapping) else dict(pair(item) for item in raw)
         case Kind.PATHS | Kind.MODEL | Kind.REGION:
             return raw
     return param.check(raw)
@@ -124,7 +124,8 @@ def _paths(value: Any) -> list[Path]:
     return [value] if isinstance(value, Path) else []
 
 
-def _pair(text: str) -> tuple[str, str]:
+def pair(text: str) -> tuple[str, str]:
+    """Take ``name=value`` apart."""
     name, sign, value = str(text).partition("=")
     if not sign:
         raise UsageError(f"The option '{text}' is no name=value.", hint="Write for example epochs=5.")

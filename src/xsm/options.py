@@ -11,11 +11,27 @@ from typing import Any
 from xsm.errors import UsageError, unknown
 
 _DEVICES = ("auto", "cpu", "cuda", "mps")
-_OPTIONS: dict[str, Any] = {"threads": None, "device": "auto", "memory_limit": None}
+_OPTIONS: dict[str, Any] = {
+    "threads": None,
+    "device": "auto",
+    "memory_limit": None,
+    "workers": None,
+    "retries": None,
+    "timeout": None,
+}
+
+
+def _positive(value: Any) -> bool:
+    return value is None or (isinstance(value, int) and value > 0)
+
+
 _VALID: dict[str, Callable[[Any], bool]] = {
-    "threads": lambda v: v is None or (isinstance(v, int) and v > 0),
+    "threads": _positive,
     "device": lambda v: str(v).split(":")[0] in _DEVICES,
-    "memory_limit": lambda v: v is None or (isinstance(v, int) and v > 0),
+    "memory_limit": _positive,
+    "workers": _positive,
+    "retries": lambda v: v == 0 or _positive(v),
+    "timeout": lambda v: v is None or (isinstance(v, int | float) and v > 0),
 }
 
 
@@ -38,6 +54,12 @@ class set_options:
         ``"auto"`` (cuda, mps, cpu in this order), ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``.
     memory_limit : int or None
         Bytes that a run may use; None means a quarter of the machine.
+    workers : int or None
+        Files downloaded at the same time; None means 4.
+    retries : int or None
+        How often a download is tried again after a failure that may pass; None means 5.
+    timeout : float or None
+        Seconds without a byte from a server after which a transfer counts as stalled; None means 60.
 
     Examples
     --------

@@ -14,6 +14,7 @@ from xsm.errors import MissingPlugin, unknown
 from xsm.grids import Grid
 
 if TYPE_CHECKING:
+    from xsm.manifest import Manifest
     from xsm.twin import World
 
 KNOWN_PLUGINS = {
@@ -49,6 +50,8 @@ class SourceInfo:
         Whether it gives ``(sensor, time)`` instead of maps.
     requires : tuple of str
         Modules that must be importable.
+    fetch_options : tuple of Param
+        Further keyword arguments of its ``fetch``.
     url, doi, licence : str
         Where the product comes from.
     """
@@ -63,6 +66,7 @@ class SourceInfo:
     url: str = ""
     doi: str = ""
     licence: str = ""
+    fetch_options: tuple[Param, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -83,11 +87,7 @@ class Area:
 
 @runtime_checkable
 class DataSource(Protocol):
-    """What a source implements; ``fetch`` and ``write`` are optional further methods.
-
-    ``fetch(dest, *, region, time, dry_run)`` downloads files; ``write(world, dest) -> list[Path]`` writes a synthetic
-    `xsm.twin.World` as files of the product's true format.
-    """
+    """What a source implements; those of `Fetcher` and `Writer` are optional further methods."""
 
     info: SourceInfo
 
@@ -109,6 +109,20 @@ class DataSource(Protocol):
         Days, duplicates and daily means are settled here; every UTC day between the first and the last one (or of
         ``time``) is present. A file that cannot be read raises `xsm.DataError` naming file and reason, or, with
         ``on_error="skip"``, is listed in the attribute ``skipped``.
+        """
+
+
+@runtime_checkable
+class Fetcher(Protocol):
+    """A source that can download its files."""
+
+    def fetch(self, dest: Path, *, region: Area | None, time: slice | None, dry_run: bool, **options: Any) -> Manifest:
+        """Find out which files there are, and hand them to `xsm.download`.
+
+        ``region`` and ``time`` are those of ``open``: whole files are fetched that touch them. The source lists files
+        as `xsm.Remote` from the provider's own catalogue or listing, never by guessing addresses where there is one;
+        transfer, checks, resuming, progress and ``dry_run`` are `xsm.download`'s. ``options`` are the
+        ``fetch_options`` of `SourceInfo`, checked.
         """
 
 

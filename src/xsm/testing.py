@@ -204,7 +204,7 @@ def _check_info(info: SourceInfo) -> None:
     assert info.name.isidentifier() and info.name == info.name.lower(), f"{info.name}: names are lower case identifiers"
     assert ":" in info.factory, f"{info.name}: factory is 'module:Class'"
     assert info.variables, f"{info.name}: names no variables"
-    for option in info.options:
+    for option in (*info.options, *info.fetch_options):
         assert option.name and option.kind and option.help, (
             f"{info.name}: option {option.name} lacks name, kind or help"
         )

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from xsm.errors import DataError, MissingPlugin, UsageError, unknown
+from xsm.errors import DataError, UsageError, unknown
 
 OUT = click.Path(path_type=Path)
 
@@ -70,6 +70,7 @@ def _source_rows() -> list[dict[str, Any]]:
             "name": s.name,
             "title": s.title,
             "options": ", ".join(p.name for p in s.options),
+            "fetch_options": ", ".join(p.name for p in s.fetch_options),
             "variables": ", ".join(s.variables),
         }
         for s in sources().values()
@@ -132,18 +133,19 @@ def inspect(path: Path) -> None:
 @click.argument("dest", type=OUT)
 @click.option("--region", help="Name or west,south,east,north in degrees.")
 @click.option("--time", help="Period such as 2021-01-01/2021-01-31.")
-@click.option("--dry-run", is_flag=True, help="List what would be downloaded.")
-def fetch(source: str, dest: Path, region: str | None, time: str | None, dry_run: bool) -> None:
-    """Download through the source's own ``fetch``."""
-    from xsm.source import get_source
+@click.option("--dry-run", is_flag=True, help="Tell how many files and bytes there are; download nothing.")
+@click.option("--workers", type=click.IntRange(1, 32), help="Files downloaded at the same time.  (default: 4)")
+@click.option("-o", "--option", "options", multiple=True, metavar="NAME=VALUE", help="Options of the source's fetch.")
+def fetch(source: str, dest: Path, options: tuple[str, ...], **values: Any) -> None:
+    """Download through the source's own ``fetch``; print what there is."""
+    from xsm.cli import setting
+    from xsm.execute import pair
+    from xsm.ops.fetch import fetch as run
+    from xsm.progress import show
 
-    plugin = get_source(source)
-    if not hasattr(plugin, "fetch"):
-        raise MissingPlugin(
-            f"The source '{source}' cannot download its files yet.",
-            hint=f"Get them from {plugin.info.url or 'its provider'}.",
-        )
-    plugin.fetch(dest, region=region, time=time, dry_run=dry_run)
+    with show(setting("progress"), f"xsm fetch {source}"):
+        manifest = run(source, dest, **(values | dict(map(pair, options))))
+    click.echo(str(manifest))
 
 
 @click.command("init", help="Write a study file ('rabiei2024') or a plugin's skeleton ('plugin NAME').")

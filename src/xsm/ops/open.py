@@ -13,8 +13,11 @@ import xarray as xr
 from xsm.cf import add_history
 from xsm.describe import Kind, Param, operation
 from xsm.errors import DataError, UsageError, unknown
-from xsm.grids import EASE2_M09
+from xsm.grids import EASE2_M09, Grid
 from xsm.source import Area, DataSource, SourceInfo, get_source
+
+MARGIN = 32
+"""Cells read beyond a region by default: half of the larger patch."""
 
 
 @operation(title="Open a product", group="Data", accessor=False)
@@ -31,7 +34,7 @@ def open(
     variables: Annotated[tuple[str, ...] | None, Param("Canonical names; all of the source where not given.")] = None,
     margin: Annotated[
         int, Param("Cells read beyond the region, so that patches at its edge are whole.", minimum=0, advanced=True)
-    ] = 32,
+    ] = MARGIN,
     on_error: Annotated[
         Literal["raise", "skip"], Param("What a file that cannot be read does.", advanced=True)
     ] = "raise",
@@ -75,15 +78,14 @@ def open(
     area = None
     if region is not None:
         window = EASE2_M09.region(region)
-        wide = window if plugin.info.stations else window.grow(margin)
-        area = Area(wide.bbox, wide)
+        area = area_of(plugin.info, window, margin)
     ds = plugin.open(
         expand(paths, plugin),
         region=area,
         time=None if time is None else days(time),
         variables=None if variables is None else list(variables),
         on_error=on_error,
-        **check_options(plugin.info, options),
+        **check_options(f"option of source '{source}'", plugin.info.options, options),
     )
     if region is not None and not plugin.info.stations:
         ds.attrs["xsm_region"] = f"{window.row0} {window.row0 + window.rows} {window.col0} {window.col0 + window.cols}"
@@ -141,10 +143,16 @@ def days(period: slice | str | Sequence[Any]) -> slice:
     return slice(start, stop)
 
 
-def check_options(info: SourceInfo, options: dict[str, Any]) -> dict[str, Any]:
-    """Check the options of a source against its description."""
-    known = {p.name: p for p in info.options}
+def area_of(info: SourceInfo, window: Grid, margin: int = MARGIN) -> Area:
+    """What a source is asked for when a window is wanted: maps with a margin, stations without."""
+    wide = window if info.stations else window.grow(margin)
+    return Area(wide.bbox, wide)
+
+
+def check_options(kind: str, params: Sequence[Param], options: dict[str, Any]) -> dict[str, Any]:
+    """Check a source's options against their descriptions; ``kind`` names them in the error."""
+    known = {p.name: p for p in params}
     for name in options:
         if name not in known:
-            raise unknown(f"option of source '{info.name}'", name, known)
+            raise unknown(kind, name, known)
     return {name: known[name].check(value) for name, value in options.items()}

@@ -1,0 +1,152 @@
+"""Credentials of data providers: where they are found, and which hosts may see them."""
+
+from __future__ import annotations
+
+import netrc
+import os
+import warnings
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import requests
+
+from xsm.errors import FetchError
+
+
+@dataclass(frozen=True)
+class Login:
+    """A place to log in, and the hosts that its credentials may go to.
+
+    Parameters
+    ----------
+    name : str
+        For messages.
+    url : str
+        Scheme and host that user name and password are sent to, and no other.
+    domains : tuple of str
+        Domains whose hosts may get the token, with the scheme of ``url``.
+    prefix : str
+        Of the environment variables ``<prefix>_USERNAME``, ``<prefix>_PASSWORD`` and ``<prefix>_TOKEN``.
+    """
+
+    name: str
+    url: str
+    domains: tuple[str, ...]
+    prefix: str
+
+
+EARTHDATA = Login(
+    "NASA Earthdata",
+    "https://urs.earthdata.nasa.gov",
+    ("earthdata.nasa.gov", "earthdatacloud.nasa.gov", "eosdis.nasa.gov"),
+    "EARTHDATA",
+)
+
+
+@dataclass(frozen=True)
+class Keys(requests.auth.AuthBase):
+    """The credentials for a `Login`: they sign requests to its hosts, and no other request."""
+
+    login: Login | None = None
+    origin: str = ""
+    basic: tuple[str, str] | None = field(default=None, repr=False)
+    token: str = field(default="", repr=False)
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """Sign a request, if its host may see the credentials."""
+        url = str(request.url)
+        if self.is_login(url):
+            if self.basic is not None:
+                user, password = (text.encode() for text in self.basic)
+                return requests.auth.HTTPBasicAuth(user, password)(request)
+        elif self.token and self._may_see_token(url):
+            request.headers["Authorization"] = f"Bearer {self.token}"
+        return request
+
+    def is_login(self, url: str) -> bool:
+        """Whether an address is at the place to log in."""
+        return self.login is not None and _place(url) == _place(self.login.url)
+
+    def not_taken(self, told: str, *, approve: bool) -> FetchError:
+        """Make the error for credentials that a provider did not take."""
+        assert self.login is not None  # noqa: S101
+        if approve:
+            hint = (
+                f"Log in at {self.login.url} and approve the data centre's application under Applications > "
+                "Authorized Apps (NLDAS: 'NASA GESDISC DATA ARCHIVE'), and its terms under EULAs."
+            )
+        else:
+            hint = f"Try them at {self.login.url} in a browser; a token ends after 60 days."
+        return FetchError(f"{told}, though credentials were found in {self.origin}.", hint=hint)
+
+    def _may_see_token(self, url: str) -> bool:
+        assert self.login is not None  # noqa: S101
+        scheme, host = urlsplit(url).scheme, urlsplit(url).hostname or ""
+        inside = any(host == domain or host.endswith(f".{domain}") for domain in self.login.domains)
+        return inside and scheme == urlsplit(self.login.url).scheme
+
+
+def find_keys(login: Login | None) -> Keys:
+    """Find credentials in the environment, then in netrc; nothing is asked for and nothing is sent.
+
+    Raises
+    ------
+    FetchError
+        Where there are none; says where they are looked for.
+    """
+    if login is None:
+        return Keys()
+    names = {what: f"{login.prefix}_{what}" for what in ("TOKEN", "USERNAME", "PASSWORD")}
+    token, user, password = (os.environ.get(name, "").strip() for name in names.values())
+    if bool(user) != bool(password):
+        there, absent = ("USERNAME", "PASSWORD") if user else ("PASSWORD", "USERNAME")
+        raise FetchError(f"{names[there]} is set, {names[absent]} is not.", hint="Set both, or neither.")
+    if not token.isascii() or any(c.isspace() for c in token):
+        raise FetchError(f"{names['TOKEN']} holds blanks or letters that no token has.", hint="Copy it again.")
+    host = urlsplit(login.url).hostname or ""
+    origins = [names["TOKEN"]] if token else []
+    basic: tuple[str, str] | None = (user, password) if user else None
+    if basic is not None:
+        origins.append(names["USERNAME"])
+    else:
+        path = netrc_path()
+        basic = _in_netrc(path, host)
+        origins += [str(path)] if basic else []
+    if not origins:
+        raise FetchError(
+            f"This download needs an account of {login.name}, and no credentials were found in {names['TOKEN']}, "
+            f"{names['USERNAME']} and {names['PASSWORD']}, or {netrc_path()}.",
+            hint=f"Register at {login.url}, then write 'machine {host} login NAME password SECRET' into the latter "
+            "and make it readable for you alone (chmod 600).",
+        )
+    return Keys(login, " and ".join(origins), basic, token)
+
+
+def netrc_path() -> Path:
+    """The file that ``NETRC`` names, else ``.netrc`` (Windows: also ``_netrc``) in the home folder."""
+    if os.environ.get("NETRC"):
+        return Path(os.environ["NETRC"])
+    other = Path.home() / "_netrc"
+    return other if os.name == "nt" and other.exists() else Path.home() / ".netrc"
+
+
+def _in_netrc(path: Path, host: str) -> tuple[str, str] | None:
+    """Name and password for a host; a ``default`` entry is not taken, it was not meant for this."""
+    try:
+        entry = netrc.netrc(str(path)).hosts.get(host)
+    except FileNotFoundError:
+        return None
+    except (netrc.NetrcParseError, OSError, UnicodeDecodeError) as error:
+        line = f", line {error.lineno}" if isinstance(error, netrc.NetrcParseError) else ""
+        raise FetchError(f"'{path}'{line} cannot be read as netrc.", hint="Mend it, or set the variables.") from None
+    if entry is None or not entry[0] or not entry[2]:
+        return None
+    if os.name == "posix" and path.stat().st_mode & 0o077:
+        warnings.warn(f"'{path}' can be read by others: chmod 600 {path}", stacklevel=4)
+    return entry[0], entry[2]
+
+
+def _place(url: str) -> tuple[str, str]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.netloc
