@@ -15,6 +15,15 @@ USCRN = SourceInfo(
     variables=("soil_moisture", "soil_temperature"),
     stations=True,
     requires=("pandas",),
+    fetch_options=(
+        Param(
+            "Hourly, daily or 5-minute files; only hourly ones have five depths and UTC days.",
+            name="product",
+            kind=Kind.CHOICE,
+            choices=("hourly02", "daily01", "subhourly01"),
+            default="hourly02",
+        ),
+    ),
     url="https://www.ncei.noaa.gov/pub/data/uscrn/products/",
     doi="10.1175/BAMS-D-12-00170.1",
     licence="public domain",

@@ -20,6 +20,7 @@ from xsm_insitu import series as sensors
 from xsm_insitu.series import Series
 
 if TYPE_CHECKING:
+    from xsm import Manifest
     from xsm.twin import World
 
 DEPTHS = (5.0, 10.0, 20.0, 50.0, 100.0)
@@ -138,6 +139,16 @@ class UscrnSource:
         if any((m := _NAME.match(p.name)) and m["state"] == SYNTHETIC_STATE for p in paths):
             ds.attrs["synthetic"] = "Stations of the synthetic world of xsm; no measurements."
         return ds
+
+    def fetch(
+        self, dest: Path, *, region: Area | None, time: slice | None, dry_run: bool, product: str = "hourly02"
+    ) -> Manifest:
+        """Fetch the yearly files of stations; see `xsm_insitu.fetch.uscrn_files`."""
+        from xsm import download
+
+        from xsm_insitu.fetch import uscrn_files
+
+        return download(uscrn_files(time, region, product), dest, dry_run=dry_run)
 
     def write(self, world: World, dest: Path) -> list[Path]:
         """Write the world's stations as hourly02 files, one per station and year."""

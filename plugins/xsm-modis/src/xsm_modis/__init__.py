@@ -24,6 +24,7 @@ INFO = SourceInfo(
     ),
     variables=("land_cover",),
     requires=("rasterio", "rioxarray"),
+    fetch_options=(Param("Version as the catalogue writes it.", name="version", kind=Kind.STRING, default="061"),),
     url="https://lpdaac.usgs.gov/products/mcd12q1v061/",
     doi="10.5067/MODIS/MCD12Q1.061",
     licence="NASA open data",

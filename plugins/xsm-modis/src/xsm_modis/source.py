@@ -7,13 +7,16 @@ import re
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import xarray as xr
 from xsm import Area, DataError, MissingPlugin, UsageError, canonical_attrs
 
 from xsm_modis import INFO
+
+if TYPE_CHECKING:
+    from xsm import Manifest
 
 PRODUCT = re.compile(r"MCD12(Q1|C1)\.", re.IGNORECASE)
 YEAR = re.compile(r"(?:doy|\.A)(\d{4})\d{3}")
@@ -117,6 +120,16 @@ class LandCoverSource:
             "skipped": skipped,
         }
         return land_cover.to_dataset(name="land_cover").assign_attrs({k: v for k, v in attrs.items() if v})
+
+    def fetch(
+        self, dest: Path, *, region: Area | None, time: slice | None, dry_run: bool, version: str = "061"
+    ) -> Manifest:
+        """Fetch the MCD12Q1 tiles of a region, of every year of the period; see `xsm_modis.fetch.tiles`."""
+        from xsm import EARTHDATA, closed_period, download
+
+        from xsm_modis.fetch import tiles
+
+        return download(tiles(closed_period(time), region, version), dest, login=EARTHDATA, dry_run=dry_run)
 
     def write(self, world: Any, dest: Path) -> list[Path]:
         """Write a synthetic world as an AppEEARS GeoTIFF; see `xsm_modis.write.write`."""

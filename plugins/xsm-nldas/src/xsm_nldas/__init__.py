@@ -33,6 +33,16 @@ INFO = SourceInfo(
         "air_temperature",
     ),
     requires=("h5py", "netCDF4"),
+    fetch_options=(
+        Param(
+            "Noah land model, or the forcing for what its files lack.",
+            name="product",
+            kind=Kind.CHOICE,
+            choices=("NLDAS_NOAH0125_H", "NLDAS_FORA0125_H"),
+            default="NLDAS_NOAH0125_H",
+        ),
+        Param("Version as the catalogue writes it.", name="version", kind=Kind.STRING, default="2.0"),
+    ),
     url="https://disc.gsfc.nasa.gov/datasets/NLDAS_NOAH0125_H_2.0/summary",
     doi="10.5067/T4OW83T8EXDO",
     licence="NASA open data",

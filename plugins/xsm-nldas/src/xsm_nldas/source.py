@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import xarray as xr
@@ -15,6 +15,9 @@ from xsm import Area, DataError, UsageError, canonical_attrs
 
 from xsm_nldas import INFO
 from xsm_nldas.files import NAME, Header, Index, index_files, read_hours
+
+if TYPE_CHECKING:
+    from xsm import Manifest
 
 MARGIN = 3
 BLOCK_BYTES, BLOCK_DAYS = 2**25, 16
@@ -138,6 +141,23 @@ class NldasSource:
         if index.skipped:
             ds.attrs["skipped"] = index.skipped
         return ds.assign_attrs(_incomplete(plan, products, days, min_hours))
+
+    def fetch(
+        self,
+        dest: Path,
+        *,
+        region: Area | None,
+        time: slice | None,
+        dry_run: bool,
+        product: str = "NLDAS_NOAH0125_H",
+        version: str = "2.0",
+    ) -> Manifest:
+        """Fetch hourly files of the whole grid; ``region`` cuts nothing off. See `xsm_nldas.fetch.hours`."""
+        from xsm import EARTHDATA, closed_period, download
+
+        from xsm_nldas.fetch import hours
+
+        return download(hours(closed_period(time), product, version), dest, login=EARTHDATA, dry_run=dry_run)
 
     def write(self, world: Any, dest: Path) -> list[Path]:
         """Write a synthetic world as hourly NLDAS_NOAH0125_H files; see `xsm_nldas.write.write`."""

@@ -8,6 +8,8 @@ from xsm import Kind, Param, SourceInfo, hookimpl
 
 XSM_PLUGIN_API = 1
 OVERPASSES = ("AM", "PM", "both")
+VERSIONS = {"SPL3SMP_E": "006", "SPL3SMP": "009"}
+"""Products that are fetched, and their latest version."""
 QUALITIES = ("successful", "recommended", "attempted", "none")
 
 INFO = SourceInfo(
@@ -50,6 +52,20 @@ INFO = SourceInfo(
         "obs_time",
     ),
     requires=("h5py", "dask"),
+    fetch_options=(
+        Param(
+            "SPL3SMP_E (9 km) or SPL3SMP (36 km).",
+            name="product",
+            kind=Kind.CHOICE,
+            choices=tuple(VERSIONS),
+            default="SPL3SMP_E",
+        ),
+        Param(
+            f"Version as the catalogue writes it; the latest by default ({', '.join(VERSIONS.values())}).",
+            name="version",
+            kind=Kind.STRING,
+        ),
+    ),
     url="https://nsidc.org/data/spl3smp_e",
     doi="10.5067/4DQ54OUIJ9DL",
     licence="NASA open data, no restrictions",

@@ -18,6 +18,7 @@ from xsm_smap.granule import Granule, date_in_name, is_points, look, wanted_vari
 from xsm_smap.read import opened
 
 if TYPE_CHECKING:
+    from xsm import Manifest
     from xsm.twin import World
 
 log = logging.getLogger("xsm")
@@ -105,6 +106,23 @@ class SmapSource:
         days = np.arange(held[0] if span[0] is None else span[0], (held[-1] if span[1] is None else span[1]) + 1)
         arrays = lazy(latest, days, names, grid, overpass=overpass, quality=quality, on_error=on_error)
         return dataset(arrays, days, grid, latest, overpass=overpass, quality=quality, skipped=skipped)
+
+    def fetch(
+        self,
+        dest: Path,
+        *,
+        region: Area | None,
+        time: slice | None,
+        dry_run: bool,
+        product: str = "SPL3SMP_E",
+        version: str | None = None,
+    ) -> Manifest:
+        """Fetch one global granule per day; ``region`` cuts nothing off. See `xsm_smap.fetch.granules`."""
+        from xsm import EARTHDATA, closed_period, download
+
+        from xsm_smap.fetch import granules
+
+        return download(granules(closed_period(time), product, version), dest, login=EARTHDATA, dry_run=dry_run)
 
     def write(self, world: World, dest: Path) -> list[Path]:
         """Write a synthetic world as SPL3SMP_E granules, see `xsm_smap.write.write`."""

@@ -8,20 +8,18 @@ from xsm import Kind, Param, SourceInfo, hookimpl
 
 XSM_PLUGIN_API = 1
 
+VARIABLES = ("sand", "silt", "clay", "bulk_density")
+SOIL_DEPTH = Param(
+    "Depths in cm: 0, 5, 15, 30, 60, 100, 150.", name="soil_depth", kind=Kind.STRINGS, default=(5, 30), unit="cm"
+)
+
 INFO = SourceInfo(
     name="solus100",
     title="SOLUS100 soil maps, 100 m GeoTIFF ({property}_{depth}_cm_p.tif)",
     factory="xsm_solus100.source:Solus100Source",
-    options=(
-        Param(
-            "Depths in cm: 0, 5, 15, 30, 60, 100, 150.",
-            name="soil_depth",
-            kind=Kind.STRINGS,
-            default=(5, 30),
-            unit="cm",
-        ),
-    ),
-    variables=("sand", "silt", "clay", "bulk_density"),
+    options=(SOIL_DEPTH,),
+    fetch_options=(Param("What to fetch.", name="variables", kind=Kind.STRINGS, default=VARIABLES), SOIL_DEPTH),
+    variables=VARIABLES,
     requires=("rasterio", "rioxarray"),
     url="https://storage.googleapis.com/solus100pub/index.html",
     doi="10.15482/USDA.ADC/25033856",

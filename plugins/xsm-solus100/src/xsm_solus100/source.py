@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import xarray as xr
@@ -14,6 +15,10 @@ from xsm import Area, DataError, UsageError, canonical_attrs
 
 from xsm_solus100 import INFO
 
+if TYPE_CHECKING:
+    from xsm import Manifest
+
+log = logging.getLogger("xsm")
 NAME = re.compile(r"(?P<property>[a-z0-9]+)_(?P<depth>\d+)_cm_(?P<stat>p|l|h|rpi)\.tiff?$")
 DEPTHS = (0, 5, 15, 30, 60, 100, 150)
 SCALARS = {
@@ -115,6 +120,29 @@ class Solus100Source:
             ds[name].encoding["grid_mapping"] = "spatial_ref"
         extra = {"synthetic": first.attrs["synthetic"], "skipped": skipped}
         return ds.assign_attrs({k: v for k, v in extra.items() if v})
+
+    def fetch(
+        self,
+        dest: Path,
+        *,
+        region: Area | None,
+        time: slice | None,
+        dry_run: bool,
+        variables: Sequence[str] = tuple(PROPERTIES),
+        soil_depth: Iterable[int | str] | int | str = (5, 30),
+    ) -> Manifest:
+        """Fetch prediction layers of all of CONUS.
+
+        For a small ``region`` rather open the layers' addresses with ``xsm.open``, which reads the part it needs.
+        """
+        from xsm import download
+
+        from xsm_solus100.fetch import BUCKET, layers
+
+        if region is not None:
+            log.info("SOLUS100 comes as whole files; xsm.open reads a region from their addresses in %s.", BUCKET)
+        properties = [PROPERTIES[name] for name in _names(variables, set())]
+        return download(layers(properties, _depths(soil_depth)), dest, dry_run=dry_run)
 
     def write(self, world: Any, dest: Path) -> list[Path]:
         """Write a synthetic world as SOLUS100 layers; see `xsm_solus100.write.write`."""
