@@ -145,7 +145,7 @@ def _inside(region: Area | None, station: dict[str, Any]) -> bool:
 
 
 def _plain(name: str) -> str:
-    return re.sub(r"\W+", "_", name)
+    return re.sub(r"[\W_]+", "_", name)
 
 
 def _year(day: np.datetime64) -> int:
