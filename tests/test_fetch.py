@@ -6,6 +6,7 @@ import hashlib
 import json
 import subprocess
 import sys
+from time import sleep
 from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
@@ -165,6 +166,9 @@ def test_search_survives_and_explains(catalogue, serve, tmp_path):
     assert len(xsm.fetch("smap", tmp_path, time=TIME, dry_run=True)) == 1
     catalogue.search.routes["/search/granules.umm_json"] = serve.status(400, b'{"errors":["bad temporal"]}')
     with pytest.raises(FetchError, match=r"refuses the search .*bad temporal"):
+        xsm.fetch("smap", tmp_path, time=TIME, dry_run=True)
+    catalogue.search.routes["/search/granules.umm_json"] = lambda request: sleep(0.5)
+    with xsm.set_options(timeout=0.2, retries=0), pytest.raises(FetchError, match="nothing came"):
         xsm.fetch("smap", tmp_path, time=TIME, dry_run=True)
     assert catalogue.search.headers("Authorization") == [None] * len(catalogue.search.seen)
 

@@ -45,8 +45,8 @@ class Remote:
 
     Examples
     --------
-    >>> Remote("https://example.org/a/sand.tif", "sand.tif", magic=(b"II*", b"MM"))
-    Remote(url='https://example.org/a/sand.tif', name='sand.tif', ...)
+    >>> Remote("https://example.org/a/sand.tif", "sand.tif", magic=(b"II*", b"MM")).host
+    'example.org'
     """
 
     url: str

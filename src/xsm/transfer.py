@@ -72,6 +72,12 @@ def download(
         For two files of one name, or a folder that cannot be one.
     DataError
         For a ``manifest.json`` that cannot be read, or too little space.
+
+    Examples
+    --------
+    >>> print(download([Remote("https://example.org/a.nc", "a.nc", size=5000)], "folder", dry_run=True))
+    1 file, 5 kB for folder
+      a.nc  5 kB
     """
     dest = Path(dest)
     wanted = tuple(dict.fromkeys(remotes))

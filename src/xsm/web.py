@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import requests
@@ -68,6 +68,10 @@ class Session(requests.Session):
         for scheme in ("https://", "http://"):
             self.mount(scheme, requests.adapters.HTTPAdapter(pool_maxsize=option("workers")))
 
+    def request(self, *args: Any, **kwargs: Any) -> requests.Response:
+        """Send a request that does not wait for ever."""
+        return super().request(*args, **{"timeout": (CONNECT, option("timeout")), **kwargs})
+
     def rebuild_auth(self, prepared_request: requests.PreparedRequest, response: requests.Response) -> None:
         """Sign a redirected request anew, for its own host."""
         prepared_request.headers.pop("Authorization", None)
@@ -114,7 +118,7 @@ def read_url(url: str, *, magic: tuple[bytes, ...] = ()) -> bytes:
 @contextmanager
 def get(session: Session, url: str, name: str, headers: Mapping[str, str] | None = None) -> Iterator[requests.Response]:
     """Ask for a file; gives the response (200, 206 or 416), its body not yet read."""
-    with session.get(url, headers=headers, stream=True, timeout=(CONNECT, option("timeout"))) as response:
+    with session.get(url, headers=headers, stream=True) as response:
         if response.status_code not in (200, 206, 416):
             raise _refusal(response, name, session.keys)
         yield response
@@ -129,7 +133,8 @@ def persist(work: Callable[[], T], name: str, stop: threading.Event) -> T:
             reason, wait = error.reason, error.wait
         except requests.TooManyRedirects:
             raise FetchError(
-                f"'{name}': more than {REDIRECTS} redirects.", hint="The log-in may not have been taken; see `fetch`."
+                f"'{name}': more than {REDIRECTS} redirects.",
+                hint="Perhaps a log-in that was not taken: open the address in a browser.",
             ) from None
         except (requests.exceptions.SSLError, requests.exceptions.InvalidSchema) as error:
             raise FetchError(
@@ -142,9 +147,8 @@ def persist(work: Callable[[], T], name: str, stop: threading.Event) -> T:
         if stop.is_set():
             raise Stopped
         if attempt >= option("retries"):
-            raise FetchError(
-                f"'{name}': {reason}, {attempt + 1} times.", hint="What is complete stays; run again later to go on."
-            )
+            often = f", {attempt + 1} times" if attempt else ""
+            raise FetchError(f"'{name}': {reason}{often}.", hint="What is complete stays; run again later to go on.")
         pause = BACKOFF * 2**attempt * random.uniform(0.5, 1.5) if wait is None else wait
         if pause > LONGEST:
             raise FetchError(

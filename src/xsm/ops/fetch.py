@@ -58,6 +58,12 @@ def fetch(
         Where credentials are missing or a file cannot be fetched.
     UsageError
         For an unknown source or option, or a period that is missing.
+
+    Examples
+    --------
+    >>> plan = fetch("solus100", "SOLUS", soil_depth=5, dry_run=True)
+    >>> len(plan), plan.missing[0].name
+    (4, 'sandtotal_5_cm_p.tif')
     """
     plugin: Any = get_source(source)
     info = plugin.info
@@ -83,7 +89,7 @@ def closed_period(time: slice | None) -> tuple[np.datetime64, np.datetime64]:
     Examples
     --------
     >>> closed_period(slice(np.datetime64("2021-01-01"), np.datetime64("2021-01-31")))
-    (numpy.datetime64('2021-01-01'), numpy.datetime64('2021-01-31'))
+    (np.datetime64('2021-01-01'), np.datetime64('2021-01-31'))
     """
     if time is None or time.start is None or time.stop is None:
         raise UsageError(
