@@ -33,6 +33,9 @@ INFO = SourceInfo(
         "air_temperature",
     ),
     requires=("h5py", "netCDF4"),
+    url="https://disc.gsfc.nasa.gov/datasets/NLDAS_NOAH0125_H_2.0/summary",
+    doi="10.5067/T4OW83T8EXDO",
+    licence="NASA open data",
     fetch_options=(
         Param(
             "Noah land model, or the forcing for what its files lack.",
@@ -43,9 +46,6 @@ INFO = SourceInfo(
         ),
         Param("Version as the catalogue writes it.", name="version", kind=Kind.STRING, default="2.0"),
     ),
-    url="https://disc.gsfc.nasa.gov/datasets/NLDAS_NOAH0125_H_2.0/summary",
-    doi="10.5067/T4OW83T8EXDO",
-    licence="NASA open data",
 )
 
 

@@ -8,9 +8,9 @@ from xsm import Kind, Param, SourceInfo, hookimpl
 
 XSM_PLUGIN_API = 1
 OVERPASSES = ("AM", "PM", "both")
+QUALITIES = ("successful", "recommended", "attempted", "none")
 VERSIONS = {"SPL3SMP_E": "006", "SPL3SMP": "009"}
 """Products that are fetched, and their latest version."""
-QUALITIES = ("successful", "recommended", "attempted", "none")
 
 INFO = SourceInfo(
     name="smap",
@@ -52,6 +52,9 @@ INFO = SourceInfo(
         "obs_time",
     ),
     requires=("h5py", "dask"),
+    url="https://nsidc.org/data/spl3smp_e",
+    doi="10.5067/4DQ54OUIJ9DL",
+    licence="NASA open data, no restrictions",
     fetch_options=(
         Param(
             "SPL3SMP_E (9 km) or SPL3SMP (36 km).",
@@ -66,9 +69,6 @@ INFO = SourceInfo(
             kind=Kind.STRING,
         ),
     ),
-    url="https://nsidc.org/data/spl3smp_e",
-    doi="10.5067/4DQ54OUIJ9DL",
-    licence="NASA open data, no restrictions",
 )
 
 
