@@ -221,8 +221,8 @@ def test_a_fine_raster_is_reduced_by_the_exact_kernel(method, kernel):
     num, den = brute(values, east, north, grid, kernel)
     sure = den > 0.55 * (grid.cell / 100) ** 2
     assert sure.sum() > 20
-    # positions are interpolated between nodes 3.2 km apart: below 0.5 m, 5e-5 of a cell
-    np.testing.assert_allclose(out["v"].values[sure], (num / np.where(den == 0, 1, den))[sure], atol=2e-4)
+    # positions are interpolated between nodes 6.4 km apart: below 2 m, 2e-4 of a cell, at up to 6 per cell
+    np.testing.assert_allclose(out["v"].values[sure], (num / np.where(den == 0, 1, den))[sure], atol=8e-4)
     single = xsm.regrid_ease9km(projected(values.astype("f4"), x, y), method=method)["v"]
     assert single.dtype == "f4"
     np.testing.assert_allclose(single.values[sure], out["v"].values[sure], rtol=1e-5)
@@ -236,8 +236,8 @@ def test_a_plane_survives_the_reduction():
     grid, (r, c) = grid_of(out), np.array(out["v"].shape) // 2
     inner = (slice(r - 2, r + 2), slice(c - 1, c + 2))
     expected = (grid.x + 0.5 * grid.y[:, None]) / grid.cell
-    # in target cells: gradient 1 per cell, positions good to 5e-5 of a cell
-    np.testing.assert_allclose(out["v"].values[inner], expected[inner], atol=5e-5)
+    # in target cells: gradient 1 per cell, positions good to 2e-4 of a cell
+    np.testing.assert_allclose(out["v"].values[inner], expected[inner], atol=2e-4)
 
 
 def test_coarse_projected_input_agrees_with_gdal():

@@ -69,7 +69,9 @@ def block_threads() -> Iterator[int]:
     """Run the body with dask's threads set to the option ``threads``; gives their number."""
     import dask
 
-    count = get_option("threads") or os.cpu_count() or 1
+    from xsm.blocks import threads
+
+    count = threads()
     with dask.config.set(num_workers=count):
         yield count
 
