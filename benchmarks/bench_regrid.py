@@ -211,7 +211,8 @@ def accuracy(folder: Path | None) -> Iterator[str]:
     yield real("ERA5 soil moisture, Texas (real)", values, box, swvl.latitude.values, swvl.longitude.values)
     kinds = np.load(folder / "nldas/vegtype_nldas_14km_conus.npy").reshape(224, 464).astype("u1")
     ds = xr.Dataset(
-        {"v": (("lat", "lon"), kinds, {"flag_values": np.unique(kinds)})}, {"lat": data.NLDAS_LAT, "lon": data.NLDAS_LON}
+        {"v": (("lat", "lon"), kinds, {"flag_values": np.unique(kinds)})},
+        {"lat": data.NLDAS_LAT, "lon": data.NLDAS_LON},
     )
     out = xsm.regrid(ds, grid="EASE2_M36", method="mode")["v"]
     yield f"{'NLDAS vegetation class to 36 km, mode':44s} {majority_agreement(kinds, out):.2%} equal to brute force"
@@ -242,7 +243,9 @@ def majority_agreement(kinds: np.ndarray, out: xr.DataArray) -> float:
     area = np.broadcast_to(np.cos(np.radians(lat))[:, None], fine.shape)
     share = np.stack(
         [
-            np.bincount((row * grid.cols + col)[inside & (fine == k)], area[inside & (fine == k)], grid.rows * grid.cols)
+            np.bincount(
+                (row * grid.cols + col)[inside & (fine == k)], area[inside & (fine == k)], grid.rows * grid.cols
+            )
             for k in np.unique(kinds)
         ]
     )

@@ -11,11 +11,13 @@ from typing import Any
 from xsm.errors import UsageError, unknown
 
 _DEVICES = ("auto", "cpu", "cuda", "mps")
-_OPTIONS: dict[str, Any] = {"threads": None, "device": "auto", "memory_limit": None}
+_OPTIONS: dict[str, Any] = {"threads": None, "device": "auto", "memory_limit": None, "cache": None}
+_FROM_TEXT: dict[str, Callable[[str], Any]] = {"threads": int, "memory_limit": int, "cache": str}
 _VALID: dict[str, Callable[[Any], bool]] = {
     "threads": lambda v: v is None or (isinstance(v, int) and v > 0),
     "device": lambda v: str(v).split(":")[0] in _DEVICES,
     "memory_limit": lambda v: v is None or (isinstance(v, int) and v > 0),
+    "cache": lambda v: v is None or isinstance(v, str | os.PathLike),
 }
 
 
@@ -23,7 +25,7 @@ def get_option(name: str) -> Any:
     """Value of an option; the environment variable ``XSM_<NAME>`` wins over the default."""
     value = _OPTIONS[name]
     if value is None and (text := os.environ.get(f"XSM_{name.upper()}")):
-        return int(text)
+        return _FROM_TEXT[name](text)
     return value
 
 
@@ -38,6 +40,8 @@ class set_options:
         ``"auto"`` (cuda, mps, cpu in this order), ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``.
     memory_limit : int or None
         Bytes that a run may use; None means a quarter of the machine.
+    cache : path or None
+        Folder that keeps the weights of curvilinear and point grids from one process to the next; None keeps none.
 
     Examples
     --------

@@ -6,6 +6,7 @@ the two grids alone, never on the block, so results are equal to the last bit un
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import Protocol, cast
 
@@ -229,12 +230,14 @@ class Located:
         return np.stack([v[1:-1, 1:-1], u[1:-1, 1:-1], dv, du])
 
 
+@functools.lru_cache(maxsize=16)
 def make_plan(geo: Regular | Scattered, grid: Grid, method: str, min_valid: float) -> Plan:
-    """Choose the kernel of a pair of grids and a method (``"nearest"`` and ``"mode"`` included)."""
+    """Choose the kernel of a pair of grids and a method (``"nearest"`` and ``"mode"`` included); kept by both grids."""
     if isinstance(geo, Scattered) and geo.lon.ndim == 1:
-        return scattered.Points(scattered.nearest_cells(geo, grid)[0], geo.lon.size)
+        return scattered.Points(scattered.nearest_index(geo, grid), geo.lon.size)
     if isinstance(geo, Scattered):
-        table, coarser = scattered.locate(geo, grid)
+        table = scattered.located(geo, grid)
+        coarser = scattered.is_coarser(table)
         return Located(None, grid, (geo.lon.shape[0], geo.lon.shape[1]), method, min_valid, coarser, table)
     if geo.separable:
         return _separable_plan(geo, grid, method, min_valid)
