@@ -103,3 +103,20 @@ def test_a_chain_of_commands(inputs, capsys):
     assert float(files.read("est.nc")["sm_5cm"].notnull().mean()) > 0.8
     assert run("estimate", "cube.nc", "est.nc", "--depth", "5", "--model", "bundle") == 2
     assert run("estimate", "cube.nc", "est.nc", "--depth", "5", "--model", "bundle", "--overwrite", "-q") == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["estimate", "cube.nc", "out.nc", "--depth", "10"], "'10' is not one of '5', '25'"),
+        (["estimate", "cube.nc"], "Missing argument 'OUTPUT'"),
+        (["estimate", "cube.nc", "out.nc", "--dept", "5"], "No such option"),
+    ],
+)
+def test_usage_errors_are_a_sentence_and_a_hint(arguments, says, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(arguments)
+    told = capsys.readouterr().err.splitlines()
+    assert stop.value.code == 2
+    assert says in told[0]
+    assert told[1:] == ["hint: See xsm estimate --help."]

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import functools
 import itertools
+import os
 import threading
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +23,7 @@ import xarray as xr
 from xsm.errors import DataError
 from xsm.grids import Grid, grid_of
 from xsm.model import Block
+from xsm.options import get_option
 
 SERIES_CELLS = 64
 SERIES_POINTS = 4096
@@ -43,6 +46,17 @@ def anchored(first: int, size: int, step: int) -> tuple[int, ...]:
     """
     edges = [first, *range((first // step + 1) * step, first + size, step), first + size]
     return tuple(b - a for a, b in itertools.pairwise(edges))
+
+
+def threads() -> int:
+    """Number of block threads: the option ``threads``, else one for each core."""
+    return get_option("threads") or os.cpu_count() or 1
+
+
+def in_threads(work: Callable[[Any], Any], parts: Iterable[Any]) -> list[Any]:
+    """Do parts of eager work side by side in the block threads; gives the results in order."""
+    with ThreadPoolExecutor(threads()) as pool:
+        return list(pool.map(work, parts))
 
 
 def is_lazy(ds: xr.Dataset) -> bool:

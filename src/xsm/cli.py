@@ -132,8 +132,13 @@ def _run(arguments: list[str]) -> int:
         return error.exit_code
     except click.exceptions.Exit as stop:
         return stop.exit_code
-    except click.ClickException as error:
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
+        return 2
+    except click.ClickException as error:
+        _say("error", " ".join(error.format_message().split()))
+        asked = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "xsm"
+        _say("hint", f"See {asked} --help.")
         return 2
     except (click.Abort, KeyboardInterrupt):
         _say("error", "interrupted; no output is half written.")

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -80,13 +81,27 @@ class Regular:
         return _transformer(self.crs, False).transform(np.asarray(x, "f8"), np.asarray(y, "f8"))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Scattered:
     """Cells with their own longitude and latitude each: 2-D (curvilinear, swath) or 1-D (points); NaN where unknown."""
 
     dims: tuple[str, ...]
     lon: np.ndarray
     lat: np.ndarray
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """SHA-256 of shape and positions."""
+        made = hashlib.sha256(repr((self.dims, self.lon.shape)).encode())
+        for positions in (self.lon, self.lat):
+            made.update(np.ascontiguousarray(positions).data)
+        return made.hexdigest()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Scattered) and self.digest == other.digest
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
 
 
 def geometry(ds: xr.Dataset) -> Regular | Scattered:

@@ -15,9 +15,18 @@ _OPTIONS: dict[str, Any] = {
     "threads": None,
     "device": "auto",
     "memory_limit": None,
+    "cache": None,
     "workers": None,
     "retries": None,
     "timeout": None,
+}
+_FROM_TEXT: dict[str, Callable[[str], Any]] = {
+    "threads": int,
+    "memory_limit": int,
+    "cache": str,
+    "workers": int,
+    "retries": int,
+    "timeout": float,
 }
 
 
@@ -29,6 +38,7 @@ _VALID: dict[str, Callable[[Any], bool]] = {
     "threads": _positive,
     "device": lambda v: str(v).split(":")[0] in _DEVICES,
     "memory_limit": _positive,
+    "cache": lambda v: v is None or isinstance(v, str | os.PathLike),
     "workers": _positive,
     "retries": lambda v: v == 0 or _positive(v),
     "timeout": lambda v: v is None or (isinstance(v, int | float) and v > 0),
@@ -39,7 +49,7 @@ def get_option(name: str) -> Any:
     """Value of an option; the environment variable ``XSM_<NAME>`` wins over the default."""
     value = _OPTIONS[name]
     if value is None and (text := os.environ.get(f"XSM_{name.upper()}")):
-        return int(text)
+        return _FROM_TEXT[name](text)
     return value
 
 
@@ -54,6 +64,8 @@ class set_options:
         ``"auto"`` (cuda, mps, cpu in this order), ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``.
     memory_limit : int or None
         Bytes that a run may use; None means a quarter of the machine.
+    cache : path or None
+        Folder that keeps the weights of curvilinear and point grids from one process to the next; None keeps none.
     workers : int or None
         Files downloaded at the same time; None means 4.
     retries : int or None
@@ -91,7 +103,9 @@ def block_threads() -> Iterator[int]:
     """Run the body with dask's threads set to the option ``threads``; gives their number."""
     import dask
 
-    count = get_option("threads") or os.cpu_count() or 1
+    from xsm.blocks import threads
+
+    count = threads()
     with dask.config.set(num_workers=count):
         yield count
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from xsm.blocks import anchored
+from xsm.blocks import anchored, in_threads, threads
 from xsm.errors import DataError
 from xsm.geometry import Regular, Scattered
 from xsm.grids import Grid
@@ -18,6 +18,9 @@ from xsm.kernels.plan import Plan, Window, at_nearest
 
 BLOCK_CELLS = 2**24
 """Source cells (leading dims of a chunk included) that one block may take by default: 64 MB of float32."""
+
+EAGER_CELLS = 2**21
+"""Target cells that a piece of a variable in memory has: 8 MB of float32, about what a core's cache holds."""
 
 MOST_CLASSES = 1024
 
@@ -55,17 +58,41 @@ def apply(
     source = variable.transpose(*lead, *geo.dims)
     attrs = dict(variable.attrs)
     if variable.chunks is None:
-        rows, cols = slice(0, grid.rows), slice(0, grid.cols)
-        at = plan.window(rows, cols)
-        shape = (*(variable.sizes[d] for d in lead), *grid.shape)
-        if at is None:
-            return xr.Variable((*lead, "y", "x"), np.full(shape, job.fill, job.dtype), attrs)
-        raw = _resample(np.asarray(_cut(source, geo, at).values), plan, job, at, rows, cols)
-        clipped = int(np.count_nonzero((raw < job.low) | (raw > job.high))) if math.isfinite(job.high) else 0
+        out, clipped = _eager(source, geo, grid, plan, job)
         if clipped:
             attrs["clipped_cells"] = clipped
-        return xr.Variable((*lead, "y", "x"), _finish(raw, job), attrs)
+        return xr.Variable((*lead, "y", "x"), out, attrs)
     return xr.Variable((*lead, "y", "x"), _lazy(source, geo, grid, plan, job, chunks), attrs)
+
+
+def _eager(source: xr.Variable, geo: Regular | Scattered, grid: Grid, plan: Plan, job: Job) -> tuple[np.ndarray, int]:
+    """Resample in pieces side by side: of the leading dims where there are many, else of the target's rows."""
+    shape = tuple(source.sizes[d] for d in source.dims if d not in geo.dims)
+    frames = math.prod(shape)
+    whole = np.empty((frames, *grid.shape), job.dtype)
+    values = source.values.reshape(frames, *source.shape[len(shape) :])
+    flat = xr.Variable(("frame", *geo.dims), values)
+    bands = 2 * threads() if frames == 1 else 1
+    some = max(1, min(EAGER_CELLS // max(grid.rows * grid.cols, 1), -(-frames // threads())))
+    parts = itertools.product(_cuts(frames, some), _cuts(grid.rows, -(-grid.rows // bands)))
+
+    def piece(part: tuple[slice, slice]) -> int:
+        some, rows = part
+        cols = slice(0, grid.cols)
+        at = plan.window(rows, cols)
+        if at is None:
+            whole[some, rows] = job.fill
+            return 0
+        raw = _resample(_cut(flat[some], geo, at).values, plan, job, at, rows, cols)
+        whole[some, rows] = _finish(raw, job)
+        return int(np.count_nonzero((raw < job.low) | (raw > job.high))) if math.isfinite(job.high) else 0
+
+    clipped = sum(in_threads(piece, parts))
+    return whole.reshape(*shape, *grid.shape), clipped
+
+
+def _cuts(size: int, step: int) -> list[slice]:
+    return [slice(a, min(a + step, size)) for a in range(0, size, max(step, 1))]
 
 
 def _lazy(source: xr.Variable, geo: Regular | Scattered, grid: Grid, plan: Plan, job: Job, chunks: int | None) -> Any:

@@ -6,6 +6,7 @@ the two grids alone, never on the block, so results are equal to the last bit un
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import Protocol, cast
 
@@ -89,11 +90,20 @@ class Reduced:
     grid: Grid
     method: str
     min_valid: float
-    coarser: bool
+    ratio: float
+
+    @property
+    def coarser(self) -> bool:
+        return self.ratio > SAME
+
+    @property
+    def tile(self) -> int:
+        """Pixels between exact positions."""
+        return projected.tile_of(self.ratio)
 
     def window(self, rows: slice, cols: slice) -> Window | None:
         halo = 2.5 if self.method in weights.RADIUS else 1.0
-        halo += 0.0 if self.coarser else 1.0 / _ratio(self.geo, self.grid)
+        halo += 0.0 if self.coarser else 1.0 / self.ratio
         r0, r1, c0, c1 = rows.start - halo, rows.stop + halo, cols.start - halo, cols.stop + halo
         edge_r, edge_c = (np.linspace(a, b, max(int(b - a), 2) + 1) for a, b in ((r0, r1), (c0, c1)))
         row = np.concatenate([edge_r, edge_r, np.full_like(edge_c, r0), np.full_like(edge_c, r1)])
@@ -102,7 +112,7 @@ class Reduced:
         good = np.isfinite(v) & np.isfinite(u)
         if not good.any():
             return None
-        tile = projected.TILE
+        tile = self.tile
         first_r, first_c = (max(int(np.floor(a[good].min())) - 1, 0) // tile * tile for a in (v, u))
         last_r, last_c = (
             min((int(np.ceil(a[good].max())) + 2 + tile - 1) // tile * tile, size)
@@ -122,7 +132,7 @@ class Reduced:
             for frame, result in zip(frames, out, strict=True):
                 codes = np.isfinite(frame).astype("i4") - 1
                 sums = np.zeros((*full.shape, 1, 2))
-                projected.overlap(frame, codes, node_x, node_y, row0, col0, sums)
+                projected.overlap(frame, codes, node_x, node_y, self.tile, row0, col0, sums)
                 num, den = sums[..., 0, 0], sums[..., 0, 1]
                 with np.errstate(invalid="ignore", divide="ignore"):
                     result[...] = np.where(den >= self.min_valid * full, num / den, np.nan)
@@ -131,7 +141,7 @@ class Reduced:
         for frame, centre, result in zip(frames, near, out, strict=True):
             known = inside & np.isfinite(centre)
             sums = np.zeros((full.shape[0] + 3, full.shape[1] + 3, 32))
-            projected.moments(frame, node_x, node_y, row0 - 2, col0 - 2, sums)
+            projected.moments(frame, node_x, node_y, self.tile, row0 - 2, col0 - 2, sums)
             projected.combine(sums, self.method == "bicubic", full, known, self.min_valid, result)
         return out
 
@@ -144,15 +154,15 @@ class Reduced:
         for frame, centre, result in zip(codes, near, out, strict=True):
             sums = np.zeros((*full.shape, classes, 2))
             row0, col0 = self.grid.row0 + rows.start, self.grid.col0 + cols.start
-            projected.overlap(ones, frame, node_x, node_y, row0, col0, sums)
+            projected.overlap(ones, frame, node_x, node_y, self.tile, row0, col0, sums)
             area = sums[..., 1]
             enough = (area.sum(-1) >= self.min_valid * full) | (inside & (centre >= 0))
             result[...] = np.where(enough & (area.sum(-1) > 0), area.argmax(-1), -1)
         return out
 
     def _nodes(self, at: Window) -> tuple[np.ndarray, np.ndarray]:
-        """Target column and row of the pixels at multiples of `projected.TILE` of a window."""
-        row, col = (np.arange(a, b + 2 * projected.TILE, projected.TILE) for a, b in (at[:2], at[2:]))
+        """Target column and row of the pixels at multiples of ``tile`` of a window."""
+        row, col = (np.arange(a, b + 2 * self.tile, self.tile) for a, b in (at[:2], at[2:]))
         x, y = self.geo.to_ease(*np.meshgrid(self.geo.x.value(col), self.geo.y.value(row)))
         return (x - X0) / self.grid.cell - 0.5, (Y0 - y) / self.grid.cell - 0.5
 
@@ -220,18 +230,20 @@ class Located:
         return np.stack([v[1:-1, 1:-1], u[1:-1, 1:-1], dv, du])
 
 
+@functools.lru_cache(maxsize=16)
 def make_plan(geo: Regular | Scattered, grid: Grid, method: str, min_valid: float) -> Plan:
-    """Choose the kernel of a pair of grids and a method (``"nearest"`` and ``"mode"`` included)."""
+    """Choose the kernel of a pair of grids and a method (``"nearest"`` and ``"mode"`` included); kept by both grids."""
     if isinstance(geo, Scattered) and geo.lon.ndim == 1:
-        return scattered.Points(scattered.nearest_cells(geo, grid)[0], geo.lon.size)
+        return scattered.Points(scattered.nearest_index(geo, grid), geo.lon.size)
     if isinstance(geo, Scattered):
-        table, coarser = scattered.locate(geo, grid)
+        table = scattered.located(geo, grid)
+        coarser = scattered.is_coarser(table)
         return Located(None, grid, (geo.lon.shape[0], geo.lon.shape[1]), method, min_valid, coarser, table)
     if geo.separable:
         return _separable_plan(geo, grid, method, min_valid)
     ratio = _ratio(geo, grid)
     if method in ("average", "mode") or (method in weights.RADIUS and ratio >= COARSE):
-        return Reduced(geo, grid, method, min_valid, ratio > SAME)
+        return Reduced(geo, grid, method, min_valid, ratio)
     return Located(geo, grid, (geo.y.size, geo.x.size), method, min_valid, ratio > SAME)
 
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
+from xsm.files import fresh
 from xsm.geometry import Scattered, ease_of
 from xsm.grids import X0, Y0, Grid
+from xsm.options import get_option
 
 Window = tuple[int, int, int, int]
 HALF_DIAGONAL = 0.7072
@@ -63,15 +68,44 @@ def nearest_cells(geo: Scattered, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
     return np.append(good, -1)[near], distance
 
 
-def locate(geo: Scattered, grid: Grid) -> tuple[np.ndarray, bool]:
+def nearest_index(geo: Scattered, grid: Grid) -> np.ndarray:
+    """Index that `nearest_cells` gives, from the option ``cache`` where it is there."""
+    return _kept("nearest", geo, grid, lambda: nearest_cells(geo, grid)[0])
+
+
+def located(geo: Scattered, grid: Grid) -> np.ndarray:
+    """Table that `locate` gives, from the option ``cache`` where it is there."""
+    return _kept("located", geo, grid, lambda: locate(geo, grid))
+
+
+def _kept(what: str, geo: Scattered, grid: Grid, make: Callable[[], np.ndarray]) -> np.ndarray:
+    folder = get_option("cache")
+    if folder is None:
+        return make()
+    key = hashlib.sha256(f"1 {what} {geo.digest} {grid}".encode()).hexdigest()[:32]
+    path = Path(folder) / "weights" / f"{what}-{key}.npy"
+    try:
+        return np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        made = make()
+        with fresh(path, overwrite=True) as part:
+            np.save(part, made)
+        return made
+
+
+def is_coarser(table: np.ndarray) -> bool:
+    """Whether most target cells that `locate` found are larger than source cells."""
+    found = np.isfinite(table[0])
+    return bool(found.any() and np.median((table[2] * table[3])[found]) > 1 + 1e-6)
+
+
+def locate(geo: Scattered, grid: Grid) -> np.ndarray:
     """Invert a curvilinear grid by Newton steps from the nearest source cell.
 
     Returns
     -------
     table : (4, rows, cols) float64
         Source row and column of the target centres (NaN outside), widths of target cells in source rows and columns.
-    coarser : bool
-        Whether target cells are larger than source cells.
     """
     row, col = positions(geo, grid)
     row, col = (np.where(np.isfinite(a), a, np.nan) for a in (row, col))
@@ -94,8 +128,7 @@ def locate(geo: Scattered, grid: Grid) -> tuple[np.ndarray, bool]:
         wrong = (index < 0) | lonely | (np.abs(v - r) > 2) | (np.abs(u - c) > 2)
         wide_v, wide_u = np.hypot(row_u, col_u) / np.abs(det), np.hypot(row_v, col_v) / np.abs(det)
     wide_v, wide_u = (np.where(np.isfinite(w) & ~wrong, w, 1.0) for w in (wide_v, wide_u))
-    coarser = not wrong.all() and bool(np.median((wide_v * wide_u)[~wrong]) > 1 + 1e-6)
-    return np.stack([np.where(wrong, np.nan, v), np.where(wrong, np.nan, u), wide_v, wide_u]), coarser
+    return np.stack([np.where(wrong, np.nan, v), np.where(wrong, np.nan, u), wide_v, wide_u])
 
 
 def _turn(d: np.ndarray, around: int) -> np.ndarray:

@@ -57,15 +57,20 @@ def resample(values, y, x, fallback_y, fallback_x, min_valid, fallback, coarser,
 
 @jit()
 def _across(source, start, weight, out):  # type: ignore[no-untyped-def]
-    """Along rows: out[r, j] = sum over k of weight[j, k] source[r, start[j] + k]."""
-    taps = weight.shape[1]
-    for r in range(out.shape[0]):
-        line = source[r]
+    """Along rows: out[r, j] = sum over k of weight[j, k] source[r, start[j] + k]; four rows share each weight."""
+    last, taps = source.shape[0] - 1, weight.shape[1]
+    for r in range(0, last + 1, 4):
+        r1, r2, r3 = min(r + 1, last), min(r + 2, last), min(r + 3, last)
         for j in range(out.shape[1]):
-            total = weight[j, 0] * line[start[j]]
+            s, w = start[j], weight[j, 0]
+            t0, t1, t2, t3 = w * source[r, s], w * source[r1, s], w * source[r2, s], w * source[r3, s]
             for k in range(1, taps):
-                total += weight[j, k] * line[start[j] + k]
-            out[r, j] = total
+                c, w = s + k, weight[j, k]
+                t0 += w * source[r, c]
+                t1 += w * source[r1, c]
+                t2 += w * source[r2, c]
+                t3 += w * source[r3, c]
+            out[r, j], out[r1, j], out[r2, j], out[r3, j] = t0, t1, t2, t3
 
 
 @jit()
