@@ -108,6 +108,7 @@ def test_file_is_fetched_checked_and_recorded_once(server, tmp_path):
     assert np.datetime64(entry["time"][:19]) <= np.datetime64("now")
     assert names(dest) == ["good.bin"]
     again = download([remote], dest)
+    assert str(again) == f"1 file, 300 kB in {dest}, complete"
     assert again.paths == manifest.paths and not again.missing
     assert len(server.seen) == 1
 
@@ -146,7 +147,7 @@ def test_pause_as_a_date_and_one_that_is_too_long(server, serve, tmp_path):
     assert "asks for a pause of 3600 s" in str(failure([one(server, "y.bin")], tmp_path))
 
 
-def test_server_error_passes_or_is_told_after_the_retries(server, serve, tmp_path):
+def test_server_error_passes_or_is_told_after_the_retries(server, serve, tmp_path, monkeypatch):
     server.routes["/x.bin"] = in_turn(serve.status(500), serve.status(502), ranged(serve))
     download([one(server)], tmp_path)
     assert (tmp_path / "x.bin").read_bytes() == BODY
@@ -156,6 +157,9 @@ def test_server_error_passes_or_is_told_after_the_retries(server, serve, tmp_pat
         error = failure([one(server, "y.bin")], tmp_path)
     assert "answers 503, 3 times" in str(error)
     assert len(server.seen) == 3
+    monkeypatch.setenv("XSM_RETRIES", "0")
+    assert "answers 503." in str(failure([one(server, "y.bin")], tmp_path))
+    assert len(server.seen) == 4
     assert names(tmp_path) == ["x.bin"]
 
 
@@ -326,7 +330,7 @@ def test_many_files_at_once_are_all_right(server, serve, tmp_path):
 def test_plan_writes_and_asks_nothing(server, tmp_path):
     remotes = [one(server, "good.bin", size=3_000_000), one(server, "b", about=2_000_000), one(server, "c")]
     told = str(download(remotes, tmp_path / "d", dry_run=True))
-    assert told.splitlines()[0] == f"3 files, about 5 MB and 1 of unknown size for {tmp_path / 'd'}"
+    assert told.splitlines()[0] == f"3 files, about 5 MB and 1 of unknown size to fetch into {tmp_path / 'd'}"
     assert "  good.bin  3 MB" in told and "  b  about 2 MB" in told and "  c  unknown size" in told
     assert server.seen == [] and not (tmp_path / "d").exists()
 
@@ -602,7 +606,7 @@ def test_command_line_gives_the_sentence_and_the_code(serve, tmp_path, capsys, m
     assert code == 1 and "error: 'sandtotal_5_cm_p.tif'" in told.err and "404" in told.err and "hint:" in told.err
     server.routes["/sandtotal_5_cm_p.tif"] = ranged(serve, tif)
     code, told = run(*ask, "--workers", 2)
-    assert code == 0 and "1 there already" in told.out
+    assert code == 0 and "1 file, 300 kB in" in told.out and "complete" in told.out
     assert (dest / "sandtotal_5_cm_p.tif").read_bytes() == tif
     assert run("solus100", dest, "-o", "depth=5")[0] == 2
     assert run("solus100", dest, "--workers", 0)[0] == 2

@@ -108,13 +108,14 @@ class Manifest:
         return len(self.remotes)
 
     def __str__(self) -> str:
-        there = len(self) - len(self.missing)
-        lines = [f"{_count(self.remotes)} for {self.dest}" + (f", {there} there already" if there else "")]
-        if there and self.missing:
-            lines.append(f"to fetch: {_count(self.missing)}")
-        lines += [f"  {r.name}  {_size(r)}" for r in self.missing[:5]]
-        more = len(self.missing) - 5
-        return "\n".join([*lines, f"  and {more} more"] if more > 0 else lines)
+        missing = self.missing
+        if not missing:
+            size = human(sum(self.entries[r.name]["bytes"] for r in self.remotes))
+            return f"{_files(len(self))}, {size} in {self.dest}, complete"
+        there = f" ({len(self) - len(missing)} of {len(self)} are there)" if len(missing) < len(self) else ""
+        lines = [f"{_count(missing)} to fetch into {self.dest}{there}"]
+        lines += [f"  {r.name}  {_size(r)}" for r in missing[:5]]
+        return "\n".join([*lines, f"  and {len(missing) - 5} more"] if len(missing) > 5 else lines)
 
 
 def load(path: Path) -> dict[str, Entry]:
@@ -182,7 +183,11 @@ def _count(remotes: tuple[Remote, ...]) -> str:
     unknown, about = len(remotes) - len(sizes), any(r.size is None for r in remotes if r.bytes is not None)
     parts = [f"{'about ' if about else ''}{human(sum(sizes))}"] if sizes else []
     parts += [f"{unknown} of unknown size"] if unknown else []
-    return f"{len(remotes)} file{'s' if len(remotes) != 1 else ''}, {' and '.join(parts)}"
+    return f"{_files(len(remotes))}, {' and '.join(parts)}"
+
+
+def _files(number: int) -> str:
+    return f"{number} file{'' if number == 1 else 's'}"
 
 
 def _check_url(url: str) -> None:

@@ -76,7 +76,7 @@ def download(
     Examples
     --------
     >>> print(download([Remote("https://example.org/a.nc", "a.nc", size=5000)], "folder", dry_run=True))
-    1 file, 5 kB for folder
+    1 file, 5 kB to fetch into folder
       a.nc  5 kB
     """
     dest = Path(dest)

@@ -78,7 +78,7 @@ class Session(requests.Session):
         prepared_request.prepare_auth(self.keys)
 
 
-def option(name: str) -> int:
+def option(name: str) -> Any:
     """Value of one of the options of downloads."""
     value = get_option(name)
     return DEFAULTS[name] if value is None else value
