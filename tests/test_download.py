@@ -14,12 +14,13 @@ import time
 
 import numpy as np
 import pytest
+import requests
 
 import xsm
 from xsm import Remote, download
 from xsm.cli import main
 from xsm.errors import DataError, FetchError, UsageError
-from xsm.keys import Login
+from xsm.keys import EARTHDATA, Keys, Login, find_keys
 from xsm.progress import show
 from xsm.web import BLOCK
 
@@ -205,6 +206,14 @@ def test_part_of_another_state_of_the_file_is_not_continued(server, serve, tmp_p
 
 def test_server_that_ignores_ranges_sends_all_again(server, serve, tmp_path):
     server.routes["/x.bin"] = in_turn(cut(serve), lambda request: serve.reply(request, BODY, ETag='"one"'))
+    download([one(server)], tmp_path)
+    assert (tmp_path / "x.bin").read_bytes() == BODY
+
+
+def test_server_that_goes_on_at_another_place_is_asked_anew(server, serve, tmp_path):
+    where = f"bytes 100-{len(BODY) - 1}/{len(BODY)}"
+    wrong = serve.status(206, BODY[100:], ETag='"one"', Content_Range=where)
+    server.routes["/x.bin"] = in_turn(cut(serve), wrong, ranged(serve))
     download([one(server)], tmp_path)
     assert (tmp_path / "x.bin").read_bytes() == BODY
 
@@ -568,9 +577,27 @@ def test_half_credentials_are_refused(provider, tmp_path, monkeypatch, values, t
     assert text in str(failure([provider.remote], tmp_path / "d", login=provider.place))
 
 
-def test_keys_do_not_print_themselves(monkeypatch, provider):
-    from xsm.keys import find_keys
+@pytest.mark.parametrize(
+    ("url", "scheme"),
+    [
+        ("https://urs.earthdata.nasa.gov/oauth/authorize", "Basic"),
+        ("https://data.nsidc.earthdatacloud.nasa.gov/x.h5", "Bearer"),
+        ("https://hydro1.gesdisc.eosdis.nasa.gov/x.nc", "Bearer"),
+        ("http://urs.earthdata.nasa.gov/oauth/authorize", None),
+        ("http://data.nsidc.earthdatacloud.nasa.gov/x.h5", None),
+        ("https://urs.earthdata.nasa.gov.example.org/", None),
+        ("https://urs.earthdata.nasa.gov@example.org/", None),
+        ("https://otherearthdata.nasa.gov/", None),
+        ("https://d1.cloudfront.net/x.h5", None),
+    ],
+)
+def test_keys_sign_for_their_hosts_alone(url, scheme):
+    keys = Keys(EARTHDATA, "test", (USER, PASSWORD), TOKEN)
+    signed = keys(requests.Request("GET", url).prepare()).headers.get("Authorization")
+    assert (signed and signed.split()[0]) == scheme
 
+
+def test_keys_do_not_print_themselves(monkeypatch, provider):
     for name, value in {"USERNAME": USER, "PASSWORD": PASSWORD, "TOKEN": TOKEN}.items():
         monkeypatch.setenv(f"EARTHDATA_{name}", value)
     assert PASSWORD not in repr(find_keys(provider.place)) and TOKEN not in repr(find_keys(provider.place))

@@ -128,7 +128,7 @@ def inspect(path: Path) -> None:
         click.echo(repr(files.read(path)))
 
 
-@click.command("fetch", help="Download files of a source (dry run first: --dry-run).")
+@click.command("fetch", help="Download files of a source into a folder (first with --dry-run).")
 @click.argument("source")
 @click.argument("dest", type=OUT)
 @click.option("--region", help="Name or west,south,east,north in degrees.")
