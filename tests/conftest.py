@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import socket
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import xarray as xr
 
+from tests.web_server import Server
 from xsm.grids import EASE2_M09
 from xsm.plugin import manager
 from xsm.scenarios import SMAP_ANCILLARY
@@ -99,51 +96,6 @@ def gappy() -> xr.Dataset:
     )
 
 
-class Server:
-    """An HTTP server of this machine: ``routes`` says how it answers a path, ``seen`` what it was asked."""
-
-    def __init__(self, host: str = "127.0.0.1") -> None:
-        self.routes: dict[str, Any] = {}
-        self.seen: list[tuple[str, dict[str, str]]] = []
-        server = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_GET(self) -> None:
-                server.seen.append((self.path, dict(self.headers)))
-                answer = server.routes.get(self.path.partition("?")[0], status(404))
-                with contextlib.suppress(ConnectionError):
-                    answer(self)
-
-            def log_message(self, *_: Any) -> None:
-                """Stay quiet."""
-
-        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.http.daemon_threads = True
-        self.url = f"http://{host}:{self.http.server_port}"
-        threading.Thread(target=self.http.serve_forever, args=(0.01,), daemon=True).start()
-
-    def headers(self, name: str) -> list[str | None]:
-        """One header of all requests."""
-        return [headers.get(name) for _, headers in self.seen]
-
-
-def reply(request, body=b"", status=200, **headers):
-    """Answer whole; header names with underscores."""
-    request.send_response(status)
-    for name, value in {"Content_Length": len(body), **headers}.items():
-        if value is not None:
-            request.send_header(name.replace("_", "-"), str(value))
-    request.end_headers()
-    request.wfile.write(body)
-
-
-def status(code, body=b"no", **headers):
-    """Answer with a status."""
-    return lambda request: reply(request, body, code, **headers)
-
-
 @pytest.fixture
 def serve(monkeypatch, tmp_path):
     """Make servers; nothing but this machine can be reached, no credentials are there, pauses are short."""
@@ -167,7 +119,6 @@ def serve(monkeypatch, tmp_path):
         servers.append(Server(host))
         return servers[-1]
 
-    make.reply, make.status = reply, status
     yield make
     for server in servers:
         server.http.shutdown()

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import xsm
+from tests.web_server import reply, status
 from xsm.cli import main
 from xsm.errors import FetchError, MissingPlugin, UsageError
 from xsm.keys import Login
@@ -42,7 +43,7 @@ class Catalogue:
     def __init__(self, serve):
         self.search, self.data = serve(), serve()
         self.search.routes["/search/granules.umm_json"] = self.find
-        self.reply, self.granules = serve.reply, []
+        self.granules = []
 
     def add(self, name, body, *, product, version, day, exact=True, url=None, extra=()):
         """Publish a file."""
@@ -57,8 +58,8 @@ class Catalogue:
 
         def answer(request):
             if request.headers.get("Authorization") != f"Bearer {TOKEN}":
-                return self.reply(request, b"", 401)
-            return self.reply(request, body)
+                return reply(request, b"", 401)
+            return reply(request, body)
 
         self.data.routes[f"/protected/{name}"] = answer
 
@@ -72,7 +73,7 @@ class Catalogue:
         after = int(request.headers.get("cmr-search-after") or 0)
         page = found[after : after + int(asked["page_size"])]
         more = {"cmr_search_after": after + len(page)} if page else {}
-        self.reply(request, json.dumps({"items": page}).encode(), CMR_Hits=len(found), **more)
+        reply(request, json.dumps({"items": page}).encode(), CMR_Hits=len(found), **more)
 
     def asked(self):
         """The parameters of the last search."""
@@ -155,16 +156,16 @@ def test_modis_takes_the_tiles_of_a_region_and_every_year(catalogue, tmp_path):
         xsm.fetch("modis_landcover", tmp_path, time="2019")
 
 
-def test_search_survives_and_explains(catalogue, serve, tmp_path):
+def test_search_survives_and_explains(catalogue, tmp_path):
     catalogue.add("SMAP_L3_SM_P_E_20210601_R19240_001.h5", b"", product="SPL3SMP_E", version="006", day="2021-06-01")
-    busy = [serve.status(503)]
+    busy = [status(503)]
 
     def search(request):
         return busy.pop()(request) if busy else catalogue.find(request)
 
     catalogue.search.routes["/search/granules.umm_json"] = search
     assert len(xsm.fetch("smap", tmp_path, time=TIME, dry_run=True)) == 1
-    catalogue.search.routes["/search/granules.umm_json"] = serve.status(400, b'{"errors":["bad temporal"]}')
+    catalogue.search.routes["/search/granules.umm_json"] = status(400, b'{"errors":["bad temporal"]}')
     with pytest.raises(FetchError, match=r"refuses the search .*bad temporal"):
         xsm.fetch("smap", tmp_path, time=TIME, dry_run=True)
     catalogue.search.routes["/search/granules.umm_json"] = lambda request: sleep(0.5)
@@ -215,7 +216,7 @@ def test_solus100_lists_layers_and_opens_them(serve, files, tmp_path, monkeypatc
     server = serve()
     monkeypatch.setattr("xsm_solus100.fetch.BUCKET", server.url)
     for path in files["solus100"]:
-        server.routes[f"/{path.name}"] = lambda r, path=path: serve.reply(r, path.read_bytes())
+        server.routes[f"/{path.name}"] = lambda r, path=path: reply(r, path.read_bytes())
     manifest = xsm.fetch("solus100", tmp_path)
     assert sorted(p.name for p in manifest.paths) == sorted(p.name for p in files["solus100"])
     assert xsm.open("solus100", tmp_path, region=REGION).sizes["soil_depth"] == 2
@@ -286,15 +287,15 @@ def ncei(serve, files, monkeypatch):
     table = "\n".join(row.replace("\t\t", "\t1 N\t") for row in rows)
     renamed = {n.replace(".txt", "_1_N.txt") if n.startswith("CRNH0203-2021-ZZ") else n: b for n, b in names.items()}
     page = "<html><title>Index of /hourly02/2021</title>" + "".join(f'<a href="{n}">{n}</a>' for n in renamed)
-    server.routes["/hourly02/2021/"] = lambda r: serve.reply(r, page.encode())
-    server.routes["/stations.tsv"] = lambda r: serve.reply(r, table.encode())
+    server.routes["/hourly02/2021/"] = lambda r: reply(r, page.encode())
+    server.routes["/stations.tsv"] = lambda r: reply(r, table.encode())
     for name, body in renamed.items():
-        server.routes[f"/hourly02/2021/{name}"] = lambda r, body=body: serve.reply(r, body)
+        server.routes[f"/hourly02/2021/{name}"] = lambda r, body=body: reply(r, body)
     server.renamed = renamed
     return server
 
 
-def test_uscrn_takes_the_stations_of_a_region(ncei, serve, files, tmp_path):
+def test_uscrn_takes_the_stations_of_a_region(ncei, files, tmp_path):
     with pytest.warns(UserWarning, match="lacks XX_New_1_N"):
         manifest = xsm.fetch("uscrn", tmp_path, time=TIME, region=REGION)
     got = [p.name for p in manifest.paths]
@@ -307,12 +308,12 @@ def test_uscrn_takes_the_stations_of_a_region(ncei, serve, files, tmp_path):
     assert len(everywhere) == len(ncei.renamed)
     with pytest.raises(FetchError, match="404"):
         xsm.fetch("uscrn", tmp_path, time="2020-12-31/2021-01-01")
-    ncei.routes["/daily01/2021/"] = lambda r: serve.reply(r, b"<html>down for maintenance</html>")
+    ncei.routes["/daily01/2021/"] = lambda r: reply(r, b"<html>down for maintenance</html>")
     with pytest.raises(FetchError, match="lists no station file"):
         xsm.fetch("uscrn", tmp_path, time=TIME, product="daily01")
 
 
-def test_files_that_still_grow_are_fetched_again(ncei, serve, tmp_path, monkeypatch):
+def test_files_that_still_grow_are_fetched_again(ncei, tmp_path, monkeypatch):
     assert not any(r.changes for r in xsm.fetch("uscrn", tmp_path, time=TIME, dry_run=True).remotes)
     monkeypatch.setattr("xsm_insitu.fetch.SETTLED", np.datetime64("now", "D") - np.datetime64("2021-12-30"))
     assert all(r.changes for r in xsm.fetch("uscrn", tmp_path, time=TIME, dry_run=True).remotes)
@@ -334,8 +335,8 @@ def test_scan_asks_for_each_station_and_year_and_keeps_the_answers(serve, tmp_pa
     server = serve()
     monkeypatch.setattr("xsm_insitu.fetch.AWDB", server.url)
     table = json.dumps(STATIONS).encode()
-    server.routes["/stations"] = lambda r: serve.reply(r, table)
-    server.routes["/data"] = lambda r: serve.reply(r, json.dumps([{"asked": r.path}]).encode())
+    server.routes["/stations"] = lambda r: reply(r, table)
+    server.routes["/data"] = lambda r: reply(r, json.dumps([{"asked": r.path}]).encode())
     time = slice(np.datetime64("2020-02-01"), np.datetime64("2021-01-31"))
     manifest = fetch_scan(tmp_path, region=None, time=time, dry_run=False)
     assert sorted(p.name for p in manifest.paths) == [
@@ -356,7 +357,7 @@ def test_scan_asks_for_each_station_and_year_and_keeps_the_answers(serve, tmp_pa
     assert len(server.seen) == before + 2 and again.paths == manifest.paths
     kansas = xsm.Area((-98, 36, -96, 38), xsm.EASE2_M09.region((-98, 36, -96, 38)))
     assert {r.name[:9] for r in scan_files(time, kansas)} == {"SCAN_2092", "stations."}
-    server.routes["/stations"] = lambda r: serve.reply(r, b'[{"id": 1}]')
+    server.routes["/stations"] = lambda r: reply(r, b'[{"id": 1}]')
     with pytest.raises(FetchError, match="cannot be read"):
         scan_files(time, None)
 
