@@ -2,9 +2,9 @@
 
     python -m benchmarks.bench_ingest [--granules 2] [--days 128] [--repeats 7] [--folder DIR]
 
-Writes synthetic SPL3SMP_E granules of full size (1624 x 3856, 53 datasets in each of two groups, rows as chunks, gzip 2,
-global swaths, noise that compresses as badly as the product's) into a temporary folder, reads the CONUS window of ten
-variables from each and removes them. "By hand" is h5py with the same masks and types, checked to be equal; the bare
+Writes synthetic SPL3SMP_E granules of full size (1624 x 3856, 53 datasets in each of two groups, rows as chunks, gzip
+2, global swaths, noise that compresses as badly as the product's) into a temporary folder, reads the CONUS window of
+ten variables from each and removes them. "By hand" is h5py with the same masks and types, checked to be equal; the bare
 slicing of the ten datasets without any mask stands beside it. Cold: the file's pages are dropped before each read
 (Linux). The scaling writes ``--days`` days (hard links of the granules) to Zarr through the command line.
 """
@@ -189,12 +189,14 @@ def scaling(folder: Path, paths: list[Path], days: int, workers: int) -> None:
         out = folder / f"out-{count}.zarr"
         command = [sys.executable, "-m", "xsm", "open", "smap", str(linked), str(out), "--region", "conus",
                    "--margin", "0", "--variables", ",".join(TEN), "--threads", str(count), "--quiet"]  # fmt: skip
-        start = time.perf_counter()
+        start, before = time.perf_counter(), os.times()
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-        seconds[count] = time.perf_counter() - start
+        seconds[count], after = time.perf_counter() - start, os.times()
+        busy = after.children_user + after.children_system - before.children_user - before.children_system
         print(
             f"xsm open, {days} days to Zarr, {count} worker{'s' * (count > 1)}: {seconds[count]:.1f} s, "
-            f"{seconds[count] / days:.3f} s a granule, {seconds[1] / seconds[count]:.2f} times as fast as one",
+            f"{seconds[count] / days:.3f} s a granule, {seconds[1] / seconds[count]:.2f} times as fast as one, "
+            f"{busy:.1f} s of CPU",
             flush=True,
         )
 

@@ -172,6 +172,7 @@ def init(what: str, name: str | None, example: bool) -> None:
 def run(study: Path, dry_run: bool) -> None:
     """Run the study."""
     from xsm.config import load
+    from xsm.options import threads
     from xsm.pipeline import plan, run_study
     from xsm.progress import show
 
@@ -180,7 +181,7 @@ def run(study: Path, dry_run: bool) -> None:
         click.echo(plan(config))
     else:
         with show("auto", "xsm run") as progress:
-            out = run_study(config, lambda name: progress(0.0, name))
+            out = run_study(config, lambda name: progress(0.0, name), processes=threads())
         click.echo(str(out))
 
 

@@ -36,9 +36,9 @@ def opened(path: str | Path) -> Iterator[Any]:
 def window(dataset: Any, grid: Grid) -> np.ndarray:
     """Read the window of a global ``(row, col)`` dataset in the file's own type and fill.
 
-    Chunks of one row under plain gzip, as the product has them, are inflated outside the HDF5 library and no farther than
-    the window's last column: the library's global lock is held for the copy of compressed bytes only, so threads inflate
-    side by side, and what lies east of the window is never unpacked (nor is the row's checksum then reached).
+    Chunks of one row under plain gzip, as the product has them, are inflated outside the HDF5 library and no farther
+    than the window's last column: the library's global lock is held for the copy of compressed bytes only, so threads
+    inflate side by side, and what lies east of the window is never unpacked (nor is the row's checksum then reached).
     """
     first, last = grid.row0, grid.row0 + grid.rows
     left, right = grid.col0, grid.col0 + grid.cols
