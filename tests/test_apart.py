@@ -32,6 +32,11 @@ def granules(tmp_path_factory) -> Path:
     return folder
 
 
+@pytest.fixture(autouse=True)
+def worth_it(monkeypatch):
+    monkeypatch.setattr("xsm.apart.WORTH", 0)
+
+
 def opened(folder: Path, **options) -> xr.Dataset:
     return xsm.open("smap", folder, region=default_grid(8), margin=0, **options)
 
@@ -87,6 +92,9 @@ def test_processes_are_bounded_by_days_and_memory():
         == processes_for(ds.load(), 64, 4)
         == 1
     )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("xsm.apart.WORTH", ds.nbytes + 1)
+        assert processes_for(ds.chunk(time=1), 64, 4) == 1
     with set_options(memory_limit=3 * 64 * 1000 * 8 * 2 + 64 * 8 * 2 * 10):
         assert processes_for(ds.chunk(time=1), 64, 8) == 3
 

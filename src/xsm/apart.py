@@ -24,12 +24,14 @@ from xsm.options import memory_limit
 from xsm.training import quiet
 
 CANCELLED = 130
+WORTH = 1 << 28
+"""Bytes below which the start of processes costs more than they save."""
 
 
 def processes_for(ds: xr.Dataset, days: int, wanted: int) -> int:
     """How many processes are worth while and fit into memory; each holds ``days`` days of ``ds`` twice."""
     count = ds.sizes.get("time", 0)
-    if wanted < 2 or count <= days or not any(v.chunks for v in ds.variables.values()):
+    if wanted < 2 or count <= days or ds.nbytes < WORTH or not any(v.chunks for v in ds.variables.values()):
         return 1
     held = 2 * ds.nbytes * days // count
     return max(min(wanted, -(-count // days), memory_limit() // max(held, 1)), 1)
