@@ -10,7 +10,7 @@ import pytest
 import xarray as xr
 
 from xsm.cf import VARIABLES
-from xsm.errors import UsageError
+from xsm.errors import DataError, UsageError
 from xsm.ops.example import example
 from xsm.scenarios import SMAP_ANCILLARY
 from xsm.twin import default_grid, make_world, write_world
@@ -226,6 +226,54 @@ def test_land_cover_at_points_agrees_with_cells(spring):
     points = spring.land_cover_at(lon, lat)
     assert points.dtype == np.uint8 and set(np.unique(points)) <= set(range(1, 18))
     assert (points == spring.truth["land_cover"].values).mean() > 0.7  # centre of a cell against its majority
+
+
+def test_coasts_are_where_they_are():
+    """Cape Hatteras: the sea in the east, land in the west, in every product alike, and flagged beside the shore."""
+    from pyproj import Transformer
+
+    world = make_world(default_grid(24, lon=-76.0, lat=35.2), 4, seed=1)
+    land, smap = world.truth["land"].values, world.smap
+    assert land[:, :3].mean() > 0.8 and not land[:, -3:].any() and 0.2 < land.mean() < 0.8
+    assert np.isnan(world.truth["sm_5cm"].values[:, ~land]).all() and np.isfinite(smap["tb_h"]).any()
+    seen = smap["surface_flag"].values != 65534
+    assert not seen[:, ~land].any()
+    col = np.arange(24)
+    coastal = (smap["surface_flag"].values & 0b100 > 0) & seen
+    shore = np.abs(col - land.sum(1, keepdims=True)) < 3  # the last two or three cells before the sea
+    assert coastal[:, shore & land].sum() > 0.8 * seen[:, shore & land].sum() > 0
+    lon, lat = np.meshgrid(world.grid.lon, world.grid.lat)
+    assert ((world.land_cover_at(lon, lat) == 17) == ~land).mean() > 0.95
+    x, y = Transformer.from_crs(4326, 5070, always_xy=True).transform(lon[12], lat[12])
+    soil = np.array([world.soil100("sandtotal", 5, x[[i]], y[[i]])[0, 0] for i in (0, 23)])
+    assert np.isfinite(soil[0]) and np.isnan(soil[1])
+    hour = world.nldas_hours(world.days[0])["SoilM_0_10cm"].isel(time=0)
+    assert np.isfinite(hour.isel(lon=2)).mean() > 0.8 and np.isnan(hour.isel(lon=-2)).all()
+    other = make_world(default_grid(24, lon=-76.0, lat=35.2), 4, seed=2).truth["land"].values
+    assert 0 < (other != land).mean() < 0.2  # another seed, another shore along the same line
+    for x, y in ((0.0, 1.9e6), (-5e5, 1.2e6)):  # the plains
+        assert not world.landscape.sea_or_lake(np.array([x]), np.array([y])).all()
+
+
+def test_a_region_without_land_is_refused():
+    with pytest.raises(DataError, match="no land"):
+        make_world(default_grid(8, lon=-65.0, lat=35.0), 3).truth  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    ("days", "first", "count"), [("3", "2021-04-01", 3), ("2019-06-18/2019-06-19", "2019-06-18", 2)]
+)
+def test_the_command_takes_a_number_of_days_or_a_period(tmp_path, days, first, count):
+    from xsm.cli import main
+
+    with pytest.raises(SystemExit, match="0"):
+        main(["twin", str(tmp_path / "w"), "--region", "-98,36,-97.5,36.5", "--days", days, "--seed", "5"])
+    with xr.open_dataset(tmp_path / "w" / "truth.nc") as truth:
+        assert truth["time"].size == count and truth["time"].values[0] == np.datetime64(first, "ns")
+        assert truth.attrs["twin_seed"] == 5
+    names = [p.name for p in (tmp_path / "w" / "SMAP").iterdir()]
+    assert not any(n.startswith("SMAP_L3_SM_P_E_20190619") for n in names)  # first day of the outage
+    assert len(list((tmp_path / "w" / "NLDAS").rglob("*.nc"))) == 24 * count
 
 
 def test_hours_sum_to_days(spring):
