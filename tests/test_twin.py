@@ -390,6 +390,35 @@ def test_stations_are_like_records(year):
     assert np.corrcoef(daily, cell)[0, 1] > 0.8  # the point sees the storms of its cell
 
 
+def test_station_errors_have_their_sizes():
+    """Worlds that differ in one error size: what is left between them is that error."""
+    grid, days = default_grid(32), slice("2021-05-01", "2021-09-27")
+    full = make_world(grid, days).stations["soil_moisture"]
+    years = np.arange(full.sizes["time"]) / (24 * 365.25)
+
+    def left(**changes):
+        values = (full - make_world(grid, days, errors=without("station", **changes)).stations["soil_moisture"]).values
+        return values[:, np.isfinite(values).all(0)], years[np.isfinite(values).all(0)]
+
+    drift, time = left(drift=0.0)
+    slopes = np.polyfit(time, drift.T, 1)
+    straight = np.abs(drift - np.polyval(slopes[:, :, None], time)).max(1) < 1e-5  # but for sensors at a bound
+    assert straight.mean() > 0.8 and np.std(slopes[0, straight]) == pytest.approx(0.01, rel=0.3)  # 60 sensors
+    noise, _ = left(noise=0.0)
+    size = np.std(noise.reshape(12, 5, -1), 2)
+    assert 0.7 * 0.04 < np.median(size[:, 0]) < 1.1 * 0.04
+    assert (np.diff(np.median(size, 0)) < 0).all()  # less below
+
+
+def test_vegetation_water_follows_a_fixed_cycle():
+    june = [make_world(default_grid(8), slice(f"{y}-06-01", f"{y}-06-08")).smap for y in (2021, 2025)]
+    here = [ds["vegetation_water_content"].mean("time", skipna=True).values for ds in june]
+    april = make_world(default_grid(8), slice("2021-04-01", "2021-04-08")).smap["vegetation_water_content"]
+    # the same maps but for days of the week that are seen; two months make far more
+    np.testing.assert_allclose(*here, rtol=0.05)
+    assert (here[0] > 1.1 * april.mean("time").values).mean() > 0.9
+
+
 def matched(a, b):
     both = np.isfinite(a) & np.isfinite(b)
     a, b = a[both], b[both]
