@@ -10,7 +10,7 @@ import pytest
 import xarray as xr
 
 from xsm.cf import VARIABLES
-from xsm.errors import UsageError
+from xsm.errors import DataError, UsageError
 from xsm.ops.example import example
 from xsm.scenarios import SMAP_ANCILLARY
 from xsm.twin import default_grid, make_world, write_world
@@ -228,6 +228,54 @@ def test_land_cover_at_points_agrees_with_cells(spring):
     assert (points == spring.truth["land_cover"].values).mean() > 0.7  # centre of a cell against its majority
 
 
+def test_coasts_are_where_they_are():
+    """Cape Hatteras: the sea in the east, land in the west, in every product alike, and flagged beside the shore."""
+    from pyproj import Transformer
+
+    world = make_world(default_grid(24, lon=-76.0, lat=35.2), 4, seed=1)
+    land, smap = world.truth["land"].values, world.smap
+    assert land[:, :3].mean() > 0.8 and not land[:, -3:].any() and 0.2 < land.mean() < 0.8
+    assert np.isnan(world.truth["sm_5cm"].values[:, ~land]).all() and np.isfinite(smap["tb_h"]).any()
+    seen = smap["surface_flag"].values != 65534
+    assert not seen[:, ~land].any()
+    col = np.arange(24)
+    coastal = (smap["surface_flag"].values & 0b100 > 0) & seen
+    shore = np.abs(col - land.sum(1, keepdims=True)) < 3  # the last two or three cells before the sea
+    assert coastal[:, shore & land].sum() > 0.8 * seen[:, shore & land].sum() > 0
+    lon, lat = np.meshgrid(world.grid.lon, world.grid.lat)
+    assert ((world.land_cover_at(lon, lat) == 17) == ~land).mean() > 0.95
+    x, y = Transformer.from_crs(4326, 5070, always_xy=True).transform(lon[12], lat[12])
+    soil = np.array([world.soil100("sandtotal", 5, x[[i]], y[[i]])[0, 0] for i in (0, 23)])
+    assert np.isfinite(soil[0]) and np.isnan(soil[1])
+    hour = world.nldas_hours(world.days[0])["SoilM_0_10cm"].isel(time=0)
+    assert np.isfinite(hour.isel(lon=2)).mean() > 0.8 and np.isnan(hour.isel(lon=-2)).all()
+    other = make_world(default_grid(24, lon=-76.0, lat=35.2), 4, seed=2).truth["land"].values
+    assert 0 < (other != land).mean() < 0.2  # another seed, another shore along the same line
+    for x, y in ((0.0, 1.9e6), (-5e5, 1.2e6)):  # the plains
+        assert not world.landscape.sea_or_lake(np.array([x]), np.array([y])).all()
+
+
+def test_a_region_without_land_is_refused():
+    with pytest.raises(DataError, match="no land"):
+        make_world(default_grid(8, lon=-65.0, lat=35.0), 3).truth  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    ("days", "first", "count"), [("3", "2021-04-01", 3), ("2019-06-18/2019-06-19", "2019-06-18", 2)]
+)
+def test_the_command_takes_a_number_of_days_or_a_period(tmp_path, days, first, count):
+    from xsm.cli import main
+
+    with pytest.raises(SystemExit, match="0"):
+        main(["twin", str(tmp_path / "w"), "--region", "-98,36,-97.5,36.5", "--days", days, "--seed", "5"])
+    with xr.open_dataset(tmp_path / "w" / "truth.nc") as truth:
+        assert truth["time"].size == count and truth["time"].values[0] == np.datetime64(first, "ns")
+        assert truth.attrs["twin_seed"] == 5
+    names = [p.name for p in (tmp_path / "w" / "SMAP").iterdir()]
+    assert not any(n.startswith("SMAP_L3_SM_P_E_20190619") for n in names)  # first day of the outage
+    assert len(list((tmp_path / "w" / "NLDAS").rglob("*.nc"))) == 24 * count
+
+
 def test_hours_sum_to_days(spring):
     daily = spring.nldas_daily
     for day in (0, 7, 19):
@@ -340,6 +388,35 @@ def test_stations_are_like_records(year):
     cell = year.truth["precipitation"].values[:, row[0] - year.grid.row0, col[0] - year.grid.col0]
     daily = one["precipitation"].values.reshape(-1, 24).sum(1)
     assert np.corrcoef(daily, cell)[0, 1] > 0.8  # the point sees the storms of its cell
+
+
+def test_station_errors_have_their_sizes():
+    """Worlds that differ in one error size: what is left between them is that error."""
+    grid, days = default_grid(32), slice("2021-05-01", "2021-09-27")
+    full = make_world(grid, days).stations["soil_moisture"]
+    years = np.arange(full.sizes["time"]) / (24 * 365.25)
+
+    def left(**changes):
+        values = (full - make_world(grid, days, errors=without("station", **changes)).stations["soil_moisture"]).values
+        return values[:, np.isfinite(values).all(0)], years[np.isfinite(values).all(0)]
+
+    drift, time = left(drift=0.0)
+    slopes = np.polyfit(time, drift.T, 1)
+    straight = np.abs(drift - np.polyval(slopes[:, :, None], time)).max(1) < 1e-5  # but for sensors at a bound
+    assert straight.mean() > 0.8 and np.std(slopes[0, straight]) == pytest.approx(0.01, rel=0.3)  # 60 sensors
+    noise, _ = left(noise=0.0)
+    size = np.std(noise.reshape(12, 5, -1), 2)
+    assert 0.7 * 0.04 < np.median(size[:, 0]) < 1.1 * 0.04
+    assert (np.diff(np.median(size, 0)) < 0).all()  # less below
+
+
+def test_vegetation_water_follows_a_fixed_cycle():
+    june = [make_world(default_grid(8), slice(f"{y}-06-01", f"{y}-06-08")).smap for y in (2021, 2025)]
+    here = [ds["vegetation_water_content"].mean("time", skipna=True).values for ds in june]
+    april = make_world(default_grid(8), slice("2021-04-01", "2021-04-08")).smap["vegetation_water_content"]
+    # the same maps but for days of the week that are seen; two months make far more
+    np.testing.assert_allclose(*here, rtol=0.05)
+    assert (here[0] > 1.1 * april.mean("time").values).mean() > 0.9
 
 
 def matched(a, b):

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import itertools
-import os
 import threading
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -23,7 +22,7 @@ import xarray as xr
 from xsm.errors import DataError
 from xsm.grids import Grid, grid_of
 from xsm.model import Block
-from xsm.options import get_option
+from xsm.options import threads
 
 SERIES_CELLS = 64
 SERIES_POINTS = 4096
@@ -46,11 +45,6 @@ def anchored(first: int, size: int, step: int) -> tuple[int, ...]:
     """
     edges = [first, *range((first // step + 1) * step, first + size, step), first + size]
     return tuple(b - a for a, b in itertools.pairwise(edges))
-
-
-def threads() -> int:
-    """Number of block threads: the option ``threads``, else one for each core."""
-    return get_option("threads") or os.cpu_count() or 1
 
 
 def in_threads(work: Callable[[Any], Any], parts: Iterable[Any]) -> list[Any]:

@@ -16,6 +16,7 @@ import xarray as xr
 from xsm import config, files
 from xsm.errors import UsageError
 from xsm.grids import EASE2_M09, Grid
+from xsm.options import threads
 from xsm.pipeline import run_study
 from xsm.training import split_days
 
@@ -138,7 +139,7 @@ def run_demo(out: Path, *, quick: bool = False, seed: int = 0, overwrite: bool =
         study_file = out / "study.toml"
         study_file.write_text(config.template(**study_changes(size, "files")).replace("seed = 0", f"seed = {seed}"))
         study = config.load(study_file)
-        results = run_study(study, lambda name: progress(0.0, name))
+        results = run_study(study, lambda name: progress(0.0, name), processes=threads())
         table = score(results, world.truth, study)
     (out / "scores.json").write_text(json.dumps(table, indent=1) + "\n")
     _print(table, out, results, time.monotonic() - begin)

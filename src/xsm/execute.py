@@ -13,7 +13,7 @@ from xsm import files
 from xsm.bundle import Bundle
 from xsm.describe import Kind, Operation, Param
 from xsm.errors import UsageError
-from xsm.options import block_threads
+from xsm.options import block_threads, threads
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,8 @@ def execute(
             raise UsageError(f"'{target}' ends with '{target.suffix}', wanted .nc, .zarr, .tif or .csv.")
     args, kwargs = bind(op, values)
     value = op.function(*args, **kwargs)
-    return Outcome(value, save(value, target, overwrite) if target is not None else _paths(value))
+    processes = threads() if op.id == "open" else 1
+    return Outcome(value, save(value, target, overwrite, processes) if target is not None else _paths(value))
 
 
 def bind(op: Operation, values: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
@@ -109,7 +110,7 @@ def parse(param: Param, raw: Any) -> Any:
     return param.check(raw)
 
 
-def save(value: Any, target: Path, overwrite: bool = False) -> list[Path]:
+def save(value: Any, target: Path, overwrite: bool = False, processes: int = 1) -> list[Path]:
     """Write a dataset, table or bundle; gives the files."""
     if isinstance(value, Bundle):
         if overwrite and target.exists():
@@ -117,7 +118,7 @@ def save(value: Any, target: Path, overwrite: bool = False) -> list[Path]:
                 value.save(part)
             return [target]
         return [value.save(target)]
-    return files.write(value, target, overwrite=overwrite)
+    return files.write(value, target, overwrite=overwrite, processes=processes)
 
 
 def _paths(value: Any) -> list[Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import tempfile
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from xsm.apart import processes_for, write_regions
 from xsm.cf import clean_encoding
 from xsm.errors import DataError, UsageError
 from xsm.grids import grid_of, require_grid
@@ -58,7 +60,7 @@ def read(path: str | Path) -> xr.Dataset:
         ) from None
 
 
-def write(ds: xr.Dataset, path: str | Path, *, overwrite: bool = False) -> list[Path]:
+def write(ds: xr.Dataset, path: str | Path, *, overwrite: bool = False, processes: int = 1) -> list[Path]:
     """Write a dataset to the format of the path's ending.
 
     Parameters
@@ -69,6 +71,10 @@ def write(ds: xr.Dataset, path: str | Path, *, overwrite: bool = False) -> list[
         ``.nc``, ``.zarr``, ``.tif`` (one file for each variable and its dates as bands) or ``.csv``.
     overwrite : bool
         Replace an existing file; otherwise it is refused.
+    processes : int
+        For Zarr and a dataset whose days are computed apart from each other (files just opened): so many processes
+        read and write at most. The result is the same. The caller's main module must be importable (a script needs
+        ``if __name__ == "__main__"``).
 
     Returns
     -------
@@ -79,7 +85,7 @@ def write(ds: xr.Dataset, path: str | Path, *, overwrite: bool = False) -> list[
     kind = path.suffix.lower()
     writers: dict[str, Callable[[xr.Dataset, Path], None]] = {
         ".nc": _write_netcdf,
-        ".zarr": _write_zarr,
+        ".zarr": functools.partial(_write_zarr, processes=processes),
         ".csv": _write_csv,
     }
     if kind in (".tif", ".tiff"):
@@ -149,9 +155,10 @@ def _write_netcdf(ds: xr.Dataset, part: Path) -> None:
     ds.to_netcdf(part, engine="netcdf4", encoding=encoding)
 
 
-def _write_zarr(ds: xr.Dataset, part: Path) -> None:
+def _write_zarr(ds: xr.Dataset, part: Path, processes: int = 1) -> None:
     ds, encoding = _encodings(ds)
-    if any(v.chunks is not None for v in ds.variables.values()):
+    processes = processes_for(ds, ZARR_CHUNKS["time"], processes)
+    if processes == 1 and any(v.chunks is not None for v in ds.variables.values()):
         ds = ds.chunk({d: ZARR_CHUNKS.get(str(d), -1) for d in ds.dims})
     for name, variable in ds.data_vars.items():
         encoding[str(name)]["chunks"] = tuple(
@@ -159,7 +166,11 @@ def _write_zarr(ds: xr.Dataset, part: Path) -> None:
         )
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*Zarr format 3.*")
-        ds.to_zarr(part, zarr_format=3, consolidated=False, encoding=encoding, mode="w")
+        layout: dict[str, Any] = {"zarr_format": 3, "consolidated": False, "encoding": encoding}
+        if processes > 1:
+            write_regions(ds, part, layout, ZARR_CHUNKS["time"], processes)
+        else:
+            ds.to_zarr(part, mode="w", **layout)
 
 
 def _write_csv(ds: xr.Dataset, part: Path) -> None:

@@ -98,12 +98,24 @@ class set_options:
         _OPTIONS.update(self._before)
 
 
+def threads() -> int:
+    """Number of workers: the option ``threads``, else one for each core."""
+    return get_option("threads") or os.cpu_count() or 1
+
+
+def memory_limit() -> int:
+    """Bytes that a run may use: the option ``memory_limit``, else a quarter of the machine (4 GiB if unknown)."""
+    if limit := get_option("memory_limit"):
+        return int(limit)
+    if "SC_PHYS_PAGES" in getattr(os, "sysconf_names", {}):
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 4
+    return 4 << 30
+
+
 @contextmanager
 def block_threads() -> Iterator[int]:
     """Run the body with dask's threads set to the option ``threads``; gives their number."""
     import dask
-
-    from xsm.blocks import threads
 
     count = threads()
     with dask.config.set(num_workers=count):

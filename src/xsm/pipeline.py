@@ -74,7 +74,7 @@ class Stages:
 
 
 @block_threads()
-def run_study(study: Study, step: Step | None = None) -> Path:
+def run_study(study: Study, step: Step | None = None, *, processes: int = 1) -> Path:
     """Run a study or continue it; gives the folder with the results.
 
     Parameters
@@ -83,6 +83,8 @@ def run_study(study: Study, step: Step | None = None) -> Path:
         From `xsm.config.load`.
     step : callable, optional
         Told the name of each stage that is begun.
+    processes : int
+        Processes that read files and write Zarr; see `xsm.files.write`.
     """
     if study.out.exists() and any(study.out.iterdir()) and not (study.out / ".xsm").is_dir():
         raise DataError(f"The folder '{study.out}' holds other files.", hint="Choose another out = in the study file.")
@@ -91,7 +93,7 @@ def run_study(study: Study, step: Step | None = None) -> Path:
         (study.out / ".xsm").mkdir(exist_ok=True)
         (study.out / ".xsm" / "made").touch()
         stages = Stages(study.out, step or (lambda name: None))
-        return _run(study, stages)
+        return _run(study, stages, processes)
 
 
 def plan(study: Study) -> str:
@@ -110,13 +112,13 @@ def plan(study: Study) -> str:
     return "\n".join([*lines, "  report"])
 
 
-def _run(study: Study, stages: Stages) -> Path:
+def _run(study: Study, stages: Stages, processes: int) -> Path:
     out = study.out
     first = FIRST if FIRST in study.inputs else next(iter(study.inputs))
     opened = {
         name: stages.run(
             f"open {name}", _inputs(study, name, source), [], out / "data" / f"{name}.zarr",
-            functools.partial(_open, study, name, source),
+            functools.partial(_open, study, name, source, processes=processes),
         )
         for name, source in study.inputs.items()
     }  # fmt: skip
@@ -143,13 +145,13 @@ def _inputs(study: Study, name: str, source: Source) -> Any:
     return [told, dict(source.options), study.region, study.time, study.margin]
 
 
-def _open(study: Study, name: str, source: Source, part: Path) -> None:
+def _open(study: Study, name: str, source: Source, part: Path, *, processes: int) -> None:
     ds = open_source(
         name, source.paths, region=study.region, time=study.time, margin=study.margin, **dict(source.options)
     )  # fmt: skip
     if name != FIRST:
         ds = regrid_ease9km(ds, region=study.region and _window(study))
-    files.write(ds, part)
+    files.write(ds, part, processes=processes)
 
 
 def _window(study: Study) -> Any:

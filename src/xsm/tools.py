@@ -174,6 +174,7 @@ def init(what: str, name: str | None, example: bool) -> None:
 def run(study: Path, dry_run: bool) -> None:
     """Run the study."""
     from xsm.config import load
+    from xsm.options import threads
     from xsm.pipeline import plan, run_study
     from xsm.progress import show
 
@@ -182,7 +183,7 @@ def run(study: Path, dry_run: bool) -> None:
         click.echo(plan(config))
     else:
         with show("auto", "xsm run") as progress:
-            out = run_study(config, lambda name: progress(0.0, name))
+            out = run_study(config, lambda name: progress(0.0, name), processes=threads())
         click.echo(str(out))
 
 
@@ -201,19 +202,21 @@ def demo(out: Path, quick: bool, seed: int, overwrite: bool) -> None:
 @click.command("twin", help="Write a synthetic world as files of the true formats.")
 @click.argument("out", type=OUT)
 @click.option("--region", default="-99.5,34.5,-97.4,36.3", show_default=True, help="west,south,east,north in degrees.")
-@click.option("--time", default="2021-04-01/2021-06-29", show_default=True, help="First and last UTC day.")
+@click.option(
+    "--days",
+    default="90",
+    show_default=True,
+    help="Number of days from 2021-04-01, or first/last as 2021-01-01/2021-12-31.",
+)
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the world.")
-def twin(out: Path, region: str, time: str, seed: int) -> None:
+def twin(out: Path, region: str, days: str, seed: int) -> None:
     """Make a world and write it."""
-    import numpy as np
-
-    from xsm.ops.open import days
+    from xsm.ops.open import days as period
     from xsm.twin import make_world, write_world
 
-    period = days(time)
     if out.exists() and any(out.iterdir()):
         raise DataError(f"The folder '{out}' is not empty.", hint="Give another one.")
-    world = make_world(region, np.arange(period.start, period.stop + 1), seed)
+    world = make_world(region, int(days) if days.isdecimal() else period(days), seed)
     for path in sorted({p.parent for p in write_world(world, out)}):
         click.echo(str(path))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -89,11 +90,12 @@ def test_old_release_without_dca(granules: list[Path], area: Area, tmp_path: Pat
         open_([old], region=area, variables=["sm_dca"])
 
 
-def test_spoilt_rows_show_when_read(granules: list[Path], area: Area, tmp_path: Path) -> None:
+@pytest.mark.parametrize("spoilt", [b"no zlib stream", zlib.compress(bytes(100))])
+def test_spoilt_rows_show_when_read(granules: list[Path], area: Area, tmp_path: Path, spoilt: bytes) -> None:
     bad = tmp_path / NAME
     shutil.copy(granules[1], bad)
     with h5py.File(bad, "r+") as file:
-        file[AM]["albedo_dca"].id.write_direct_chunk((302, 0), b"no zlib stream")
+        file[AM]["albedo_dca"].id.write_direct_chunk((302, 0), spoilt)
     with pytest.raises(DataError, match=NAME):
         open_([bad], region=area, variables=["albedo"]).load(scheduler="sync")
     skipping = open_([bad], region=area, variables=["albedo"], on_error="skip")

@@ -270,6 +270,7 @@ def test_unknown_names_are_guessed(granules: list[Path], area: Area) -> None:
 
 LAYOUTS: dict[str, dict[str, Any]] = {
     "as the product": {"chunks": (1, 3856), "compression": 2},
+    "as the product, all rows": {"chunks": (1, 3856), "compression": 2},
     "three rows": {"chunks": (3, 3856), "compression": 2},
     "shuffled": {"chunks": (1, 3856), "compression": 2, "shuffle": True},
     "tiles": {"chunks": (16, 64), "compression": 2},
@@ -286,6 +287,8 @@ def laid_out(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for name, how in LAYOUTS.items():
             dataset = file.create_dataset(name, (1624, 3856), "f4", fillvalue=-7, **how)
             dataset[100:112] = rows
+            if name.endswith("all rows"):
+                dataset[:100] = dataset[112:] = 1
     return path
 
 

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from xsm.blocks import anchored, in_threads, threads
+from xsm.blocks import anchored, in_threads
 from xsm.errors import DataError
 from xsm.geometry import Regular, Scattered
 from xsm.grids import Grid
 from xsm.kernels.plan import Plan, Window, at_nearest
+from xsm.options import threads
 
 BLOCK_CELLS = 2**24
 """Source cells (leading dims of a chunk included) that one block may take by default: 64 MB of float32."""

@@ -12,16 +12,19 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from xsm.twin.retrieval import brightness, retrieve
     from xsm.twin.world import World, default_grid, make_world
     from xsm.twin.write import write_world
 
 _PUBLIC = {
     "World": "xsm.twin.world",
+    "brightness": "xsm.twin.retrieval",
     "default_grid": "xsm.twin.world",
     "make_world": "xsm.twin.world",
+    "retrieve": "xsm.twin.retrieval",
     "write_world": "xsm.twin.write",
 }
-__all__ = ["World", "default_grid", "make_world", "write_world"]
+__all__ = ["World", "brightness", "default_grid", "make_world", "retrieve", "write_world"]
 
 
 def __getattr__(name: str) -> Any:

@@ -54,7 +54,8 @@ def mironov(moisture: np.ndarray | float, clay: np.ndarray | float | Spectrum) -
 
     Returns
     -------
-    numpy.ndarray, complex64
+    numpy.ndarray
+        complex64 for float32 moisture.
 
     Examples
     --------
@@ -62,7 +63,7 @@ def mironov(moisture: np.ndarray | float, clay: np.ndarray | float | Spectrum) -
     True
     """
     soil = clay if isinstance(clay, Spectrum) else spectrum(clay)
-    m = np.asarray(moisture, "f4")
+    m = np.asarray(moisture)
     index = soil.dry + soil.bound * np.minimum(m, soil.most) + soil.free * np.maximum(m - soil.most, 0)
     return index**2
 
@@ -117,12 +118,12 @@ def retrieve_single(
     """Soil moisture by the single channel algorithm: known opacity, one polarization ("h" or "v"), Newton's method."""
     which = "hv".index(polarization)
     clay = clay if isinstance(clay, Spectrum) else spectrum(clay)
-    moisture = np.full(np.shape(tb), 0.2, "f4")
+    moisture = np.full(np.shape(tb), 0.2, tb.dtype)
     for _ in range(iterations):
         now = emission(reflectivity(moisture, clay, roughness)[which], opacity, albedo, temperature)
         beyond = emission(reflectivity(moisture + 0.004, clay, roughness)[which], opacity, albedo, temperature)
         slope = np.minimum((beyond - now) / 0.004, -5)
-        moisture = np.clip(moisture + np.clip((tb - now) / slope, -0.15, 0.15), 0.0, 0.8).astype("f4")
+        moisture = np.clip(moisture + np.clip((tb - now) / slope, -0.15, 0.15), 0.0, 0.8).astype(tb.dtype)
     return moisture
 
 
@@ -153,7 +154,7 @@ def retrieve_dual(
         K per unit of opacity; 0 leaves both unknowns to the observations.
     """
     clay = clay if isinstance(clay, Spectrum) else spectrum(clay)
-    moisture, tau = np.full(np.shape(tb_h), 0.2, "f4"), np.array(opacity, "f4", copy=True)
+    moisture, tau = np.full(np.shape(tb_h), 0.2, tb_h.dtype), np.array(opacity, tb_h.dtype, copy=True)
     for _ in range(iterations):
         here = reflectivity(moisture, clay, roughness)
         beyond = reflectivity(moisture + 0.004, clay, roughness)
@@ -168,6 +169,6 @@ def retrieve_dual(
             g0, g1 = g0 + j0 * miss, g1 + j1 * miss
         a, c, g1 = a + 30.0, c + weight**2 + 1e-3, g1 + weight**2 * (opacity - tau)
         det = a * c - b * b
-        moisture = np.clip(moisture + np.clip((c * g0 - b * g1) / det, -0.12, 0.12), 0.0, 0.8).astype("f4")
-        tau = np.clip(tau + np.clip((a * g1 - b * g0) / det, -0.3, 0.3), 0.0, 3.0).astype("f4")
+        moisture = np.clip(moisture + np.clip((c * g0 - b * g1) / det, -0.12, 0.12), 0.0, 0.8).astype(tb_h.dtype)
+        tau = np.clip(tau + np.clip((a * g1 - b * g0) / det, -0.3, 0.3), 0.0, 3.0).astype(tb_h.dtype)
     return moisture, tau

@@ -1,4 +1,4 @@
-"""The land: soil texture, lakes, land cover and what they mean for water and microwaves.
+"""The land: soil texture, water, land cover and what they mean for water and microwaves.
 
 Maps are functions of position in EPSG:5070 metres (`Landscape`), sampled at 100 m for soil maps and averaged for cells.
 """
@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from xsm.twin.coast import ocean
 from xsm.twin.fields import Waves, rng, rough
 
 See = Callable[[Waves], np.ndarray]
@@ -131,7 +132,7 @@ class Ground(NamedTuple):
 
 @dataclass(frozen=True)
 class Landscape:
-    """Soil, lakes and land cover of one seed as functions of position (EPSG:5070 metres)."""
+    """Soil, water and land cover of one seed as functions of position (EPSG:5070 metres)."""
 
     seed: int
 
@@ -165,6 +166,11 @@ class Landscape:
         surface = np.clip(2.4 * np.exp(0.35 * see(self._waves["organic"])), 0.5, 6)
         return surface * np.exp(-(depth - 5) / 40)
 
+    def sea_or_lake(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """Tell which points are water, coastal seas of North America included."""
+        x, y = np.broadcast_arrays(np.asarray(x, "f8"), np.asarray(y, "f8"))
+        return self.lake(x, y) | ocean(self.seed, x, y)
+
     def lake(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         """Tell which points lie in a lake; each lattice square of 180 km holds one."""
         x, y = np.broadcast_arrays(np.asarray(x, "f8"), np.asarray(y, "f8"))
@@ -194,7 +200,7 @@ class Landscape:
         farm = see(w["farmed"]) - 0.4 * see(w["sandy"])
         dry = -0.5 * see(w["woody"]) - 1.5 * np.tanh((x + 550e3) / 400e3)
         choices = [
-            (self.lake(x, y), WATER),
+            (self.sea_or_lake(x, y), WATER),
             (see(w["town"]) > 2.6, 13),
             (wood > 1.5, 4),
             (wood > 1.2, 5),

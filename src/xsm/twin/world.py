@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 from xsm.cf import canonical_attrs
-from xsm.errors import UsageError
+from xsm.errors import DataError, UsageError
 from xsm.grids import EASE2_M09, BBox, Grid
 from xsm.twin import products, stations
 from xsm.twin.errors_model import ERRORS, Errors, digest
@@ -93,6 +93,8 @@ class World:
         inner = (slice(top, top + self.grid.rows), slice(left, left + self.grid.cols))
         ground = self.landscape.cells(*_fine(grid, 4), 4)
         weather = self.weather(grid.x, grid.y, grid.lon, grid.lat)
+        if (ground.land_cover[inner] == WATER).all():
+            raise DataError("The region of the synthetic world holds no land.", hint="Choose another region.")
         sites = stations.sites(self.seed, ground, inner)
         layers = hydraulics(ground)
         step = self.morning_step
@@ -221,9 +223,9 @@ class World:
 
         land = self.landscape
         values = land.bulk_density(depth, see) if name == "dbovendry" else land.texture(depth, see)[SOIL_NAMES[name]]
-        if "lake" not in seen:
-            seen["lake"] = land.lake(x[None, :], y[:, None])
-        return np.where(seen["lake"], np.nan, values).astype("f4")
+        if "water" not in seen:
+            seen["water"] = land.sea_or_lake(x[None, :], y[:, None])
+        return np.where(seen["water"], np.nan, values).astype("f4")
 
     def land_cover_at(self, lon: np.ndarray, lat: np.ndarray) -> np.ndarray:
         """IGBP class (1 to 17) at points in degrees, uint8."""

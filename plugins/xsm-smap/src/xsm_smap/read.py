@@ -36,32 +36,35 @@ def opened(path: str | Path) -> Iterator[Any]:
 def window(dataset: Any, grid: Grid) -> np.ndarray:
     """Read the window of a global ``(row, col)`` dataset in the file's own type and fill.
 
-    Chunks of whole rows under plain gzip, as the product has them, are inflated outside the HDF5 library: its global
-    lock is then held for the copy of the compressed bytes only, so threads inflate side by side.
+    Chunks of one row under plain gzip, as the product has them, are inflated outside the HDF5 library and no farther
+    than the window's last column: the library's global lock is held for the copy of compressed bytes only, so threads
+    inflate side by side, and what lies east of the window is never unpacked (nor is the row's checksum then reached).
     """
-    rows = slice(grid.row0, grid.row0 + grid.rows)
-    cols = slice(grid.col0, grid.col0 + grid.cols)
+    first, last = grid.row0, grid.row0 + grid.rows
+    left, right = grid.col0, grid.col0 + grid.cols
     if not _plain(dataset):
-        return dataset[rows][:, cols]
-    (height, width), dtype, raw = dataset.chunks, dataset.dtype, dataset.id
-    size = height * width * dtype.itemsize
-    out = np.full(grid.shape, dataset.fillvalue, dtype)
-    for start in range(rows.start // height * height, rows.stop, height):
-        if raw.get_chunk_info_by_coord((start, 0)).byte_offset is None:
+        return dataset[first:last, left:right]
+    raw, dtype = dataset.id, dataset.dtype
+    size = right * dtype.itemsize
+    absent = np.full(right, dataset.fillvalue, dtype).tobytes()
+    whole = raw.get_num_chunks() == dataset.shape[0]
+    lines = []
+    for row in range(first, last):
+        if not whole and raw.get_chunk_info_by_coord((row, 0)).byte_offset is None:
+            lines.append(absent)
             continue
-        mask, packed = raw.read_direct_chunk((start, 0))
+        mask, packed = raw.read_direct_chunk((row, 0))
         if mask:
-            return dataset[rows][:, cols]
-        block = np.frombuffer(zlib.decompress(packed, bufsize=size), dtype).reshape(height, width)
-        first, last = max(start, rows.start), min(start + height, rows.stop)
-        out[first - rows.start : last - rows.start] = block[first - start : last - start, cols]
-    return out
+            return dataset[first:last, left:right]
+        lines.append(zlib.decompressobj().decompress(packed, size))
+        if len(lines[-1]) < size:
+            raise zlib.error(f"row {row} of {dataset.name} ends after {len(lines[-1])} of {size} bytes")
+    return np.frombuffer(b"".join(lines), dtype).reshape(grid.rows, right)[:, left:]
 
 
 def _plain(dataset: Any) -> bool:
     return (
-        dataset.chunks is not None
-        and dataset.chunks[1] == dataset.shape[1]
+        dataset.chunks == (1, dataset.shape[1])
         and dataset.compression == "gzip"
         and dataset.id.get_create_plist().get_nfilters() == 1
     )

@@ -55,7 +55,7 @@ def write(world: World, dest: Path, *, pm: xr.Dataset | None = None, level: int 
     dest.mkdir(parents=True, exist_ok=True)
     passes = {"AM": world.smap} | ({} if pm is None else {"PM": pm})
     land = np.asarray(world.truth["land"].values, bool)
-    template = _template(tuple(passes), level, _synthetic(world))
+    blank = template(tuple(passes), level, _synthetic(world))
     rows = {overpass: _Rows(grid, overpass, level) for overpass in passes}
     paths = []
     for start in range(0, len(world.days), BATCH):
@@ -63,7 +63,7 @@ def write(world: World, dest: Path, *, pm: xr.Dataset | None = None, level: int 
         for i, day in enumerate(world.days[start : start + BATCH]):
             fields = {o: _fields({n: v[i] for n, v in _arrays(ds).items()}, grid, land) for o, ds in batch.items()}
             if any((f["EASE_row_index"] != NO_FLAG).any() for f in fields.values()):
-                paths.append(_write_day(dest, day, template, {o: (rows[o], f) for o, f in fields.items()}))
+                paths.append(_write_day(dest, day, blank, {o: (rows[o], f) for o, f in fields.items()}))
     return paths
 
 
@@ -145,7 +145,7 @@ def _write_day(
     return path
 
 
-def _template(passes: tuple[str, ...], level: int, synthetic: str) -> bytes:
+def template(passes: tuple[str, ...], level: int, synthetic: str) -> bytes:
     """The whole file without data."""
     import h5py
 

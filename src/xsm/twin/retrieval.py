@@ -1,0 +1,158 @@
+"""Soil moisture from brightness temperatures: the radiometer of the twin turned round, for anybody's data."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+import xarray as xr
+
+from xsm.cf import NO_FLAG, canonical_attrs
+from xsm.errors import unknown
+from xsm.twin import radiometry
+from xsm.twin.errors_model import ERRORS
+
+LOWEST = 0.02
+"""m3 m-3, as in the product."""
+LARGEST_MISFIT = 5.0
+"""K; brightness temperatures farther from the best fit are not those of moist soil under vegetation."""
+STEPS = 40
+SKIPPED, FAILED = np.uint16(0b111), np.uint16(0b101)
+MEANINGS = "not_recommended skipped not_successful"
+
+
+def retrieve(
+    tb_h: Any,
+    tb_v: Any,
+    *,
+    clay: Any,
+    roughness: Any,
+    vegetation_opacity: Any,
+    albedo: Any,
+    surface_temperature: Any,
+    porosity: Any = 0.6,
+    algorithm: Literal["dca", "scav"] = "dca",
+    weight: float = ERRORS.smap.opacity_weight,
+) -> xr.Dataset:
+    """Retrieve soil moisture with the single (V) or the dual channel algorithm of SMAP.
+
+    The forward model is `xsm.twin.brightness` at 40 degrees. SCA-V solves ``V(moisture) = tb_v`` with the given
+    opacity; DCA minimizes ``(tb_h - H)**2 + (tb_v - V)**2 + weight**2 (tau - vegetation_opacity)**2`` over
+    moisture and ``tau``.
+
+    Parameters
+    ----------
+    tb_h, tb_v : DataArray or array_like
+        Brightness temperatures corrected for water bodies, K; any dims, numpy or dask, NaN where not observed. SCA-V
+        looks at ``tb_h`` only for whether there is one.
+    clay : DataArray or array_like
+        Percent.
+    roughness, vegetation_opacity, albedo : DataArray or array_like
+        The roughness coefficient, the climatological opacity and the single scattering albedo, 1.
+    surface_temperature : DataArray or array_like
+        Effective temperature of soil and canopy, K.
+    porosity : DataArray or array_like
+        Upper bound, m3 m-3; the lower one is 0.02.
+    algorithm : {"dca", "scav"}
+    weight : float
+        K per unit of opacity; 0 leaves DCA's opacity to the observations alone.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``sm_dca`` or ``sm_scav`` (float32), for DCA the retrieved ``vegetation_opacity``, and ``retrieval_flag``
+        (uint16): 0 retrieved; 5 where no soil moisture within the bounds explains the brightness temperatures (SCA-V:
+        exactly; DCA: to 5 K); 7 where an ancillary value is missing; 65534 where nothing was observed. Soil moisture is
+        NaN unless 0.
+
+    Raises
+    ------
+    UsageError
+        For another algorithm.
+
+    References
+    ----------
+    O'Neill et al. (2021), SMAP ATBD of the L2/L3 passive products, JPL D-66480; Chaubell et al. (2020),
+    doi:10.1109/TGRS.2019.2959949.
+
+    Examples
+    --------
+    >>> land = dict(clay=20.0, roughness=0.3, vegetation_opacity=0.25, albedo=0.06, surface_temperature=290.0)
+    >>> tb_h, tb_v = brightness(np.array([0.1, 0.3]), 20.0, 0.3, 0.25, 0.06, 290.0)
+    >>> retrieve(tb_h, tb_v, **land)["sm_dca"].values.round(4)
+    array([0.1, 0.3], dtype=float32)
+    >>> retrieve([120.0], [130.0], algorithm="scav", **land)["retrieval_flag"].item()
+    5
+    """
+    if algorithm not in ("dca", "scav"):
+        raise unknown("algorithm", algorithm, ("dca", "scav"))
+    given = (tb_h, tb_v, clay, roughness, vegetation_opacity, albedo, surface_temperature, porosity)
+    moisture, opacity, flag = xr.apply_ufunc(
+        _retrieve,
+        *(v if isinstance(v, xr.DataArray) else xr.DataArray(v) for v in given),
+        kwargs={"algorithm": algorithm, "weight": weight},
+        output_core_dims=[[], [], []],
+        dask="parallelized",
+        output_dtypes=["f4", "f4", "u2"],
+    )
+    name = f"sm_{algorithm}"
+    out = xr.Dataset({name: moisture.assign_attrs(canonical_attrs(name))})
+    if algorithm == "dca":
+        out["vegetation_opacity"] = opacity.assign_attrs(canonical_attrs("vegetation_opacity"))
+    masks = {"flag_masks": np.array([1, 2, 4], "u2"), "flag_meanings": MEANINGS}
+    out["retrieval_flag"] = flag.assign_attrs(canonical_attrs("retrieval_flag") | masks)
+    return out
+
+
+def brightness(
+    moisture: Any, clay: Any, roughness: Any, opacity: Any, albedo: Any, temperature: Any
+) -> tuple[np.ndarray, np.ndarray]:
+    """Brightness temperatures H and V at 1.41 GHz and 40 degrees by tau-omega, in float64.
+
+    Parameters
+    ----------
+    moisture : array_like
+        Liquid soil moisture, m3 m-3; all arrays broadcast against each other.
+    clay : array_like
+        Percent (Mironov et al. 2009).
+    roughness, opacity, albedo : array_like
+        1.
+    temperature : array_like
+        Of soil and canopy, K.
+
+    Returns
+    -------
+    tuple of numpy.ndarray
+        K.
+
+    Examples
+    --------
+    >>> [round(float(tb), 1) for tb in brightness(0.2, 20.0, 0.3, 0.25, 0.06, 290.0)]
+    [239.2, 260.5]
+    """
+    given = (np.asarray(v, "f8") for v in (moisture, clay, roughness, opacity, albedo, temperature))
+    return radiometry.brightness(*given)
+
+
+def _retrieve(*given: np.ndarray, algorithm: str, weight: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    shape = np.broadcast_shapes(*(np.shape(v) for v in given))
+    arrays = [np.broadcast_to(np.asarray(v, "f8"), shape).ravel() for v in given]
+    seen = np.isfinite(arrays[0]) & np.isfinite(arrays[1])
+    known = seen & np.all([np.isfinite(v) for v in arrays[2:]], axis=0)
+    tb_h, tb_v, clay, rough, tau, albedo, temperature, most = (v[known] for v in arrays)
+    soil, rest = radiometry.spectrum(clay), (albedo, temperature)
+    if algorithm == "scav":
+        found = radiometry.retrieve_single(tb_v, "v", soil, rough, tau, *rest, iterations=STEPS)
+        tb_h, limit = radiometry.brightness(found, soil, rough, tau, *rest)[0], 1e-3
+    else:
+        found, tau = radiometry.retrieve_dual(tb_h, tb_v, soil, rough, tau, *rest, weight=weight, iterations=STEPS)
+        limit = LARGEST_MISFIT
+    h, v = radiometry.brightness(found, soil, rough, tau, *rest)
+    good = np.maximum(np.abs(tb_h - h), np.abs(tb_v - v)) <= limit
+    good &= (found >= LOWEST - 1e-6) & (found <= most + 1e-6)
+
+    moisture, opacity = np.full((2, seen.size), np.nan, "f4")
+    flag = np.where(seen, SKIPPED, NO_FLAG).astype("u2")
+    moisture[known], opacity[known] = np.where(good, [found, tau], np.nan)
+    flag[known] = np.where(good, 0, FAILED)
+    return moisture.reshape(shape), opacity.reshape(shape), flag.reshape(shape)
