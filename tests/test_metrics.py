@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -44,6 +45,97 @@ def test_p_value_is_that_of_scipy(n: int) -> None:
     x, y = series(n, (n,), gaps=0)
     expected = stats.pearsonr(x, y)
     assert metrics.p_value(metrics.pearson(x, y), n) == pytest.approx(expected.pvalue, rel=1e-9)
+
+
+@given(
+    hnp.arrays(
+        "f8",
+        hnp.array_shapes(min_dims=2, max_dims=2, max_side=40),
+        elements=st.one_of(st.floats(-1, 1), st.sampled_from([np.nan, -0.0, 0.0, 0.25, 1e9, -1e9, np.inf, -np.inf])),
+    )
+)
+@settings(max_examples=200, deadline=None)
+def test_ranks_are_those_of_scipy(values: np.ndarray) -> None:
+    from xsm.kernels.pairs import ranks
+
+    out = np.empty(values.shape)
+    ranks(values, out)
+    np.testing.assert_array_equal(out, stats.rankdata(values, axis=-1, nan_policy="omit"))
+
+
+def test_ranks_of_series_that_fill_one_bucket() -> None:
+    from xsm.kernels.pairs import ranks
+
+    values = np.random.default_rng(0).uniform(0, 1, (3, 5000))
+    values[:, 7] = 1e9  # everything else shares a bucket: sorted another way
+    out = np.empty(values.shape)
+    ranks(values, out)
+    np.testing.assert_array_equal(out, stats.rankdata(values, axis=-1))
+
+
+def test_kling_gupta_efficiency_word_by_word() -> None:
+    x, y = series(2)
+    for i in range(len(x)):
+        both = np.isfinite(x[i]) & np.isfinite(y[i])
+        a, b = x[i][both], y[i][both]
+        terms = np.corrcoef(a, b)[0, 1], a.std() / b.std(), a.mean() / b.mean()
+        expected = 1 - np.sqrt(sum((t - 1) ** 2 for t in terms))
+        assert metrics.kge(x, y)[i] == pytest.approx(expected, abs=1e-12)
+    assert np.isnan(metrics.kge(np.arange(5.0), np.full(5, 0.3)))
+
+
+@pytest.mark.parametrize("every", [1, 3])
+def test_anomalies_are_those_of_pytesmo(every: int) -> None:
+    theirs = pytest.importorskip("pytesmo.time_series.anomaly", reason="pytesmo is not installed")
+    x, _ = series(4, (3, 300))
+    days = np.arange(0, 300 * every, every)
+    index = pd.DatetimeIndex(np.datetime64("2019-01-01") + days)
+    ours = metrics.anomalies(x, days)
+    for i in range(len(x)):
+        expected = theirs.calc_anomaly(pd.Series(x[i], index), window_size=35)
+        np.testing.assert_allclose(ours[i], expected, rtol=0, atol=1e-10)
+    np.testing.assert_array_equal(metrics.anomalies(x), metrics.anomalies(x, np.arange(300)))
+
+
+def test_triple_collocation_is_that_of_pytesmo() -> None:
+    theirs = pytest.importorskip("pytesmo.metrics", reason="pytesmo is not installed")
+    rng = np.random.default_rng(9)
+    truth = 0.25 + 0.05 * rng.normal(size=(4, 500))
+    spreads, factors = (0.02, 0.03, 0.04), (1.0, 0.6, 1.3)
+    x, y, z = (k * truth + rng.normal(0, s, truth.shape) for s, k in zip(spreads, factors, strict=True))
+    z[rng.random(z.shape) < 0.2] = np.nan
+    found = metrics.triple_collocation(x, y, z)
+    for i in range(len(x)):
+        known = np.isfinite(z[i])
+        snr, scaled, scale = theirs.tcol_metrics(x[i][known], y[i][known], z[i][known])
+        np.testing.assert_allclose(found["snr"][:, i], snr, rtol=0, atol=1e-10)
+        np.testing.assert_allclose(found["error_std_scaled"][:, i], scaled, rtol=0, atol=1e-10)
+        np.testing.assert_allclose(found["scale"][:, i], scale, rtol=0, atol=1e-10)
+    # 500 days: an error of 0.02 to 0.04 is known to about a tenth
+    np.testing.assert_allclose(found["error_std"].mean(1), spreads, rtol=0.15)
+    expected = [0.05 * k / np.hypot(0.05 * k, s) for s, k in zip(spreads, factors, strict=True)]
+    np.testing.assert_allclose(found["r_truth"].mean(1), expected, atol=0.03)
+
+
+@pytest.mark.filterwarnings("error")
+def test_triple_collocation_without_a_common_signal_has_no_errors() -> None:
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=300)
+    found = metrics.triple_collocation(x, -x + rng.normal(0, 0.1, 300), rng.normal(size=300))
+    assert all(np.isnan(value).all() for value in found.values())
+    assert np.isnan(metrics.triple_collocation(x, x, np.full(300, np.nan))["snr"]).all()
+
+
+def test_bootstrap_of_several_statistics_keeps_the_memory() -> None:
+    rng = np.random.default_rng(2)
+    x = ar1(rng, 0.9, (30, 400))
+    means = [metrics.bootstrap(lambda a: a.mean(-1), x, block=block) for block in (1, 60)]
+    inside = [((low < 0) & (high > 0)).mean() for low, high in means]
+    # the mean of 400 days with that memory is worth 21 days: single days give a far too narrow interval
+    assert inside[0] < 0.7 < inside[1]
+    low, high = metrics.bootstrap(lambda a, b: np.stack([metrics.bias(a, b), metrics.rmse(a, b)]), x, x + 1, draws=50)
+    assert low.shape == high.shape == (2, 30)
+    np.testing.assert_allclose(low, [[-1] * 30, [1] * 30])
 
 
 def test_gaps_are_left_out_in_pairs() -> None:
