@@ -23,6 +23,7 @@ _PUBLIC = {
     "estimate": "xsm.ops.estimate",
     "texture": "xsm.ops.texture",
     "validate": "xsm.ops.validate",
+    "triple_collocation": "xsm.ops.triple_collocation",
     "report": "xsm.ops.report",
     "Grid": "xsm.grids",
     "EASE2_M03": "xsm.grids",

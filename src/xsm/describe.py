@@ -171,7 +171,11 @@ class Operation:
         raise unknown(f"parameter of {self.id}", name, [p.name for p in self.params])
 
 
-BUILTIN = ("open", "example", "regrid", "gapfill", "cube", "fit", "estimate", "texture", "validate", "report")
+BUILTIN = (
+    "open", "example", "regrid", "gapfill", "cube", "fit", "estimate", "texture", "validate", "triple_collocation",
+    "report",
+)  # fmt: skip
+"""Modules of `xsm.ops`, each named after an operation of its own."""
 
 
 def operation(

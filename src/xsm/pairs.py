@@ -44,6 +44,22 @@ class Pairs:
         """How a product meets the stations, in words."""
         return "hour of obs_time" if self.hourly and name in RETRIEVALS else self.sensors.day_name
 
+    def annotate(self, table: xr.Dataset, title: str, *sources: xr.Dataset) -> xr.Dataset:
+        """Add to a table what became of each sensor, the title, the period and whether the data are synthetic."""
+        about = {
+            "excluded": (self.sensors.reasons, "Why a sensor takes no part, wholly or for a product"),
+            "remarks": (self.sensors.remarks, "What of a sensor was left out or is doubtful"),
+        }
+        for name, (texts, long_name) in about.items():
+            table[name] = "sensor", np.array(texts, dtype=str), {"long_name": long_name}
+        table = table.assign_coords({f"sensor_{k}": ("sensor", v) for k, v in self.sensors.coords.items()})
+        table.attrs = {k: v for source in sources for k, v in source.attrs.items() if k == "synthetic"} | {
+            "title": title,
+            "period": f"{self.days[0]}/{self.days[-1]}",
+            "days": "frozen days left out" if self.cells.has("frozen") else "frozen days not left out",
+        }
+        return table
+
 
 def pair(
     ds: xr.Dataset,

@@ -139,11 +139,11 @@ def validate(
     for name in by:
         if name not in GROUPINGS:
             raise unknown("grouping", name, GROUPINGS)
-    layers = _products(ds, variables)
+    layers = products_of(ds, variables)
     depths = {"surface": surface, "subsurface": subsurface}
     pairs = pair(ds, stations, layers, depths, maps=_class_maps(ds, by), method=method,
                  time=None if time is None else period(time))  # fmt: skip
-    sensors, sites, days = pairs.sensors, pairs.sites, pairs.days
+    sensors, sites = pairs.sensors, pairs.sites
     products = [name for names in layers.values() for name in names]
     scored: dict[str, dict[str, np.ndarray]] = {}
     for layer, found in pairs.layers.items():
@@ -155,7 +155,7 @@ def validate(
         matching.tell_short(sensors, sites, layer, counts, left, min_days)
         for i, name in enumerate(found.names):
             x = np.where(valid[i] & (left[i] >= min_days)[:, None], found.x[i], np.nan)
-            scored[name] = _score(x, found.y[i], days, interval, anomaly)
+            scored[name] = _score(x, found.y[i], pairs.days, interval, anomaly)
 
     used = np.flatnonzero(np.any([scored[p]["n"] > 0 for p in products], axis=0))
     if not len(used):
@@ -175,18 +175,9 @@ def validate(
     )
     table["n"] = table["n"].astype("i4")
     table = _summarise(table, by)
-    table["excluded"] = "sensor", np.array(sensors.reasons, dtype=str)
-    table = table.assign_coords({f"sensor_{k}": ("sensor", v) for k, v in sensors.coords.items()})
-    table["excluded"].attrs["long_name"] = "Why a sensor takes no part, wholly or for a product"
-    table["remarks"] = "sensor", np.array(sensors.remarks, dtype=str)
-    table["remarks"].attrs["long_name"] = "What of a sensor was left out or is doubtful"
-    kept = {k: v for source in (stations, ds) for k, v in source.attrs.items() if k == "synthetic"}
-    table.attrs = kept | {
-        "title": "Validation of soil moisture against stations",
-        "period": f"{days[0]}/{days[-1]}",
-        "days": "frozen days left out" if pairs.cells.has("frozen") else "frozen days not left out",
-        "common": "same days and stations for all products of a layer" if common else "own days of each product",
-    }
+    table = pairs.annotate(table, "Validation of soil moisture against stations", stations, ds)
+    common_days = "same days and stations for all products of a layer" if common else "own days of each product"
+    table.attrs["common"] = common_days
     return cf.add_history(table, "validate", variables=variables, by=by, method=method, surface=surface,
                           subsurface=subsurface, min_days=min_days, interval=interval, anomaly=anomaly, common=common,
                           time=time)  # fmt: skip
@@ -213,8 +204,13 @@ def _plain(name: str) -> str:
     return re.sub(r"_s\d+$", "", name)
 
 
-def _products(ds: xr.Dataset, variables: Sequence[str] | None) -> dict[str, list[str]]:
-    """Variables by layer, in the order of `PRODUCTS`."""
+def is_estimate(ds: xr.Dataset, name: str) -> bool:
+    """Whether a variable came out of a model of xsm, by its name or its attribute ``model_hash``."""
+    return _plain(name) in ("sm_5cm", "sm_25cm") or "model_hash" in ds[name].attrs
+
+
+def products_of(ds: xr.Dataset, variables: Sequence[str] | None) -> dict[str, list[str]]:
+    """Soil moisture variables by layer, in the order of `PRODUCTS` where none are named."""
     if variables is None:
         order = list(PRODUCTS)
         names = sorted((str(n) for n in ds.data_vars if layer_of(str(n))), key=lambda n: order.index(_plain(n)))
