@@ -42,6 +42,7 @@ class Kind(StrEnum):
     REGION = "region"
     OPTIONS = "options"
     TABLE = "table"
+    FIGURE = "figure"
 
 
 @dataclass(frozen=True)
@@ -173,7 +174,7 @@ class Operation:
 
 BUILTIN = (
     "open", "example", "regrid", "gapfill", "cube", "fit", "estimate", "texture", "validate", "triple_collocation",
-    "report",
+    "report", "plot_map",
 )  # fmt: skip
 """Modules of `xsm.ops`, each named after an operation of its own."""
 
