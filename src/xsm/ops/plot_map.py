@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import sys
+import functools
+import io
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +13,8 @@ from xsm.describe import Kind, Param, operation
 from xsm.errors import DataError, UsageError, unknown
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from xsm.reporting.gather import Scene
 
 Maps = Annotated[xr.Dataset, Param("Estimates, or gap-filled maps.", label="Maps")]
@@ -281,15 +284,20 @@ def _check_table(ds: xr.Dataset) -> None:
         raise UsageError("The dataset is no result of validate.", hint="Call maps.sm.validate(stations) first.")
 
 
-def _drawn(draw: Callable[[], Any]) -> Any:
-    """Draw with the settings of the report; in a notebook the figure shows itself."""
+def _drawn(draw: Callable[[], Figure]) -> Figure:
+    """Draw with the settings of the report; a notebook shows the figure as it shows every other result."""
     import matplotlib as mpl
 
     from xsm.reporting.charts import LOOK
 
-    if "IPython" in sys.modules:
-        mpl.get_backend()  # lets IPython know how to show a figure
     with mpl.rc_context(LOOK):  # type: ignore[arg-type]
         figure = draw()
         figure.draw_without_rendering()
+    figure._repr_png_ = functools.partial(_png, figure)  # type: ignore[attr-defined]
     return figure
+
+
+def _png(figure: Figure) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", facecolor="white")
+    return buffer.getvalue()

@@ -188,9 +188,7 @@ def scatter(pooled: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Figure:
         axes.set(xlabel=f"Station ({UNIT})", ylabel=f"{label(name)} ({UNIT})")
         bar = figure.colorbar(image, ax=axes, label="Station days", format=ScalarFormatter())
         bar.ax.minorticks_off()
-        bar.set_ticks(
-            [t for t in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000) if t <= max(counts.max(), 2)]
-        )
+        bar.set_ticks([t for t in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000) if t <= most])
     return figure
 
 
@@ -198,7 +196,7 @@ def reliability(shares: Mapping[str, np.ndarray]) -> Figure:
     """Share of station days inside intervals of growing width, against the share wanted."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(WIDE * 0.6, 4.2), dpi=DPI, layout="constrained")
+    figure = Figure(figsize=(5.2, 4.4), dpi=DPI, layout="constrained")
     axes = figure.subplots()
     axes.plot([0, 100], [0, 100], color="black", linewidth=0.9, linestyle="--", label="as wanted")
     for (name, share), mark in zip(shares.items(), "os^Dv<>", strict=False):

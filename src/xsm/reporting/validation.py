@@ -142,11 +142,11 @@ def uncertainty(page: Page, scene: Scene, found: xr.Dataset, scores: Scores) -> 
     table, shares = pooled.coverage(scene, found, scores.skill)
     if table.rows:
         page.table(table)
-        page.wide(
-            "reliability", skill.reliability(shares), "Share of station days inside intervals of growing width",
+        page.panels(
+            {"reliability": (skill.reliability(shares), "Share of station days inside intervals of growing width")},
             "Share of station days inside the interval of a map, against the share wanted: below the dashed line the "
             "standard deviation is too small, above it too large. Pooled as in the table.",
-        )  # fmt: skip
+        )
     else:
         page.absent("the share inside the interval; the maps have no standard deviation.")
     by_gap = pooled.gap_skill(scene, found)
