@@ -1,13 +1,18 @@
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import stats
 
+import xsm
 from xsm import DataError, metrics
 
 
@@ -215,3 +220,29 @@ def test_bad_input_is_told() -> None:
         metrics.rmse(np.zeros(3), np.zeros(4))
     with pytest.raises(DataError, match="between 0 and 1"):
         metrics.r_interval([1.0, 2], [1.0, 2], level=95)
+
+
+def test_real_series_are_scored_as_by_pytesmo() -> None:
+    """SCAN Waimea Plain against GLDAS Noah and itself at 10 cm, hourly, 2017 and 2018."""
+    root = os.environ.get("XSM_TEST_DATA")
+    if not root:
+        pytest.skip("XSM_TEST_DATA is not set (real files of the agencies)")
+    theirs = pytest.importorskip("pytesmo.metrics", reason="pytesmo is not installed")
+    pytest.importorskip("xsm_insitu")
+    stations = xsm.open("ismn", Path(root) / "insitu/ismn/SCAN/WaimeaPlain", time="2017-01-01/2018-12-31")
+    five, ten = (stations["soil_moisture"].values[i].astype("f8") for i in (0, 3))
+    with xr.open_dataset(Path(root) / "gldas_noah/hawaii_0165.nc") as gldas:
+        water = gldas["SoilMoi0_10cm_inst"].isel(locations=12).to_series() / 100
+    noah = water.reindex(stations["time"].values).to_numpy()
+    both = np.isfinite(five) & np.isfinite(ten) & np.isfinite(noah)
+    assert both.sum() > 4000
+    for x in (noah, ten):
+        a, b = x[both], five[both]
+        expected = {"r": theirs.pearson_r(a, b), "spearman": theirs.spearman_r(a, b), "rmse": theirs.rmsd(a, b),
+                    "bias": theirs.bias(a, b), "ubrmse": theirs.ubrmsd(a, b)}  # fmt: skip
+        found = metrics.scores(np.where(both, x, np.nan), five)
+        assert {k: float(found[k]) for k in expected} == pytest.approx(expected, abs=1e-10)
+    snr, scaled, scale = theirs.tcol_metrics(noah[both], ten[both], five[both])
+    triple = metrics.triple_collocation(noah, ten, five)
+    for name, value in (("snr", snr), ("error_std_scaled", scaled), ("scale", scale)):
+        np.testing.assert_allclose(triple[name], np.where(np.isnan(triple["snr"]), np.nan, value), rtol=0, atol=1e-10)

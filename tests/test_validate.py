@@ -393,6 +393,19 @@ def test_own_variables_with_a_depth() -> None:
     )
 
 
+def test_the_files_of_the_stations_are_told(tmp_path: Path) -> None:
+    from xsm.ops.open import told_files
+
+    paths = [tmp_path / name for name in ("b.txt", "a.txt")]
+    for path in paths:
+        path.write_text(path.stem * 3)
+    told = told_files(paths)
+    assert (told["files"], told["to"]) == ("2 from a.txt", "b.txt")
+    assert told_files(paths[::-1]) == told and told_files(paths[:1])["files"] == "b.txt"
+    paths[0].write_text("longer than before")
+    assert told_files(paths)["files_hash"] != told["files_hash"]
+
+
 def test_daily_uscrn_of_2020() -> None:
     """Real stations against maps made of their own values plus 0.02: correlation one, that bias."""
     root = os.environ.get("XSM_TEST_DATA")
