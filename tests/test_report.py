@@ -457,6 +457,22 @@ def test_maps_have_north_up_and_true_aspect() -> None:
         assert np.interp(position, grid.x, grid.lon) == pytest.approx(wanted, abs=0.05)
 
 
+def test_every_sensor_that_takes_no_part_is_told(
+    full: Path, cube: xr.Dataset, estimates: xr.Dataset, stations: xr.Dataset
+) -> None:
+    scene = gather.scene(estimates, cube)
+    both = [tables.teachers(scene, stations), tables.skill(scene, stations)]
+    told = {(row[1], row[2]): str(row[3]) for row in tables.excluded(both).rows}
+    names = zip(stations["station"].values.astype(str), stations["depth"].values.astype(float), strict=True)
+    out = {n for n, *why in zip(names, *(t["excluded"].values for t in both), strict=True) if all(map(str, why))}
+    assert out and out <= set(told)
+    assert all(told[n].startswith("depth is not compared") for n in out if n[1] in (10, 50, 100))
+    assert not any("depth is not compared" in why for (_, depth), why in told.items() if depth in (5, 20))
+    shown = Tables(full.read_text(encoding="utf-8"))
+    for (station, depth), why in told.items():
+        assert any(row[1:4] == [station, f"{depth:g}", why] for row in shown.rows() if len(row) == 4)
+
+
 def test_open_and_closed_shrublands_are_one_group() -> None:
     names = np.array(["open shrublands", "closed shrublands", "grasslands", "grasslands", "open shrublands"])
     table = xr.Dataset(coords={"land_cover": ("station", names)})

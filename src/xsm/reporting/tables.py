@@ -32,6 +32,7 @@ LABELS = {
 }
 OUTAGES = (("2019-06-19", "2019-07-23"), ("2022-08-06", "2022-09-20"))
 """Weeks without SMAP (FORMATS.md section 1.9)."""
+OTHER_DEPTH = "depth is not compared"
 SHRUBS = ("Open shrublands", "Closed shrublands")
 
 
@@ -195,18 +196,21 @@ def days_table(tables: Mapping[str, xr.Dataset]) -> Table:
 
 
 def excluded(tables: Sequence[xr.Dataset | None]) -> Table:
-    """Sensors that take no part in a table, with the reasons, and what was left out of others."""
-    found: dict[tuple[str, str, float], dict[str, None]] = {}
-    for table in tables:
-        if table is None:
-            continue
+    """Sensors that take no part in a table, with the reasons, and what was left out of others.
+
+    A depth that one table does not compare but another does is no reason.
+    """
+    found: dict[tuple[str, str, float], list[str]] = {}
+    given = [table for table in tables if table is not None]
+    for table in given:
         names = [table[f"sensor_{k}"].values for k in ("network", "station", "depth")]
-        for network, station, depth, *texts in zip(
-            *names, table["excluded"].values, table["remarks"].values, strict=True
-        ):
-            reasons = found.setdefault((str(network), str(station), float(depth)), {})
-            reasons |= dict.fromkeys(str(text) for text in texts if str(text))
-    rows: list[list[Cell]] = [[*key, "; ".join(reasons)] for key, reasons in found.items() if reasons]
+        told = (table["excluded"].values, table["remarks"].values)
+        for network, station, depth, *texts in zip(*names, *told, strict=True):
+            found.setdefault((str(network), str(station), float(depth)), []).extend(str(t) for t in texts if str(t))
+    rows: list[list[Cell]] = []
+    for key, texts in found.items():
+        reasons = [t for t in dict.fromkeys(texts) if not t.startswith(OTHER_DEPTH) or texts.count(t) == len(given)]
+        rows += [[*key, "; ".join(reasons)]] if reasons else []
     columns = [("Network", "", ""), ("Station", "", ""), ("Depth", "cm", "g"), ("Reason or remark", "", "")]
     return Table(columns, rows, "")
 
