@@ -68,14 +68,18 @@ def test_ranks_are_those_of_scipy(values: np.ndarray) -> None:
     np.testing.assert_array_equal(out, stats.rankdata(values, axis=-1, nan_policy="omit"))
 
 
-def test_ranks_of_series_that_fill_one_bucket() -> None:
+@pytest.mark.parametrize("scale", [1.0, 5e-324, 1e-310, 1e307])
+@pytest.mark.parametrize("odd", [1e9, np.inf, -np.inf, np.nan, 0.5])
+def test_ranks_of_series_that_fill_one_bucket(scale: float, odd: float) -> None:
     from xsm.kernels.pairs import ranks
 
-    values = np.random.default_rng(0).uniform(0, 1, (3, 5000))
-    values[:, 7] = 1e9  # everything else shares a bucket: sorted another way
+    values = np.random.default_rng(0).uniform(0, 1, (3, 3000)) * scale
+    values[1] = np.round(np.random.default_rng(1).uniform(-9, 9, 3000)) * scale  # numbers next to each other
+    values[:, 7] = odd  # one far away puts everything else into one bucket: sorted another way
+    values[2, 9:40] = np.nan
     out = np.empty(values.shape)
     ranks(values, out)
-    np.testing.assert_array_equal(out, stats.rankdata(values, axis=-1))
+    np.testing.assert_array_equal(out, stats.rankdata(values, axis=-1, nan_policy="omit"))
 
 
 def test_kling_gupta_efficiency_word_by_word() -> None:

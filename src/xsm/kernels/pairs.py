@@ -117,7 +117,9 @@ def _deal(row, starts, order):  # type: ignore[no-untyped-def]
             n += 1
             low, high = min(low, value), max(high, value)
     buckets = 2 * n
-    width = (buckets - 1) / (high - low) if math.isfinite(high - low) and high > low else 0.0
+    width = (buckets - 1) / (high - low) if high > low else 0.0
+    if not math.isfinite(width):  # the values lie closer together than numbers can tell
+        width = 0.0
     starts[: buckets + 1] = 0
     for value in row:
         if not math.isnan(value):
