@@ -88,10 +88,10 @@ def functions(x: np.ndarray, y: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def of_loop(found: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Results of the loop by the same names; there the station comes first, and the square of the RMSE is told."""
+    """Results of the loop by the same names; it tells the square of the RMSE."""
     keys = ("R", "p_R", "rho", "BIAS", "mse", "urmsd", "n_obs", "R_ci_lower", "R_ci_upper")
     out = {name: np.ravel(found[key]).astype("f8") for name, key in zip(NAMES, keys, strict=True)}
-    return out | {"bias": -out["bias"], "rmse": np.sqrt(out["rmse"])}
+    return out | {"rmse": np.sqrt(out["rmse"])}
 
 
 def main() -> int:
