@@ -3,6 +3,8 @@ from __future__ import annotations
 import base64
 import itertools
 import re
+import shutil
+import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree
@@ -491,3 +493,35 @@ def test_scenarios_of_a_product_share_its_layer() -> None:
     assert layer_of("sm_5cm_s1") == layer_of("sm_5cm") == "surface"
     assert layer_of("sm_25cm_s2") == "subsurface"
     assert layer_of("sm_5cm_s1_std") is None and layer_of("sm_5cm_std") is None
+
+
+WATCH = """<script>parent.postMessage([document.documentElement.scrollWidth, innerWidth, document.images.length,
+[...document.images].filter(i => i.complete && i.naturalWidth > 0).length].join(" "), "*")</script>"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [390, 1280])
+def test_a_browser_shows_the_report_without_complaint(full: Path, tmp_path: Path, width: int) -> None:
+    """Headless Chromium: nothing on the console, every image drawn, no part wider than the window."""
+    browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if browser is None:
+        pytest.skip("no Chromium is installed")
+    text = full.read_text(encoding="utf-8")
+    (tmp_path / "inner.html").write_text(text.replace("</body>", WATCH + "</body>"), encoding="utf-8")
+    frame = f'<iframe src="inner.html" width="{width}" height="800" style="border:0"></iframe>'
+    listen = "<script>onmessage = e => { document.title = 'told ' + e.data; console.log('heard') }</script>"
+    (tmp_path / "outer.html").write_text(f"<!DOCTYPE html><html><body>{listen}{frame}</body></html>")
+    done = subprocess.run(
+        [browser, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+         "--disable-background-networking", "--disable-component-update", "--disable-sync",
+         f"--user-data-dir={tmp_path / 'profile'}", "--enable-logging=stderr", "--v=0", "--virtual-time-budget=8000",
+         "--window-size=1400,900", "--dump-dom", (tmp_path / "outer.html").as_uri()],
+        check=False, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    found = re.search(r"<title>told (\d+) (\d+) (\d+) (\d+)</title>", done.stdout)
+    assert found, done.stdout[-500:] + done.stderr[-500:]
+    wide, window, images, drawn = map(int, found.groups())
+    assert window == width and wide <= window
+    assert images == drawn >= 15
+    console = [line for line in done.stderr.splitlines() if "CONSOLE" in line]
+    assert len(console) == 1 and "heard" in console[0], console  # the line that shows that the console is listened to
