@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 BOX_NEEDS = 5
 """Groups with fewer stations are shown as points."""
+FEW = 4
+"""Up to so many names of groups fit side by side; more are turned."""
 GROUPS: Mapping[str, Sequence[str]] = {"texture_group": ("fine", "medium", "coarse")}
 """Order of the groups of a grouping; others go by their number of stations."""
 MAPPED = ("r", "ubrmse", "bias")
@@ -70,9 +72,14 @@ def boxes(table: xr.Dataset, grouping: str) -> Figure:
             axes.set_ylabel(f"{title} ({unit})" if unit and column == 0 else title if column == 0 else "")
             axes.grid(axis="y", alpha=0.3)
         scored = (table["n"].sel(product=names).values > 0).any(0)
-        ticks = [f"{_folded(g)}\n({((labels == g) & scored).sum()})" for g in groups]
-        small = {"fontsize": 7.5} if len(groups) > 4 else {}
-        grid[-1][column].set_xticks(np.arange(len(groups)), ticks, **small)
+        counts = [int(((labels == g) & scored).sum()) for g in groups]
+        if len(groups) <= FEW:
+            ticks = [f"{_folded(g)}\n({n})" for g, n in zip(groups, counts, strict=True)]
+            grid[-1][column].set_xticks(np.arange(len(groups)), ticks)
+        else:
+            ticks = [f"{g.capitalize()} ({n})" for g, n in zip(groups, counts, strict=True)]
+            turned: dict[str, Any] = {"rotation": 70, "ha": "right", "rotation_mode": "anchor", "fontsize": 7.5}
+            grid[-1][column].set_xticks(np.arange(len(groups)), ticks, **turned)
         grid[0][column].set_title(DEPTHS[layer], loc="left", fontsize=10)
     figure.legend(entries.values(), entries.keys(), loc="outside lower center", ncols=5, frameon=False)
     open_axes(grid.ravel())
@@ -112,7 +119,7 @@ def skill_maps(table: xr.Dataset, products: Sequence[str]) -> Figure:
             axes = rows[2 * k][column]
             _draw_window(axes, where)
             dots = axes.scatter(
-                table["lon"].values[use], table["lat"].values[use], c=values[use], s=26, edgecolors="black",
+                table["lon"].values[use], table["lat"].values[use], c=values[use], s=float(np.clip(2500 / max(use.sum(), 1), 9, 26)), edgecolors="black",
                 linewidths=0.4, zorder=3, **style,
             )  # fmt: skip
             axes.set_title(f"{label(product)}: {title}", loc="left", fontsize=9)
