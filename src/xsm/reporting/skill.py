@@ -118,8 +118,9 @@ def skill_maps(table: xr.Dataset, products: Sequence[str]) -> Figure:
             style = _scale(score, values[use])
             axes = rows[2 * k][column]
             _draw_window(axes, where)
+            size = float(np.clip(2500 / max(use.sum(), 1), 9, 26))
             dots = axes.scatter(
-                table["lon"].values[use], table["lat"].values[use], c=values[use], s=float(np.clip(2500 / max(use.sum(), 1), 9, 26)), edgecolors="black",
+                table["lon"].values[use], table["lat"].values[use], c=values[use], s=size, edgecolors="black",
                 linewidths=0.4, zorder=3, **style,
             )  # fmt: skip
             axes.set_title(f"{label(product)}: {title}", loc="left", fontsize=9)

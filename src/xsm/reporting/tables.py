@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -167,10 +168,12 @@ def skill_by_days(scene: Scene, stations: xr.Dataset) -> dict[str, xr.Dataset]:
         count = len(days) if "time" not in mark.dims or mark.ndim > 1 else int(mark.values[-len(days) :].sum())
         ds = scene.ds.assign({n: scene.ds[n].where(mark).assign_attrs(scene.ds[n].attrs) for n in scene.estimates})
         least = min_days(count // 2 if mark.ndim > 1 else count)
-        try:
-            table = validate(ds, stations, variables=rivals(scene), min_days=least, time=after_training(scene))
-        except DataError:
-            continue
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # the table of all days has told them
+            try:
+                table = validate(ds, stations, variables=rivals(scene), min_days=least, time=after_training(scene))
+            except DataError:
+                continue
         found[kind] = table.assign_attrs(min_days=least)
     return found
 
