@@ -1,9 +1,13 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import re
+import shutil
+import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
@@ -17,7 +21,7 @@ from xsm import DataError, UsageError
 from xsm.grids import EASE2_M09, grid_of
 from xsm.ops.report import report
 from xsm.ops.validate import layer_of, validate
-from xsm.reporting import charts, gather, maps
+from xsm.reporting import charts, gather, maps, pooled, skill, tables
 
 DAYS = 100
 TRAINED = "2021-04-01 to 2021-05-10"
@@ -65,6 +69,7 @@ def _coarse_images() -> object:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(maps, "DPI", 40)
         patch.setattr(charts, "DPI", 40)
+        patch.setattr(skill, "DPI", 40)
         yield
 
 
@@ -124,12 +129,18 @@ def test_the_file_holds_everything_and_loads_nothing(full: Path) -> None:
     text = full.read_text(encoding="utf-8")
     page = Tables(text)
     assert sections(text) == SECTIONS
-    assert absent(text) == []
+    assert absent(text) == ["rows for a long outage of SMAP; the scored days hold none, or too few stations."]
     assert not {"script", "link", "iframe", "object"} & page.tags
     assert not re.search(r"""(src|href)\s*=\s*["'](?!data:image/png;base64,|#)""", text)
     assert "url(" not in text and "@import" not in text
     assert all(image["alt"] for image in page.images)
-    beside = sorted(p.read_bytes() for p in (full.parent / "figures").iterdir())
+    folder = full.parent / "figures"
+    beside = sorted(p.read_bytes() for p in folder.glob("*.png"))
+    for svg in folder.glob("*.svg"):
+        assert ElementTree.parse(svg).getroot().tag.endswith("svg")
+    assert {p.stem for p in folder.glob("*.svg")} == {p.stem for p in folder.glob("*.png")}
+    wanted = {"texture", "boxes_texture_group", "boxes_land_cover", "skill_maps", "scatter", "reliability", "series_1"}
+    assert {f"report_{name}" for name in wanted} <= {p.stem for p in folder.iterdir()}
     inside = sorted(base64.b64decode(str(i["src"]).partition(",")[2]) for i in page.images)
     assert inside == beside and len(inside) >= 15
     assert all(image.startswith(b"\x89PNG") for image in inside)
@@ -207,6 +218,115 @@ def test_the_share_inside_the_interval_is_counted(full: Path, estimates: xr.Data
             count += len(frame)
     (row,) = page.rows("5 cm, scenario 2", f"{inside / count * 100:.0f}")
     assert row[-1] == str(count)
+
+
+def test_rows_by_kind_of_day_are_those_of_validate(
+    full: Path, estimates: xr.Dataset, cube: xr.Dataset, stations: xr.Dataset
+) -> None:
+    page = Tables(full.read_text(encoding="utf-8"))
+    noah = {n: cube[n] for n in ("sm_noah_0_10", "sm_noah_10_40")}
+    names = ("sm_5cm_s1", "sm_5cm_s2", "sm_25cm_s1", "sm_25cm_s2")
+    for kind, mark in (("observed", cube["sm_dca_observed"]), ("not observed", ~cube["sm_dca_observed"])):
+        ds = estimates.assign(noah | {n: estimates[n].where(mark) for n in names})
+        table = validate(ds, stations, time=slice(*map(np.datetime64, ("2021-05-11", "2021-07-09"))), min_days=10)
+        for name, starts in (("sm_5cm_s2", ("5 cm", "Scenario 2")), ("sm_noah_10_40", ("25 cm", "Noah 10-40 cm"))):
+            (row,) = page.rows(kind, *starts)
+            one = table.sel(product=name)
+            assert row[3:7] == shown([float(one[f"{s}_mean"]) for s in ("r", "rmse", "bias", "ubrmse")])
+            assert row[7] == str(int(one["count"]))
+
+
+def test_the_outage_of_2022_has_its_rows(cube: xr.Dataset, estimates: xr.Dataset, stations: xr.Dataset) -> None:
+    shift = np.datetime64("2022-07-01") - np.datetime64("2021-04-01")
+    late = [ds.assign_coords(time=ds["time"] + shift) for ds in (estimates, cube, stations)]
+    late[0].attrs.pop("model_training")
+    scene = gather.scene(late[0], late[1])
+    found = tables.skill_by_days(scene, late[2])
+    assert list(found) == ["observed", "not observed", "outage 2022-08-06 to 2022-09-20"]
+    table = found["outage 2022-08-06 to 2022-09-20"]
+    cut = validate(
+        scene.ds, late[2], variables=tables.rivals(scene), min_days=15,
+        time=slice(np.datetime64("2022-08-06"), np.datetime64("2022-09-20")),
+    )  # fmt: skip
+    assert int(table["n"].max()) <= 46
+    xr.testing.assert_allclose(table["rmse"], cut["rmse"])
+
+
+def test_level_4_is_a_row_where_the_cube_has_it(cube: xr.Dataset, estimates: xr.Dataset, stations: xr.Dataset) -> None:
+    rng = np.random.default_rng(1)
+    more = cube.assign(sm_surface=cube["sm_noah_0_10"] + rng.normal(0, 0.02, cube["sm_noah_0_10"].shape).astype("f4"))
+    scene = gather.scene(estimates, more)
+    table = tables.skill(scene, stations)
+    rows = tables.skill_table(table, "").rows
+    (row,) = [r for r in rows if r[2] == "SMAP L4 0-5 cm"]
+    assert row[0] == "5 cm" and row[3] == pytest.approx(float(table["r_mean"].sel(product="sm_surface")))
+
+
+def test_gap_filling_is_told_by_the_length_of_the_gap(
+    full: Path, cube: xr.Dataset, estimates: xr.Dataset, stations: xr.Dataset
+) -> None:
+    page = Tables(full.read_text(encoding="utf-8"))
+    x, y, length = [], [], []
+    grid = grid_of(estimates)
+    assert grid is not None
+    scene = gather.scene(estimates, cube)
+    series = gather.station_series(scene, stations)
+    for i in range(series.sizes["site"]):
+        row, col = grid.rowcol(float(series["lon"][i]), float(series["lat"][i]))
+        at = {"y": int(row) - grid.row0, "x": int(col) - grid.col0}
+        seen = cube["sm_dca_observed"].isel(at).values
+        if not seen.any():
+            continue
+        runs = [len(list(run)) * [0 if mark else -1] for mark, run in itertools.groupby(seen)]
+        lengths = [0 if v == 0 else len(run) for run in runs for v in run]
+        a, b = cube["sm_dca"].isel(at).values.astype("f8"), series["in_situ_surface"].values[i].astype("f8")
+        use = np.isfinite(a) & np.isfinite(b) & ~cube["frozen"].isel(at).values
+        if use.any():
+            x.append(np.where(use, a, np.nan))
+            y.append(np.where(use, b, np.nan))
+            length.append(np.array(lengths))
+    a, b, n = np.array(x), np.array(y), np.array(length)
+    about = [v - np.nanmean(v, 1, keepdims=True) for v in (a, b)]
+    compared = 0
+    for told, low, high in (("observed", 0, 0), ("1", 1, 1), ("2", 2, 2), ("3", 3, 3)):
+        here = np.isfinite(a) & (n >= low) & (n <= high)
+        if here.sum() < 10:
+            continue
+        compared += 1
+        row = next(r for r in page.rows(told) if len(r) == 7)
+        r = np.corrcoef(about[0][here], about[1][here])[0, 1]
+        rmse, ub = (np.sqrt(np.mean((p[here] - q[here]) ** 2)) for p, q in ((a, b), about))
+        assert row[1:4] == [f"{r:.2f}", f"{rmse:.3f}", f"{ub:.3f}"] and row[6] == str(int(here.sum()))
+    assert compared >= 3
+
+
+@given(st.lists(st.booleans(), min_size=1, max_size=60))
+def test_every_day_knows_the_length_of_its_gap(seen: list[bool]) -> None:
+    expected = [0 if mark else size for mark, run in itertools.groupby(seen) for size in [len(list(run))] * 1
+                for _ in range(size)]  # fmt: skip
+    assert pooled.gap_lengths(np.array([seen]))[0].tolist() == expected
+
+
+def test_the_pooled_scatter_holds_the_scored_days(
+    cube: xr.Dataset, estimates: xr.Dataset, stations: xr.Dataset
+) -> None:
+    scene = gather.scene(estimates, cube)
+    table, series = tables.skill(scene, stations), gather.station_series(scene, stations)
+    found = pooled.pairs(scene, series, table)
+    assert list(found) == ["sm_5cm_s2", "sm_25cm_s2"]
+    for name, (x, y) in found.items():
+        assert len(x) == len(y) == int(table["n"].sel(product=name).sum())
+
+
+def test_chosen_stations_are_shown(
+    tmp_path: Path, cube: xr.Dataset, estimates: xr.Dataset, stations: xr.Dataset
+) -> None:
+    name = str(validate(cube, stations, variables=("sm_noah_0_10",), min_days=30)["station"].values[-1])
+    small = estimates[["sm_5cm_s2", "sm_5cm_s2_std", "frozen"]]
+    text = report(small, tmp_path / "a.html", cube=cube, stations=stations, sites=(name,)).read_text(encoding="utf-8")
+    assert re.findall('Soil moisture series at ([^"]+?)(?:, [A-Z]+)?"', text) == [name]
+    with pytest.raises(UsageError, match="Unknown station"):
+        report(small, tmp_path / "b.html", cube=cube, stations=stations, sites=("nowhere",))
 
 
 def test_without_stations_cells_are_shown_and_reasons_told(
@@ -339,6 +459,30 @@ def test_maps_have_north_up_and_true_aspect() -> None:
         assert np.interp(position, grid.x, grid.lon) == pytest.approx(wanted, abs=0.05)
 
 
+def test_every_sensor_that_takes_no_part_is_told(
+    full: Path, cube: xr.Dataset, estimates: xr.Dataset, stations: xr.Dataset
+) -> None:
+    scene = gather.scene(estimates, cube)
+    both = [tables.teachers(scene, stations), tables.skill(scene, stations)]
+    told = {(row[1], row[2]): str(row[3]) for row in tables.excluded(both).rows}
+    names = zip(stations["station"].values.astype(str), stations["depth"].values.astype(float), strict=True)
+    out = {n for n, *why in zip(names, *(t["excluded"].values for t in both), strict=True) if all(map(str, why))}
+    assert out and out <= set(told)
+    assert all(told[n].startswith("depth is not compared") for n in out if n[1] in (10, 50, 100))
+    assert not any("depth is not compared" in why for (_, depth), why in told.items() if depth in (5, 20))
+    shown = Tables(full.read_text(encoding="utf-8"))
+    for (station, depth), why in told.items():
+        assert any(row[1:4] == [station, f"{depth:g}", why] for row in shown.rows() if len(row) == 4)
+
+
+def test_open_and_closed_shrublands_are_one_group() -> None:
+    names = np.array(["open shrublands", "closed shrublands", "grasslands", "grasslands", "open shrublands"])
+    table = xr.Dataset(coords={"land_cover": ("station", names)})
+    labels, groups = skill.groups_of(table, "land_cover")
+    assert labels.tolist() == ["Open and closed shrublands"] * 2 + ["Grasslands"] * 2 + ["Open and closed shrublands"]
+    assert groups == ["Open and closed shrublands", "Grasslands"]
+
+
 def test_days_after_training() -> None:
     told = {"model_training": TRAINED, "model_validation": "2021-05-11 to 2021-05-31"}
     assert gather.held_out(told) == slice(np.datetime64("2021-06-01"), None)
@@ -349,3 +493,35 @@ def test_scenarios_of_a_product_share_its_layer() -> None:
     assert layer_of("sm_5cm_s1") == layer_of("sm_5cm") == "surface"
     assert layer_of("sm_25cm_s2") == "subsurface"
     assert layer_of("sm_5cm_s1_std") is None and layer_of("sm_5cm_std") is None
+
+
+WATCH = """<script>parent.postMessage([document.documentElement.scrollWidth, innerWidth, document.images.length,
+[...document.images].filter(i => i.complete && i.naturalWidth > 0).length].join(" "), "*")</script>"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [390, 1280])
+def test_a_browser_shows_the_report_without_complaint(full: Path, tmp_path: Path, width: int) -> None:
+    """Headless Chromium: nothing on the console, every image drawn, no part wider than the window."""
+    browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if browser is None:
+        pytest.skip("no Chromium is installed")
+    text = full.read_text(encoding="utf-8")
+    (tmp_path / "inner.html").write_text(text.replace("</body>", WATCH + "</body>"), encoding="utf-8")
+    frame = f'<iframe src="inner.html" width="{width}" height="800" style="border:0"></iframe>'
+    listen = "<script>onmessage = e => { document.title = 'told ' + e.data; console.log('heard') }</script>"
+    (tmp_path / "outer.html").write_text(f"<!DOCTYPE html><html><body>{listen}{frame}</body></html>")
+    done = subprocess.run(
+        [browser, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+         "--disable-background-networking", "--disable-component-update", "--disable-sync",
+         f"--user-data-dir={tmp_path / 'profile'}", "--enable-logging=stderr", "--v=0", "--virtual-time-budget=8000",
+         "--window-size=1400,900", "--dump-dom", (tmp_path / "outer.html").as_uri()],
+        check=False, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    found = re.search(r"<title>told (\d+) (\d+) (\d+) (\d+)</title>", done.stdout)
+    assert found, done.stdout[-500:] + done.stderr[-500:]
+    wide, window, images, drawn = map(int, found.groups())
+    assert window == width and wide <= window
+    assert images == drawn >= 15
+    console = [line for line in done.stderr.splitlines() if "CONSOLE" in line]
+    assert len(console) == 1 and "heard" in console[0], console  # the line that shows that the console is listened to

@@ -46,6 +46,32 @@ def test_every_quarter_percent_composition_has_one_class() -> None:
     assert set(np.unique(got)) == set(range(1, 13))
 
 
+BORDERS = {"silt + 1.5 clay": (15,), "silt + 2 clay": (30,), "clay": (7, 12, 20, 27, 35, 40),
+           "sand": (20, 45, 52), "silt": (28, 40, 50, 80)}  # fmt: skip
+
+
+@pytest.mark.parametrize(("package", "on_borders"), [("pedotri", 276), ("soiltexture", 1262)])
+def test_equal_to_other_classifiers_but_on_borders(package: str, on_borders: int) -> None:
+    """Every quarter percent: others draw polygons and give a composition on an edge to either side, or to no class."""
+    theirs = pytest.importorskip(package, reason=f"{package} is not installed")
+    quarters = np.arange(401)
+    s4, c4 = (v.ravel() for v in np.meshgrid(quarters, quarters, indexing="ij"))
+    keep = s4 + c4 <= 400
+    s, c = s4[keep] / 4, c4[keep] / 4
+    i = 100 - s - c
+    if package == "pedotri":
+        names = theirs.classify(s.tolist(), c.tolist(), "USDA")
+    else:
+        names = [theirs.getTexture(a, b, "USDA") for a, b in zip(s, c, strict=True)]
+    other = np.array([str(name).lower().replace("_", " ") for name in names])
+    differ = np.array(CLASSES)[classify(s, i, c) - 1] != other
+    values = {"silt + 1.5 clay": i + 1.5 * c, "silt + 2 clay": i + 2 * c, "clay": c, "sand": s, "silt": i}
+    border = np.any([np.isin(values[name], at) for name, at in BORDERS.items()], axis=0)
+    assert not (differ & ~border & (c > 0)).any()
+    assert set(other[differ & ~border]) <= {"none"}  # soiltexture knows no class without clay
+    assert differ.sum() == on_borders
+
+
 @pytest.mark.parametrize(
     ("sand", "silt", "clay", "name"),
     [

@@ -285,6 +285,52 @@ def test_only_the_cells_of_stations_are_computed() -> None:
     assert {tuple(c[1:]) for c in asked} == {(r // 2, c // 2) for r, c in PLACES}
 
 
+def test_values_above_the_porosity_are_told() -> None:
+    stations, maps = make_stations(), make_maps()
+    density = np.full((2, *GRID.shape), 1.3, "f4")
+    density[0][PLACES[0]] = 2.65 * (1 - 0.35)
+    density[1][PLACES[1]] = 2.65 * (1 - 0.2)
+    maps["bulk_density"] = ("soil_depth", "y", "x"), density
+    table = validate(maps.assign_coords(soil_depth=[5, 30]), stations)
+    above = int((stations["soil_moisture"][0] > 0.35).sum())
+    assert 0 < above < len(HOURS) / 2 < int((stations["soil_moisture"][3] > 0.2).sum())
+    assert str(table["remarks"][0].values) == f"{above} values are above the porosity of the cell's soil (0.35)"
+    assert str(table["excluded"][0].values) == "" and int(table["n"].sel(product="sm_5cm", station="S0")) == 100
+    assert str(table["excluded"][3].values) == "most values are above the porosity of the cell's soil (0.20)"
+    assert int(table["n"].sel(product="sm_25cm", station="S1")) == 0
+    assert [str(v) for v in table["remarks"].values[[2, 4, 5]]] == [""] * 3
+
+
+def test_anomalies_and_bootstrap_are_there_when_asked_for() -> None:
+    stations, maps = make_stations(depths=(5,)), make_maps(names=("sm_5cm", "sm_noah_0_10"))
+    maps["sm_5cm"][40:52] = np.nan  # a gap: the moving mean goes by days, not by positions
+    plain = validate(maps, stations)
+    assert not {"r_anomaly", "rmse_low"} & set(plain)
+    table = validate(maps, stations, anomaly=True, interval="bootstrap")
+    for name in ("r", "rmse", "kge", "p_value"):
+        xr.testing.assert_equal(table[name], plain[name])
+    assert "bootstrap" in table["r_low"].attrs["long_name"] and not np.allclose(table["r_low"], plain["r_low"])
+    for name in ("r", "rmse", "bias", "ubrmse"):
+        assert ((table[f"{name}_low"] < table[name]) & (table[name] < table[f"{name}_high"])).all(), name
+    row, col = PLACES[1]
+    x, y = maps["sm_5cm"].values[:, row, col], day_means(stations, 1)
+    parts = []
+    for values in (x, y):
+        one = pd.Series(np.where(np.isfinite(x), values, np.nan), pd.DatetimeIndex(DAYS))
+        parts.append(one - one.rolling("35D", center=True, closed="both").mean())
+    # pandas' window of 35 days with both ends holds day -17 to +17 of daily data
+    assert float(table["r_anomaly"][0, 1]) == pytest.approx(parts[0].corr(parts[1]), abs=1e-5)
+    assert "r_anomaly_mean" in table and "kge_median" in table
+
+
+def test_level_4_has_its_layers() -> None:
+    stations, maps = make_stations(), make_maps(names=("sm_5cm", "sm_surface", "sm_rootzone"))
+    table = validate(maps, stations)
+    assert dict(zip(table["product"].values.tolist(), table["layer"].values.tolist(), strict=True)) == {
+        "sm_5cm": "surface", "sm_surface": "surface", "sm_rootzone": "subsurface"
+    }  # fmt: skip
+
+
 def test_result_is_saved_and_tidy(tmp_path: Path) -> None:
     stations, maps = make_stations(), make_maps()
     maps.attrs["synthetic"] = "yes"
@@ -332,7 +378,9 @@ def test_bad_input_is_told() -> None:
     negative = stations.copy(deep=True)
     negative["soil_moisture"][0, :48] = -0.1
     with pytest.warns(UserWarning, match="48 station values lie outside 0 to 1"):
-        assert int(validate(maps, negative)["n"].sel(product="sm_5cm", station="S0")) == len(DAYS) - 2
+        table = validate(maps, negative)
+    assert int(table["n"].sel(product="sm_5cm", station="S0")) == len(DAYS) - 2
+    assert str(table["remarks"][0].values) == "48 values outside 0 to 1 m3 m-3 are left out"
 
 
 def test_own_variables_with_a_depth() -> None:
@@ -343,6 +391,19 @@ def test_own_variables_with_a_depth() -> None:
         validate(other, stations, variables=("root",))["rmse"].drop_vars("product"),
         validate(maps, stations, variables=("sm_25cm",))["rmse"].drop_vars("product"),
     )
+
+
+def test_the_files_of_the_stations_are_told(tmp_path: Path) -> None:
+    from xsm.ops.open import told_files
+
+    paths = [tmp_path / name for name in ("b.txt", "a.txt")]
+    for path in paths:
+        path.write_text(path.stem * 3)
+    told = told_files(paths)
+    assert (told["files"], told["to"]) == ("2 from a.txt", "b.txt")
+    assert told_files(paths[::-1]) == told and told_files(paths[:1])["files"] == "b.txt"
+    paths[0].write_text("longer than before")
+    assert told_files(paths)["files_hash"] != told["files_hash"]
 
 
 def test_daily_uscrn_of_2020() -> None:

@@ -31,6 +31,7 @@ ZARR_MARKS = ("zarr.json", ".zgroup", ".zattrs")
 WRITTEN = {
     "dataset": "NetCDF (*.nc);;GeoTIFF (*.tif);;Zarr (*.zarr)",
     "table": "CSV (*.csv);;NetCDF (*.nc)",
+    "figure": "PNG (*.png);;SVG (*.svg);;PDF (*.pdf)",
     "path": "HTML (*.html)",
 }
 PERIOD = (("_START", "first day"), ("_END", "last day"))
@@ -41,7 +42,7 @@ def destination(operation):
     result = operation["result"]
     if result == "model":
         return QgsProcessingParameterFolderDestination(OUTPUT, "Model bundle")
-    if result in ("dataset", "table"):
+    if result in ("dataset", "table", "figure"):
         return QgsProcessingParameterFileDestination(OUTPUT, "Result", WRITTEN[result])
     return None
 
@@ -221,13 +222,15 @@ def _read_region(algorithm, name, given, context):
 
 
 MAKE = {
-    "dataset": _file, "table": _file, "path": _file, "paths": _folder, "model": _folder, "datasets": _files,
+    "dataset": _file, "table": _file, "figure": _file, "path": _file, "paths": _folder, "model": _folder,
+    "datasets": _files,
     "choice": _choice, "integer": _integer, "number": _number, "boolean": _boolean, "string": _string,
     "strings": _string, "options": _options, "period": _period, "region": _region,
 }  # fmt: skip
 READ = {
-    "dataset": _read_file, "table": _read_file, "path": _read_file, "paths": _read_paths, "model": _read_string,
-    "datasets": _read_files, "choice": _read_choice, "integer": _read_integer, "number": _read_number,
+    "dataset": _read_file, "table": _read_file, "figure": _read_file, "path": _read_file, "paths": _read_paths,
+    "model": _read_string, "datasets": _read_files, "choice": _read_choice, "integer": _read_integer,
+    "number": _read_number,
     "boolean": _read_boolean, "string": _read_string, "strings": _read_string, "options": _read_options,
     "period": _read_period, "region": _read_region,
 }  # fmt: skip

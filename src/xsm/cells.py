@@ -53,7 +53,7 @@ class Cells:
         import dask
 
         rows, cols, shape, _ = positions(ds, lon, lat)
-        y, x = _dims(ds)
+        y, x = map_dims(ds)
         near = {y: _index(rows + 0.5, shape[0]), x: _index(cols + 0.5, shape[1])}
         at = ds.reset_coords()[[*names, *(n for n in extra if n in ds.variables and n not in names)]].isel(near)
         around = None
@@ -88,13 +88,13 @@ class Cells:
             )
         wrong = (values < 0) | (values > 1)
         if wrong.any():
-            warnings.warn(f"{int(wrong.sum())} values of '{name}' outside 0 to 1 m3 m-3 are left out.", stacklevel=4)
+            warnings.warn(f"{int(wrong.sum())} values of '{name}' outside 0 to 1 m3 m-3 are left out.", stacklevel=5)
         return np.where(wrong, np.nan, values)
 
     def frozen(self) -> np.ndarray:
         """Whether a cell is frozen, (station, day); all False where the maps do not say."""
         if not self.has("frozen"):
-            warnings.warn("The maps have no 'frozen': frozen days of the cells are not left out.", stacklevel=4)
+            warnings.warn("The maps have no 'frozen': frozen days of the cells are not left out.", stacklevel=5)
             return np.zeros((), bool)
         return np.nan_to_num(self.at["frozen"].transpose("station", "time").values.astype("f4")) != 0
 
@@ -124,7 +124,7 @@ def positions(ds: xr.Dataset, lon: np.ndarray, lat: np.ndarray) -> tuple[np.ndar
         cols = (np.asarray(x) - X0) / grid.cell - 0.5 - grid.col0
         shape = grid.shape
     else:
-        y_name, x_name = _dims(ds)
+        y_name, x_name = map_dims(ds)
         rows, north, south = _along(ds[y_name].values.astype("f8"), lat)
         cols, east, west = _along(ds[x_name].values.astype("f8"), lon)
         shape = ds.sizes[y_name], ds.sizes[x_name]
@@ -139,7 +139,8 @@ def _to_ease() -> Any:
     return Transformer.from_crs("EPSG:4326", "EPSG:6933", always_xy=True)
 
 
-def _dims(ds: xr.Dataset) -> tuple[str, str]:
+def map_dims(ds: xr.Dataset) -> tuple[str, str]:
+    """Names of the dims of maps, rows first."""
     if grid_of(ds) is not None:
         return "y", "x"
     y, x = cf.find_coord(ds, "y"), cf.find_coord(ds, "x")

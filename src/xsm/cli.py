@@ -155,7 +155,9 @@ def _run(arguments: list[str]) -> int:
 def _means(table: Any) -> str:
     from xsm.ops.validate import to_frame
 
-    means = to_frame(table).groupby("product")[["r", "ubrmse", "rmse", "bias"]].agg("mean").round(4)
+    frame = to_frame(table)
+    shown = [n for n in ("r", "ubrmse", "rmse", "bias", "error_std", "snr", "r_truth") if n in frame]
+    means = frame.groupby("product", sort=False)[shown].mean().round(4)
     return f"means over stations (soil moisture in m3 m-3)\n{means.to_string()}"
 
 

@@ -42,6 +42,7 @@ class Kind(StrEnum):
     REGION = "region"
     OPTIONS = "options"
     TABLE = "table"
+    FIGURE = "figure"
 
 
 @dataclass(frozen=True)
@@ -171,7 +172,11 @@ class Operation:
         raise unknown(f"parameter of {self.id}", name, [p.name for p in self.params])
 
 
-BUILTIN = ("open", "example", "regrid", "gapfill", "cube", "fit", "estimate", "texture", "validate", "report")
+BUILTIN = (
+    "open", "example", "regrid", "gapfill", "cube", "fit", "estimate", "texture", "validate", "triple_collocation",
+    "report", "plot_map",
+)  # fmt: skip
+"""Modules of `xsm.ops`, each named after an operation of its own."""
 
 
 def operation(

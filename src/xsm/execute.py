@@ -24,7 +24,12 @@ class Outcome:
     written: list[Path] = field(default_factory=list)
 
 
-WRITES_FILE = (Kind.DATASET, Kind.TABLE, Kind.MODEL)
+WRITES_FILE = (Kind.DATASET, Kind.TABLE, Kind.MODEL, Kind.FIGURE)
+SUFFIXES = {
+    Kind.DATASET: (".nc", ".zarr", ".tif", ".tiff", ".csv"),
+    Kind.TABLE: (".nc", ".zarr", ".tif", ".tiff", ".csv"),
+    Kind.FIGURE: (".png", ".svg", ".pdf"),
+}
 FOLDERS = ("zarr.json", ".zgroup", "card.json")
 """Marks of the folders that may be replaced: Zarr stores and model bundles."""
 
@@ -43,7 +48,7 @@ def execute(
         Parameter names to raw values: paths for datasets and models, text for periods and regions, ``key=value`` pairs
         or a mapping for options.
     output : str or Path, optional
-        Where the result goes; required where it is a dataset, a table or a model.
+        Where the result goes; required where it is a dataset, a table, a model or a figure.
     overwrite : bool
         Replace an existing output.
 
@@ -58,8 +63,10 @@ def execute(
         files.check_output(target, overwrite)
         if target.is_dir() and any(target.iterdir()) and not any((target / mark).exists() for mark in FOLDERS):
             raise UsageError(f"'{target}' is a folder that xsm did not write.", hint="Give another name.")
-        if op.result is not Kind.MODEL and target.suffix.lower() not in (".nc", ".zarr", ".tif", ".tiff", ".csv"):
-            raise UsageError(f"'{target}' ends with '{target.suffix}', wanted .nc, .zarr, .tif or .csv.")
+        known = SUFFIXES.get(op.result)
+        if known and target.suffix.lower() not in known:
+            wanted = f"{', '.join(known[:-1])} or {known[-1]}"
+            raise UsageError(f"'{target}' ends with '{target.suffix}', wanted {wanted}.")
     args, kwargs = bind(op, values)
     value = op.function(*args, **kwargs)
     processes = threads() if op.id == "open" else 1
@@ -111,13 +118,17 @@ def parse(param: Param, raw: Any) -> Any:
 
 
 def save(value: Any, target: Path, overwrite: bool = False, processes: int = 1) -> list[Path]:
-    """Write a dataset, table or bundle; gives the files."""
+    """Write a dataset, table, figure or bundle; gives the files."""
     if isinstance(value, Bundle):
         if overwrite and target.exists():
             with files.fresh(target, overwrite) as part:
                 value.save(part)
             return [target]
         return [value.save(target)]
+    if not isinstance(value, xr.Dataset):
+        with files.fresh(target, overwrite) as part:
+            value.savefig(part, format=target.suffix.lower().lstrip("."), facecolor="white")
+        return [target]
     return files.write(value, target, overwrite=overwrite, processes=processes)
 
 

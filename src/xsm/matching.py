@@ -12,7 +12,7 @@ import numpy as np
 import xarray as xr
 
 from xsm import cf
-from xsm.cells import positions
+from xsm.cells import map_dims, positions
 from xsm.errors import DataError
 
 HOUR = np.timedelta64(1, "h")
@@ -22,6 +22,8 @@ DEPTH_TOLERANCE = 1.0
 SAME_PLACE, SAME_VALUES = 0.01, 0.002
 """Degrees, and median difference of day means in m3 m-3: a station that came in twice, under two names."""
 SENSORS_AT_ONCE = 64
+PARTICLE_DENSITY = 2.65
+"""Of mineral soil, g cm-3: pores are one minus bulk density over it."""
 DAY_SHARE = 20 / 24
 """Share of a day's values that its mean needs."""
 
@@ -49,10 +51,11 @@ def site_coords(sites: Sequence[Site]) -> dict[str, np.ndarray]:
 
 
 class Sensors:
-    """The sensors of a stations' dataset in the time of the maps; ``reasons`` tells why one takes no part.
+    """The sensors of a stations' dataset in the time of the maps.
 
-    Values are held per hour of the calendar days between the first and last map. Stamps that end an hour (time
-    attribute ``stamps``) belong to that hour, and so midnight to the day before.
+    ``reasons`` tells why one takes no part, ``remarks`` what of one that does was left out or is doubtful. Values
+    are held per hour of the calendar days between the first and last map. Stamps that end an hour (time attribute
+    ``stamps``) belong to that hour, and so midnight to the day before.
     """
 
     def __init__(self, stations: xr.Dataset, days: np.ndarray) -> None:
@@ -68,7 +71,7 @@ class Sensors:
         network = stations["network"].values if "network" in stations.variables else np.full(count, "")
         self.coords = {n: stations[n].values.astype(str) for n in ("station",)} | {"network": network.astype(str)}
         self.coords |= {n: stations[n].values.astype("f8") for n in ("lat", "lon", "depth")}
-        self.reasons = [""] * count
+        self.reasons, self.remarks = [""] * count, [""] * count
         self.hours: dict[int, np.ndarray] = {}
         self._day = (days - days[0]).astype(int)
         time = stations["time"].values
@@ -98,11 +101,15 @@ class Sensors:
         for i in which:
             self.reasons[i] = f"{self.reasons[i]}; {reason}" if self.reasons[i] else reason
 
+    def remark(self, i: int, text: str) -> None:
+        """Write down what of a sensor was left out or is doubtful."""
+        self.remarks[i] = f"{self.remarks[i]}; {text}" if self.remarks[i] else text
+
     def load(self, which: Sequence[int]) -> None:
         """Read sensors into ``hours``, some at a time; values outside 0 to 1 and of frozen soil are left out."""
         outside = sum(self._load(which[i : i + SENSORS_AT_ONCE]) for i in range(0, len(which), SENSORS_AT_ONCE))
         if outside:
-            warnings.warn(f"{outside} station values lie outside 0 to 1 m3 m-3 and are left out.", stacklevel=4)
+            warnings.warn(f"{outside} station values lie outside 0 to 1 m3 m-3 and are left out.", stacklevel=5)
 
     def _load(self, which: Sequence[int]) -> int:
         cut = self.ds.isel(sensor=list(which), time=self._take)
@@ -127,6 +134,8 @@ class Sensors:
                 why = "every value is negative, above 1 or frozen" if finite[row].any() else "no value in the period"
                 self.exclude([i], "every value is flagged" if marked[row].any() else why)
             else:
+                if wrong[row].any():
+                    self.remark(i, f"{wrong[row].sum()} values outside 0 to 1 m3 m-3 are left out")
                 self.hours[i] = np.full((self._day[-1] + 1) * 24, np.nan, "f4")
                 self.hours[i][self._bins] = means[row]
         return int(wrong.sum())
@@ -169,6 +178,7 @@ def choose(sensors: Sensors, ds: xr.Dataset, wanted: Mapping[str, Sequence[float
         what = "station lies in the maps" if right.any() else f"sensor is within 1 cm of {sorted(near)} cm"
         raise DataError(f"No {what} ({box}).", hint="Check the region of the stations and their depths.")
     sensors.load(np.flatnonzero(right & inside).tolist())
+    _check_porosity(sensors, ds, rows, cols)
 
     found: dict[tuple[str, str], dict[str, tuple[int, ...]]] = {}
     names = list(zip(known["network"], known["station"], strict=True))
@@ -190,6 +200,41 @@ def choose(sensors: Sensors, ds: xr.Dataset, wanted: Mapping[str, Sequence[float
         first = next(iter(layers.values()))[0]
         sites.append(Site(station, network, float(known["lat"][first]), float(known["lon"][first]), layers))
     return _without_doubles(sensors, sites)
+
+
+def _check_porosity(sensors: Sensors, ds: xr.Dataset, rows: np.ndarray, cols: np.ndarray) -> None:
+    """Compare the values with the pores of the cell's soil, where its bulk density is known.
+
+    The soil of a point is not that of its cell, so single wet values are kept and told; a sensor that is above most of
+    the time is left out.
+    """
+    if "bulk_density" not in ds or not sensors.hours:
+        return
+    which = list(sensors.hours)
+    y, x = map_dims(ds)
+    at = {y: xr.DataArray(np.rint(rows[which]).astype(int), dims="sensor"),
+          x: xr.DataArray(np.rint(cols[which]).astype(int), dims="sensor")}  # fmt: skip
+    density = ds["bulk_density"].isel(at)
+    if "soil_depth" in density.dims:
+        nearest = np.abs(density["soil_depth"].values - sensors.coords["depth"][which][:, None]).argmin(1)
+        density = density.isel(soil_depth=xr.DataArray(nearest, dims="sensor"))
+    for i, porosity in zip(which, 1 - density.values / PARTICLE_DENSITY, strict=True):
+        above = np.nansum(sensors.hours[i] > porosity)
+        told = f"above the porosity of the cell's soil ({porosity:.2f})"
+        if above > np.isfinite(sensors.hours[i]).sum() / 2:
+            del sensors.hours[i]
+            sensors.exclude([i], f"most values are {told}")
+        elif above:
+            sensors.remark(i, f"{above} values are {told}")
+
+
+def nothing_left(reasons: Sequence[str]) -> DataError:
+    """Tell why no sensor can be used."""
+    counted = Counter(reason.split(" (")[0] for reason in reasons if reason).most_common(4)
+    told = "; ".join(f"{n} {reason}" for reason, n in counted)
+    return DataError(
+        f"None of {len(reasons)} sensors can be used: {told}.", hint="Check region, period, units and min_days."
+    )
 
 
 def _flagged(stations: xr.Dataset, words: str) -> np.ndarray:

@@ -256,6 +256,7 @@ def _pair(pair: str) -> tuple[int, int]:
 def combine(made: Mapping[str, Path], cube: xr.Dataset) -> xr.Dataset:
     """Put estimates side by side as ``sm_5cm_s1``, ``sm_5cm_s1_std`` and so on, cut to the region that was opened."""
     parts: list[xr.Dataset] = []
+    history = dict.fromkeys(str(cube.attrs.get("history", "")).splitlines())
     for pair, path in made.items():
         depth, number = _pair(pair)
         ds = files.read(path)
@@ -263,12 +264,13 @@ def combine(made: Mapping[str, Path], cube: xr.Dataset) -> xr.Dataset:
         names = {name: f"{name}_s{number}", f"{name}_std": f"{name}_s{number}_std"}
         names["mask_reason"] = f"mask_reason_{pair.replace('-', '_')}"
         keep = ds[[*names, *(["frozen"] if "frozen" in ds and not parts else [])]].rename(names)
+        history |= dict.fromkeys(str(ds.attrs.get("history", "")).splitlines())
         told = ("scenario", "model_hash", "model_training", "model_validation")
         keep[names[name]].attrs |= {k: ds.attrs[k] for k in told}
         parts.append(keep if not parts else keep.drop_vars(["texture", "land_cover"], errors="ignore"))
     merged = xr.merge(parts, join="exact", compat="override", combine_attrs="drop_conflicts")
     merged = trim(merged, cube.attrs.get("xsm_region"))
-    return merged.assign_attrs(title="Soil moisture estimates", history=cube.attrs.get("history", ""))
+    return merged.assign_attrs(title="Soil moisture estimates", history="\n".join(history))
 
 
 def _results(study: Study, stages: Stages, cube: Path, ready: str, estimates: Path | None) -> None:

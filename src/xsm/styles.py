@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
 from xml.sax.saxutils import quoteattr
 
 RAMPS: dict[str, list[tuple[float, str]]] = {
     "soil_moisture": [
-        (0, "#8c510a"),
-        (0.1, "#d8b365"),
-        (0.2, "#f6e8c3"),
-        (0.3, "#c7eae5"),
-        (0.4, "#5ab4ac"),
-        (0.5, "#01665e"),
+        (0, "#fde725"),
+        (0.05, "#bddf26"),
+        (0.1, "#7ad151"),
+        (0.15, "#44bf70"),
+        (0.2, "#22a884"),
+        (0.25, "#21908d"),
+        (0.3, "#2a788e"),
+        (0.35, "#355f8d"),
+        (0.4, "#414487"),
+        (0.45, "#482475"),
+        (0.5, "#440154"),
     ],
     "uncertainty": [
         (0, "#fcfdbf"),
@@ -23,6 +29,16 @@ RAMPS: dict[str, list[tuple[float, str]]] = {
     ],
     "bias": [(-0.1, "#b2182b"), (-0.05, "#ef8a62"), (0, "#f7f7f7"), (0.05, "#67a9cf"), (0.1, "#2166ac")],
 }
+"""Values and colours: viridis (dry is light), magma and a diverging ramp, safe for the colour-blind."""
+
+
+def colours(ramp: str) -> Any:
+    """Return a ramp as a colour map of matplotlib."""
+    from matplotlib.colors import LinearSegmentedColormap
+
+    stops = RAMPS[ramp]
+    first, last = stops[0][0], stops[-1][0]
+    return LinearSegmentedColormap.from_list(ramp, [((v - first) / (last - first), c) for v, c in stops])
 
 
 def style_of(name: str) -> str:

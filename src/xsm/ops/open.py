@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -79,8 +80,9 @@ def open(
     if region is not None:
         window = EASE2_M09.region(region)
         area = area_of(plugin.info, window, margin)
+    found = expand(paths, plugin)
     ds = plugin.open(
-        expand(paths, plugin),
+        found,
         region=area,
         time=None if time is None else days(time),
         variables=None if variables is None else list(variables),
@@ -89,7 +91,7 @@ def open(
     )
     if region is not None and not plugin.info.stations:
         ds.attrs["xsm_region"] = f"{window.row0} {window.row0 + window.rows} {window.col0} {window.col0 + window.cols}"
-    return add_history(ds, "open", source=source, region=region, time=time, **options)
+    return add_history(ds, "open", source=source, region=region, time=time, **(told_files(found) | options))
 
 
 def expand(paths: Any, source: DataSource) -> list[Path]:
@@ -113,6 +115,15 @@ def expand(paths: Any, source: DataSource) -> list[Path]:
         else:
             raise DataError(f"'{item}' does not exist.", hint="Give a file, a folder or a pattern that matches files.")
     return found
+
+
+def told_files(found: Sequence[Any]) -> dict[str, str]:
+    """Files in a few words for the history: number, first and last name, and a hash of all names and sizes."""
+    sizes = [Path(f).stat().st_size if isinstance(f, Path) and f.is_file() else 0 for f in found]
+    known = sorted(zip((Path(str(f)).name for f in found), sizes, strict=True))
+    told = known[0][0] if len(known) == 1 else f"{len(known)} from {known[0][0]}"
+    last = {"to": known[-1][0]} if len(known) > 1 else {}
+    return {"files": told, **last, "files_hash": hashlib.sha256(repr(known).encode()).hexdigest()[:16]}
 
 
 def days(period: slice | str | Sequence[Any]) -> slice:

@@ -24,13 +24,15 @@ def report(
     *,
     cube: Annotated[xr.Dataset | None, Param("Cube behind the maps: DCA, Noah, rain, soil, land cover.")] = None,
     stations: Annotated[xr.Dataset | None, Param("Stations to score the maps against.")] = None,
+    sites: Annotated[tuple[str, ...], Param("Stations whose series are shown; three typical ones otherwise.")] = (),
     title: Annotated[str, Param("Title of the report.")] = "Soil moisture",
     overwrite: Annotated[bool, Param("Replace an existing report.", advanced=True)] = False,
 ) -> Path:
     """Write one self-contained HTML report of soil moisture maps.
 
     It shows the maps and their uncertainty, where and when observations are missing, series at stations or cells, the
-    scores of Tables 1 and 3 of Rabiei et al. (2024), how honest the uncertainty is, and where everything came from.
+    scores of Tables 1 and 3 and Figures 2 to 7 of Rabiei et al. (2024), also by kind of day, how honest the uncertainty
+    is, how gap filling does by the length of the gap, and where everything came from.
     What the data do not allow is left out with the reason. Means and counts are computed block by block.
 
     Parameters
@@ -39,11 +41,14 @@ def report(
         Daily maps with dims ``(time, y, x)``: estimates (``sm_5cm``, ``sm_25cm_s2``, ...; m3 m-3) with ``_std``, or
         gap-filled variables with ``_std`` and ``_observed``.
     output : Path
-        File to write. The figures are also written as PNG files into ``figures`` beside it.
+        File to write. The figures are also written as PNG and SVG files into ``figures`` beside it.
     cube : xarray.Dataset, optional
-        Adds ``sm_dca``, ``sm_noah_*``, ``precipitation``, ``frozen``, soil maps and land cover, on the same grid.
+        Adds ``sm_dca``, ``sm_noah_*``, SMAP Level 4 (``sm_surface``, ``sm_rootzone``), ``precipitation``, ``frozen``,
+        soil maps and land cover, on the same grid.
     stations : xarray.Dataset, optional
         ``soil_moisture(sensor, time)`` (DESIGN.md section 4).
+    sites : sequence of str
+        Names of the stations whose series are shown; otherwise those of the highest, median and lowest R.
     title : str
         Title of the page.
     overwrite : bool
@@ -69,6 +74,7 @@ def report(
     """
     import matplotlib as mpl
 
+    from xsm.reporting.charts import LOOK
     from xsm.reporting.gather import scene as make_scene
     from xsm.reporting.page import Page
 
@@ -76,10 +82,10 @@ def report(
     files.check_output(output, overwrite)
     scene = make_scene(ds, cube)
     page = Page(title, f"{scene.days[0]} to {scene.days[-1]}, daily")
-    with mpl.rc_context({"font.size": 9, "axes.titlesize": 10, "legend.fontsize": 8.5, "axes.linewidth": 0.7}):
-        _compose(page, scene, [ds, cube, stations])
+    with mpl.rc_context(LOOK):  # type: ignore[arg-type]
+        _compose(page, scene, [ds, cube, stations], sites)
     for name, image in page.images.items():
-        with files.fresh(output.parent / "figures" / f"{output.stem}_{name}.png", overwrite=True) as part:
+        with files.fresh(output.parent / "figures" / f"{output.stem}_{name}", overwrite=True) as part:
             part.write_bytes(image)
     text = page.html(f"Written by xsm {__version__}. Method: Rabiei et al. (2024), {PAPER}")
     with files.fresh(output, overwrite) as part:
@@ -87,20 +93,20 @@ def report(
     return output
 
 
-def _compose(page: Page, scene: Scene, parts: list[xr.Dataset | None]) -> None:
-    from xsm.reporting import sections
+def _compose(page: Page, scene: Scene, parts: list[xr.Dataset | None], sites: tuple[str, ...]) -> None:
+    from xsm.reporting import sections, validation
     from xsm.reporting.gather import cell_series, overview, station_series
 
     stations = parts[-1]
     over = overview(scene)
-    scores = sections.Scores() if stations is None else sections.score(scene, stations)
+    scores = validation.Scores() if stations is None else validation.score(scene, stations)
     scored = stations is not None and (scores.skill is not None or scores.teachers is not None)
     series = station_series(scene, stations) if scored and stations is not None else cell_series(scene, over)
     sections.summary(page, scene, over, parts, scores)
     sections.maps(page, scene, over)
     sections.soil(page, scene, series if scored else None)
     sections.gaps(page, scene, over)
-    sections.series(page, scene, series, scores)
-    sections.validation(page, scene, scores)
-    sections.uncertainty(page, scene, series, scores)
+    sections.series(page, scene, series, scores, sites)
+    validation.validation(page, scene, series, scores)
+    validation.uncertainty(page, scene, series, scores)
     sections.provenance(page, parts)

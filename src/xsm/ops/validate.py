@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -12,11 +11,12 @@ import numpy as np
 import xarray as xr
 
 from xsm import cf, matching, metrics
-from xsm.cells import Cells, daily
+from xsm.cells import Cells
 from xsm.describe import Kind, Param, operation
 from xsm.errors import DataError, UsageError, unknown
 from xsm.ops import texture as soil
 from xsm.ops.open import days as period
+from xsm.pairs import pair
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,13 +27,13 @@ PRODUCTS: Mapping[str, str] = {
     "sm_dca": "surface",
     "sm_scav": "surface",
     "sm_scah": "surface",
+    "sm_surface": "surface",
     "sm_25cm": "subsurface",
     "sm_noah_10_40": "subsurface",
+    "sm_rootzone": "subsurface",
 }
-"""What is compared, and with which layer of the stations; a scenario at the end of a name (``_s1``) does not matter."""
-
-RETRIEVALS = ("sm_dca", "sm_scav", "sm_scah")
-"""Products of one overpass: compared with the hour nearest to it, not with the day's mean."""
+"""What is compared, and with which layer of the stations; a scenario at the end of a name (``_s1``) does not matter.
+``sm_surface`` and ``sm_rootzone`` are SMAP Level 4, 0-5 and 0-100 cm."""
 
 SCORES: Mapping[str, tuple[str, str]] = {
     "r": ("Pearson correlation", "1"),
@@ -44,9 +44,16 @@ SCORES: Mapping[str, tuple[str, str]] = {
     "rmse": ("Root mean squared error", "m3 m-3"),
     "bias": ("Mean of product minus station", "m3 m-3"),
     "ubrmse": ("Unbiased root mean squared error", "m3 m-3"),
+    "kge": ("Kling-Gupta efficiency", "1"),
     "n": ("Number of days", "1"),
     "n_eff": ("Effective number of independent days", "1"),
 }
+OPTIONAL: Mapping[str, tuple[str, str]] = {
+    "r_anomaly": ("Pearson correlation of the anomalies from the moving mean of 35 days", "1"),
+    **{f"{score}_{end}": (f"{word} end of the 95 percent interval of {score}, by bootstrap", "m3 m-3")
+       for score in ("rmse", "bias", "ubrmse") for end, word in (("low", "Lower"), ("high", "Upper"))},
+}  # fmt: skip
+"""Scores that are there when they were asked for."""
 GROUPED = ("r", "rmse", "bias", "ubrmse")
 GROUPINGS = ("network", "land_cover", "texture", "texture_group")
 
@@ -72,6 +79,10 @@ def validate(
     subsurface: Annotated[Literal["20", "10-20"], Param("Depth of the subsurface reference.", unit="cm")] = "20",
     surface: Annotated[Literal["5", "5-10"], Param("Depth of the surface reference.", unit="cm")] = "5",
     min_days: Annotated[int, Param("Fewest days that a station needs.", minimum=3)] = 60,
+    interval: Annotated[
+        Literal["fisher", "bootstrap"], Param("Confidence intervals: of R, or of all by a block bootstrap.")
+    ] = "fisher",
+    anomaly: Annotated[bool, Param("Also correlate the anomalies from a moving mean of 35 days.")] = False,
     common: Annotated[bool, Param("Score all products of a layer on the same days and stations.")] = True,
     time: Annotated[slice | None, Param("Period, both days included.", kind=Kind.PERIOD)] = None,
 ) -> xr.Dataset:
@@ -99,6 +110,11 @@ def validate(
         Depths in cm; two depths are averaged where both are there.
     min_days : int
         Fewest days for a score.
+    interval : {"fisher", "bootstrap"}
+        95 percent intervals: Fisher's of R with the effective number of days, or of R, RMSE, bias and ubRMSE by a block
+        bootstrap (30 days, 1000 draws), which takes about 50 ms per product and station.
+    anomaly : bool
+        Adds ``r_anomaly``, the correlation of the anomalies from a moving mean of 35 days.
     common : bool
         Whether all products of a layer share days and stations.
     time : slice, optional
@@ -107,9 +123,11 @@ def validate(
     Returns
     -------
     xarray.Dataset
-        Scores (see `SCORES`) with dims ``(product, station)``; their ``<score>_mean`` and ``<score>_median`` over the
-        stations and ``<score>_by_<grouping>`` with ``count_by_<grouping>``; ``excluded(sensor)``, which tells of every
-        sensor why it takes no part, "" where it does. `to_frame` makes a tidy table of it.
+        Scores (see `SCORES`, `OPTIONAL`) with dims ``(product, station)``; their ``<score>_mean`` and
+        ``<score>_median`` over the stations and ``<score>_by_<grouping>`` with ``count_by_<grouping>``;
+        ``excluded(sensor)``, which tells of every sensor why it takes no part, "" where it does, and
+        ``remarks(sensor)``, which tells what of a sensor was left out or is doubtful: values outside 0 to 1, values
+        above the porosity of the cell's soil. `to_frame` makes a tidy table of it.
 
     Raises
     ------
@@ -121,64 +139,48 @@ def validate(
     for name in by:
         if name not in GROUPINGS:
             raise unknown("grouping", name, GROUPINGS)
-    layers = _products(ds, variables)
-    cf.check_units(ds, [name for names in layers.values() for name in names])
-    ds, days = daily(ds, None if time is None else period(time))
+    layers = products_of(ds, variables)
     depths = {"surface": surface, "subsurface": subsurface}
-    sensors = matching.Sensors(stations, days)
-    sites = matching.choose(sensors, ds, {layer: [float(d) for d in depths[layer].split("-")] for layer in layers})
-    if not sites:
-        raise _nothing_left(sensors.reasons)
-    place = matching.site_coords(sites)
+    pairs = pair(ds, stations, layers, depths, maps=_class_maps(ds, by), method=method,
+                 time=None if time is None else period(time))  # fmt: skip
+    sensors, sites = pairs.sensors, pairs.sites
     products = [name for names in layers.values() for name in names]
-    cells = Cells(ds, products, ["frozen", "obs_time", *_class_maps(ds, by)], place["lon"], place["lat"], method)
-    frozen, passes = cells.frozen(), None if sensors.coarse else cells.hours(days[0])
     scored: dict[str, dict[str, np.ndarray]] = {}
-    for layer, names in layers.items():
-        x = np.stack([cells.values(name) for name in names])
-        y = np.stack([
-            sensors.day_means(sites, layer) if passes is None or name not in RETRIEVALS
-            else sensors.at_hours(sites, layer, passes) for name in names
-        ])  # fmt: skip
-        valid = np.isfinite(x) & np.isfinite(y) & ~frozen
-        counts = dict(zip(names, valid.sum(-1), strict=True))
+    for layer, found in pairs.layers.items():
+        valid = found.valid
+        counts = dict(zip(found.names, valid.sum(-1), strict=True))
         if common:
-            valid &= valid.all(0)
+            valid = np.broadcast_to(valid.all(0), valid.shape)
         left = valid.sum(-1)
         matching.tell_short(sensors, sites, layer, counts, left, min_days)
-        for i, name in enumerate(names):
-            values = metrics.scores(np.where(valid[i], x[i], np.nan), y[i])
-            scored[name] = {k: np.where(left[i] >= min_days, v, 0 if k == "n" else np.nan) for k, v in values.items()}
+        for i, name in enumerate(found.names):
+            x = np.where(valid[i] & (left[i] >= min_days)[:, None], found.x[i], np.nan)
+            scored[name] = _score(x, found.y[i], pairs.days, interval, anomaly)
 
     used = np.flatnonzero(np.any([scored[p]["n"] > 0 for p in products], axis=0))
     if not len(used):
-        raise _nothing_left(sensors.reasons)
+        raise matching.nothing_left(sensors.reasons)
     layer_of = [layer for layer, names in layers.items() for _ in names]
-    hourly = [passes is not None and name in RETRIEVALS for name in products]
+    place = matching.site_coords(sites) | _classes(ds, pairs.cells, by)
+    names = [*SCORES, *(n for n in OPTIONAL if n in scored[products[0]])]
     table = xr.Dataset(
-        {name: (("product", "station"), np.stack([scored[p][name][used] for p in products])) for name in SCORES},
+        {name: (("product", "station"), np.stack([scored[p][name][used] for p in products])) for name in names},
         {
             "product": products,
             "layer": ("product", layer_of),
             "reference": ("product", [f"{depths[layer]} cm" for layer in layer_of]),
-            "matching": ("product", ["hour of obs_time" if one else sensors.day_name for one in hourly]),
-            **{name: ("station", v[used]) for name, v in (place | _classes(ds, cells, by)).items()},
+            "matching": ("product", [pairs.matching(name) for name in products]),
+            **{name: ("station", v[used]) for name, v in place.items()},
         },
     )
     table["n"] = table["n"].astype("i4")
     table = _summarise(table, by)
-    table["excluded"] = "sensor", np.array(sensors.reasons, dtype=str)
-    table = table.assign_coords({f"sensor_{k}": ("sensor", v) for k, v in sensors.coords.items()})
-    table["excluded"].attrs["long_name"] = "Why a sensor takes no part, wholly or for a product"
-    kept = {k: v for source in (stations, ds) for k, v in source.attrs.items() if k == "synthetic"}
-    table.attrs = kept | {
-        "title": "Validation of soil moisture against stations",
-        "period": f"{days[0]}/{days[-1]}",
-        "days": "frozen days left out" if cells.has("frozen") else "frozen days not left out",
-        "common": "same days and stations for all products of a layer" if common else "own days of each product",
-    }
+    table = pairs.annotate(table, "Validation of soil moisture against stations", stations, ds)
+    common_days = "same days and stations for all products of a layer" if common else "own days of each product"
+    table.attrs["common"] = common_days
     return cf.add_history(table, "validate", variables=variables, by=by, method=method, surface=surface,
-                          subsurface=subsurface, min_days=min_days, common=common, time=time)  # fmt: skip
+                          subsurface=subsurface, min_days=min_days, interval=interval, anomaly=anomaly, common=common,
+                          time=time)  # fmt: skip
 
 
 def to_frame(table: xr.Dataset) -> pd.DataFrame:
@@ -202,8 +204,13 @@ def _plain(name: str) -> str:
     return re.sub(r"_s\d+$", "", name)
 
 
-def _products(ds: xr.Dataset, variables: Sequence[str] | None) -> dict[str, list[str]]:
-    """Variables by layer, in the order of `PRODUCTS`."""
+def is_estimate(ds: xr.Dataset, name: str) -> bool:
+    """Whether a variable came out of a model of xsm, by its name or its attribute ``model_hash``."""
+    return _plain(name) in ("sm_5cm", "sm_25cm") or "model_hash" in ds[name].attrs
+
+
+def products_of(ds: xr.Dataset, variables: Sequence[str] | None) -> dict[str, list[str]]:
+    """Soil moisture variables by layer, in the order of `PRODUCTS` where none are named."""
     if variables is None:
         order = list(PRODUCTS)
         names = sorted((str(n) for n in ds.data_vars if layer_of(str(n))), key=lambda n: order.index(_plain(n)))
@@ -265,12 +272,29 @@ def _names(values: np.ndarray, attrs: Mapping[str, Any], names: dict[int, str]) 
     return np.array([names.get(int(v), "unknown") if np.isfinite(v) else "unknown" for v in values])
 
 
+def _score(x: np.ndarray, y: np.ndarray, days: np.ndarray, interval: str, anomaly: bool) -> dict[str, np.ndarray]:
+    """Scores of one product at all sites, (site, day)."""
+    found = metrics.scores(x, y)
+    if anomaly:
+        number = (days - days[0]).astype("f8")
+        found["r_anomaly"] = metrics.pearson(*(metrics.anomalies(v, number) for v in metrics.paired(x, y)))
+    if interval == "bootstrap":
+        kinds = (metrics.pearson, metrics.rmse, metrics.bias, metrics.ubrmse)
+        ends = metrics.bootstrap(lambda a, b: np.stack([kind(a, b) for kind in kinds]), x, y)
+        for end, limits in zip(("low", "high"), ends, strict=True):
+            found |= {f"{name}_{end}": limit for name, limit in zip(("r", *GROUPED[1:]), limits, strict=True)}
+    return found
+
+
 def _summarise(table: xr.Dataset, by: Sequence[str]) -> xr.Dataset:
-    for name, (long_name, units) in SCORES.items():
-        table[name].attrs = {"long_name": long_name, "units": units}
+    by_bootstrap = {"r_low", "r_high"} if "rmse_low" in table else set()
+    for name in table.data_vars:
+        long_name, units = {**SCORES, **OPTIONAL}[str(name)]
+        told = long_name.replace("by n_eff", "by bootstrap") if name in by_bootstrap else long_name
+        table[name].attrs = {"long_name": told, "units": units}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # a product without any station
-        for name in GROUPED:
+        for name in (n for n in (*GROUPED, "kge", "r_anomaly") if n in table):
             for how in ("mean", "median"):
                 values = getattr(np, f"nan{how}")(table[name].values, axis=-1)
                 table[f"{name}_{how}"] = "product", values, _summary(name, how, "stations")
@@ -290,14 +314,6 @@ def _summarise(table: xr.Dataset, by: Sequence[str]) -> xr.Dataset:
 
 
 def _summary(name: str, how: str, over: str) -> dict[str, str]:
-    long_name, units = SCORES[name]
+    long_name, units = {**SCORES, **OPTIONAL}[name]
     of = "all stations" if over == "stations" else f"the stations of a {over.replace('_', ' ')}"
     return {"long_name": f"{long_name}, {how} of {of}", "units": units, "cell_methods": f"station: {how}"}
-
-
-def _nothing_left(reasons: Sequence[str]) -> DataError:
-    counted = Counter(reason.split(" (")[0] for reason in reasons if reason).most_common(4)
-    told = "; ".join(f"{n} {reason}" for reason, n in counted)
-    return DataError(
-        f"None of {len(reasons)} sensors can be used: {told}.", hint="Check region, period, units and min_days."
-    )

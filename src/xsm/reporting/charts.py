@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 BLUE, ORANGE, GREEN, PINK, SKY, RED = "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00"
+LOOK = {"font.size": 9, "axes.titlesize": 10, "legend.fontsize": 8.5, "axes.linewidth": 0.7, "svg.hashsalt": "xsm"}
+"""Settings of matplotlib for all figures."""
 WIDE = 9.5
-BOX_NEEDS = 5
-"""Groups with fewer stations are shown as points."""
 DEPTHS = {"surface": "5 cm", "subsurface": "25 cm"}
 
 
@@ -27,6 +27,8 @@ def look(name: str) -> dict[str, Any]:
     """Colour and line of a product, the same in all figures."""
     if name in NOAH.values():
         return {"color": GREEN, "linestyle": "--", "linewidth": 1.1}
+    if name in ("sm_surface", "sm_rootzone"):
+        return {"color": PINK, "linestyle": "-.", "linewidth": 1.1}
     if name.endswith("_s1"):
         return {"color": ORANGE, "linestyle": "-", "linewidth": 1.2}
     return {"color": BLUE, "linestyle": "-", "linewidth": 1.4}
@@ -85,7 +87,7 @@ def series(scene: Scene, site: xr.Dataset, title: str) -> Figure:
         grid[-1][1].set_xlabel("Share of days (%)")
     figure.legend(entries.values(), entries.keys(), loc="outside lower center", ncols=4, frameon=False)
     for row in grid:
-        _open(row)
+        open_axes(row)
     return figure
 
 
@@ -145,48 +147,6 @@ def _distributions(axes: Any, site: xr.Dataset, layer: str, names: Sequence[str]
     axes.set_xticks([0, 50, 100])
 
 
-def boxes(table: xr.Dataset, grouping: str, order: Sequence[str]) -> Figure:
-    """Boxplots of R and ubRMSE over the stations of groups, both depths (Figure 3 of the paper)."""
-    from matplotlib.figure import Figure
-    from matplotlib.patches import Patch
-
-    layers = list(dict.fromkeys(table["layer"].values.tolist()))
-    groups = [g for g in order if (table[grouping].values == g).any()]
-    figure = Figure(figsize=(WIDE, 5.2), dpi=DPI, layout="constrained")
-    grid = figure.subplots(2, len(layers), squeeze=False, sharey="row", sharex="col")
-    entries: dict[str, Any] = {}
-    for column, layer in enumerate(layers):
-        names = [str(p) for p in table["product"].values[table["layer"].values == layer]]
-        width = 0.8 / len(names)
-        for row, (score, title) in enumerate((("r", "R"), ("ubrmse", f"ubRMSE ({UNIT})"))):
-            axes = grid[row][column]
-            for k, name in enumerate(names):
-                values = table[score].sel(product=name).values
-                parts = [values[(table[grouping].values == g) & np.isfinite(values)] for g in groups]
-                place = np.arange(len(groups)) + (k - (len(names) - 1) / 2) * width
-                colour = look(name)["color"]
-                for part, x in zip(parts, place, strict=True):
-                    if len(part) < BOX_NEEDS:
-                        axes.plot(np.full(len(part), x), part, "o", color=colour, markeredgecolor="black", markersize=5)
-                parts = [p if len(p) >= BOX_NEEDS else [] for p in parts]
-                axes.boxplot(
-                    parts, positions=place, widths=width * 0.85, patch_artist=True, manage_ticks=False,
-                    boxprops={"facecolor": colour, "alpha": 0.75}, medianprops={"color": "black", "linewidth": 1.4},
-                    flierprops={"markersize": 3},
-                )  # fmt: skip
-                entries["Noah" if name in NOAH.values() else short(name)] = Patch(facecolor=colour, alpha=0.75)
-            axes.set_ylabel(title if column == 0 else "")
-            axes.grid(axis="y", alpha=0.3)
-        scored = table["n"].sel(product=names[0]).values > 0
-        ticks = [f"{g.capitalize()}\n({((table[grouping].values == g) & scored).sum()})" for g in groups]
-        grid[1][column].set_xticks(np.arange(len(groups)), ticks)
-        grid[0][column].set_title(DEPTHS[layer], loc="left", fontsize=10)
-    figure.legend(entries.values(), entries.keys(), loc="outside lower center", ncols=4, frameon=False)
-    for row in grid:
-        _open(row)
-    return figure
-
-
 def _has(site: xr.Dataset, name: str) -> bool:
     return name in site and bool(np.isfinite(site[name].values).any())
 
@@ -196,11 +156,12 @@ def _figure(width: float, height: float, rows: int) -> tuple[Figure, Any]:
 
     figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
     axes = figure.subplots(rows, 1, squeeze=False)[:, 0]
-    _open(axes)
+    open_axes(axes)
     return figure, axes
 
 
-def _open(row: Any) -> None:
+def open_axes(row: Any) -> None:
+    """Draw axes without their top and right side."""
     for axes in row:
         axes.spines[["top", "right"]].set_visible(False)
 

@@ -12,16 +12,17 @@ import numpy as np
 import xarray as xr
 
 from xsm import cf, matching
-from xsm.cells import Cells, daily
+from xsm.cells import Cells, daily, positions
 from xsm.errors import DataError
 from xsm.grids import grid_of, take
 from xsm.ops.validate import layer_of
 
-FROM_CUBE = ("sm_dca", "sm_dca_observed", "sm_noah_0_10", "sm_noah_10_40", "precipitation", "frozen", "obs_time",
-             "sand", "silt", "clay")  # fmt: skip
+FROM_CUBE = ("sm_dca", "sm_dca_std", "sm_dca_observed", "sm_noah_0_10", "sm_noah_10_40", "sm_surface", "sm_rootzone",
+             "precipitation", "frozen", "obs_time", "sand", "silt", "clay", "bulk_density")  # fmt: skip
 CLASSES = ("land_cover", "texture", "land")
 ESTIMATE = re.compile(r"sm_(5|25)cm(_s\d+)?")
 NOAH = {"surface": "sm_noah_0_10", "subsurface": "sm_noah_10_40"}
+LEVEL_4 = {"surface": "sm_surface", "subsurface": "sm_rootzone"}
 GAP_EDGES = np.array([1, 2, 3, 4, 8, 15, 31, 91])
 GAP_NAMES = ("1", "2", "3", "4-7", "8-14", "15-30", "31-90", "> 90")
 LEAST_SHARE = 0.05
@@ -167,6 +168,17 @@ def station_series(scene: Scene, stations: xr.Dataset) -> xr.Dataset:
     return xr.Dataset({k: (("site", "time"), v) for k, v in found.items()}, coords)
 
 
+def places(ds: xr.Dataset, stations: xr.Dataset) -> xr.Dataset:
+    """Network and place of the stations in the window of maps, one for each station, dim ``site``."""
+    rows, cols, shape, _ = positions(ds, stations["lon"].values, stations["lat"].values)
+    inside = (rows >= -0.5) & (rows < shape[0] - 0.5) & (cols >= -0.5) & (cols < shape[1] - 0.5)
+    names = ("network", "station", "lon", "lat")
+    known = [stations[n].values if n in stations.variables else np.full(len(inside), "") for n in names]
+    sites = list(dict.fromkeys(zip(*(v[inside].tolist() for v in known), strict=True)))
+    columns = zip(*sites, strict=True) if sites else ([] for _ in names)
+    return xr.Dataset({n: ("site", list(c)) for n, c in zip(names, columns, strict=True)})
+
+
 def cell_series(scene: Scene, over: xr.Dataset, count: int = 3) -> xr.Dataset:
     """Series of the cells with most observations (or estimates) that lie apart, dims ``(site, time)``, numpy."""
     valid = over[f"mean_{scene.best}"].notnull()
@@ -199,7 +211,14 @@ def cell_series(scene: Scene, over: xr.Dataset, count: int = 3) -> xr.Dataset:
 def series_names(scene: Scene) -> list[str]:
     """Variables whose series are shown."""
     names = scene.moisture or scene.others[:1]
-    extra = (*(f"{n}_std" for n in names), scene.watched, *NOAH.values(), "precipitation", "frozen", "seen")
+    extra = (
+        *(f"{n}_std" for n in (*names, scene.watched)),
+        scene.watched,
+        *NOAH.values(),
+        "precipitation",
+        "frozen",
+        "seen",
+    )
     return list(dict.fromkeys(n for n in (*names, *extra) if n and n in scene.ds))
 
 

@@ -11,7 +11,7 @@ import xarray as xr
 
 from xsm import cf
 from xsm.grids import grid_of
-from xsm.styles import RAMPS
+from xsm.styles import RAMPS, colours
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -67,10 +67,10 @@ def frame_of(ds: xr.Dataset) -> Frame | None:
         extent, aspect = (west, east, south, north), 1 / float(np.cos(np.radians((south + north) / 2)))
     cell = (extent[1] - extent[0]) / ds.sizes[dims[1]]
     bare = Frame(extent, aspect, [], [], epsg, dims, cell)
-    lon, lat = _round_degrees(box[0], box[2]), _round_degrees(box[1], box[3])
+    lon, lat = round_degrees(box[0], box[2]), round_degrees(box[1], box[3])
     at_x, at_y = bare.place(lon, np.full_like(lon, box[1]))[0], bare.place(np.full_like(lat, box[0]), lat)[1]
-    x_ticks = [(float(p), _degrees(v, "E", "W")) for p, v in zip(at_x, lon, strict=True)]
-    y_ticks = [(float(p), _degrees(v, "N", "S")) for p, v in zip(at_y, lat, strict=True)]
+    x_ticks = [(float(p), degrees(v, "E", "W")) for p, v in zip(at_x, lon, strict=True)]
+    y_ticks = [(float(p), degrees(v, "N", "S")) for p, v in zip(at_y, lat, strict=True)]
     return Frame(extent, aspect, x_ticks, y_ticks, epsg, dims, cell)
 
 
@@ -88,16 +88,11 @@ def moisture_map(
     frame: Frame, values: xr.DataArray, title: str, ramp: str, between: tuple[float, float] | None = None
 ) -> Figure:
     """Map of soil moisture or its standard deviation in the colours of `xsm.styles`, stretched to limits if given."""
-    from matplotlib.colors import LinearSegmentedColormap
-
-    stops = RAMPS[ramp]
-    first, last = stops[0][0], stops[-1][0]
-    low, high = between or (first, last)
-    colours = LinearSegmentedColormap.from_list(ramp, [((v - first) / (last - first), c) for v, c in stops])
+    low, high = between or (RAMPS[ramp][0][0], RAMPS[ramp][-1][0])
     under, over = bool((values < low).any()), bool((values > high).any())
     extend = {(True, True): "both", (True, False): "min", (False, True): "max"}.get((under, over), "neither")
     bar = f"{'Soil moisture' if ramp == 'soil_moisture' else 'Standard deviation'} ({UNIT})"
-    return _map(frame, values, title, bar, {"cmap": colours, "vmin": low, "vmax": high}, extend)
+    return _map(frame, values, title, bar, {"cmap": colours(ramp), "vmin": low, "vmax": high}, extend)
 
 
 def plain_map(frame: Frame, values: xr.DataArray, title: str, bar: str) -> Figure:
@@ -182,12 +177,14 @@ def _edges(axis: np.ndarray) -> tuple[float, float]:
     return float(axis.min()) - half, float(axis.max()) + half
 
 
-def _round_degrees(low: float, high: float) -> np.ndarray:
+def round_degrees(low: float, high: float) -> np.ndarray:
+    """Up to five round numbers between two degrees."""
     from matplotlib.ticker import MaxNLocator
 
     ticks: Sequence[float] = MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)
     return np.array([t for t in ticks if low <= t <= high])
 
 
-def _degrees(value: float, positive: str, negative: str) -> str:
+def degrees(value: float, positive: str, negative: str) -> str:
+    """Degrees with the letter of their side."""
     return f"{abs(round(value, 4)):g}°{positive if value > 0 else negative if value < 0 else ''}"

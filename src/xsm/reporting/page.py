@@ -54,7 +54,7 @@ footer { color: var(--soft); font-size: .88rem; border-top: 1px solid var(--line
 
 
 class Page:
-    """Sections of a report in their order, its numbered figures and tables, and the figures as PNG files."""
+    """Sections of a report in their order, its numbered figures and tables, and the figures as PNG and SVG files."""
 
     def __init__(self, title: str, lead: str) -> None:
         self.title, self.lead = title, lead
@@ -127,10 +127,12 @@ class Page:
         )
 
     def _image(self, name: str, figure: Figure, alt: str) -> str:
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format="png", facecolor="white", metadata={"Software": None})
-        self.images[name] = buffer.getvalue()
-        data = base64.b64encode(buffer.getvalue()).decode()
+        for kind, about in (("png", {"Software": None}), ("svg", {"Date": None})):
+            buffer = io.BytesIO()
+            figure.savefig(buffer, format=kind, facecolor="white", metadata=about)
+            self.images[f"{name}.{kind}"] = buffer.getvalue()
+            figure.set_layout_engine("none")  # laid out once
+        data = base64.b64encode(self.images[f"{name}.png"]).decode()
         return f'<img src="data:image/png;base64,{data}" alt="{escape(alt)}">'
 
     def _caption(self, caption: str) -> str:

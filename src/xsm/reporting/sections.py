@@ -3,55 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from html import escape
 
 import numpy as np
 import xarray as xr
 
-from xsm.errors import DataError
+from xsm.errors import unknown
 from xsm.grids import grid_of
 from xsm.reporting import charts, gather, tables
 from xsm.reporting.gather import Scene
 from xsm.reporting.maps import Frame, frame_of, limits, moisture_map, plain_map, texture_map
 from xsm.reporting.page import Page, plain_table
 from xsm.reporting.tables import label
+from xsm.reporting.validation import Scores
 
-TEXTURE_GROUPS = ("fine", "medium", "coarse")
-BOXES_NEED = 6
-NEEDED = {
-    "teachers": "observed SMAP DCA and Noah of 0-10 cm are not both there.",
-    "skill": "there is no soil moisture map.",
-}
 MAPS_MOST = 8
-
-
-@dataclass(frozen=True)
-class Scores:
-    """Results of `validate` for the teachers and for the maps, or why there are none."""
-
-    teachers: xr.Dataset | None = None
-    skill: xr.Dataset | None = None
-    no_teachers: str = "no stations were given."
-    no_skill: str = "no stations were given."
-
-
-def score(scene: Scene, stations: xr.Dataset) -> Scores:
-    """Score teachers and maps; a sentence stands for what cannot be scored."""
-    found: dict[str, xr.Dataset | None] = {"teachers": None, "skill": None}
-    reasons = {"no_teachers": "", "no_skill": ""}
-    for name, function, needs in (
-        ("teachers", tables.teachers, {"sm_dca", "sm_noah_0_10"} <= set(scene.ds.data_vars)),
-        ("skill", tables.skill, bool(scene.moisture)),
-    ):
-        if not needs:
-            reasons[f"no_{name}"] = NEEDED[name]
-            continue
-        try:
-            found[name] = function(scene, stations)
-        except DataError as error:
-            reasons[f"no_{name}"] = error.message
-    return Scores(found["teachers"], found["skill"], **reasons)
 
 
 def summary(page: Page, scene: Scene, over: xr.Dataset, parts: Sequence[xr.Dataset | None], scores: Scores) -> None:
@@ -203,19 +169,27 @@ def gaps(page: Page, scene: Scene, over: xr.Dataset) -> None:
     )  # fmt: skip
 
 
-def series(page: Page, scene: Scene, found: xr.Dataset, scores: Scores) -> None:
-    """Series of up to three stations or cells."""
+def series(page: Page, scene: Scene, found: xr.Dataset, scores: Scores, wanted: Sequence[str]) -> None:
+    """Series of the stations that were asked for, else of up to three stations or cells."""
     page.section("series", "Time series")
     if not found.sizes.get("site"):
         page.absent("no cell has a value.")
         return
-    chosen = _typical(found, scores.skill)
+    chosen = _wanted(found, wanted) or _typical(found, scores.skill)
     for number, (position, why) in enumerate(chosen, start=1):
         site = found.isel(site=position)
         network = f", {site['network'].values}" if "network" in found.coords and str(site["network"].values) else ""
         name = f"{site['station'].values}{network}"
         figure = charts.series(scene, site, name)
         page.wide(f"series_{number}", figure, f"Soil moisture series at {name}", f"{name}: {why}.")
+
+
+def _wanted(found: xr.Dataset, wanted: Sequence[str]) -> list[tuple[int, str]]:
+    names = [str(s) for s in found["station"].values]
+    for name in wanted:
+        if name not in names:
+            raise unknown("station", name, names)
+    return [(names.index(name), "as asked for") for name in wanted]
 
 
 def _typical(found: xr.Dataset, skill: xr.Dataset | None) -> list[tuple[int, str]]:
@@ -242,66 +216,6 @@ def _typical(found: xr.Dataset, skill: xr.Dataset | None) -> list[tuple[int, str
     return [(names.index(str(r["station"].values[i])), text) for (i, _), text in zip(picks, told, strict=True)]
 
 
-def validation(page: Page, scene: Scene, scores: Scores) -> None:
-    """Tables 1 and 3 of the paper, boxplots by texture, excluded sensors."""
-    page.section("scores", "Scores against stations")
-    if scores.teachers is None:
-        page.absent(f"the table of the two references; {_lower(scores.no_teachers)}")
-    else:
-        page.table(tables.teacher_table(scores.teachers))
-    if scores.skill is None:
-        page.absent(f"the scores of the maps; {_lower(scores.no_skill)}")
-    else:
-        page.table(tables.skill_table(scores.skill, _what_is_scored(scene)))
-        _boxes(page, scores.skill)
-    left_out = tables.excluded([scores.teachers, scores.skill])
-    if left_out.rows:
-        page.fold(f"{len(left_out.rows)} sensors take no part, wholly or in a table", plain_table(left_out))
-
-
-def _what_is_scored(scene: Scene) -> str:
-    if not scene.estimates:
-        return "Gap-filled soil moisture: means and medians over the stations; each row on its own days."
-    after = tables.after_training(scene)
-    days = "all days, those of training among them or not known"
-    if after is not None:
-        known = "model_validation" in scene.ds.attrs
-        days = f"days after the training{' and validation' if known else ''} days only"
-        days += "" if known else " (days that stopped the training may be among them)"
-    what = "Means and medians over the stations (as Table 3 of Rabiei et al., 2024)"
-    return f"{what}, same days and stations within a depth; {days}."
-
-
-def _boxes(page: Page, skill: xr.Dataset) -> None:
-    count = skill.sizes["station"]
-    if "texture_group" not in skill.coords:
-        page.absent("boxplots by texture; there are no soil maps.")
-    elif count < BOXES_NEED:
-        page.absent(f"boxplots by texture; {count} stations are fewer than {BOXES_NEED}.")
-    elif any("," in str(p) for p in skill["product"].values):
-        page.absent("boxplots by texture; there are no estimates.")
-    else:
-        page.wide(
-            "boxplots", charts.boxes(skill, "texture_group", TEXTURE_GROUPS), "Boxplots of R and ubRMSE by texture",
-            "R and ubRMSE of the stations by texture group (as Figure 3 of Rabiei et al., 2024); line: median, box: "
-            "quartiles, whiskers: up to 1.5 times the box. Groups of fewer than "
-            f"{charts.BOX_NEEDS} stations are shown as points; in brackets the number of stations.",
-        )  # fmt: skip
-
-
-def uncertainty(page: Page, scene: Scene, found: xr.Dataset, scores: Scores) -> None:
-    """How often stations lie inside the interval."""
-    page.section("uncertainty", "Uncertainty")
-    if scores.skill is None:
-        page.absent(f"the share inside the interval; {_lower(scores.no_skill)}")
-        return
-    table = tables.coverage(scene, found, scores.skill)
-    if not table.rows:
-        page.absent("the share inside the interval; the maps have no standard deviation.")
-        return
-    page.table(table)
-
-
 def provenance(page: Page, parts: Sequence[xr.Dataset | None]) -> None:
     """Where everything came from."""
     from xsm.options import show_versions
@@ -322,7 +236,3 @@ def provenance(page: Page, parts: Sequence[xr.Dataset | None]) -> None:
 
 def _unit(variable: xr.DataArray) -> str:
     return str(variable.attrs.get("units", "")) or "no unit told"
-
-
-def _lower(sentence: str) -> str:
-    return sentence[:1].lower() + sentence[1:]

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
+from xsm.errors import DataError
 from xsm.ops.validate import layer_of, validate
-from xsm.reporting.gather import ESTIMATE, NOAH, Scene, held_out
+from xsm.reporting.gather import ESTIMATE, LEVEL_4, NOAH, Scene, held_out
 from xsm.reporting.maps import UNIT
 
 Cell = str | float | int
 MIN_DAYS = 60
 Z95 = 1.959963984540054
 METRICS = (("R", "", ".2f"), ("RMSE", UNIT, ".3f"), ("Bias", UNIT, "+.3f"), ("ubRMSE", UNIT, ".3f"))
+MEANS = tuple((f"{name} mean", unit, form) for name, unit, form in METRICS)
 SCORED = ("r", "rmse", "bias", "ubrmse")
 LABELS = {
     "sm_dca": "SMAP DCA",
@@ -24,8 +27,13 @@ LABELS = {
     "sm_scah": "SMAP SCA-H",
     "sm_noah_0_10": "Noah 0-10 cm",
     "sm_noah_10_40": "Noah 10-40 cm",
+    "sm_surface": "SMAP L4 0-5 cm",
+    "sm_rootzone": "SMAP L4 0-100 cm",
     "soil_moisture": "Soil moisture",
 }
+OUTAGES = (("2019-06-19", "2019-07-23"), ("2022-08-06", "2022-09-20"))
+"""Weeks without SMAP (FORMATS.md section 1.9)."""
+OTHER_DEPTH = "depth is not compared"
 SHRUBS = ("Open shrublands", "Closed shrublands")
 
 
@@ -84,12 +92,19 @@ def skill(scene: Scene, stations: xr.Dataset) -> xr.Dataset:
         names = tuple(str(n) for n in ds.data_vars if ", " in str(n))
         scores = validate(ds, stations, variables=names, by=by, min_days=least, common=False)
         return scores.assign_attrs(min_days=least)
-    layers = dict.fromkeys(layer_of(n) for n in scene.estimates)
-    names = (*scene.estimates, *(n for layer, n in NOAH.items() if layer in layers and n in ds))
     after = after_training(scene)
     count = len(scene.days) if after is None else int((scene.days >= after.start).sum())
     least = min_days(count)
-    return validate(ds, stations, variables=names, by=by, min_days=least, time=after).assign_attrs(min_days=least)
+    return validate(ds, stations, variables=rivals(scene), by=by, min_days=least, time=after).assign_attrs(
+        min_days=least
+    )
+
+
+def rivals(scene: Scene) -> tuple[str, ...]:
+    """The estimates and what they are compared with: Noah and, where given, SMAP Level 4 of the same layers."""
+    layers = dict.fromkeys(layer_of(n) for n in scene.estimates)
+    others = (known[layer] for known in (NOAH, LEVEL_4) for layer in known if layer in layers)
+    return (*scene.estimates, *(n for n in others if n in scene.ds))
 
 
 def after_training(scene: Scene) -> slice | None:
@@ -100,7 +115,7 @@ def after_training(scene: Scene) -> slice | None:
 
 def teacher_table(table: xr.Dataset) -> Table:
     """Means over stations by land cover and network, and over all stations (Table 1 of the paper)."""
-    classes = _merged(table["land_cover"].values) if "land_cover" in table.coords else None
+    classes = merged(table["land_cover"].values) if "land_cover" in table.coords else None
     networks = table["network"].values
     groups = [] if classes is None else sorted({(c, n) for c, n in zip(classes, networks, strict=True)})
     rows: list[list[Cell]] = []
@@ -110,7 +125,7 @@ def teacher_table(table: xr.Dataset) -> Table:
                  for p in table["product"].values]  # fmt: skip
     every = ", ".join(sorted({str(n) for n in networks if str(n)})) or "all"
     rows += [["All", every, label(str(p)), *_means(table.sel(product=p))] for p in table["product"].values]
-    columns = [("Land cover", "", ""), ("Network", "", ""), ("Product", "", ""), *METRICS, ("Stations", "n", "d")]
+    columns = [("Land cover", "", ""), ("Network", "", ""), ("Product", "", ""), *MEANS, ("Stations", "n", "d")]
     caption = (
         "The two references of the training against stations: means over the stations of a land cover (as Table 1 of "
         f"Rabiei et al., 2024). DCA on observed days only, both products on the same days and stations. {told(table)}"
@@ -130,62 +145,76 @@ def skill_table(table: xr.Dataset, what: str) -> Table:
         depth = {"surface": "5 cm", "subsurface": "25 cm"}[str(one["layer"].values)]
         rows.append([depth, str(one["reference"].values), short(product), *means, *medians, int(one["count"]), days])
     columns = [
-        ("Depth", "", ""), ("Stations at", "", ""), ("Product", "", ""), *((f"{n} mean", u, f) for n, u, f in METRICS),
+        ("Depth", "", ""), ("Stations at", "", ""), ("Product", "", ""), *MEANS,
         ("R median", "", ".2f"), ("ubRMSE median", UNIT, ".3f"), ("Stations", "n", "d"), ("Days", "median n", "d"),
     ]  # fmt: skip
     return Table(columns, rows, f"{what} {told(table)}")
 
 
-def coverage(scene: Scene, series: xr.Dataset, table: xr.Dataset) -> Table:
-    """Share of station days inside the 95 percent interval of each map with a standard deviation."""
+def skill_by_days(scene: Scene, stations: xr.Dataset) -> dict[str, xr.Dataset]:
+    """Score the estimates and Noah on observed days, on days without observation and in long outages, as in `skill`.
+
+    A day counts as observed where ``seen`` marks the cell. What cannot be scored is left out.
+    """
+    period = after_training(scene) or slice(None, None)
+    days = scene.days[scene.days >= period.start] if period.start is not None else scene.days
+    marks = {"observed": scene.ds["seen"], "not observed": ~scene.ds["seen"]} if scene.watched else {}
+    for first, last in OUTAGES:
+        inside = (scene.days >= np.datetime64(first)) & (scene.days <= np.datetime64(last))
+        if inside.any():
+            marks[f"outage {first} to {last}"] = xr.DataArray(inside, dims="time")
+    found = {}
+    for kind, mark in marks.items():
+        count = len(days) if "time" not in mark.dims or mark.ndim > 1 else int(mark.values[-len(days) :].sum())
+        ds = scene.ds.assign({n: scene.ds[n].where(mark).assign_attrs(scene.ds[n].attrs) for n in scene.estimates})
+        least = min_days(count // 2 if mark.ndim > 1 else count)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # the table of all days has told them
+            try:
+                table = validate(ds, stations, variables=rivals(scene), min_days=least, time=after_training(scene))
+            except DataError:
+                continue
+        found[kind] = table.assign_attrs(min_days=least)
+    return found
+
+
+def days_table(tables: Mapping[str, xr.Dataset]) -> Table:
+    """Means over stations by kind of day, depth and product."""
     rows: list[list[Cell]] = []
-    stations = {str(s): i for i, s in enumerate(series["station"].values)}
-    for name in scene.moisture:
-        layer = layer_of(name) or "surface"
-        product = name if name in table["product"].values else f"{name}, all days"
-        if f"{name}_std" not in series or product not in table["product"].values:
-            continue
-        counted = table["station"].values[table["n"].sel(product=product).values > 0]
-        some = [stations[str(s)] for s in counted if str(s) in stations]
-        error = (series[name] - series[f"in_situ_{layer}"]).values[some]
-        spread = series[f"{name}_std"].values[some]
-        use = np.isfinite(error) & np.isfinite(spread)
-        if "frozen" in series:
-            use &= ~np.nan_to_num(series["frozen"].values[some].astype("f4")).astype(bool)
-        if (after := after_training(scene)) is not None:
-            use &= scene.days >= after.start
-        if not use.any():
-            continue
-        error, spread = np.where(use, error, np.nan), np.where(use, spread, np.nan)
-        anomaly = error - np.nanmean(error, -1, keepdims=True, where=use.any(-1)[:, None])
-        inside, about = (float((np.abs(e) <= Z95 * spread)[use].mean()) * 100 for e in (error, anomaly))
-        rms = float(np.sqrt(np.nanmean(anomaly**2)))
-        rows.append([label(name), inside, about, float(np.nanmean(spread)), rms, int(use.sum())])
-    columns = [
-        ("Map", "", ""), ("Inside", "% of days", ".0f"), ("Inside, station means removed", "% of days", ".0f"),
-        ("Mean standard deviation", UNIT, ".3f"), ("ubRMSE, pooled", UNIT, ".3f"), ("Station days", "n", "d"),
-    ]  # fmt: skip
+    for kind, table in tables.items():
+        for product in _by_layer(table):
+            one = table.sel(product=product)
+            n = one["n"].values
+            if (n > 0).any():
+                depth = {"surface": "5 cm", "subsurface": "25 cm"}[str(one["layer"].values)]
+                rows.append([kind, depth, short(product), *_means(one), int(np.median(n[n > 0]))])
+    columns = [("Days", "", ""), ("Depth", "", ""), ("Product", "", ""), *MEANS, ("Stations", "n", "d"),
+               ("Days", "median n", "d")]  # fmt: skip
+    least = ", ".join(f"{table.attrs['min_days']} ({kind})" for kind, table in tables.items())
     caption = (
-        "Station days inside the 95 % interval (map ± 1.96 standard deviations), pooled over the stations of the table "
-        "above; 95 % is the aim. The standard deviation is that of the 9 km cell, so what a point differs from "
-        "its cell counts against it."
+        "The same by kind of day: means over the stations, same days and stations within a depth and kind. Observed "
+        f"are the days with an overpass that was kept in the cell. Least number of days per station: {least}."
     )
     return Table(columns, rows, caption)
 
 
 def excluded(tables: Sequence[xr.Dataset | None]) -> Table:
-    """Sensors that take no part in any table, with the reasons."""
+    """Sensors that take no part in a table, with the reasons, and what was left out of others.
+
+    A depth that one table does not compare but another does is no reason.
+    """
     found: dict[tuple[str, str, float], list[str]] = {}
-    for table in tables:
-        if table is None:
-            continue
-        names = (table[f"sensor_{k}"].values for k in ("network", "station", "depth"))
-        for network, station, depth, reason in zip(*names, table["excluded"].values, strict=True):
-            reasons = found.setdefault((str(network), str(station), float(depth)), [])
-            if str(reason) and str(reason) not in reasons:
-                reasons.append(str(reason))
-    rows: list[list[Cell]] = [[*key, "; ".join(reasons)] for key, reasons in found.items() if reasons]
-    columns = [("Network", "", ""), ("Station", "", ""), ("Depth", "cm", "g"), ("Reason", "", "")]
+    given = [table for table in tables if table is not None]
+    for table in given:
+        names = [table[f"sensor_{k}"].values for k in ("network", "station", "depth")]
+        told = (table["excluded"].values, table["remarks"].values)
+        for network, station, depth, *texts in zip(*names, *told, strict=True):
+            found.setdefault((str(network), str(station), float(depth)), []).extend(str(t) for t in texts if str(t))
+    rows: list[list[Cell]] = []
+    for key, texts in found.items():
+        reasons = [t for t in dict.fromkeys(texts) if not t.startswith(OTHER_DEPTH) or texts.count(t) == len(given)]
+        rows += [[*key, "; ".join(reasons)]] if reasons else []
+    columns = [("Network", "", ""), ("Station", "", ""), ("Depth", "cm", "g"), ("Reason or remark", "", "")]
     return Table(columns, rows, "")
 
 
@@ -217,7 +246,8 @@ def _by_layer(table: xr.Dataset) -> list[str]:
             for p in table["product"].values[table["layer"].values == layer]]  # fmt: skip
 
 
-def _merged(classes: np.ndarray) -> np.ndarray:
+def merged(classes: np.ndarray) -> np.ndarray:
+    """Names of land cover classes, open and closed shrublands as one."""
     names = [str(c).capitalize() for c in classes]
     return np.array(["Open and closed shrublands" if n in SHRUBS else n for n in names])
 

@@ -1,0 +1,161 @@
+"""Sections of a report about scores: how good the maps are at stations, and how honest their spread is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import xarray as xr
+
+from xsm.errors import DataError
+from xsm.reporting import pooled, skill, tables
+from xsm.reporting.gather import Scene
+from xsm.reporting.page import Page, plain_table
+from xsm.reporting.tables import label
+
+BOXES_NEED = 6
+NEEDED = {
+    "teachers": "observed SMAP DCA and Noah of 0-10 cm are not both there.",
+    "skill": "there is no soil moisture map.",
+}
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Results of `validate` for the teachers, for the maps and by kind of day, or why there are none."""
+
+    teachers: xr.Dataset | None = None
+    skill: xr.Dataset | None = None
+    by_days: Mapping[str, xr.Dataset] = field(default_factory=dict)
+    no_teachers: str = "no stations were given."
+    no_skill: str = "no stations were given."
+
+
+def score(scene: Scene, stations: xr.Dataset) -> Scores:
+    """Score teachers and maps; a sentence stands for what cannot be scored."""
+    found: dict[str, xr.Dataset | None] = {"teachers": None, "skill": None}
+    reasons = {"no_teachers": "", "no_skill": ""}
+    for name, function, needs in (
+        ("teachers", tables.teachers, {"sm_dca", "sm_noah_0_10"} <= set(scene.ds.data_vars)),
+        ("skill", tables.skill, bool(scene.moisture)),
+    ):
+        if not needs:
+            reasons[f"no_{name}"] = NEEDED[name]
+            continue
+        try:
+            found[name] = function(scene, stations)
+        except DataError as error:
+            reasons[f"no_{name}"] = error.message
+    some = scene.estimates and found["skill"] is not None
+    by_days = tables.skill_by_days(scene, stations) if some else {}
+    return Scores(found["teachers"], found["skill"], by_days, **reasons)
+
+
+def validation(page: Page, scene: Scene, found: xr.Dataset, scores: Scores) -> None:
+    """Tables 1 and 3 of the paper, Figures 3 to 6, rows by kind of day, excluded sensors."""
+    page.section("scores", "Scores against stations")
+    if scores.teachers is None:
+        page.absent(f"the table of the two references; {lower(scores.no_teachers)}")
+    else:
+        page.table(tables.teacher_table(scores.teachers))
+    if scores.skill is None:
+        page.absent(f"the scores of the maps; {lower(scores.no_skill)}")
+    else:
+        page.table(tables.skill_table(scores.skill, _what_is_scored(scene)))
+        if scores.by_days:
+            page.table(tables.days_table(scores.by_days))
+        if scene.estimates and not any(kind.startswith("outage") for kind in scores.by_days):
+            page.absent("rows for a long outage of SMAP; the scored days hold none, or too few stations.")
+        _boxes(page, scores.skill)
+        _where(page, scene, scores.skill)
+        _scatter(page, scene, found, scores.skill)
+    left_out = tables.excluded([scores.teachers, scores.skill])
+    if left_out.rows:
+        page.fold(
+            f"Excluded: {len(left_out.rows)} sensors take no part, wholly or in a table, or with fewer values",
+            plain_table(left_out),
+        )
+
+
+def _what_is_scored(scene: Scene) -> str:
+    if not scene.estimates:
+        return "Gap-filled soil moisture: means and medians over the stations; each row on its own days."
+    after = tables.after_training(scene)
+    days = "all days, those of training among them or not known"
+    if after is not None:
+        known = "model_validation" in scene.ds.attrs
+        days = f"days after the training{' and validation' if known else ''} days only"
+        days += "" if known else " (days that stopped the training may be among them)"
+    what = "Means and medians over the stations (as Table 3 of Rabiei et al., 2024)"
+    return f"{what}, same days and stations within a depth; {days}."
+
+
+BOXES = {
+    "texture_group": ("texture", "soil maps", 3),
+    "land_cover": ("land cover, open and closed shrublands as one", "land cover", 4),
+}
+
+
+def _boxes(page: Page, scored: xr.Dataset) -> None:
+    count = scored.sizes["station"]
+    for grouping, (words, needs, number) in BOXES.items():
+        if grouping not in scored.coords:
+            page.absent(f"boxplots by {words.split(',')[0]}; there is no {needs}.")
+        elif count < BOXES_NEED:
+            page.absent(f"boxplots by {words.split(',')[0]}; {count} stations are fewer than {BOXES_NEED}.")
+        elif any("," in str(p) for p in scored["product"].values):
+            page.absent(f"boxplots by {words.split(',')[0]}; there are no estimates.")
+        else:
+            page.wide(
+                f"boxes_{grouping}", skill.boxes(scored, grouping), f"Boxplots of the scores by {words}",
+                f"Scores of the stations by {words} (as Figure {number} of Rabiei et al., 2024); line: median, box: "
+                "quartiles, whiskers: up to 1.5 times the box. Groups of fewer than "
+                f"{skill.BOX_NEEDS} stations are shown as points; in brackets the number of stations.",
+            )  # fmt: skip
+
+
+def _where(page: Page, scene: Scene, scored: xr.Dataset) -> None:
+    best = skill.best(scored)
+    page.wide(
+        "skill_maps", skill.skill_maps(scored, best), "Maps and histograms of R, ubRMSE and bias at the stations",
+        f"R, ubRMSE and bias at the stations, {' and '.join(label(n) for n in best)} (as Figure 5 of Rabiei et al., "
+        "2024). Line in the histograms: median of the stations.",
+    )  # fmt: skip
+
+
+def _scatter(page: Page, scene: Scene, found: xr.Dataset, scored: xr.Dataset) -> None:
+    pairs = pooled.pairs(scene, found, scored)
+    if pairs:
+        page.wide(
+            "scatter", skill.scatter(pairs), "Density of station days, map against station",
+            "Map against station, scores pooled over all station days that are scored (as Figure 6 of Rabiei et al., "
+            "2024); the dashed line is equality.",
+        )  # fmt: skip
+
+
+def uncertainty(page: Page, scene: Scene, found: xr.Dataset, scores: Scores) -> None:
+    """How often stations lie inside the interval, and how gap filling does by the length of the gap."""
+    page.section("uncertainty", "Uncertainty and gap filling")
+    if scores.skill is None:
+        page.absent(f"the share inside the interval; {lower(scores.no_skill)}")
+        return
+    table, shares = pooled.coverage(scene, found, scores.skill)
+    if table.rows:
+        page.table(table)
+        page.panels(
+            {"reliability": (skill.reliability(shares), "Share of station days inside intervals of growing width")},
+            "Share of station days inside the interval of a map, against the share wanted: below the dashed line the "
+            "standard deviation is too small, above it too large. Pooled as in the table.",
+        )
+    else:
+        page.absent("the share inside the interval; the maps have no standard deviation.")
+    by_gap = pooled.gap_skill(scene, found)
+    if by_gap is None or not by_gap.rows:
+        page.absent("gap filling by the length of the gap; no station has filled days, or the cube brings none.")
+    else:
+        page.table(by_gap)
+
+
+def lower(sentence: str) -> str:
+    """A sentence that follows a semicolon."""
+    return sentence[:1].lower() + sentence[1:]

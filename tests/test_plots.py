@@ -1,0 +1,156 @@
+"""One-liners for notebooks: the figures of the report, from the accessor and from the shell."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+import xarray as xr
+
+import xsm
+from xsm import DataError, UsageError, files
+from xsm.cli import main
+from xsm.grids import grid_of
+from xsm.ops.validate import validate
+from xsm.reporting import charts, maps, skill
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _coarse_images() -> object:
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (maps, charts, skill):
+            patch.setattr(module, "DPI", 40)
+        yield
+
+
+@pytest.fixture(scope="module")
+def world() -> tuple[xr.Dataset, xr.Dataset, xr.Dataset]:
+    """Estimates with a known error, cube and stations of the twin."""
+    cube, stations = xsm.example("cube", size=24, days=90), xsm.example("stations", size=24, days=90)
+    truth = xsm.example("truth", size=24, days=90)
+    rng = np.random.default_rng(0)
+    out = xr.Dataset(attrs={"synthetic": cube.attrs["synthetic"]})
+    for name, noise in (("sm_5cm_s1", 0.05), ("sm_5cm_s2", 0.03), ("sm_25cm_s2", 0.03)):
+        values = truth[name[:-3]] + rng.normal(0, noise, truth["sm_5cm"].shape)
+        out[name] = values.clip(0.02, 0.6).astype("f4").assign_attrs(units="m3 m-3")
+        out[f"{name}_std"] = xr.full_like(out[name], noise)
+    grid = grid_of(cube)
+    assert grid is not None
+    return grid.assign(out.assign(frozen=cube["frozen"])), cube, stations
+
+
+@pytest.fixture(scope="module")
+def table(world: tuple[xr.Dataset, xr.Dataset, xr.Dataset]) -> xr.Dataset:
+    estimates, cube, stations = world
+    ds = estimates.assign({n: cube[n] for n in ("sm_noah_0_10", "sm_noah_10_40", "sand", "silt", "clay", "land_cover")})
+    return validate(ds, stations, by=("texture_group", "land_cover"), min_days=30)
+
+
+def test_every_plot_is_an_operation_that_the_accessor_has() -> None:
+    plots = {n for n, op in xsm.operations().items() if op.result == "figure"}
+    assert len(plots) == 8 and all(n.startswith("plot_") for n in plots)
+    assert plots <= set(dir(xr.Dataset().sm))
+
+
+def test_maps_of_a_day_and_of_the_mean(world: tuple[xr.Dataset, xr.Dataset, xr.Dataset]) -> None:
+    estimates, _, _ = world
+    figure = estimates.sm.plot_map()
+    image = figure.axes[0].images[0]
+    np.testing.assert_allclose(image.get_array(), estimates["sm_5cm_s2"].mean("time"), rtol=1e-6)
+    day = estimates.chunk({"time": 7}).sm.plot_map(variable="sm_25cm_s2_std", day="2021-05-02")
+    assert day.axes[0].get_title(loc="left") == "sm_25cm_s2_std, 2021-05-02"
+    np.testing.assert_allclose(day.axes[0].images[0].get_array(), estimates["sm_25cm_s2_std"].sel(time="2021-05-02"))
+    with pytest.raises(UsageError, match="have no day 2031-01-01"):
+        estimates.sm.plot_map(day="2031-01-01")
+    with pytest.raises(UsageError, match="Unknown variable"):
+        estimates.sm.plot_map(variable="sm")
+
+
+def test_texture_shows_the_stations_of_the_window(world: tuple[xr.Dataset, xr.Dataset, xr.Dataset]) -> None:
+    _, cube, stations = world
+    marks = cube.sm.plot_texture(stations=stations).axes[0].lines
+    names = {str(s) for s in validate(cube, stations, variables=("sm_noah_0_10",), min_days=10)["station"].values}
+    assert sum(len(line.get_xdata()) for line in marks) >= len(names) > 0
+    assert not cube.sm.plot_texture().axes[0].lines
+    with pytest.raises(DataError, match="no soil maps"):
+        cube[["sm_noah_0_10"]].sm.plot_texture()
+
+
+def test_figures_of_scores_show_the_numbers_of_the_table(table: xr.Dataset) -> None:
+    boxed = table.sm.plot_boxes(by="land_cover")
+    assert [a.get_ylabel().split(" ")[0] for a in boxed.axes[::2]] == ["R", "RMSE", "Bias", "ubRMSE"]
+    assert {t.get_text() for t in boxed.legends[0].get_texts()} == {"Scenario 1", "Scenario 2", "Noah"}
+    where = table.sm.plot_skill()
+    dots = [
+        c
+        for a in where.axes
+        for c in a.collections
+        if len(c.get_offsets()) == int(table["count"].sel(product="sm_5cm_s2"))
+    ]
+    r = table["r"].sel(product="sm_5cm_s2").dropna("station").values
+    np.testing.assert_allclose(dots[0].get_array(), r)
+    median = next(a for a in where.axes if "median" in a.get_title(loc="right"))
+    assert median.get_title(loc="right") == f"median {np.median(r):.2f}"
+    assert median.lines[0].get_xdata()[0] == pytest.approx(np.median(r))
+    with pytest.raises(UsageError, match="not grouped by 'network_'"):
+        table.sm.plot_boxes(by="network_")
+    with pytest.raises(UsageError, match="no result of validate"):
+        table.drop_vars("r").sm.plot_skill()
+
+
+def test_pooled_figures(world: tuple[xr.Dataset, xr.Dataset, xr.Dataset]) -> None:
+    estimates, cube, stations = world
+    axes = estimates.sm.plot_scatter(stations, cube=cube).axes
+    assert "R 0." in axes[0].texts[0].get_text() and axes[0].get_ylabel().startswith("5 cm, scenario 2")
+    lines = estimates.sm.plot_calibration(stations, cube=cube).axes[0].lines
+    assert len(lines) == 4 and all((np.diff(line.get_ydata()) >= 0).all() for line in lines)
+    bare = estimates.drop_vars([n for n in estimates if str(n).endswith("_std")])
+    with pytest.raises(DataError, match="no standard deviation"):
+        bare.sm.plot_calibration(stations, cube=cube)
+
+
+def test_series_and_availability(world: tuple[xr.Dataset, xr.Dataset, xr.Dataset]) -> None:
+    estimates, cube, stations = world
+    figure = estimates.sm.plot_series(stations=stations, cube=cube)
+    told = {t.get_text() for t in figure.legends[0].get_texts()}
+    assert {"Scenario 1", "Scenario 2", "Noah", "Station", "Precipitation"} <= told
+    assert figure.axes[1].get_title() == "CDF"
+    with pytest.raises(UsageError, match="Unknown station"):
+        estimates.sm.plot_series(stations=stations, station="nowhere")
+    shown = cube[["sm_dca"]].sm.plot_availability().axes[0]
+    assert "SMAP DCA" in shown.get_title(loc="left")
+
+
+def test_the_shell_writes_the_same_figure(
+    table: xr.Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scores = tmp_path / "scores.nc"
+    files.write(table, scores)
+    for suffix in ("png", "svg"):
+        with pytest.raises(SystemExit) as stop:
+            main(["plot-boxes", str(scores), str(tmp_path / f"boxes.{suffix}"), "--by", "texture_group"])
+        assert not stop.value.code, capsys.readouterr().err
+    assert (tmp_path / "boxes.png").read_bytes().startswith(b"\x89PNG")
+    assert ElementTree.parse(tmp_path / "boxes.svg").getroot().tag.endswith("svg")
+    with pytest.raises(SystemExit) as stop:
+        main(["plot-boxes", str(scores), str(tmp_path / "boxes.nc")])
+    assert stop.value.code == 2 and "wanted .png, .svg or .pdf" in capsys.readouterr().err
+
+
+def test_a_notebook_shows_the_figure() -> None:
+    pytest.importorskip("IPython")
+    code = """
+from IPython.core.interactiveshell import InteractiveShell
+shell = InteractiveShell.instance()
+import xsm
+figure = xsm.example("cube", size=16, days=8).sm.plot_map(variable="sm_noah_0_10")
+shown, _ = shell.display_formatter.format(figure)
+print(sorted(shown))
+"""
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert "image/png" in done.stdout, done.stdout
