@@ -142,7 +142,7 @@ def regrid_layer(path: str) -> dict[str, int]:
     """Open a SOLUS100 layer, regrid it, keep the 9 km map."""
     import xsm
 
-    out = xsm.open("solus100", path).sm.regrid_ease9km()
+    out = xsm.open("solus100", path, variables=["sand"], soil_depth=[5]).sm.regrid_ease9km()
     name = next(n for n, v in out.data_vars.items() if {"y", "x"} <= set(v.dims))
     values = out[name].compute(scheduler="threads").values
     return {"cells": int(np.isfinite(values).sum())}
