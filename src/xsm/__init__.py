@@ -63,6 +63,7 @@ _PUBLIC = {
     "grid_of": "xsm.grids",
     "add_history": "xsm.cf",
     "canonical_attrs": "xsm.cf",
+    "drop_impossible": "xsm.cf",
     "NO_FLAG": "xsm.cf",
 }
 __all__ = [*_PUBLIC, "__version__"]

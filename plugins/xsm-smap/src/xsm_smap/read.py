@@ -3,17 +3,41 @@
 from __future__ import annotations
 
 import contextlib
+import warnings
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from xsm import DataError, Grid
+from xsm import DataError, Grid, XsmError, drop_impossible
 
-from xsm_smap.layout import BAD_BITS, EPOCH, FIELDS, FILL, LAND, NO_FLAG, OBSERVED
+from xsm_smap.layout import BAD_BITS, EPOCH, FIELDS, FILL, FLAGS, LAND, MAGIC, NO_FLAG, OBSERVED
 
 Raw = Callable[[str], np.ndarray]
+DAMAGE = (OSError, RuntimeError, LookupError, ValueError, TypeError, AttributeError, OverflowError, MemoryError, zlib.error)
+"""What h5py and zlib raise where a file is damaged."""
+NEAR = np.timedelta64(36, "h")
+"""A granule's cells are observed within this time of its noon."""
+
+
+def check_magic(path: Path) -> None:
+    """Stop with a sentence where a file does not start as HDF5 does."""
+    try:
+        with open(path, "rb") as file:
+            head = file.read(512)
+    except OSError as error:
+        raise DataError(f"{path} cannot be opened ({error.strerror}).", hint="Check the path.") from None
+    if head.startswith(MAGIC):
+        return
+    if not head:
+        raise DataError(f"{path.name} is empty, wanted a SMAP HDF5 file.", hint="Download it again.")
+    if head.lstrip()[:1] == b"<":
+        raise DataError(
+            f"{path.name} is a web page, most likely the Earthdata login page, wanted a SMAP HDF5 file.",
+            hint="Log in to Earthdata and download it again.",
+        )
+    raise DataError(f"{path.name} is no HDF5 file (it starts with {head[:8]!r}).", hint="Download it again.")
 
 
 @contextlib.contextmanager
@@ -24,9 +48,11 @@ def opened(path: str | Path) -> Iterator[Any]:
     try:
         with h5py.File(path, "r", locking="best-effort") as file:
             yield file
+    except XsmError:
+        raise
     except FileNotFoundError:
         raise DataError(f"{path} does not exist.", hint="Check the path.") from None
-    except (OSError, RuntimeError, KeyError, zlib.error) as error:
+    except DAMAGE as error:
         reason = str(error).strip("'\"").split("\n")[0]
         raise DataError(
             f"{Path(path).name} cannot be read as HDF5 ({reason}).", hint="It may be cut short: download it again."
@@ -52,10 +78,19 @@ def window(dataset: Any, grid: Grid) -> np.ndarray:
         mask, packed = raw.read_direct_chunk((start, 0))
         if mask:
             return dataset[rows][:, cols]
-        block = np.frombuffer(zlib.decompress(packed, bufsize=size), dtype).reshape(height, width)
+        block = np.frombuffer(inflate(packed, size), dtype).reshape(height, width)
         first, last = max(start, rows.start), min(start + height, rows.stop)
         out[first - rows.start : last - rows.start] = block[first - start : last - start, cols]
     return out
+
+
+def inflate(packed: bytes, size: int) -> bytes:
+    """Inflate a chunk that must hold ``size`` bytes; never more is allocated, whatever the stream says."""
+    stream = zlib.decompressobj()
+    data = stream.decompress(packed, size)
+    if len(data) != size or stream.decompress(stream.unconsumed_tail, 1) or not stream.eof:
+        raise zlib.error(f"a chunk does not hold {size} bytes")
+    return data
 
 
 def _plain(dataset: Any) -> bool:
@@ -67,11 +102,12 @@ def _plain(dataset: Any) -> bool:
     )
 
 
-def decode(raw: Raw, variable: str, quality: str) -> np.ndarray:
+def decode(raw: Raw, variable: str, quality: str, *, where: str, day: np.datetime64) -> np.ndarray:
     """Turn raw datasets into one canonical variable.
 
-    Only fills and flags mask; ``valid_min`` and ``valid_max`` of the files are wrong and never looked at
-    (FORMATS.md section 1.8).
+    Fills and flags mask; ``valid_min`` and ``valid_max`` of the files are wrong and never looked at (FORMATS.md section
+    1.8). What is physically impossible, a flag with bits that the product does not have and a time far from the day
+    are missing too, with a warning.
 
     Parameters
     ----------
@@ -81,17 +117,34 @@ def decode(raw: Raw, variable: str, quality: str) -> np.ndarray:
         Canonical name.
     quality : str
         A key of `layout.BAD_BITS`.
+    where : str
+        Name of the file.
+    day : datetime64
+        UTC day of the file.
     """
     field = FIELDS[variable]
     values = raw(field.dataset)
     if field.kind == "flag":
-        return np.where(raw(OBSERVED) == NO_FLAG, NO_FLAG, values).astype("u2")
+        off = raw(OBSERVED) == NO_FLAG
+        known = (1 << len(FLAGS[variable])) - 1
+        odd = ~off & (values & ~np.uint16(known) != 0) & (values < NO_FLAG)
+        _tell(odd, f"flags of '{variable}' have bits that the product does not have", where)
+        return np.where(off | odd, NO_FLAG, values).astype("u2")
     missing = ~np.isfinite(values) | (values == FILL)
     if field.kind == "time":
-        milliseconds = np.rint(np.where(missing, 0, values) * 1e3).astype("i8").astype("m8[ms]")
-        return np.where(missing, np.datetime64("NaT"), EPOCH + milliseconds).astype("M8[ns]")
+        noon = (day + np.timedelta64(12, "h") - EPOCH) / np.timedelta64(1, "s")
+        far = ~missing & (np.abs(np.where(missing, noon, values) - noon) > NEAR / np.timedelta64(1, "s"))
+        _tell(far, f"times are more than {NEAR} from noon of {day}", where)
+        milliseconds = np.rint(np.where(missing | far, 0, values) * 1e3).astype("i8").astype("m8[ms]")
+        return np.where(missing | far, np.datetime64("NaT"), EPOCH + milliseconds).astype("M8[ns]")
     if quality != "none" and field.kind == "tb":
         missing |= (raw(field.flag) & 1 != 0) | (raw(LAND) != 0)
     elif quality != "none" and field.kind == "retrieval":
         missing |= raw(field.flag) & BAD_BITS[quality] != 0
-    return np.where(missing, np.nan, values).astype("f4")
+    with np.errstate(over="ignore"):
+        return drop_impossible(np.where(missing, np.nan, values).astype("f4"), variable, where)
+
+
+def _tell(odd: np.ndarray, what: str, where: str) -> None:
+    if odd.any():
+        warnings.warn(f"{where}: {int(odd.sum())} of {odd.size} {what}; they are missing.", UserWarning, stacklevel=3)
