@@ -112,7 +112,9 @@ class SmapL4Source:
         told = {
             "title": "SMAP Level 4 soil moisture, daily means",
             "product": "SPL4SMGP",
-            "product_version": ", ".join(sorted({m["version"] for p in by_stamp.values() if (m := NAME.match(p.name))})),
+            "product_version": ", ".join(
+                sorted({m["version"] for p in by_stamp.values() if (m := NAME.match(p.name))})
+            ),
             "daily_rule": f"mean of the 3-hourly values of the UTC day, at least {min_steps} of {STEPS}",
             "incomplete_days": _incomplete(files, min_steps),
             "skipped": "\n".join(skipped),
@@ -136,7 +138,7 @@ def look(path: Path, names: Sequence[str]) -> np.datetime64:
         )
     check_magic(path)
     with opened(path) as file:
-        group = file[GROUP] if GROUP in file else {}
+        group = file.get(GROUP, {})
         for name in names:
             if name not in group:
                 raise DataError(f"{path.name} has no dataset {GROUP}/{name}.", hint="Wanted SPL4SMGP (gph), whole.")
@@ -221,8 +223,8 @@ def _incomplete(files: Sequence[Day], min_steps: int) -> str:
     if short:
         missing = sum(n < min_steps for _, n in short)
         warnings.warn(
-            f"{len(short)} of {len(files)} days have fewer than {STEPS} files; {missing} with fewer than {min_steps} are "
-            "missing.",
+            f"{len(short)} of {len(files)} days have fewer than {STEPS} files; {missing} with fewer than {min_steps} "
+            "are missing.",
             UserWarning,
             stacklevel=3,
         )

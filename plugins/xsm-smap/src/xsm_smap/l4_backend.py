@@ -46,10 +46,7 @@ class SmapL4Backend(BackendEntrypoint):
         stamp = look(path, names)
         time = xr.Variable("time", [stamp.astype("M8[ns]")], {"standard_name": "time", "axis": "T"})
         ds = xr.Dataset(
-            {
-                n: (("time", "y", "x"), indexing.LazilyIndexedArray(_Array(path, n)), canonical_attrs(n))
-                for n in names
-            },
+            {n: (("time", "y", "x"), indexing.LazilyIndexedArray(_Array(path, n)), canonical_attrs(n)) for n in names},
             {"time": time},
             {"title": "SMAP Level 4 soil moisture", "product": "SPL4SMGP"},
         )

@@ -15,7 +15,17 @@ from xsm import DataError, Grid, XsmError, drop_impossible
 from xsm_smap.layout import BAD_BITS, EPOCH, FIELDS, FILL, FLAGS, LAND, MAGIC, NO_FLAG, OBSERVED
 
 Raw = Callable[[str], np.ndarray]
-DAMAGE = (OSError, RuntimeError, LookupError, ValueError, TypeError, AttributeError, OverflowError, MemoryError, zlib.error)
+DAMAGE = (
+    OSError,
+    RuntimeError,
+    LookupError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    OverflowError,
+    MemoryError,
+    zlib.error,
+)
 """What h5py and zlib raise where a file is damaged."""
 NEAR = np.timedelta64(36, "h")
 """A granule's cells are observed within this time of its noon."""

@@ -44,7 +44,9 @@ class SmapSource:
                 if file.read(8) != layout.MAGIC:
                     return False
             with opened(path) as file:
-                return any(g in file for g in (*layout.L3_GROUPS.values(), *layout.POLAR_GROUPS.values(), layout.L2_GROUP)) or is_points(file)
+                return any(
+                    g in file for g in (*layout.L3_GROUPS.values(), *layout.POLAR_GROUPS.values(), layout.L2_GROUP)
+                ) or is_points(file)
         except (OSError, DataError):
             return False
 

@@ -25,8 +25,8 @@ def write(world: World, dest: Path) -> list[Path]:
     Parameters
     ----------
     world : World
-        Its ``grid``, ``days``, ``nldas_hours(day)`` and ``attrs["synthetic"]`` are used; 0-10 cm stands for the surface,
-        0-40 cm for the root zone.
+        Its ``grid``, ``days``, ``nldas_hours(day)`` and ``attrs["synthetic"]`` are used; 0-10 cm stands for the
+        surface, 0-40 cm for the root zone.
     dest : Path
         Folder, made where absent.
 
