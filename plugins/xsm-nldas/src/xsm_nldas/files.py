@@ -104,8 +104,8 @@ def index_files(paths: Iterable[Path], period: tuple[int, int], *, skip: bool) -
                 product = product or ("NOAH" if any(n in header.fields for n in NOAH_ONLY) else "FORA")
                 if named and (len(header.hours) != 1 or not near(int(header.hours[0]), stamp, path)):
                     raise DataError(
-                        f"'{path}' holds {len(header.hours)} hours, the first {header.hours[0].astype('M8[h]')}, wanted "
-                        "the one of its name.",
+                        f"'{path}' holds {len(header.hours)} hours, the first {header.hours[0].astype('M8[h]')}, "
+                        "wanted the one of its name.",
                         hint="Give files of several hours another name.",
                     )
                 found.headers.setdefault(product, header)

@@ -1,0 +1,358 @@
+"""The Soil Climate Analysis Network: JSON of the AWDB service, CSV of the Report Generator (FORMATS.md section 5.3)."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import re
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from xsm import Area, DataError, UsageError
+
+from xsm_insitu import SCAN
+from xsm_insitu import series as sensors
+from xsm_insitu.series import Series
+
+if TYPE_CHECKING:
+    from xsm.twin import World
+
+STATIONS = "stations.json"
+INCH = 2.54
+SYNTHETIC_STATE = "ZZ"
+QUALITY = {"V": sensors.GOOD, "E": sensors.GOOD, "N": sensors.UNKNOWN, "": sensors.UNKNOWN, "S": sensors.DUBIOUS,
+           "B": sensors.DUBIOUS, "K": sensors.DUBIOUS, "X": sensors.DUBIOUS}  # fmt: skip
+"""Flag of xsm by quality code: valid, edited, no profile, none, suspect, and three kinds of estimates."""
+
+_DAMAGE = (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError)
+_TRIPLET = re.compile(r"^(?P<id>\w+):(?P<state>[A-Z]{2}):(?P<network>\w+)$")
+_SITE = re.compile(r"^#\s+(?P<network>[A-Z]+) (?P<id>\w+): (?P<name>.+), (?P<state>[A-Z]{2})\s*$")
+_COLUMN = re.compile(
+    r"(?:\((?P<id>\w+)\) )?Soil (?P<what>Moisture Percent|Temperature Observed) (?P<inches>-?\d+)in "
+    r"\((?P<unit>\w+)\)(?: (?P<stat>.+))?$"
+)
+
+
+@dataclass(frozen=True)
+class Column:
+    """Values of one element at one depth under their local times, as a file has them."""
+
+    triplet: str
+    name: str
+    element: Literal["SMS", "STO"]
+    inches: float
+    id: str
+    unit: str
+    daily: bool
+    time: np.ndarray
+    value: np.ndarray
+    flag: np.ndarray
+
+
+class ScanSource:
+    """Reads SCAN (and SNOTEL) stations; ``stations.json`` beside the files tells where they are."""
+
+    info = SCAN
+
+    def identify(self, path: Path) -> bool:
+        """Tell by the first kilobytes: station triplets in JSON, or the comments of the Report Generator."""
+        if path.suffix not in (".json", ".csv"):
+            return False
+        try:
+            with path.open("rb") as file:
+                head = file.read(16384)
+        except OSError:
+            return False
+        return b'"stationTriplet"' in head if path.suffix == ".json" else head[:1] == b"#" and b"Soil Moisture" in head
+
+    def open(
+        self,
+        paths: Sequence[Path],
+        *,
+        region: Area | None = None,
+        time: slice | None = None,
+        variables: Sequence[str] | None = None,
+        on_error: Literal["raise", "skip"] = "raise",
+        keep: Sequence[str] = ("V", "E", "N"),
+    ) -> xr.Dataset:
+        """Open station files, hourly or daily.
+
+        Parameters
+        ----------
+        paths : sequence of Path
+            Answers of the AWDB service (``data``), or CSV of the Report Generator. A table of stations (the service's
+            ``stations``), given or lying beside them as ``stations.json``, tells coordinates and clocks.
+        region : Area, optional
+            Stations outside its box are left out.
+        time : slice, optional
+            First and last UTC day (daily files: local standard day).
+        variables : sequence of str, optional
+            ``soil_moisture``, ``soil_temperature``; ``flag`` is always there.
+        on_error : {"raise", "skip"}
+            Stop at a bad file, or list it in the attribute ``skipped``.
+        keep : sequence of str
+            Quality codes that are kept beside values without one; others become NaN, the reason stays in ``flag``.
+
+        Returns
+        -------
+        xarray.Dataset
+            ``soil_moisture`` (m3 m-3), ``flag`` and ``soil_temperature`` (K), dims ``(sensor, time)``, hours in UTC. A
+            station whose offset is not known stays on its own clock, with a warning.
+
+        Raises
+        ------
+        DataError
+            For files that cannot be read, hourly and daily files together, or nothing in region and period.
+        """
+        warm = sensors.wanted(variables)
+        for code in keep:
+            if code not in QUALITY:
+                raise UsageError(f"The code to keep is '{code}', wanted one of {', '.join(filter(None, QUALITY))}.")
+        files = [Path(p) for p in paths]
+        tables = {p for p in files if p.suffix == ".json" and is_table(p)}
+        beside = {p.parent / STATIONS for p in files if (p.parent / STATIONS).is_file()}
+        places, lost = _tables(sorted(tables | beside), on_error)
+
+        def read(path: Path) -> Iterator[Series]:
+            columns = read_json(path) if path.suffix == ".json" else read_csv(path)
+            daily.update(c.daily for c in columns)
+            yield from _series(path, columns, places, region, warm, keep)
+
+        daily: set[bool] = set()
+        found, skipped = sensors.read_all([p for p in files if p not in tables], read, on_error)
+        if len(daily) > 1:
+            raise DataError("The SCAN files are hourly and daily.", hint="Open one kind at a time.")
+        by_day = daily == {True}
+        if by_day:
+            warnings.warn(
+                "SCAN daily values are of local standard days, by default their first hour; hourly files match the "
+                "maps better.",
+                stacklevel=2,
+            )
+        ds = sensors.assemble(
+            found,
+            step=sensors.DAY if by_day else sensors.HOUR,
+            time=time,
+            region=region,
+            id_name="instrument",
+            stamps="local day" if by_day else "instant",
+            skipped=[*lost, *skipped],
+        )
+        ds.attrs |= {"title": "SCAN soil moisture", "source": "SCAN", "flags_kept": ", ".join(keep)}
+        if any(c.endswith(f":{SYNTHETIC_STATE}:SCAN") for c in places):
+            ds.attrs["synthetic"] = "Stations of the synthetic world of xsm; no measurements."
+        return ds
+
+    def write(self, world: World, dest: Path) -> list[Path]:
+        """Write the world's stations as answers of the AWDB service; see `xsm_insitu.write_scan.write_awdb`."""
+        from xsm_insitu.write_scan import write_awdb
+
+        return write_awdb(world.stations, Path(dest))
+
+
+def is_table(path: Path) -> bool:
+    """Whether a JSON file is a table of stations rather than values."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(16384)
+    except OSError:
+        return False
+    return b'"stationTriplet"' in head and re.search(rb'"(data|stationElement)"\s*:', head) is None
+
+
+def read_json(path: Path) -> list[Column]:
+    """Read an answer of the AWDB service to ``data``."""
+    try:
+        answer = json.loads(path.read_bytes())
+        return [_column(path, station, part) for station in answer for part in station["data"]]
+    except OSError as error:
+        raise DataError(f"'{path}' cannot be read: {error.strerror}.") from None
+    except _DAMAGE as error:
+        if isinstance(error, DataError):
+            raise
+        raise DataError(
+            f"'{path}' is no answer of the AWDB service ({type(error).__name__}: {sensors.reason(error)}).",
+            hint="Wanted JSON: [{stationTriplet, data: [{stationElement, values}]}].",
+        ) from None
+
+
+def _column(path: Path, station: Mapping[str, Any], part: Mapping[str, Any]) -> Column:
+    element, values = part["stationElement"], part["values"]
+    code, inches = element["elementCode"], element.get("heightDepth")
+    if code not in ("SMS", "STO") or not isinstance(inches, int | float):
+        raise ValueError(f"element {code} at {inches}, wanted SMS or STO at a depth")
+    rows = [v for v in values if v.get("value") is not None]
+    if any(isinstance(v["value"], bool) or not isinstance(v["value"], int | float) for v in rows):
+        raise ValueError("a value that is no number")
+    unit = element.get("storedUnitCode") or ("pct" if code == "SMS" else "degF")
+    return Column(
+        triplet=_known(station["stationTriplet"]),
+        name="",
+        element=code,
+        inches=float(inches),
+        id=str(element.get("ordinal", 1)),
+        unit=str(unit),
+        daily=element.get("durationName", "HOURLY") == "DAILY",
+        time=_stamps([v["date"] for v in rows]),
+        value=np.array([v["value"] for v in rows], "f8"),
+        flag=np.array([v.get("qcFlag") or "" for v in rows], "U1"),
+    )
+
+
+def read_csv(path: Path) -> list[Column]:
+    """Read a CSV of the Report Generator: comments of any number, one header line, rows."""
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"'{path}' cannot be read ({sensors.reason(error)}).") from None
+    start = next((i for i, line in enumerate(lines) if line.strip() and not line.startswith("#")), len(lines))
+    sites = {m["id"]: m for m in map(_SITE.match, lines[:start]) if m}
+    try:
+        if not sites or start == len(lines):
+            raise ValueError("no site among the comments, or no table")
+        header = next(csv.reader(lines[start : start + 1]))
+        found = {name: m for name in header[1:] if (m := _COLUMN.search(name))}
+        if header[0] != "Date" or not any(m["what"] == "Moisture Percent" for m in found.values()):
+            raise ValueError(f"the header starts with '{','.join(header)[:60]}'")
+        if any(row and len(row) != len(header) for row in csv.reader(lines[start + 1 :])):
+            raise ValueError(f"a row has not {len(header)} fields")
+        types: dict[Any, Any] = {"Date": str} | dict.fromkeys(found, "f8")
+        table = pd.read_csv(io.StringIO("\n".join(lines[start:])), usecols=list(types), dtype=types)
+        if table["Date"].isna().any():
+            raise ValueError("a row has no date")
+        return [_csv_column(table, name, m, sites) for name, m in found.items()]
+    except (*_DAMAGE, csv.Error) as error:
+        raise DataError(
+            f"'{path}' is no CSV of the Report Generator ({sensors.reason(error)}).",
+            hint="Wanted comments with the sites, then 'Date,Soil Moisture Percent -2in (pct),...'.",
+        ) from None
+
+
+def _csv_column(table: pd.DataFrame, name: str, match: re.Match[str], sites: dict[str, re.Match[str]]) -> Column:
+    if match["id"] is None and len(sites) > 1:
+        raise ValueError(f"the column '{name}' does not tell its site")
+    site = sites[match["id"] or next(iter(sites))]
+    there = table[name].notna().to_numpy()
+    dates = table["Date"].to_numpy()
+    return Column(
+        triplet=_known(f"{site['id']}:{site['state']}:{site['network']}"),
+        name=site["name"],
+        element="SMS" if match["what"].startswith("Moisture") else "STO",
+        inches=float(match["inches"]),
+        id=match["stat"] or "1",
+        unit=match["unit"],
+        daily=len(dates) > 0 and len(dates[0]) == 10,
+        time=_stamps(dates[there].tolist()),
+        value=table[name].to_numpy()[there],
+        flag=np.full(int(there.sum()), "", "U1"),
+    )
+
+
+def _known(triplet: str) -> str:
+    if not _TRIPLET.match(triplet):
+        raise ValueError(f"'{triplet}' is no station triplet")
+    return triplet
+
+
+def _stamps(dates: list[str]) -> np.ndarray:
+    """Local times; the service writes a blank or a T between day and hour."""
+    if any(re.fullmatch(r"\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d)?)?", d) is None for d in dates):
+        raise ValueError("a date that is none")
+    return np.array([d.replace(" ", "T") for d in dates], "M8[ns]")
+
+
+def _tables(paths: Sequence[Path], on_error: str) -> tuple[dict[str, Mapping[str, Any]], list[str]]:
+    """Stations by triplet, from lists or mappings of them."""
+    found: dict[str, Mapping[str, Any]] = {}
+    lost: list[str] = []
+    for path in paths:
+        try:
+            table = json.loads(path.read_bytes())
+            rows = list(table.values()) if isinstance(table, dict) else table
+            found |= {
+                _known(r["stationTriplet"]): dict(r, latitude=float(r["latitude"]), longitude=float(r["longitude"]))
+                for r in rows
+            }
+            for row in found.values():
+                sensors.check_place(path, row["longitude"], row["latitude"])
+        except (OSError, *_DAMAGE) as error:
+            told = f"'{path}' is no table of stations ({type(error).__name__}: {sensors.reason(error)})."
+            if on_error == "raise":
+                raise DataError(told, hint="Fetch it again.") from None
+            lost.append(told)
+    return found, lost
+
+
+def _series(
+    path: Path,
+    columns: Sequence[Column],
+    places: Mapping[str, Mapping[str, Any]],
+    region: Area | None,
+    warm: bool,
+    keep: Sequence[str],
+) -> Iterator[Series]:
+    heat = {(c.triplet, c.inches, c.id): c for c in columns if c.element == "STO"} if warm else {}
+    for column in columns:
+        if column.element != "SMS":
+            continue
+        if column.unit not in ("pct", "percent", "%"):
+            raise DataError(f"'{path}' has soil moisture in '{column.unit}', wanted percent.", hint="Fetch it again.")
+        place = places.get(column.triplet, {})
+        if not place:
+            warnings.warn(f"No table of stations tells where {column.triplet} is.", UserWarning, stacklevel=5)
+        lon, lat = (float(place.get(n, math.nan)) for n in ("longitude", "latitude"))
+        if region is not None and not sensors.inside(region, lon, lat):
+            continue
+        shift = _offset(column, place)
+        flag = np.array([QUALITY.get(f, sensors.DUBIOUS) for f in column.flag.tolist()], np.uint8)
+        moisture, flag = sensors.mask(column.value / 100, flag)
+        moisture[~np.isin(column.flag, ["", *keep])] = np.nan
+        when = column.time - shift
+        sensors.check_times(path, when)
+        yield Series(
+            station=str(place.get("name") or column.name or column.triplet),
+            network=column.triplet.rpartition(":")[2],
+            lat=lat,
+            lon=lon,
+            depth=round(-column.inches * INCH, 2),
+            id=f"{column.triplet} {column.id}",
+            time=when,
+            soil_moisture=moisture,
+            flag=flag,
+            soil_temperature=_warmth(path, column, heat.get((column.triplet, column.inches, column.id)), warm),
+        )
+
+
+def _offset(column: Column, place: Mapping[str, Any]) -> np.timedelta64:
+    """What is taken off local standard time; nothing for days, which are the station's own."""
+    hours = place.get("dataTimeZone")
+    if column.daily:
+        return np.timedelta64(0, "m")
+    if not isinstance(hours, int | float) or not -14 <= hours <= 14:
+        warnings.warn(
+            f"The clock of {column.triplet} is not known; its times stay local standard time.",
+            UserWarning,
+            stacklevel=6,
+        )
+        return np.timedelta64(0, "m")
+    return np.timedelta64(round(hours * 60), "m")
+
+
+def _warmth(path: Path, column: Column, heat: Column | None, warm: bool) -> np.ndarray | None:
+    if heat is None:
+        return np.full(len(column.time), np.nan, "f4") if warm else None
+    if heat.unit not in ("degF", "degC"):
+        raise DataError(f"'{path}' has soil temperature in '{heat.unit}', wanted degF or degC.", hint="Fetch it again.")
+    celsius = (heat.value - 32) / 1.8 if heat.unit == "degF" else heat.value
+    out = np.full(len(column.time), np.nan)
+    _, mine, theirs = np.intersect1d(column.time, heat.time, return_indices=True)
+    out[mine] = celsius[theirs]
+    return sensors.celsius_to_kelvin(out, path.name)
