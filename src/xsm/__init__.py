@@ -58,6 +58,7 @@ _PUBLIC = {
     "set_options": "xsm.options",
     "show_versions": "xsm.options",
     "open_raster": "xsm.raster",
+    "raster_window": "xsm.raster",
     "plugins": "xsm.plugin",
     "take": "xsm.grids",
     "grid_of": "xsm.grids",

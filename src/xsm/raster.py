@@ -51,7 +51,7 @@ def open_raster(path: Path | str, area: Area | None, *, margin: int = 8) -> xr.D
     try:
         with rasterio.open(name) as file:
             _check(file, path)
-            window = _window(file, area, margin)
+            window = raster_window(file.crs, file.transform, file.shape, area, margin=margin)
             if window is None:
                 return None
             rows, cols = window
@@ -100,12 +100,34 @@ def _check(file: Any, path: Path | str) -> None:
             raise DataError(f"'{path}' is truncated.", hint="Get it again.")
 
 
-def _window(file: Any, area: Area | None, margin: int) -> tuple[slice, slice] | None:
+def raster_window(
+    crs: Any, transform: Any, shape: tuple[int, int], area: Area | None, *, margin: int = 8
+) -> tuple[slice, slice] | None:
+    """Find the rows and columns of a raster that hold an area's box and ``margin`` pixels more on every side.
+
+    Parameters
+    ----------
+    crs : rasterio.crs.CRS or str
+        Of the raster.
+    transform : affine.Affine
+        Of the raster, not rotated.
+    shape : tuple of int
+        Rows and columns of the raster.
+    area : Area, optional
+        Everything where not given.
+    margin : int
+        Pixels.
+
+    Returns
+    -------
+    tuple of slice or None
+        None where the raster does not touch the area.
+    """
     if area is None:
-        return slice(0, file.height), slice(0, file.width)
-    west, south, east, north = transform_bounds("EPSG:4326", file.crs, *area.bbox, densify_pts=101)
-    rows = _span(north, south, file.transform.f, file.transform.e, file.height, margin)
-    cols = _span(west, east, file.transform.c, file.transform.a, file.width, margin)
+        return slice(0, shape[0]), slice(0, shape[1])
+    west, south, east, north = transform_bounds("EPSG:4326", crs, *area.bbox, densify_pts=101)
+    rows = _span(north, south, transform.f, transform.e, shape[0], margin)
+    cols = _span(west, east, transform.c, transform.a, shape[1], margin)
     return None if rows is None or cols is None else (rows, cols)
 
 
