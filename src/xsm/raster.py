@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import numpy as np
 import rasterio
 import rioxarray  # noqa: F401
 import xarray as xr
+from rasterio.enums import Compression
 from rasterio.errors import RasterioError
 from rasterio.transform import from_origin
 from rasterio.warp import transform_bounds
@@ -20,6 +23,8 @@ from xsm.errors import DataError
 from xsm.source import Area
 
 CHUNK = 2048
+PIECE = 2**20
+"""Bytes that a tile is inflated by, so that no stream can fill the memory."""
 
 
 def open_raster(path: Path | str, area: Area | None, *, margin: int = 8) -> xr.DataArray | None:
@@ -100,6 +105,34 @@ def _check(file: Any, path: Path | str) -> None:
             raise DataError(f"'{path}' is truncated.", hint="Get it again.")
 
 
+def _check_streams(file: Any, window: Window) -> None:
+    """Inflate the tiles under a window of a local file: GDAL leaves out the checksum at their end."""
+    if file.compression != Compression.deflate or not Path(file.name).is_file():
+        return
+    height, width = file.block_shapes[0]
+    first_row, first_col = window.row_off // height, window.col_off // width
+    last_row = (window.row_off + window.height - 1) // height
+    last_col = (window.col_off + window.width - 1) // width
+    with open(file.name, "rb") as raw:
+        for row, col in itertools.product(range(first_row, last_row + 1), range(first_col, last_col + 1)):
+            place, size = (
+                file.get_tag_item(f"BLOCK_{what}_{col}_{row}", "TIFF", bidx=1) for what in ("OFFSET", "SIZE")
+            )
+            if not place or not size:  # a tile that was never written
+                continue
+            raw.seek(int(place))
+            stream = zlib.decompressobj()
+            try:
+                packed = raw.read(int(size))
+                while packed and not stream.eof:
+                    stream.decompress(packed, PIECE)
+                    packed = stream.unconsumed_tail
+            except zlib.error as error:
+                raise DataError(f"'{file.name}' is damaged ({error}).", hint="Get it again.") from None
+            if not stream.eof:
+                raise DataError(f"'{file.name}' has a tile that is cut short.", hint="Get it again.")
+
+
 def raster_window(
     crs: Any, transform: Any, shape: tuple[int, int], area: Area | None, *, margin: int = 8
 ) -> tuple[slice, slice] | None:
@@ -147,7 +180,9 @@ def _lazy(name: str, rows: slice, cols: slice, dtype: str) -> Any:
         (r0, r1), (c0, c1) = block_info[None]["array-location"]
         try:
             with rasterio.open(name) as file:
-                return file.read(1, window=Window(cols.start + c0, rows.start + r0, c1 - c0, r1 - r0))
+                window = Window(cols.start + c0, rows.start + r0, c1 - c0, r1 - r0)
+                _check_streams(file, window)
+                return file.read(1, window=window)
         except RasterioError as error:
             raise DataError(f"'{name}' cannot be read ({error}).", hint="It may be truncated; get it again.") from error
 

@@ -10,9 +10,13 @@ with it.
 from __future__ import annotations
 
 import json
+import struct
 import sys
+import zlib
 
 MEMORY = 2**31
+COMPRESSED = 40
+"""Tag of compressed data elements in the list of descriptors."""
 
 
 def main(path: str, *wanted: str) -> None:
@@ -20,6 +24,8 @@ def main(path: str, *wanted: str) -> None:
     from pyhdf.SD import SD, SDC
 
     _limit()
+    if not wanted:
+        check_streams(path)
     file = SD(path, SDC.READ)
     if wanted:
         row0, row1, col0, col1 = map(int, wanted[1:])
@@ -31,6 +37,32 @@ def main(path: str, *wanted: str) -> None:
     structure = file.attributes().get("StructMetadata.0", "")
     shapes = {name: [list(info[1]), info[2]] for name, info in file.datasets().items()}
     json.dump({"datasets": shapes, "structure": structure, "uint8": SDC.UINT8}, sys.stdout)
+
+
+def check_streams(path: str) -> None:
+    """Inflate every deflated element: the library stops before the checksum at the end of a stream."""
+    with open(path, "rb") as file:
+        raw = file.read()
+    seen: set[int] = set()
+    at = 4
+    while at and at not in seen:
+        seen.add(at)
+        count, following = struct.unpack_from(">HI", raw, at)
+        for i in range(count):
+            tag, _, place, size = struct.unpack_from(">HHII", raw, at + 6 + 12 * i)
+            head = raw[place : place + 2]
+            if tag == COMPRESSED and len(head) == 2 and head[0] & 15 == 8 and int.from_bytes(head) % 31 == 0:
+                _inflate(raw[place : place + size])
+        at = following
+
+
+def _inflate(packed: bytes) -> None:
+    stream = zlib.decompressobj()
+    while packed and not stream.eof:
+        stream.decompress(packed, 2**20)
+        packed = stream.unconsumed_tail
+    if not stream.eof:
+        raise zlib.error("a stream is cut short")
 
 
 def _limit() -> None:
