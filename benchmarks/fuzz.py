@@ -1,6 +1,6 @@
 """Damage files of every format and see what the readers do: `python -m benchmarks.fuzz [--cases 500] [--only NAME]`.
 
-Each file is read in a child process with a time limit, so that a crash or a hang of a library is seen and counted. What a
+Each file is read in a child process with a time limit, so that a crash or a hang of a library is counted. What a
 reader may do with a damaged file:
 
 - refused: an `XsmError` that names the file;
@@ -190,7 +190,7 @@ def outcome(name: str, paths: list[Path], bad: Path, wanted: xr.Dataset) -> tupl
             got = read(name, paths)
         except XsmError as error:
             return ("refused" if bad.name in str(error) else "unnamed"), str(error)
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:
             return "unnamed", f"{type(error).__name__}: {error}"
     told = any(bad.name in str(w.message) and issubclass(w.category, UserWarning) for w in caught)
     return compare(wanted, got, FORMATS[name].checked, told), ""

@@ -149,7 +149,7 @@ def smap_l2(folder: Path) -> list[Path]:
         for name in values:
             if "flag" in name:
                 values[name] = np.zeros(rows.size, "u2")
-            elif name.startswith("tb_") and name.endswith("corrected") or name == "surface_temperature":
+            elif (name.startswith("tb_") and name.endswith("corrected")) or name == "surface_temperature":
                 values[name] = rng.uniform(230, 290, rows.size).astype("f4")
         values["tb_time_seconds"] = 673228800.0 + np.arange(rows.size, dtype="f8")  # 12 UTC of 2021-05-01 and on
         values |= {"EASE_row_index": rows.astype("u2"), "EASE_column_index": cols.astype("u2")}
@@ -307,8 +307,8 @@ def uscrn_daily(folder: Path) -> list[Path]:
             moisture = " ".join(f"{v:7.3f}" for v in rng.uniform(0.05, 0.4, 5))
             warmth = " ".join(f"{v:7.1f}" for v in rng.uniform(5, 30, 5))
             rows.append(
-                f"{wban:05d} {str(day).replace('-', '')}  2.622 -102.81   31.62    20.1     2.2    11.1    10.9     0.0 "
-                f"   12.11 C    30.1     0.1    12.0    80.1    20.2    50.3 {moisture} {warmth}\n"
+                f"{wban:05d} {str(day).replace('-', '')}  2.622 -102.81   31.62    20.1     2.2    11.1    10.9 "
+                f"    0.0    12.11 C    30.1     0.1    12.0    80.1    20.2    50.3 {moisture} {warmth}\n"
             )
         path.write_text("".join(rows))
         paths.append(path)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import itertools
 import os
 import re
+import warnings
 import zlib
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import rasterio
@@ -27,7 +28,9 @@ PIECE = 2**20
 """Bytes that a tile is inflated by, so that no stream can fill the memory."""
 
 
-def open_raster(path: Path | str, area: Area | None, *, margin: int = 8) -> xr.DataArray | None:
+def open_raster(
+    path: Path | str, area: Area | None, *, margin: int = 8, on_error: Literal["raise", "skip"] = "raise"
+) -> xr.DataArray | None:
     """Open the only band of a GeoTIFF lazily.
 
     Chunks are aligned with the file, so that no internal tile is decoded twice.
@@ -40,6 +43,9 @@ def open_raster(path: Path | str, area: Area | None, *, margin: int = 8) -> xr.D
         What to read: the pixels of its box in the raster's CRS and ``margin`` more on every side.
     margin : int
         Pixels.
+    on_error : {"raise", "skip"}
+        What damage does that shows only when a block is read: stop, or warn and give the block the file's nodata value
+        (255 in files of bytes that have none; other files without one stop).
 
     Returns
     -------
@@ -66,7 +72,7 @@ def open_raster(path: Path | str, area: Area | None, *, margin: int = 8) -> xr.D
             )
             transform = from_origin(left, top, file.transform.a, -file.transform.e)
             array = xr.DataArray(
-                _lazy(name, rows, cols, file.dtypes[0]),
+                _lazy(name, rows, cols, file.dtypes[0], _stand_in(file) if on_error == "skip" else None),
                 coords={
                     "y": top + (np.arange(rows.stop - rows.start) + 0.5) * transform.e,
                     "x": left + (np.arange(cols.stop - cols.start) + 0.5) * transform.a,
@@ -173,21 +179,37 @@ def _span(first: float, last: float, origin: float, step: float, size: int, marg
     return slice(max(int(np.floor(low)) - margin, 0), min(int(np.ceil(high)) + margin, size))
 
 
-def _lazy(name: str, rows: slice, cols: slice, dtype: str) -> Any:
+def _stand_in(file: Any) -> float | None:
+    """What stands in for a block that cannot be read; None where the file has no such value."""
+    return file.nodata if file.nodata is not None or file.dtypes[0] != "uint8" else 255
+
+
+def _lazy(name: str, rows: slice, cols: slice, dtype: str, stand_in: float | None) -> Any:
     import dask.array as da
 
     def read(block_info: Any = None) -> np.ndarray:
         (r0, r1), (c0, c1) = block_info[None]["array-location"]
         try:
-            with rasterio.open(name) as file:
-                window = Window(cols.start + c0, rows.start + r0, c1 - c0, r1 - r0)
-                _check_streams(file, window)
-                return file.read(1, window=window)
-        except RasterioError as error:
-            raise DataError(f"'{name}' cannot be read ({error}).", hint="It may be truncated; get it again.") from error
+            return _block(name, Window(cols.start + c0, rows.start + r0, c1 - c0, r1 - r0))
+        except DataError as error:
+            if stand_in is None:
+                raise
+            warnings.warn(f"left out: {error}", UserWarning, stacklevel=2)
+            return np.full((r1 - r0, c1 - c0), stand_in, dtype)
 
     chunks = tuple(tuple(_sizes(span)) for span in (rows, cols))
     return da.map_blocks(read, chunks=chunks, dtype=dtype, meta=np.empty((0, 0), dtype))
+
+
+def _block(name: str, window: Window) -> np.ndarray:
+    try:
+        with rasterio.open(name) as file:
+            _check_streams(file, window)
+            return file.read(1, window=window)
+    except (RasterioError, ValueError, MemoryError) as error:
+        if isinstance(error, DataError):
+            raise
+        raise DataError(f"'{name}' cannot be read ({error}).", hint="It may be truncated; get it again.") from error
 
 
 def _sizes(span: slice) -> list[int]:

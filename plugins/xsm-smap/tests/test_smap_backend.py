@@ -47,9 +47,9 @@ def test_every_index(granules: list[Path], key: Any) -> None:
 def test_only_indexed_rows_are_read(granules: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[tuple[int, int]] = []
 
-    def spy(dataset: Any, grid: Any) -> np.ndarray:
+    def spy(dataset: Any, grid: Any, beside: Any) -> np.ndarray:
         read.append(grid.shape)
-        return window(dataset, grid)
+        return window(dataset, grid, beside)
 
     monkeypatch.setattr(xsm_smap.granule, "window", spy)
     with xr.open_dataset(granules[0], engine=SmapBackend) as ds:

@@ -237,9 +237,9 @@ def test_one_read_of_a_file_for_variables_of_a_group(
 ) -> None:
     read: list[str] = []
 
-    def spy(dataset: Any, grid: Any) -> np.ndarray:
+    def spy(dataset: Any, grid: Any, beside: Any) -> np.ndarray:
         read.append(dataset.name.rsplit("/", 1)[1])
-        return window(dataset, grid)
+        return window(dataset, grid, beside)
 
     monkeypatch.setattr(xsm_smap.granule, "window", spy)
     got = open_(granules[:1], area)

@@ -10,10 +10,11 @@ import json
 import re
 import subprocess
 import sys
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
@@ -44,7 +45,7 @@ PRODUCTS: Mapping[str, Product] = {
 }
 
 
-def open_hdf4(path: Path, area: Area | None) -> xr.DataArray | None:
+def open_hdf4(path: Path, area: Area | None, *, on_error: Literal["raise", "skip"] = "raise") -> xr.DataArray | None:
     """Open the IGBP classes of one file lazily, as `xsm.open_raster` does for GeoTIFF.
 
     Returns
@@ -79,7 +80,7 @@ def open_hdf4(path: Path, area: Area | None) -> xr.DataArray | None:
         return None
     (r0, r1), (c0, c1) = ((s.start, s.stop) for s in window)
     data = da.map_blocks(
-        _read, str(path), product.dataset, (r0, r1, c0, c1),
+        _read, str(path), product.dataset, (r0, r1, c0, c1), on_error,
         chunks=((r1 - r0,), (c1 - c0,)), dtype="u1", meta=np.empty((0, 0), "u1"),
     )  # fmt: skip
     transform = from_origin(left + c0 * pixel, top - r0 * pixel, pixel, pixel)
@@ -142,11 +143,17 @@ def _corner(path: Path, structure: str) -> tuple[float, float]:
     return exact[0], exact[1]
 
 
-def _read(path: str, dataset: str, window: tuple[int, int, int, int]) -> np.ndarray:
+def _read(path: str, dataset: str, window: tuple[int, int, int, int], on_error: str) -> np.ndarray:
     r0, r1, c0, c1 = window
-    raw = _child(Path(path), dataset, *map(str, window))
-    if len(raw) != (r1 - r0) * (c1 - c0):
-        raise DataError(f"'{path}' gave {len(raw)} bytes of {dataset}.", hint="Download it again.")
+    try:
+        raw = _child(Path(path), dataset, *map(str, window))
+        if len(raw) != (r1 - r0) * (c1 - c0):
+            raise DataError(f"'{path}' gave {len(raw)} bytes of {dataset}.", hint="Download it again.")
+    except DataError as error:
+        if on_error == "raise":
+            raise
+        warnings.warn(f"left out: {error}", UserWarning, stacklevel=2)
+        return np.full((r1 - r0, c1 - c0), FILL, "u1")
     return np.frombuffer(raw, "u1").reshape(r1 - r0, c1 - c0)
 
 

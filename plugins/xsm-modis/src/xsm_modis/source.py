@@ -90,7 +90,7 @@ class LandCoverSource:
         tiles, skipped = [], []
         for path in chosen:
             try:
-                tiles += _open_tile(path, region, legend)
+                tiles += _open_tile(path, region, legend, on_error)
             except DataError as error:
                 if on_error == "raise":
                     raise
@@ -203,13 +203,16 @@ def _place(tile: xr.DataArray, first: xr.DataArray) -> tuple[int, int]:
     return round(row), round(col)
 
 
-def _open_tile(path: Path, region: Area | None, legend: str | None) -> list[xr.DataArray]:
+def _open_tile(
+    path: Path, region: Area | None, legend: str | None, on_error: Literal["raise", "skip"]
+) -> list[xr.DataArray]:
     from xsm import open_raster
 
     if OTHER_LAYER.search(path.name):
         raise DataError(f"'{path}' is another layer than IGBP.", hint="Give LC_Type1.")
     table_of = legend or legend_of(path)
-    raster = open_hdf4(path, region) if path.suffix.lower() in (".hdf", ".hdf4") else open_raster(path, region)
+    opener = open_hdf4 if path.suffix.lower() in (".hdf", ".hdf4") else open_raster
+    raster = opener(path, region, on_error=on_error)
     if raster is None:
         return []
     if raster.dtype != np.uint8:

@@ -55,6 +55,7 @@ class Header:
     fields: dict[str, Field]
     hours: np.ndarray
     synthetic: str
+    path: Path
     zero: int | None = None
 
 
@@ -121,12 +122,27 @@ def index_files(paths: Iterable[Path], period: tuple[int, int], *, skip: bool) -
                 twice.append(path.name)
             elif period[0] <= hour < period[1]:
                 table[hour] = (path, step)
+    if not skip:
+        _check_alike(found)
     if twice:
         warnings.warn(
             f"{len(twice)} hours are there more than once, the first file of each is used ({', '.join(twice[:3])}).",
             stacklevel=4,
         )
     return found
+
+
+def _check_alike(found: Index) -> None:
+    """Compare the variables of the first and the last file of each product."""
+    for product, header in found.headers.items():
+        table = found.hours.get(product, {})
+        last = table[max(table)][0] if table else header.path
+        if last != header.path and set(read_header(last).fields) != set(header.fields):
+            odd = set(read_header(last).fields) ^ set(header.fields)
+            raise DataError(
+                f"Of '{header.path}' and '{last}' only one holds {', '.join(sorted(odd)[:3])} as maps.",
+                hint="Download both again, or give files of one subset at a time.",
+            )
 
 
 def near(hour: int, stamp: int, path: Path) -> bool:
@@ -167,7 +183,7 @@ def read_header(path: Path) -> Header:
         found = grib.layers(path)
         units = {n: "K" if n in ("Tair", "SoilT_0_10cm", "SoilT_10_40cm") else "kg m-2" for n in found.bands}
         fields = {n: Field(u, FILL, 1.0, 0.0) for n, u in units.items()}
-        return Header(found.lat, found.lon, fields, np.array([found.hour]), "")
+        return Header(found.lat, found.lon, fields, np.array([found.hour]), "", path)
     try:
         with h5py.File(path) as file:
             absent = [n for n in ("time", "lat", "lon") if n not in file]
@@ -185,7 +201,7 @@ def read_header(path: Path) -> Header:
             synthetic = _text(file.attrs.get("synthetic", ""))
             hourly = _text(file["time"].attrs.get("units", "")).startswith("hours since")
             zero = int(times[0]) - round(float(file["time"][0])) if hourly else None
-            return Header(lat, lon, fields, times, synthetic, zero)
+            return Header(lat, lon, fields, times, synthetic, path, zero)
     except DataError:
         raise
     except DAMAGE as error:
@@ -206,7 +222,7 @@ def _axis(path: Path, name: str, values: np.ndarray, limit: float) -> np.ndarray
     """Check that cell centres are where a regular grid has them."""
     step = (values[-1] - values[0]) / max(values.size - 1, 1)
     even = values[0] + step * np.arange(values.size)
-    if not np.isfinite(values).all() or np.abs(values).max() > limit or np.abs(values - even).max() > 0.01 * abs(step):
+    if not np.isfinite(values).all() or np.abs(values).max() > limit or np.abs(values - even).max() > 1e-3 * abs(step):
         raise DataError(f"'{path}' has a {name} axis that is not regular.", hint="Download it again.")
     return values
 
@@ -242,7 +258,9 @@ def read_hours(
     if grib.is_grib(path):
         found = grib.layers(path)
         if not (np.array_equal(found.lat, header.lat) and np.array_equal(found.lon, header.lon)):
-            raise DataError(f"'{path}' is on another grid than the first file.", hint="Give one region at a time.")
+            raise DataError(
+                f"'{path}' is on another grid than '{header.path.name}'.", hint="Give one region at a time."
+            )
         match = NAME.match(path.name)
         if match is not None and not near(found.hour, _hour(match[2], match[3]), path):
             raise DataError(f"'{path}' holds another hour than its name tells.", hint="Download it again.")
@@ -296,7 +314,7 @@ def _check_grid(path: Path, file: Any, header: Header) -> None:
             same = bool(np.array_equal(got, wanted))
         if not same:
             raise DataError(
-                f"'{path}' has another {name} axis ({dataset.shape[0]} cells) than the first file ({wanted.size}).",
+                f"'{path}' has another {name} axis ({dataset.shape[0]} cells) than '{header.path.name}' ({wanted.size}).",
                 hint="Give the files of one region at a time.",
             )
     match = NAME.match(path.name)
@@ -340,4 +358,4 @@ def _field(variable: h5py.Dataset) -> Field:
 
 def _text(value: Any) -> str:
     value = np.ravel(value)[0]
-    return value.decode() if isinstance(value, bytes) else str(value)
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)

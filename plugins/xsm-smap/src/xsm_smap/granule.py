@@ -122,11 +122,14 @@ def _read_l3(
 ) -> dict[str, np.ndarray]:
     group = file[layout.GROUPS[granule.projection][overpass]]
 
+    suffix = layout.SUFFIX[overpass]
+    observed = group.get(layout.OBSERVED + suffix)
+
     @functools.cache
     def raw(dataset: str) -> np.ndarray:
-        return window(
-            _dataset(group, dataset, granule.level, layout.SUFFIX[overpass], granule.crid, granule.name), grid
-        )
+        found = _dataset(group, dataset, granule.level, suffix, granule.crid, granule.name)
+        alike = observed is not None and (observed.shape, observed.chunks) == (found.shape, found.chunks)
+        return window(found, grid, observed if alike else None)
 
     return {v: decode(raw, v, quality, where=granule.name, day=granule.days[0]) for v in variables}
 

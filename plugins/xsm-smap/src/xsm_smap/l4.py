@@ -234,7 +234,7 @@ def _incomplete(files: Sequence[Day], min_steps: int) -> str:
 def _synthetic(path: Path) -> str:
     with opened(path) as file:
         value = file.attrs.get("synthetic", "")
-    return value.decode() if isinstance(value, bytes) else str(value)
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
 
 
 def _names(variables: Sequence[str] | None) -> list[str]:

@@ -69,8 +69,11 @@ def opened(path: str | Path) -> Iterator[Any]:
         ) from error
 
 
-def window(dataset: Any, grid: Grid) -> np.ndarray:
+def window(dataset: Any, grid: Grid, beside: Any = None) -> np.ndarray:
     """Read the window of a global ``(row, col)`` dataset in the file's own type and fill.
+
+    Rows that were never written hold the fill; where ``beside``, another dataset of the same layout, has them, the
+    file is damaged.
 
     Chunks of whole rows under plain gzip, as the product has them, are inflated outside the HDF5 library: its global
     lock is then held for the copy of the compressed bytes only, so threads inflate side by side.
@@ -84,6 +87,8 @@ def window(dataset: Any, grid: Grid) -> np.ndarray:
     out = np.full(grid.shape, dataset.fillvalue, dtype)
     for start in range(rows.start // height * height, rows.stop, height):
         if raw.get_chunk_info_by_coord((start, 0)).byte_offset is None:
+            if beside is not None and beside.id.get_chunk_info_by_coord((start, 0)).byte_offset is not None:
+                raise OSError(f"row {start} of {dataset.name} is lost")
             continue
         mask, packed = raw.read_direct_chunk((start, 0))
         if mask:

@@ -69,7 +69,7 @@ class Solus100Source:
         variables : sequence of str, optional
             ``sand``, ``silt``, ``clay``, ``bulk_density``; those of the files where not given.
         on_error : {"raise", "skip"}
-            With "skip" a layer that cannot be read is missing everywhere.
+            With "skip" a layer that cannot be read is missing everywhere, a damaged block of one where it lies.
         soil_depth : sequence of int
             Depths in cm.
 
@@ -95,7 +95,7 @@ class Solus100Source:
         for name in needed:
             for depth in depths:
                 try:
-                    rasters[name, depth] = _open(layers, PROPERTIES[name], depth, region)
+                    rasters[name, depth] = _open(layers, PROPERTIES[name], depth, region, on_error)
                 except DataError as error:
                     if on_error == "raise":
                         raise
@@ -137,7 +137,7 @@ def open_layer(path: Path) -> xr.Dataset:
     name = next((n for n, p in PROPERTIES.items() if p == prop), None)
     if name is None:
         raise DataError(f"'{path}' holds {prop}, wanted one of {', '.join(PROPERTIES.values())}.")
-    raster = _open(layers, prop, depth, None)
+    raster = _open(layers, prop, depth, None, "raise")
     ds = xr.Dataset(
         {name: (("soil_depth", "y", "x"), _stack([raster], name, raster), canonical_attrs(name))},
         coords={"soil_depth": ("soil_depth", np.array([depth]), _DEPTH), **raster.coords},
@@ -176,7 +176,9 @@ def find_layers(paths: Sequence[Path | str]) -> Layers:
     return layers
 
 
-def _open(layers: Layers, prop: str, depth: int, region: Area | None) -> xr.DataArray:
+def _open(
+    layers: Layers, prop: str, depth: int, region: Area | None, on_error: Literal["raise", "skip"]
+) -> xr.DataArray:
     from xsm import open_raster
 
     path = layers.get((prop, depth))
@@ -186,7 +188,7 @@ def _open(layers: Layers, prop: str, depth: int, region: Area | None) -> xr.Data
             f"{prop}_{depth}_cm_p.tif is not among the files (of {prop} there are depths {held or 'none'}).",
             hint="Add it, or choose variables and soil_depth that are there.",
         )
-    raster = open_raster(path, region)
+    raster = open_raster(path, region, on_error=on_error)
     if raster is None and region is not None:
         raise DataError(f"'{path}' does not touch the region {region.bbox}.", hint="Check the region.")
     assert raster is not None  # noqa: S101
