@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import random
 import select
 import shutil
@@ -201,6 +202,8 @@ def worker(name: str, folder: Path) -> None:
     import resource
 
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # libraries print there
     order = json.loads((folder / "order.json").read_text())
     paths = [folder / "sound" / p for p in order]
     wanted = read(name, paths)
@@ -214,7 +217,7 @@ def worker(name: str, folder: Path) -> None:
         paths = [place / p for p in order]
         result, text = outcome(name, paths, bad, wanted)
         shutil.rmtree(place)
-        print(json.dumps({"case": case, "way": way, "result": result, "text": text[:300]}), flush=True)
+        print(json.dumps({"case": case, "way": way, "result": result, "text": text[:300]}), file=answers, flush=True)
 
 
 class Pool:
@@ -227,9 +230,10 @@ class Pool:
     def ask(self, case: int) -> dict[str, Any]:
         if self.child is None or self.child.poll() is not None:
             command = [sys.executable, "-m", "benchmarks.fuzz", "--worker", self.name, "--folder", str(self.folder)]
-            self.child = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-            )
+            with (self.folder / "stderr").open("w") as errors:
+                self.child = subprocess.Popen(
+                    command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True
+                )
         assert self.child.stdin and self.child.stdout
         try:
             self.child.stdin.write(f"{case}\n")
@@ -242,8 +246,8 @@ class Pool:
             return json.loads(line)
         result = "crash" if ready else "hang"
         self.child.kill()
-        _, errors = self.child.communicate()
-        text = f"exit {self.child.returncode} {(errors or '').strip()[-300:]}"
+        self.child.communicate()
+        text = f"exit {self.child.returncode} {(self.folder / 'stderr').read_text()[-300:]}"
         self.child = None
         return {"case": case, "way": "", "result": result, "text": text}
 

@@ -1,4 +1,4 @@
-"""Damaged files of every format: read, refused by name, or what nothing can tell; never a crash, a hang or a silent wrong.
+"""Damaged files of every format: read, or refused by name; never a crash, a hang or a silent wrong value.
 
 A few of each format here, 500 of each in the slow test; `python -m benchmarks.fuzz` prints the table of the counts.
 """

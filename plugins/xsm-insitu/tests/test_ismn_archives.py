@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import zipfile
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -94,17 +93,9 @@ def test_damaged_archives_are_told(files: list[Path], tmp_path: Path) -> None:
     for bad in (cut, spoilt, other):
         with pytest.raises(DataError, match=bad.name):
             SOURCE.open([bad])
-        with pytest.warns(UserWarning, match="1 files are left out") if bad is spoilt else SimpleContext():
+        with pytest.warns(UserWarning, match="1 files are left out"):
             ds = SOURCE.open([bad, files[0]], on_error="skip")
         assert bad.name in ds.attrs["skipped"] and ds.sizes["sensor"] >= 1
-
-
-class SimpleContext(SimpleNamespace):
-    """A context that does nothing."""
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, *_: object) -> None: ...
 
 
 def test_contract(world: World, tmp_path: Path) -> None:

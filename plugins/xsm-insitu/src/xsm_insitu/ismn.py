@@ -118,8 +118,7 @@ class IsmnSource:
                 yield _series(path, header, raw, keep)
 
         items, lost = _unpacked([Path(p) for p in paths], on_error)
-        found, skipped = sensors.read_all(items, read, on_error)
-        skipped = [*lost, *skipped]
+        found, skipped = sensors.read_all(items, read, on_error, lost)
         ds = sensors.assemble(
             _with_temperature(found),
             step=sensors.HOUR,

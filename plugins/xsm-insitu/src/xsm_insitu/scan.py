@@ -127,7 +127,7 @@ class ScanSource:
             yield from _series(path, columns, places, region, warm, keep)
 
         daily: set[bool] = set()
-        found, skipped = sensors.read_all([p for p in files if p not in tables], read, on_error)
+        found, skipped = sensors.read_all([p for p in files if p not in tables], read, on_error, lost)
         if len(daily) > 1:
             raise DataError("The SCAN files are hourly and daily.", hint="Open one kind at a time.")
         by_day = daily == {True}
@@ -144,7 +144,7 @@ class ScanSource:
             region=region,
             id_name="instrument",
             stamps="local day" if by_day else "instant",
-            skipped=[*lost, *skipped],
+            skipped=skipped,
         )
         ds.attrs |= {"title": "SCAN soil moisture", "source": "SCAN", "flags_kept": ", ".join(keep)}
         if any(c.endswith(f":{SYNTHETIC_STATE}:SCAN") for c in places):

@@ -76,11 +76,17 @@ def inside(region: Area | None, lon: float, lat: float) -> bool:
 
 
 def read_all(
-    paths: Sequence[Any], read: Callable[[Any], Iterable[Series]], on_error: Literal["raise", "skip"]
+    paths: Sequence[Any],
+    read: Callable[[Any], Iterable[Series]],
+    on_error: Literal["raise", "skip"],
+    lost: Sequence[str] = (),
 ) -> tuple[list[Series], list[str]]:
-    """Read files (or members of archives) one by one; with ``on_error="skip"`` bad ones are told, not raised."""
+    """Read files (or members of archives) one by one; with ``on_error="skip"`` bad ones are told, not raised.
+
+    ``lost`` are errors from before, which are told with the others.
+    """
     series: list[Series] = []
-    skipped: list[str] = []
+    skipped = list(lost)
     for path in paths:
         try:
             series += read(path)

@@ -314,7 +314,7 @@ def _check_grid(path: Path, file: Any, header: Header) -> None:
             same = bool(np.array_equal(got, wanted))
         if not same:
             raise DataError(
-                f"'{path}' has another {name} axis ({dataset.shape[0]} cells) than '{header.path.name}' ({wanted.size}).",
+                f"'{path}' has another {name} axis ({dataset.shape[0]}) than '{header.path.name}' ({wanted.size}).",
                 hint="Give the files of one region at a time.",
             )
     match = NAME.match(path.name)

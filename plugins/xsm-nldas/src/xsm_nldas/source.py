@@ -161,7 +161,7 @@ def choose(index: Index, variables: Sequence[str] | None) -> list[Recipe]:
     if absent or not able:
         wanted = ", ".join(absent or INFO.variables)
         raise DataError(
-            f"The files, such as '{next(iter(index.headers.values())).path.name}', hold {', '.join(held) or 'no maps'}, "
+            f"The files ('{next(iter(index.headers.values())).path.name}') hold {', '.join(held) or 'no maps'}, "
             f"nothing to make {wanted} from.",
             hint="Ask for the product's SoilM, SoilT, Rainf, Snowf or Tair when subsetting.",
         )
