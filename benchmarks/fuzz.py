@@ -121,10 +121,13 @@ def aligned(wanted: xr.Dataset, got: xr.Dataset) -> xr.Dataset | None:
             return None
         fill = {n: {"u2": 65534, "u1": 255}.get(v.dtype.str[1:], np.nan) for n, v in got.data_vars.items()}
         return got.reindex({n: wanted[n] for n in axes}, fill_value=fill)
-    keys = [_keys(ds) for ds in (wanted, got)]
-    if not set(keys[1]) <= set(keys[0]) or not set(got["time"].values) <= set(wanted["time"].values):
+    old, new = (_keys(ds) for ds in (wanted, got))
+    place = [
+        max(range(len(old)), key=lambda i, k=key: sum(a == b for a, b in zip(old[i], k, strict=True))) for key in new
+    ]
+    if len(set(place)) < len(new) or not set(got["time"].values) <= set(wanted["time"].values):
         return None
-    order = [keys[1].index(k) if k in keys[1] else -1 for k in keys[0]]
+    order = [place.index(i) if i in place else -1 for i in range(len(old))]
     out = got.isel(sensor=[max(i, 0) for i in order])
     gone = np.array(order) < 0
     for name in out.data_vars:
@@ -142,6 +145,8 @@ def compare(wanted: xr.Dataset, got: xr.Dataset, checked: bool, told: bool) -> s
     """Say what became of the values."""
     placed = aligned(wanted, got)
     changed, lost = placed is None, False
+    if placed is not None and "sensor" in wanted.dims:
+        changed = not set(_keys(got)) <= set(_keys(wanted))
     for name, variable in wanted.data_vars.items():
         if placed is None or name not in placed:
             lost = True

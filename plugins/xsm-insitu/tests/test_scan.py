@@ -155,6 +155,7 @@ BAD = {
     "other.json": '{"stationTriplet": 1, "data": 2}',
     "falling.json": GOOD.replace("01 01:00", "01 23:00"),
     "date.json": GOOD.replace("01 01:00", "41 01:00"),
+    "minute.json": GOOD.replace("01 01:00", "01 01:12"),
     "text.json": GOOD.replace("22.0", '"x"'),
     "deep.json": "[" * 100_000,
     "page.csv": "<!DOCTYPE html>",

@@ -8,7 +8,7 @@ import json
 import math
 import re
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 
 STATIONS = "stations.json"
 INCH = 2.54
+DEEPEST = -250
+"""Inches; negative below ground."""
+ASTRAY = 3
+"""Hours between the clock of a station and that of its longitude; Alaska comes to 2."""
 SYNTHETIC_STATE = "ZZ"
 QUALITY = {"V": sensors.GOOD, "E": sensors.GOOD, "N": sensors.UNKNOWN, "": sensors.UNKNOWN, "S": sensors.DUBIOUS,
            "B": sensors.DUBIOUS, "K": sensors.DUBIOUS, "X": sensors.DUBIOUS}  # fmt: skip
@@ -124,7 +128,7 @@ class ScanSource:
         def read(path: Path) -> Iterator[Series]:
             columns = read_json(path) if path.suffix == ".json" else read_csv(path)
             daily.update(c.daily for c in columns)
-            yield from _series(path, columns, places, region, warm, keep)
+            yield from _series(path, columns, places, region, warm, keep, tables | beside)
 
         daily: set[bool] = set()
         found, skipped = sensors.read_all([p for p in files if p not in tables], read, on_error, lost)
@@ -189,6 +193,8 @@ def _column(path: Path, station: Mapping[str, Any], part: Mapping[str, Any]) -> 
     code, inches = element["elementCode"], element.get("heightDepth")
     if code not in ("SMS", "STO") or not isinstance(inches, int | float):
         raise ValueError(f"element {code} at {inches}, wanted SMS or STO at a depth")
+    if not DEEPEST <= inches < 0:
+        raise ValueError(f"a depth of {inches} inches")
     rows = [v for v in values if v.get("value") is not None]
     if any(isinstance(v["value"], bool) or not isinstance(v["value"], int | float) for v in rows):
         raise ValueError("a value that is no number")
@@ -228,6 +234,11 @@ def read_csv(path: Path) -> list[Column]:
         table = pd.read_csv(io.StringIO("\n".join(lines[start:])), usecols=list(types), dtype=types)
         if table["Date"].isna().any():
             raise ValueError("a row has no date")
+        steps = np.diff(_stamps(table["Date"].tolist()))
+        if len(steps) and (steps != steps[0]).any():
+            warnings.warn(
+                f"'{path}' does not hold every time between its first and its last.", UserWarning, stacklevel=6
+            )
         return [_csv_column(table, name, m, sites) for name, m in found.items()]
     except (*_DAMAGE, csv.Error) as error:
         raise DataError(
@@ -266,7 +277,10 @@ def _stamps(dates: list[str]) -> np.ndarray:
     """Local times; the service writes a blank or a T between day and hour."""
     if any(re.fullmatch(r"\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d)?)?", d) is None for d in dates):
         raise ValueError("a date that is none")
-    return np.array([d.replace(" ", "T") for d in dates], "M8[ns]")
+    when = np.array([d.replace(" ", "T") for d in dates], "M8[ns]")
+    if ((when - when.astype("M8[h]")) != np.timedelta64(0)).any():
+        raise ValueError("a time that is no whole hour")
+    return when
 
 
 def _tables(paths: Sequence[Path], on_error: str) -> tuple[dict[str, Mapping[str, Any]], list[str]]:
@@ -283,6 +297,9 @@ def _tables(paths: Sequence[Path], on_error: str) -> tuple[dict[str, Mapping[str
             }
             for row in found.values():
                 sensors.check_place(path, row["longitude"], row["latitude"])
+                clock = row.get("dataTimeZone")
+                if isinstance(clock, int | float) and abs(clock - row["longitude"] / 15) > ASTRAY:
+                    raise ValueError(f"{row['stationTriplet']} has the clock {clock} h and lies at {row['longitude']}")
         except (OSError, *_DAMAGE) as error:
             told = f"'{path}' is no table of stations ({type(error).__name__}: {sensors.reason(error)})."
             if on_error == "raise":
@@ -298,6 +315,7 @@ def _series(
     region: Area | None,
     warm: bool,
     keep: Sequence[str],
+    tables: Iterable[Path],
 ) -> Iterator[Series]:
     heat = {(c.triplet, c.inches, c.id): c for c in columns if c.element == "STO"} if warm else {}
     for column in columns:
@@ -307,7 +325,8 @@ def _series(
             raise DataError(f"'{path}' has soil moisture in '{column.unit}', wanted percent.", hint="Fetch it again.")
         place = places.get(column.triplet, {})
         if not place:
-            warnings.warn(f"No table of stations tells where {column.triplet} is.", UserWarning, stacklevel=5)
+            told = ", ".join(sorted(str(p) for p in tables)) or "no table of stations is there"
+            warnings.warn(f"Nothing tells where {column.triplet} is ({told}).", UserWarning, stacklevel=5)
         lon, lat = (float(place.get(n, math.nan)) for n in ("longitude", "latitude"))
         if region is not None and not sensors.inside(region, lon, lat):
             continue
