@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import warnings
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
@@ -191,6 +192,8 @@ def _header(path: Item) -> tuple[Header, bytes]:
         ) from None
     name = _NAME.search(path.name)
     sensors.check_place(path, lon, lat)
+    if name is not None and not path.name.startswith(f"{tokens[start]}_{network}_"):
+        warnings.warn(f"'{path}' is of the network '{network}' by its header, not by its name.", stacklevel=6)
     if name is not None:  # the header rounds the depths
         if max(abs(top - float(name["top"])), abs(bottom - float(name["bottom"]))) > 0.01:
             raise DataError(
@@ -216,6 +219,8 @@ def _header(path: Item) -> tuple[Header, bytes]:
 def _series(path: Item, header: Header, raw: bytes, keep: Sequence[str]) -> Series:
     value, flag = header.first, header.first + 1
     types: dict[Any, Any] = {0: "category", 1: "category", value: "f8", flag: "category"}
+    places = range(4, value) if not header.skip else ()  # CEOP says in each row where it is
+    types |= dict.fromkeys(places, "category")
     try:
         table = pd.read_csv(
             io.BytesIO(raw),
@@ -233,6 +238,8 @@ def _series(path: Item, header: Header, raw: bytes, keep: Sequence[str]) -> Seri
         clocks = pd.to_timedelta(table[1].cat.categories + ":00").to_numpy("m8[ns]")
     except (ValueError, AttributeError, LookupError, OverflowError, pd.errors.ParserError) as error:
         raise DataError(f"'{path}' cannot be read as an ISMN file: {sensors.reason(error)}.") from None
+    if any(len(table[i].cat.categories) != 1 or table[i].isna().any() for i in places):
+        raise DataError(f"'{path}' has rows of other stations or places.", hint="Download the file again.")
     if not len(table) or table[[0, 1, flag]].isna().to_numpy().any():
         raise DataError(
             f"'{path}' has {'a cut row' if len(table) else 'no rows'}, wanted date, time, value and flag in each.",
@@ -243,7 +250,7 @@ def _series(path: Item, header: Header, raw: bytes, keep: Sequence[str]) -> Seri
     name = _NAME.search(path.name)
     if name is not None:
         first, last = (np.datetime64(f"{d[:4]}-{d[4:6]}-{d[6:]}", "D") for d in (name["first"], name["last"]))
-        if not first - 1 <= when[0] <= when[-1] <= last + 2:
+        if not first <= when[0] <= when[-1] <= last + 1:
             raise DataError(
                 f"'{path}' holds {when[0]} to {when[-1]}, not the period of its name.", hint="Download again."
             )

@@ -29,7 +29,7 @@ STATIONS = "stations.json"
 INCH = 2.54
 DEEPEST = -250
 """Inches; negative below ground."""
-ASTRAY = 3
+ASTRAY = 2.5
 """Hours between the clock of a station and that of its longitude; Alaska comes to 2."""
 SYNTHETIC_STATE = "ZZ"
 QUALITY = {"V": sensors.GOOD, "E": sensors.GOOD, "N": sensors.UNKNOWN, "": sensors.UNKNOWN, "S": sensors.DUBIOUS,
@@ -298,7 +298,7 @@ def _tables(paths: Sequence[Path], on_error: str) -> tuple[dict[str, Mapping[str
             for row in found.values():
                 sensors.check_place(path, row["longitude"], row["latitude"])
                 clock = row.get("dataTimeZone")
-                if isinstance(clock, int | float) and abs(clock - row["longitude"] / 15) > ASTRAY:
+                if clock is not None and (clock * 2 % 1 or abs(clock - row["longitude"] / 15) > ASTRAY):
                     raise ValueError(f"{row['stationTriplet']} has the clock {clock} h and lies at {row['longitude']}")
         except (OSError, *_DAMAGE) as error:
             told = f"'{path}' is no table of stations ({type(error).__name__}: {sensors.reason(error)})."
@@ -330,7 +330,7 @@ def _series(
         lon, lat = (float(place.get(n, math.nan)) for n in ("longitude", "latitude"))
         if region is not None and not sensors.inside(region, lon, lat):
             continue
-        shift = _offset(column, place)
+        shift = _offset(column, place, tables)
         flag = np.array([QUALITY.get(f, sensors.DUBIOUS) for f in column.flag.tolist()], np.uint8)
         moisture, flag = sensors.mask(column.value / 100, flag)
         moisture[~np.isin(column.flag, ["", *keep])] = np.nan
@@ -350,14 +350,15 @@ def _series(
         )
 
 
-def _offset(column: Column, place: Mapping[str, Any]) -> np.timedelta64:
+def _offset(column: Column, place: Mapping[str, Any], tables: Iterable[Path]) -> np.timedelta64:
     """What is taken off local standard time; nothing for days, which are the station's own."""
     hours = place.get("dataTimeZone")
     if column.daily:
         return np.timedelta64(0, "m")
     if not isinstance(hours, int | float) or not -14 <= hours <= 14:
         warnings.warn(
-            f"The clock of {column.triplet} is not known; its times stay local standard time.",
+            f"The clock of {column.triplet} is not known ({', '.join(sorted(map(str, tables)))}); its times stay local "
+            "standard time.",
             UserWarning,
             stacklevel=6,
         )

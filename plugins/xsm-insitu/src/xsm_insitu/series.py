@@ -111,6 +111,9 @@ def check_times(path: object, when: np.ndarray) -> None:
     if np.isnat(when).any() or len(fall):
         at = when[fall[0] + 1] if len(fall) else "a time that is none"
         raise DataError(f"'{path}' has times that do not rise ({at}).", hint="Download the file again.")
+    odd = int((when.astype("M8[h]") != when).sum())
+    if 0 < odd < max(2, len(when) // 20):
+        warnings.warn(f"'{path}' has {odd} of {len(when)} times that are no whole hours.", UserWarning, stacklevel=5)
 
 
 def check_place(path: object, lon: float, lat: float) -> None:
