@@ -34,7 +34,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from benchmarks.fuzz_formats import FORMATS, Format, area
+from benchmarks.fuzz_base import Format, area
+from benchmarks.fuzz_formats import FORMATS
 from xsm.cf import VARIABLES
 from xsm.errors import XsmError
 from xsm.source import get_source

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks import fuzz
-from benchmarks.fuzz_formats import FORMATS, area
+from benchmarks.fuzz_base import area
+from benchmarks.fuzz_formats import FORMATS
 from xsm.errors import DataError
 from xsm.source import get_source
 
