@@ -112,7 +112,7 @@ def smap_l2(folder: Path) -> list[Path]:
         every: Any = type("Every", (), {"__contains__": lambda self, name: True})()
         values = {
             resolve(n, every, level="L2", suffix="", crid="R18290"): rng.uniform(0.05, 0.4, rows.size).astype("f4")
-            for n in names
+            for n in sorted(names)
         }
         for name in values:
             if "flag" in name:

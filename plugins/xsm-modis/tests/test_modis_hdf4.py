@@ -134,6 +134,27 @@ def test_bad_files_are_named_and_skipped(tiles: list[Path], tmp_path: Path, how:
     assert NAME in ds.attrs["skipped"][0] and ds.sizes["y"] == 2400
 
 
+def test_flipped_bits_are_seen(tiles: list[Path], tmp_path: Path) -> None:
+    """The HDF4 library leaves out the checksum of a deflated element; xsm does not."""
+    raw = tiles[1].read_bytes()
+    at = raw.index(b"\x78\x5e") + 2000
+    bad = tmp_path / tiles[1].name
+    bad.write_bytes(raw[:at] + bytes([raw[at] ^ 8]) + raw[at + 1 :])
+    with pytest.raises(DataError, match=f"{bad.name}.*zlib.error"):
+        SOURCE.open([bad])
+
+
+def test_damage_that_shows_later_is_missing_when_skipped(tiles: list[Path], tmp_path: Path) -> None:
+    bad = tmp_path / tiles[1].name
+    bad.write_bytes(tiles[1].read_bytes())
+    strict, lenient = SOURCE.open([bad]), SOURCE.open([bad], on_error="skip")
+    bad.write_bytes(b"gone")
+    with pytest.raises(DataError, match=bad.name):
+        strict.load()
+    with pytest.warns(UserWarning, match=f"left out: .*{bad.name}"):
+        assert (lenient["land_cover"].load() == 255).all()
+
+
 def test_a_crash_and_a_hang_of_the_library_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The child itself is replaced by one that kills itself, then by one that never ends."""
     bad, child = tmp_path / NAME, tmp_path / "hdf4_child.py"

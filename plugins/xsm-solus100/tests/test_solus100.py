@@ -185,6 +185,21 @@ def test_doubtful_files_warn_by_name(folder):
         SOURCE.open(files(folder), soil_depth=5)
 
 
+def test_a_flipped_bit_is_seen_and_skipped(folder):
+    """GDAL leaves out the checksum of deflated tiles; xsm does not."""
+    path = folder / "dbovendry_5_cm_p.tif"
+    with rasterio.open(path) as file:
+        place, size = (int(file.get_tag_item(f"BLOCK_{w}_0_0", "TIFF", bidx=1)) for w in ("OFFSET", "SIZE"))
+    raw = bytearray(path.read_bytes())
+    raw[place + size // 2] ^= 4
+    path.write_bytes(raw)
+    with pytest.raises(DataError, match=r"dbovendry_5_cm_p.tif' is damaged"):
+        SOURCE.open(files(folder), variables=["bulk_density"]).load()
+    with pytest.warns(UserWarning, match=r"left out: .*dbovendry_5_cm_p.tif"):
+        ds = SOURCE.open(files(folder), variables=["bulk_density"], on_error="skip").load()
+    assert ds["bulk_density"][0].isnull().all() and ds["bulk_density"][1].notnull().any()
+
+
 def test_engine_puts_depths_and_properties_together(folder):
     ds = xr.open_mfdataset(files(folder), engine=Solus100Backend)
     assert ds["soil_depth"].values.tolist() == [5, 30] and set(ds.data_vars) == {"sand", "silt", "clay", "bulk_density"}
@@ -229,7 +244,7 @@ def test_damage_inside_a_file_is_named_when_it_is_read(folder):
     data[at : at + size] = bytes(size)
     bad.write_bytes(data)
     ds = SOURCE.open(files(folder), variables=["bulk_density"])
-    with pytest.raises(DataError, match=f"{bad.name}' cannot be read"):
+    with pytest.raises(DataError, match=f"{bad.name}' is damaged"):
         ds.compute()
 
 

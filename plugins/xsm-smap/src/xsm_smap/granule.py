@@ -17,7 +17,7 @@ from xsm_smap import layout
 from xsm_smap.l2 import scatter
 from xsm_smap.points import DATASETS as POINT_DATASETS
 from xsm_smap.points import grid_of_points, read_points
-from xsm_smap.read import check_magic, decode, opened, window
+from xsm_smap.read import check_complete, check_magic, decode, opened, window
 
 
 @dataclass(frozen=True)
@@ -138,6 +138,8 @@ def _read_l2(
     file: Any, granule: Granule, variables: Sequence[str], grid: Grid, quality: str, day: np.datetime64
 ) -> dict[str, np.ndarray]:
     group = file[layout.L2_GROUP]
+    for name in ("EASE_row_index", "EASE_column_index"):
+        check_complete(group[name])
     row, col = group["EASE_row_index"][:], group["EASE_column_index"][:]
     for name, index, size in zip(("row", "column"), (row, col), EASE2_M36.shape_global, strict=True):
         if ((index >= size) & (index != layout.NO_FLAG)).any():
@@ -146,6 +148,7 @@ def _read_l2(
     @functools.cache
     def raw(dataset: str) -> np.ndarray:
         found = _dataset(group, dataset, granule.level, "", granule.crid, granule.name)
+        check_complete(found)
         return scatter(found[:], row, col, grid)
 
     told: dict[str, Any] = {"where": granule.name, "day": granule.days[0]}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import warnings
 import zlib
 from collections.abc import Callable, Iterator
@@ -97,6 +98,17 @@ def window(dataset: Any, grid: Grid, beside: Any = None) -> np.ndarray:
         first, last = max(start, rows.start), min(start + height, rows.stop)
         out[first - rows.start : last - rows.start] = block[first - start : last - start, cols]
     return out
+
+
+def check_complete(dataset: Any) -> None:
+    """Refuse a dataset of which a part was never written, or is lost: it would read as zeros."""
+    if dataset.chunks is None:
+        whole = dataset.id.get_offset() is not None or not dataset.size or dataset.id.get_storage_size() > 0
+    else:
+        wanted = math.prod(-(-s // c) for s, c in zip(dataset.shape, dataset.chunks, strict=True))
+        whole = dataset.id.get_num_chunks() >= wanted
+    if not whole:
+        raise OSError(f"a part of {dataset.name} is lost")
 
 
 def inflate(packed: bytes, size: int) -> bytes:
