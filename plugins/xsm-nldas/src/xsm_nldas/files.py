@@ -18,7 +18,7 @@ from typing import Any
 import h5py
 import numpy as np
 import xarray as xr
-from h5py import h5d, h5f, h5p, h5s
+from h5py import h5d, h5f, h5p, h5s, h5t
 from xsm import DataError
 
 from xsm_nldas import grib
@@ -276,7 +276,7 @@ def read_hours(
             _check_grid(path, file, header)
             for i, name in enumerate(names):
                 dataset = h5d.open(file, name.encode())
-                if dataset.shape[1:] != (header.lat.size, header.lon.size) or dataset.dtype.kind != "f":
+                if dataset.shape[1:] != (header.lat.size, header.lon.size) or not _is_float(dataset):
                     raise DataError(
                         f"'{path}': {name} is {dataset.dtype} of shape {dataset.shape}, wanted floats (time, "
                         f"{header.lat.size}, {header.lon.size}).",
@@ -326,6 +326,10 @@ def _check_grid(path: Path, file: Any, header: Header) -> None:
         dataset.read(h5s.ALL, h5s.ALL, hour)
         if hour[0] + header.zero != _hour(match[2], match[3]):
             raise DataError(f"'{path}' holds another hour than its name tells.", hint="Download it again.")
+
+
+def _is_float(dataset: Any) -> bool:
+    return any(dataset.get_type().equal(t) for t in (h5t.IEEE_F32LE, h5t.IEEE_F64LE, h5t.IEEE_F32BE, h5t.IEEE_F64BE))
 
 
 @functools.cache

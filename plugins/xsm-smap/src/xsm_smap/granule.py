@@ -17,7 +17,7 @@ from xsm_smap import layout
 from xsm_smap.l2 import scatter
 from xsm_smap.points import DATASETS as POINT_DATASETS
 from xsm_smap.points import grid_of_points, read_points
-from xsm_smap.read import check_complete, check_magic, decode, opened, window
+from xsm_smap.read import check_complete, check_magic, decode, is_plain, opened, window
 
 
 @dataclass(frozen=True)
@@ -138,8 +138,6 @@ def _read_l2(
     file: Any, granule: Granule, variables: Sequence[str], grid: Grid, quality: str, day: np.datetime64
 ) -> dict[str, np.ndarray]:
     group = file[layout.L2_GROUP]
-    for name in ("EASE_row_index", "EASE_column_index"):
-        check_complete(group[name])
     row, col = group["EASE_row_index"][:], group["EASE_column_index"][:]
     for name, index, size in zip(("row", "column"), (row, col), EASE2_M36.shape_global, strict=True):
         if ((index >= size) & (index != layout.NO_FLAG)).any():
@@ -148,7 +146,6 @@ def _read_l2(
     @functools.cache
     def raw(dataset: str) -> np.ndarray:
         found = _dataset(group, dataset, granule.level, "", granule.crid, granule.name)
-        check_complete(found)
         return scatter(found[:], row, col, grid)
 
     told: dict[str, Any] = {"where": granule.name, "day": granule.days[0]}
@@ -175,7 +172,7 @@ def _dataset(group: Any, dataset: str, level: str, suffix: str, crid: str, name:
             hint="Use release R18 or newer, or ask for other variables.",
         )
     node = group[found]
-    if getattr(node, "dtype", np.dtype("O")).kind != layout.type_class(dataset):
+    if not is_plain(node, layout.type_class(dataset)):
         raise DataError(
             f"{name}: {group.name}/{found} has the type {getattr(node, 'dtype', 'of a group')}, wanted "
             f"{'unsigned integers' if layout.type_class(dataset) == 'u' else 'floats'}.",
@@ -232,13 +229,15 @@ def _look_l2(path: Path, file: Any, variables: Sequence[str], quality: str, stam
     if not 0 < math.prod(cells) <= math.prod(EASE2_M36.shape_global):
         raise DataError(f"{path.name} says it has {cells} cells.", hint="Download the file again.")
     needed = [d for v in variables for d in layout.needs(v, quality=quality)]
-    for dataset in dict.fromkeys([*needed, layout.OBSERVED, "EASE_column_index"]):
-        shape = _dataset(group, dataset, "L2", "", found["crid"], path.name).shape
-        if shape != cells or len(shape) != 1:
+    names = dict.fromkeys([*needed, layout.OBSERVED, "EASE_column_index"])
+    datasets = [_dataset(group, name, "L2", "", found["crid"], path.name) for name in names]
+    for dataset in datasets:
+        if dataset.shape != cells or len(cells) != 1:
             raise DataError(
-                f"{path.name}: {layout.L2_GROUP}/{dataset} has the shape {shape}, wanted {cells}.",
+                f"{path.name}: {dataset.name} has the shape {dataset.shape}, wanted {cells}.",
                 hint="Download the file again.",
             )
+    check_complete(datasets)
     if meta["shortName"] not in ("SPL2SMP", ""):
         raise DataError(
             f"{path.name} is {meta['shortName']}, wanted SPL2SMP (36 km).", hint="Use the Level-3 product instead."

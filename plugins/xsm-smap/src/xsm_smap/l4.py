@@ -14,7 +14,7 @@ from xsm import EASE2_M09, Area, DataError, Grid, UsageError, canonical_attrs, d
 
 from xsm_smap import L4_INFO
 from xsm_smap.layout import FILL
-from xsm_smap.read import check_magic, opened, window
+from xsm_smap.read import check_magic, is_plain, opened, window
 
 if TYPE_CHECKING:
     from xsm.twin import World
@@ -142,8 +142,8 @@ def look(path: Path, names: Sequence[str]) -> np.datetime64:
         for name in names:
             if name not in group:
                 raise DataError(f"{path.name} has no dataset {GROUP}/{name}.", hint="Wanted SPL4SMGP (gph), whole.")
-            shape, kind = group[name].shape, group[name].dtype.kind
-            if shape != EASE2_M09.shape_global or kind != "f":
+            shape = group[name].shape
+            if shape != EASE2_M09.shape_global or not is_plain(group[name], "f"):
                 raise DataError(
                     f"{path.name}: {GROUP}/{name} is {group[name].dtype} of shape {shape}, wanted floats of "
                     f"{EASE2_M09.shape_global}.",

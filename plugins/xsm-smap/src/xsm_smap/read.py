@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import math
+import itertools
 import warnings
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,10 @@ DAMAGE = (
     zlib.error,
 )
 """What h5py and zlib raise where a file is damaged."""
+SUPERBLOCK = 48
+"""Bytes at the start of a file in which no values can lie."""
+COMPACT = 0
+"""HDF5 layout of values inside the object header."""
 NEAR = np.timedelta64(36, "h")
 """A granule's cells are observed within this time of its noon."""
 
@@ -100,15 +104,37 @@ def window(dataset: Any, grid: Grid, beside: Any = None) -> np.ndarray:
     return out
 
 
-def check_complete(dataset: Any) -> None:
-    """Refuse a dataset of which a part was never written, or is lost: it would read as zeros."""
-    if dataset.chunks is None:
-        whole = dataset.id.get_offset() is not None or not dataset.size or dataset.id.get_storage_size() > 0
-    else:
-        wanted = math.prod(-(-s // c) for s, c in zip(dataset.shape, dataset.chunks, strict=True))
-        whole = dataset.id.get_num_chunks() >= wanted
-    if not whole:
-        raise OSError(f"a part of {dataset.name} is lost")
+def check_complete(datasets: Iterable[Any]) -> None:
+    """Refuse datasets of which a part is lost (it would read as zeros), or that share bytes of the file."""
+    owners: dict[int, int] = {}
+    for dataset in datasets:
+        if dataset.chunks is None:
+            places = [dataset.id.get_offset()]
+        else:
+            corners = itertools.product(*(range(0, s, c) for s, c in zip(dataset.shape, dataset.chunks, strict=True)))
+            places = [dataset.id.get_chunk_info_by_coord(corner).byte_offset for corner in corners]
+        node = _address(dataset)
+        places = [p if p is None or p >= SUPERBLOCK else None for p in places]
+        if None in places and dataset.id.get_create_plist().get_layout() != COMPACT:
+            raise OSError(f"a part of {dataset.name} is lost")
+        if any(owners.setdefault(place, node) != node for place in places if place is not None):
+            raise OSError(f"{dataset.name} holds the values of another dataset")
+
+
+def is_plain(dataset: Any, kind: str) -> bool:
+    """Whether a dataset is of IEEE floats (``kind`` "f") or of unsigned integers of 16 bits ("u"), bit for bit."""
+    from h5py import h5t
+
+    floats = (h5t.IEEE_F32LE, h5t.IEEE_F64LE, h5t.IEEE_F32BE, h5t.IEEE_F64BE)
+    known = floats if kind == "f" else (h5t.STD_U16LE, h5t.STD_U16BE)
+    return hasattr(dataset, "dtype") and any(dataset.id.get_type().equal(t) for t in known)
+
+
+def _address(dataset: Any) -> int:
+    """Where the object lies in its file: hard links have one."""
+    from h5py import h5o
+
+    return h5o.get_info(dataset.id).addr
 
 
 def inflate(packed: bytes, size: int) -> bytes:
