@@ -23,7 +23,7 @@ from xsm.twin import make_world
 REGION = (-97.3, 35.9, -97.0, 36.2)
 TIME = "2021-06-01/2021-06-03"
 TOKEN = "t0ken"
-FETCHERS = ("smap", "nldas", "solus100", "uscrn", "modis_landcover")
+FETCHERS = ("smap", "nldas", "solus100", "uscrn", "scan", "modis_landcover")
 
 
 @pytest.fixture(scope="module")

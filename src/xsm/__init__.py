@@ -77,11 +77,13 @@ _PUBLIC = {
     "set_options": "xsm.options",
     "show_versions": "xsm.options",
     "open_raster": "xsm.raster",
+    "raster_window": "xsm.raster",
     "plugins": "xsm.plugin",
     "take": "xsm.grids",
     "grid_of": "xsm.grids",
     "add_history": "xsm.cf",
     "canonical_attrs": "xsm.cf",
+    "drop_impossible": "xsm.cf",
     "NO_FLAG": "xsm.cf",
 }
 __all__ = [*_PUBLIC, "__version__"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import logging
+import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -35,7 +36,7 @@ VARIABLES: Mapping[str, Canonical] = {
     ),
     "tb_v": Canonical("K", "Brightness temperature, vertical polarization", "brightness_temperature", low=0, high=340),
     "albedo": Canonical("1", "Single-scattering albedo (DCA)", low=0, high=1),
-    "roughness": Canonical("1", "Roughness coefficient (DCA)", low=0, high=3),
+    "roughness": Canonical("1", "Roughness coefficient (DCA)", low=0, high=5),
     "vegetation_opacity": Canonical("1", "Vegetation opacity (DCA)", low=0, high=5),
     "vegetation_water_content": Canonical("kg m-2", "Vegetation water content", low=0, high=30),
     "surface_temperature": Canonical("K", "Effective surface temperature", "surface_temperature", low=200, high=350),
@@ -51,6 +52,8 @@ VARIABLES: Mapping[str, Canonical] = {
     "soil_temperature_10_40": Canonical("K", "Soil temperature, 10-40 cm", "soil_temperature", low=200, high=350),
     "air_temperature": Canonical("K", "Air temperature at 2 m", "air_temperature", low=180, high=340),
     "precipitation": Canonical("kg m-2", "Precipitation of the UTC day", "precipitation_amount", low=0, high=3000),
+    "sm_surface": Canonical("m3 m-3", "Soil moisture, SMAP Level 4, 0-5 cm", _SM, low=0, high=1),
+    "sm_rootzone": Canonical("m3 m-3", "Soil moisture, SMAP Level 4, 0-100 cm", _SM, low=0, high=1),
     "sand": Canonical("percent", "Sand, mass share of the fine earth", low=0, high=100),
     "silt": Canonical("percent", "Silt, mass share of the fine earth", low=0, high=100),
     "clay": Canonical("percent", "Clay, mass share of the fine earth", low=0, high=100),
@@ -92,6 +95,44 @@ def canonical_attrs(name: str) -> dict[str, Any]:
         return {}
     attrs = {"long_name": spec.long_name, "standard_name": spec.standard_name, "units": spec.units}
     return {k: v for k, v in attrs.items() if v}
+
+
+def drop_impossible(values: np.ndarray, name: str, where: object, *, scale: float = 1.0) -> np.ndarray:
+    """Make values outside the physical range of a canonical variable missing, counted in a warning.
+
+    Parameters
+    ----------
+    values : ndarray of float
+        Any shape, NaN where missing; changed in place where it is not read-only.
+    name : str
+        Canonical name; its range is that of `VARIABLES`.
+    where : object
+        File or day for the warning.
+    scale : float
+        Factor from ``values`` to the canonical unit.
+
+    Examples
+    --------
+    >>> with warnings.catch_warnings(action="ignore"):
+    ...     drop_impossible(np.array([0.2, 1e20]), "sm_dca", "a.h5")
+    array([0.2, nan])
+    """
+    spec = VARIABLES[name]
+    slack = 1e-6 * max(1.0, abs(spec.high))
+    with np.errstate(invalid="ignore", over="ignore"):
+        scaled = values if scale == 1 else values * np.float64(scale)
+        wrong = (scaled < spec.low - slack) | (scaled > spec.high + slack)
+    if not wrong.any():
+        return values
+    warnings.warn(
+        f"{where}: {int(wrong.sum())} of {wrong.size} values of '{name}' are outside {spec.low:g} to {spec.high:g} "
+        f"{spec.units} and missing; the file may be damaged.",
+        UserWarning,
+        stacklevel=3,
+    )
+    out = values if values.flags.writeable else values.copy()
+    out[wrong] = np.nan
+    return out
 
 
 def check_units(ds: xr.Dataset, names: Iterable[str]) -> None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
+import warnings
+import zlib
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import rasterio
 import rioxarray  # noqa: F401
 import xarray as xr
+from rasterio.enums import Compression
 from rasterio.errors import RasterioError
 from rasterio.transform import from_origin
 from rasterio.warp import transform_bounds
@@ -20,9 +24,13 @@ from xsm.errors import DataError
 from xsm.source import Area
 
 CHUNK = 2048
+PIECE = 2**20
+"""Bytes that a tile is inflated by, so that no stream can fill the memory."""
 
 
-def open_raster(path: Path | str, area: Area | None, *, margin: int = 8) -> xr.DataArray | None:
+def open_raster(
+    path: Path | str, area: Area | None, *, margin: int = 8, on_error: Literal["raise", "skip"] = "raise"
+) -> xr.DataArray | None:
     """Open the only band of a GeoTIFF lazily.
 
     Chunks are aligned with the file, so that no internal tile is decoded twice.
@@ -35,6 +43,9 @@ def open_raster(path: Path | str, area: Area | None, *, margin: int = 8) -> xr.D
         What to read: the pixels of its box in the raster's CRS and ``margin`` more on every side.
     margin : int
         Pixels.
+    on_error : {"raise", "skip"}
+        What damage does that shows only when a block is read: stop, or warn and give the block the file's nodata value
+        (255 in files of bytes that have none; other files without one stop).
 
     Returns
     -------
@@ -51,7 +62,7 @@ def open_raster(path: Path | str, area: Area | None, *, margin: int = 8) -> xr.D
     try:
         with rasterio.open(name) as file:
             _check(file, path)
-            window = _window(file, area, margin)
+            window = raster_window(file.crs, file.transform, file.shape, area, margin=margin)
             if window is None:
                 return None
             rows, cols = window
@@ -61,7 +72,7 @@ def open_raster(path: Path | str, area: Area | None, *, margin: int = 8) -> xr.D
             )
             transform = from_origin(left, top, file.transform.a, -file.transform.e)
             array = xr.DataArray(
-                _lazy(name, rows, cols, file.dtypes[0]),
+                _lazy(name, rows, cols, file.dtypes[0], _stand_in(file) if on_error == "skip" else None),
                 coords={
                     "y": top + (np.arange(rows.stop - rows.start) + 0.5) * transform.e,
                     "x": left + (np.arange(cols.stop - cols.start) + 0.5) * transform.a,
@@ -100,12 +111,62 @@ def _check(file: Any, path: Path | str) -> None:
             raise DataError(f"'{path}' is truncated.", hint="Get it again.")
 
 
-def _window(file: Any, area: Area | None, margin: int) -> tuple[slice, slice] | None:
+def _check_streams(file: Any, window: Window) -> None:
+    """Inflate the tiles under a window of a local file: GDAL leaves out the checksum at their end."""
+    if file.compression != Compression.deflate or not Path(file.name).is_file():
+        return
+    height, width = file.block_shapes[0]
+    first_row, first_col = window.row_off // height, window.col_off // width
+    last_row = (window.row_off + window.height - 1) // height
+    last_col = (window.col_off + window.width - 1) // width
+    with open(file.name, "rb") as raw:
+        for row, col in itertools.product(range(first_row, last_row + 1), range(first_col, last_col + 1)):
+            place, size = (
+                file.get_tag_item(f"BLOCK_{what}_{col}_{row}", "TIFF", bidx=1) for what in ("OFFSET", "SIZE")
+            )
+            if not place or not size:  # a tile that was never written
+                continue
+            raw.seek(int(place))
+            stream = zlib.decompressobj()
+            try:
+                packed = raw.read(int(size))
+                while packed and not stream.eof:
+                    stream.decompress(packed, PIECE)
+                    packed = stream.unconsumed_tail
+            except zlib.error as error:
+                raise DataError(f"'{file.name}' is damaged ({error}).", hint="Get it again.") from None
+            if not stream.eof:
+                raise DataError(f"'{file.name}' has a tile that is cut short.", hint="Get it again.")
+
+
+def raster_window(
+    crs: Any, transform: Any, shape: tuple[int, int], area: Area | None, *, margin: int = 8
+) -> tuple[slice, slice] | None:
+    """Find the rows and columns of a raster that hold an area's box and ``margin`` pixels more on every side.
+
+    Parameters
+    ----------
+    crs : rasterio.crs.CRS or str
+        Of the raster.
+    transform : affine.Affine
+        Of the raster, not rotated.
+    shape : tuple of int
+        Rows and columns of the raster.
+    area : Area, optional
+        Everything where not given.
+    margin : int
+        Pixels.
+
+    Returns
+    -------
+    tuple of slice or None
+        None where the raster does not touch the area.
+    """
     if area is None:
-        return slice(0, file.height), slice(0, file.width)
-    west, south, east, north = transform_bounds("EPSG:4326", file.crs, *area.bbox, densify_pts=101)
-    rows = _span(north, south, file.transform.f, file.transform.e, file.height, margin)
-    cols = _span(west, east, file.transform.c, file.transform.a, file.width, margin)
+        return slice(0, shape[0]), slice(0, shape[1])
+    west, south, east, north = transform_bounds("EPSG:4326", crs, *area.bbox, densify_pts=101)
+    rows = _span(north, south, transform.f, transform.e, shape[0], margin)
+    cols = _span(west, east, transform.c, transform.a, shape[1], margin)
     return None if rows is None or cols is None else (rows, cols)
 
 
@@ -118,19 +179,37 @@ def _span(first: float, last: float, origin: float, step: float, size: int, marg
     return slice(max(int(np.floor(low)) - margin, 0), min(int(np.ceil(high)) + margin, size))
 
 
-def _lazy(name: str, rows: slice, cols: slice, dtype: str) -> Any:
+def _stand_in(file: Any) -> float | None:
+    """What stands in for a block that cannot be read; None where the file has no such value."""
+    return file.nodata if file.nodata is not None or file.dtypes[0] != "uint8" else 255
+
+
+def _lazy(name: str, rows: slice, cols: slice, dtype: str, stand_in: float | None) -> Any:
     import dask.array as da
 
     def read(block_info: Any = None) -> np.ndarray:
         (r0, r1), (c0, c1) = block_info[None]["array-location"]
         try:
-            with rasterio.open(name) as file:
-                return file.read(1, window=Window(cols.start + c0, rows.start + r0, c1 - c0, r1 - r0))
-        except RasterioError as error:
-            raise DataError(f"'{name}' cannot be read ({error}).", hint="It may be truncated; get it again.") from error
+            return _block(name, Window(cols.start + c0, rows.start + r0, c1 - c0, r1 - r0))
+        except DataError as error:
+            if stand_in is None:
+                raise
+            warnings.warn(f"left out: {error}", UserWarning, stacklevel=2)
+            return np.full((r1 - r0, c1 - c0), stand_in, dtype)
 
     chunks = tuple(tuple(_sizes(span)) for span in (rows, cols))
     return da.map_blocks(read, chunks=chunks, dtype=dtype, meta=np.empty((0, 0), dtype))
+
+
+def _block(name: str, window: Window) -> np.ndarray:
+    try:
+        with rasterio.open(name) as file:
+            _check_streams(file, window)
+            return file.read(1, window=window)
+    except (RasterioError, ValueError, MemoryError) as error:
+        if isinstance(error, DataError):
+            raise
+        raise DataError(f"'{name}' cannot be read ({error}).", hint="It may be truncated; get it again.") from error
 
 
 def _sizes(span: slice) -> list[int]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 KNOWN_PLUGINS = {
     "smap": "xsm-smap",
+    "smap_l4": "xsm-smap",
     "nldas": "xsm-nldas",
     "solus100": "xsm-solus100",
     "uscrn": "xsm-insitu",

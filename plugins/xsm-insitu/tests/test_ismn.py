@@ -73,7 +73,7 @@ def test_flags_to_keep(tmp_path: Path) -> None:
 def test_temperature_joins_its_depth_and_sensors_stay_apart(tmp_path: Path) -> None:
     one = put(tmp_path, "\n".join([HEADER, *ROWS]).encode(), sensor="A")
     two = put(tmp_path, "\n".join([HEADER.replace("Analog_A", "Analog_B"), *ROWS[3:]]).encode(), sensor="B")
-    deep = put(tmp_path, "\n".join([HEADER, *ROWS]).encode(), depth="0.203200")
+    deep = put(tmp_path, "\n".join([HEADER.replace("0.05", "0.20"), *ROWS]).encode(), depth="0.203200")
     warm = ["2022/01/01 00:00 -1.50 G M", "2022/01/01 01:00 2.5 C01 M", "2022/01/01 07:00 3.0 G M"]
     heat = put(tmp_path, "\n".join([HEADER, *warm]).encode(), var="ts")
     rain = put(tmp_path, b"not read", var="p")

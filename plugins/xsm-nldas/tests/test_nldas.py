@@ -21,7 +21,7 @@ SOURCE = NldasSource()
 def values(name: str, hour: int) -> np.ndarray:
     """Random field of an hour (since 1970) with a lake of fill values."""
     rng = np.random.default_rng([hour, sum(map(ord, name))])
-    low, high = {"K": (260, 300)}.get(UNITS.get(name, "K"), (0, 120))
+    low, high = {"K": (260, 300)}.get(UNITS.get(name, "K"), (0, 99))
     field = rng.uniform(low, high, (LAT.size, LON.size)).astype("f4")
     field[:2, :3] = -9999
     return field
@@ -42,7 +42,9 @@ def make(path: Path, hours, names=tuple(UNITS), lat=LAT, lon=LON, units=UNITS, s
             v.set_auto_maskandscale(False)
             v.setncatts({"units": units.get(name, "K"), "missing_value": np.float32(-9999), "long_name": name})
             v.setncatts({"scale_factor": np.float32(1) if scale is None else scale, "add_offset": np.float32(0)})
-            v[:] = [values(name, h) for h in hours]
+            rate = units.get(name) == "kg m-2 s-1"
+            fields = np.stack([values(name, h) for h in hours])
+            v[:] = np.where(fields == -9999, -9999, fields / 3600) if rate else fields
     return path
 
 
@@ -157,7 +159,7 @@ def test_files_of_several_hours(two_days, tmp_path):
 def test_several_hours_under_an_hourly_name_are_refused(two_days, tmp_path):
     start = int(np.datetime64("2018-03-01", "h").astype(int))
     one = make(tmp_path / name(start), [start, start + 1])
-    with pytest.raises(DataError, match="holds 2 hours, wanted one"):
+    with pytest.raises(DataError, match="holds 2 hours, the first 2018-03-01T00, wanted the one of its name"):
         SOURCE.open([one])
 
 
@@ -177,7 +179,7 @@ def test_region_takes_cells_that_touch_and_three_more(tmp_path):
             nc.createDimension(n, len(axis))
             nc.createVariable(n, "f8", (n,))[:] = axis
         nc["time"].units = "hours since 1979-01-01 00:00:00"
-        field = np.arange(2000.0).reshape(1, 40, 50)
+        field = np.arange(2000.0).reshape(1, 40, 50) / 25
         nc.createVariable("SoilM_0_10cm", "f4", ("time", "lat", "lon"), fill_value=-9999.0)[:] = field
     region = Area((-123.0, 26.1, -122.2, 27.0), types.SimpleNamespace())
     with pytest.warns(UserWarning, match="fewer than 24"):
@@ -213,11 +215,11 @@ def test_rates_are_converted_and_strange_units_refused(tmp_path):
 
 
 def test_double_scale_factor_still_gives_float32(tmp_path):
-    path = make(tmp_path / "NLDAS_NOAH0125_H.A20180301.0000.020.nc", [422208], scale=np.float64(2))
+    path = make(tmp_path / "NLDAS_NOAH0125_H.A20180302.0000.020.nc", [422208], scale=np.float64(0.5))
     with xr.open_dataset(path, engine="nldas") as ds:
         assert ds["SoilM_0_10cm"].dtype == np.float32
         assert ds.sizes["time"] == 1
-        expected = np.where(values("SoilM_0_10cm", 422208) == -9999, np.nan, values("SoilM_0_10cm", 422208) * 2)
+        expected = np.where(values("SoilM_0_10cm", 422208) == -9999, np.nan, values("SoilM_0_10cm", 422208) / 2)
         np.testing.assert_allclose(ds["SoilM_0_10cm"][0], expected, rtol=1e-7)
     with pytest.warns(UserWarning, match="fewer"):
         daily = SOURCE.open([path], min_hours=1)
@@ -234,7 +236,7 @@ def test_variables_are_chosen(two_days):
 
 BAD = {
     "an HTML page": b"<!DOCTYPE html><html>Earthdata Login</html>",
-    "GRIB of the retired version 002": b"GRIB" + bytes(80),
+    "no whole NLDAS-2 GRIB1 file": b"GRIB" + bytes(80),
     "neither netCDF-4 nor HDF5": b"",
     "netCDF-3": b"CDF\x01" + bytes(80),
 }

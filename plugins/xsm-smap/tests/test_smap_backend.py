@@ -47,9 +47,9 @@ def test_every_index(granules: list[Path], key: Any) -> None:
 def test_only_indexed_rows_are_read(granules: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[tuple[int, int]] = []
 
-    def spy(dataset: Any, grid: Any) -> np.ndarray:
+    def spy(dataset: Any, grid: Any, beside: Any) -> np.ndarray:
         read.append(grid.shape)
-        return window(dataset, grid)
+        return window(dataset, grid, beside)
 
     monkeypatch.setattr(xsm_smap.granule, "window", spy)
     with xr.open_dataset(granules[0], engine=SmapBackend) as ds:
@@ -85,3 +85,14 @@ def test_guess(granules: list[Path]) -> None:
 def test_chunks(granules: list[Path], world: SimpleNamespace) -> None:
     with xr.open_dataset(granules[0], engine=SmapBackend, chunks={"y": 400}) as ds:
         np.testing.assert_array_equal(ds["tb_h"][:, 300:306, 920:929], world.smap["tb_h"][:1])
+
+
+def test_days_concatenate_and_passes_share_their_dims(both: list[Path], world: SimpleNamespace) -> None:
+    """Traps 5 and 6 of section 1.8: the files have neither named dimensions nor a time to concatenate along."""
+    g = world.grid
+    window = {"y": slice(g.row0, g.row0 + g.rows), "x": slice(g.col0, g.col0 + g.cols)}
+    for overpass, pass_ in (("AM", world.smap), ("PM", world.pm)):
+        ds = xr.open_mfdataset(both, engine=SmapBackend, overpass=overpass, variables=["sm_scav"], quality="none")
+        assert ds["sm_scav"].dims == ("time", "y", "x") and ds.sizes["time"] == len(both)
+        there = pass_["sm_scav"].sel(time=ds["time"])
+        np.testing.assert_array_equal(ds["sm_scav"].isel(window), there)

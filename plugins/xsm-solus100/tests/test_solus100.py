@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from rasterio.transform import from_origin
 from xsm import Area, DataError, UsageError
 from xsm.raster import vsi_name
+from xsm_solus100.backend import Solus100Backend
 from xsm_solus100.source import Solus100Source, decode, share
 
 SOURCE = Solus100Source()
@@ -165,8 +166,46 @@ def test_dtype_and_nodata_are_those_of_each_file(folder):
     make(folder / "dbovendry_30_cm_p.tif", floats.astype("i2"), nodata=None)
     with pytest.warns(UserWarning, match="no nodata value"):
         ds = SOURCE.open(files(folder), variables=["bulk_density"])
-    assert np.isnan(ds["bulk_density"].values[0, 12, 6]) and ds["bulk_density"].values[1, 12, 6] == np.float32(-99.99)
+    with pytest.warns(UserWarning, match=r"dbovendry_30_cm_p.tif: 100 of 4800 values of 'bulk_density' are outside 0"):
+        density = ds["bulk_density"].values
+    assert np.isnan(density[:, 12, 6]).all()  # -9999 is impossible, also where the file does not call it nodata
     np.testing.assert_allclose(ds["bulk_density"][0, 30:], (stored("dbovendry")[30:] + 0.5) / 100, rtol=2e-7)
+
+
+def test_doubtful_files_warn_by_name(folder):
+    make(folder / "sandtotal_5_cm_p.tif", stored("sandtotal"), nodata=25)
+    with pytest.warns(UserWarning, match=r"sandtotal_5_cm_p.tif' has the nodata value 25, wanted 255"):
+        ds = SOURCE.open(files(folder), soil_depth=5)
+    assert np.isnan(ds["sand"].values[0][(stored("sandtotal") == 25) | (stored("sandtotal") == 255)]).all()
+    for path in files(folder):
+        with rasterio.open(path) as file:
+            values = file.read(1)
+        make(path, values, left=LEFT + 30)
+    with pytest.warns(UserWarning, match="not on the pixels of SOLUS100"):
+        SOURCE.open(files(folder), soil_depth=5)
+
+
+def test_a_flipped_bit_is_seen_and_skipped(folder):
+    """GDAL leaves out the checksum of deflated tiles; xsm does not."""
+    path = folder / "dbovendry_5_cm_p.tif"
+    with rasterio.open(path) as file:
+        place, size = (int(file.get_tag_item(f"BLOCK_{w}_0_0", "TIFF", bidx=1)) for w in ("OFFSET", "SIZE"))
+    raw = bytearray(path.read_bytes())
+    raw[place + size // 2] ^= 4
+    path.write_bytes(raw)
+    with pytest.raises(DataError, match=r"dbovendry_5_cm_p.tif' is damaged"):
+        SOURCE.open(files(folder), variables=["bulk_density"]).load()
+    with pytest.warns(UserWarning, match=r"left out: .*dbovendry_5_cm_p.tif"):
+        ds = SOURCE.open(files(folder), variables=["bulk_density"], on_error="skip").load()
+    assert ds["bulk_density"][0].isnull().all() and ds["bulk_density"][1].notnull().any()
+
+
+def test_engine_puts_depths_and_properties_together(folder):
+    ds = xr.open_mfdataset(files(folder), engine=Solus100Backend)
+    assert ds["soil_depth"].values.tolist() == [5, 30] and set(ds.data_vars) == {"sand", "silt", "clay", "bulk_density"}
+    wanted = np.where(stored("dbovendry") == 255, np.nan, stored("dbovendry").astype("f4") / np.float32(100))
+    np.testing.assert_array_equal(ds["bulk_density"][1], wanted.astype("f4"))
+    assert ds.rio.crs.to_epsg() == 5070
 
 
 def test_layers_on_different_grids_are_refused(folder):
@@ -205,7 +244,7 @@ def test_damage_inside_a_file_is_named_when_it_is_read(folder):
     data[at : at + size] = bytes(size)
     bad.write_bytes(data)
     ds = SOURCE.open(files(folder), variables=["bulk_density"])
-    with pytest.raises(DataError, match=f"{bad.name}' cannot be read"):
+    with pytest.raises(DataError, match=f"{bad.name}' is damaged"):
         ds.compute()
 
 

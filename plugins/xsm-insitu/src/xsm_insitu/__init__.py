@@ -1,4 +1,4 @@
-"""Soil moisture stations for xsm: the sources ``uscrn`` and ``ismn``."""
+"""Soil moisture stations for xsm: the sources ``uscrn``, ``scan`` and ``ismn``."""
 
 from __future__ import annotations
 
@@ -28,9 +28,27 @@ USCRN = SourceInfo(
     doi="10.1175/BAMS-D-12-00170.1",
     licence="public domain",
 )
+SCAN = SourceInfo(
+    name="scan",
+    title="SCAN stations (JSON of the AWDB service, CSV of the Report Generator)",
+    factory="xsm_insitu.scan:ScanSource",
+    options=(
+        Param(
+            "Quality codes to keep: V valid, E edited, N no profile, S suspect; B, K, X estimates.",
+            name="keep",
+            kind=Kind.STRINGS,
+            default=("V", "E", "N"),
+        ),
+    ),
+    variables=("soil_moisture", "soil_temperature"),
+    stations=True,
+    requires=("pandas",),
+    url="https://www.nrcs.usda.gov/resources/data-and-reports/soil-climate-analysis-network",
+    licence="public domain",
+)
 ISMN = SourceInfo(
     name="ismn",
-    title="ISMN stations (*.stm files, header+values or CEOP)",
+    title="ISMN stations (*.stm files or their zip archives, header+values or CEOP)",
     factory="xsm_insitu.ismn:IsmnSource",
     options=(
         Param(
@@ -53,4 +71,5 @@ ISMN = SourceInfo(
 def xsm_sources(register: Callable[[SourceInfo], None]) -> None:
     """Register the station sources."""
     register(USCRN)
+    register(SCAN)
     register(ISMN)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import io
 import re
+import warnings
+import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -18,8 +21,16 @@ from xsm_insitu import ISMN
 from xsm_insitu import series as sensors
 from xsm_insitu.series import Series
 
-KELVIN = 273.15
-_NAME = re.compile(r"_(?P<variable>[a-z]+)_(?P<top>-?\d+\.\d+)_(?P<bottom>-?\d+\.\d+)_(?P<sensor>.+)_\d{8}_\d{8}\.stm$")
+if TYPE_CHECKING:
+    from xsm.twin import World
+
+_DAMAGE = (OSError, EOFError, RuntimeError, LookupError, ValueError, zlib.error, zipfile.BadZipFile)
+_NAME = re.compile(
+    r"_(?P<variable>[a-z]+)_(?P<top>-?\d+\.\d+)_(?P<bottom>-?\d+\.\d+)_(?P<sensor>.+)_(?P<first>\d{8})_(?P<last>\d{8})\.stm$"
+)
+_LARGEST = 2**28
+"""Bytes of a member of an archive; 60 years of minutes are less."""
+Item = Path | zipfile.Path
 _DATE = re.compile(r"\d{4}/\d\d/\d\d$")
 _LETTERS = {"M": sensors.MISSING, "G": sensors.GOOD, "U": sensors.UNKNOWN, "C": sensors.OUT_OF_RANGE,
             "D": sensors.DUBIOUS}  # fmt: skip
@@ -41,12 +52,18 @@ class Header:
 
 
 class IsmnSource:
-    """Reads ISMN files; their archives must be unpacked first."""
+    """Reads ISMN files, in folders or in the archives that ISMN gives."""
 
     info = ISMN
 
     def identify(self, path: Path) -> bool:
-        """Tell by the suffix; only soil moisture and soil temperature are read."""
+        """Tell by the suffix; only soil moisture and soil temperature are read. An archive must hold ``.stm`` files."""
+        if path.suffix == ".zip":
+            try:
+                with zipfile.ZipFile(path) as archive:
+                    return any(n.endswith(".stm") for n in archive.namelist())
+            except (OSError, zipfile.BadZipFile):
+                return path.name.startswith(("Data_separate_files", "Data_seperate_files"))
         name = _NAME.search(path.name)
         return path.suffix == ".stm" and (name is None or name["variable"] in ("sm", "ts"))
 
@@ -65,7 +82,7 @@ class IsmnSource:
         Parameters
         ----------
         paths : sequence of Path
-            ``.stm`` files; several sensors at one depth stay apart (coordinate ``instrument``).
+            ``.stm`` files, or archives of them; several sensors at one depth stay apart (coordinate ``instrument``).
         region : Area, optional
             Stations outside its box are left out after their first line is read.
         time : slice, optional
@@ -94,14 +111,15 @@ class IsmnSource:
             if letter not in _LETTERS:
                 raise UsageError(f"The flag to keep is '{letter}', wanted one of {', '.join(_LETTERS)}.")
 
-        def read(path: Path) -> Iterator[Series]:
+        def read(path: Item) -> Iterator[Series]:
             header, raw = _header(path)
             if not sensors.inside(region, header.lon, header.lat):
                 return
             if header.variable == "sm" or (header.variable == "ts" and warm):
                 yield _series(path, header, raw, keep)
 
-        found, skipped = sensors.read_all(paths, read, on_error)
+        items, lost = _unpacked([Path(p) for p in paths], on_error)
+        found, skipped = sensors.read_all(items, read, on_error, lost)
         ds = sensors.assemble(
             _with_temperature(found),
             step=sensors.HOUR,
@@ -114,13 +132,51 @@ class IsmnSource:
         ds.attrs |= {"title": "ISMN soil moisture", "source": "ISMN", "flags_kept": ", ".join(keep)}
         return ds
 
+    def write(self, world: World, dest: Path) -> list[Path]:
+        """Write the world's stations as header+values files; see `xsm_insitu.write_ismn.write_stm`."""
+        from xsm_insitu.write_ismn import write_stm
 
-def _header(path: Path) -> tuple[Header, bytes]:
-    """Read a file with its line ends made one kind, and the header from its first line and its name."""
+        return write_stm(world.stations, Path(dest))
+
+
+def _unpacked(paths: Sequence[Path], on_error: str) -> tuple[list[Item], list[str]]:
+    """Replace archives by their soil moisture and soil temperature files."""
+    items: list[Item] = []
+    lost: list[str] = []
+    for path in paths:
+        if path.suffix != ".zip":
+            items.append(path)
+            continue
+        try:
+            archive = zipfile.ZipFile(path)  # stays open as long as its members are in use
+            inside = [n for n in archive.namelist() if (m := _NAME.search(n)) and m["variable"] in ("sm", "ts")]
+            if not inside:
+                raise DataError(f"'{path}' holds no .stm file of soil moisture.", hint="Wanted an archive of ISMN.")
+            items += [zipfile.Path(archive, name) for name in inside]
+        except (*_DAMAGE, DataError) as error:
+            told = (
+                error
+                if isinstance(error, DataError)
+                else DataError(f"'{path}' is no whole archive ({sensors.reason(error)}).", hint="Download it again.")
+            )
+            if on_error == "raise":
+                raise told from None
+            lost.append(str(told))
+    return items, lost
+
+
+def _bytes(item: Item) -> bytes:
     try:
-        raw = path.read_bytes().replace(b"\r\n", b"\n").replace(b"\r", b"\n").lstrip()
-    except OSError as error:
-        raise DataError(f"'{path}' cannot be read: {error.strerror}.") from None
+        if isinstance(item, zipfile.Path) and item.root.getinfo(item.at).file_size > _LARGEST:
+            raise DataError(f"'{item}' says it has more than {_LARGEST} bytes.", hint="Unpack the archive by hand.")
+        return item.read_bytes()
+    except _DAMAGE as error:
+        raise DataError(f"'{item}' cannot be read: {sensors.reason(error)}.", hint="Download it again.") from None
+
+
+def _header(path: Item) -> tuple[Header, bytes]:
+    """Read a file with its line ends made one kind, and the header from its first line and its name."""
+    raw = _bytes(path).replace(b"\r\n", b"\n").replace(b"\r", b"\n").lstrip()
     line = raw[: raw.find(b"\n") if b"\n" in raw else None].decode("latin-1")
     tokens = line.split()
     ceop = bool(tokens) and _DATE.match(tokens[0]) is not None
@@ -135,7 +191,15 @@ def _header(path: Path) -> tuple[Header, bytes]:
             hint="Download the file again or check that it is an ISMN .stm file.",
         ) from None
     name = _NAME.search(path.name)
+    sensors.check_place(path, lon, lat)
+    if name is not None and not path.name.startswith(f"{tokens[start]}_{network}_"):
+        warnings.warn(f"'{path}' is of the network '{network}' by its header, not by its name.", stacklevel=6)
     if name is not None:  # the header rounds the depths
+        if max(abs(top - float(name["top"])), abs(bottom - float(name["bottom"]))) > 0.01:
+            raise DataError(
+                f"'{path}' says {top:g} to {bottom:g} m in its header and other depths in its name.",
+                hint="Download the file again.",
+            )
         top, bottom = float(name["top"]), float(name["bottom"])
     sensor = (name["sensor"] if name else "") if ceop else " ".join(tokens[8:])
     header = Header(
@@ -152,9 +216,11 @@ def _header(path: Path) -> tuple[Header, bytes]:
     return header, raw
 
 
-def _series(path: Path, header: Header, raw: bytes, keep: Sequence[str]) -> Series:
+def _series(path: Item, header: Header, raw: bytes, keep: Sequence[str]) -> Series:
     value, flag = header.first, header.first + 1
     types: dict[Any, Any] = {0: "category", 1: "category", value: "f8", flag: "category"}
+    places = range(4, value) if not header.skip else ()  # CEOP says in each row where it is
+    types |= dict.fromkeys(places, "category")
     try:
         table = pd.read_csv(
             io.BytesIO(raw),
@@ -170,13 +236,24 @@ def _series(path: Path, header: Header, raw: bytes, keep: Sequence[str]) -> Seri
         )
         days = pd.to_datetime(table[0].cat.categories, format="%Y/%m/%d").to_numpy("M8[ns]")
         clocks = pd.to_timedelta(table[1].cat.categories + ":00").to_numpy("m8[ns]")
-    except (ValueError, AttributeError, pd.errors.ParserError) as error:
+    except (ValueError, AttributeError, LookupError, OverflowError, pd.errors.ParserError) as error:
         raise DataError(f"'{path}' cannot be read as an ISMN file: {sensors.reason(error)}.") from None
+    if any(len(table[i].cat.categories) != 1 or table[i].isna().any() for i in places):
+        raise DataError(f"'{path}' has rows of other stations or places.", hint="Download the file again.")
     if not len(table) or table[[0, 1, flag]].isna().to_numpy().any():
         raise DataError(
             f"'{path}' has {'a cut row' if len(table) else 'no rows'}, wanted date, time, value and flag in each.",
             hint="Download the file again.",
         )
+    when = days[table[0].cat.codes] + clocks[table[1].cat.codes]
+    sensors.check_times(path, when)
+    name = _NAME.search(path.name)
+    if name is not None:
+        first, last = (np.datetime64(f"{d[:4]}-{d[4:6]}-{d[6:]}", "D") for d in (name["first"], name["last"]))
+        if not first <= when[0] <= when[-1] <= last + 1:
+            raise DataError(
+                f"'{path}' holds {when[0]} to {when[-1]}, not the period of its name.", hint="Download again."
+            )
     codes = np.array([_code(text) for text in table[flag].cat.categories], np.uint8)[table[flag].cat.codes]
     kept = np.isin(codes, [_LETTERS[letter] for letter in keep])
     values = table[value].to_numpy()
@@ -185,7 +262,7 @@ def _series(path: Path, header: Header, raw: bytes, keep: Sequence[str]) -> Seri
         values, codes = sensors.mask(values, codes)
         values = np.where(kept, values, np.float32(np.nan))
     else:
-        temperature = np.where(kept & (values > -KELVIN), values + KELVIN, np.nan).astype("f4")
+        temperature = sensors.celsius_to_kelvin(np.where(kept, values, np.nan), path.name)
         values, codes = np.full(len(values), np.nan, "f4"), np.zeros(len(values), np.uint8)
     return Series(
         station=header.station,
@@ -194,7 +271,7 @@ def _series(path: Path, header: Header, raw: bytes, keep: Sequence[str]) -> Seri
         lon=header.lon,
         depth=header.depth,
         id=header.sensor,
-        time=days[table[0].cat.codes] + clocks[table[1].cat.codes],
+        time=when,
         soil_moisture=values,
         flag=codes,
         soil_temperature=temperature,

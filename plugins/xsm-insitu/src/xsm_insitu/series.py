@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
-from xsm import Area, DataError, UsageError, canonical_attrs
+from xsm import Area, DataError, UsageError, canonical_attrs, drop_impossible
 
 log = logging.getLogger("xsm")
 
@@ -18,6 +18,10 @@ FLAGS = ("missing", "good", "unknown", "out_of_range", "dubious")
 MISSING, GOOD, UNKNOWN, OUT_OF_RANGE, DUBIOUS = range(5)
 VARIABLES = ("soil_moisture", "soil_temperature")
 HOUR = np.timedelta64(1, "h")
+DAY = np.timedelta64(1, "D")
+KELVIN = 273.15
+LONGEST = 2_000_000
+"""Steps of a time axis: two centuries of hours; more is a damaged date."""
 _ATTRS: dict[str, dict[str, Any]] = {
     "station": {"long_name": "Name of the station", "cf_role": "timeseries_id"},
     "network": {"long_name": "Network of the station"},
@@ -72,11 +76,17 @@ def inside(region: Area | None, lon: float, lat: float) -> bool:
 
 
 def read_all(
-    paths: Sequence[Path], read: Callable[[Path], Iterable[Series]], on_error: Literal["raise", "skip"]
+    paths: Sequence[Any],
+    read: Callable[[Any], Iterable[Series]],
+    on_error: Literal["raise", "skip"],
+    lost: Sequence[str] = (),
 ) -> tuple[list[Series], list[str]]:
-    """Read files one by one; with ``on_error="skip"`` bad ones are told, not raised."""
+    """Read files (or members of archives) one by one; with ``on_error="skip"`` bad ones are told, not raised.
+
+    ``lost`` are errors from before, which are told with the others.
+    """
     series: list[Series] = []
-    skipped: list[str] = []
+    skipped = list(lost)
     for path in paths:
         try:
             series += read(path)
@@ -85,12 +95,37 @@ def read_all(
                 raise
             log.warning("%s", error)
             skipped.append(str(error))
+    if skipped:
+        warnings.warn(f"{len(skipped)} files are left out, the first: {skipped[0]}", UserWarning, stacklevel=4)
     return series, skipped
 
 
 def reason(error: Exception) -> str:
     """The first sentence of a library's error."""
     return str(error).strip().split("\n")[0].rstrip(".")
+
+
+def check_times(path: object, when: np.ndarray) -> None:
+    """Refuse times that do not rise: a damaged digit, or rows that were put together wrongly."""
+    fall = np.flatnonzero(np.diff(when) <= np.timedelta64(0))
+    if np.isnat(when).any() or len(fall):
+        at = when[fall[0] + 1] if len(fall) else "a time that is none"
+        raise DataError(f"'{path}' has times that do not rise ({at}).", hint="Download the file again.")
+    odd = int((when.astype("M8[h]") != when).sum())
+    if 0 < odd < max(2, len(when) // 20):
+        warnings.warn(f"'{path}' has {odd} of {len(when)} times that are no whole hours.", UserWarning, stacklevel=5)
+
+
+def check_place(path: object, lon: float, lat: float) -> None:
+    """Refuse coordinates that are nowhere on the globe."""
+    if not (-180 <= lon <= 360 and -90 <= lat <= 90):
+        raise DataError(f"'{path}' puts its station at {lon:g} east, {lat:g} north.", hint="Download the file again.")
+
+
+def celsius_to_kelvin(celsius: np.ndarray, where: object) -> np.ndarray:
+    """Soil temperature in K, float32; NaN below absolute zero (the products' missing values) or where impossible."""
+    kelvin = np.where(celsius > -KELVIN, celsius + KELVIN, np.nan).astype("f4")
+    return drop_impossible(kelvin, "soil_temperature_0_10", where)
 
 
 def mask(moisture: np.ndarray, flag: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -177,6 +212,8 @@ def _cut(one: Series, time: slice | None, stamps: str) -> Series:
 
 def _axis(series: Sequence[Series], step: np.timedelta64) -> np.ndarray:
     first, last = min(s.time.min() for s in series), max(s.time.max() for s in series)
+    if (last - first) / step > LONGEST:
+        raise DataError(f"The stations span {first} to {last}, too long for steps of {step}.", hint="Check the dates.")
     regular = np.arange(first, last + step, step)
     if all(np.all((s.time - first) % step == np.timedelta64(0)) for s in series):
         return regular

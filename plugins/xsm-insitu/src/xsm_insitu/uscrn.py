@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import warnings
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
     from xsm.twin import World
 
 DEPTHS = (5.0, 10.0, 20.0, 50.0, 100.0)
-KELVIN = 273.15
+LOCAL = (3, 4)
+"""Columns of the local standard day and time in files that have both clocks."""
 SYNTHETIC_STATE = "ZZ"
 """State code of synthetic stations: the files have no header that could say it."""
 
@@ -187,12 +189,16 @@ def _layout(path: Path) -> Layout:
 def _read(path: Path, layout: Layout, region: Area | None, warm: bool) -> Iterator[Series]:
     try:
         table = _table(path, layout, warm)
-        when = _times(table, layout)
-    except (ValueError, OSError, EOFError) as error:
+        name = _NAME.match(path.name)
+        when = _times(table, layout, name)
+    except (ValueError, LookupError, OSError, EOFError, OverflowError, zlib.error) as error:
         raise DataError(f"'{path}' cannot be read as USCRN {layout.name}: {sensors.reason(error)}.") from None
-    name = _NAME.match(path.name)
+    if name is not None and len(set(table[layout.wban])) > 1:
+        raise DataError(f"'{path}' holds several stations, wanted one.", hint="Download the file again.")
     for wban, rows in table.groupby(layout.wban, sort=False).indices.items():
-        lon, lat = (float(table[c].iloc[rows[-1]]) for c in (layout.lon, layout.lat))
+        lon, lat = (_place(path, table[c].to_numpy()[rows]) for c in (layout.lon, layout.lat))
+        sensors.check_place(path, lon, lat)
+        sensors.check_times(path, when[rows])
         if not sensors.inside(region, lon, lat):
             continue
         for depth, m, t in zip(DEPTHS, layout.moisture, layout.temperature, strict=False):
@@ -200,8 +206,7 @@ def _read(path: Path, layout: Layout, region: Area | None, warm: bool) -> Iterat
             moisture, flag = sensors.mask(values, np.full(len(rows), sensors.GOOD))
             kelvin = None
             if warm:
-                celsius = table[t].to_numpy("f8")[rows]
-                kelvin = np.where(celsius > -KELVIN, celsius + KELVIN, np.nan).astype("f4")
+                kelvin = sensors.celsius_to_kelvin(table[t].to_numpy("f8")[rows], path.name)
             yield Series(
                 station=name["name"].replace("_", " ") if name else str(wban),
                 network="USCRN",
@@ -218,7 +223,7 @@ def _read(path: Path, layout: Layout, region: Area | None, warm: bool) -> Iterat
 
 def _table(path: Path, layout: Layout, warm: bool) -> pd.DataFrame:
     places = (layout.lon, layout.lat, *layout.moisture, *(layout.temperature if warm else ()))
-    texts = (layout.wban, layout.day, *(() if layout.clock is None else (layout.clock,)))
+    texts = (layout.wban, layout.day, *(() if layout.clock is None else (layout.clock, *LOCAL)))
     types: dict[Any, Any] = dict.fromkeys(texts, str) | dict.fromkeys(places, "f8")
     if layout is CSV:
         return pd.read_csv(path, usecols=list(types), dtype=types)
@@ -235,12 +240,42 @@ def _table(path: Path, layout: Layout, warm: bool) -> pd.DataFrame:
     return table
 
 
-def _times(table: pd.DataFrame, layout: Layout) -> np.ndarray:
-    days = table[layout.day].astype("category")
+def _place(path: Path, values: np.ndarray) -> float:
+    """The station's coordinate; rows that tell another one warn."""
+    known, count = np.unique(values[~np.isnan(values)], return_counts=True)
+    if not len(known):
+        raise DataError(f"'{path}' has no coordinates.", hint="Download the file again.")
+    usual = float(known[count.argmax()])
+    if np.abs(known - usual).max() > 0.02:
+        warnings.warn(f"'{path}' has coordinates that change; {usual} is used.", UserWarning, stacklevel=4)
+    return usual
+
+
+def _times(table: pd.DataFrame, layout: Layout, name: re.Match[str] | None) -> np.ndarray:
+    """Stamps of the rows; UTC and local time must keep the distance that most rows have, and the year be the name's."""
+    when = _clock(table, layout.day, layout.clock, layout)
+    if layout.clock is not None:
+        apart = when - _clock(table, *LOCAL, layout)
+        known, count = np.unique(apart, return_counts=True)
+        if len(known) > 1 or abs(known[0]) > np.timedelta64(14, "h"):
+            row = int((apart != known[count.argmax()]).argmax()) + 1
+            raise ValueError(f"the UTC and local times of row {row} do not agree; the file may be damaged")
+    if name is not None and len(when):
+        inner = when[:-1] if len(when) > 1 else when - np.timedelta64(1, "m")
+        years = np.unique(inner.astype("M8[Y]").astype(int) + 1970)
+        if abs(years - int(name["year"])).max() > (layout.clock is not None):
+            raise ValueError(f"it holds times of {years.min()} to {years.max()}, its name says {name['year']}")
+    return when
+
+
+def _clock(table: pd.DataFrame, day: int | str, clock: int | None, layout: Layout) -> np.ndarray:
+    days = table[day].astype("category")
     first = pd.to_datetime(days.cat.categories, format="%Y-%m-%d" if layout is CSV else "%Y%m%d").to_numpy("M8[ns]")
     when = first[days.cat.codes.to_numpy()]
-    if layout.clock is None:
+    if clock is None:
         return when
-    clock = table[layout.clock].astype("category")
-    minutes = np.array([int(c[:-2] or 0) * 60 + int(c[-2:]) for c in clock.cat.categories], "m8[m]")
-    return when + minutes[clock.cat.codes.to_numpy()]
+    clocks = table[clock].astype("category")
+    if wrong := [c for c in clocks.cat.categories if not re.fullmatch(r"([01]\d|2[0-4])[0-5]\d", c)]:
+        raise ValueError(f"'{wrong[0]}' is no time")
+    minutes = np.array([int(c[:2]) * 60 + int(c[2:]) for c in clocks.cat.categories], "m8[m]")
+    return when + minutes[clocks.cat.codes.to_numpy()]

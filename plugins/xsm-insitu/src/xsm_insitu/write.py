@@ -11,7 +11,8 @@ import numpy as np
 import xarray as xr
 from xsm import DataError
 
-from xsm_insitu.uscrn import DEPTHS, KELVIN, SYNTHETIC_STATE
+from xsm_insitu.series import KELVIN
+from xsm_insitu.uscrn import DEPTHS, SYNTHETIC_STATE
 
 # fields 1-12, 13-28 and 29-38 of the product's readme
 _ROW = (
@@ -67,11 +68,11 @@ def _rows(station: xr.Dataset, when: np.ndarray) -> Iterator[str]:
     air = _temperature(station, "air_temperature", 0)
     rain = station["precipitation"].values[0] if "precipitation" in station else np.full(len(when), np.nan)
     rain = np.where(np.isnan(rain), _NO_TEMPERATURE, rain)
-    depths, readings = station["depth"].values.astype("f8"), _readings(station)
+    depths, values = station["depth"].values.astype("f8"), readings(station, _NO_MOISTURE)
     moisture, warmth = [], []
     for depth in DEPTHS:
         at = np.flatnonzero(np.abs(depths - depth) < 1)
-        moisture.append(readings[at[0]].tolist() if len(at) else [_NO_MOISTURE] * len(when))
+        moisture.append(values[at[0]].tolist() if len(at) else [_NO_MOISTURE] * len(when))
         warmth.append(_temperature(station, "soil_temperature", at[0] if len(at) else None))
     columns = (day, clock, local_day, local_clock, air, rain.tolist(), *moisture, *warmth)
     for d, c, ld, lc, t, p, *soil in zip(*columns, strict=True):
@@ -84,14 +85,14 @@ def _texts(stamps: np.ndarray) -> tuple[list[str], list[str]]:
     return days.tolist(), np.char.replace(clocks, ":", "").tolist()
 
 
-def _readings(station: xr.Dataset) -> np.ndarray:
-    """Soil moisture, or the product's missing value."""
+def readings(station: xr.Dataset, missing: float) -> np.ndarray:
+    """Soil moisture, or the product's missing value where there is none or a spike."""
     values = station["soil_moisture"].values
     gone = np.isnan(values)
     if "flag" in station:
         words = str(station["flag"].attrs.get("flag_meanings", "")).split()
         gone |= np.isin(station["flag"].values, [k for k, word in enumerate(words) if _SPIKE.fullmatch(word)])
-    return np.where(gone, _NO_MOISTURE, values)
+    return np.where(gone, missing, values)
 
 
 def _temperature(station: xr.Dataset, name: str, at: int | None) -> list[float]:

@@ -10,7 +10,7 @@ XSM_PLUGIN_API = 1
 
 INFO = SourceInfo(
     name="modis_landcover",
-    title="MODIS land cover, IGBP classes, GeoTIFF (MCD12Q1 LC_Type1, MCD12C1)",
+    title="MODIS land cover, IGBP classes, HDF4 or GeoTIFF (MCD12Q1 LC_Type1, MCD12C1)",
     factory="xsm_modis.source:LandCoverSource",
     options=(
         Param("Year of the map; the latest where not given.", name="year", kind=Kind.INTEGER, minimum=2001),

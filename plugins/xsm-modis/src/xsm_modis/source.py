@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import xarray as xr
-from xsm import Area, DataError, MissingPlugin, UsageError, canonical_attrs
+from xsm import Area, DataError, UsageError, canonical_attrs
 
 from xsm_modis import INFO
+from xsm_modis.hdf4 import open_hdf4
 
 if TYPE_CHECKING:
     from xsm import Manifest
@@ -34,7 +35,7 @@ CLASSES = (
 
 
 class LandCoverSource:
-    """MCD12Q1 and MCD12C1 GeoTIFFs, as AppEEARS and GDAL write them."""
+    """MCD12Q1 tiles and MCD12C1 maps: HDF4 as distributed, or GeoTIFF as AppEEARS and GDAL write it."""
 
     info = INFO
 
@@ -59,7 +60,8 @@ class LandCoverSource:
         Parameters
         ----------
         paths : sequence of Path
-            Files such as ``MCD12Q1.061_LC_Type1_doy2020001_aid0001.tif``, in any CRS.
+            Files such as ``MCD12Q1.A2020001.h08v05.061.2022171160153.hdf``, or GeoTIFF such as
+            ``MCD12Q1.061_LC_Type1_doy2020001_aid0001.tif`` in any CRS.
         region : Area, optional
             Its box is read with a margin of 8 pixels.
         time : slice, optional
@@ -83,7 +85,7 @@ class LandCoverSource:
         DataError
             For damaged files, a year that is not there, or files that do not touch the region.
         MissingPlugin
-            For HDF4 files.
+            For HDF4 files without pyhdf.
         """
         if unknown := [v for v in variables or () if v != "land_cover"]:
             raise UsageError(f"MODIS land cover has no variable '{unknown[0]}'.", hint="It gives: land_cover.")
@@ -91,7 +93,7 @@ class LandCoverSource:
         tiles, skipped = [], []
         for path in chosen:
             try:
-                tiles += _open_tile(path, region, legend)
+                tiles += _open_tile(path, region, legend, on_error)
             except DataError as error:
                 if on_error == "raise":
                     raise
@@ -214,18 +216,16 @@ def _place(tile: xr.DataArray, first: xr.DataArray) -> tuple[int, int]:
     return round(row), round(col)
 
 
-def _open_tile(path: Path, region: Area | None, legend: str | None) -> list[xr.DataArray]:
+def _open_tile(
+    path: Path, region: Area | None, legend: str | None, on_error: Literal["raise", "skip"]
+) -> list[xr.DataArray]:
     from xsm import open_raster
 
-    if path.suffix.lower() in (".hdf", ".hdf4"):
-        raise MissingPlugin(
-            f"'{path}' is HDF4, which this version of xsm-modis does not read.",
-            hint="Ask AppEEARS for GeoTIFF, or convert LC_Type1 with gdal_translate.",
-        )
     if OTHER_LAYER.search(path.name):
         raise DataError(f"'{path}' is another layer than IGBP.", hint="Give LC_Type1.")
     table_of = legend or legend_of(path)
-    raster = open_raster(path, region)
+    opener = open_hdf4 if path.suffix.lower() in (".hdf", ".hdf4") else open_raster
+    raster = opener(path, region, on_error=on_error)
     if raster is None:
         return []
     if raster.dtype != np.uint8:

@@ -10,7 +10,7 @@ XSM_PLUGIN_API = 1
 
 INFO = SourceInfo(
     name="nldas",
-    title="NLDAS-2 Noah hourly land model output, 0.125 degree, netCDF-4 version 2.0 (NLDAS_NOAH0125_H)",
+    title="NLDAS-2 Noah hourly land model output, 0.125 degree, netCDF-4 version 2.0 or GRIB1 (NLDAS_NOAH0125_H)",
     factory="xsm_nldas.source:NldasSource",
     options=(
         Param(
@@ -32,7 +32,7 @@ INFO = SourceInfo(
         "precipitation",
         "air_temperature",
     ),
-    requires=("h5py", "netCDF4"),
+    requires=("h5py", "netCDF4", "rasterio"),
     url="https://disc.gsfc.nasa.gov/datasets/NLDAS_NOAH0125_H_2.0/summary",
     doi="10.5067/T4OW83T8EXDO",
     licence="NASA open data",

@@ -18,13 +18,19 @@ from typing import Any
 import h5py
 import numpy as np
 import xarray as xr
-from h5py import h5d, h5f, h5p, h5s
+from h5py import h5d, h5f, h5p, h5s, h5t
 from xsm import DataError
+
+from xsm_nldas import grib
 
 NAME = re.compile(r"NLDAS_(NOAH|FORA)0125_H\.A(\d{8})\.(\d\d)00\.(\d{3})\.")
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 NOAH_ONLY = ("SoilM_0_10cm", "SoilM_10_40cm", "SoilT_0_10cm", "SoilT_10_40cm", "Snowf")
 FILL = -9999.0
+LARGEST = 4096
+"""Cells along an axis that a file may say it has."""
+DAMAGE = (OSError, RuntimeError, LookupError, ValueError, TypeError, AttributeError, OverflowError, MemoryError)
+"""What h5py raises where a file is damaged."""
 
 Place = tuple[Path, int]
 """Where an hour lies: file and time step in it."""
@@ -42,13 +48,15 @@ class Field:
 
 @dataclass(frozen=True)
 class Header:
-    """Grid, variables and hours (since 1970, UTC) of a file."""
+    """Grid, variables and hours (since 1970, UTC) of a file; ``zero`` is the hour of time 0 where time counts hours."""
 
     lat: np.ndarray
     lon: np.ndarray
     fields: dict[str, Field]
     hours: np.ndarray
     synthetic: str
+    path: Path
+    zero: int | None = None
 
 
 @dataclass(frozen=True)
@@ -84,7 +92,7 @@ def index_files(paths: Iterable[Path], period: tuple[int, int], *, skip: bool) -
     twice: list[str] = []
     for path in sorted(paths, key=lambda p: p.name):
         match = NAME.match(path.name)
-        named = match is not None and match[4] == "020"
+        named = match is not None and (match[4] == "020" or path.suffix == ".grb")
         stamp = _hour(match[2], match[3]) if match is not None else 0
         if named and not period[0] <= stamp < period[1]:
             continue
@@ -95,9 +103,10 @@ def index_files(paths: Iterable[Path], period: tuple[int, int], *, skip: bool) -
             if not named or product not in found.headers:
                 header = read_header(path)
                 product = product or ("NOAH" if any(n in header.fields for n in NOAH_ONLY) else "FORA")
-                if named and len(header.hours) != 1:
+                if named and (len(header.hours) != 1 or not near(int(header.hours[0]), stamp, path)):
                     raise DataError(
-                        f"'{path}' holds {len(header.hours)} hours, wanted one for a file of this name.",
+                        f"'{path}' holds {len(header.hours)} hours, the first {header.hours[0].astype('M8[h]')}, "
+                        "wanted the one of its name.",
                         hint="Give files of several hours another name.",
                     )
                 found.headers.setdefault(product, header)
@@ -113,6 +122,8 @@ def index_files(paths: Iterable[Path], period: tuple[int, int], *, skip: bool) -
                 twice.append(path.name)
             elif period[0] <= hour < period[1]:
                 table[hour] = (path, step)
+    if not skip:
+        _check_alike(found)
     if twice:
         warnings.warn(
             f"{len(twice)} hours are there more than once, the first file of each is used ({', '.join(twice[:3])}).",
@@ -121,8 +132,26 @@ def index_files(paths: Iterable[Path], period: tuple[int, int], *, skip: bool) -
     return found
 
 
+def _check_alike(found: Index) -> None:
+    """Compare the variables of the first and the last file of each product."""
+    for product, header in found.headers.items():
+        table = found.hours.get(product, {})
+        last = table[max(table)][0] if table else header.path
+        if last != header.path and set(read_header(last).fields) != set(header.fields):
+            odd = set(read_header(last).fields) ^ set(header.fields)
+            raise DataError(
+                f"Of '{header.path}' and '{last}' only one holds {', '.join(sorted(odd)[:3])} as maps.",
+                hint="Download both again, or give files of one subset at a time.",
+            )
+
+
+def near(hour: int, stamp: int, path: Path) -> bool:
+    """Whether a file's hour is that of its name; accumulations of version 002 may be stamped an hour before."""
+    return abs(hour - stamp) <= (1 if path.suffix == ".grb" else 0)
+
+
 def check_whole(path: Path) -> None:
-    """Stop with a sentence where a file is no whole HDF5 file; reads 64 bytes.
+    """Stop with a sentence where a file is no whole HDF5 file; reads 64 bytes. GRIB is checked section by section.
 
     The end-of-file address of the superblock is compared with the size of the file.
     """
@@ -136,8 +165,9 @@ def check_whole(path: Path) -> None:
         kind, hint = "neither netCDF-4 nor HDF5", "Download it again."
         if head.lstrip()[:1] == b"<":
             kind, hint = "an HTML page", "Approve 'NASA GESDISC DATA ARCHIVE' in Earthdata, download again."
-        elif head[:4] == b"GRIB":
-            kind, hint = "GRIB of the retired version 002", "Download version 2.0 (netCDF-4)."
+        elif head[:4] == grib.MAGIC:
+            grib.layers(path)
+            return
         elif head[:3] == b"CDF":
             kind, hint = "netCDF-3", "Convert it with `nccopy -k nc4`."
         raise DataError(f"'{path}' is {kind}, wanted NLDAS-2 netCDF-4.", hint=hint)
@@ -149,6 +179,11 @@ def check_whole(path: Path) -> None:
 
 def read_header(path: Path) -> Header:
     """Read grid, hours and storage of the variables of one file."""
+    if grib.is_grib(path):
+        found = grib.layers(path)
+        units = {n: "K" if n in ("Tair", "SoilT_0_10cm", "SoilT_10_40cm") else "kg m-2" for n in found.bands}
+        fields = {n: Field(u, FILL, 1.0, 0.0) for n, u in units.items()}
+        return Header(found.lat, found.lon, fields, np.array([found.hour]), "", path)
     try:
         with h5py.File(path) as file:
             absent = [n for n in ("time", "lat", "lon") if n not in file]
@@ -157,14 +192,39 @@ def read_header(path: Path) -> Header:
                     f"'{path}' has no coordinate {', '.join(absent)} (it holds {', '.join(file) or 'nothing'}).",
                     hint="Wanted NLDAS-2 Noah or forcing files of version 2.0.",
                 )
+            shape = tuple(_length(path, file[n]) for n in ("time", "lat", "lon"))
+            lat, lon = (_axis(path, n, file[n][:], limit) for n, limit in (("lat", 90), ("lon", 360)))
             times = _decode_hours(file["time"])
-            fields = {n: _field(v) for n, v in file.items() if isinstance(v, h5py.Dataset) and v.ndim == 3}
+            if not len(times) or (np.diff(times) <= 0).any() or not 0 < times[0] <= times[-1] < 10**6:
+                raise DataError(f"'{path}' has times that do not rise.", hint="Download it again.")
+            fields = {n: _field(v) for n, v in file.items() if isinstance(v, h5py.Dataset) and v.shape == shape}
             synthetic = _text(file.attrs.get("synthetic", ""))
-            return Header(file["lat"][:], file["lon"][:], fields, times, synthetic)
+            hourly = _text(file["time"].attrs.get("units", "")).startswith("hours since")
+            zero = int(times[0]) - round(float(file["time"][0])) if hourly else None
+            return Header(lat, lon, fields, times, synthetic, path, zero)
     except DataError:
         raise
-    except (OSError, RuntimeError, KeyError, ValueError) as error:
+    except DAMAGE as error:
         raise DataError(f"'{path}' cannot be read ({error}).", hint="Download it again.") from error
+
+
+def _length(path: Path, axis: h5py.Dataset) -> int:
+    if (
+        axis.ndim != 1
+        or not 0 < axis.size <= LARGEST * (256 if axis.name == "/time" else 1)
+        or axis.dtype.kind not in "fiu"
+    ):
+        raise DataError(f"'{path}' has an axis {axis.name} of shape {axis.shape}.", hint="Download it again.")
+    return axis.size
+
+
+def _axis(path: Path, name: str, values: np.ndarray, limit: float) -> np.ndarray:
+    """Check that cell centres are where a regular grid has them."""
+    step = (values[-1] - values[0]) / max(values.size - 1, 1)
+    even = values[0] + step * np.arange(values.size)
+    if not np.isfinite(values).all() or np.abs(values).max() > limit or np.abs(values - even).max() > 1e-3 * abs(step):
+        raise DataError(f"'{path}' has a {name} axis that is not regular.", hint="Download it again.")
+    return values
 
 
 def read_hours(
@@ -195,6 +255,16 @@ def read_hours(
     DataError
         For a file that cannot be read, has another grid or lacks a variable.
     """
+    if grib.is_grib(path):
+        found = grib.layers(path)
+        if not (np.array_equal(found.lat, header.lat) and np.array_equal(found.lon, header.lon)):
+            raise DataError(
+                f"'{path}' is on another grid than '{header.path.name}'.", hint="Give one region at a time."
+            )
+        match = NAME.match(path.name)
+        if match is not None and not near(found.hour, _hour(match[2], match[3]), path):
+            raise DataError(f"'{path}' holds another hour than its name tells.", hint="Download it again.")
+        return grib.read(path, list(names), window)[:, None]
     rows, cols = window
     first, count = steps[0], steps[-1] - steps[0] + 1
     shape = (count, rows.stop - rows.start, cols.stop - cols.start)
@@ -206,6 +276,12 @@ def read_hours(
             _check_grid(path, file, header)
             for i, name in enumerate(names):
                 dataset = h5d.open(file, name.encode())
+                if dataset.shape[1:] != (header.lat.size, header.lon.size) or not _is_float(dataset):
+                    raise DataError(
+                        f"'{path}': {name} is {dataset.dtype} of shape {dataset.shape}, wanted floats (time, "
+                        f"{header.lat.size}, {header.lon.size}).",
+                        hint="Download it again.",
+                    )
                 space = dataset.get_space()
                 space.select_hyperslab((first, rows.start, cols.start), shape)
                 dataset.read(memory, space, out[i])
@@ -213,7 +289,7 @@ def read_hours(
             file.close()
     except DataError:
         raise
-    except (OSError, RuntimeError, KeyError, ValueError) as error:
+    except DAMAGE as error:
         raise DataError(f"'{path}' cannot be read ({error}).", hint="Check or download it again.") from error
     for i, name in enumerate(names):
         _decode(out[i], header.fields[name])
@@ -238,9 +314,22 @@ def _check_grid(path: Path, file: Any, header: Header) -> None:
             same = bool(np.array_equal(got, wanted))
         if not same:
             raise DataError(
-                f"'{path}' has another {name} axis ({dataset.shape[0]} cells) than the first file ({wanted.size}).",
+                f"'{path}' has another {name} axis ({dataset.shape[0]}) than '{header.path.name}' ({wanted.size}).",
                 hint="Give the files of one region at a time.",
             )
+    match = NAME.match(path.name)
+    if match is not None and match[4] == "020" and header.zero is not None:
+        hour = np.empty(1)
+        dataset = h5d.open(file, b"time")
+        if dataset.shape != (1,):
+            raise DataError(f"'{path}' has {dataset.shape} times, wanted one.", hint="Download it again.")
+        dataset.read(h5s.ALL, h5s.ALL, hour)
+        if hour[0] + header.zero != _hour(match[2], match[3]):
+            raise DataError(f"'{path}' holds another hour than its name tells.", hint="Download it again.")
+
+
+def _is_float(dataset: Any) -> bool:
+    return any(dataset.get_type().equal(t) for t in (h5t.IEEE_F32LE, h5t.IEEE_F64LE, h5t.IEEE_F32BE, h5t.IEEE_F64BE))
 
 
 @functools.cache
@@ -252,6 +341,7 @@ def _access() -> Any:
 
 
 def _hour(day: str, hour: str) -> int:
+    """Hours since 1970."""
     return int(np.datetime64(f"{day[:4]}-{day[4:6]}-{day[6:]}T{hour}", "h").astype(int))
 
 
@@ -272,4 +362,4 @@ def _field(variable: h5py.Dataset) -> Field:
 
 def _text(value: Any) -> str:
     value = np.ravel(value)[0]
-    return value.decode() if isinstance(value, bytes) else str(value)
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import xarray as xr
-from xsm import Area, DataError, UsageError, canonical_attrs
+from xsm import Area, DataError, UsageError, canonical_attrs, drop_impossible
 
 from xsm_nldas import INFO
 from xsm_nldas.files import NAME, Header, Index, index_files, read_hours
@@ -160,7 +160,7 @@ class NldasSource:
         return download(hours(closed_period(time), product, version), dest, login=EARTHDATA, dry_run=dry_run)
 
     def write(self, world: Any, dest: Path) -> list[Path]:
-        """Write a synthetic world as hourly NLDAS_NOAH0125_H files; see `xsm_nldas.write.write`."""
+        """Write a synthetic world as hourly NLDAS_NOAH0125_H files of version 2.0; see `xsm_nldas.write.write`."""
         from xsm_nldas.write import write
 
         return write(world, dest)
@@ -181,7 +181,8 @@ def choose(index: Index, variables: Sequence[str] | None) -> list[Recipe]:
     if absent or not able:
         wanted = ", ".join(absent or INFO.variables)
         raise DataError(
-            f"The files hold {', '.join(held) or 'no maps'}, nothing to make {wanted} from.",
+            f"The files ('{next(iter(index.headers.values())).path.name}') hold {', '.join(held) or 'no maps'}, "
+            f"nothing to make {wanted} from.",
             hint="Ask for the product's SoilM, SoilT, Rainf, Snowf or Tair when subsetting.",
         )
     chosen = [able[v] for v in dict.fromkeys(variables or able)]
@@ -209,11 +210,18 @@ def read_days(
         hourly = {p: np.full((len(names), 24, *shape), np.nan, "f4") for p, names in inputs.items() if names}
         for product, path, steps, hours in parts:
             try:
-                hourly[product][:, hours] = read_hours(path, steps, inputs[product], headers[product], window)
+                found = read_hours(path, steps, inputs[product], headers[product], window)
             except DataError as error:
                 if not skip:
                     raise
                 warnings.warn(f"Left out: {error}", stacklevel=2)
+                continue
+            for values, name in zip(found, inputs[product], strict=True):
+                recipe = next(r for r in recipes if r.product == product and name in r.inputs)
+                factor = 1 if recipe.cell_methods == "time: sum" else recipe.factor
+                scale = factor * UNITS[headers[product].fields[name].units]
+                drop_impossible(values, recipe.name, path.name, scale=scale)
+            hourly[product][:, hours] = found
         for i, recipe in enumerate(recipes):
             fields = headers[recipe.product].fields
             total = np.zeros((24, *shape), "f4")

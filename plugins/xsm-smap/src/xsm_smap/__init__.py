@@ -8,6 +8,7 @@ from xsm import Kind, Param, SourceInfo, hookimpl
 
 XSM_PLUGIN_API = 1
 OVERPASSES = ("AM", "PM", "both")
+PROJECTIONS = ("global", "polar")
 QUALITIES = ("successful", "recommended", "attempted", "none")
 VERSIONS = {"SPL3SMP_E": "006", "SPL3SMP": "009"}
 """Products that are fetched, and their latest version."""
@@ -34,6 +35,15 @@ INFO = SourceInfo(
             default="successful",
             help="Which retrievals are kept, each soil moisture under its own flag: successful, of recommended "
             "quality, attempted, or none (no flag is looked at, brightness temperatures included).",
+        ),
+        Param(
+            name="projection",
+            label="Projection",
+            kind=Kind.CHOICE,
+            choices=PROJECTIONS,
+            default="global",
+            advanced=True,
+            help="Groups of the global cylindrical grid, or the two polar groups of SPL3SMP_E (EASE-Grid 2.0 North).",
         ),
     ),
     variables=(
@@ -72,7 +82,31 @@ INFO = SourceInfo(
 )
 
 
+L4_INFO = SourceInfo(
+    name="smap_l4",
+    title="SMAP Level 4 surface and root zone soil moisture (SPL4SMGP), daily means, to compare with",
+    factory="xsm_smap.l4:SmapL4Source",
+    options=(
+        Param(
+            "3-hourly files that a UTC day needs to count; a day with fewer is missing.",
+            name="min_steps",
+            kind=Kind.INTEGER,
+            default=7,
+            minimum=1,
+            maximum=8,
+            advanced=True,
+        ),
+    ),
+    variables=("sm_surface", "sm_rootzone"),
+    requires=("h5py", "dask"),
+    url="https://nsidc.org/data/spl4smgp",
+    doi="10.5067/EVKPQZ4AFC4D",
+    licence="NASA open data, no restrictions",
+)
+
+
 @hookimpl
 def xsm_sources(register: Callable[[SourceInfo], None]) -> None:
-    """Register the source ``smap``."""
+    """Register the sources ``smap`` and ``smap_l4``."""
     register(INFO)
+    register(L4_INFO)

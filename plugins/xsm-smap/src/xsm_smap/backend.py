@@ -29,7 +29,7 @@ class SmapBackend(BackendEntrypoint):
 
     description = "SMAP Level-3 and Level-2 radiometer soil moisture (xsm)"
     url = "https://nsidc.org/data/spl3smp_e"
-    open_dataset_parameters = ("filename_or_obj", "drop_variables", "overpass", "quality", "variables")
+    open_dataset_parameters = ("filename_or_obj", "drop_variables", "overpass", "quality", "projection", "variables")
 
     def open_dataset(
         self,
@@ -38,6 +38,7 @@ class SmapBackend(BackendEntrypoint):
         drop_variables: str | Iterable[str] | None = None,
         overpass: str | None = None,
         quality: str = "successful",
+        projection: str = "global",
         variables: Sequence[str] | None = None,
     ) -> xr.Dataset:
         """Open a file as ``(time=1, y, x)`` with canonical names.
@@ -50,13 +51,12 @@ class SmapBackend(BackendEntrypoint):
             Names to leave out.
         overpass : {"AM", "PM", "both"}, optional
             Pass; by default AM, for a half orbit its own.
-        quality, variables
+        quality, projection, variables
             As in `SmapSource.open`.
         """
-        granule = look(Path(os.fspath(filename_or_obj)), variables, overpass or "AM", quality)
-        if overpass is None:
-            overpass = granule.passes[0] if granule.level == "L2" else "AM"
-        overpass, quality = check_options(overpass, quality)
+        wanted, quality, projection = check_options(overpass or "AM", quality, projection)
+        granule = look(Path(os.fspath(filename_or_obj)), variables, wanted, quality, projection)
+        overpass = granule.passes[0] if overpass is None and granule.level == "L2" else wanted
         if granule.grid is None:
             raise DataError(f"{granule.name} holds no point.", hint="xsm.open places it beside files of other days.")
         day = granule.days[0]
@@ -89,20 +89,20 @@ class _Array(BackendArray):
         return indexing.explicit_indexing_adapter(key, self.shape, indexing.IndexingSupport.BASIC, self._read)
 
     def _read(self, key: tuple[Any, ...]) -> np.ndarray:
-        bounds, inner = zip(*(_bounds(k, n) for k, n in zip(key[1:], self.grid.shape, strict=True)), strict=True)
-        (r0, r1), (c0, c1) = bounds
+        (rows, row), (cols, col) = (bounds(k, n) for k, n in zip(key[1:], self.grid.shape, strict=True))
+        (r0, r1), (c0, c1) = rows, cols
         if r0 == r1 or c0 == c1:
             return layout.empty(self.name, self.shape)[key]
         part = self.grid.window(self.grid.row0 + r0, self.grid.row0 + r1, self.grid.col0 + c0, self.grid.col0 + c1)
         values = read_day([self.granule], self.day, [self.name], part, **self.options)[self.name]
-        return values[None][(key[0], *inner)]
+        return values[None][(key[0], row, col)]
 
 
 def _lazy(*args: Any) -> indexing.LazilyIndexedArray:
     return indexing.LazilyIndexedArray(_Array(*args))
 
 
-def _bounds(key: Any, size: int) -> tuple[tuple[int, int], Any]:
+def bounds(key: Any, size: int) -> tuple[tuple[int, int], Any]:
     """Enclosing window of an integer or a slice and the key inside it."""
     if not isinstance(key, slice):
         return (int(key) % size, int(key) % size + 1), 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,13 +11,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from xsm import EASE2_M36, DataError, Grid
+from xsm import EASE2_M09, EASE2_M36, DataError, Grid
 
 from xsm_smap import layout
 from xsm_smap.l2 import scatter
 from xsm_smap.points import DATASETS as POINT_DATASETS
 from xsm_smap.points import grid_of_points, read_points
-from xsm_smap.read import decode, opened, window
+from xsm_smap.read import check_complete, check_magic, decode, is_plain, opened, window
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ class Granule:
     product: str = ""
     synthetic: str = ""
     stamp: tuple[int, int] = (0, 0)
+    projection: str = "global"
 
     @property
     def name(self) -> str:
@@ -57,7 +59,9 @@ def date_in_name(path: Path) -> np.datetime64 | None:
         return None
 
 
-def look(path: Path, variables: Sequence[str] | None, overpass: str, quality: str) -> Granule:
+def look(
+    path: Path, variables: Sequence[str] | None, overpass: str, quality: str, projection: str = "global"
+) -> Granule:
     """Look at the head of a file and check that it holds the wanted variables, by default all of its level.
 
     Raises
@@ -65,20 +69,21 @@ def look(path: Path, variables: Sequence[str] | None, overpass: str, quality: st
     DataError
         An empty file, a login page, no or a truncated HDF5 file, no known group, a missing dataset, a wrong shape.
     """
-    _check_magic(path)
+    check_magic(path)
     stat = os.stat(path)
     with opened(path) as file:
-        groups = {p: g for p, g in layout.L3_GROUPS.items() if g in file}
+        groups = {p: g for p, g in layout.GROUPS[projection].items() if g in file}
         stamp = (stat.st_mtime_ns, stat.st_size)
         if groups:
-            return _look_l3(path, file, groups, wanted_variables(variables, "L3"), overpass, quality, stamp)
-        if layout.L2_GROUP in file:
+            wanted = wanted_variables(variables, "L3")
+            return _look_l3(path, file, groups, wanted, overpass, quality, stamp, projection)
+        if projection == "global" and layout.L2_GROUP in file:
             return _look_l2(path, file, wanted_variables(variables, "L2"), quality, stamp)
-        if is_points(file):
+        if projection == "global" and is_points(file):
             return _look_points(path, file, wanted_variables(variables, "points"), stamp)
         raise DataError(
             f"{path.name} holds no SMAP soil moisture group (found: {', '.join(list(file)[:6]) or 'nothing'}).",
-            hint=f"Wanted {' or '.join([*layout.L3_GROUPS.values(), layout.L2_GROUP])}.",
+            hint=f"Wanted {' or '.join([*layout.GROUPS[projection].values(), layout.L2_GROUP])}.",
         )
 
 
@@ -115,15 +120,18 @@ def values(
 def _read_l3(
     file: Any, granule: Granule, overpass: str, variables: Sequence[str], grid: Grid, quality: str
 ) -> dict[str, np.ndarray]:
-    group = file[layout.L3_GROUPS[overpass]]
+    group = file[layout.GROUPS[granule.projection][overpass]]
+
+    suffix = layout.SUFFIX[overpass]
+    observed = group.get(layout.OBSERVED + suffix)
 
     @functools.cache
     def raw(dataset: str) -> np.ndarray:
-        return window(
-            _dataset(group, dataset, granule.level, layout.SUFFIX[overpass], granule.crid, granule.name), grid
-        )
+        found = _dataset(group, dataset, granule.level, suffix, granule.crid, granule.name)
+        alike = observed is not None and (observed.shape, observed.chunks) == (found.shape, found.chunks)
+        return window(found, grid, observed if alike else None)
 
-    return {v: decode(raw, v, quality) for v in variables}
+    return {v: decode(raw, v, quality, where=granule.name, day=granule.days[0]) for v in variables}
 
 
 def _read_l2(
@@ -131,22 +139,28 @@ def _read_l2(
 ) -> dict[str, np.ndarray]:
     group = file[layout.L2_GROUP]
     row, col = group["EASE_row_index"][:], group["EASE_column_index"][:]
+    for name, index, size in zip(("row", "column"), (row, col), EASE2_M36.shape_global, strict=True):
+        if ((index >= size) & (index != layout.NO_FLAG)).any():
+            raise DataError(f"{granule.name} has a {name} index of {index.max()}, wanted less than {size}.")
 
     @functools.cache
     def raw(dataset: str) -> np.ndarray:
         found = _dataset(group, dataset, granule.level, "", granule.crid, granule.name)
         return scatter(found[:], row, col, grid)
 
-    found = {v: decode(raw, v, quality) for v in variables}
+    told: dict[str, Any] = {"where": granule.name, "day": granule.days[0]}
+    found = {v: decode(raw, v, quality, **told) for v in variables}
     if len(granule.days) > 1:
-        other = decode(raw, "obs_time", quality).astype("M8[D]") != day
+        other = decode(raw, "obs_time", quality, **told).astype("M8[D]") != day
         for v in variables:
             found[v][other] = layout.empty(v, ())
     return found
 
 
 def _dataset(group: Any, dataset: str, level: str, suffix: str, crid: str, name: str) -> Any:
-    found = layout.resolve(dataset, group, level=level, suffix=suffix, crid=crid)
+    suffixes = (suffix, "") if "Polar" in group.name else (suffix,)  # documentation disagrees on the polar PM group
+    names = (layout.resolve(dataset, group, level=level, suffix=s, crid=crid) for s in suffixes)
+    found = next((n for n in names if n is not None), None)
     if found is None:
         why = (
             f"; its release {crid or '(unknown)'} may mean another algorithm by the generic name"
@@ -157,7 +171,14 @@ def _dataset(group: Any, dataset: str, level: str, suffix: str, crid: str, name:
             f"{name} has no dataset {group.name}/{dataset}{suffix}{why}.",
             hint="Use release R18 or newer, or ask for other variables.",
         )
-    return group[found]
+    node = group[found]
+    if not is_plain(node, layout.type_class(dataset)):
+        raise DataError(
+            f"{name}: {group.name}/{found} has the type {getattr(node, 'dtype', 'of a group')}, wanted "
+            f"{'unsigned integers' if layout.type_class(dataset) == 'u' else 'floats'}.",
+            hint="Download the file again.",
+        )
+    return node
 
 
 def _look_l3(
@@ -168,19 +189,21 @@ def _look_l3(
     overpass: str,
     quality: str,
     stamp: tuple[int, int],
+    projection: str,
 ) -> Granule:
     found = layout.L3_NAME.match(path.name)
     meta = _metadata(file)
     crid = found["crid"] if found else meta["CompositeReleaseID"]
     wanted = dict.fromkeys(d for v in variables for d in layout.needs(v, quality=quality))
     grid = None
+    grids = layout.GRIDS[projection]
     for which in [p for p in groups if overpass in (p, "both")] or groups:
         group = file[groups[which]]
         for dataset in wanted:
             shape = _dataset(group, dataset, "L3", layout.SUFFIX[which], crid, path.name).shape
-            grid = grid or layout.GRID_OF_SHAPE.get(shape)
+            grid = grid or grids.get(shape)
             if grid is None or shape != grid.shape_global:
-                known = " or ".join(f"{s[0]} x {s[1]}" for s in layout.GRID_OF_SHAPE)
+                known = " or ".join(f"{s[0]} x {s[1]}" for s in grids)
                 raise DataError(
                     f"{path.name}: {group.name}/{dataset} has the shape {' x '.join(map(str, shape))}, wanted {known}.",
                     hint="Regional subsets without the global grid cannot be placed; take the whole granule.",
@@ -190,7 +213,7 @@ def _look_l3(
     rank = (crid, found["counter"] if found else "", -bool(found and found["service"]))
     return Granule(
         str(path), "L3", grid, (day,), tuple(groups), str(day), rank, crid, meta["ECSVersionID"], meta["shortName"],
-        meta["synthetic"], stamp,
+        meta["synthetic"], stamp, projection,
     )  # fmt: skip
 
 
@@ -203,13 +226,18 @@ def _look_l2(path: Path, file: Any, variables: Sequence[str], quality: str, stam
         )
     group, meta = file[layout.L2_GROUP], _metadata(file)
     cells = group["EASE_row_index"].shape
-    for dataset in dict.fromkeys(d for v in variables for d in layout.needs(v, quality=quality)):
-        shape = _dataset(group, dataset, "L2", "", found["crid"], path.name).shape
-        if shape != cells or len(shape) != 1:
+    if not 0 < math.prod(cells) <= math.prod(EASE2_M36.shape_global):
+        raise DataError(f"{path.name} says it has {cells} cells.", hint="Download the file again.")
+    needed = [d for v in variables for d in layout.needs(v, quality=quality)]
+    names = dict.fromkeys([*needed, layout.OBSERVED, "EASE_column_index"])
+    datasets = [_dataset(group, name, "L2", "", found["crid"], path.name) for name in names]
+    for dataset in datasets:
+        if dataset.shape != cells or len(cells) != 1:
             raise DataError(
-                f"{path.name}: {layout.L2_GROUP}/{dataset} has the shape {shape}, wanted {cells}.",
+                f"{path.name}: {dataset.name} has the shape {dataset.shape}, wanted {cells}.",
                 hint="Download the file again.",
             )
+    check_complete(datasets)
     if meta["shortName"] not in ("SPL2SMP", ""):
         raise DataError(
             f"{path.name} is {meta['shortName']}, wanted SPL2SMP (36 km).", hint="Use the Level-3 product instead."
@@ -235,26 +263,10 @@ def _look_points(path: Path, file: Any, variables: Sequence[str], stamp: tuple[i
     day = date_in_name(path)
     if day is None:
         raise DataError(f"The name {path.name} holds no date.", hint="Wanted a name that ends in _YYYY-MM-DD.nc.")
+    if file["longitude"].size > 2 * math.prod(EASE2_M09.shape_global):
+        raise DataError(f"{path.name} says it has {file['longitude'].size} points.", hint="Download the file again.")
     grid = grid_of_points(file["longitude"][:].astype("f8"), file["latitude"][:].astype("f8"), path.name)
     return Granule(str(path), "points", grid, (day,), ("AM", "PM"), str(day), ("", "", 0), stamp=stamp)
-
-
-def _check_magic(path: Path) -> None:
-    try:
-        with open(path, "rb") as file:
-            head = file.read(512)
-    except OSError as error:
-        raise DataError(f"{path} cannot be opened ({error.strerror}).", hint="Check the path.") from None
-    if head.startswith(layout.MAGIC):
-        return
-    if not head:
-        raise DataError(f"{path.name} is empty, wanted a SMAP HDF5 file.", hint="Download it again.")
-    if head.lstrip()[:1] == b"<":
-        raise DataError(
-            f"{path.name} is a web page, most likely the Earthdata login page, wanted a SMAP HDF5 file.",
-            hint="Log in to Earthdata and download it again.",
-        )
-    raise DataError(f"{path.name} is no HDF5 file (it starts with {head[:8]!r}).", hint="Download it again.")
 
 
 def _metadata(file: Any) -> dict[str, str]:

@@ -10,14 +10,23 @@ from typing import Any, Literal
 import numpy as np
 from xsm import EASE2_M09, EASE2_M36, Grid, Kind, Param, canonical_attrs
 
+from xsm_smap.polar import EASE2_N09
+
 MAGIC = b"\x89HDF\r\n\x1a\n"
 FILL = -9999.0
 NO_FLAG = np.uint16(65534)
 EPOCH = np.datetime64("2000-01-01T12:00:00", "ms")
 """Zero of ``tb_time_seconds``: noon, UTC without leap seconds (section 1.5; the files' epoch attribute is wrong)."""
 
-GRID_OF_SHAPE: Mapping[tuple[int, int], Grid] = {g.shape_global: g for g in (EASE2_M09, EASE2_M36)}
+GRIDS: Mapping[str, Mapping[tuple[int, int], Grid]] = {
+    "global": {g.shape_global: g for g in (EASE2_M09, EASE2_M36)},
+    "polar": {EASE2_N09.shape_global: EASE2_N09},
+}
+"""Grids by projection and shape of the datasets."""
 L3_GROUPS = {"AM": "Soil_Moisture_Retrieval_Data_AM", "PM": "Soil_Moisture_Retrieval_Data_PM"}
+POLAR_GROUPS = {"AM": "Soil_Moisture_Retrieval_Data_Polar_AM", "PM": "Soil_Moisture_Retrieval_Data_Polar_PM"}
+GROUPS: Mapping[str, Mapping[str, str]] = {"global": L3_GROUPS, "polar": POLAR_GROUPS}
+"""Retrieval groups by projection and pass (section 1.2)."""
 L2_GROUP = "Soil_Moisture_Retrieval_Data"
 SUFFIX = {"AM": "", "PM": "_pm"}
 OBSERVED = "EASE_row_index"
@@ -124,6 +133,11 @@ def needs(variable: str, *, quality: str) -> tuple[str, ...]:
     if quality == "none" or not field.flag:
         return (field.dataset,)
     return (field.dataset, field.flag, LAND) if field.kind == "tb" else (field.dataset, field.flag)
+
+
+def type_class(dataset: str) -> str:
+    """Class of type, "f" or "u", that a dataset of `needs` must have."""
+    return "u" if "flag" in dataset or dataset.startswith("EASE_") or dataset == LAND else "f"
 
 
 def resolve(dataset: str, present: Container[str], *, level: str, suffix: str, crid: str) -> str | None:

@@ -3,17 +3,56 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
+import warnings
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from xsm import DataError, Grid
+from xsm import DataError, Grid, XsmError, drop_impossible
 
-from xsm_smap.layout import BAD_BITS, EPOCH, FIELDS, FILL, LAND, NO_FLAG, OBSERVED
+from xsm_smap.layout import BAD_BITS, EPOCH, FIELDS, FILL, FLAGS, LAND, MAGIC, NO_FLAG, OBSERVED
 
 Raw = Callable[[str], np.ndarray]
+DAMAGE = (
+    OSError,
+    RuntimeError,
+    LookupError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    OverflowError,
+    MemoryError,
+    zlib.error,
+)
+"""What h5py and zlib raise where a file is damaged."""
+SUPERBLOCK = 48
+"""Bytes at the start of a file in which no values can lie."""
+COMPACT = 0
+"""HDF5 layout of values inside the object header."""
+NEAR = np.timedelta64(36, "h")
+"""A granule's cells are observed within this time of its noon."""
+
+
+def check_magic(path: Path) -> None:
+    """Stop with a sentence where a file does not start as HDF5 does."""
+    try:
+        with open(path, "rb") as file:
+            head = file.read(512)
+    except OSError as error:
+        raise DataError(f"{path} cannot be opened ({error.strerror}).", hint="Check the path.") from None
+    if head.startswith(MAGIC):
+        return
+    if not head:
+        raise DataError(f"{path.name} is empty, wanted a SMAP HDF5 file.", hint="Download it again.")
+    if head.lstrip()[:1] == b"<":
+        raise DataError(
+            f"{path.name} is a web page, most likely the Earthdata login page, wanted a SMAP HDF5 file.",
+            hint="Log in to Earthdata and download it again.",
+        )
+    raise DataError(f"{path.name} is no HDF5 file (it starts with {head[:8]!r}).", hint="Download it again.")
 
 
 @contextlib.contextmanager
@@ -24,42 +63,88 @@ def opened(path: str | Path) -> Iterator[Any]:
     try:
         with h5py.File(path, "r", locking="best-effort") as file:
             yield file
+    except XsmError:
+        raise
     except FileNotFoundError:
         raise DataError(f"{path} does not exist.", hint="Check the path.") from None
-    except (OSError, RuntimeError, KeyError, zlib.error) as error:
+    except DAMAGE as error:
         reason = str(error).strip("'\"").split("\n")[0]
         raise DataError(
             f"{Path(path).name} cannot be read as HDF5 ({reason}).", hint="It may be cut short: download it again."
         ) from error
 
 
-def window(dataset: Any, grid: Grid) -> np.ndarray:
+def window(dataset: Any, grid: Grid, beside: Any = None) -> np.ndarray:
     """Read the window of a global ``(row, col)`` dataset in the file's own type and fill.
 
-    Chunks of one row under plain gzip, as the product has them, are inflated outside the HDF5 library and no farther
-    than the window's last column: the library's global lock is held for the copy of compressed bytes only, so threads
-    inflate side by side, and what lies east of the window is never unpacked (nor is the row's checksum then reached).
+    Rows that were never written hold the fill; where ``beside``, another dataset of the same layout, has them, the
+    file is damaged.
+
+    Chunks of one row under plain gzip, as the product has them, are inflated outside the HDF5 library: its global lock
+    is then held for the copy of the compressed bytes only, so threads inflate side by side. A row is inflated to its
+    end, where its checksum is.
     """
     first, last = grid.row0, grid.row0 + grid.rows
-    left, right = grid.col0, grid.col0 + grid.cols
+    cols = slice(grid.col0, grid.col0 + grid.cols)
     if not _plain(dataset):
-        return dataset[first:last, left:right]
-    raw, dtype = dataset.id, dataset.dtype
-    size = right * dtype.itemsize
-    absent = np.full(right, dataset.fillvalue, dtype).tobytes()
+        return dataset[first:last][:, cols]
+    raw, dtype, width = dataset.id, dataset.dtype, dataset.shape[1]
+    absent = np.full(width, dataset.fillvalue, dtype).tobytes()
     whole = raw.get_num_chunks() == dataset.shape[0]
     lines = []
     for row in range(first, last):
         if not whole and raw.get_chunk_info_by_coord((row, 0)).byte_offset is None:
+            if beside is not None and beside.id.get_chunk_info_by_coord((row, 0)).byte_offset is not None:
+                raise OSError(f"row {row} of {dataset.name} is lost")
             lines.append(absent)
             continue
         mask, packed = raw.read_direct_chunk((row, 0))
         if mask:
-            return dataset[first:last, left:right]
-        lines.append(zlib.decompressobj().decompress(packed, size))
-        if len(lines[-1]) < size:
-            raise zlib.error(f"row {row} of {dataset.name} ends after {len(lines[-1])} of {size} bytes")
-    return np.frombuffer(b"".join(lines), dtype).reshape(grid.rows, right)[:, left:]
+            return dataset[first:last][:, cols]
+        lines.append(inflate(packed, len(absent)))
+    return np.frombuffer(b"".join(lines), dtype).reshape(grid.rows, width)[:, cols]
+
+
+def check_complete(datasets: Iterable[Any]) -> None:
+    """Refuse datasets of which a part is lost (it would read as zeros), or that share bytes of the file."""
+    owners: dict[int, int] = {}
+    for dataset in datasets:
+        if dataset.chunks is None:
+            places = [dataset.id.get_offset()]
+        else:
+            corners = itertools.product(*(range(0, s, c) for s, c in zip(dataset.shape, dataset.chunks, strict=True)))
+            places = [dataset.id.get_chunk_info_by_coord(corner).byte_offset for corner in corners]
+        node = _address(dataset)
+        places = [p if p is None or p >= SUPERBLOCK else None for p in places]
+        if None in places and dataset.id.get_create_plist().get_layout() != COMPACT:
+            raise OSError(f"a part of {dataset.name} is lost")
+        if any(owners.setdefault(place, node) != node for place in places if place is not None):
+            raise OSError(f"{dataset.name} holds the values of another dataset")
+
+
+def is_plain(dataset: Any, kind: str) -> bool:
+    """Whether a dataset is of IEEE floats (``kind`` "f") or of unsigned integers of 16 bits ("u"), bit for bit."""
+    from h5py import h5t
+
+    floats = (h5t.IEEE_F32LE, h5t.IEEE_F64LE, h5t.IEEE_F32BE, h5t.IEEE_F64BE)
+    known = floats if kind == "f" else (h5t.STD_U16LE, h5t.STD_U16BE)
+    return hasattr(dataset, "dtype") and any(dataset.id.get_type().equal(t) for t in known)
+
+
+def _address(dataset: Any) -> int:
+    """Where the object lies in its file: hard links have one."""
+    from h5py import h5o
+
+    return h5o.get_info(dataset.id).addr
+
+
+def inflate(packed: bytes, size: int) -> bytes:
+    """Inflate a chunk that must hold ``size`` bytes; never more is allocated, whatever the stream says."""
+    stream = zlib.decompressobj()
+    data = stream.decompress(packed, size)
+    if len(data) != size or stream.decompress(stream.unconsumed_tail, 1) or not stream.eof:
+        raise zlib.error(f"a chunk does not hold {size} bytes")
+    return data
 
 
 def _plain(dataset: Any) -> bool:
@@ -70,11 +155,12 @@ def _plain(dataset: Any) -> bool:
     )
 
 
-def decode(raw: Raw, variable: str, quality: str) -> np.ndarray:
+def decode(raw: Raw, variable: str, quality: str, *, where: str, day: np.datetime64) -> np.ndarray:
     """Turn raw datasets into one canonical variable.
 
-    Only fills and flags mask; ``valid_min`` and ``valid_max`` of the files are wrong and never looked at
-    (FORMATS.md section 1.8).
+    Fills and flags mask; ``valid_min`` and ``valid_max`` of the files are wrong and never looked at (FORMATS.md section
+    1.8). What is physically impossible, a flag with bits that the product does not have and a time far from the day
+    are missing too, with a warning.
 
     Parameters
     ----------
@@ -84,17 +170,34 @@ def decode(raw: Raw, variable: str, quality: str) -> np.ndarray:
         Canonical name.
     quality : str
         A key of `layout.BAD_BITS`.
+    where : str
+        Name of the file.
+    day : datetime64
+        UTC day of the file.
     """
     field = FIELDS[variable]
     values = raw(field.dataset)
     if field.kind == "flag":
-        return np.where(raw(OBSERVED) == NO_FLAG, NO_FLAG, values).astype("u2")
+        off = raw(OBSERVED) == NO_FLAG
+        known = (1 << len(FLAGS[variable])) - 1
+        odd = ~off & (values & ~np.uint16(known) != 0) & (values < NO_FLAG)
+        _tell(odd, f"flags of '{variable}' have bits that the product does not have", where)
+        return np.where(off | odd, NO_FLAG, values).astype("u2")
     missing = ~np.isfinite(values) | (values == FILL)
     if field.kind == "time":
-        milliseconds = np.rint(np.where(missing, 0, values) * 1e3).astype("i8").astype("m8[ms]")
-        return np.where(missing, np.datetime64("NaT"), EPOCH + milliseconds).astype("M8[ns]")
+        noon = (day + np.timedelta64(12, "h") - EPOCH) / np.timedelta64(1, "s")
+        far = ~missing & (np.abs(np.where(missing, noon, values) - noon) > NEAR / np.timedelta64(1, "s"))
+        _tell(far, f"times are more than {NEAR} from noon of {day}", where)
+        milliseconds = np.rint(np.where(missing | far, 0, values) * 1e3).astype("i8").astype("m8[ms]")
+        return np.where(missing | far, np.datetime64("NaT"), EPOCH + milliseconds).astype("M8[ns]")
     if quality != "none" and field.kind == "tb":
         missing |= (raw(field.flag) & 1 != 0) | (raw(LAND) != 0)
     elif quality != "none" and field.kind == "retrieval":
         missing |= raw(field.flag) & BAD_BITS[quality] != 0
-    return np.where(missing, np.nan, values).astype("f4")
+    with np.errstate(over="ignore"):
+        return drop_impossible(np.where(missing, np.nan, values).astype("f4"), variable, where)
+
+
+def _tell(odd: np.ndarray, what: str, where: str) -> None:
+    if odd.any():
+        warnings.warn(f"{where}: {int(odd.sum())} of {odd.size} {what}; they are missing.", UserWarning, stacklevel=3)

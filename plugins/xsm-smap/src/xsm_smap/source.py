@@ -45,7 +45,9 @@ class SmapSource:
                 if file.read(8) != layout.MAGIC:
                     return False
             with opened(path) as file:
-                return any(g in file for g in (*layout.L3_GROUPS.values(), layout.L2_GROUP)) or is_points(file)
+                return any(
+                    g in file for g in (*layout.L3_GROUPS.values(), *layout.POLAR_GROUPS.values(), layout.L2_GROUP)
+                ) or is_points(file)
         except (OSError, DataError):
             return False
 
@@ -59,6 +61,7 @@ class SmapSource:
         on_error: Literal["raise", "skip"] = "raise",
         overpass: str = "AM",
         quality: str = "successful",
+        projection: str = "global",
     ) -> xr.Dataset:
         """Open files lazily as one dataset ``(time, y, x)`` with every UTC day present.
 
@@ -79,6 +82,8 @@ class SmapSource:
             Pass; ``"both"`` takes per cell the pass nearest 12 UTC, never an average.
         quality : {"successful", "recommended", "attempted", "none"}
             Which retrievals are kept, each soil moisture under its own flag (FORMATS.md section 1.6).
+        projection : {"global", "polar"}
+            The cylindrical grid, or the northern polar grid (EPSG:6931) of the two polar groups of SPL3SMP_E.
 
         Returns
         -------
@@ -92,9 +97,9 @@ class SmapSource:
         xsm.UsageError
             An unknown variable or option.
         """
-        overpass, quality = check_options(overpass, quality)
+        overpass, quality, projection = check_options(overpass, quality, projection)
         span = (_edge(time.start, last=False), _edge(time.stop, last=True)) if time is not None else (None, None)
-        granules, skipped = _look_all(paths, variables, overpass, quality, span, on_error)
+        granules, skipped = _look_all(paths, variables, overpass, quality, projection, span, on_error)
         _check_alike(granules)
         _check_pass(granules, overpass)
         names = wanted_variables(variables, granules[0].level)
@@ -131,10 +136,11 @@ class SmapSource:
         return write(world, dest)
 
 
-def check_options(overpass: str, quality: str) -> tuple[str, str]:
-    """Return both options or stop with the nearest known value."""
-    by_name = {p.name: p for p in INFO.options}
-    return by_name["overpass"].check(overpass), by_name["quality"].check(quality)
+def check_options(overpass: str, quality: str, projection: str) -> tuple[str, str, str]:
+    """Return the options or stop with the nearest known value."""
+    given = {"overpass": overpass, "quality": quality, "projection": projection}
+    overpass, quality, projection = (p.check(given[p.name]) for p in INFO.options)
+    return overpass, quality, projection
 
 
 def _look_all(
@@ -142,6 +148,7 @@ def _look_all(
     variables: Sequence[str] | None,
     overpass: str,
     quality: str,
+    projection: str,
     span: tuple[Any, Any],
     on_error: str,
 ) -> tuple[list[Granule], list[str]]:
@@ -154,7 +161,7 @@ def _look_all(
         if not (_inside(day, span) or after_midnight):
             continue
         try:
-            granules.append(look(path, variables, overpass, quality))
+            granules.append(look(path, variables, overpass, quality, projection))
         except DataError as error:
             if on_error == "raise":
                 raise

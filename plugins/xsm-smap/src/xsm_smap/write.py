@@ -16,7 +16,7 @@ import numpy as np
 import xarray as xr
 from xsm import EASE2_M09, DataError, Grid
 
-from xsm_smap.layout import EPOCH, FIELDS, L3_GROUPS, NO_FLAG, SUFFIX
+from xsm_smap.layout import EPOCH, FIELDS, L3_GROUPS, NO_FLAG, POLAR_GROUPS, SUFFIX
 from xsm_smap.schema import DATASETS, HARD_LINKS
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 CRID = "R19240"
 VERSION = "006"
 SHAPE = EASE2_M09.shape_global
-POLAR = ("Soil_Moisture_Retrieval_Data_Polar_AM", "Soil_Moisture_Retrieval_Data_Polar_PM")
 OCEAN_FLAG = 15
 BATCH = 32
 
@@ -153,7 +152,7 @@ def template(passes: tuple[str, ...], level: int, synthetic: str) -> bytes:
     with h5py.File(memory, "w") as file:
         for overpass in passes:
             _group(file.create_group(L3_GROUPS[overpass]), overpass, level)
-        for name in POLAR:
+        for name in POLAR_GROUPS.values():
             file.create_group(name)
         for name, attrs in _metadata().items():
             _tell(file.require_group(f"Metadata/{name}"), attrs)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import xarray as xr
-from xsm import Area, DataError, UsageError, canonical_attrs
+from xsm import Area, DataError, UsageError, canonical_attrs, drop_impossible
 
 from xsm_solus100 import INFO
 
@@ -30,6 +30,11 @@ SCALARS = {
 
 PROPERTIES = {"sand": "sandtotal", "silt": "silttotal", "clay": "claytotal", "bulk_density": "dbovendry"}
 FRACTIONS = ("sand", "silt", "clay")
+
+FILL = 255
+"""What the layers of bytes have where there is no soil."""
+
+EPSG, LEFT, TOP, PIXEL = 5070, -2540000, 3258000, 100
 
 Layers = dict[tuple[str, int], Path]
 
@@ -69,7 +74,7 @@ class Solus100Source:
         variables : sequence of str, optional
             ``sand``, ``silt``, ``clay``, ``bulk_density``; those of the files where not given.
         on_error : {"raise", "skip"}
-            With "skip" a layer that cannot be read is missing everywhere.
+            With "skip" a layer that cannot be read is missing everywhere, a damaged block of one where it lies.
         soil_depth : sequence of int
             Depths in cm.
 
@@ -95,7 +100,7 @@ class Solus100Source:
         for name in needed:
             for depth in depths:
                 try:
-                    rasters[name, depth] = _open(layers, PROPERTIES[name], depth, region)
+                    rasters[name, depth] = _open(layers, PROPERTIES[name], depth, region, on_error)
                 except DataError as error:
                     if on_error == "raise":
                         raise
@@ -105,7 +110,7 @@ class Solus100Source:
         if skipped:
             warnings.warn(f"{len(skipped)} layers are left out, the first: {skipped[0]}", stacklevel=3)
         first = _same_grid(rasters, layers)
-        maps = {n: _stack([rasters.get((n, d)) for d in depths], SCALARS[PROPERTIES[n]], first) for n in needed}
+        maps = {n: _stack([rasters.get((n, d)) for d in depths], n, first) for n in needed}
         _rescale(maps, names)
         ds = xr.Dataset(
             {n: (("soil_depth", "y", "x"), maps[n], canonical_attrs(n)) for n in names},
@@ -154,6 +159,21 @@ class Solus100Source:
 _DEPTH = {"long_name": "depth below the surface", "units": "cm", "positive": "down", "axis": "Z"}
 
 
+def open_layer(path: Path) -> xr.Dataset:
+    """Open one layer as ``(soil_depth=1, y, x)`` in its unit."""
+    ((prop, depth),) = layers = find_layers([path])
+    name = next((n for n, p in PROPERTIES.items() if p == prop), None)
+    if name is None:
+        raise DataError(f"'{path}' holds {prop}, wanted one of {', '.join(PROPERTIES.values())}.")
+    raster = _open(layers, prop, depth, None, "raise")
+    ds = xr.Dataset(
+        {name: (("soil_depth", "y", "x"), _stack([raster], name, raster), canonical_attrs(name))},
+        coords={"soil_depth": ("soil_depth", np.array([depth]), _DEPTH), **raster.coords},
+    )
+    ds[name].encoding["grid_mapping"] = "spatial_ref"
+    return ds
+
+
 def find_layers(paths: Sequence[Path | str]) -> Layers:
     """Find the prediction layers among files, by (property, depth in cm).
 
@@ -184,7 +204,9 @@ def find_layers(paths: Sequence[Path | str]) -> Layers:
     return layers
 
 
-def _open(layers: Layers, prop: str, depth: int, region: Area | None) -> xr.DataArray:
+def _open(
+    layers: Layers, prop: str, depth: int, region: Area | None, on_error: Literal["raise", "skip"]
+) -> xr.DataArray:
     from xsm import open_raster
 
     path = layers.get((prop, depth))
@@ -194,12 +216,21 @@ def _open(layers: Layers, prop: str, depth: int, region: Area | None) -> xr.Data
             f"{prop}_{depth}_cm_p.tif is not among the files (of {prop} there are depths {held or 'none'}).",
             hint="Add it, or choose variables and soil_depth that are there.",
         )
-    raster = open_raster(path, region)
+    raster = open_raster(path, region, on_error=on_error)
     if raster is None and region is not None:
         raise DataError(f"'{path}' does not touch the region {region.bbox}.", hint="Check the region.")
     assert raster is not None  # noqa: S101
-    if raster.attrs["nodata"] is None:
+    raster.attrs["path"] = str(path)
+    nodata = raster.attrs["nodata"]
+    if raster.dtype.kind not in "uif":
+        raise DataError(f"'{path}' holds {raster.dtype}, wanted numbers.", hint="Get it again.")
+    if nodata is None:
         warnings.warn(f"'{path}' has no nodata value, every pixel counts.", stacklevel=4)
+    elif raster.dtype == np.uint8 and nodata != FILL:
+        warnings.warn(f"'{path}' has the nodata value {nodata:g}, wanted {FILL}; both are missing.", stacklevel=4)
+    left, top, pixel = raster.rio.transform().c, raster.rio.transform().f, raster.rio.transform().a
+    if raster.rio.crs.to_epsg() != EPSG or pixel != PIXEL or (left - LEFT) % PIXEL or (top - TOP) % PIXEL:
+        warnings.warn(f"'{path}' is not on the pixels of SOLUS100 (EPSG:{EPSG}, {PIXEL} m).", stacklevel=4)
     return raster
 
 
@@ -215,19 +246,26 @@ def _same_grid(rasters: dict[tuple[str, int], xr.DataArray], layers: Layers) -> 
     return first
 
 
-def _stack(rasters: Sequence[xr.DataArray | None], scalar: int, like: xr.DataArray) -> Any:
+def _stack(rasters: Sequence[xr.DataArray | None], name: str, like: xr.DataArray) -> Any:
+    """Stack the depths of one variable; a depth without a layer is missing everywhere."""
     import dask.array as da
 
     empty = da.full(like.shape, np.nan, "f4", chunks=like.chunks)
     return da.stack(
         [
-            empty if r is None else r.data.map_blocks(decode, r.attrs["nodata"], scalar, dtype="f4", meta=_META)
+            empty
+            if r is None
+            else r.data.map_blocks(_decoded, r.attrs["nodata"], name, r.attrs["path"], dtype="f4", meta=_META)
             for r in rasters
         ]
     )
 
 
 _META = np.empty((0, 0), "f4")
+
+
+def _decoded(stored: np.ndarray, nodata: float | None, name: str, path: str) -> np.ndarray:
+    return drop_impossible(decode(stored, nodata, SCALARS[PROPERTIES[name]]), name, path)
 
 
 def decode(stored: np.ndarray, nodata: float | None, scalar: int) -> np.ndarray:
@@ -241,6 +279,8 @@ def decode(stored: np.ndarray, nodata: float | None, scalar: int) -> np.ndarray:
     values = stored.astype("f4") / np.float32(scalar)
     if nodata is not None:
         values[stored == nodata] = np.nan
+    if stored.dtype == np.uint8:
+        values[stored == FILL] = np.nan
     return values
 
 

@@ -15,10 +15,9 @@ from rasterio.transform import from_origin
 from rasterio.warp import transform_bounds
 from rasterio.windows import Window
 
-from xsm_solus100.source import PROPERTIES, SCALARS
+from xsm_solus100.source import FILL as NODATA
+from xsm_solus100.source import LEFT, PIXEL, PROPERTIES, SCALARS, TOP
 
-LEFT, TOP, PIXEL = -2540000, 3258000, 100
-NODATA = 255
 MARGIN, STRIP = 20, 512
 
 

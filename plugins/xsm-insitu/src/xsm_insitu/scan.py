@@ -1,0 +1,234 @@
+"""The Soil Climate Analysis Network: JSON of the AWDB service, CSV of the Report Generator (FORMATS.md section 5.3)."""
+
+from __future__ import annotations
+
+import json
+import math
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import xarray as xr
+from xsm import Area, DataError, UsageError
+
+from xsm_insitu import SCAN
+from xsm_insitu import series as sensors
+from xsm_insitu.scan_files import DAMAGE, Column, is_table, known, read_csv, read_json
+from xsm_insitu.series import Series
+
+if TYPE_CHECKING:
+    from xsm import Manifest
+    from xsm.twin import World
+
+STATIONS = "stations.json"
+INCH = 2.54
+ASTRAY = 2.5
+"""Hours between the clock of a station and that of its longitude; Alaska comes to 2."""
+SYNTHETIC_STATE = "ZZ"
+QUALITY = {"V": sensors.GOOD, "E": sensors.GOOD, "N": sensors.UNKNOWN, "": sensors.UNKNOWN, "S": sensors.DUBIOUS,
+           "B": sensors.DUBIOUS, "K": sensors.DUBIOUS, "X": sensors.DUBIOUS}  # fmt: skip
+"""Flag of xsm by quality code: valid, edited, no profile, none, suspect, and three kinds of estimates."""
+
+
+class ScanSource:
+    """Reads SCAN (and SNOTEL) stations; ``stations.json`` beside the files tells where they are."""
+
+    info = SCAN
+
+    def identify(self, path: Path) -> bool:
+        """Tell by the first kilobytes: station triplets in JSON, or the comments of the Report Generator."""
+        if path.suffix not in (".json", ".csv"):
+            return False
+        try:
+            with path.open("rb") as file:
+                head = file.read(16384)
+        except OSError:
+            return False
+        return b'"stationTriplet"' in head if path.suffix == ".json" else head[:1] == b"#" and b"Soil Moisture" in head
+
+    def fetch(self, dest: Path, *, region: Area | None, time: slice | None, dry_run: bool) -> Manifest:
+        """Fetch stations as answers of the AWDB service; see `xsm_insitu.fetch.scan_files`."""
+        from xsm_insitu.fetch import fetch_scan
+
+        return fetch_scan(dest, region=region, time=time, dry_run=dry_run)
+
+    def open(
+        self,
+        paths: Sequence[Path],
+        *,
+        region: Area | None = None,
+        time: slice | None = None,
+        variables: Sequence[str] | None = None,
+        on_error: Literal["raise", "skip"] = "raise",
+        keep: Sequence[str] = ("V", "E", "N"),
+    ) -> xr.Dataset:
+        """Open station files, hourly or daily.
+
+        Parameters
+        ----------
+        paths : sequence of Path
+            Answers of the AWDB service (``data``), or CSV of the Report Generator. A table of stations (the service's
+            ``stations``), given or lying beside them as ``stations.json``, tells coordinates and clocks.
+        region : Area, optional
+            Stations outside its box are left out.
+        time : slice, optional
+            First and last UTC day (daily files: local standard day).
+        variables : sequence of str, optional
+            ``soil_moisture``, ``soil_temperature``; ``flag`` is always there.
+        on_error : {"raise", "skip"}
+            Stop at a bad file, or list it in the attribute ``skipped``.
+        keep : sequence of str
+            Quality codes that are kept beside values without one; others become NaN, the reason stays in ``flag``.
+
+        Returns
+        -------
+        xarray.Dataset
+            ``soil_moisture`` (m3 m-3), ``flag`` and ``soil_temperature`` (K), dims ``(sensor, time)``, hours in UTC. A
+            station whose offset is not known stays on its own clock, with a warning.
+
+        Raises
+        ------
+        DataError
+            For files that cannot be read, hourly and daily files together, or nothing in region and period.
+        """
+        warm = sensors.wanted(variables)
+        for code in keep:
+            if code not in QUALITY:
+                raise UsageError(f"The code to keep is '{code}', wanted one of {', '.join(filter(None, QUALITY))}.")
+        files = [Path(p) for p in paths]
+        tables = {p for p in files if p.suffix == ".json" and is_table(p)}
+        beside = {p.parent / STATIONS for p in files if (p.parent / STATIONS).is_file()}
+        places, lost = _tables(sorted(tables | beside), on_error)
+
+        def read(path: Path) -> Iterator[Series]:
+            columns = read_json(path) if path.suffix == ".json" else read_csv(path)
+            daily.update(c.daily for c in columns)
+            yield from _series(path, columns, places, region, warm, keep, tables | beside)
+
+        daily: set[bool] = set()
+        found, skipped = sensors.read_all([p for p in files if p not in tables], read, on_error, lost)
+        if len(daily) > 1:
+            raise DataError("The SCAN files are hourly and daily.", hint="Open one kind at a time.")
+        by_day = daily == {True}
+        if by_day:
+            warnings.warn(
+                "SCAN daily values are of local standard days, by default their first hour; hourly files match the "
+                "maps better.",
+                stacklevel=2,
+            )
+        ds = sensors.assemble(
+            found,
+            step=sensors.DAY if by_day else sensors.HOUR,
+            time=time,
+            region=region,
+            id_name="instrument",
+            stamps="local day" if by_day else "instant",
+            skipped=skipped,
+        )
+        ds.attrs |= {"title": "SCAN soil moisture", "source": "SCAN", "flags_kept": ", ".join(keep)}
+        if any(c.endswith(f":{SYNTHETIC_STATE}:SCAN") for c in places):
+            ds.attrs["synthetic"] = "Stations of the synthetic world of xsm; no measurements."
+        return ds
+
+    def write(self, world: World, dest: Path) -> list[Path]:
+        """Write the world's stations as answers of the AWDB service; see `xsm_insitu.write_scan.write_awdb`."""
+        from xsm_insitu.write_scan import write_awdb
+
+        return write_awdb(world.stations, Path(dest))
+
+
+def _tables(paths: Sequence[Path], on_error: str) -> tuple[dict[str, Mapping[str, Any]], list[str]]:
+    """Stations by triplet, from lists or mappings of them."""
+    found: dict[str, Mapping[str, Any]] = {}
+    lost: list[str] = []
+    for path in paths:
+        try:
+            table = json.loads(path.read_bytes())
+            rows = list(table.values()) if isinstance(table, dict) else table
+            found |= {
+                known(r["stationTriplet"]): dict(r, latitude=float(r["latitude"]), longitude=float(r["longitude"]))
+                for r in rows
+            }
+            for row in found.values():
+                sensors.check_place(path, row["longitude"], row["latitude"])
+                clock = row.get("dataTimeZone")
+                if clock is not None and (clock * 2 % 1 or abs(clock - row["longitude"] / 15) > ASTRAY):
+                    raise ValueError(f"{row['stationTriplet']} has the clock {clock} h and lies at {row['longitude']}")
+        except (OSError, *DAMAGE) as error:
+            told = f"'{path}' is no table of stations ({type(error).__name__}: {sensors.reason(error)})."
+            if on_error == "raise":
+                raise DataError(told, hint="Fetch it again.") from None
+            lost.append(told)
+    return found, lost
+
+
+def _series(
+    path: Path,
+    columns: Sequence[Column],
+    places: Mapping[str, Mapping[str, Any]],
+    region: Area | None,
+    warm: bool,
+    keep: Sequence[str],
+    tables: Iterable[Path],
+) -> Iterator[Series]:
+    heat = {(c.triplet, c.inches, c.id): c for c in columns if c.element == "STO"} if warm else {}
+    for column in columns:
+        if column.element != "SMS":
+            continue
+        if column.unit not in ("pct", "percent", "%"):
+            raise DataError(f"'{path}' has soil moisture in '{column.unit}', wanted percent.", hint="Fetch it again.")
+        place = places.get(column.triplet, {})
+        if not place:
+            told = ", ".join(sorted(str(p) for p in tables)) or "no table of stations is there"
+            warnings.warn(f"Nothing tells where {column.triplet} is ({told}).", UserWarning, stacklevel=5)
+        lon, lat = (float(place.get(n, math.nan)) for n in ("longitude", "latitude"))
+        if region is not None and not sensors.inside(region, lon, lat):
+            continue
+        shift = _offset(column, place, tables)
+        flag = np.array([QUALITY.get(f, sensors.DUBIOUS) for f in column.flag.tolist()], np.uint8)
+        moisture, flag = sensors.mask(column.value / 100, flag)
+        moisture[~np.isin(column.flag, ["", *keep])] = np.nan
+        when = column.time - shift
+        sensors.check_times(path, when)
+        yield Series(
+            station=str(place.get("name") or column.name or column.triplet),
+            network=column.triplet.rpartition(":")[2],
+            lat=lat,
+            lon=lon,
+            depth=round(-column.inches * INCH, 2),
+            id=f"{column.triplet} {column.id}",
+            time=when,
+            soil_moisture=moisture,
+            flag=flag,
+            soil_temperature=_warmth(path, column, heat.get((column.triplet, column.inches, column.id)), warm),
+        )
+
+
+def _offset(column: Column, place: Mapping[str, Any], tables: Iterable[Path]) -> np.timedelta64:
+    """What is taken off local standard time; nothing for days, which are the station's own."""
+    hours = place.get("dataTimeZone")
+    if column.daily:
+        return np.timedelta64(0, "m")
+    if not isinstance(hours, int | float) or not -14 <= hours <= 14:
+        warnings.warn(
+            f"The clock of {column.triplet} is not known ({', '.join(sorted(map(str, tables)))}); its times stay local "
+            "standard time.",
+            UserWarning,
+            stacklevel=6,
+        )
+        return np.timedelta64(0, "m")
+    return np.timedelta64(round(hours * 60), "m")
+
+
+def _warmth(path: Path, column: Column, heat: Column | None, warm: bool) -> np.ndarray | None:
+    if heat is None:
+        return np.full(len(column.time), np.nan, "f4") if warm else None
+    if heat.unit not in ("degF", "degC"):
+        raise DataError(f"'{path}' has soil temperature in '{heat.unit}', wanted degF or degC.", hint="Fetch it again.")
+    celsius = (heat.value - 32) / 1.8 if heat.unit == "degF" else heat.value
+    out = np.full(len(column.time), np.nan)
+    _, mine, theirs = np.intersect1d(column.time, heat.time, return_indices=True)
+    out[mine] = celsius[theirs]
+    return sensors.celsius_to_kelvin(out, path.name)

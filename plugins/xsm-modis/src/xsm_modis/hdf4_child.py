@@ -1,0 +1,78 @@
+"""Run as a program: reads one HDF4 file and writes what it finds to its standard output.
+
+The HDF4 library is not thread-safe, and a damaged file can crash it or keep it busy for ever; here it takes nothing
+with it.
+
+    python hdf4_child.py FILE              JSON of the datasets and of the attribute StructMetadata.0
+    python hdf4_child.py FILE NAME R0 R1 C0 C1     bytes of a window of a dataset
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+import sys
+import zlib
+
+MEMORY = 2**31
+COMPRESSED = 40
+"""Tag of compressed data elements in the list of descriptors."""
+
+
+def main(path: str, *wanted: str) -> None:
+    """Answer one question about a file."""
+    from pyhdf.SD import SD, SDC
+
+    _limit()
+    if not wanted:
+        check_streams(path)
+    file = SD(path, SDC.READ)
+    if wanted:
+        row0, row1, col0, col1 = map(int, wanted[1:])
+        values = file.select(wanted[0]).get(start=(row0, col0), count=(row1 - row0, col1 - col0))
+        if values.dtype.itemsize != 1:
+            raise TypeError(f"{wanted[0]} is {values.dtype}, wanted bytes")
+        sys.stdout.buffer.write(values.tobytes())
+        return
+    structure = file.attributes().get("StructMetadata.0", "")
+    shapes = {name: [list(info[1]), info[2]] for name, info in file.datasets().items()}
+    json.dump({"datasets": shapes, "structure": structure, "uint8": SDC.UINT8}, sys.stdout)
+
+
+def check_streams(path: str) -> None:
+    """Inflate every deflated element: the library stops before the checksum at the end of a stream."""
+    with open(path, "rb") as file:
+        raw = file.read()
+    seen: set[int] = set()
+    at = 4
+    while at and at not in seen:
+        seen.add(at)
+        count, following = struct.unpack_from(">HI", raw, at)
+        for i in range(count):
+            tag, _, place, size = struct.unpack_from(">HHII", raw, at + 6 + 12 * i)
+            head = raw[place : place + 2]
+            if tag == COMPRESSED and len(head) == 2 and head[0] & 15 == 8 and int.from_bytes(head) % 31 == 0:
+                _inflate(raw[place : place + size])
+        at = following
+
+
+def _inflate(packed: bytes) -> None:
+    stream = zlib.decompressobj()
+    while packed and not stream.eof:
+        stream.decompress(packed, 2**20)
+        packed = stream.unconsumed_tail
+    if not stream.eof:
+        raise zlib.error("a stream is cut short")
+
+
+def _limit() -> None:
+    """Bound the memory, where the system can."""
+    try:
+        import resource
+    except ImportError:
+        return
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
