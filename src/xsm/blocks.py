@@ -308,8 +308,8 @@ def _predict_tile(
     pad = (tile.row.pad, tile.col.pad)
     begin = max(tile.days[0], lead)
     late = [slice(min(begin - lead, tile.days[1] - 1), tile.days[1])]
-    dyn = np.pad(_gather(dynamic, late + cut), ((0, 0), (0, 0), *pad))
-    sta, dom = np.pad(_gather(static, cut), ((0, 0), *pad)), np.pad(_gather(domain, cut), pad)
+    dyn = np.pad(gathered(dynamic, late + cut), ((0, 0), (0, 0), *pad))
+    sta, dom = np.pad(gathered(static, cut), ((0, 0), *pad)), np.pad(gathered(domain, cut), pad)
     spots = itertools.product(tile.row.patches, tile.col.patches)
     cuts = [np.s_[r : r + block.size, c : c + block.size] for r, c in spots]
     cuts = [spot for spot in cuts if dom[spot].any()]
@@ -330,7 +330,7 @@ def _predict_tile(
     return np.ascontiguousarray(blended[..., tile.row.cells, tile.col.cells])
 
 
-def _gather(parts: list[Any], cuts: list[slice]) -> np.ndarray:
+def gathered(parts: list[Any], cuts: list[slice]) -> np.ndarray:
     """Join nested lists of chunks along their last axes, taking only ``cuts`` of each axis."""
     axis, offset, pieces = -len(cuts), 0, []
     for part in parts:
@@ -339,7 +339,7 @@ def _gather(parts: list[Any], cuts: list[slice]) -> np.ndarray:
             leaf = leaf[0]
         low, high = max(cuts[0].start - offset, 0), min(cuts[0].stop - offset, leaf.shape[axis])
         if low < high:
-            whole = _gather(part, cuts[1:]) if len(cuts) > 1 else part
+            whole = gathered(part, cuts[1:]) if len(cuts) > 1 else part
             pieces.append(np.moveaxis(np.moveaxis(whole, axis, 0)[low:high], 0, axis))
         offset += leaf.shape[axis]
     return np.concatenate(pieces, axis)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from xsm.blocks import anchored, in_threads
+from xsm.blocks import anchored, gathered, in_threads
 from xsm.errors import DataError
 from xsm.geometry import Regular, Scattered
 from xsm.grids import Grid
@@ -69,25 +70,28 @@ def apply(
 def _eager(source: xr.Variable, geo: Regular | Scattered, grid: Grid, plan: Plan, job: Job) -> tuple[np.ndarray, int]:
     """Resample in pieces side by side: of the leading dims where there are many, else of the target's rows."""
     shape = tuple(source.sizes[d] for d in source.dims if d not in geo.dims)
-    frames = math.prod(shape)
+    frames, cols = math.prod(shape), slice(0, grid.cols)
+    reach = plan.window(slice(0, grid.rows), cols)
+    if reach is None:
+        return np.full((*shape, *grid.shape), job.fill, job.dtype), 0
+    top, bottom, left, right = reach
+    values = _cut(source, geo, reach).values.reshape(frames, bottom - top, right - left)
     whole = np.empty((frames, *grid.shape), job.dtype)
-    values = source.values.reshape(frames, *source.shape[len(shape) :])
-    flat = xr.Variable(("frame", *geo.dims), values)
-    bands = 2 * threads() if frames == 1 else 1
-    some = max(1, min(EAGER_CELLS // max(grid.rows * grid.cols, 1), -(-frames // threads())))
-    parts = itertools.product(_cuts(frames, some), _cuts(grid.rows, -(-grid.rows // bands)))
 
     def piece(part: tuple[slice, slice]) -> int:
         some, rows = part
-        cols = slice(0, grid.cols)
         at = plan.window(rows, cols)
         if at is None:
             whole[some, rows] = job.fill
             return 0
-        raw = _resample(_cut(flat[some], geo, at).values, plan, job, at, rows, cols)
+        source = values[some, at[0] - top : at[1] - top, at[2] - left : at[3] - left]
+        raw = _resample(source, plan, job, at, rows, cols)
         whole[some, rows] = _finish(raw, job)
         return int(np.count_nonzero((raw < job.low) | (raw > job.high))) if math.isfinite(job.high) else 0
 
+    bands = 2 * threads() if frames == 1 else 1
+    at_once = max(1, min(EAGER_CELLS // max(grid.rows * grid.cols, 1), -(-frames // threads())))
+    parts = itertools.product(_cuts(frames, at_once), _cuts(grid.rows, -(-grid.rows // bands)))
     clipped = sum(in_threads(piece, parts))
     return whole.reshape(*shape, *grid.shape), clipped
 
@@ -97,40 +101,48 @@ def _cuts(size: int, step: int) -> list[slice]:
 
 
 def _lazy(source: xr.Variable, geo: Regular | Scattered, grid: Grid, plan: Plan, job: Job, chunks: int | None) -> Any:
+    """Resample block by block, each a single task on the source chunks under it, so that few are held at once."""
     import dask.array as da
     from dask.base import tokenize
+    from dask.highlevelgraph import HighLevelGraph
 
     lead = source.data.chunks[: -len(geo.dims)]
     side = chunks or _side(plan, grid, math.prod(max(c) for c in lead))
-    token = tokenize(source.data.name, _identity(geo), grid, job, type(plan).__name__, side)
-    blocks = []
-    for i, rows in _slices(anchored(grid.row0, grid.rows, side)):
-        line = []
-        for j, cols in _slices(anchored(grid.col0, grid.cols, side)):
-            shape = (rows.stop - rows.start, cols.stop - cols.start)
-            at = plan.window(rows, cols)
-            if at is None:
-                empty = da.full((*source.shape[: len(lead)], *shape), job.fill, job.dtype, chunks=(*lead, *shape))
-                line.append(empty)
-                continue
-            piece = _cut(source, geo, at).data
-            piece = piece.rechunk(dict.fromkeys(range(len(lead), piece.ndim), -1))
-            made = {"plan": plan, "job": job, "at": at, "rows": rows, "cols": cols}
-            if isinstance(geo, Scattered) and len(geo.dims) == 1:
-                piece = piece[..., None, :]
-            line.append(
-                da.map_blocks(
-                    _block,
-                    piece,
-                    **made,
-                    name=f"regrid-{token}-{i}-{j}",
-                    chunks=(*lead, *((n,) for n in shape)),
-                    dtype=job.dtype,
-                    meta=np.empty((0,) * (len(lead) + 2), job.dtype),
-                )
-            )
-        blocks.append(line)
-    return da.block(blocks)
+    name = f"regrid-{tokenize(source.data.name, _identity(geo), grid, job, type(plan).__name__, side)}"
+    rows, cols = (anchored(first, size, side) for first, size in ((grid.row0, grid.rows), (grid.col0, grid.cols)))
+    layer: dict[Any, Any] = {}
+    needed = {source.data.name: source.data}
+    for (i, r), (j, c) in itertools.product(_slices(rows), _slices(cols)):
+        at = plan.window(r, c)
+        if at is None:
+            size = r.stop - r.start, c.stop - c.start
+            for k in itertools.product(*(range(len(n)) for n in lead)):
+                shape = (*(n[m] for n, m in zip(lead, k, strict=True)), *size)
+                layer[(name, *k, i, j)] = (functools.partial(np.full, shape, job.fill, job.dtype),)
+            continue
+        array, cuts = source.data, (slice(*at[:2]), slice(*at[2:]))[-len(geo.dims) :]
+        if isinstance(geo, Regular) and geo.x.period:
+            array = _cut(source, geo, at).data
+            cuts = tuple(slice(0, n) for n in array.shape[-2:])
+            needed[array.name] = array
+        spots = [_chunks_under(sizes, cut) for sizes, cut in zip(array.chunks[len(lead) :], cuts, strict=True)]
+        inner = [slice(cut.start - first, cut.stop - first) for cut, (_, first) in zip(cuts, spots, strict=True)]
+        work = functools.partial(_block, cuts=inner, plan=plan, job=job, at=at, rows=r, cols=c)
+        for k in itertools.product(*(range(len(n)) for n in lead)):
+            layer[(name, *k, i, j)] = (work, _keys((array.name, *k), [found for found, _ in spots]))
+    graph = HighLevelGraph.from_collections(name, layer, dependencies=list(needed.values()))
+    return da.Array(graph, name, (*lead, rows, cols), meta=np.empty((0,) * (len(lead) + 2), job.dtype))
+
+
+def _chunks_under(sizes: tuple[int, ...], cut: slice) -> tuple[range, int]:
+    """Numbers of the chunks that a slice touches, and the first cell of the first of them."""
+    edges = np.cumsum([0, *sizes])
+    first = int(np.searchsorted(edges, cut.start, "right")) - 1
+    return range(first, int(np.searchsorted(edges, cut.stop, "left"))), int(edges[first])
+
+
+def _keys(start: tuple[Any, ...], found: list[range]) -> Any:
+    return [_keys((*start, k), found[1:]) for k in found[0]] if found else start
 
 
 def _side(plan: Plan, grid: Grid, lead: int) -> int:
@@ -150,7 +162,7 @@ def _slices(sizes: tuple[int, ...]) -> list[tuple[int, slice]]:
 
 def _identity(geo: Regular | Scattered) -> Any:
     if isinstance(geo, Scattered):
-        return geo.dims, geo.lon, geo.lat
+        return geo.digest
     return geo.y, geo.x, geo.ease, None if geo.crs is None else geo.crs.to_wkt()
 
 
@@ -171,8 +183,9 @@ def _cut(source: xr.Variable, geo: Regular | Scattered, at: Window) -> xr.Variab
     return parts[0] if len(parts) == 1 else xr.Variable.concat(parts, x)
 
 
-def _block(values: np.ndarray, plan: Plan, job: Job, at: Window, rows: slice, cols: slice) -> np.ndarray:
-    return _finish(_resample(values, plan, job, at, rows, cols), job)
+def _block(parts: Any, *, cuts: list[slice], plan: Plan, job: Job, at: Window, rows: slice, cols: slice) -> np.ndarray:
+    values = gathered(parts, cuts)
+    return _finish(_resample(values if len(cuts) == 2 else values[..., None, :], plan, job, at, rows, cols), job)
 
 
 def _resample(values: np.ndarray, plan: Plan, job: Job, at: Window, rows: slice, cols: slice) -> np.ndarray:
