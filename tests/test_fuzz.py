@@ -73,7 +73,8 @@ def test_a_changed_value_is_told_from_a_missing_one(tmp_path: Path) -> None:
         got["soil_moisture"][2, 3] = value
         assert (judge[False](got), judge[True](got)) == (plain, summed)
     assert judge[False](wanted.isel(time=slice(3, 20), sensor=[1, 2])) == "missing"
-    assert judge[False](wanted.assign_coords(lat=wanted["lat"] + 1)) == "silent"
+    moved = wanted.assign_coords(lat=wanted["lat"] + 1)
+    assert (judge[False](moved), judge[True](moved)) == ("changed", "silent")
 
 
 SKIPPING = {n: f for n, f in FORMATS.items() if n not in ("NLDAS netCDF-4 deflated", "MCD12C1 HDF4")}
