@@ -49,6 +49,7 @@ _PUBLIC = {
     "Bundle": "xsm.bundle",
     "BUNDLE_FORMAT": "xsm.bundle",
     "versions": "xsm.bundle",
+    "jit": "xsm.kernels",
     "DataError": "xsm.errors",
     "MissingPlugin": "xsm.errors",
     "QualityError": "xsm.errors",

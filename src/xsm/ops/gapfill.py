@@ -296,7 +296,10 @@ def _fill_with_model(
     usual = {n: scaling.get(n, {}).get("center", 0.0) for n in driving}
     keys = [f"{n}{suffix}" for n in names for suffix in ("", "_std", "_obs_std")]
 
+    day = ds["time"].values.astype("M8[D]")
+
     def block(arrays: dict[str, np.ndarray]) -> list[np.ndarray]:
+        arrays |= {"days": day}
         arrays |= {n: np.where(np.isfinite(arrays[n]).any(0), arrays[n], usual[n]) for n in driving}
         result = dict(filler.predict_block(arrays, bundle, device=device()))
         for name in names:

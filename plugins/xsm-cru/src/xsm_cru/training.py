@@ -59,7 +59,7 @@ def cut(inputs: Inputs, cells: Tensor | slice, days: slice = slice(None)) -> Inp
     """Return some cells and days."""
     return Inputs(
         inputs.values[days][:, cells], inputs.observed[days][:, cells], inputs.events[days][..., cells],
-        inputs.others[days][..., cells], inputs.statics[:, cells],
+        inputs.others[days][..., cells], inputs.statics[:, cells], inputs.season[days],
     )  # fmt: skip
 
 
