@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
 
 import numpy as np
 from xsm import jit
@@ -85,7 +86,7 @@ def _describe_day(column, mean, weights, inverse, left, read):  # type: ignore[n
 
 
 @jit(fastmath=RELAXED)
-def _condition(seen, observed, noise, rates, variances, features, cycle, turn, prior, precision, causal, read):  # type: ignore[no-untyped-def]
+def _condition(seen, observed, noise, rates, variances, features, prior, precision, cycle, turn, causal, read):  # type: ignore[no-untyped-def]
     cells, days = seen.shape
     count, width = rates.shape[1], 2 + features.shape[2] + turn + cycle.shape[1]
     column, innovation = np.empty((days, width)), np.zeros((days, width))
@@ -204,23 +205,37 @@ def _condition(seen, observed, noise, rates, variances, features, cycle, turn, p
             read[c, t, 2 * count + 2] = size
 
 
+class Series(NamedTuple):
+    """What each of C cells brings over T days: arrays whose first axis is the cell.
+
+    Latent observations, whether observed, and noise variances (C, T); rates and variances of the modes (C, m); driving
+    input (C, T, F); prior means (C, P) of the weights of constant, driving input, orbits, cycle.
+    """
+
+    seen: np.ndarray
+    observed: np.ndarray
+    noise: np.ndarray
+    rates: np.ndarray
+    variances: np.ndarray
+    features: np.ndarray
+    prior: np.ndarray
+
+
 def condition(
-    seen: np.ndarray, observed: np.ndarray, noise: np.ndarray, rates: np.ndarray, variances: np.ndarray,
-    features: np.ndarray, cycle: np.ndarray, turn: int, prior: np.ndarray, precision: np.ndarray, causal: bool,
-    threads: int,
-) -> np.ndarray:  # fmt: skip
+    series: Series, cycle: np.ndarray, turn: int, precision: np.ndarray, *, causal: bool, threads: int
+) -> np.ndarray:
     """Condition bank and regression on the observations of C cells, T days.
 
     Parameters
     ----------
-    seen, observed, noise : ndarray
-        (C, T) latent observations, bool, observation variances.
-    rates, variances : ndarray
-        (C, m) of the modes.
-    features, cycle : ndarray
-        (C, T, F) driving input and (T, S) yearly cycle of the regression; ``turn`` indicators of the orbit besides.
-    prior, precision : ndarray
-        (C, P) and (P,), P = 1 + F + turn + S: prior of the weights of constant, features, orbits, cycle.
+    series : Series
+        Observations and parameters by cell.
+    cycle : ndarray
+        (T, S) yearly cycle, shared.
+    turn : int
+        Days after which the orbit repeats; 0 for no indicators of it.
+    precision : ndarray
+        (P,) prior precisions of the weights, P = 1 + F + turn + S.
     causal : bool
         Filter instead of smoothing.
     threads : int
@@ -232,22 +247,17 @@ def condition(
         (C, T, 2 m + 4 + F) float32: modes, modes before the day, logarithms of the spread, of the spread before the
         day and of the residual size, trend, features; the mean is trend plus modes.
     """
-    cells, days = seen.shape
-    modes = rates.shape[1]
-    read = np.empty((cells, days, 2 * modes + 4 + features.shape[2]), np.float32)
-    read[..., 2 * modes + 4 :] = features
+    cells, days = series.seen.shape
+    modes, width = series.rates.shape[1], series.features.shape[2]
+    read = np.empty((cells, days, 2 * modes + 4 + width), np.float32)
+    read[..., 2 * modes + 4 :] = series.features
 
     def run(part: slice) -> None:
-        _condition(
-            seen[part], observed[part], noise[part], rates[part], variances[part], features[part], cycle, turn,
-            prior[part], precision, causal, read[part],
-        )  # fmt: skip
+        mine = (a[part] for a in series)
+        _condition(*mine, precision, cycle, turn, causal, read[part])
 
     edges = np.linspace(0, cells, threads + 1).astype(int)
     parts = [slice(a, b) for a, b in itertools.pairwise(edges) if a < b]
-    if len(parts) == 1:
-        run(parts[0])
-    else:
-        with ThreadPoolExecutor(len(parts)) as pool:
-            list(pool.map(run, parts))
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(run, parts))
     return read

@@ -19,6 +19,8 @@ from xsm_cru.hide import neighbours
 LAGS = (1, 2, 3, 5, 8, 16, 32)
 PRIOR_COUNT = 2.0
 SEASON_ROUNDS = 5
+MEMBERS = 4
+"""Decoders trained apart and merged into one."""
 
 
 @dataclass(frozen=True)
@@ -156,7 +158,7 @@ class BankUnit(nn.Module):
         self.cell = Small(max(known, 1), hidden, 2 * m + 1 + 1 + width)
         self.encoder = Small(1 + width, hidden, 2)
         around = (4 if config.mode == "filter" else 8) + 2 * config.season
-        self.decoder = Small(2 * m + 4 + width + around, 2 * hidden, 3)
+        self.decoder = Small(2 * m + 4 + width + around, MEMBERS * (hidden // 2), 3)
 
     @torch.no_grad()
     def learn_scales(self, inputs: Inputs) -> None:
@@ -254,25 +256,27 @@ class BankUnit(nn.Module):
 
     def _compiled(self, inputs: Inputs, given: Given) -> Latents:
         """Latent states by the compiled kernel: the same numbers, much faster, without gradients."""
-        from xsm_cru.kernel import condition
+        from xsm_cru.kernel import Series, condition
 
         m, orbits, prior = self.config.modes, self.config.revisit, self._prior(given.shift)
-        by_cell = (given.columns[:, 0], inputs.observed, given.noise, given.rates, given.variances)
-        read = torch.from_numpy(
-            condition(
-                *(a.T.contiguous().numpy() for a in by_cell), given.features.permute(2, 0, 1).contiguous().numpy(),
-                (inputs.season @ self.season_basis).numpy(), orbits, *(a.numpy() for a in prior),
-                self.config.mode == "filter", torch.get_num_threads(),
-            )
-        ).transpose(0, 1)  # fmt: skip
+        series = Series(
+            *(a.T.contiguous().numpy() for a in (given.columns[:, 0], inputs.observed, given.noise)),
+            *(a.T.contiguous().numpy() for a in (given.rates, given.variances)),
+            given.features.permute(2, 0, 1).contiguous().numpy(),
+            prior[0].contiguous().numpy(),
+        )
+        cycle = (inputs.season @ self.season_basis).numpy()
+        causal, threads = self.config.mode == "filter", torch.get_num_threads()
+        found = condition(series, cycle, orbits, prior[1].numpy(), causal=causal, threads=threads)
+        read = torch.from_numpy(found).transpose(0, 1)
         spread, size = torch.exp(read[..., 2 * m]), torch.exp(read[..., 2 * m + 2])
         linear = read[..., 2 * m + 3] + read[..., :m].sum(-1)
         read = torch.cat([read, given.around], 2)
         return Latents(linear, spread, given.base, size, read, given.center, given.scale)
 
-    def decode(self, latents: Latents) -> Filled:
+    def decode(self, latents: Latents, decoder: nn.Module | None = None) -> Filled:
         """Map latent states to mean and variances; linear before training."""
-        mean, latent, noise = (2 * torch.tanh(c / 2) for c in self.decoder(latents.given).unbind(-1))
+        mean, latent, noise = (2 * torch.tanh(c / 2) for c in (decoder or self.decoder)(latents.given).unbind(-1))
         square = latents.scale**2 * latents.size
         return Filled(
             latents.center + latents.scale * (latents.linear + latents.spread * mean),

@@ -16,15 +16,16 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from xsm_cru.config import Config
 from xsm_cru.hide import distance, hide
-from xsm_cru.network import BankUnit, Filled, Inputs, Latents
+from xsm_cru.network import MEMBERS, BankUnit, Filled, Inputs, Latents, Small
 
 log = logging.getLogger("xsm")
 BANDS = (1, 2, 3, 5, 8, 13, 21, 34)
 WINDOW = 400
 BATCH = 160
-DRAWS = 4
-DECODER_STEPS = 400
-DECODER_BATCH = 8192
+DRAWS = 8
+DECODER_STEPS = 300
+DECODER_BATCH = 4096
+STRETCH = 12
 
 
 @dataclass(frozen=True)
@@ -116,11 +117,6 @@ class Judge:
         with torch.no_grad():
             return float(score(unit(self.given), self.truth.values, self.hidden, unit.level[1]))
 
-    def latents(self, unit: BankUnit) -> Latents:
-        """Latent states of the check series."""
-        with torch.no_grad():
-            return unit.latents(self.given)
-
 
 def _some(inputs: Inputs, rng: np.random.Generator) -> Inputs:
     """A minibatch of cells; the filter's regression of every day takes much memory, so it uses no more at once."""
@@ -179,41 +175,78 @@ def _descend(
 def _decoder(
     unit: BankUnit, learn: Inputs, judge: Judge, best: float, config: Config, rng: np.random.Generator, start: float
 ) -> float:
-    """Train the decoder alone on latent states that stay fixed: pointwise, so many cheap steps."""
-    rows, truths = [], []
+    """Train the decoder alone on latent states that stay fixed: pointwise, so many cheap steps.
+
+    Each of `MEMBERS` decoders stops on stretches of days that it never learns from, so that none rewards a memory of
+    dates; they are merged into one network, their mean.
+    """
+    rows, truths, dates = [], [], []
     for _ in range(DRAWS):
         piece = _window(_some(learn, rng) if config.mode == "filter" else learn, rng)
         hidden = torch.as_tensor(hide(piece.observed.numpy(), rng))
         with torch.no_grad():
             rows.append(_rows(unit.latents(without(piece, hidden)), hidden))
         truths.append(piece.values[hidden])
+        dates.append(torch.nonzero(hidden)[:, 0])
         if time.monotonic() - start > config.budget:
             break
     pool = Latents(*(torch.cat(parts) for parts in zip(*(vars(r).values() for r in rows), strict=True)))
-    truth = torch.cat(truths)
-    if not len(truth):
-        return best
-    check, goal = _rows(judge.latents(unit), judge.hidden), judge.truth.values[judge.hidden]
-    steps = min(DECODER_STEPS, 10 * config.epochs)
-    kept = copy.deepcopy(unit.decoder.state_dict())
-    optimiser = torch.optim.AdamW(unit.decoder.parameters(), 0.004, weight_decay=0.05)
+    truth, date = torch.cat(truths), torch.cat(dates)
+    before = copy.deepcopy(unit.decoder.state_dict())
+    members = []
+    for fold in range(MEMBERS):
+        held = date // STRETCH % MEMBERS == fold
+        if held.all() or not held.any():
+            return best
+        members.append(_member(unit, pool, truth, held, min(DECODER_STEPS, 10 * config.epochs), rng))
+    unit.decoder.load_state_dict(merged(members))
+    now = judge(unit)
+    if now < best:
+        return now
+    unit.decoder.load_state_dict(before)
+    return best
+
+
+def _member(
+    unit: BankUnit, pool: Latents, truth: Tensor, held: Tensor, steps: int, rng: np.random.Generator
+) -> nn.Module:
+    """Train one small decoder, stopped early on the rows ``held`` back."""
+    first = unit.decoder.first
+    net = Small(first.in_features, first.out_features // MEMBERS, unit.decoder.last.out_features)
+    best, kept = math.inf, copy.deepcopy(net.state_dict())
+    optimiser = torch.optim.AdamW(net.parameters(), 0.004, weight_decay=0.05)
     plan = torch.optim.lr_scheduler.OneCycleLR(optimiser, 0.004, total_steps=steps + 1, pct_start=0.1)
-    everywhere = torch.ones(len(goal), dtype=torch.bool)
-    for step in range(1, steps + 1):
-        pick = torch.as_tensor(rng.integers(len(truth), size=min(DECODER_BATCH, len(truth))))
+    use, spare = np.flatnonzero(~held.numpy()), torch.nonzero(held)[:, 0]
+
+    def loss(pick: Tensor) -> Tensor:
         batch = Latents(*(v[pick] for v in vars(pool).values()))
-        loss = score(unit.decode(batch), truth[pick], torch.ones_like(pick, dtype=torch.bool), unit.level[1])
+        everywhere = torch.ones(len(pick), dtype=torch.bool)
+        return score(unit.decode(batch, net), truth[pick], everywhere, unit.level[1])
+
+    for step in range(steps + 1):
+        if step % 20 == 0:
+            with torch.no_grad():
+                now = float(loss(spare))
+            if now < best:
+                best, kept = now, copy.deepcopy(net.state_dict())
+        value = loss(torch.as_tensor(use[rng.integers(len(use), size=min(DECODER_BATCH, len(use)))]))
         optimiser.zero_grad()
-        loss.backward()
+        value.backward()
         optimiser.step()
         plan.step()
-        if step % 20 == 0 and len(goal):
-            with torch.no_grad():
-                now = float(score(unit.decode(check), goal, everywhere, unit.level[1]))
-            if now < best:
-                best, kept = now, copy.deepcopy(unit.decoder.state_dict())
-    unit.decoder.load_state_dict(kept)
-    return best
+    net.load_state_dict(kept)
+    return net
+
+
+def merged(members: list[nn.Module]) -> dict[str, Tensor]:
+    """State of one network that gives the mean of its members."""
+    states = [m.state_dict() for m in members]
+    return {
+        "first.weight": torch.cat([s["first.weight"] for s in states]),
+        "first.bias": torch.cat([s["first.bias"] for s in states]),
+        "last.weight": torch.cat([s["last.weight"] for s in states], 1) / len(states),
+        "last.bias": torch.stack([s["last.bias"] for s in states]).mean(0),
+    }
 
 
 def _rows(latents: Latents, hidden: Tensor) -> Latents:
