@@ -331,7 +331,7 @@ def _fill_with_model(
         if denoise:
             out[name].attrs["denoised"] = "observed values are replaced by estimates"
         if not is_lazy(ds[[name]]):
-            empty = int((~np.isfinite(ds[name]).any("time")).sum())
+            empty = int((~np.isfinite(ds[name].values).any(ds[name].dims.index("time"))).sum())
             out[name].attrs["empty_cells"] = empty
             if empty:
                 log.info("%d cells have no value of '%s' and stay empty", empty, name)

@@ -259,12 +259,10 @@ class BankUnit(nn.Module):
         from xsm_cru.kernel import Series, condition
 
         m, orbits, prior = self.config.modes, self.config.revisit, self._prior(given.shift)
-        series = Series(
-            *(a.T.contiguous().numpy() for a in (given.columns[:, 0], inputs.observed, given.noise)),
-            *(a.T.contiguous().numpy() for a in (given.rates, given.variances)),
-            given.features.permute(2, 0, 1).contiguous().numpy(),
-            prior[0].contiguous().numpy(),
-        )
+        by_cell = (given.columns[:, 0], inputs.observed, given.noise, given.rates, given.variances)
+        seen, observed, noise, rates, variances = (a.T.contiguous().numpy() for a in by_cell)
+        features = given.features.permute(2, 0, 1).contiguous().numpy()
+        series = Series(seen, observed, noise, rates, variances, features, prior[0].contiguous().numpy())
         cycle = (inputs.season @ self.season_basis).numpy()
         causal, threads = self.config.mode == "filter", torch.get_num_threads()
         found = condition(series, cycle, orbits, prior[1].numpy(), causal=causal, threads=threads)
