@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 
 import numpy as np
 import torch
@@ -14,8 +15,10 @@ def dct_pls(masked: np.ndarray) -> np.ndarray:
     from pytesmo.interpolate.dctpls import smoothn
 
     out = np.empty_like(masked)
-    for cell in range(masked.shape[1]):
-        out[:, cell] = smoothn(masked[:, cell], isrobust=False)[0]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the search for the smoothing parameter, one for each series
+        for cell in range(masked.shape[1]):
+            out[:, cell] = smoothn(masked[:, cell], isrobust=False)[0]
     return out
 
 

@@ -93,11 +93,14 @@ def train(
         learn = inputs
     judge = Judge(check, np.random.default_rng(seed + 1))
     first = judge(unit)
+    unseen = None
     middle = best = _descend(unit, learn, judge, first, config, rng, start, tell)
     if isinstance(unit, BankUnit) and config.epochs:
-        best = _decoder(unit, learn, judge, best, config, rng, start)
+        best, unseen = _decoder(unit, learn, judge, best, config, rng, start)
     log.debug("cru: loss %.4f before, %.4f after the recursion, %.4f after the decoder", first, middle, best)
-    factors, metrics = calibrate(unit, inputs, config, np.random.default_rng(seed + 2))
+    if unseen is None:
+        unseen = rehearse(unit, inputs, config, np.random.default_rng(seed + 2))
+    factors, metrics = calibrate(unseen)
     metrics |= {"loss_start": first, "loss": best}
     log.info("cru: loss %.4f -> %.4f in %.0f s", first, best, time.monotonic() - start)
     return Outcome(factors, metrics)
@@ -174,37 +177,44 @@ def _descend(
 
 def _decoder(
     unit: BankUnit, learn: Inputs, judge: Judge, best: float, config: Config, rng: np.random.Generator, start: float
-) -> float:
+) -> tuple[float, Residuals | None]:
     """Train the decoder alone on latent states that stay fixed: pointwise, so many cheap steps.
 
     Each of `MEMBERS` decoders stops on stretches of days that it never learns from, so that none rewards a memory of
-    dates; they are merged into one network, their mean.
+    dates; they are merged into one network, their mean. Gives the loss, and the residuals of each member on its own
+    unseen days where the merged network is kept.
     """
-    rows, truths, dates = [], [], []
+    rows, truths, dates, nears = [], [], [], []
     for _ in range(DRAWS):
         piece = _window(_some(learn, rng) if config.mode == "filter" else learn, rng)
         hidden = torch.as_tensor(hide(piece.observed.numpy(), rng))
+        given = without(piece, hidden)
         with torch.no_grad():
-            rows.append(_rows(unit.latents(without(piece, hidden)), hidden))
+            rows.append(_rows(unit.latents(given), hidden))
+        nears.append(distance(given.observed, config.mode == "filter")[hidden])
         truths.append(piece.values[hidden])
         dates.append(torch.nonzero(hidden)[:, 0])
         if time.monotonic() - start > config.budget:
             break
     pool = Latents(*(torch.cat(parts) for parts in zip(*(vars(r).values() for r in rows), strict=True)))
-    truth, date = torch.cat(truths), torch.cat(dates)
+    truth, date, near = torch.cat(truths), torch.cat(dates), torch.cat(nears)
     before = copy.deepcopy(unit.decoder.state_dict())
-    members = []
+    members, residuals = [], []
     for fold in range(MEMBERS):
         held = date // STRETCH % MEMBERS == fold
         if held.all() or not held.any():
-            return best
-        members.append(_member(unit, pool, truth, held, min(DECODER_STEPS, 10 * config.epochs), rng))
+            return best, None
+        net = _member(unit, pool, truth, held, min(DECODER_STEPS, 10 * config.epochs), rng)
+        with torch.no_grad():
+            filled = unit.decode(Latents(*(v[held] for v in vars(pool).values())), net)
+        residuals.append(Residuals.of(filled, truth[held], near[held]))
+        members.append(net)
     unit.decoder.load_state_dict(merged(members))
     now = judge(unit)
     if now < best:
-        return now
+        return now, Residuals.joined(residuals)
     unit.decoder.load_state_dict(before)
-    return best
+    return best, None
 
 
 def _member(
@@ -255,9 +265,43 @@ def _rows(latents: Latents, hidden: Tensor) -> Latents:
     return Latents(**{k: v[hidden] if k == "given" else v.expand(shape)[hidden] for k, v in vars(latents).items()})
 
 
-def calibrate(
-    unit: nn.Module, inputs: Inputs, config: Config, rng: np.random.Generator, draws: int = 3
-) -> tuple[np.ndarray, dict[str, float]]:
+@dataclass(frozen=True)
+class Residuals:
+    """At hidden observations (N,): error, its size in units of the spread, days to the nearest observation."""
+
+    error: np.ndarray
+    ratio: np.ndarray
+    near: np.ndarray
+
+    @classmethod
+    def of(cls, filled: Filled, truth: Tensor, near: Tensor) -> Residuals:
+        """Residuals of a fill (N,)."""
+        error = (filled.mean - truth).double()
+        spread = torch.sqrt(filled.latent + filled.noise).double()
+        return cls(error.numpy(), (error.abs() / spread).numpy(), near.numpy())
+
+    @classmethod
+    def joined(cls, parts: list[Residuals]) -> Residuals:
+        """All of them together."""
+        return cls(*(np.concatenate(a) for a in zip(*(vars(p).values() for p in parts), strict=True)))
+
+
+def rehearse(unit: nn.Module, inputs: Inputs, config: Config, rng: np.random.Generator, draws: int = 3) -> Residuals:
+    """Hide observations of the series anew and fill them."""
+    parts = []
+    for _ in range(draws if config.epochs > 20 else 1):
+        piece = _window(_some(inputs, rng) if config.mode == "filter" else inputs, rng)
+        hidden = torch.as_tensor(hide(piece.observed.numpy(), rng))
+        given = without(piece, hidden)
+        with torch.no_grad():
+            filled = unit(given)
+        rows = Filled(*(v.expand(hidden.shape)[hidden] for v in vars(filled).values()))
+        near = distance(given.observed, config.mode == "filter")[hidden]
+        parts.append(Residuals.of(rows, piece.values[hidden], near))
+    return Residuals.joined(parts)
+
+
+def calibrate(residuals: Residuals) -> tuple[np.ndarray, dict[str, float]]:
     """Factors of the spread by distance to the nearest observation, so that 95 % of hidden values fall inside 95 %.
 
     Returns
@@ -267,21 +311,10 @@ def calibrate(
     metrics : dict
         RMSE, share inside the 95 % interval before calibration, number of hidden values.
     """
-    ratios, distances, errors = [], [], []
-    for _ in range(draws if config.epochs > 20 else 1):
-        piece = _window(_some(inputs, rng) if config.mode == "filter" else inputs, rng)
-        hidden = torch.as_tensor(hide(piece.observed.numpy(), rng))
-        given = without(piece, hidden)
-        with torch.no_grad():
-            filled = unit(given)
-        error = (filled.mean - piece.values)[hidden]
-        ratios.append((error / torch.sqrt(filled.latent + filled.noise)[hidden]).abs().numpy())
-        distances.append(distance(given.observed, config.mode == "filter")[hidden].numpy())
-        errors.append(error.numpy())
-    ratio, near, error = (np.concatenate(x).astype("f8") for x in (ratios, distances, errors))
+    ratio, error = residuals.ratio, residuals.error
     if len(ratio) < 50:
         return np.ones(len(BANDS), np.float32), {"hidden": float(len(ratio))}
-    band = np.searchsorted(BANDS, near, side="right") - 1
+    band = np.searchsorted(BANDS, residuals.near, side="right") - 1
     factors = np.full(len(BANDS), np.quantile(ratio, 0.95) / 1.96)
     for i in range(len(BANDS)):
         if (band == i).sum() >= 200:
