@@ -1,47 +1,116 @@
-"""Fill the real SMAP lattice with ``xsm-cru`` and score it beside linear interpolation and Gaussian processes.
+"""Fill the real SMAP lattice with ``xsm-cru`` and score it beside what users have.
 
-    python -m benchmarks.bench_gapfill --data smap_conus_lattice.nc --bench gapfill.py [--weather] [--seed 1]
+    python -m benchmarks.bench_gapfill [--data smap_conus_lattice.nc] [--bench gapfill.py] [--seed 1] [--quick]
 
-The scoring script hides observations in three ways; each masked file trains a model of its own and is filled by it.
-Defaults: ``XSM_TEST_DATA`` and the ``bench`` folder beside it.
+Observations are hidden in three ways (20 % at random, a 35-day block in each cell, common 35-day outages) by the
+scoring script beside the data; each masked lattice trains a model of its own and is filled by it. Then: growth over
+pixels and days, Western Australia at 9 km, and the synthetic twin. Defaults: ``XSM_TEST_DATA`` and the ``bench`` folder
+beside it.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import os
-import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
 
+from benchmarks import gapfill_other, gapfill_peers
+from benchmarks.gapfill_scores import Score, score, table
+from xsm.bundle import Bundle
+from xsm.model import Samples, Spec, get_model
+
 KINDS = ("random", "block", "outage")
 WEATHER = ("precipitation", "air_temperature", "shortwave_down")
+GOALS = {"xsm, own series": ("Gaussian process", 0.97), "xsm, with weather": ("GP with weather", 0.95)}
+CRPS_GOAL = 0.95
+FASTER = 25
 
 
-def fill(ds: xr.Dataset, weather: bool, seed: int, options: dict[str, object]) -> tuple[xr.Dataset, str]:
-    """Train on one masked lattice and fill it; also a line with times."""
-    from xsm.model import Samples, Spec, get_model
-
-    covariates = WEATHER if weather else ()
-    arrays = {v: ds[v].transpose("time", "cell").values for v in ("soil_moisture", *covariates)}
+def train(
+    ds: xr.Dataset, masked: np.ndarray, covariates: tuple[str, ...], seed: int, options: dict[str, object]
+) -> Any:
+    """Train on one masked lattice; gives model, bundle and the arrays to fill."""
+    arrays = {v: ds[v].transpose("time", "cell").values for v in covariates} | {"soil_moisture": masked.astype("f4")}
     days = ds.time.values.astype("datetime64[D]")
     samples = Samples(arrays, days, np.ones(len(days), bool), np.ones(ds.sizes["cell"], bool))
     units = {v: ds[v].attrs.get("units", "1") for v in arrays}
-    spec = Spec("gapfill", tuple(arrays), ("soil_moisture",), units=units, options=options)
+    spec = Spec("gapfill", ("soil_moisture", *covariates), ("soil_moisture",), units=units, options=options)
     model = get_model("cru", "gapfill")
-    start = time.perf_counter()
     bundle = model.fit(samples, spec, validation=None, seed=seed, progress=lambda share, text: None)
-    trained = time.perf_counter()
-    out = model.predict_block(arrays, bundle, device="cpu")
-    done = time.perf_counter()
-    filled = ds.assign({v: (("time", "cell"), out[v]) for v in ("soil_moisture", "soil_moisture_obs_std")})
-    speed = arrays["soil_moisture"].size / (done - trained)
-    return filled, f"training {trained - start:.0f} s, filling {done - trained:.2f} s = {speed:,.0f} pixel-days/s"
+    return model, bundle, arrays | {"days": days}
+
+
+def lattice(bench: Any, ds: xr.Dataset, seed: int, options: dict[str, object]) -> tuple[dict[str, list[Score]], Bundle]:
+    """Score all fillers in the three experiments; also the model of random gaps from own series."""
+    truth = ds.soil_moisture.transpose("time", "cell").values.astype("f8")
+    masks = bench.hidden(truth, seed)
+    usable = np.min([np.isfinite(np.where(h, np.nan, truth)).sum(0) for h in masks.values()], 0) >= 30
+    truth, ds = truth[:, usable], ds.isel(cell=np.flatnonzero(usable))
+    features = bench.weather_features(ds)
+    rows: dict[str, list[Score]] = {}
+    kept = None
+    for kind in KINDS:
+        hidden = masks[kind][:, usable]
+        masked = np.where(hidden, np.nan, truth)
+        near = bench.distance(masked)
+
+        def add(name: str, fill: Any, std: Any, training: float, seconds: float, kind: str = kind) -> None:
+            args = (hidden, near, training, seconds)  # noqa: B023 (called in this turn of the loop)
+            rows.setdefault(name, []).append(score(fill, std, truth, masked, *args))  # noqa: B023
+            last = rows[name][-1]
+            print(f"{kind}: {name}: RMSE {last.rmse:.4f}, CRPS {last.crps:.5f}", file=sys.stderr, flush=True)
+
+        for name, filler in (
+            ("linear", lambda c: bench.linear(masked[:, c])),  # noqa: B023
+            ("DCT-PLS (pytesmo)", None),
+            ("Gaussian process", lambda c: bench.gaussian_process(masked[:, c])),  # noqa: B023
+            ("GP with weather", lambda c: bench.gp_with_weather(masked[:, c], features[:, c])),  # noqa: B023
+        ):
+            begin = time.perf_counter()
+            if filler is None:
+                fill, std = gapfill_peers.dct_pls(masked), None
+            else:
+                fills = [filler(c) for c in range(masked.shape[1])]
+                fill = np.stack([f for f, _ in fills], 1)
+                std = None if fills[0][1] is None else np.stack([s for _, s in fills], 1)
+            add(name, fill, std, 0.0, time.perf_counter() - begin)
+        add("plain CRU (PyTorch)", *gapfill_peers.plain_cru(masked, seed))
+        for name, covariates in (("xsm, own series", ()), ("xsm, with weather", WEATHER)):
+            begin = time.perf_counter()
+            model, bundle, arrays = train(ds, masked, covariates, seed, options)
+            trained = time.perf_counter()
+            out = model.predict_block(arrays, bundle, device="cpu")
+            filled = time.perf_counter()
+            fill, std = (out[v].astype("f8") for v in ("soil_moisture", "soil_moisture_obs_std"))
+            add(name, fill, std, trained - begin, filled - trained)
+            kept = kept or bundle
+    assert kept is not None
+    return rows, kept
+
+
+def verdict(rows: dict[str, list[Score]]) -> bool:
+    """Print whether each goal is met; returns whether all are."""
+    good = True
+    for name, (peer, share) in GOALS.items():
+        for kind, ours, theirs in zip(KINDS, rows[name], rows[peer], strict=True):
+            rmse, crps = ours.rmse / theirs.rmse, ours.crps / theirs.crps
+            bands = [b for b in ours.bands if np.isfinite(b)]
+            calibrated = 0.93 <= ours.inside <= 0.97 and min(bands) >= 0.90 and max(bands) <= 0.98
+            met = rmse <= share and crps <= CRPS_GOAL and calibrated and ours.complete
+            good &= met
+            spread = "calibrated" if calibrated else "NOT calibrated"
+            print(
+                f"  {name}, {kind}: RMSE {rmse:.3f} (wanted {share}), CRPS {crps:.3f} (wanted {CRPS_GOAL}), "
+                f"spread {spread}: {'met' if met else 'NOT MET'}"
+            )
+    return good
 
 
 def main() -> int:
@@ -49,9 +118,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=root / "smap_conus_lattice.nc")
     parser.add_argument("--bench", type=Path, default=root.parent / "bench/gapfill.py")
-    parser.add_argument("--weather", action="store_true", help="precipitation, temperature and radiation as covariates")
     parser.add_argument("--seed", type=int, default=1, help="seed of the hiding and of the training")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--quick", action="store_true", help="the lattice alone")
     parser.add_argument("--option", action="append", default=[], metavar="NAME=VALUE", help="option of the model")
     args = parser.parse_args()
     for path in (args.data, args.bench):
@@ -61,18 +130,37 @@ def main() -> int:
 
     torch.set_num_threads(args.threads)
     options: dict[str, object] = dict(o.split("=", 1) for o in args.option)
-    command = [sys.executable, str(args.bench)]
-    common = ["--data", str(args.data), "--seed", str(args.seed)]
-    with tempfile.TemporaryDirectory() as folder:
-        subprocess.run([*command, "mask", folder, *common], check=True)
-        for kind in KINDS:
-            path = Path(folder, f"{kind}.nc")
-            with xr.open_dataset(path) as ds:
-                masked = ds.load()
-            filled, line = fill(masked, args.weather, args.seed, options)
-            filled.to_netcdf(path)
-            print(f"{kind:7s} {'weather' if args.weather else 'own series'}: {line}", flush=True)
-        return subprocess.run([*command, "score", folder, *common], check=False).returncode
+    spec = importlib.util.spec_from_file_location("scoring", args.bench)
+    assert spec is not None and spec.loader is not None
+    bench = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(bench)
+    ds = bench.load(args.data)
+    rows, bundle = lattice(bench, ds, args.seed, options)
+    print(f"SMAP 36 km over CONUS, {ds.sizes['time']} days, seed {args.seed}, {args.threads} threads")
+    print(table(rows))
+    good = verdict(rows)
+    days = ds.time.values.astype("datetime64[D]")
+    values = ds.soil_moisture.transpose("time", "cell").values
+    model = get_model("cru", "gapfill")
+    own, plain = "xsm, own series", "plain CRU (PyTorch)"
+    many = np.tile(values, (1, -(-20000 // values.shape[1])))[:, :20000]
+    few = many[:, :2000]
+    begin = time.perf_counter()
+    model.predict_block({"soil_moisture": many, "days": days}, bundle, device="cpu")
+    speeds = {own: many.size / (time.perf_counter() - begin)}
+    speeds[plain] = few.size / gapfill_peers.plain_cru(few, args.seed, steps=0)[3]
+    for name, pixels in ((own, many.shape[1]), (plain, few.shape[1])):
+        print(f"filling {len(days)} days x {pixels} pixels, {name}: {speeds[name]:,.0f} pixel-days/s")
+    ratio = speeds[own] / speeds[plain]
+    print(f"  {ratio:.1f} times the plain CRU (wanted {FASTER})")
+    if not args.quick:
+        print("\nGrowth")
+        gapfill_other.growth(values, days, bundle)
+        gapfill_other.western_australia(
+            root / "smap_l3_9km_points/Western-Australia_20200101_20200228", bench, args.seed, options
+        )
+        gapfill_other.twin(args.seed, options)
+    return 0 if good and ratio >= FASTER else 1
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ def test_fill_is_complete_keeps_observations_and_tells(gappy):
     has = seen.any(0)
     assert np.isfinite(filled["tb_h"].values[:, has]).all()
     assert np.isnan(filled["tb_h"].values[:, ~has]).all()
+    assert filled["tb_h"].attrs["empty_cells"] == (~has).sum() > 0
     for spread in ("tb_h_std", "tb_h_obs_std"):
         assert (filled[spread].values[:, has] > 0).all()
         assert filled[spread].attrs["units"] == "K"
@@ -119,6 +120,13 @@ def test_infinite_values_are_gaps_and_nothing_is_invented(gappy):
         (lambda d: d.assign(tb_h=d["tb_h"].assign_attrs(units="degC")), {}, DataError, "unit 'degC'"),
         (lambda d: d, {"variables": ["tb_h"], "covariates": ["albedo"]}, DataError, "has gaps"),
         (lambda d: d.assign(sm_noah_0_10=d["tb_h"]), {"covariates": ["sm_noah_0_10"]}, UsageError, "leaks"),
+        (
+            lambda d: d.assign(rain=d["tb_h"].fillna(0).rename(y="lat", x="lon").drop_vars(["lat", "lon"])),
+            {"covariates": ["rain"]},
+            DataError,
+            "wanted those of the series",
+        ),
+        (lambda d: d.isel(time=[0, 1, 1, 2]), {}, DataError, "days twice"),
         (lambda d: d, {"mode": "both"}, UsageError, "smoother"),
         (lambda d: d, {"max_gap": 0}, UsageError, "at least 1"),
         (lambda d: d, {"epochs": 3}, UsageError, "Unknown option of model 'linear'"),

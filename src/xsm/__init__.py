@@ -67,6 +67,7 @@ _PUBLIC = {
     "Bundle": "xsm.bundle",
     "BUNDLE_FORMAT": "xsm.bundle",
     "versions": "xsm.bundle",
+    "jit": "xsm.kernels",
     "DataError": "xsm.errors",
     "FetchError": "xsm.errors",
     "MissingPlugin": "xsm.errors",

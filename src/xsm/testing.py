@@ -178,6 +178,8 @@ def _check_prediction(name: str, model: Model, bundle: Bundle, samples: Samples,
         if spec.task == "estimate":
             arrays = {n: a.reshape(len(a), -1) if a.ndim == 3 else a.reshape(-1) for n, a in arrays.items()}
         shape = arrays[spec.inputs[0]].shape
+        if spec.task == "gapfill":
+            arrays["days"] = samples.days
     else:
         cut = np.s_[..., : block.size, : block.size]
         arrays = {n: np.stack([np.asarray(samples.arrays[n])[:10][cut]] * BATCH) for n in spec.inputs}

@@ -8,7 +8,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from xsm_cru.bank import filter_bank, smooth_bank
-from xsm_cru.network import solve
+from xsm_cru.config import Config
+from xsm_cru.features import cycle
+from xsm_cru.network import BankUnit, Inputs, solve
 
 EXACT = 1e-8
 
@@ -123,3 +125,29 @@ def test_float32_stays_sound_over_169_days_without_observation() -> None:
     # float32 carries 7 digits; 400 recursions may lose two of them
     np.testing.assert_allclose(mean, exact_mean, atol=2e-5)
     np.testing.assert_allclose(variance, exact_variance, atol=2e-5)
+
+
+@pytest.mark.parametrize("mode", ["smoother", "filter"])
+@pytest.mark.parametrize(("season", "revisit", "modes"), [(2, 8, 2), (0, 0, 3), (1, 3, 1)])
+def test_compiled_kernel_equals_the_tensors(mode: str, season: int, revisit: int, modes: int) -> None:
+    generator = torch.manual_seed(season + modes)
+    config = Config(mode=mode, season=season, revisit=revisit, modes=modes)
+    unit = BankUnit(config, 1, 1, 1)
+    for parameter in unit.parameters():  # networks start at zero effect; here they shall have one
+        parameter.data += 0.1 * torch.randn(parameter.shape, generator=generator)
+    days, cells = 150, 7
+    observed = torch.rand(days, cells, generator=generator) < torch.linspace(0, 0.8, cells)
+    observed[60:100] = False
+    observed[5, 0] = True
+    values = torch.where(observed, 0.2 + 0.05 * torch.randn(days, cells, generator=generator), 0.0)
+    covariates = torch.rand(2, days, 1, cells, generator=generator)
+    season_of = torch.tensor(cycle(np.datetime64("2020-03-01") + np.arange(days), season))
+    inputs = Inputs(values, observed, covariates[0], covariates[1], torch.ones(1, cells), season_of)
+    unit.learn_scales(inputs)
+    slow = unit.latents(inputs)
+    with torch.no_grad():
+        fast = unit.latents(inputs)
+    for name in ("linear", "spread", "size", "given"):
+        # the tensors sum in float32, the kernel in float64
+        want = getattr(slow, name).detach().expand_as(getattr(fast, name))
+        np.testing.assert_allclose(getattr(fast, name), want, rtol=2e-3, atol=2e-3)

@@ -13,7 +13,7 @@ import xarray as xr
 from xsm import Bundle, DataError, Samples, Spec, UsageError
 from xsm.testing import check_model
 from xsm_cru.config import OPTIONS, Config
-from xsm_cru.hide import distance, hide
+from xsm_cru.hide import distance, hide, neighbours
 from xsm_cru.model import CRU
 
 DAYS = np.arange("2019-01-01", "2019-07-20", dtype="datetime64[D]")
@@ -172,7 +172,7 @@ def test_bundle_is_complete_and_repeatable(world, bundle, tmp_path: Path) -> Non
     json.dumps(bundle.card)
     loaded = Bundle.load(bundle.save(tmp_path / "cru"))
     np.testing.assert_array_equal(_fill(world, loaded)["sm_dca"], _fill(world, bundle)["sm_dca"])
-    assert Config.of(loaded.card["options"]) == replace(Config(), **QUICK)
+    assert Config.of(loaded.card["options"]) == replace(Config(), **QUICK, season=0), "less than 11 months: no season"
 
 
 def test_grid_samples_equal_cell_samples(world) -> None:
@@ -192,6 +192,54 @@ def test_contract(tmp_path: Path) -> None:
 
 def test_options_are_described_once() -> None:
     assert {p.name: p.default for p in OPTIONS} == Config().to_json()
+
+
+def _yearly(cells: int = 40) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Synthetic: a yearly cycle of own size in each cell, noise, 40 % of days seen, all cells blind for 60."""
+    rng = np.random.default_rng(8)
+    days = np.arange("2019-01-01", "2020-02-01", dtype="datetime64[D]")
+    wave = np.sin(2 * np.pi * np.arange(len(days)) / 365.25)[:, None]
+    truth = 0.25 + 0.06 * wave * rng.uniform(0.5, 1.5, cells)
+    gone = rng.random(truth.shape) < 0.6
+    gone[60:120] = True
+    return days, truth, np.where(gone, np.nan, truth + 0.02 * rng.standard_normal(truth.shape)).astype("f4")
+
+
+def test_the_yearly_cycle_carries_a_long_outage() -> None:
+    days, truth, values = _yearly()
+    whole = np.ones(len(days), bool), np.ones(values.shape[1], bool)
+    errors = []
+    for season in (0, 2):
+        spec = Spec("gapfill", ("sm",), ("sm",), units={}, options={"epochs": 0, "season": season})
+        samples = Samples({"sm": values}, days, *whole)
+        bundle = CRU().fit(samples, spec, validation=None, seed=0, progress=lambda share, text: None)
+        out = CRU().predict_block({"sm": values, "days": days}, bundle, device="cpu")
+        errors.append(np.sqrt(((out["sm"] - truth)[60:120] ** 2).mean()))
+    assert errors[1] < 0.6 * errors[0]
+    wrong = CRU().predict_block({"sm": values, "days": days + 180}, bundle, device="cpu")
+    assert np.abs(wrong["sm"] - out["sm"])[60:120].max() > 0.02, "the season follows the dates"
+    with pytest.raises(DataError, match="the block has no 'days'"):
+        CRU().predict_block({"sm": values}, bundle, device="cpu")
+
+
+def test_neighbours_against_a_loop() -> None:
+    import torch
+
+    rng = np.random.default_rng(0)
+    observed = rng.random((80, 5)) < np.array([0.3, 0.05, 1, 0.02, 0])
+    values = np.where(observed, rng.standard_normal(observed.shape), 0)
+    both = neighbours(torch.tensor(values), torch.tensor(observed)).numpy()
+    past = neighbours(torch.tensor(values), torch.tensor(observed), causal=True).numpy()
+    np.testing.assert_array_equal(past, both[:, :4])
+    for cell, seen in enumerate(observed.T):
+        at = np.flatnonzero(seen)
+        for day in range(len(seen)):
+            want: list[float] = []
+            for side in (at[at < day][::-1], at[at > day]):
+                for k in range(2):
+                    far = min(abs(day - side[k]), 60) if len(side) > k else 60
+                    want += [values[side[k], cell] if len(side) > k else 0.0, np.log(far / 5)]
+            np.testing.assert_allclose(both[day, :, cell], want, atol=1e-6)
 
 
 def test_hiding_and_distance() -> None:
@@ -214,7 +262,7 @@ def test_real_lattice_before_training_beats_linear_interpolation() -> None:
     samples = Samples({"sm": masked}, np.arange(366).astype("datetime64[D]"), np.ones(366, bool), np.ones(200, bool))
     spec = Spec("gapfill", ("sm",), ("sm",), options={"epochs": 0})
     bundle = CRU().fit(samples, spec, validation=None, seed=0, progress=lambda share, text: None)
-    out = CRU().predict_block({"sm": masked}, bundle, device="cpu")
+    out = CRU().predict_block({"sm": masked, "days": samples.days}, bundle, device="cpu")
     days = np.arange(366)
     some = np.isfinite(masked).sum(0) >= 30
     line = np.full_like(sm, np.nan)

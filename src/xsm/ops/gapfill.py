@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 import xarray as xr
 
-from xsm.blocks import cells_of, map_series
+from xsm.blocks import cells_of, is_lazy, map_series
 from xsm.bundle import Bundle
 from xsm.cf import VARIABLES, add_history, check_units
 from xsm.describe import Kind, Param, operation
@@ -123,8 +123,9 @@ def gapfill(
     xarray.Dataset
         For each filled ``v`` also ``v_std`` (spread of the true value), ``v_obs_std`` (spread of a would-be
         observation) and ``v_observed``; ``v`` has the attribute ``fill_method``. Cells without any value stay
-        empty; cells without covariates (over water, say) are filled with these at their usual value.
-        Variables that are fixed maps or fixed seasonal cycles are copied or looked up, with zero spread.
+        empty, counted in the attribute ``empty_cells`` unless the input is lazy; cells without covariates (over
+        water, say) are filled with these at their usual value. Variables that are fixed maps or fixed seasonal
+        cycles are copied or looked up, with zero spread.
     """
     return _gapfill(
         ds, method, variables, covariates, model, mode, max_gap, denoise, seed, train, allow_target_leak, options
@@ -237,7 +238,13 @@ def check_series(
             hint="Use precipitation and temperature, or set allow_target_leak=True.",
         )
     check_units(ds, (*names, *covariates))
-    cells_of(ds, names)
+    cells = cells_of(ds, names)
+    for name in covariates:
+        if {str(d) for d in ds[name].dims} - {"time"} != set(cells):
+            raise DataError(
+                f"The covariate '{name}' has the dims {ds[name].dims}, wanted those of the series: {cells}.",
+                hint="Bring it to the same grid first, with regrid_ease9km and cube.",
+            )
     return names
 
 
@@ -296,7 +303,10 @@ def _fill_with_model(
     usual = {n: scaling.get(n, {}).get("center", 0.0) for n in driving}
     keys = [f"{n}{suffix}" for n in names for suffix in ("", "_std", "_obs_std")]
 
+    day = ds["time"].values.astype("M8[D]")
+
     def block(arrays: dict[str, np.ndarray]) -> list[np.ndarray]:
+        arrays |= {"days": day}
         arrays |= {n: np.where(np.isfinite(arrays[n]).any(0), arrays[n], usual[n]) for n in driving}
         result = dict(filler.predict_block(arrays, bundle, device=device()))
         for name in names:
@@ -320,6 +330,11 @@ def _fill_with_model(
         out = _assign(out, ds, name, made[name], made[f"{name}_std"], made[f"{name}_obs_std"], method)
         if denoise:
             out[name].attrs["denoised"] = "observed values are replaced by estimates"
+        if not is_lazy(ds[[name]]):
+            empty = int((~np.isfinite(ds[name].values).any(ds[name].dims.index("time"))).sum())
+            out[name].attrs["empty_cells"] = empty
+            if empty:
+                log.info("%d cells have no value of '%s' and stay empty", empty, name)
         if span := bundle.card.get("training", {}).get("days"):
             out[name].attrs["fill_training"] = " to ".join(span)
     return out

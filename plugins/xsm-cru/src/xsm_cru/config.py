@@ -23,6 +23,10 @@ OPTIONS = (
         name="revisit", kind=Kind.INTEGER, default=8, minimum=0, maximum=64, unit="d", advanced=True,
     ),
     Param(
+        "Harmonics of the yearly cycle, whose prior all cells share; none where training sees less than 11 months.",
+        name="season", kind=Kind.INTEGER, default=2, minimum=0, maximum=3, advanced=True,
+    ),
+    Param(
         "Width of the small networks.",
         name="hidden", kind=Kind.INTEGER, default=24, minimum=4, maximum=256, advanced=True,
     ),
@@ -58,6 +62,7 @@ class Config:
     mode: str = "smoother"
     modes: int = 2
     revisit: int = 8
+    season: int = 2
     hidden: int = 24
     latent: int = 5
     mixtures: int = 1

@@ -16,6 +16,12 @@ KEEP = (0.5, 0.8, 0.9, 0.95, 0.98)
 SLOW = 0.9
 
 
+def cycle(days: np.ndarray, harmonics: int) -> np.ndarray:
+    """Sines and cosines (T, 2 * harmonics) of the time of year of datetime64[D] days; smooth, so no date stands out."""
+    angle = 2 * np.pi * days.astype("M8[D]").astype("f8") / 365.2425 * np.arange(1, harmonics + 1)[:, None]
+    return np.concatenate([np.sin(angle), np.cos(angle)]).T.astype(np.float32)
+
+
 class Reservoirs(nn.Module):
     """Features (T, P, C) from events (T, E, C) and other covariates (T, O, C), all scaled.
 

@@ -40,6 +40,30 @@ def hide(observed: np.ndarray, rng: np.random.Generator, share: tuple[float, flo
     return out
 
 
+def neighbours(values: Tensor, observed: Tensor, causal: bool = False) -> Tensor:
+    """Two observations on either side of each day (``causal``: before it), the day itself left out.
+
+    Returns
+    -------
+    Tensor
+        (T, 8, C) or (T, 4, C): for each value (0 where there is none) and logarithm of the days to it, over 5, at most
+        60 days.
+    """
+    days, cells = values.shape
+    day = torch.arange(days, device=values.device)[:, None]
+    parts = []
+    for back in (False,) if causal else (False, True):
+        value, seen = (values.flip(0), observed.flip(0)) if back else (values, observed)
+        last = torch.where(seen, day, -1).cummax(0).values
+        first = torch.cat([last.new_full((1, cells), -1), last[:-1]])
+        second = torch.where(first < 0, -1, first.gather(0, first.clamp_min(0)))
+        for index in (first, second):
+            near = torch.where(index < 0, 0.0, value.gather(0, index.clamp_min(0)))
+            far = torch.log(torch.where(index < 0, 60, (day - index).clamp_max(60)) / 5)
+            parts += [x.flip(0) if back else x for x in (near, far)]
+    return torch.stack(parts, 1)
+
+
 def distance(observed: Tensor, causal: bool = False) -> Tensor:
     """Days (T, C) to the nearest observation (``causal``: the last one); T where there is none."""
     days = observed.shape[0]

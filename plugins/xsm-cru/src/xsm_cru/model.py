@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,10 +13,12 @@ from torch import Tensor, nn
 from xsm import Block, Bundle, DataError, ModelInfo, Samples, Spec
 
 from xsm_cru.config import OPTIONS, Config
+from xsm_cru.features import cycle
 from xsm_cru.network import BankUnit, Inputs
 from xsm_cru.training import spread_factor, train
 
 MEMORY = 48 * 1024**2
+SEASON_DAYS = 330
 
 
 class CRU:
@@ -75,6 +78,8 @@ class CRU:
             If nothing is observed, or a covariate has gaps where a target is observed.
         """
         config = Config.of(spec.options)
+        if int(np.asarray(samples.use, bool).sum()) < SEASON_DAYS:
+            config = replace(config, season=0)
         covariates = tuple(v for v in spec.inputs if v not in spec.targets)
         cells = _choose(samples, spec, config.cells)
         given = {v: _series(samples, v, cells) for v in covariates} | {v: _map(samples, v, cells) for v in spec.statics}
@@ -85,14 +90,16 @@ class CRU:
             observed = _targets(samples, target, cells)
             if not np.isfinite(observed).any():
                 raise DataError(f"'{target}' has no observation to learn from.", hint="Check its masks and the period.")
-            inputs = _inputs(observed, given, scaling, covariates, spec.statics, target)
+            season = cycle(samples.days, config.season)
+            inputs = _inputs(observed, given, scaling, covariates, spec.statics, target, season)
             check = None
             if validation is not None:
                 everywhere = _choose(validation, spec, config.cells)
                 theirs = {v: _series(validation, v, everywhere) for v in covariates}
                 theirs |= {v: _map(validation, v, everywhere) for v in spec.statics}
                 values = _targets(validation, target, everywhere)
-                check = _inputs(values, theirs, scaling, covariates, spec.statics, target)
+                season = cycle(validation.days, config.season)
+                check = _inputs(values, theirs, scaling, covariates, spec.statics, target, season)
             torch.manual_seed(seed)
             unit = _unit(config, scaling, covariates, spec.statics)
             unit.learn_scales(inputs)
@@ -118,6 +125,7 @@ class CRU:
         ----------
         arrays : mapping
             Targets and covariates ``(time, cell)``, maps ``(cell,)``, physical units; NaN or infinite = not observed.
+            ``days`` (time,), datetime64[D], where the bundle knows the season.
         bundle : Bundle
             From `fit`.
         device : str
@@ -143,6 +151,11 @@ class CRU:
             )
         covariates = tuple(v for v in card["inputs"] if v not in card["targets"])
         statics = tuple(card["statics"])
+        if config.season and "days" not in arrays:
+            raise DataError(
+                "The bundle knows the season, but the block has no 'days'.", hint="Add 'days' (time,), datetime64[D]."
+            )
+        season = cycle(np.asarray(arrays.get("days", ())), config.season)
         out: dict[str, np.ndarray] = {}
         for target in card["targets"]:
             state = {k.split("/", 1)[1]: v for k, v in bundle.weights.items() if k.startswith(f"{target}/")}
@@ -153,11 +166,12 @@ class CRU:
             unit.to(device)
             values = np.asarray(arrays[target], np.float32)
             filled = {name: np.full(values.shape, np.nan, np.float32) for name in ("", "_std", "_obs_std")}
-            width = 2 + config.revisit + unit.reservoirs.width
+            width = 2 + config.revisit + 2 * config.season + unit.reservoirs.width
             some = np.flatnonzero(np.isfinite(values).any(0))
             for part in _parts(some, len(values), width * (width if config.mode == "filter" else 2)):
                 given = {v: np.asarray(arrays[v])[..., part] for v in (*covariates, *statics)}
-                inputs = _inputs(values[:, part], given, card["normalisation"], covariates, statics, target, device)
+                scaling = card["normalisation"]
+                inputs = _inputs(values[:, part], given, scaling, covariates, statics, target, season, device)
                 with torch.no_grad():
                     result = unit(inputs)
                 factor = spread_factor(inputs.observed, factors, config.mode == "filter")
@@ -182,7 +196,7 @@ def _unit(
 
 def _inputs(
     values: np.ndarray, given: Mapping[str, np.ndarray], scaling: Mapping[str, Any], covariates: tuple[str, ...],
-    statics: tuple[str, ...], target: str, device: str = "cpu",
+    statics: tuple[str, ...], target: str, season: np.ndarray, device: str = "cpu",
 ) -> Inputs:  # fmt: skip
     observed = np.isfinite(values)
     used = observed.any(0)
@@ -211,6 +225,7 @@ def _inputs(
         torch.tensor(np.where(observed, values, 0).astype(np.float32), device=device),
         torch.tensor(observed, device=device),
         stack("event"), stack("level"), stack("static"),
+        torch.tensor(season if season.shape[1] else np.zeros((days, 0), np.float32), device=device),
     )  # fmt: skip
 
 

@@ -14,9 +14,13 @@ from torch import Tensor, nn
 from xsm_cru.bank import Filtered, filter_bank, smooth_bank
 from xsm_cru.config import Config
 from xsm_cru.features import Reservoirs
+from xsm_cru.hide import neighbours
 
 LAGS = (1, 2, 3, 5, 8, 16, 32)
 PRIOR_COUNT = 2.0
+SEASON_ROUNDS = 5
+MEMBERS = 4
+"""Decoders trained apart and merged into one."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +28,7 @@ class Inputs:
     """One block of series; T days, C cells.
 
     ``values`` (T, C) with 0 where ``observed`` (T, C) is false, ``events`` (T, E, C) and ``others`` (T, O, C) scaled
-    covariates, ``statics`` (S, C) standardised maps.
+    covariates, ``statics`` (S, C) standardised maps, ``season`` (T, H) harmonics of the yearly cycle.
     """
 
     values: Tensor
@@ -32,6 +36,7 @@ class Inputs:
     events: Tensor
     others: Tensor
     statics: Tensor
+    season: Tensor
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,26 @@ class Latents:
     base: Tensor
     size: Tensor
     given: Tensor
+    center: Tensor
+    scale: Tensor
+
+
+@dataclass(frozen=True)
+class Given:
+    """What the bank is conditioned on.
+
+    Columns (T, Q, C) of series and design, noise (T, C), rates and variances (m, C), logarithm of the noise without
+    encoder, shift of the prior of each cell, features (T, P, C), what else the decoder reads (T, C, N), scaling.
+    """
+
+    columns: Tensor
+    noise: Tensor
+    rates: Tensor
+    variances: Tensor
+    base: Tensor
+    shift: Tensor
+    features: Tensor
+    around: Tensor
     center: Tensor
     scale: Tensor
 
@@ -121,6 +146,8 @@ class BankUnit(nn.Module):
         self.log_noise = nn.Parameter(torch.tensor(float(np.log(0.36 * 0.4 if driven else 0.16))))
         self.prior = nn.Parameter(torch.zeros(1 + width))
         self.log_prior = nn.Parameter(torch.full((1 + width,), float(np.log(0.2 if driven else 0.05))))
+        self.season_prior = nn.Parameter(torch.zeros(2 * config.season))
+        self.season_basis = nn.Parameter(0.3 * torch.eye(2 * config.season))
         self.log_revisit = nn.Parameter(torch.tensor(float(np.log(0.02 * m * share))))
         if config.mode == "filter":
             self.log_prior.data[0] = float(np.log(2.0))
@@ -130,7 +157,8 @@ class BankUnit(nn.Module):
         self.register_buffer("known_spread", torch.ones(known))
         self.cell = Small(max(known, 1), hidden, 2 * m + 1 + 1 + width)
         self.encoder = Small(1 + width, hidden, 2)
-        self.decoder = Small(2 * m + 4 + width, 2 * hidden, 3)
+        around = (4 if config.mode == "filter" else 8) + 2 * config.season
+        self.decoder = Small(2 * m + 4 + width + around, MEMBERS * (hidden // 2), 3)
 
     @torch.no_grad()
     def learn_scales(self, inputs: Inputs) -> None:
@@ -146,6 +174,25 @@ class BankUnit(nn.Module):
         if features.shape[1]:
             self.reservoirs.center.copy_(features.mean((0, 2)))
             self.reservoirs.spread.copy_(features.std((0, 2), unbiased=False).clamp_min(1e-6))
+        if self.config.season:
+            self._learn_season(inputs)
+
+    def _learn_season(self, inputs: Inputs) -> None:
+        """Start the prior of the yearly cycle at its empirical Bayes estimate, by expectation and maximisation."""
+        own = slice(-2 * self.config.season, None)
+        for _ in range(SEASON_ROUNDS):
+            given = self._given(inputs)
+            filtered = filter_bank(given.columns, inputs.observed, given.noise, given.rates, given.variances)
+            gram = torch.einsum("tpc,tqc->cpq", filtered.innovation * filtered.precision[:, None], filtered.innovation)
+            weights, cholesky, _ = solve(gram, inputs.observed.sum(0), *self._prior(given.shift))
+            cycle = weights[:, own] @ self.season_basis.T
+            doubt = torch.cholesky_inverse(cholesky)[:, own, own].mean(0)
+            center = cycle.mean(0)
+            spread = (cycle - center).T @ (cycle - center) / len(cycle)
+            spread = spread + self.season_basis @ doubt @ self.season_basis.T
+            basis = torch.linalg.cholesky(spread + 1e-4 * torch.eye(len(center)))
+            self.season_basis.copy_(basis)
+            self.season_prior.copy_(torch.linalg.solve_triangular(basis, center[:, None], upper=False)[:, 0])
 
     def _start(self, inputs: Inputs) -> Tensor:
         if self.config.mode == "filter":
@@ -164,35 +211,70 @@ class BankUnit(nn.Module):
         """Fill series (T, C); physical units."""
         return self.decode(self.latents(inputs))
 
-    def latents(self, inputs: Inputs) -> Latents:
-        """Condition the linear part on the observations: encoder, bank and regression."""
+    def _around(self, values: Tensor, inputs: Inputs) -> Tensor:
+        """What the decoder reads besides latent states (T, C, N): neighbouring observations and season."""
+        near = neighbours(values, inputs.observed, self.config.mode == "filter").movedim(1, 2)
+        return torch.cat([near, inputs.season[:, None].expand(-1, values.shape[1], -1)], 2)
+
+    def _given(self, inputs: Inputs) -> Given:
+        """Encode the observations and what is known of each cell: all that the bank is conditioned on."""
         m = self.config.modes
         values, center, scale = standardise(inputs, self.level, self.config)
         known = (describe(values, inputs, self.config) - self.known_center) / self.known_spread
         if not known.shape[1]:
             known = known.new_zeros(len(known), 1)
         adapt = self.cell(known.clamp(-4, 4)).T
-        rates = torch.exp(self.log_rate[:, None] + adapt[:m])
-        variances = torch.exp(self.log_variance[:, None] + adapt[m : 2 * m])
         base = self.log_noise + adapt[2 * m]
         features = self.reservoirs(inputs.events, inputs.others, self._start(inputs))
         if self.config.mode == "smoother":
             features = standard(features)
-        encoded = self.encoder(torch.cat([values[:, None], features], 1).movedim(1, 2))
+        encoded = values.new_zeros(*values.shape, 2)
+        encoded[inputs.observed] = self.encoder(
+            torch.cat([values[:, None], features], 1).movedim(1, 2)[inputs.observed]
+        )
         seen = torch.where(inputs.observed, values + 0.3 * torch.tanh(encoded[..., 0]), 0.0)
-        noise = torch.exp(base + 2 * torch.tanh(encoded[..., 1] / 2))
-        design = torch.cat([torch.ones_like(values)[:, None], features, self._orbits(values)], 1)
-        columns = torch.cat([seen[:, None], design], 1)
-        filtered = filter_bank(columns, inputs.observed, noise, rates, variances)
-        modes, before, trend, variance, size = self._regress(filtered, design, inputs.observed, adapt[2 * m + 1 :])
+        cycle = (inputs.season @ self.season_basis)[:, :, None].expand(-1, -1, values.shape[1])
+        columns = [seen[:, None], torch.ones_like(values)[:, None], features, self._orbits(values), cycle]
+        return Given(
+            torch.cat(columns, 1), torch.exp(base + 2 * torch.tanh(encoded[..., 1] / 2)),
+            torch.exp(self.log_rate[:, None] + adapt[:m]), torch.exp(self.log_variance[:, None] + adapt[m : 2 * m]),
+            base, adapt[2 * m + 1 :], features, self._around(values, inputs), center, scale,
+        )  # fmt: skip
+
+    def latents(self, inputs: Inputs) -> Latents:
+        """Condition the linear part on the observations: encoder, bank and regression."""
+        given = self._given(inputs)
+        if not torch.is_grad_enabled() and inputs.values.device.type == "cpu":
+            return self._compiled(inputs, given)
+        filtered = filter_bank(given.columns, inputs.observed, given.noise, given.rates, given.variances)
+        modes, before, trend, variance, size = self._regress(filtered, given, inputs.observed)
         spread = torch.sqrt(variance + 1e-6)
         logs = torch.stack([spread.log(), 0.5 * filtered.predicted_variance.log(), size.log().expand_as(spread)], 1)
-        given = torch.cat([modes, before, logs, trend[:, None], features], 1).movedim(1, 2)
-        return Latents(trend + modes.sum(1), spread, base, size, given, center, scale)
+        read = torch.cat([modes, before, logs, trend[:, None], given.features], 1).movedim(1, 2)
+        read = torch.cat([read, given.around], 2)
+        return Latents(trend + modes.sum(1), spread, given.base, size, read, given.center, given.scale)
 
-    def decode(self, latents: Latents) -> Filled:
+    def _compiled(self, inputs: Inputs, given: Given) -> Latents:
+        """Latent states by the compiled kernel: the same numbers, much faster, without gradients."""
+        from xsm_cru.kernel import Series, condition
+
+        m, orbits, prior = self.config.modes, self.config.revisit, self._prior(given.shift)
+        by_cell = (given.columns[:, 0], inputs.observed, given.noise, given.rates, given.variances)
+        seen, observed, noise, rates, variances = (a.T.contiguous().numpy() for a in by_cell)
+        features = given.features.permute(2, 0, 1).contiguous().numpy()
+        series = Series(seen, observed, noise, rates, variances, features, prior[0].contiguous().numpy())
+        cycle = (inputs.season @ self.season_basis).numpy()
+        causal, threads = self.config.mode == "filter", torch.get_num_threads()
+        found = condition(series, cycle, orbits, prior[1].numpy(), causal=causal, threads=threads)
+        read = torch.from_numpy(found).transpose(0, 1)
+        spread, size = torch.exp(read[..., 2 * m]), torch.exp(read[..., 2 * m + 2])
+        linear = read[..., 2 * m + 3] + read[..., :m].sum(-1)
+        read = torch.cat([read, given.around], 2)
+        return Latents(linear, spread, given.base, size, read, given.center, given.scale)
+
+    def decode(self, latents: Latents, decoder: nn.Module | None = None) -> Filled:
         """Map latent states to mean and variances; linear before training."""
-        mean, latent, noise = (2 * torch.tanh(c / 2) for c in self.decoder(latents.given).unbind(-1))
+        mean, latent, noise = (2 * torch.tanh(c / 2) for c in (decoder or self.decoder)(latents.given).unbind(-1))
         square = latents.scale**2 * latents.size
         return Filled(
             latents.center + latents.scale * (latents.linear + latents.spread * mean),
@@ -200,11 +282,18 @@ class BankUnit(nn.Module):
             square * torch.exp(latents.base + noise),
         )
 
-    def _regress(self, filtered: Filtered, design: Tensor, observed: Tensor, shift: Tensor) -> tuple[Tensor, ...]:
+    def _prior(self, shift: Tensor) -> tuple[Tensor, Tensor]:
+        """Prior means (C, Q) and precisions (Q,) of the regression weights."""
+        cells = shift.shape[1]
+        orbits, cycle = shift.new_zeros(cells, self.config.revisit), self.season_prior.expand(cells, -1)
+        mean = torch.cat([(self.prior[:, None] + shift).T, orbits, cycle], 1)
+        logs = [self.log_prior, self.log_revisit.expand(self.config.revisit), torch.zeros_like(self.season_prior)]
+        return mean, torch.exp(-torch.cat(logs))
+
+    def _regress(self, filtered: Filtered, given: Given, observed: Tensor) -> tuple[Tensor, ...]:
         """Posterior of modes and regression weights together: exact for the linear part."""
-        orbits = self.config.revisit
-        prior = nn.functional.pad((self.prior[:, None] + shift).T, (0, orbits))
-        precision = torch.exp(-torch.cat([self.log_prior, self.log_revisit.expand(orbits)]))
+        design = given.columns[:, 1:]
+        prior, precision = self._prior(given.shift)
         whitened = filtered.innovation * filtered.precision[:, None]
         if self.config.mode == "filter":
             gram = torch.einsum("tpc,tqc->tcpq", whitened, filtered.innovation).cumsum(0)

@@ -16,15 +16,16 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from xsm_cru.config import Config
 from xsm_cru.hide import distance, hide
-from xsm_cru.network import BankUnit, Filled, Inputs, Latents
+from xsm_cru.network import MEMBERS, BankUnit, Filled, Inputs, Latents, Small
 
 log = logging.getLogger("xsm")
 BANDS = (1, 2, 3, 5, 8, 13, 21, 34)
 WINDOW = 400
 BATCH = 160
-DRAWS = 4
-DECODER_STEPS = 400
-DECODER_BATCH = 8192
+DRAWS = 8
+DECODER_STEPS = 300
+DECODER_BATCH = 4096
+STRETCH = 12
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ def cut(inputs: Inputs, cells: Tensor | slice, days: slice = slice(None)) -> Inp
     """Return some cells and days."""
     return Inputs(
         inputs.values[days][:, cells], inputs.observed[days][:, cells], inputs.events[days][..., cells],
-        inputs.others[days][..., cells], inputs.statics[:, cells],
+        inputs.others[days][..., cells], inputs.statics[:, cells], inputs.season[days],
     )  # fmt: skip
 
 
@@ -92,11 +93,14 @@ def train(
         learn = inputs
     judge = Judge(check, np.random.default_rng(seed + 1))
     first = judge(unit)
+    unseen = None
     middle = best = _descend(unit, learn, judge, first, config, rng, start, tell)
     if isinstance(unit, BankUnit) and config.epochs:
-        best = _decoder(unit, learn, judge, best, config, rng, start)
+        best, unseen = _decoder(unit, learn, judge, best, config, rng, start)
     log.debug("cru: loss %.4f before, %.4f after the recursion, %.4f after the decoder", first, middle, best)
-    factors, metrics = calibrate(unit, inputs, config, np.random.default_rng(seed + 2))
+    if unseen is None:
+        unseen = rehearse(unit, inputs, config, np.random.default_rng(seed + 2))
+    factors, metrics = calibrate(unseen)
     metrics |= {"loss_start": first, "loss": best}
     log.info("cru: loss %.4f -> %.4f in %.0f s", first, best, time.monotonic() - start)
     return Outcome(factors, metrics)
@@ -115,11 +119,6 @@ class Judge:
             return 0.0
         with torch.no_grad():
             return float(score(unit(self.given), self.truth.values, self.hidden, unit.level[1]))
-
-    def latents(self, unit: BankUnit) -> Latents:
-        """Latent states of the check series."""
-        with torch.no_grad():
-            return unit.latents(self.given)
 
 
 def _some(inputs: Inputs, rng: np.random.Generator) -> Inputs:
@@ -178,42 +177,86 @@ def _descend(
 
 def _decoder(
     unit: BankUnit, learn: Inputs, judge: Judge, best: float, config: Config, rng: np.random.Generator, start: float
-) -> float:
-    """Train the decoder alone on latent states that stay fixed: pointwise, so many cheap steps."""
-    rows, truths = [], []
+) -> tuple[float, Residuals | None]:
+    """Train the decoder alone on latent states that stay fixed: pointwise, so many cheap steps.
+
+    Each of `MEMBERS` decoders stops on stretches of days that it never learns from, so that none rewards a memory of
+    dates; they are merged into one network, their mean. Gives the loss, and the residuals of each member on its own
+    unseen days where the merged network is kept.
+    """
+    rows, truths, dates, nears = [], [], [], []
     for _ in range(DRAWS):
         piece = _window(_some(learn, rng) if config.mode == "filter" else learn, rng)
         hidden = torch.as_tensor(hide(piece.observed.numpy(), rng))
+        given = without(piece, hidden)
         with torch.no_grad():
-            rows.append(_rows(unit.latents(without(piece, hidden)), hidden))
+            rows.append(_rows(unit.latents(given), hidden))
+        nears.append(distance(given.observed, config.mode == "filter")[hidden])
         truths.append(piece.values[hidden])
+        dates.append(torch.nonzero(hidden)[:, 0])
         if time.monotonic() - start > config.budget:
             break
     pool = Latents(*(torch.cat(parts) for parts in zip(*(vars(r).values() for r in rows), strict=True)))
-    truth = torch.cat(truths)
-    if not len(truth):
-        return best
-    check, goal = _rows(judge.latents(unit), judge.hidden), judge.truth.values[judge.hidden]
-    steps = min(DECODER_STEPS, 10 * config.epochs)
-    kept = copy.deepcopy(unit.decoder.state_dict())
-    optimiser = torch.optim.AdamW(unit.decoder.parameters(), 0.004, weight_decay=0.05)
+    truth, date, near = torch.cat(truths), torch.cat(dates), torch.cat(nears)
+    before = copy.deepcopy(unit.decoder.state_dict())
+    members, residuals = [], []
+    for fold in range(MEMBERS):
+        held = date // STRETCH % MEMBERS == fold
+        if held.all() or not held.any():
+            return best, None
+        net = _member(unit, pool, truth, held, min(DECODER_STEPS, 10 * config.epochs), rng)
+        with torch.no_grad():
+            filled = unit.decode(Latents(*(v[held] for v in vars(pool).values())), net)
+        residuals.append(Residuals.of(filled, truth[held], near[held]))
+        members.append(net)
+    unit.decoder.load_state_dict(merged(members))
+    now = judge(unit)
+    if now < best:
+        return now, Residuals.joined(residuals)
+    unit.decoder.load_state_dict(before)
+    return best, None
+
+
+def _member(
+    unit: BankUnit, pool: Latents, truth: Tensor, held: Tensor, steps: int, rng: np.random.Generator
+) -> nn.Module:
+    """Train one small decoder, stopped early on the rows ``held`` back."""
+    first = unit.decoder.first
+    net = Small(first.in_features, first.out_features // MEMBERS, unit.decoder.last.out_features)
+    best, kept = math.inf, copy.deepcopy(net.state_dict())
+    optimiser = torch.optim.AdamW(net.parameters(), 0.004, weight_decay=0.05)
     plan = torch.optim.lr_scheduler.OneCycleLR(optimiser, 0.004, total_steps=steps + 1, pct_start=0.1)
-    everywhere = torch.ones(len(goal), dtype=torch.bool)
-    for step in range(1, steps + 1):
-        pick = torch.as_tensor(rng.integers(len(truth), size=min(DECODER_BATCH, len(truth))))
+    use, spare = np.flatnonzero(~held.numpy()), torch.nonzero(held)[:, 0]
+
+    def loss(pick: Tensor) -> Tensor:
         batch = Latents(*(v[pick] for v in vars(pool).values()))
-        loss = score(unit.decode(batch), truth[pick], torch.ones_like(pick, dtype=torch.bool), unit.level[1])
+        everywhere = torch.ones(len(pick), dtype=torch.bool)
+        return score(unit.decode(batch, net), truth[pick], everywhere, unit.level[1])
+
+    for step in range(steps + 1):
+        if step % 20 == 0:
+            with torch.no_grad():
+                now = float(loss(spare))
+            if now < best:
+                best, kept = now, copy.deepcopy(net.state_dict())
+        value = loss(torch.as_tensor(use[rng.integers(len(use), size=min(DECODER_BATCH, len(use)))]))
         optimiser.zero_grad()
-        loss.backward()
+        value.backward()
         optimiser.step()
         plan.step()
-        if step % 20 == 0 and len(goal):
-            with torch.no_grad():
-                now = float(score(unit.decode(check), goal, everywhere, unit.level[1]))
-            if now < best:
-                best, kept = now, copy.deepcopy(unit.decoder.state_dict())
-    unit.decoder.load_state_dict(kept)
-    return best
+    net.load_state_dict(kept)
+    return net
+
+
+def merged(members: list[nn.Module]) -> dict[str, Tensor]:
+    """State of one network that gives the mean of its members."""
+    states = [m.state_dict() for m in members]
+    return {
+        "first.weight": torch.cat([s["first.weight"] for s in states]),
+        "first.bias": torch.cat([s["first.bias"] for s in states]),
+        "last.weight": torch.cat([s["last.weight"] for s in states], 1) / len(states),
+        "last.bias": torch.stack([s["last.bias"] for s in states]).mean(0),
+    }
 
 
 def _rows(latents: Latents, hidden: Tensor) -> Latents:
@@ -222,9 +265,43 @@ def _rows(latents: Latents, hidden: Tensor) -> Latents:
     return Latents(**{k: v[hidden] if k == "given" else v.expand(shape)[hidden] for k, v in vars(latents).items()})
 
 
-def calibrate(
-    unit: nn.Module, inputs: Inputs, config: Config, rng: np.random.Generator, draws: int = 3
-) -> tuple[np.ndarray, dict[str, float]]:
+@dataclass(frozen=True)
+class Residuals:
+    """At hidden observations (N,): error, its size in units of the spread, days to the nearest observation."""
+
+    error: np.ndarray
+    ratio: np.ndarray
+    near: np.ndarray
+
+    @classmethod
+    def of(cls, filled: Filled, truth: Tensor, near: Tensor) -> Residuals:
+        """Residuals of a fill (N,)."""
+        error = (filled.mean - truth).double()
+        spread = torch.sqrt(filled.latent + filled.noise).double()
+        return cls(error.numpy(), (error.abs() / spread).numpy(), near.numpy())
+
+    @classmethod
+    def joined(cls, parts: list[Residuals]) -> Residuals:
+        """All of them together."""
+        return cls(*(np.concatenate(a) for a in zip(*(vars(p).values() for p in parts), strict=True)))
+
+
+def rehearse(unit: nn.Module, inputs: Inputs, config: Config, rng: np.random.Generator, draws: int = 3) -> Residuals:
+    """Hide observations of the series anew and fill them."""
+    parts = []
+    for _ in range(draws if config.epochs > 20 else 1):
+        piece = _window(_some(inputs, rng) if config.mode == "filter" else inputs, rng)
+        hidden = torch.as_tensor(hide(piece.observed.numpy(), rng))
+        given = without(piece, hidden)
+        with torch.no_grad():
+            filled = unit(given)
+        rows = Filled(*(v.expand(hidden.shape)[hidden] for v in vars(filled).values()))
+        near = distance(given.observed, config.mode == "filter")[hidden]
+        parts.append(Residuals.of(rows, piece.values[hidden], near))
+    return Residuals.joined(parts)
+
+
+def calibrate(residuals: Residuals) -> tuple[np.ndarray, dict[str, float]]:
     """Factors of the spread by distance to the nearest observation, so that 95 % of hidden values fall inside 95 %.
 
     Returns
@@ -234,21 +311,10 @@ def calibrate(
     metrics : dict
         RMSE, share inside the 95 % interval before calibration, number of hidden values.
     """
-    ratios, distances, errors = [], [], []
-    for _ in range(draws if config.epochs > 20 else 1):
-        piece = _window(_some(inputs, rng) if config.mode == "filter" else inputs, rng)
-        hidden = torch.as_tensor(hide(piece.observed.numpy(), rng))
-        given = without(piece, hidden)
-        with torch.no_grad():
-            filled = unit(given)
-        error = (filled.mean - piece.values)[hidden]
-        ratios.append((error / torch.sqrt(filled.latent + filled.noise)[hidden]).abs().numpy())
-        distances.append(distance(given.observed, config.mode == "filter")[hidden].numpy())
-        errors.append(error.numpy())
-    ratio, near, error = (np.concatenate(x).astype("f8") for x in (ratios, distances, errors))
+    ratio, error = residuals.ratio, residuals.error
     if len(ratio) < 50:
         return np.ones(len(BANDS), np.float32), {"hidden": float(len(ratio))}
-    band = np.searchsorted(BANDS, near, side="right") - 1
+    band = np.searchsorted(BANDS, residuals.near, side="right") - 1
     factors = np.full(len(BANDS), np.quantile(ratio, 0.95) / 1.96)
     for i in range(len(BANDS)):
         if (band == i).sum() >= 200:
