@@ -97,3 +97,15 @@ def test_take_is_lazy_and_keeps_other_dims():
     assert moved["sand"].chunks is not None
     assert moved["sand"].dims == ("soil_depth", "y", "x")
     assert int(moved["sand"].isel(soil_depth=0).count()) == 6 * 8
+
+
+@pytest.mark.parametrize(("dtype", "expected", "kind"), [("i2", None, "f8"), ("u1", 255, "u1"), ("u2", 65534, "u2")])
+def test_missing_days_and_cells_of_integers_are_no_values(dtype, expected, kind):
+    classes = product("classes", EASE2_M09.window(302, 306, 900, 910), first="2021-01-02", days=2, value=7, dtype=dtype)
+    with pytest.warns(UserWarning):
+        cube = xsm.cube(product("tb_h"), classes)
+    found = cube["classes"].values
+    assert found.dtype == kind
+    for place in (found[0], found[1, 0]):
+        assert (np.isnan(place) if expected is None else place == expected).all()
+    assert (found[1, 2:6] == 7).all()

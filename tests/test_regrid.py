@@ -225,3 +225,25 @@ def test_dims_attributes_and_carried_variables():
     assert out.attrs["history"].splitlines()[0] == "before"
     assert "regrid_ease9km(" in out.attrs["history"].splitlines()[1]
     xr.testing.assert_identical(ds, before)
+
+
+def test_a_threshold_of_zero_leaves_holes_empty():
+    values = np.ones((40, 50))
+    values[10:30, 10:40] = np.nan
+    ds = geographic(values, NLDAS_LAT[:40], NLDAS_LON[:50])
+    x, y = 300_000 + 500.0 * np.arange(300), 2_000_000 - 500.0 * np.arange(300)
+    raster = np.ones((300, 300))
+    raster[60:240, 60:240] = np.nan
+    coarse = projected(values, 100_000 + 12_000.0 * np.arange(50), 2_200_000 - 12_000.0 * np.arange(40))
+    for source in (ds, projected(raster, x, y), coarse):
+        found = xsm.regrid_ease9km(source, method="bicubic", min_valid=0)["v"].values
+        assert np.isnan(found[found.shape[0] // 2, found.shape[1] // 2])
+        np.testing.assert_allclose(found[np.isfinite(found)], 1, atol=1e-6)
+
+
+def test_lazy_results_of_other_thresholds_have_other_keys():
+    ds = geographic(patchy((60, 70)), NLDAS_LAT[:60], NLDAS_LON[:70]).chunk()
+    one, other = (xsm.regrid_ease9km(ds, min_valid=share)["v"] for share in (0.2, 0.9))
+    assert one.data.name != other.data.name
+    together = float(np.isfinite(one - other).sum())
+    assert together == float((np.isfinite(one.compute()) & np.isfinite(other.compute())).sum())

@@ -218,6 +218,27 @@ def clean_encoding(ds: xr.Dataset) -> xr.Dataset:
     return ds
 
 
+def fill_of(dtype: np.dtype) -> Any:
+    """What stands for no value in a type; None where an integer type has nothing that could.
+
+    Examples
+    --------
+    >>> fill_of(np.dtype("u2")), fill_of(np.dtype("i4")) is None
+    (65534, True)
+    """
+    if dtype.kind == "f":
+        return np.nan
+    if dtype.kind in "mM":
+        return np.datetime64("NaT") if dtype.kind == "M" else np.timedelta64("NaT")
+    return {"bool": False, "uint8": 255, "uint16": 65534}.get(str(dtype))
+
+
+def with_room(ds: xr.Dataset) -> tuple[xr.Dataset, dict[str, Any]]:
+    """Make integers that have no value for "none" float64; gives the dataset and the fill of each variable."""
+    ds = ds.assign({n: v.astype("f8") for n, v in ds.data_vars.items() if fill_of(v.dtype) is None})
+    return ds, {str(n): fill_of(v.dtype) for n, v in ds.data_vars.items()}
+
+
 def add_history(ds: xr.Dataset, what: str, **details: Any) -> xr.Dataset:
     """Return the dataset with one more ``history`` line: time, operation, parameters (never arrays)."""
     from xsm import __version__

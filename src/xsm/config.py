@@ -86,6 +86,8 @@ def parse(raw: Mapping[str, Any], folder: Path) -> Study:
         values[key] = {name: _source(name, table, folder) for name, table in values.get(key, {}).items()}
     fill = values.get("gapfill", {})
     values["gapfill"] = None if fill is False else _table(Fill, fill, "gapfill")
+    if (own := values["gapfill"]) and own.model not in (None, "pretrained"):
+        values["gapfill"] = replace(own, model=str(folder / os.path.expandvars(own.model)))
     fit = values.get("fit", False)
     values["fit"] = None if fit is False else _table(Fit, fit, "fit")
     for pair in values["fit"].estimates if values["fit"] else ():
@@ -123,7 +125,7 @@ def _source(name: str, table: Any, folder: Path) -> Source:
         raise UsageError(f"The input '{name}' has no paths.", hint="Write paths = 'folder/*.h5'.")
     paths = table["paths"] if isinstance(table["paths"], list) else [table["paths"]]
     options = {k: tuple(v) if isinstance(v, list) else v for k, v in table.get("options", {}).items()}
-    return Source([str(folder / os.path.expandvars(p)) for p in paths], options)
+    return Source([p if "://" in p else str(folder / os.path.expandvars(p)) for p in paths], options)
 
 
 TEMPLATE = """\

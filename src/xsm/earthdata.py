@@ -71,7 +71,13 @@ def search_earthdata(
         query: Any = earthaccess.DataGranules().mode(CMR).parameters(**asked)
         query.session = session
         found = web.persist(lambda: _search(query), f"search for {short_name}", threading.Event())
-        remotes = [r for r in (_remote(g["umm"], g.data_links("external"), suffix, magic) for g in found) if r]
+        listed = [_remote(g["umm"], g.data_links("external"), suffix, magic) for g in found]
+    remotes = [r for r in listed if r is not None]
+    if len(remotes) < len(listed):
+        warnings.warn(
+            f"{len(listed) - len(remotes)} of {len(listed)} granules of {short_name} have no {suffix} link.",
+            stacklevel=3,
+        )
     if not remotes:
         where = "" if bbox is None else " in the region"
         raise FetchError(

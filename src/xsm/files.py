@@ -218,9 +218,16 @@ def write_geotiffs(ds: xr.Dataset, path: Path, *, overwrite: bool = False, daily
     if grid is None:
         raise DataError("Only maps on an EASE-Grid can be written as GeoTIFF.", hint="Write .nc or .zarr instead.")
     names = [str(n) for n, v in ds.data_vars.items() if {"y", "x"} <= set(v.dims) and v.dtype.kind in "fiub"]
+    if not names:
+        raise DataError("The dataset holds no map of numbers.", hint="Write .nc or .zarr instead.")
+    if other := sorted({str(n) for n in ds.data_vars} - set(names)):
+        warnings.warn(f"{', '.join(other)} are no maps of numbers and are not in the GeoTIFF.", stacklevel=3)
+    stems = {n: path if len(names) == 1 else path.with_name(f"{path.stem}_{n}.tif") for n in names}
+    if not daily:
+        for stem in stems.values():
+            check_output(stem, overwrite)
     made = []
-    for name in names:
-        stem = path if len(names) == 1 else path.with_name(f"{path.stem}_{name}.tif")
+    for name, stem in stems.items():
         array = ds[name]
         if daily and "time" in array.dims:
             for first in range(0, array.sizes["time"], DAYS_AT_ONCE):
@@ -273,7 +280,8 @@ def _write_geotiff(array: xr.DataArray, path: Path, overwrite: bool) -> None:
         file.units = [array.attrs.get("units", "")] * len(labels)
     style = qml(str(array.name), labels)
     if style:
-        path.with_suffix(".qml").write_text(style, encoding="utf-8")
+        with fresh(path.with_suffix(".qml"), overwrite=True) as part:
+            part.write_text(style, encoding="utf-8")
 
 
 def _label(array: xr.DataArray, extra: list[str], i: int) -> str:

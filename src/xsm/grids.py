@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from xsm.cf import fill_of, with_room
 from xsm.errors import DataError, UsageError, unknown
 
 X0, Y0 = -17367530.4451615, 7314540.8306386
@@ -280,17 +281,14 @@ def take(ds: xr.Dataset, grid: Grid) -> xr.Dataset:
     before = {"y": r0 - grid.row0, "x": c0 - grid.col0}
     after = {"y": grid.row0 + grid.rows - r1, "x": grid.col0 + grid.cols - c1}
     if any((*before.values(), *after.values())):
-        fill = {n: _fill(v.dtype) for n, v in cut.variables.items() if {"x", "y"} & set(v.dims) and n not in ("x", "y")}
+        cut, _ = with_room(cut)
+        fill = {
+            n: fill_of(v.dtype) for n, v in cut.variables.items() if {"x", "y"} & set(v.dims) and n not in ("x", "y")
+        }
         cut = cut.drop_vars(["x", "y"]).pad(
             {d: (before[d], after[d]) for d in ("y", "x")}, constant_values=fill, keep_attrs=True
         )
     return grid.assign(cut)
-
-
-def _fill(dtype: np.dtype) -> Any:
-    if dtype.kind in "mM":
-        return np.datetime64("NaT") if dtype.kind == "M" else np.timedelta64("NaT")
-    return {"f": np.nan, "b": False}.get(dtype.kind, 65534 if dtype == np.uint16 else 0)
 
 
 def _axis(dim: str) -> dict[str, str]:

@@ -13,7 +13,7 @@ from xsm.errors import UsageError, unknown
 _DEVICES = ("auto", "cpu", "cuda", "mps")
 _OPTIONS: dict[str, Any] = {
     "threads": None,
-    "device": "auto",
+    "device": None,
     "memory_limit": None,
     "cache": None,
     "workers": None,
@@ -22,6 +22,7 @@ _OPTIONS: dict[str, Any] = {
 }
 _FROM_TEXT: dict[str, Callable[[str], Any]] = {
     "threads": int,
+    "device": str,
     "memory_limit": int,
     "cache": str,
     "workers": int,
@@ -36,7 +37,7 @@ def _positive(value: Any) -> bool:
 
 _VALID: dict[str, Callable[[Any], bool]] = {
     "threads": _positive,
-    "device": lambda v: str(v).split(":")[0] in _DEVICES,
+    "device": lambda v: v is None or str(v).split(":")[0] in _DEVICES,
     "memory_limit": _positive,
     "cache": lambda v: v is None or isinstance(v, str | os.PathLike),
     "workers": _positive,
@@ -47,9 +48,15 @@ _VALID: dict[str, Callable[[Any], bool]] = {
 
 def get_option(name: str) -> Any:
     """Value of an option; the environment variable ``XSM_<NAME>`` wins over the default."""
-    value = _OPTIONS[name]
-    if value is None and (text := os.environ.get(f"XSM_{name.upper()}")):
-        return _FROM_TEXT[name](text)
+    value, variable = _OPTIONS[name], f"XSM_{name.upper()}"
+    if value is not None or not (text := os.environ.get(variable)):
+        return value
+    try:
+        value = _FROM_TEXT[name](text)
+    except ValueError:
+        value = text
+    if not _VALID[name](value):
+        raise UsageError(f"The environment variable {variable} is '{text}'.", hint=f"See xsm.set_options for '{name}'.")
     return value
 
 
@@ -60,8 +67,8 @@ class set_options:
     ----------
     threads : int or None
         Block threads and torch threads; None means one for each core.
-    device : str
-        ``"auto"`` (cuda, mps, cpu in this order), ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``.
+    device : str or None
+        None or ``"auto"`` (cuda, mps, cpu in this order), ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``.
     memory_limit : int or None
         Bytes that a run may use; None means a quarter of the machine.
     cache : path or None

@@ -101,7 +101,7 @@ def plan(study: Study) -> str:
     lines = [f"{study.title}: region {study.region or 'all'}, {study.time or 'all days'} -> {study.out}"]
     for name, source in {**study.inputs, **study.stations}.items():
         paths = expand(source.paths, get_source(name))
-        size = sum(p.stat().st_size for p in paths) / 1e9
+        size = sum(p.stat().st_size for p in paths if isinstance(p, Path)) / 1e9
         lines.append(f"  open {name}: {len(paths)} files, {size:.2f} GB")
     if study.gapfill:
         lines.append(f"  fill gaps: {study.gapfill.method} ({study.gapfill.mode})")
@@ -129,9 +129,12 @@ def _run(study: Study, stages: Stages, processes: int) -> Path:
     )  # fmt: skip
     if study.gapfill:
         split = asdict(study.fit) if study.fit else None
+        own = study.gapfill.model
+        model = Bundle.load(Path(own)).hash if own not in (None, "pretrained") else own
+        about = [asdict(study.gapfill), model, study.seed, split and [split["train"], split["validation"]]]
         cube = stages.run(
-            "fill gaps", [asdict(study.gapfill), study.seed, split and [split["train"], split["validation"]]], ["cube"],
-            out / "data" / "filled.zarr", functools.partial(_fill, study, study.gapfill, cube),
+            "fill gaps", about, ["cube"], out / "data" / "filled.zarr",
+            functools.partial(_fill, study, study.gapfill, cube),
         )  # fmt: skip
     ready = "fill gaps" if study.gapfill else "cube"
     estimates = _estimates(study, study.fit, stages, cube, ready) if study.fit else None
@@ -141,7 +144,7 @@ def _run(study: Study, stages: Stages, processes: int) -> Path:
 
 def _inputs(study: Study, name: str, source: Source) -> Any:
     paths = expand(source.paths, get_source(name))
-    told = [(str(p), p.stat().st_size, p.stat().st_mtime_ns) for p in paths]
+    told = [(str(p), p.stat().st_size, p.stat().st_mtime_ns) if isinstance(p, Path) else p for p in paths]
     return [told, dict(source.options), study.region, study.time, study.margin]
 
 

@@ -37,7 +37,7 @@ def quiet() -> Iterator[Progress]:
 def device() -> str:
     """Device that the option ``device`` means on this machine."""
     wanted = get_option("device")
-    if wanted != "auto":
+    if wanted not in (None, "auto"):
         return str(wanted)
     import importlib.util
 

@@ -108,7 +108,8 @@ def _lazy(source: xr.Variable, geo: Regular | Scattered, grid: Grid, plan: Plan,
 
     lead = source.data.chunks[: -len(geo.dims)]
     side = chunks or _side(plan, grid, math.prod(max(c) for c in lead))
-    name = f"regrid-{tokenize(source.data.name, _identity(geo), grid, job, type(plan).__name__, side)}"
+    about = (grid, job, type(plan).__name__, getattr(plan, "min_valid", None), side)
+    name = f"regrid-{tokenize(source.data.name, _identity(geo), *about)}"
     rows, cols = (anchored(first, size, side) for first, size in ((grid.row0, grid.rows), (grid.col0, grid.cols)))
     layer: dict[Any, Any] = {}
     needed = {source.data.name: source.data}

@@ -35,7 +35,7 @@ def gather(values, v, u, scale_v, scale_u, cubic, min_valid, coarser, out):  # t
             s, t = max(scale_v[i, j], 1.0), max(scale_u[i, j], 1.0)
             if cubic:
                 num, den = _point(values, v[i, j], u[i, j], s, t, True)
-                if den >= min_valid:
+                if den > 0 and den >= min_valid:
                     out[i, j] = num / den
                     continue
             r, c = math.floor(v[i, j] + 0.5), math.floor(u[i, j] + 0.5)

@@ -164,7 +164,7 @@ def combine(sums, cubic, full, known, min_valid, out):  # type: ignore[no-untype
             out[i, j] = math.nan
             if cubic:
                 num, den = _apply(sums, KEYS, i, j)
-                if den >= min_valid * full[i, j]:
+                if den > 0 and den >= min_valid * full[i, j]:
                     out[i, j] = num / den
                     continue
             num, den = _apply(sums, TRIANGLE, i, j)

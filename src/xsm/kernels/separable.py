@@ -47,7 +47,7 @@ def resample(values, y, x, fallback_y, fallback_x, min_valid, fallback, coarser,
         _down(half, y[0], y[1], out[f])
         for i in range(rows):
             for j in range(cols):
-                if den[i, j] >= min_valid:
+                if den[i, j] > 0 and den[i, j] >= min_valid:
                     out[f, i, j] /= den[i, j]
                 else:
                     out[f, i, j] = math.nan

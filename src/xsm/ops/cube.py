@@ -9,7 +9,7 @@ from typing import Annotated
 import numpy as np
 import xarray as xr
 
-from xsm.cf import NO_FLAG, add_history, check_units
+from xsm.cf import NO_FLAG, add_history, check_units, with_room
 from xsm.describe import Param, operation
 from xsm.errors import DataError
 from xsm.grids import Grid, require_grid, take
@@ -129,11 +129,7 @@ def _place(other: xr.Dataset, grid: Grid, cube: xr.Dataset, what: str) -> xr.Dat
 
 
 def _reindex(ds: xr.Dataset, days: np.ndarray) -> xr.Dataset:
-    fill = {
-        str(n): {"u": NO_FLAG, "b": False, "i": 0}.get(v.dtype.kind, np.nan)
-        for n, v in ds.data_vars.items()
-        if v.dtype.kind not in "mM"
-    }
+    ds, fill = with_room(ds)
     moved = ds.reindex(time=days, fill_value=fill)
     moved["time"].attrs = ds["time"].attrs
     return moved

@@ -64,7 +64,14 @@ def estimate(
     if chosen.needs_surface:
         if bundle.surface is None:
             raise DataError("The 25 cm scenario 2 bundle lacks its 5 cm bundle ('surface').", hint="Train it anew.")
-        if "sm_5cm" not in ds or ds["sm_5cm"].attrs.get("model_hash") != bundle.surface.hash:
+        made_by = ds["sm_5cm"].attrs.get("model_hash") if "sm_5cm" in ds else bundle.surface.hash
+        if made_by != bundle.surface.hash:
+            raise DataError(
+                f"The cube's sm_5cm comes from {f'the bundle {made_by}' if made_by else 'no bundle'}, wanted "
+                f"{bundle.surface.hash}, which this 25 cm bundle was trained with.",
+                hint="Leave sm_5cm out (it is then estimated), or make it with model.surface.",
+            )
+        if "sm_5cm" not in ds:
             ds = ds.assign(sm_5cm=surface_estimate(ds, bundle.surface))
     out = _run(ds, bundle, chosen)
     out = trim(_with_context(out, ds, chosen), ds.attrs.get("xsm_region"))

@@ -163,6 +163,10 @@ def _gapfill(
             raise DataError(f"The bundle is of model '{bundle.card['model']}', wanted '{method}'.", hint="Set method=.")
         if mode == "filter" and bundle.card["options"].get("mode", mode) != mode:
             raise DataError("The bundle was trained as a smoother, wanted a filter.", hint="Train one: mode='filter'.")
+        covariates = [
+            n for n in (*bundle.card["inputs"], *bundle.card.get("statics", ())) if n not in bundle.card["targets"]
+        ]
+        _refuse_leaks(covariates, allow_target_leak)
         learn = [n for n in learn if n in bundle.card["targets"]]
         if lacking := [n for n in names if patterns[n] is Pattern.NONE and n not in learn]:
             raise DataError(
@@ -232,11 +236,7 @@ def check_series(
             raise DataError(f"'{name}' has the type {ds[name].dtype}; only continuous series can be filled.")
     if not names:
         raise DataError("The dataset holds no daily continuous variable to fill.", hint="Name them with variables=.")
-    if _leaks(covariates) and not allow_target_leak:
-        raise UsageError(
-            f"Land-model soil moisture ({', '.join(_leaks(covariates))}) as a covariate leaks the reference into it.",
-            hint="Use precipitation and temperature, or set allow_target_leak=True.",
-        )
+    _refuse_leaks(covariates, allow_target_leak)
     check_units(ds, (*names, *covariates))
     cells = cells_of(ds, names)
     for name in covariates:
@@ -271,6 +271,14 @@ def _default_variables(ds: xr.Dataset) -> list[str]:
         if "time" in v.dims and v.dtype.kind == "f" and n not in NEVER and not str(n).endswith(spread)
         and (n in VARIABLES or len(ds.data_vars) == 1)
     ]  # fmt: skip
+
+
+def _refuse_leaks(covariates: Sequence[str], allowed: bool) -> None:
+    if _leaks(covariates) and not allowed:
+        raise UsageError(
+            f"Land-model soil moisture ({', '.join(_leaks(covariates))}) as a covariate leaks the reference into it.",
+            hint="Use precipitation and temperature, or set allow_target_leak=True.",
+        )
 
 
 def _leaks(covariates: Sequence[str]) -> list[str]:

@@ -252,7 +252,8 @@ def _job(variable: xr.Variable, name: str, method: str, covered: Callable[[], bo
     from xsm.kernels.apply import Job
 
     dtype, missing = variable.dtype, variable.attrs.get("_FillValue", variable.attrs.get("missing_value"))
-    fill = grids._fill(dtype) if missing is None or dtype.kind == "f" else dtype.type(missing)
+    fill = cf.fill_of(dtype) if missing is None or dtype.kind == "f" else dtype.type(missing)
+    fill = 0 if fill is None else fill
     low, high = -math.inf, math.inf
     if method in ("bicubic", "bilinear", "average"):
         if dtype.kind != "f" and missing is None and not covered():  # integers have no NaN for the cells outside

@@ -180,7 +180,7 @@ def decode(raw: Raw, variable: str, quality: str, *, where: str, day: np.datetim
     if field.kind == "flag":
         off = raw(OBSERVED) == NO_FLAG
         known = (1 << len(FLAGS[variable])) - 1
-        odd = ~off & (values & ~np.uint16(known) != 0) & (values < NO_FLAG)
+        odd = ~off & (values & ~np.uint16(known) != 0) & (values != NO_FLAG)
         _tell(odd, f"flags of '{variable}' have bits that the product does not have", where)
         return np.where(off | odd, NO_FLAG, values).astype("u2")
     missing = ~np.isfinite(values) | (values == FILL)
