@@ -166,3 +166,12 @@ def test_the_region_that_was_opened_is_what_comes_out(law_cube, ridge):
     assert made["sm_5cm"].shape[1:] == (10, 20)
     whole = law_cube.sm.estimate(depth=5, scenario=1, model=ridge[5, 1])
     xr.testing.assert_equal(made["sm_5cm"], whole["sm_5cm"].isel(y=slice(10, 20), x=slice(5, 25)))
+
+
+def test_a_surface_of_another_bundle_is_refused():
+    cube = xsm.example("cube", size=16, days=10)
+    for attrs, told in (({}, "no bundle"), ({"model_hash": "0123456789abcdef"}, "the bundle 0123456789abcdef")):
+        surface = xr.full_like(cube["tb_h"], 0.2)
+        surface.attrs = {"units": "m3 m-3", **attrs}
+        with pytest.warns(UserWarning, match="synthetic"), pytest.raises(DataError, match=f"{told}, wanted"):
+            xsm.estimate(cube.assign(sm_5cm=surface), depth=25, scenario=2)
