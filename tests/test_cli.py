@@ -120,3 +120,12 @@ def test_usage_errors_are_a_sentence_and_a_hint(arguments, says, capsys):
     assert stop.value.code == 2
     assert says in told[0]
     assert told[1:] == ["hint: See xsm estimate --help."]
+
+
+@pytest.mark.parametrize("given", [["--by", "land_cover,texture"], ["--by", "land_cover", "--by", "texture"]])
+def test_lists_take_commas_and_repeats(given):
+    from xsm.cli import command
+    from xsm.describe import get_operation
+
+    context = command(get_operation("validate")).make_context("validate", ["a.nc", "b.nc", "c.nc", *given])
+    assert context.params["by"] == "land_cover,texture"

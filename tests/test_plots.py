@@ -154,3 +154,12 @@ print(sorted(shown))
     done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert "image/png" in done.stdout, done.stdout
+
+
+def test_plot_map_of_soil_and_of_wrong_days():
+    cube = xsm.example("cube", size=16, days=10)
+    assert "5 cm" in cube.sm.plot_map(variable="sand").axes[0].get_title(loc="left")
+    with pytest.raises(UsageError, match="is no day"):
+        cube.sm.plot_map(variable="tb_h", day="10.05.2021")
+    with pytest.raises(UsageError, match="Unknown variable 'spatial_ref'"):
+        cube.sm.plot_map(variable="spatial_ref")

@@ -226,6 +226,13 @@ def _option(param: Param) -> click.Option:
         kw["type"] = click.Choice([str(c) for c in param.choices])
     else:
         kw["type"] = _TYPES.get(param.kind, str)
+    if param.kind is Kind.STRINGS:
+        kw |= {"multiple": True, "callback": _listed, "metavar": "NAME[,NAME]"}
     if param.default not in (None, ()):
         kw["help"] += f"  (default: {param.default})"
     return click.Option([f"--{name}", param.name], **kw)
+
+
+def _listed(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> str | None:
+    """Lists are given with commas, by repeating the option, or both."""
+    return ",".join(value) or None

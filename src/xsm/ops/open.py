@@ -126,6 +126,14 @@ def told_files(found: Sequence[Any]) -> dict[str, str]:
     return {"files": told, **last, "files_hash": hashlib.sha256(repr(known).encode()).hexdigest()[:16]}
 
 
+def day_of(text: str) -> np.datetime64:
+    """Read one day, written as 2018-12-31."""
+    try:
+        return np.datetime64(text, "D")
+    except ValueError:
+        raise UsageError(f"'{text}' is no day.", hint="Write it as 2018-12-31.") from None
+
+
 def days(period: slice | str | Sequence[Any]) -> slice:
     """Normalise a period to a slice of ``datetime64[D]`` (or None) bounds, both included.
 

@@ -37,7 +37,7 @@ def plot_map(
     ds : xarray.Dataset
         Maps with dims ``(time, y, x)`` or ``(time, lat, lon)``.
     variable : str, optional
-        Name of a variable, ``_std`` included.
+        Name of a variable, ``_std`` included; of soil maps the uppermost depth is drawn.
     day : str, optional
         A day of the maps.
 
@@ -53,25 +53,30 @@ def plot_map(
     """
     import numpy as np
 
+    from xsm.ops.open import day_of
     from xsm.reporting.gather import scene
     from xsm.reporting.maps import frame_of, limits, moisture_map, plain_map
     from xsm.reporting.tables import label
     from xsm.styles import style_of
 
     name = variable or scene(ds, None).best
-    if name not in ds:
-        raise unknown("variable", name, [str(n) for n in ds.data_vars])
-    frame, values = frame_of(ds), ds[name]
+    frame = frame_of(ds)
     if frame is None:
         raise DataError(f"The data are no maps (dims {dict(ds.sizes)}).", hint="Give dims (time, y, x).")
-    title = f"{label(name)}: mean" if "time" in values.dims else label(name)
+    shown = [str(n) for n, v in ds.variables.items() if v.ndim > 1]
+    if name not in shown:
+        raise unknown("variable", name, shown)
+    values, title = ds[name], label(name)
+    if "soil_depth" in values.dims:
+        values = values.isel(soil_depth=0)
+        title = f"{title}, {values['soil_depth'].item():g} cm"
     if day is not None and "time" in values.dims:
-        days = values["time"].values.astype("M8[D]")
-        if np.datetime64(day) not in days:
+        wanted, days = day_of(day), values["time"].values.astype("M8[D]")
+        if wanted not in days:
             raise UsageError(f"The maps ({days[0]} to {days[-1]}) have no day {day}.", hint="Choose another day.")
-        values, title = values.isel(time=int(np.flatnonzero(days == np.datetime64(day))[0])), f"{label(name)}, {day}"
+        values, title = values.isel(time=int(np.flatnonzero(days == wanted)[0])), f"{title}, {day}"
     elif "time" in values.dims:
-        values = values.mean("time")
+        values, title = values.mean("time"), f"{title}: mean"
     values = values.compute()
     ramp = style_of(name)
     between = limits([values]) if ramp == "soil_moisture" else None

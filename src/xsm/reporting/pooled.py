@@ -76,7 +76,8 @@ def coverage(scene: Scene, series: xr.Dataset, table: xr.Dataset) -> tuple[Table
     columns = [
         ("Map", "", ""), ("Inside, pooled", "% of days", ".0f"),
         ("Inside, station means removed, pooled", "% of days", ".0f"),
-        ("Standard deviation, mean", UNIT, ".3f"), ("ubRMSE, pooled", UNIT, ".3f"), ("Station days", "n", "d"),
+        ("Standard deviation, mean", UNIT, ".3f"), ("RMSE, station means removed, pooled", UNIT, ".3f"),
+        ("Station days", "n", "d"),
     ]  # fmt: skip
     caption = (
         "Station days inside the 95 % interval (map ± 1.96 standard deviations), pooled over the stations of the table "
