@@ -31,6 +31,7 @@ from xsm_smap.schema import DATASETS, HARD_LINKS
 from xsm_smap.write import template
 
 import xsm
+from xsm.cf import VARIABLES
 from xsm.twin.fields import rough
 from xsm.twin.products import passes
 
@@ -115,7 +116,8 @@ def by_hand(path: Path) -> dict[str, np.ndarray]:
         out = {}
         for name, dataset in FLOATS.items():
             values = group[dataset][ROWS, COLS]
-            values[~np.isfinite(values) | (values == -9999)] = np.nan
+            low, high = VARIABLES[name].low, VARIABLES[name].high
+            values[~np.isfinite(values) | (values == -9999) | (values < low) | (values > high)] = np.nan
             if name in flags:
                 values[flags[name] & 0b110 != 0] = np.nan
             if name.startswith("tb"):
