@@ -116,7 +116,6 @@ def opencv_cubic(source: np.ndarray, grid: Grid) -> Callable[[], Any]:
 def raster(size: int) -> Iterator[str]:
     """100 m Albers to 9 km: millions of source pixels per second, and the error of a part against the exact kernel."""
     ds = data.soil_like(size)
-    grid = xsm.grid_of(xsm.regrid_ease9km(data.soil_like(200)))
     values = ds["sand"].values
     grid = xsm.grid_of(xsm.regrid_ease9km(ds))
     transform = (-500_000, 100, 0, 1_800_000, 0, -100)

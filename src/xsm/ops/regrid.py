@@ -214,7 +214,7 @@ def _resampled(
     from xsm.kernels.apply import apply
     from xsm.kernels.plan import is_coarser, make_plan
 
-    plan = functools.cache(lambda own: make_plan(geo, target, own, min_valid))
+    plan = functools.partial(make_plan, geo, target, min_valid=min_valid)
     coarser = is_coarser(geo, target)
 
     @functools.cache
