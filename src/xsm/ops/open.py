@@ -140,7 +140,7 @@ def days(period: slice | str | Sequence[Any]) -> slice:
     Examples
     --------
     >>> days("2018-01/2018-02")
-    slice(numpy.datetime64('2018-01-01'), numpy.datetime64('2018-02-28'), None)
+    slice(np.datetime64('2018-01-01'), np.datetime64('2018-02-28'), None)
     """
     if isinstance(period, str):
         first, _, last = period.partition("/")
