@@ -23,9 +23,20 @@ Progress = Callable[[float, str], None]
 class Block:
     """The piece of data that a model takes at once.
 
-    ``kind="series"``: arrays ``(time, cell)``, whole period, cells independent of each other.
-    ``kind="patch"``: arrays ``(patch, time, y, x)`` of ``size`` x ``size`` cells whose outputs are blended with
-    ``stride``; the first ``look_back - 1`` days are lead-in.
+    Parameters
+    ----------
+    kind : {"series", "patch"}
+        Series: arrays ``(time, cell)``, whole period, cells independent of each other. Patch: arrays
+        ``(patch, time, y, x)``.
+    size, stride : int
+        Cells on a side of a patch, and from one patch to the next; outputs are blended where patches overlap.
+    look_back : int
+        Days that one day's output needs; the first ``look_back - 1`` days of a period are lead-in.
+
+    Examples
+    --------
+    >>> Block("patch", size=64, stride=48, look_back=3).stride
+    48
     """
 
     kind: Literal["series", "patch"]
@@ -36,7 +47,26 @@ class Block:
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """Light description of a model; ``factory`` is ``"module:Class"``, imported on first use."""
+    """Light description of a model.
+
+    Parameters
+    ----------
+    name, title : str
+        Name in ``fit`` and ``gapfill``, and one line for people.
+    task : {"gapfill", "estimate"}
+        What it does.
+    factory : str
+        ``"module:Class"`` of the `Model`, imported on first use.
+    options : tuple of Param
+        Options of its ``fit``.
+    requires : tuple of str
+        Modules that must be importable.
+
+    Examples
+    --------
+    >>> ModelInfo("mean", "Mean of the season", "gapfill", "xsm_mean.model:Mean").task
+    'gapfill'
+    """
 
     name: str
     title: str
@@ -50,9 +80,27 @@ class ModelInfo:
 class Spec:
     """What a model is asked to learn; everything here goes into the bundle's card.
 
-    ``inputs`` and ``statics`` are canonical names in the order of the network's channels, ``targets`` the variables
-    to give, ``references`` those it learns from (equal to ``targets`` for gap filling). ``units`` holds the unit of
-    each. ``options`` are the model's own, checked against ``ModelInfo.options``.
+    Parameters
+    ----------
+    task : {"gapfill", "estimate"}
+        What the model is for.
+    inputs, statics : tuple of str
+        Predictors with and without ``time``, in the order of the network's channels.
+    targets : tuple of str
+        Variables to give.
+    references : tuple of str
+        Variables to learn from; equal to ``targets`` for gap filling.
+    units : mapping of str to str
+        Unit of each variable.
+    depth, scenario : int, optional
+        Of an estimate (Table 2 of Rabiei et al. 2024).
+    options : mapping
+        The model's own, checked against ``ModelInfo.options``.
+
+    Examples
+    --------
+    >>> Spec("gapfill", ("tb_h",), ("tb_h",), references=("tb_h",), units={"tb_h": "K"}).statics
+    ()
     """
 
     task: Task
@@ -70,10 +118,24 @@ class Spec:
 class Samples:
     """Arrays to learn from, in physical units, NaN where missing.
 
-    ``arrays`` maps names to array-likes that slice to numpy: dynamic ``(time, y, x)`` or ``(time, cell)``, static
-    ``(y, x)`` or ``(cell,)``. ``days`` are all days in order (datetime64[D]), ``use`` marks the days whose references
-    may be learnt from (lead-in days are not), ``mask`` the cells of the domain, ``weight`` (optional, like a dynamic
-    array, bool) where references count (frozen cells do not).
+    Parameters
+    ----------
+    arrays : mapping of str to array-like
+        Slice to numpy: dynamic ``(time, y, x)`` or ``(time, cell)``, static ``(y, x)`` or ``(cell,)``.
+    days : ndarray
+        All days in order, datetime64[D].
+    use : ndarray of bool
+        Days (time,) whose references may be learnt from; lead-in days are not.
+    mask : ndarray of bool
+        Cells of the domain, ``(y, x)`` or ``(cell,)``.
+    weight : array-like of bool, optional
+        Like a dynamic array: where references count; frozen cells do not.
+
+    Examples
+    --------
+    >>> days = np.datetime64("2021-06-01") + np.arange(3)
+    >>> Samples({"tb_h": np.full((3, 2), 240.0)}, days, np.ones(3, bool), np.ones(2, bool)).arrays["tb_h"].shape
+    (3, 2)
     """
 
     arrays: Mapping[str, Any]
@@ -109,7 +171,18 @@ class Model(Protocol):
 
 
 def models() -> Mapping[str, ModelInfo]:
-    """Return the descriptions of all registered models by name."""
+    """Return the descriptions of all registered models by name.
+
+    Returns
+    -------
+    mapping of str to ModelInfo
+
+    Examples
+    --------
+    >>> import xsm
+    >>> xsm.models()["ridge"].task
+    'estimate'
+    """
     from xsm.plugin import manager
 
     return manager().models

@@ -65,6 +65,8 @@ def fit(
         Days to learn from and to stop by; by default 2018-2020 and 2021, or the first 60 % and the next 20 %.
     predictors, target : optional
         Free predictors and reference beyond the scenarios; the target is a variable of the dataset.
+    variables, covariates : sequence of str, optional
+        Gap filling: what the model learns to fill, and the gap-free series and maps that help it.
     surface : Bundle or path, optional
         The 5 cm bundle that feeds 25 cm scenario 2; it becomes part of the result.
     seed : int
@@ -82,6 +84,15 @@ def fit(
     DataError
         For a missing predictor (named, with the scenario that needs it), gaps in predictors, other units, dates outside
         the data.
+
+    Examples
+    --------
+    >>> import xsm
+    >>> cube = xsm.example("cube", size=16, days=20)
+    >>> cube.sm.fit(depth=5, scenario=1, model="ridge").card["inputs"][:3]
+    ['tb_h', 'tb_v', 'albedo']
+    >>> cube.sm.fit(model="ridge", predictors=["tb_h", "precipitation"], target="sm_noah_0_10").card["inputs"]
+    ['tb_h', 'precipitation']
     """
     if task == "gapfill":
         return _fit_gapfill(ds, model or "cru", variables, covariates, train, seed, options)
