@@ -63,6 +63,7 @@ _PUBLIC = {
     "Samples": "xsm.model",
     "Spec": "xsm.model",
     "Progress": "xsm.model",
+    "make_card": "xsm.model",
     "models": "xsm.model",
     "Bundle": "xsm.bundle",
     "BUNDLE_FORMAT": "xsm.bundle",

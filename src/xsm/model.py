@@ -11,7 +11,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 
-from xsm.bundle import Bundle
+from xsm.bundle import BUNDLE_FORMAT, Bundle, versions
 from xsm.describe import Param
 from xsm.source import missing_or_unknown
 
@@ -112,6 +112,40 @@ class Spec:
     depth: int | None = None
     scenario: int | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+
+
+def make_card(spec: Spec, model: str, seed: int, *modules: str, **extra: Any) -> dict[str, Any]:
+    """Make the card of a bundle from what a model was asked to learn.
+
+    Parameters
+    ----------
+    spec : Spec
+        What was asked.
+    model : str
+        Registered name of the model.
+    seed : int
+        Seed of the training.
+    *modules : str
+        Distributions whose versions matter beside xsm and numpy.
+    **extra
+        Further entries of the card, such as ``normalisation``, ``metrics``, ``limits``; JSON types only.
+
+    Returns
+    -------
+    dict
+
+    Examples
+    --------
+    >>> spec = Spec("gapfill", ("tb_h",), ("tb_h",), references=("tb_h",), units={"tb_h": "K"})
+    >>> make_card(spec, "mean", 0, limits="no skill")["limits"]
+    'no skill'
+    """
+    return {
+        "format": BUNDLE_FORMAT, "task": spec.task, "model": model, "depth": spec.depth, "scenario": spec.scenario,
+        "inputs": list(spec.inputs), "statics": list(spec.statics), "targets": list(spec.targets),
+        "references": list(spec.references), "units": dict(spec.units), "options": dict(spec.options), "seed": seed,
+        "versions": versions(*modules), **extra,
+    }  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -113,6 +113,7 @@ def fit(
     day = ds["time"].values.astype("M8[D]")
     used, held = split_days(day, train, validation)
     cells = domain(dynamic, static, ds.get("land")).compute()
+    _check_domain(dynamic, static, cells, chosen)
     _warn_of_leaks(dynamic, str(day[used][-1]))
     skip = lead_days(surface) if chosen.needs_surface else 0
     back = int(options.get("look_back", 3)) - 1
@@ -169,6 +170,17 @@ def _samples_maker(
         return Samples(arrays, day[cut], days_used[cut], cells.values, weight[cut])
 
     return part
+
+
+def _check_domain(dynamic: xr.Dataset, static: xr.Dataset, cells: xr.DataArray, chosen: Scenario) -> None:
+    if cells.any():
+        return
+    empty = [str(n) for ds in (dynamic, static) for n, v in ds.data_vars.items() if not bool(v.notnull().any())]
+    told = f"{', '.join(empty)} hold no value at all" if empty else "no cell has a value of all of them"
+    raise DataError(
+        f"No cell can be trained on: of the predictors of {chosen.depth} cm, {told}.",
+        hint="Compare region and period of the products, or look at cube.sm.",
+    )
 
 
 def _warn_of_leaks(dynamic: xr.Dataset, last: str) -> None:
