@@ -58,7 +58,8 @@ def estimate(
     --------
     >>> import xsm
     >>> cube = xsm.example("cube", size=16, days=20)
-    >>> sm5 = cube.sm.estimate(depth=5, scenario=2, model=cube.sm.fit(depth=5, scenario=2, model="ridge"))
+    >>> model = cube.sm.fit(depth=5, scenario=2, model="ridge")
+    >>> sm5 = cube.sm.estimate(depth=5, scenario=2, model=model)
     >>> sm5["sm_5cm"].dims, sm5["sm_5cm_std"].attrs["units"]
     (('time', 'y', 'x'), 'm3 m-3')
     """
