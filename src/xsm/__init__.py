@@ -77,6 +77,7 @@ _PUBLIC = {
     "unknown": "xsm.errors",
     "set_options": "xsm.options",
     "show_versions": "xsm.options",
+    "threads": "xsm.options",
     "open_raster": "xsm.raster",
     "raster_window": "xsm.raster",
     "plugins": "xsm.plugin",

@@ -82,6 +82,23 @@ class Samples:
     mask: np.ndarray
     weight: Any = None
 
+    def series(self, name: str, cells: np.ndarray | None = None) -> np.ndarray:
+        """Values of the domain's cells as float32 ``(time, cell)``, of a static variable ``(cell,)``.
+
+        ``cells`` chooses some of them, by their number inside the domain.
+        """
+        at = np.nonzero(self.mask) if cells is None else tuple(i[cells] for i in np.nonzero(self.mask))
+        values = np.asarray(self.arrays[name])
+        return np.asarray(values[(..., *at)], np.float32)
+
+    def counts(self, name: str, cells: np.ndarray | None = None) -> np.ndarray:
+        """Where a reference may be learnt from, bool ``(time, cell)``: observed, a day in use, not frozen."""
+        found = np.isfinite(self.series(name, cells)) & np.asarray(self.use)[:, None]
+        if self.weight is None:
+            return found
+        at = np.nonzero(self.mask) if cells is None else tuple(i[cells] for i in np.nonzero(self.mask))
+        return found & np.asarray(self.weight, bool)[(..., *at)]
+
 
 @runtime_checkable
 class Model(Protocol):

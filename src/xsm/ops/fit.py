@@ -15,7 +15,7 @@ from xsm.cf import check_units
 from xsm.describe import Kind, Param, operation
 from xsm.errors import DataError, UsageError
 from xsm.grids import grid_of
-from xsm.model import Samples, Spec, get_model
+from xsm.model import ModelInfo, Samples, Spec, get_model
 from xsm.ops.estimate import lead_days, load_model, surface_estimate
 from xsm.predictors import check_gaps, domain, references, require, split_predictors
 from xsm.scenarios import Scenario, get_scenario
@@ -104,19 +104,20 @@ def fit(
     cells = domain(dynamic, static, ds.get("land")).compute()
     _warn_of_leaks(dynamic, str(day[used][-1]))
     skip = lead_days(surface) if chosen.needs_surface else 0
-    back = int(options.get("look_back", 3)) - 1
+    given = model_options(learner.info, options)
+    back = int(given.get("look_back") or _default(learner.info, "look_back", 1)) - 1
     check_gaps(dynamic, cells, chosen, (used | held) & (np.arange(len(day)) >= skip))
+    units = {n: str(ds[n].attrs.get("units", "")) for n in (*chosen.inputs, *chosen.statics, *chosen.references)}
     spec = Spec(
         task="estimate",
         inputs=chosen.inputs,
         statics=chosen.statics,
         targets=(chosen.target,),
         references=chosen.references,
-        units={n: str(ds[n].attrs.get("units", "")) for n in (*chosen.inputs, *chosen.statics, *chosen.references)}
-        | {chosen.target: "m3 m-3"},
+        units=units | {chosen.target: units[chosen.references[0]] or "m3 m-3"},
         depth=depth,
         scenario=scenario,
-        options=model_options(learner.info, options),
+        options=given,
     )
     observed = references(ds, chosen)
     part = _samples_maker(ds, dynamic, static, observed, cells, day, skip, back)
@@ -137,9 +138,14 @@ def _samples_maker(
     skip: int,
     back: int,
 ) -> Any:
-    frozen = ds["frozen"].values if "frozen" in ds else np.zeros((1,) * 3, bool)
-    weight = np.broadcast_to(~frozen.astype(bool), (len(day), *cells.shape))
-    everything = {str(n): v.values for part in (dynamic, static, observed) for n, v in part.data_vars.items()}
+    shape = (len(day), *cells.shape)
+    frozen = ds["frozen"].transpose("time", *cells.dims).values if "frozen" in ds else np.zeros(shape, bool)
+    weight = ~frozen.astype(bool)
+    everything = {
+        str(n): v.transpose(*(d for d in ("time", *cells.dims) if d in v.dims)).values
+        for part in (dynamic, static, observed)
+        for n, v in part.data_vars.items()
+    }
 
     def part(days_used: np.ndarray) -> Samples:
         """The days of a split with the lead-in days before each of its runs; references of other days are hidden."""
@@ -152,12 +158,17 @@ def _samples_maker(
         hide = ~days_used[cut]
         arrays = {}
         for name, values in everything.items():
-            arrays[name] = values[cut] if values.ndim == 3 else values
+            arrays[name] = values if name in static else values[cut]
             if name in observed and hide.any():
-                arrays[name] = np.where(hide[:, None, None], np.nan, arrays[name]).astype("f4")
+                arrays[name] = arrays[name].astype("f4", copy=True)
+                arrays[name][hide] = np.nan
         return Samples(arrays, day[cut], days_used[cut], cells.values, weight[cut])
 
     return part
+
+
+def _default(info: ModelInfo, name: str, otherwise: Any) -> Any:
+    return next((p.default for p in info.options if p.name == name), otherwise)
 
 
 def _warn_of_leaks(dynamic: xr.Dataset, last: str) -> None:
