@@ -14,6 +14,13 @@ SHORT = {"trees": 30, "learning_rate": 0.2, "leaves": 15, "leaf_size": 5}
 FREE = {"predictors": ("precipitation", "sand"), "target": "soil_moisture"}
 
 
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Tests run side by side; threads that wait for each other on busy cores are slow."""
+    with xsm.set_options(threads=1):
+        yield
+
+
 def test_it_keeps_the_contract(tmp_path):
     testing.check_model("boosting", options=SHORT, tmp=tmp_path)
 
