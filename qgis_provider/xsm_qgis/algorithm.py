@@ -9,7 +9,7 @@ from html import escape
 from qgis.core import QgsProcessingAlgorithm, QgsProcessingException
 from qgis.PyQt.QtGui import QIcon
 
-from . import interpreter, parameters, runner, settings, styling
+from . import interpreter, opening, parameters, runner, settings, styling
 
 ICON = os.path.join(os.path.dirname(__file__), "icon.svg")
 SHOWN_LINES = 200
@@ -89,9 +89,10 @@ class CoreAlgorithm(QgsProcessingAlgorithm):
         """Read the values on the main thread."""
         result = self.operation["result"]
         values = {p["name"]: parameters.read(self, p, given, context, result) for p in self.operation["params"]}
+        name, values = opening.request(self.operation, {n: v for n, v in values.items() if v is not None})
         self.request = {
-            "operation": self.operation["id"],
-            "values": {name: value for name, value in values.items() if value is not None},
+            "operation": name,
+            "values": values,
             "output": None,
             "overwrite": True,
             **self.made,
@@ -104,7 +105,7 @@ class CoreAlgorithm(QgsProcessingAlgorithm):
         answer = carry_out("run", self.request, feedback)
         for path in answer["outputs"]:
             feedback.pushInfo(f"Wrote {path}")
-        styling.load(answer.get("layers", []), context)
+        styling.load(answer.get("layers", []), context, feedback)
         wanted = self.request["output"] or self.request["values"].get("output")
         written = answer["outputs"] or [wanted]
         return {parameters.OUTPUT: wanted if wanted in written else written[0]} if wanted else {}

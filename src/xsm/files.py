@@ -20,19 +20,21 @@ from xsm.cf import clean_encoding
 from xsm.errors import DataError, UsageError
 from xsm.grids import grid_of, require_grid
 
-READ = ".nc, .zarr or .tif"
+READ = ".nc, .zarr, .tif or (stations) .csv"
 DAYS_AT_ONCE = 64
 ZARR_CHUNKS = {"time": 64, "y": 64, "x": 64}
+_unfinished: set[Path] = set()
 _MAGIC = {b"\x89HDF": "netcdf", b"CDF\x01": "netcdf", b"CDF\x02": "netcdf", b"CDF\x05": "netcdf"}
 
 
 def read(path: str | Path) -> xr.Dataset:
-    """Open a NetCDF, Zarr or GeoTIFF file lazily as a dataset.
+    """Open a NetCDF, Zarr or GeoTIFF file lazily as a dataset, or a CSV of stations.
 
     Parameters
     ----------
     path : str or Path
-        ``.nc``, ``.zarr`` (folder) or ``.tif``; a GeoTIFF with ISO dates as band names gets a ``time`` dim.
+        ``.nc``, ``.zarr`` (folder) or ``.tif``; a GeoTIFF with ISO dates as band names gets a ``time`` dim. A
+        ``.csv`` is read by `xsm.station_table`.
     """
     path = Path(path)
     if not path.exists():
@@ -44,6 +46,10 @@ def read(path: str | Path) -> xr.Dataset:
             return _decoded(xr.open_zarr(path, consolidated=False, decode_coords="all"))
         if path.suffix.lower() in (".tif", ".tiff"):
             return _read_geotiff(path)
+        if path.suffix.lower() == ".csv":
+            from xsm import station_table
+
+            return station_table.read(path)
         head = path.open("rb").read(512)
         if not any(head.startswith(m) for m in _MAGIC):
             what = (
@@ -106,6 +112,7 @@ def fresh(path: Path, overwrite: bool = False) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
     part = folder / path.name
+    _unfinished.add(folder)
     try:
         yield part
         if path.is_dir():
@@ -123,6 +130,13 @@ def fresh(path: Path, overwrite: bool = False) -> Iterator[Path]:
             f"'{path}' cannot be written ({error.strerror or error}).", hint="Check space and rights."
         ) from error
     finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        _unfinished.discard(folder)
+
+
+def abandon() -> None:
+    """Remove what `fresh` has begun and not ended; for a process that ends at once and unwinds no more."""
+    for folder in list(_unfinished):
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -209,15 +223,20 @@ def _sub_daily(time: np.ndarray) -> bool:
     return bool((time.astype("M8[D]") != time).any())
 
 
+def map_names(ds: xr.Dataset) -> list[str]:
+    """Names of the variables that are maps of numbers, as `write_geotiffs` writes them."""
+    return [str(n) for n, v in ds.data_vars.items() if {"y", "x"} <= set(v.dims) and v.dtype.kind in "fiub"]
+
+
 def write_geotiffs(ds: xr.Dataset, path: Path, *, overwrite: bool = False, daily: bool = False) -> list[Path]:
     """Write each map variable as a GeoTIFF, the dates as bands with ISO names, or (``daily``) one file for each day.
 
-    One variable gets the path itself, several ``<stem>_<variable>.tif``; a styled ``.qml`` lies beside soil moisture.
+    One variable gets the path itself, several ``<stem>_<variable>.tif``; a style for QGIS (``.qml``) lies beside each.
     """
     grid = grid_of(ds)
     if grid is None:
         raise DataError("Only maps on an EASE-Grid can be written as GeoTIFF.", hint="Write .nc or .zarr instead.")
-    names = [str(n) for n, v in ds.data_vars.items() if {"y", "x"} <= set(v.dims) and v.dtype.kind in "fiub"]
+    names = map_names(ds)
     if not names:
         raise DataError("The dataset holds no map of numbers.", hint="Write .nc or .zarr instead.")
     if other := sorted({str(n) for n in ds.data_vars} - set(names)):
@@ -272,16 +291,34 @@ def _write_geotiff(array: xr.DataArray, path: Path, overwrite: bool) -> None:
         "predictor": 3 if array.dtype.kind == "f" else 2,
     }
     with fresh(path, overwrite) as part, rasterio.open(part, "w", **profile) as file:
+        extremes = []
         for i, label in enumerate(labels):
-            file.write(np.asarray(array.isel(band=i).values), i + 1)
+            values = np.asarray(array.isel(band=i).values)
+            file.write(values, i + 1)
             file.set_band_description(i + 1, label)
+            if statistics := _statistics(values, fill):
+                file.update_tags(i + 1, **statistics)
+                extremes += [statistics["STATISTICS_MINIMUM"], statistics["STATISTICS_MAXIMUM"]]
         told = {"units": array.attrs.get("units", ""), "long_name": array.attrs.get("long_name", str(array.name))}
         file.update_tags(variable=str(array.name), **told, history=str(array.attrs.get("history", "")))
         file.units = [array.attrs.get("units", "")] * len(labels)
-    style = qml(str(array.name), labels)
-    if style:
-        with fresh(path.with_suffix(".qml"), overwrite=True) as part:
-            part.write_text(style, encoding="utf-8")
+    with fresh(path.with_suffix(".qml"), overwrite=True) as part:
+        low, high = min(extremes, default=0.0), max(extremes, default=1.0)
+        part.write_text(qml(str(array.name), array.attrs, low, high), encoding="utf-8")
+
+
+def _statistics(values: np.ndarray, fill: float | None) -> dict[str, float]:
+    """Statistics of a band under GDAL's names, so that QGIS need not compute them; empty without any value."""
+    valid = values[np.isfinite(values) if values.dtype.kind == "f" else values != fill].astype("f8")
+    if not valid.size:
+        return {}
+    return {
+        "STATISTICS_MINIMUM": valid.min(),
+        "STATISTICS_MAXIMUM": valid.max(),
+        "STATISTICS_MEAN": valid.mean(),
+        "STATISTICS_STDDEV": valid.std(),
+        "STATISTICS_VALID_PERCENT": round(100 * valid.size / values.size, 2),
+    }
 
 
 def _label(array: xr.DataArray, extra: list[str], i: int) -> str:
