@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import tempfile
@@ -70,7 +71,8 @@ def check(python, folder, is_cancelled=lambda: False, again=False):
 
 def remember(python, folder, found):
     """Keep the description of a core that works; `xsm qgis install` does so too, for the first start of QGIS."""
-    _write(os.path.join(folder, "check.json"), {"key": _key(python), "description": found})
+    with contextlib.suppress(OSError):  # a folder that cannot be written costs time, no more
+        _write(os.path.join(folder, "check.json"), {"key": _key(python), "description": found})
 
 
 def remembered(python, folder):

@@ -9,15 +9,18 @@ from qgis.core import (
     Qgis,
     QgsColorRampShader,
     QgsDateTimeRange,
+    QgsInterval,
     QgsPalettedRasterRenderer,
     QgsProcessingContext,
     QgsProcessingLayerPostProcessorInterface,
     QgsProcessingUtils,
+    QgsRasterLayer,
     QgsRasterShader,
     QgsSingleBandPseudoColorRenderer,
 )
 from qgis.PyQt.QtCore import QDate, QDateTime, Qt, QTime
 from qgis.PyQt.QtGui import QColor
+from qgis.utils import iface
 
 MOST_LAYERS, MOST_STEPS = 4, 60
 PER_BAND = 33800
@@ -31,11 +34,12 @@ _kept = []
 class Look(QgsProcessingLayerPostProcessorInterface):
     """Gives a layer its colours and its time; before QGIS 3.38 a group of layers, one for each day, stands for it."""
 
-    def __init__(self, told):
+    def __init__(self, told, name, shown):
         super().__init__()
-        self.told = told
+        self.told, self.name, self.shown = told, name, shown
 
     def postProcessLayer(self, layer, context, feedback):
+        layer.setName(self.name)
         paint(layer, self.told)
         days = self.told["days"]
         if days and Qgis.QGIS_VERSION_INT >= PER_BAND:
@@ -43,14 +47,18 @@ class Look(QgsProcessingLayerPostProcessorInterface):
             properties.setMode(Qgis.RasterTemporalMode.FixedRangePerBand)
             properties.setFixedRangePerBand({band: _range(day, day) for band, day in enumerate(days, 1)})
             properties.setIsActive(True)
-        elif days:
-            spread(layer, self.told, context.project())
-        if days:
             show_time(context.project(), days)
+        node = context.project().layerTreeRoot().findLayer(layer.id())
+        if days and Qgis.QGIS_VERSION_INT < PER_BAND:
+            node = spread(layer, self.told, context.project())
+            show_time(context.project(), days)
+        if node is not None:
+            node.setItemVisibilityChecked(self.shown)
+            node.setExpanded(self.shown and node.children() == [])
 
 
 def load(layers, context, feedback):
-    """Add the maps that a result names to the project: those with colours, else the first.
+    """Add the maps that a result names to the project: with a ramp, else of classes, else others; the first is shown.
 
     Parameters
     ----------
@@ -62,15 +70,17 @@ def load(layers, context, feedback):
     """
     if context.project() is None:
         return
-    coloured = [layer for layer in layers if layer["ramp"] or layer["classes"]]
+    chosen = [layer for layer in layers if layer["ramp"]] or [layer for layer in layers if layer["classes"]]
     _kept.clear()
-    for layer in (coloured or layers[:1])[:MOST_LAYERS]:
+    for i, layer in enumerate((chosen or layers)[:MOST_LAYERS]):
         path, variable = layer["path"], layer["variable"]
         name = os.path.basename(path) + (f" {variable}" if variable else "")
+        uri = f'NETCDF:"{path}":{variable}' if variable else path  # which QGIS 3.22 opens as a layer, not by its text
+        made = context.temporaryLayerStore().addMapLayer(QgsRasterLayer(uri, name))
         details = QgsProcessingContext.LayerDetails(name, context.project(), name, QgsProcessingUtils.LayerHint.Raster)
-        _kept.append(Look(layer))
+        _kept.append(Look(layer, name, shown=i == 0))
         details.setPostProcessor(_kept[-1])
-        context.addLayerToLoadOnCompletion(f'NETCDF:"{path}":{variable}' if variable else path, details)
+        context.addLayerToLoadOnCompletion(made.id(), details)
         if len(layer["days"]) > MOST_STEPS and Qgis.QGIS_VERSION_INT < PER_BAND:
             feedback.pushWarning(
                 f"{name}: this QGIS shows the first {MOST_STEPS} of {len(layer['days'])} days; QGIS 3.38 shows all."
@@ -98,7 +108,7 @@ def paint(layer, told, band=1):
 
 
 def spread(layer, told, project):
-    """Put a layer for each day into a folded group, in the place of one layer that shows the first day only."""
+    """Give the folded group of a layer for each day that takes the place of one that shows the first day only."""
     days = told["days"][:MOST_STEPS]
     root = project.layerTreeRoot()
     group = root.insertGroup(0, layer.name())
@@ -110,20 +120,26 @@ def spread(layer, told, project):
         step.temporalProperties().setMode(Qgis.RasterTemporalMode.FixedTemporalRange)
         step.temporalProperties().setFixedTemporalRange(_range(day, day))
         step.temporalProperties().setIsActive(True)
-        step.setName(f"{group.name()} {day}")
+        step.setName(f"{day} {told['variable']}".strip())
         if step is not layer:
             project.addMapLayer(step, False)
         own = root.findLayer(step.id())
-        group.addLayer(step).setExpanded(False)
+        group.addLayer(step).setExpanded(step is layer)
         if own is not None:
             own.parent().removeChildNode(own)
+    return group
 
 
 def show_time(project, days):
-    """Give a project without a period that of the days, so that the temporal controller starts with it."""
-    settings = project.timeSettings()
-    if settings.temporalRange().isInfinite():
-        settings.setTemporalRange(_range(days[0], days[-1]))
+    """Give a project without a period that of the days, and the temporal controller with it, day by day."""
+    whole = _range(days[0], days[-1])
+    if not project.timeSettings().temporalRange().isInfinite():
+        return
+    project.timeSettings().setTemporalRange(whole)
+    controller = iface.mapCanvas().temporalController() if iface else None
+    if controller is not None:
+        controller.setTemporalExtents(whole)
+        controller.setFrameDuration(QgsInterval(0, 0, 0, 1, 0, 0, 0))
 
 
 def _range(first, last):
