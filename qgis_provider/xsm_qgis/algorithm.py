@@ -7,7 +7,9 @@ import os
 from html import escape
 
 from qgis.core import QgsProcessingAlgorithm, QgsProcessingException
+from qgis.PyQt.QtCore import QCoreApplication
 from qgis.PyQt.QtGui import QIcon
+from qgis.utils import iface
 
 from . import interpreter, opening, parameters, runner, settings, styling
 
@@ -111,6 +113,13 @@ class CoreAlgorithm(QgsProcessingAlgorithm):
         return {parameters.OUTPUT: wanted if wanted in written else written[0]} if wanted else {}
 
 
+def is_cancelled(feedback):
+    """Tell whether to stop; qgis_process, which has no event loop beside the algorithm, hears Ctrl+C only here."""
+    if iface is None:
+        QCoreApplication.processEvents()
+    return feedback.isCanceled()
+
+
 def carry_out(verb, request, feedback):
     """Run the core with the analyst's interpreter, show what it tells; failing is a QgsProcessingException."""
     shown = 0
@@ -129,10 +138,13 @@ def carry_out(verb, request, feedback):
             shown += 1
             feedback.pushConsoleInfo(text)
 
+    def cancelled():
+        return is_cancelled(feedback)
+
     try:
         python = settings.python()
-        interpreter.check(python, settings.folder(), feedback.isCanceled)
-        return runner.run(runner.worker(python, verb), request, tell, feedback.isCanceled)
+        interpreter.check(python, settings.folder(), cancelled)
+        return runner.run(runner.worker(python, verb), request, tell, cancelled)
     except runner.Cancelled:
         raise QgsProcessingException("cancelled") from None
     except runner.CoreError as error:

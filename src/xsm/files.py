@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import os
 import shutil
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -245,41 +246,54 @@ def write_geotiffs(ds: xr.Dataset, path: Path, *, overwrite: bool = False, daily
     if not daily:
         for stem in stems.values():
             check_output(stem, overwrite)
-    made = []
-    for name, stem in stems.items():
-        array = ds[name]
-        if daily and "time" in array.dims:
-            for first in range(0, array.sizes["time"], DAYS_AT_ONCE):
-                part = array.isel(time=slice(first, first + DAYS_AT_ONCE)).load()
-                for day in part["time"].values:
-                    made.append(stem.with_name(f"{stem.stem}_{day.astype('M8[D]')}.tif"))
-                    _write_geotiff(part.sel(time=[day]), made[-1], overwrite)
-        else:
-            made.append(stem)
-            _write_geotiff(array, stem, overwrite)
-    return made
+    if daily:
+        return [path for name, stem in stems.items() for path in _write_days(ds[name], stem, overwrite)]
+    timed = [n for n in names if "time" in ds[n].dims]
+    with ExitStack() as stack:
+        put = {n: stack.enter_context(_geotiff(ds[n], stem, overwrite)) for n, stem in stems.items()}
+        for first in range(0, ds.sizes["time"] if timed else 0, DAYS_AT_ONCE):
+            block = ds[timed].isel(time=slice(first, first + DAYS_AT_ONCE)).load()  # variables share their work
+            for name in timed:
+                put[name](block[name])
+        for name in set(names).difference(timed):
+            put[name](ds[name])
+    return list(stems.values())
 
 
-def _write_geotiff(array: xr.DataArray, path: Path, overwrite: bool) -> None:
+def _write_days(array: xr.DataArray, stem: Path, overwrite: bool) -> Iterator[Path]:
+    if "time" not in array.dims:
+        with _geotiff(array, stem, overwrite) as put:
+            put(array)
+        yield stem
+        return
+    for first in range(0, array.sizes["time"], DAYS_AT_ONCE):
+        part = array.isel(time=slice(first, first + DAYS_AT_ONCE)).load()
+        for day in part["time"].values:
+            path = stem.with_name(f"{stem.stem}_{day.astype('M8[D]')}.tif")
+            with _geotiff(part.sel(time=[day]), path, overwrite) as put:
+                put(part.sel(time=[day]))
+            yield path
+
+
+@contextmanager
+def _geotiff(array: xr.DataArray, path: Path, overwrite: bool) -> Iterator[Callable[[xr.DataArray], None]]:
+    """Open the file of a variable; gives a function that writes the next bands, and finishes the file at the end."""
     import rasterio
     from rasterio.transform import Affine
 
     from xsm.styles import qml
 
     grid = require_grid(array, f"'{array.name}'")
-    extra = [str(d) for d in array.dims if d not in ("y", "x")]
-    array = array.stack(band=extra, create_index=False) if extra else array.expand_dims("band")
-    array = array.transpose("band", "y", "x")
-    if array.dtype == bool:
-        array = array.astype("u1")
-    fill = {"f": np.nan, "u": {"uint8": 255, "uint16": 65534}.get(str(array.dtype))}.get(array.dtype.kind)
-    labels = [_label(array, extra, i) for i in range(array.sizes["band"])]
+    dtype = np.dtype("u1") if array.dtype == bool else array.dtype
+    fill = {"f": np.nan, "u": {"uint8": 255, "uint16": 65534}.get(str(dtype))}.get(dtype.kind)
+    labels = _labels(array)
+    units, bands, extremes = array.attrs.get("units", ""), itertools.count(1), []
     profile: dict[str, Any] = {
         "driver": "GTiff",
         "height": grid.rows,
         "width": grid.cols,
         "count": len(labels),
-        "dtype": array.dtype,
+        "dtype": dtype,
         "nodata": fill,
         "crs": f"EPSG:{grid.epsg}",
         "transform": Affine.from_gdal(*grid.geotransform),
@@ -288,23 +302,32 @@ def _write_geotiff(array: xr.DataArray, path: Path, overwrite: bool) -> None:
         "blockxsize": 256,
         "blockysize": 256,
         "interleave": "band",
-        "predictor": 3 if array.dtype.kind == "f" else 2,
+        "predictor": 3 if dtype.kind == "f" else 2,
     }
     with fresh(path, overwrite) as part, rasterio.open(part, "w", **profile) as file:
-        extremes = []
-        for i, label in enumerate(labels):
-            values = np.asarray(array.isel(band=i).values)
-            file.write(values, i + 1)
-            file.set_band_description(i + 1, label)
-            if statistics := _statistics(values, fill):
-                file.update_tags(i + 1, **statistics)
-                extremes += [statistics["STATISTICS_MINIMUM"], statistics["STATISTICS_MAXIMUM"]]
-        told = {"units": array.attrs.get("units", ""), "long_name": array.attrs.get("long_name", str(array.name))}
+
+        def put(block: xr.DataArray) -> None:
+            for values, band in zip(_banded(block).values.astype(dtype), bands, strict=False):
+                file.write(values, band)
+                if statistics := _statistics(values, fill):
+                    file.update_tags(band, **statistics)
+                    extremes.extend([statistics["STATISTICS_MINIMUM"], statistics["STATISTICS_MAXIMUM"]])
+
+        yield put
+        file.descriptions = labels
+        file.units = [units] * len(labels)
+        told = {"units": units, "long_name": array.attrs.get("long_name", str(array.name))}
         file.update_tags(variable=str(array.name), **told, history=str(array.attrs.get("history", "")))
-        file.units = [array.attrs.get("units", "")] * len(labels)
     with fresh(path.with_suffix(".qml"), overwrite=True) as part:
         low, high = min(extremes, default=0.0), max(extremes, default=1.0)
         part.write_text(qml(str(array.name), array.attrs, low, high), encoding="utf-8")
+
+
+def _banded(array: xr.DataArray) -> xr.DataArray:
+    """Dims (band, y, x): all others one after the other."""
+    extra = [d for d in array.dims if d not in ("y", "x")]
+    array = array.stack(band=extra, create_index=False) if extra else array.expand_dims("band")
+    return array.transpose("band", "y", "x")
 
 
 def _statistics(values: np.ndarray, fill: float | None) -> dict[str, float]:
@@ -321,12 +344,16 @@ def _statistics(values: np.ndarray, fill: float | None) -> dict[str, float]:
     }
 
 
-def _label(array: xr.DataArray, extra: list[str], i: int) -> str:
-    parts = []
-    for dim in extra:
-        value = array[dim].values[i]
-        parts.append(str(value.astype("M8[D]")) if array[dim].dtype.kind == "M" else f"{dim} {value}")
-    return ", ".join(parts) or str(array.name)
+def _labels(array: xr.DataArray) -> list[str]:
+    """Names of the bands: dates in ISO form, other coordinates with their name; the variable's own without any."""
+    extra = [str(d) for d in array.dims if d not in ("y", "x")]
+    texts = [
+        array[d].values.astype("M8[D]").astype(str)
+        if array[d].dtype.kind == "M"
+        else [f"{d} {v}" for v in array[d].values]
+        for d in extra
+    ]
+    return [", ".join(parts) or str(array.name) for parts in itertools.product(*texts)]
 
 
 def _read_geotiff(path: Path) -> xr.Dataset:
