@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -86,7 +87,7 @@ def _frame(path: Path) -> pd.DataFrame:
 
     try:
         given = pd.read_csv(path, sep=None, engine="python", encoding="utf-8-sig", dtype=str)
-    except (ValueError, OSError) as error:  # ValueError: also pandas' own and wrong text encodings
+    except (ValueError, OSError, csv.Error) as error:  # ValueError: also pandas' own and wrong text encodings
         raise DataError(f"'{path}' cannot be read as CSV ({error}).", hint="Save it as CSV, UTF-8.") from None
     by_name = {str(c).strip().lower(): c for c in reversed(given.columns)}
     found = {n: next((by_name[a] for a in alias if a in by_name), None) for n, alias in COLUMNS.items()}

@@ -157,7 +157,7 @@ def _layers(outcome: Outcome) -> list[dict[str, Any]]:
     """The maps among the written files that GDAL reads, each with its colours and the days of its bands."""
     import xarray as xr
 
-    from xsm.files import map_names
+    from xsm.geotiff import map_names
     from xsm.styles import RAMPS, classes_of, style_of
 
     ds = outcome.value
