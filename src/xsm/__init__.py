@@ -14,6 +14,7 @@ __version__ = "0.1.0"
 _PUBLIC = {
     "open": "xsm.ops.open",
     "example": "xsm.ops.example",
+    "example_files": "xsm.ops.example",
     "regrid": "xsm.ops.regrid",
     "regrid_ease9km": "xsm.ops.regrid",
     "gapfill": "xsm.ops.gapfill",

@@ -18,21 +18,21 @@ import xarray as xr
 from xsm.apart import processes_for, write_regions
 from xsm.cf import clean_encoding
 from xsm.errors import DataError, UsageError
-from xsm.grids import grid_of, require_grid
 
-READ = ".nc, .zarr or .tif"
-DAYS_AT_ONCE = 64
+READ = ".nc, .zarr, .tif or (stations) .csv"
 ZARR_CHUNKS = {"time": 64, "y": 64, "x": 64}
+_unfinished: set[Path] = set()
 _MAGIC = {b"\x89HDF": "netcdf", b"CDF\x01": "netcdf", b"CDF\x02": "netcdf", b"CDF\x05": "netcdf"}
 
 
 def read(path: str | Path) -> xr.Dataset:
-    """Open a NetCDF, Zarr or GeoTIFF file lazily as a dataset.
+    """Open a NetCDF, Zarr or GeoTIFF file lazily as a dataset, or a CSV of stations.
 
     Parameters
     ----------
     path : str or Path
-        ``.nc``, ``.zarr`` (folder) or ``.tif``; a GeoTIFF with ISO dates as band names gets a ``time`` dim.
+        ``.nc``, ``.zarr`` (folder) or ``.tif``; a GeoTIFF with ISO dates as band names gets a ``time`` dim. A
+        ``.csv`` is read by `xsm.station_table`.
     """
     path = Path(path)
     if not path.exists():
@@ -43,7 +43,13 @@ def read(path: str | Path) -> xr.Dataset:
                 raise DataError(f"The folder '{path}' is no Zarr store.", hint="Granules are read with `xsm open`.")
             return _decoded(xr.open_zarr(path, consolidated=False, decode_coords="all"))
         if path.suffix.lower() in (".tif", ".tiff"):
-            return _read_geotiff(path)
+            from xsm import geotiff
+
+            return geotiff.read(path)
+        if path.suffix.lower() == ".csv":
+            from xsm import station_table
+
+            return station_table.read(path)
         head = path.open("rb").read(512)
         if not any(head.startswith(m) for m in _MAGIC):
             what = (
@@ -89,7 +95,9 @@ def write(ds: xr.Dataset, path: str | Path, *, overwrite: bool = False, processe
         ".csv": _write_csv,
     }
     if kind in (".tif", ".tiff"):
-        return write_geotiffs(ds, path, overwrite=overwrite)
+        from xsm import geotiff
+
+        return geotiff.write(ds, path, overwrite=overwrite)
     if kind not in writers:
         raise UsageError(
             f"'{path}' ends with '{kind}', wanted .nc, .zarr, .tif or .csv.", hint="Change the output's name."
@@ -106,6 +114,7 @@ def fresh(path: Path, overwrite: bool = False) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
     part = folder / path.name
+    _unfinished.add(folder)
     try:
         yield part
         if path.is_dir():
@@ -123,6 +132,13 @@ def fresh(path: Path, overwrite: bool = False) -> Iterator[Path]:
             f"'{path}' cannot be written ({error.strerror or error}).", hint="Check space and rights."
         ) from error
     finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        _unfinished.discard(folder)
+
+
+def abandon() -> None:
+    """Remove what `fresh` has begun and not ended; for a process that ends at once and unwinds no more."""
+    for folder in list(_unfinished):
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -207,123 +223,6 @@ def _encodings(ds: xr.Dataset) -> tuple[xr.Dataset, dict[str, dict[str, Any]]]:
 
 def _sub_daily(time: np.ndarray) -> bool:
     return bool((time.astype("M8[D]") != time).any())
-
-
-def write_geotiffs(ds: xr.Dataset, path: Path, *, overwrite: bool = False, daily: bool = False) -> list[Path]:
-    """Write each map variable as a GeoTIFF, the dates as bands with ISO names, or (``daily``) one file for each day.
-
-    One variable gets the path itself, several ``<stem>_<variable>.tif``; a styled ``.qml`` lies beside soil moisture.
-    """
-    grid = grid_of(ds)
-    if grid is None:
-        raise DataError("Only maps on an EASE-Grid can be written as GeoTIFF.", hint="Write .nc or .zarr instead.")
-    names = [str(n) for n, v in ds.data_vars.items() if {"y", "x"} <= set(v.dims) and v.dtype.kind in "fiub"]
-    if not names:
-        raise DataError("The dataset holds no map of numbers.", hint="Write .nc or .zarr instead.")
-    if other := sorted({str(n) for n in ds.data_vars} - set(names)):
-        warnings.warn(f"{', '.join(other)} are no maps of numbers and are not in the GeoTIFF.", stacklevel=3)
-    stems = {n: path if len(names) == 1 else path.with_name(f"{path.stem}_{n}.tif") for n in names}
-    if not daily:
-        for stem in stems.values():
-            check_output(stem, overwrite)
-    made = []
-    for name, stem in stems.items():
-        array = ds[name]
-        if daily and "time" in array.dims:
-            for first in range(0, array.sizes["time"], DAYS_AT_ONCE):
-                part = array.isel(time=slice(first, first + DAYS_AT_ONCE)).load()
-                for day in part["time"].values:
-                    made.append(stem.with_name(f"{stem.stem}_{day.astype('M8[D]')}.tif"))
-                    _write_geotiff(part.sel(time=[day]), made[-1], overwrite)
-        else:
-            made.append(stem)
-            _write_geotiff(array, stem, overwrite)
-    return made
-
-
-def _write_geotiff(array: xr.DataArray, path: Path, overwrite: bool) -> None:
-    import rasterio
-    from rasterio.transform import Affine
-
-    from xsm.styles import qml
-
-    grid = require_grid(array, f"'{array.name}'")
-    extra = [str(d) for d in array.dims if d not in ("y", "x")]
-    array = array.stack(band=extra, create_index=False) if extra else array.expand_dims("band")
-    array = array.transpose("band", "y", "x")
-    if array.dtype == bool:
-        array = array.astype("u1")
-    fill = {"f": np.nan, "u": {"uint8": 255, "uint16": 65534}.get(str(array.dtype))}.get(array.dtype.kind)
-    labels = [_label(array, extra, i) for i in range(array.sizes["band"])]
-    profile: dict[str, Any] = {
-        "driver": "GTiff",
-        "height": grid.rows,
-        "width": grid.cols,
-        "count": len(labels),
-        "dtype": array.dtype,
-        "nodata": fill,
-        "crs": f"EPSG:{grid.epsg}",
-        "transform": Affine.from_gdal(*grid.geotransform),
-        "compress": "deflate",
-        "tiled": True,
-        "blockxsize": 256,
-        "blockysize": 256,
-        "interleave": "band",
-        "predictor": 3 if array.dtype.kind == "f" else 2,
-    }
-    with fresh(path, overwrite) as part, rasterio.open(part, "w", **profile) as file:
-        for i, label in enumerate(labels):
-            file.write(np.asarray(array.isel(band=i).values), i + 1)
-            file.set_band_description(i + 1, label)
-        told = {"units": array.attrs.get("units", ""), "long_name": array.attrs.get("long_name", str(array.name))}
-        file.update_tags(variable=str(array.name), **told, history=str(array.attrs.get("history", "")))
-        file.units = [array.attrs.get("units", "")] * len(labels)
-    style = qml(str(array.name), labels)
-    if style:
-        with fresh(path.with_suffix(".qml"), overwrite=True) as part:
-            part.write_text(style, encoding="utf-8")
-
-
-def _label(array: xr.DataArray, extra: list[str], i: int) -> str:
-    parts = []
-    for dim in extra:
-        value = array[dim].values[i]
-        parts.append(str(value.astype("M8[D]")) if array[dim].dtype.kind == "M" else f"{dim} {value}")
-    return ", ".join(parts) or str(array.name)
-
-
-def _read_geotiff(path: Path) -> xr.Dataset:
-    import rioxarray
-
-    array = rioxarray.open_rasterio(path, masked=False, chunks={"band": 1})
-    if not isinstance(array, xr.DataArray):
-        raise DataError(f"'{path}' holds several rasters.", hint="Give one of them.")
-    name = str(array.attrs.pop("variable", "") or path.stem)
-    labels = array.attrs.pop("long_name", ())
-    labels = [labels] if isinstance(labels, str) else list(labels)
-    nodata = array.rio.nodata
-    if nodata is not None and array.dtype.kind == "f":
-        array = array.where(array != nodata)
-    if labels and all(_is_date(text) for text in labels):
-        dates = np.array(labels, "M8[D]").astype("M8[ns]")
-        array = array.rename(band="time").assign_coords(time=("time", dates, {"standard_name": "time", "axis": "T"}))
-    elif array.sizes["band"] == 1:
-        array = array.squeeze("band", drop=True)
-    keep = {k: v for k, v in array.attrs.items() if k in ("units", "flag_values", "flag_meanings")}
-    if isinstance(keep.get("units"), tuple | list):
-        keep["units"] = keep["units"][0]
-    array.attrs = keep
-    ds = array.to_dataset(name=name)
-    grid = grid_of(ds)
-    return ds if grid is None else grid.assign(ds)
-
-
-def _is_date(text: str) -> bool:
-    try:
-        np.datetime64(text, "D")
-    except ValueError:
-        return False
-    return len(text) == 10
 
 
 def _first(error: Exception) -> str:

@@ -21,7 +21,7 @@ from typing import Any
 
 import xarray as xr
 
-from xsm import __version__, files
+from xsm import __version__, files, geotiff
 from xsm.bundle import Bundle
 from xsm.config import Fill, Fit, Source, Study
 from xsm.errors import DataError
@@ -311,7 +311,7 @@ def _geotiff(study: Study, estimates: Path, part: Path) -> None:
     for name in study.geotiff:
         if name not in ds:
             raise DataError(f"'{name}' is not among the maps.", hint=f"There are {', '.join(map(str, ds.data_vars))}.")
-        files.write_geotiffs(ds[[name]], part / f"{name}.tif", daily=True)
+        geotiff.write(ds[[name]], part / f"{name}.tif", daily=True)
 
 
 def _stations(study: Study, stages: Stages) -> Path | None:

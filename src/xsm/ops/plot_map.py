@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 Maps = Annotated[xr.Dataset, Param("Estimates, or gap-filled maps.", label="Maps")]
 Cube = Annotated[xr.Dataset | None, Param("Cube behind the maps: Noah, rain, soil, land cover.")]
-Stations = Annotated[xr.Dataset, Param("Stations to score the maps against.")]
+Stations = Annotated[xr.Dataset, Param("Stations to score the maps against.", kind=Kind.STATIONS)]
 Scored = Annotated[xr.Dataset, Param("Result of validate.", label="Scores")]
 
 
@@ -88,7 +88,7 @@ def plot_map(
 def plot_texture(
     ds: Annotated[xr.Dataset, Param("Soil maps (sand, silt and clay), or texture.")],
     *,
-    stations: Annotated[xr.Dataset | None, Param("Stations to show.")] = None,
+    stations: Annotated[xr.Dataset | None, Param("Stations to show.", kind=Kind.STATIONS)] = None,
 ) -> Any:
     """Draw the USDA texture classes of the upper soil with the stations (Figure 2 of Rabiei et al., 2024).
 
@@ -216,7 +216,7 @@ def plot_calibration(ds: Maps, stations: Stations, *, cube: Cube = None) -> Any:
 def plot_series(
     ds: Maps,
     *,
-    stations: Annotated[xr.Dataset | None, Param("Stations to show.")] = None,
+    stations: Annotated[xr.Dataset | None, Param("Stations to show.", kind=Kind.STATIONS)] = None,
     cube: Cube = None,
     station: Annotated[str | None, Param("Station to show; the first one otherwise.")] = None,
 ) -> Any:

@@ -11,7 +11,7 @@ import xarray as xr
 
 from xsm import cf
 from xsm.grids import grid_of
-from xsm.styles import RAMPS, colours
+from xsm.styles import RAMPS, TEXTURE, colours
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -20,8 +20,6 @@ WIDTH, DPI = 4.0, 150
 STEP = 0.05
 GREY = "#c8c8c8"
 UNIT = "m³ m⁻³"
-TEXTURE_COLOURS = ("#fde725", "#f6c945", "#e8a33d", "#8fd2c5", "#5ab4ac", "#2f8f87",
-                   "#b8a9d9", "#8e7cc3", "#6650a4", "#d98fb0", "#b3477f", "#6d1f4f")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -113,11 +111,11 @@ def texture_map(frame: Frame, classes: xr.DataArray, sites: xr.Dataset | None) -
 
     values = _oriented(frame, classes).astype("f4")
     values[values > len(CLASSES)] = np.nan
-    style = {"cmap": ListedColormap(TEXTURE_COLOURS), "norm": BoundaryNorm(np.arange(0.5, 13), 12)}
+    style = {"cmap": ListedColormap(TEXTURE), "norm": BoundaryNorm(np.arange(0.5, 13), 12)}
     present = [k for k in range(1, 13) if (values == k).any()]
     figure, axes = _figure(frame, "USDA texture class", extra=0.3 + 0.18 * -(-(len(present) + 2) // 3))
     axes.imshow(values, extent=frame.extent, interpolation="nearest", aspect=frame.aspect, **style)
-    handles: list[Any] = [Patch(color=TEXTURE_COLOURS[k - 1], label=CLASSES[k - 1].capitalize()) for k in present]
+    handles: list[Any] = [Patch(color=TEXTURE[k - 1], label=CLASSES[k - 1].capitalize()) for k in present]
     if sites is not None:
         for network, marker in zip(sorted(set(sites["network"].values.tolist())), "o^sDv*", strict=False):
             of = sites["network"].values == network
