@@ -158,7 +158,13 @@ def _means(table: Any) -> str:
     frame = to_frame(table)
     shown = [n for n in ("r", "ubrmse", "rmse", "bias", "error_std", "snr", "r_truth") if n in frame]
     means = frame.groupby("product", sort=False)[shown].mean().round(4)
-    return f"means over stations (soil moisture in m3 m-3)\n{means.to_string()}"
+    told = [f"means over stations (soil moisture in m3 m-3)\n{means.to_string()}"]
+    for by in sorted(str(d)[3:] for d in table.dims if str(d).startswith("by_")):
+        groups = frame.groupby(["product", by], sort=False)[shown].mean().round(4)
+        told.append(
+            f"by {by.replace('_', ' ')}\n{groups.assign(stations=frame.groupby(['product', by]).size()).to_string()}"
+        )
+    return "\n\n".join(told)
 
 
 def _say(what: str, text: str) -> None:

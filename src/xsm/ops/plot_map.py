@@ -55,9 +55,9 @@ def plot_map(
 
     from xsm.ops.open import day_of
     from xsm.reporting.gather import scene
-    from xsm.reporting.maps import frame_of, limits, moisture_map, plain_map
+    from xsm.reporting.maps import class_map, frame_of, limits, moisture_map, plain_map
     from xsm.reporting.tables import label
-    from xsm.styles import style_of
+    from xsm.styles import classes_of, style_of
 
     name = variable or scene(ds, None).best
     frame = frame_of(ds)
@@ -75,9 +75,19 @@ def plot_map(
         if wanted not in days:
             raise UsageError(f"The maps ({days[0]} to {days[-1]}) have no day {day}.", hint="Choose another day.")
         values, title = values.isel(time=int(np.flatnonzero(days == wanted)[0])), f"{title}, {day}"
-    elif "time" in values.dims:
+        if not bool(values.notnull().any()):
+            raise DataError(
+                f"'{name}' has no value on {day}.",
+                hint="The first days of an estimate are its look-back; choose another day.",
+            )
+    classes = classes_of(name, ds[name].attrs)
+    if "time" in values.dims:
+        if classes:
+            raise UsageError(f"'{name}' holds classes, which have no mean.", hint="Give a day.")
         values, title = values.mean("time"), f"{title}: mean"
     values = values.compute()
+    if classes:
+        return _drawn(lambda: class_map(frame, values, title, classes))
     ramp = style_of(name)
     between = limits([values]) if ramp == "soil_moisture" else None
     return _drawn(lambda: moisture_map(frame, values, title, ramp, between) if ramp else
@@ -164,6 +174,8 @@ def plot_skill(ds: Scored) -> Any:
 def plot_scatter(ds: Maps, stations: Stations, *, cube: Cube = None) -> Any:
     """Draw the density of station days, map against station (Figure 6 of Rabiei et al., 2024).
 
+    Days that a model was trained on or chosen by are left out, as in the report; the title says which days are shown.
+
     Parameters
     ----------
     ds : xarray.Dataset
@@ -177,13 +189,13 @@ def plot_scatter(ds: Maps, stations: Stations, *, cube: Cube = None) -> Any:
     -------
     matplotlib.figure.Figure
     """
-    from xsm.reporting import pooled, skill
+    from xsm.reporting import pooled, skill, tables
 
     scene, series, table = _against(ds, stations, cube)
     found = pooled.pairs(scene, series, table)
     if not found:
         raise DataError("No station day has a value of the maps.", hint="Look at the result of validate.")
-    return _drawn(lambda: skill.scatter(found))
+    return _drawn(lambda: skill.scatter(found, f"Days of {tables.told(table)}"))
 
 
 @operation(title="Plot calibration", group="Plots", result=Kind.FIGURE, analyst=False)
