@@ -160,7 +160,7 @@ def test_one_day_at_a_time_equals_all_days(arrays, trained, monkeypatch):
         one = predict(bundle, block(arrays, 100 + day, 103 + day))
         for name in whole:
             np.testing.assert_allclose(one[name][:, 0], whole[name][:, day], atol=1e-6)
-    monkeypatch.setattr("xsm_convlstm.model.GROUP_CELLS", 3 * 12 * 12)  # groups of one patch and three days
+    monkeypatch.setattr("xsm_convlstm.inference.GROUP_CELLS", 3 * 12 * 12)  # groups of three sequences
     for name, values in predict(bundle, block(arrays, 100, 110)).items():
         np.testing.assert_allclose(values, whole[name], atol=1e-6)
 

@@ -12,13 +12,14 @@ import torch
 from xsm import Block, Bundle, DataError, Samples, Spec
 
 from xsm_convlstm.config import INFO, Config
-from xsm_convlstm.network import Network, arithmetic
-from xsm_convlstm.sequences import channels, ends, survey
+from xsm_convlstm.inference import able, estimate, estimate_on, flatten
+from xsm_convlstm.network import Network
+from xsm_convlstm.sequences import channels, ends, fixed_channels, joined, survey
 from xsm_convlstm.train import train
 
 FORMAT = 1
-GROUP_CELLS = 2**15
-"""Cells of all sequences that go through the network at once; bounds memory."""
+BFLOAT16_ERROR = 0.002
+"""Largest change of soil moisture (m3 m-3) for which estimates are made with bfloat16."""
 DRIEST, POROSITY, PARTICLE_DENSITY = 0.02, 0.6, 2.65
 
 
@@ -120,29 +121,29 @@ class ConvLSTM:
         card = bundle.card
         inputs, statics, target = tuple(card["inputs"]), tuple(card["statics"]), card["targets"][0]
         norm, back = card["normalisation"], card["block"]["look_back"]
-        net, precision = load(bundle).to(device), card["options"].get("precision", "float32")
         mask = np.asarray(arrays["mask"], bool)
-        patches, days = len(mask), arrays[inputs[0]].shape[1] - back + 1
+        days = arrays[inputs[0]].shape[1] - back + 1
         if days < 1:
             raise DataError(f"Got {days + back - 1} days, wanted at least {back}.", hint="Give a longer period.")
-        mean, spread = (np.empty((patches, days, *mask.shape[1:]), np.float32) for _ in range(2))
-        at_once = max(1, GROUP_CELLS // mask[0].size)
-        patch_step = max(1, at_once // days)
-        day_step = max(1, at_once // patch_step)
-        for p in (slice(k, k + patch_step) for k in range(0, patches, patch_step)):
-            for d in range(0, days, day_step):
-                part = {n: np.asarray(arrays[n])[p, d : d + day_step + back - 1] for n in inputs}
-                part |= {n: np.asarray(arrays[n])[p] for n in statics}
-                x = channels(part, mask[p], inputs, statics, norm)
-                with arithmetic(precision, device):
-                    found = _estimate(net, torch.from_numpy(x).to(device), torch.from_numpy(mask[p]).to(device), back)
-                for out, values in zip((mean, spread), found, strict=True):
-                    out[p, d : d + day_step] = values.swapaxes(0, 1)
+        moving = channels({n: np.asarray(arrays[n]).swapaxes(0, 1) for n in inputs}, inputs, mask, norm)
+        still = fixed_channels({n: np.asarray(arrays[n]) for n in statics}, statics, mask, norm)
+        net = load(bundle)
+        if device == "cpu":
+            flat = flatten(net, len(inputs), arithmetic_of(card))
+            mean, spread = estimate(flat, moving, still, mask, back)
+        else:
+            mean, spread = estimate_on(device, net, joined(moving, still), mask, back)
         scale = norm[target]
         mean = scale["mean"] + scale["std"] * mean
         if card["units"].get(target, "m3 m-3") == "m3 m-3":
             mean = np.clip(mean, DRIEST, _porosity(arrays, statics))
         return {target: mean, f"{target}_std": spread * np.float32(scale["std"] * scale["spread_scale"])}
+
+
+def arithmetic_of(card: Mapping[str, Any]) -> torch.dtype:
+    """Give bfloat16 where this processor computes it and the bundle was measured to bear it, else float32."""
+    error = card.get("metrics", {}).get("bfloat16_error", np.inf)
+    return torch.bfloat16 if able() and error <= BFLOAT16_ERROR else torch.float32
 
 
 def load(bundle: Bundle) -> Network:
@@ -159,17 +160,6 @@ def load(bundle: Bundle) -> Network:
             hint="Get or train it anew.",
         ) from None
     return net.eval()
-
-
-@torch.inference_mode()
-def _estimate(net: Network, x: torch.Tensor, mask: torch.Tensor, back: int) -> tuple[np.ndarray, np.ndarray]:
-    """Estimate all sequences in x (time, patch, channel, y, x) as (day, patch, y, x)."""
-    drive = net.drive(x)
-    days = len(x) - back + 1
-    sequences = torch.stack([drive[k : k + days].flatten(0, 1) for k in range(back)])
-    found = net.from_drive(sequences, mask[:, None].float().repeat(days, 1, 1, 1))
-    mean, spread = (v.reshape(days, *mask.shape).cpu().numpy() for v in found)
-    return mean, spread
 
 
 def _porosity(arrays: Mapping[str, np.ndarray], statics: tuple[str, ...]) -> np.ndarray | float:
