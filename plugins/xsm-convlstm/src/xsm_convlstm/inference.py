@@ -54,7 +54,9 @@ class Flat:
 
 
 def able(device: str = "cpu") -> bool:
-    """Whether this processor computes with bfloat16 faster than with float32."""
+    """Whether a device computes with bfloat16 faster than with float32."""
+    if device.startswith("cuda"):
+        return torch.cuda.is_bf16_supported(including_emulation=False)
     known = getattr(torch.cpu, "get_capabilities", dict)() if device == "cpu" else {}
     return any(known.get(name) for name in ("avx512_bf16", "amx_bf16"))
 
@@ -136,7 +138,7 @@ def estimate(
 
 @torch.inference_mode()
 def estimate_on(
-    device: str, net: Network, x: np.ndarray, mask: np.ndarray, look_back: int
+    device: str, net: Network, x: np.ndarray, mask: np.ndarray, look_back: int, dtype: torch.dtype = torch.float32
 ) -> tuple[np.ndarray, np.ndarray]:
     """Estimate on another device, with the network as it is and each day's first convolution shared.
 
@@ -152,9 +154,11 @@ def estimate_on(
     parts = []
     for first in range(0, days, at_once):
         part = torch.from_numpy(x[first : first + at_once + look_back - 1]).to(device)
-        drive, count = net.drive(part), len(part) - look_back + 1
-        sequences = torch.stack([drive[k : k + count].flatten(0, 1) for k in range(look_back)])
-        found = net.from_drive(sequences, valid.repeat(count, 1, 1, 1))
+        count = len(part) - look_back + 1
+        with torch.autocast(device.split(":")[0], dtype, enabled=dtype != torch.float32):
+            drive = net.drive(part)
+            sequences = torch.stack([drive[k : k + count].flatten(0, 1) for k in range(look_back)])
+            found = net.from_drive(sequences, valid.repeat(count, 1, 1, 1))
         parts.append(torch.stack(found).reshape(2, count, *mask.shape).cpu())
     mean, spread = torch.cat(parts, 1).transpose(1, 2).numpy()
     return mean, spread

@@ -97,11 +97,3 @@ class Network(nn.Module):
         with torch.autocast(h.device.type, enabled=False):
             spread = F.softplus(self.spread(h.detach())) + 1e-3
             return self.output(h).reshape(shape), spread.reshape(shape)
-
-
-def arithmetic(precision: str, device: str) -> torch.autocast:
-    """Context of the convolutions' arithmetic: bfloat16 where ``precision`` is "auto" and the device computes it."""
-    kind = device.split(":", maxsplit=1)[0]
-    able = getattr(torch.cpu, "get_capabilities", dict)() if kind == "cpu" else {"cuda": kind == "cuda"}
-    fast = any(able.get(name) for name in ("avx512_bf16", "amx_bf16", "cuda"))
-    return torch.autocast(kind, torch.bfloat16, enabled=precision == "auto" and fast)
