@@ -12,10 +12,10 @@ import pytest
 import shared_batch
 import torch
 from convlstm_law import MODEL, QUIET, law, predict, samples, spec
+from xsm import DataError
 from xsm_convlstm.config import Config
 from xsm_convlstm.sequences import survey
-from xsm_convlstm.train import Learner, Task, train
-from xsm import DataError
+from xsm_convlstm.train import Task, train
 
 SHORT = {"epochs": 4, "steps_per_epoch": 3, "validation_steps": 2, "dropout": 0.2}
 

@@ -121,7 +121,7 @@ class Config:
 
 PRESETS: dict[str, dict[str, Any]] = {
     "small": {
-        "filters": (12, 12, 16, 16),
+        "filters": (16, 16, 16, 16),
         "attention": (2, 4),
         "dropout": 0.05,
         "patch": 32,

@@ -20,8 +20,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from xsm_convlstm.network import Attention, Network
+from xsm_convlstm.scan import empty, rows
 
-GROUP_CELLS = 2**13
+GROUP_CELLS = 2**12
 """Cells of a group of sequences: small enough that a group stays in a core's share of the cache."""
 DEVICE_CELLS = 2**19
 """Cells of all sequences that go through the network at once on another device; bounds memory."""
@@ -57,7 +58,7 @@ def able(device: str = "cpu") -> bool:
     """Whether a device computes with bfloat16 faster than with float32."""
     if device.startswith("cuda"):
         return torch.cuda.is_bf16_supported(including_emulation=False)
-    known = getattr(torch.cpu, "get_capabilities", dict)() if device == "cpu" else {}
+    known: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)() if device == "cpu" else {}
     return any(known.get(name) for name in ("avx512_bf16", "amx_bf16"))
 
 
@@ -75,7 +76,7 @@ def flatten(net: Network, dynamic: int, dtype: torch.dtype) -> Flat:
                 _padded(layer.peephole.flatten(1), n, 1).numpy(),
                 _padded(scale, n, 0).numpy(),
                 _padded(norm.bias - scale * norm.running_mean, n, 0).numpy(),
-                net.attention[str(k)] if str(k) in net.attention else None,
+                dict(net.attention.items()).get(str(k)),
             )
         )
         before = n
@@ -128,8 +129,8 @@ def estimate(
         sequences = [(p, d) for p in range(patches) for d in range(days)]
 
         def sequence(group: Sequence[tuple[int, int]]) -> Tensor:
-            rows = [p * times + d + k for k in range(look_back) for p, d in group]
-            return _heads(flat, drives[rows], valid[[p for p, _ in group]])
+            wanted = [p * times + d + k for k in range(look_back) for p, d in group]
+            return _heads(flat, drives[wanted], valid[[p for p, _ in group]])
 
         found = torch.cat(run(sequence, _groups(sequences, size)))[: len(sequences)]
     mean, spread = found.reshape(patches, days, ny, nx, 2).unbind(-1)
@@ -155,7 +156,7 @@ def estimate_on(
     for first in range(0, days, at_once):
         part = torch.from_numpy(x[first : first + at_once + look_back - 1]).to(device)
         count = len(part) - look_back + 1
-        with torch.autocast(device.split(":")[0], dtype, enabled=dtype != torch.float32):
+        with torch.autocast(device.split(":", maxsplit=1)[0], dtype, enabled=dtype != torch.float32):
             drive = net.drive(part)
             sequences = torch.stack([drive[k : k + count].flatten(0, 1) for k in range(look_back)])
             found = net.from_drive(sequences, valid.repeat(count, 1, 1, 1))
@@ -180,15 +181,15 @@ def _scan(flat: Flat, layer: Layer, drive: Tensor, steps: int, mask: Tensor) -> 
 
     count, _, ny, nx = drive.shape
     filters, samples = len(layer.scale), count // steps
-    c = _empty(samples, filters, ny, nx, torch.float32)
-    h = _empty(samples, filters, ny, nx, drive.dtype)
-    y = _empty(count, filters, ny, nx, drive.dtype)
+    c = empty(samples, filters, ny, nx, torch.float32)
+    h = empty(samples, filters, ny, nx, drive.dtype)
+    y = empty(count, filters, ny, nx, drive.dtype)
     numbers = layer.peephole, layer.scale, layer.shift, flat.tanh
     driven, out = drive.split(samples), y.split(samples)
-    first_step(_rows(driven[0]), *numbers, _rows(c), _rows(h), _rows(out[0]))
+    first_step(rows(driven[0]), *numbers, rows(c), rows(h), rows(out[0]))
     for k in range(1, steps):
         again = _convolve(h, layer.recurrent)
-        next_step(_rows(driven[k]), _rows(again), *numbers, _rows(c), _rows(h), _rows(out[k]))
+        next_step(rows(driven[k]), rows(again), *numbers, rows(c), rows(h), rows(out[k]))
     if layer.attention is not None:
         features = y[:, : layer.attention.restore.out_features]
         weights = layer.attention.weights(features.unflatten(0, (steps, samples)).float(), mask)
@@ -199,20 +200,6 @@ def _scan(flat: Flat, layer: Layer, drive: Tensor, steps: int, mask: Tensor) -> 
 def _convolve(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     made = F.conv2d(x, weight, bias, padding=weight.shape[-1] // 2)
     return made.contiguous(memory_format=torch.channels_last)
-
-
-def _empty(n: int, filters: int, ny: int, nx: int, dtype: torch.dtype) -> Tensor:
-    """Channels-last memory with the margin that the gates want."""
-    from xsm_convlstm.gates import MARGIN
-
-    count, margin = n * filters * ny * nx, MARGIN // dtype.itemsize
-    return torch.empty(count + 2 * margin, dtype=dtype)[margin:-margin].view(n, ny, nx, filters).permute(0, 3, 1, 2)
-
-
-def _rows(values: Tensor) -> np.ndarray:
-    """View channels-last values as ``(cell, channel)``, bfloat16 as its bits."""
-    rows = values.permute(0, 2, 3, 1).view(-1, values.shape[1])
-    return rows.view(torch.uint16).numpy() if rows.dtype == torch.bfloat16 else rows.numpy()
 
 
 def _channels_last(values: np.ndarray, dtype: torch.dtype) -> Tensor:

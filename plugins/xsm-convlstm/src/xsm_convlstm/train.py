@@ -214,12 +214,11 @@ def _trainer(config: Config, held: Task | None, place: Path, folder: str) -> pl.
     if held is not None:
         callbacks += [EarlyStopping("validation", patience=config.patience), _keep(place, "best", "validation")]
     callbacks.append(_keep(place, "last", None))
-    half = config.precision == "auto" and able("cuda" if cuda else "cpu")
     return pl.Trainer(
         accelerator="gpu" if cuda else "cpu",
         devices=config.devices,
         strategy=("ddp" if torch.distributed.is_torchelastic_launched() else "ddp_spawn") if shared else "auto",
-        precision="bf16-mixed" if half else "32-true",
+        precision="bf16-mixed" if halved(config, "cuda" if cuda else "cpu") else "32-true",
         max_epochs=config.epochs,
         callbacks=callbacks,
         default_root_dir=folder,
@@ -230,6 +229,11 @@ def _trainer(config: Config, held: Task | None, place: Path, folder: str) -> pl.
         limit_val_batches=None if held is not None else 0,
         use_distributed_sampler=False,
     )
+
+
+def halved(config: Config, device: str) -> bool:
+    """Whether training uses bfloat16 on a device."""
+    return config.precision == "auto" and able(device)
 
 
 def _keep(place: Path, name: str, monitor: str | None) -> ModelCheckpoint:
