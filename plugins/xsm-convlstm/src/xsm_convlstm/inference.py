@@ -193,7 +193,7 @@ def _scan(flat: Flat, layer: Layer, drive: Tensor, steps: int, mask: Tensor) -> 
     if layer.attention is not None:
         features = y[:, : layer.attention.restore.out_features]
         weights = layer.attention.weights(features.unflatten(0, (steps, samples)).float(), mask)
-        features.mul_(weights.flatten(0, 1))
+        features.mul_(weights.flatten(0, 1).to(y.dtype))
     return y
 
 

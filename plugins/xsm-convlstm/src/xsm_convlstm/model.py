@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Mapping
 from dataclasses import asdict
 from importlib.metadata import version
@@ -24,6 +25,7 @@ JUDGED, COMPARED = 64, 4
 """Most batches that scale the spread, and that tell what bfloat16 changes."""
 HERE = ("checkpoints", "devices")
 """Options that say where a training ran, not what came out; they stay out of the card."""
+_LAST: dict[str, Any] = {}
 DRIEST, POROSITY, PARTICLE_DENSITY = 0.02, 0.6, 2.65
 
 
@@ -206,7 +208,18 @@ def arithmetic_of(card: Mapping[str, Any], device: str) -> torch.dtype:
 
 
 def load(bundle: Bundle) -> list[Network]:
-    """Make the networks of a bundle, ready to predict; shapes are checked before anything is allocated."""
+    """Make the networks of a bundle, ready to predict; shapes are checked before anything is allocated.
+
+    Those of the last bundle are kept, since blocks of one estimate come one after the other.
+    """
+    kept = _LAST.get("bundle")
+    if kept is None or kept() is not bundle:
+        _LAST.update(bundle=weakref.ref(bundle), nets=_load(bundle))
+    nets: list[Network] = _LAST["nets"]
+    return nets
+
+
+def _load(bundle: Bundle) -> list[Network]:
     card = bundle.card
     config = Config.from_options(card["options"])
     return [_network(card, config, _of_member(bundle.weights, k, config.members)) for k in range(config.members)]
