@@ -33,7 +33,7 @@ def test_linear_law_is_found_again(law_cube, ridge, pair):
     assert (made["mask_reason"].values[:3] == 2).all()
     assert made[name].attrs["units"] == "m3 m-3"
     assert made.attrs["model_hash"] == ridge[pair].hash
-    assert bool((made[f"{name}_std"].isel(time=10, y=slice(3, None)) > 0).all())
+    assert bool((made[f"{name}_reference_std"].isel(time=10, y=slice(3, None)) > 0).all())
     assert "texture" in made.coords
 
 

@@ -21,7 +21,7 @@ MAX_BYTES = 2 * 1024**3
 CARD_KEYS = {
     "format", "task", "model", "depth", "scenario", "inputs", "statics", "targets", "references", "units",
     "options", "normalisation", "block", "grid", "training", "validation", "history", "metrics", "sources", "synthetic",
-    "seed", "versions", "licence", "limits", "surface",
+    "seed", "versions", "licence", "limits", "surface", "spread",
 }  # fmt: skip
 REQUIRED = {"format", "task", "model", "inputs", "targets", "units"}
 

@@ -10,6 +10,7 @@ import xarray as xr
 
 from xsm.blocks import covered, is_lazy, map_patches, map_series
 from xsm.bundle import Bundle
+from xsm.calibrate import spread_name
 from xsm.cf import add_history, canonical_attrs, check_units, same_units
 from xsm.describe import Kind, Param, operation
 from xsm.errors import DataError
@@ -45,7 +46,9 @@ def estimate(
     Returns
     -------
     xarray.Dataset
-        ``sm_5cm`` or ``sm_25cm`` (m3 m-3) and ``..._std`` on (time, y, x), lazy where the cube is; ``mask_reason``
+        ``sm_5cm`` or ``sm_25cm`` (m3 m-3) and its standard deviation on (time, y, x), lazy where the cube is:
+        ``..._std`` is that of the true value, calibrated to stations when the model was trained; ``..._reference_std``
+        is that of the reference which the model learnt from, where there were no stations. ``mask_reason``
         (y, x), ``frozen``, and the coordinates ``land_cover`` and ``texture`` where the cube has them. The first days
         (look-back) are empty.
 
@@ -137,12 +140,14 @@ def _run(ds: xr.Dataset, bundle: Bundle, chosen: Scenario) -> xr.Dataset:
     if not is_lazy(ds):
         check_gaps(dynamic, inside, chosen)
     target = chosen.target
-    names = [target, f"{target}_std"]
+    names = [target, spread_name(bundle)]
+    factor = np.float32(bundle.card.get("spread", {}).get("factor", 1.0))
     merged = dynamic.assign(static.data_vars)
 
     def predict(arrays: dict[str, np.ndarray]) -> Any:
         _no_gaps(arrays, chosen)
-        return model.predict_block(arrays, bundle, device=device())
+        made = model.predict_block(arrays, bundle, device=device())
+        return {target: made[target], names[1]: made[f"{target}_std"] * factor}
 
     if block.kind == "patch":
         made = map_patches(
@@ -165,7 +170,8 @@ def _run(ds: xr.Dataset, bundle: Bundle, chosen: Scenario) -> xr.Dataset:
         "model_hash": bundle.hash,
     }
     made[names[1]].attrs = {
-        "long_name": f"Soil moisture at {chosen.depth} cm: standard deviation",
+        "long_name": f"Soil moisture at {chosen.depth} cm: standard deviation of the "
+        f"{'true value' if names[1] == f'{target}_std' else 'reference'}",
         "comment": bundle.card.get("limits", ""),
         **units,
     }

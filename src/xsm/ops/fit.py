@@ -11,6 +11,7 @@ import numpy as np
 import xarray as xr
 
 from xsm.bundle import Bundle
+from xsm.calibrate import to_reference, to_stations
 from xsm.cf import check_units
 from xsm.describe import Kind, Param, operation
 from xsm.errors import DataError, UsageError
@@ -45,6 +46,9 @@ def fit(
     surface: Annotated[
         Any, Param("25 cm, scenario 2: the 5 cm bundle; trained too if absent.", kind=Kind.MODEL)
     ] = None,
+    stations: Annotated[
+        xr.Dataset | None, Param("Stations that the spread is calibrated to, on the validation days.", advanced=True)
+    ] = None,
     seed: Annotated[int, Param("Seed of everything random.", minimum=0)] = 0,
     **options: Any,
 ) -> Bundle:
@@ -67,6 +71,9 @@ def fit(
         Free predictors and reference beyond the scenarios; the target is a variable of the dataset.
     surface : Bundle or path, optional
         The 5 cm bundle that feeds 25 cm scenario 2; it becomes part of the result.
+    stations : xarray.Dataset, optional
+        ``soil_moisture(sensor, time)``: the estimate's ``_std`` is then the spread of the true value; without them it
+        is that of the reference and called ``_reference_std``.
     seed : int
         Seed of sampling, initial weights and batches.
     **options
@@ -95,7 +102,7 @@ def fit(
             f"surface= is for 25 cm scenario 2, not for {depth} cm scenario {scenario}.", hint="Leave it out."
         )
     if chosen.needs_surface:
-        surface, ds = _with_surface(ds, surface, learner.info.name, train, validation, seed, options)
+        surface, ds = _with_surface(ds, surface, learner.info.name, train, validation, stations, seed, options)
     require(ds, chosen, with_references=True)
     dynamic, static = split_predictors(ds, chosen)
     check_units(ds, [n for n in (*chosen.inputs, *chosen.references) if n in ds])
@@ -124,7 +131,8 @@ def fit(
         bundle = learner.fit(
             part(used), spec, validation=part(held) if held.any() else None, seed=seed, progress=progress
         )
-    return _finish(bundle, ds, day, used, held, surface, chosen)
+    made = _finish(bundle, ds, day, used, held, surface, chosen)
+    return to_reference(made) if stations is None else to_stations(made, ds, stations, held)
 
 
 def _samples_maker(
@@ -191,11 +199,13 @@ def _free(ds: xr.Dataset, predictors: Sequence[str] | None, target: str | None, 
 
 
 def _with_surface(
-    ds: xr.Dataset, surface: Any, model: str, train: Any, validation: Any, seed: int, options: Mapping[str, Any]
-) -> tuple[Bundle, xr.Dataset]:
+    ds: xr.Dataset, surface: Any, model: str, train: Any, validation: Any, stations: xr.Dataset | None, seed: int,
+    options: Mapping[str, Any],
+) -> tuple[Bundle, xr.Dataset]:  # fmt: skip
     if surface is None:
         log.info("training the 5 cm bundle that feeds 25 cm scenario 2")
-        surface = fit(ds, depth=5, scenario=2, model=model, train=train, validation=validation, seed=seed, **options)
+        surface = fit(ds, depth=5, scenario=2, model=model, train=train, validation=validation, stations=stations,
+                      seed=seed, **options)  # fmt: skip
     surface = load_model(surface, 5, None)
     if "sm_5cm" in ds and ds["sm_5cm"].attrs.get("model_hash") == surface.hash:
         return surface, ds

@@ -88,7 +88,6 @@ class ConvLSTM:
             trained.append(train(task, judge, seed=_seed(seed, k), progress=report, folder=folder))
         first = trained[0]
         weights = _named([t.weights for t in trained])
-        held = "training" if validation is None else "validation"
         card = {
             "format": FORMAT,
             "task": "estimate",
@@ -109,7 +108,6 @@ class ConvLSTM:
             "metrics": {"epoch": first.best, **first.history[first.best - 1]},
             "seed": seed,
             "versions": {m: version(m) for m in ("xsm", "xsm-convlstm", "numpy", "torch", "pytorch-lightning")},
-            "limits": f"The spread is calibrated to {spec.references[0]} on {held} days, not to the truth.",
         }
         judge = judge or task
         rows = held_batches(judge, seed)[:JUDGED]
