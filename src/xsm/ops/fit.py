@@ -20,9 +20,11 @@ from xsm.model import Samples, Spec, get_model
 from xsm.ops.estimate import lead_days, load_model, surface_estimate
 from xsm.predictors import check_gaps, domain, references, require, split_predictors
 from xsm.scenarios import Scenario, get_scenario
-from xsm.training import model_options, quiet, sample_cells, split_days
+from xsm.training import Streamed, model_options, quiet, sample_cells, split_days
 
 log = logging.getLogger("xsm")
+LOADED = 2**30
+"""Bytes of predictors and references up to which a lazy cube is loaded once."""
 
 
 @operation(title="Train a model", group="Estimation", result=Kind.MODEL)
@@ -145,9 +147,20 @@ def _samples_maker(
     skip: int,
     back: int,
 ) -> Any:
-    frozen = ds["frozen"].values if "frozen" in ds else np.zeros((1,) * 3, bool)
-    weight = np.broadcast_to(~frozen.astype(bool), (len(day), *cells.shape))
-    everything = {str(n): v.values for part in (dynamic, static, observed) for n, v in part.data_vars.items()}
+    """Make the function that cuts splits out of a cube.
+
+    A lazy cube that is larger than `LOADED` stays so, and a model reads what it slices: such a cube should lie in a
+    file, for what is computed lazily is computed at every read.
+    """
+    import dask
+
+    small = sum(v.nbytes for d in (dynamic, static, observed) for v in d.data_vars.values()) <= LOADED
+
+    def sliceable(variable: xr.DataArray) -> Any:
+        return variable.values if small or variable.chunks is None else Streamed(variable.data)
+
+    if small:
+        dynamic, static, observed = dask.compute(dynamic, static, observed)
 
     def part(days_used: np.ndarray) -> Samples:
         """The days of a split with the lead-in days before each of its runs; references of other days are hidden."""
@@ -157,13 +170,16 @@ def _samples_maker(
         near[:skip] = False
         first, last = np.flatnonzero(near)[[0, -1]]
         cut = slice(first, last + 1)
-        hide = ~days_used[cut]
+        hide = xr.DataArray(days_used[cut], dims="time")
         arrays = {}
-        for name, values in everything.items():
-            arrays[name] = values[cut] if values.ndim == 3 else values
-            if name in observed and hide.any():
-                arrays[name] = np.where(hide[:, None, None], np.nan, arrays[name]).astype("f4")
-        return Samples(arrays, day[cut], days_used[cut], cells.values, weight[cut])
+        for name, variable in {**dynamic.data_vars, **static.data_vars, **observed.data_vars}.items():
+            if "time" in variable.dims:
+                variable = variable.isel(time=cut)
+            if name in observed:
+                variable = variable.where(hide).astype("f4")
+            arrays[str(name)] = sliceable(variable)
+        weight = ~ds["frozen"].isel(time=cut).astype(bool) if "frozen" in ds else None
+        return Samples(arrays, day[cut], days_used[cut], cells.values, None if weight is None else sliceable(weight))
 
     return part
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
@@ -98,7 +99,7 @@ def _shared(kernel: Callable[..., Any], arrays: tuple[Tensor, ...], constants: t
     cells = len(flat[0])
     parts = max(1, min(torch.get_num_threads(), cells // SHARE))
     edges = np.linspace(0, cells, parts + 1).astype(int)
-    shares = [[a[start:stop] for a in flat] for start, stop in zip(edges[:-1], edges[1:], strict=True)]
+    shares = [[a[start:stop] for a in flat] for start, stop in itertools.pairwise(edges)]
     if parts == 1:
         return [kernel(*shares[0], *constants)]
     return list(_pool(parts).map(lambda share: kernel(*share, *constants), shares))
