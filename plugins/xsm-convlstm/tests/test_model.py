@@ -221,6 +221,8 @@ def test_bad_samples_are_refused_with_a_sentence(arrays):
     refused("'tb_h' has 1 missing values.*gapfill", {"tb_h": gap})
     refused("nowhere observed", {"sm_noah_0_10": np.full_like(arrays["sm_noah_0_10"], np.nan)})
     refused("No sequence", first=0, last=1)
+    with pytest.raises(DataError, match="20 x 20 cells, a patch of this model has 64 x 64"):
+        MODEL.fit(samples(arrays, 2, 60), spec(patch=64, stride=48), **QUIET)
     lacking = samples(arrays, 2, 60)
     lacking = replace(lacking, arrays={k: v for k, v in arrays.items() if k != "bulk_density"})
     with pytest.raises(DataError, match="lack bulk_density"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -16,6 +17,7 @@ from xsm.cf import check_units
 from xsm.describe import Kind, Param, operation
 from xsm.errors import DataError, UsageError
 from xsm.grids import grid_of
+from xsm.matching import Sensors
 from xsm.model import Samples, Spec, get_model
 from xsm.ops.estimate import lead_days, load_model, surface_estimate
 from xsm.predictors import check_gaps, domain, references, require, split_predictors
@@ -103,13 +105,18 @@ def fit(
         raise UsageError(
             f"surface= is for 25 cm scenario 2, not for {depth} cm scenario {scenario}.", hint="Leave it out."
         )
-    if chosen.needs_surface:
-        surface, ds = _with_surface(ds, surface, learner.info.name, train, validation, stations, seed, options)
-    require(ds, chosen, with_references=True)
-    dynamic, static = split_predictors(ds, chosen)
-    check_units(ds, [n for n in (*chosen.inputs, *chosen.references) if n in ds])
+    checked = model_options(learner.info, options)
+    own = replace(chosen, inputs=tuple(n for n in chosen.inputs if n != "sm_5cm")) if chosen.needs_surface else chosen
+    require(ds, own, with_references=True)
+    check_units(ds, [n for n in (*own.inputs, *own.statics, *own.references) if n in ds])
+    split_predictors(ds, own)
     day = ds["time"].values.astype("M8[D]")
     used, held = split_days(day, train, validation)
+    if stations is not None:
+        Sensors(stations, day)
+    if chosen.needs_surface:
+        surface, ds = _with_surface(ds, surface, learner.info.name, train, validation, stations, seed, options)
+    dynamic, static = split_predictors(ds, chosen)
     cells = domain(dynamic, static, ds.get("land")).compute()
     _warn_of_leaks(dynamic, str(day[used][-1]))
     skip = lead_days(surface) if chosen.needs_surface else 0
@@ -125,7 +132,7 @@ def fit(
         | {chosen.target: "m3 m-3"},
         depth=depth,
         scenario=scenario,
-        options=model_options(learner.info, options),
+        options=checked,
     )
     observed = references(ds, chosen)
     part = _samples_maker(ds, dynamic, static, observed, cells, day, skip, back)

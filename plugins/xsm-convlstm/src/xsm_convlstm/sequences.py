@@ -35,6 +35,12 @@ def ends(samples: Samples, look_back: int) -> np.ndarray:
 def windows(samples: Samples, config: Config) -> np.ndarray:
     """List every sequence as ``(first row, first column, last day)``, for patches with at least one valid cell."""
     mask = np.asarray(samples.mask)
+    if min(mask.shape) < config.patch // 2:
+        raise DataError(
+            f"The data have {mask.shape[0]} x {mask.shape[1]} cells, a patch of this model has {config.patch} x "
+            f"{config.patch} and wants at least half of that.",
+            hint="Open a larger region, or give the options patch= and stride=.",
+        )
     rows, columns = (_starts(n, config.patch, config.stride) for n in mask.shape)
     corners = [(r, c) for r in rows for c in columns if mask[r : r + config.patch, c : c + config.patch].any()]
     t = ends(samples, config.look_back)
