@@ -86,3 +86,29 @@ def test_a_lazy_cube_is_streamed_and_gives_the_same_bundle(cube, tmp_path, monke
     assert max(largest) <= 64 * 24 * 24 * 8
     for name, values in eager.weights.items():
         np.testing.assert_array_equal(streamed.weights[name], values)
+
+
+def test_the_card_is_readable_and_has_a_curve(cube, stations, tmp_path):
+    from click.testing import CliRunner
+
+    from xsm.cli import main
+
+    options = {"filters": "4", "attention": "1", "patch": 12, "stride": 12, "epochs": 2, "steps_per_epoch": 1}
+    bundle = cube.sm.fit(depth=5, scenario=1, stations=stations, **options)
+    path, figure = bundle.save(tmp_path / "model"), tmp_path / "curve.png"
+    done = CliRunner().invoke(main, ["inspect", str(path), "--text", "--figure", str(figure)])
+    assert done.exit_code == 0
+    assert "sm_5cm at 5 cm, scenario 1" in done.output
+    assert "tb_h (K)" in done.output
+    assert "of the true value" in done.output
+    assert figure.stat().st_size > 1000
+    lines = bundle.plot().axes[0].lines
+    np.testing.assert_array_equal(lines[0].get_ydata(), [h["train"] for h in bundle.card["history"]])
+    with pytest.raises(xsm.DataError, match="no learning curve"):
+        cube.sm.fit(depth=5, scenario=1, model="ridge").plot()
+
+
+def test_dropout_is_refused_by_a_model_without(cube):
+    bundle = cube.sm.fit(depth=5, scenario=1, model="ridge")
+    with pytest.raises(xsm.UsageError, match="'ridge' has no dropout"):
+        cube.sm.estimate(depth=5, scenario=1, model=bundle, dropout_passes=5)

@@ -12,7 +12,7 @@ import pytest
 import shared_batch
 import torch
 from convlstm_law import MODEL, QUIET, law, predict, samples, spec
-from xsm import DataError
+from xsm import Bundle, DataError
 from xsm_convlstm.config import Config
 from xsm_convlstm.sequences import survey
 from xsm_convlstm.train import Task, train
@@ -119,6 +119,21 @@ def test_an_ensemble_averages_and_spreads(arrays):
     for name, values in one.weights.items():
         np.testing.assert_array_equal(first[name], values)
     assert not np.array_equal(predict(one, given)["sm_5cm"], predict(two, given)["sm_5cm"])
+
+
+def test_dropout_passes_widen_the_spread_and_repeat(arrays):
+    bundle = MODEL.fit(samples(arrays, 2, 50), spec(**SHORT), **QUIET)
+    given = {k: v[None, ..., :12, :12] for k, v in arrays.items() if not k.startswith("sm_")}
+    given["tb_h"], given["surface_temperature"] = given["tb_h"][:, 60:66], given["surface_temperature"][:, 60:66]
+    given["mask"] = np.ones((1, 12, 12), bool)
+    many = Bundle({**bundle.card, "options": {**bundle.card["options"], "dropout_passes": 20}}, bundle.weights)
+    one, first, second = predict(bundle, given), predict(many, given), predict(many, given)
+    for name in one:
+        np.testing.assert_array_equal(first[name], second[name])
+    assert 0 < np.abs(first["sm_5cm"] - one["sm_5cm"]).mean() < 0.03
+    assert first["sm_5cm_std"].mean() > one["sm_5cm_std"].mean()
+    later = {k: v[:, 1:] if k in ("tb_h", "surface_temperature") else v for k, v in given.items()}
+    np.testing.assert_allclose(predict(many, later)["sm_5cm"], first["sm_5cm"][:, 1:], atol=1e-6)
 
 
 def test_bfloat16_is_taken_only_where_it_was_measured_to_be_close(arrays, monkeypatch):

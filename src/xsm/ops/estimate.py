@@ -13,9 +13,9 @@ from xsm.bundle import Bundle
 from xsm.calibrate import spread_name
 from xsm.cf import add_history, canonical_attrs, check_units, same_units
 from xsm.describe import Kind, Param, operation
-from xsm.errors import DataError
+from xsm.errors import DataError, UsageError
 from xsm.grids import EASE2_M09, grid_of, require_grid, take
-from xsm.model import get_model
+from xsm.model import Model, get_model
 from xsm.predictors import check_gaps, reasons, require, split_predictors
 from xsm.scenarios import Scenario, get_scenario
 from xsm.shipped import shipped
@@ -30,6 +30,9 @@ def estimate(
     model: Annotated[
         Any, Param("Bundle or its folder; the shipped, twin-trained one if not given.", kind=Kind.MODEL)
     ] = None,
+    dropout_passes: Annotated[
+        int, Param("Passes with dropout that add to the spread (Monte Carlo).", minimum=0, maximum=200, advanced=True)
+    ] = 0,
 ) -> xr.Dataset:
     """Estimate daily soil moisture at 5 or 25 cm with its standard deviation.
 
@@ -42,6 +45,10 @@ def estimate(
     model : Bundle or path, optional
         Trained model; without one the shipped bundle is used, with a warning. The 5 cm estimate that 25 cm scenario 2
         needs is taken from the cube where it is there and made by the very same surface bundle.
+
+    dropout_passes : int
+        Monte Carlo dropout: that many passes with neurons left out, averaged, whose differences add to the spread; for
+        models that have dropout. Takes that many times as long.
 
     Returns
     -------
@@ -76,7 +83,7 @@ def estimate(
             )
         if "sm_5cm" not in ds:
             ds = ds.assign(sm_5cm=surface_estimate(ds, bundle.surface))
-    out = _run(ds, bundle, chosen)
+    out = _run(ds, bundle, chosen, dropout_passes)
     out = trim(_with_context(out, ds, chosen), ds.attrs.get("xsm_region"))
     out = out.assign_attrs(_told(ds, bundle, chosen))
     out.attrs["history"] = ds.attrs.get("history", "")
@@ -122,10 +129,11 @@ def _scenario(bundle: Bundle, depth: int, number: int) -> Scenario:
     )
 
 
-def _run(ds: xr.Dataset, bundle: Bundle, chosen: Scenario) -> xr.Dataset:
+def _run(ds: xr.Dataset, bundle: Bundle, chosen: Scenario, dropout_passes: int = 0) -> xr.Dataset:
     from xsm.training import device
 
     model = get_model(bundle.card["model"], "estimate")
+    asked = bundle if not dropout_passes else _with_dropout(bundle, model, dropout_passes)
     _check(ds, bundle, chosen)
     dynamic, static = split_predictors(ds, chosen)
     lead = lead_days(bundle.surface) if chosen.needs_surface and bundle.surface else 0
@@ -146,7 +154,7 @@ def _run(ds: xr.Dataset, bundle: Bundle, chosen: Scenario) -> xr.Dataset:
 
     def predict(arrays: dict[str, np.ndarray]) -> Any:
         _no_gaps(arrays, chosen)
-        made = model.predict_block(arrays, bundle, device=device())
+        made = model.predict_block(arrays, asked, device=device())
         return {target: made[target], names[1]: made[f"{target}_std"] * factor}
 
     if block.kind == "patch":
@@ -178,6 +186,13 @@ def _run(ds: xr.Dataset, bundle: Bundle, chosen: Scenario) -> xr.Dataset:
     out = xr.Dataset({**made, "mask_reason": why}).reindex(time=ds["time"].values)
     out["time"].attrs = ds["time"].attrs
     return out
+
+
+def _with_dropout(bundle: Bundle, model: Model, passes: int) -> Bundle:
+    if "dropout_passes" not in {p.name for p in model.info.options}:
+        raise UsageError(f"Model '{model.info.name}' has no dropout.", hint="Leave dropout_passes out.")
+    options = {**bundle.card["options"], "dropout_passes": passes}
+    return Bundle({**bundle.card, "options": options}, bundle.weights, bundle.surface)
 
 
 def _no_gaps(arrays: dict[str, np.ndarray], chosen: Scenario) -> None:

@@ -71,6 +71,9 @@ class Config:
     )
     patience: int = _of(10, Kind.INTEGER, "Epochs without improvement before training stops.", minimum=1)
     members: int = _of(1, Kind.INTEGER, "Networks of an ensemble, each with a seed of its own.", minimum=1, maximum=50)
+    dropout_passes: int = _of(
+        0, Kind.INTEGER, "Passes with dropout (Monte Carlo) in an estimate; 0: one without.", minimum=0, maximum=200
+    )
     devices: int = _of(1, Kind.INTEGER, "Processes or GPUs that share each batch.", minimum=1, maximum=64)
     checkpoints: str = _of(
         "", Kind.STRING, "Folder for the state after each epoch; training goes on from what lies there."

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -41,6 +41,8 @@ class Layer:
     scale: np.ndarray
     shift: np.ndarray
     attention: Attention | None
+    keep: Tensor | None = None
+    """Monte Carlo dropout: ``(time, 1, filter, y, x)``, 0 or 1 / (1 - rate), the same for all sequences."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,17 @@ def flatten(net: Network, dynamic: int, dtype: torch.dtype) -> Flat:
         torch.cat([net.output.bias, net.spread.bias]),
         net.candidate == "tanh",
     )
+
+
+def thinned(flat: Flat, rate: float, number: int, look_back: int, shape: tuple[int, int]) -> Flat:
+    """Leave neurons out, as pass ``number`` of Monte Carlo dropout does, wherever and whenever it runs."""
+    made = []
+    for k, layer in enumerate(flat.layers):
+        rng = torch.Generator().manual_seed(number * 1000 + k)
+        share = torch.full((look_back, 1, *shape, len(layer.scale)), 1.0 - rate)
+        keep = torch.bernoulli(share, generator=rng).div_(1.0 - rate).to(flat.fixed.dtype)
+        made.append(replace(layer, keep=keep.permute(0, 1, 4, 2, 3)))
+    return replace(flat, layers=tuple(made))
 
 
 def estimate(
@@ -190,6 +203,8 @@ def _scan(flat: Flat, layer: Layer, drive: Tensor, steps: int, mask: Tensor) -> 
     for k in range(1, steps):
         again = _convolve(h, layer.recurrent)
         next_step(rows(driven[k]), rows(again), *numbers, rows(c), rows(h), rows(out[k]))
+    if layer.keep is not None:
+        y.unflatten(0, (steps, samples)).mul_(layer.keep)
     if layer.attention is not None:
         features = y[:, : layer.attention.restore.out_features]
         weights = layer.attention.weights(features.unflatten(0, (steps, samples)).float(), mask)

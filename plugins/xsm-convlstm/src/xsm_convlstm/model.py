@@ -13,7 +13,7 @@ import torch
 from xsm import Block, Bundle, DataError, Samples, Spec
 
 from xsm_convlstm.config import INFO, Config
-from xsm_convlstm.inference import able, estimate, estimate_on, flatten
+from xsm_convlstm.inference import able, estimate, estimate_on, flatten, thinned
 from xsm_convlstm.network import Network
 from xsm_convlstm.sequences import channels, ends, fixed_channels, joined, read, survey
 
@@ -145,7 +145,9 @@ class ConvLSTM:
             raise DataError(f"Got {days + back - 1} days, wanted at least {back}.", hint="Give a longer period.")
         moving = channels({n: np.asarray(arrays[n]).swapaxes(0, 1) for n in inputs}, inputs, mask, norm)
         still = fixed_channels({n: np.asarray(arrays[n]) for n in statics}, statics, mask, norm)
-        mean, spread = ensemble(load(bundle), moving, still, mask, back, device, arithmetic_of(card, device))
+        passes = Config.from_options(card["options"]).dropout_passes
+        kind = arithmetic_of(card, device)
+        mean, spread = ensemble(load(bundle), moving, still, mask, back, device, kind, passes)
         scale = norm[target]
         mean = scale["mean"] + scale["std"] * mean
         if card["units"].get(target, "m3 m-3") == "m3 m-3":
@@ -161,12 +163,16 @@ def ensemble(
     look_back: int,
     device: str = "cpu",
     dtype: torch.dtype = torch.float32,
+    passes: int = 0,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Give mean and spread of networks: their average, and what they say of it and differ by."""
+    """Give mean and spread of networks, or of passes with dropout: their average, what they say and differ by."""
     found = []
     for net in nets:
-        if device == "cpu":
-            found.append(estimate(flatten(net, moving.shape[-1], dtype), moving, still, mask, look_back))
+        if device == "cpu" or passes:
+            flat = flatten(net, moving.shape[-1], dtype)
+            shape = (mask.shape[1], mask.shape[2])
+            thin = [thinned(flat, net.dropout, k, look_back, shape) for k in range(passes)]
+            found += [estimate(f, moving, still, mask, look_back) for f in thin or [flat]]
         else:
             found.append(estimate_on(device, net, joined(moving, still), mask, look_back, dtype))
     means, spreads = map(np.stack, zip(*found, strict=True))
