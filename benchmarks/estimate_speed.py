@@ -158,7 +158,7 @@ def run(quick: bool, preset: str = "rabiei2024") -> bool:
     print(f"| largest difference, m3 m-3 | {error.max():.5f} | | | < {WANTED_ERROR} |")
     print(f"| of bfloat16 when trained, m3 m-3 | {measured:.5f} | | | < {WANTED_ERROR} |")
     if torch.cuda.is_available():
-        on_gpu(model, bundle, arrays, plain, spec)
+        on_gpu(model, bundle, arrays, plain, samples, spec)
     return ratio >= WANTED and step_ratio >= WANTED_STEP and float(error.max()) < WANTED_ERROR
 
 
@@ -204,8 +204,28 @@ def training_steps(samples: Samples, spec: Spec, plain: Plain, times: int, devic
     return min(a for a, _ in both), min(b for _, b in both)
 
 
-def on_gpu(model: Any, bundle: Bundle, arrays: dict[str, np.ndarray], plain: Plain, spec: Spec) -> None:
-    """Print the same on a GPU."""
+def on_gpu(
+    model: Any, bundle: Bundle, arrays: dict[str, np.ndarray], plain: Plain, samples: Samples, spec: Spec
+) -> None:
+    """Print seconds per CONUS day and samples per second in training on a GPU, from and to arrays in memory."""
+    x, mask = plain_input(arrays, spec, bundle.card["normalisation"])
+    plain = plain.to("cuda").eval()
+
+    @torch.inference_mode()
+    def theirs() -> np.ndarray:
+        return np.asarray(plain(x.cuda(), mask.cuda())[0].cpu())
+
+    def ours() -> Any:
+        return model.predict_block(arrays, bundle, device="cuda")
+
+    ours(), theirs()
+    n = int(np.prod([-(-side // mask.shape[-1]) for side in CONUS])) / len(mask)
+    fast, slow = (min(_seconds(work) for _ in range(5)) * n for work in (ours, theirs))
+    step_fast, step_slow = training_steps(samples, spec, plain, 5, "cuda")
+    size = spec.options["batch_size"]
+    print(f"| GPU: CONUS day without overlap, s | {fast:.2f} | {slow:.2f} | {slow / fast:.1f} | |")
+    print(f"| GPU: samples/s in training | {size / step_fast:.1f} | {size / step_slow:.1f} | "
+          f"{step_slow / step_fast:.1f} | |")  # fmt: skip
 
 
 def _update(adam: torch.optim.Optimizer, loss: Any) -> None:
