@@ -53,7 +53,7 @@ def predict(ds: xr.Dataset, train: np.ndarray, model: str, seed: int) -> xr.Data
         centre="cell_mean", scale="cell_spread", **OPTIONS[model],
     )  # fmt: skip
     found = known.sm.estimate(model=bundle)
-    return xr.Dataset({"soil_moisture": found["sm_5cm"], "soil_moisture_std": found["sm_5cm_std"]})
+    return xr.Dataset({"soil_moisture": found["sm_5cm"], "soil_moisture_std": found["sm_5cm_reference_std"]})
 
 
 def main() -> None:

@@ -48,7 +48,8 @@ def test_results_are_complete_and_georeferenced(folder):
     for name in ("sm_5cm_s1", "sm_5cm_s2", "sm_25cm_s1", "sm_25cm_s2"):
         valued = estimates[name].isel(time=slice(4, None)).notnull().mean()
         assert float(valued) > 0.8, name
-        assert float(estimates[f"{name}_std"].min()) > 0
+        assert f"{name}_std" not in estimates  # 8 validation days are too few to calibrate to stations
+        assert float(estimates[f"{name}_reference_std"].min()) > 0
     with rasterio.open(next((out / "geotiff").glob("sm_5cm_s2_2021-06-20.tif"))) as file:
         assert file.crs.to_epsg() == 6933
         np.testing.assert_array_equal(file.read(1), estimates["sm_5cm_s2"].sel(time="2021-06-20").values.squeeze())

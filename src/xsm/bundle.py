@@ -10,18 +10,21 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from xsm.errors import DataError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 BUNDLE_FORMAT = 1
 MAX_BYTES = 2 * 1024**3
 CARD_KEYS = {
     "format", "task", "model", "depth", "scenario", "inputs", "statics", "targets", "references", "units",
     "options", "normalisation", "block", "grid", "training", "validation", "history", "metrics", "sources", "synthetic",
-    "seed", "versions", "licence", "limits", "surface",
+    "seed", "versions", "licence", "limits", "surface", "spread",
 }  # fmt: skip
 REQUIRED = {"format", "task", "model", "inputs", "targets", "units"}
 
@@ -72,6 +75,18 @@ class Bundle:
         if self.surface is not None:
             digest.update(self.surface.hash.encode())
         return digest.hexdigest()[:16]
+
+    def describe(self) -> str:
+        """Return the card as text for people (Markdown)."""
+        from xsm.cards import text
+
+        return text(self)
+
+    def plot(self) -> Figure:
+        """Draw the learning curve."""
+        from xsm.cards import learning_curve
+
+        return learning_curve(self)
 
     def save(self, path: str | Path) -> Path:
         """Write the bundle as a folder; refuses an existing one and leaves nothing half written.

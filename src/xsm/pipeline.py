@@ -137,8 +137,9 @@ def _run(study: Study, stages: Stages, processes: int) -> Path:
             functools.partial(_fill, study, study.gapfill, cube),
         )  # fmt: skip
     ready = "fill gaps" if study.gapfill else "cube"
-    estimates = _estimates(study, study.fit, stages, cube, ready) if study.fit else None
-    _results(study, stages, cube, ready, estimates)
+    stations = _stations(study, stages)
+    estimates = _estimates(study, study.fit, stages, cube, ready, stations) if study.fit else None
+    _results(study, stages, cube, ready, estimates, stations)
     return out
 
 
@@ -176,13 +177,14 @@ def _fill(study: Study, fill: Fill, path: Path, part: Path) -> None:
     files.write(filled, part)
 
 
-def _estimates(study: Study, config: Fit, stages: Stages, cube: Path, ready: str) -> Path:
+def _estimates(study: Study, config: Fit, stages: Stages, cube: Path, ready: str, stations: Path | None) -> Path:
     made: dict[str, Path] = {}
     bundles = {pair: Path(path) for pair, path in config.bundles.items()}
     for pair in config.estimates:
         feeds = ["estimate 5-2"] if pair == "25-2" and "5-2" in made else []
+        rests_on = [ready, *feeds, *(["open stations"] if stations else [])]
         bundle, trained = _bundle(
-            study, config, stages, pair, _with_surface(cube, made, pair), [ready, *feeds], bundles.get("5-2")
+            study, config, stages, pair, _with_surface(cube, made, pair), rests_on, bundles.get("5-2"), stations
         )
         bundles[pair] = bundle
         made[pair] = stages.run(
@@ -209,6 +211,7 @@ def _bundle(
     cube: Callable[[], xr.Dataset],
     rests_on: list[str],
     surface: Path | None,
+    stations: Path | None,
 ) -> tuple[Path, list[str]]:
     if pair in config.bundles:
         return Path(config.bundles[pair]), []
@@ -223,6 +226,7 @@ def _bundle(
             train=config.train,
             validation=config.validation,
             surface=surface if pair == "25-2" else None,
+            stations=None if stations is None else files.read(stations),
             seed=study.seed,
             **dict(config.options),
         )
@@ -264,7 +268,8 @@ def combine(made: Mapping[str, Path], cube: xr.Dataset) -> xr.Dataset:
         depth, number = _pair(pair)
         ds = files.read(path)
         name = f"sm_{depth}cm"
-        names = {name: f"{name}_s{number}", f"{name}_std": f"{name}_s{number}_std"}
+        spread = next(s for s in ("_std", "_reference_std") if f"{name}{s}" in ds)
+        names = {name: f"{name}_s{number}", f"{name}{spread}": f"{name}_s{number}{spread}"}
         names["mask_reason"] = f"mask_reason_{pair.replace('-', '_')}"
         keep = ds[[*names, *(["frozen"] if "frozen" in ds and not parts else [])]].rename(names)
         history |= dict.fromkeys(str(ds.attrs.get("history", "")).splitlines())
@@ -276,7 +281,9 @@ def combine(made: Mapping[str, Path], cube: xr.Dataset) -> xr.Dataset:
     return merged.assign_attrs(title="Soil moisture estimates", history="\n".join(history))
 
 
-def _results(study: Study, stages: Stages, cube: Path, ready: str, estimates: Path | None) -> None:
+def _results(
+    study: Study, stages: Stages, cube: Path, ready: str, estimates: Path | None, stations: Path | None
+) -> None:
     from xsm.ops.report import report
 
     out = study.out
@@ -294,7 +301,6 @@ def _results(study: Study, stages: Stages, cube: Path, ready: str, estimates: Pa
     rests = ["estimate" if "estimate" in stages.done and study.fit else "maps", ready]
     if study.geotiff:
         stages.run("geotiff", study.geotiff, rests, out / "geotiff", lambda part: _geotiff(study, estimates, part))
-    stations = _stations(study, stages)
     about = [study.title, {n: _inputs(study, n, s)[0] for n, s in study.stations.items()}]
     stages.run(
         "report", about, rests + (["open stations"] if stations else []), out / "report",

@@ -113,13 +113,20 @@ def doctor() -> int:
 
 @click.command("inspect", help="Show what a model bundle or a data file holds.")
 @click.argument("path", type=OUT)
-def inspect(path: Path) -> None:
+@click.option("--text", is_flag=True, help="A bundle's card as text for people instead of JSON.")
+@click.option("--figure", type=OUT, help="Draw a bundle's learning curve into this file (PNG, PDF or SVG).")
+def inspect(path: Path, text: bool, figure: Path | None) -> None:
     """Print a bundle's card or a dataset's summary; needs no torch."""
     from xsm import files
     from xsm.bundle import Bundle
 
     if (path / "card.json").is_file():
         bundle = Bundle.load(path)
+        if figure is not None:
+            bundle.plot().savefig(figure)
+        if text:
+            click.echo(bundle.describe())
+            return
         size = sum(w.nbytes for w in bundle.weights.values())
         click.echo(json.dumps({**bundle.card, "hash": bundle.hash, "bytes": size}, indent=1))
         if bundle.surface is not None:

@@ -70,7 +70,7 @@ def test_memory_is_learnt_and_the_spread_holds():
     made, plain = (ds.sm.estimate(model=b).sel(time=later["time"]) for b in (bundle, ridge))
     error, base = (m["sm_5cm"] - later["soil_moisture"] for m in (made, plain))
     assert float(abs(error).mean()) < 0.7 * float(abs(base).mean())
-    inside = (abs(error) < 1.96 * made["sm_5cm_std"]).where(np.isfinite(error)).mean()
+    inside = (abs(error) < 1.96 * made["sm_5cm_reference_std"]).where(np.isfinite(error)).mean()
     assert 0.88 < inside < 0.99
 
 
@@ -80,7 +80,7 @@ def test_the_spread_is_scaled_on_validation_days():
     bundle = ds.sm.fit(model="boosting", **split, **SHORT, **FREE)
     made = ds.sm.estimate(model=bundle).sel(time=slice("2020-06-01", "2020-07-31"))
     error = made["sm_5cm"] - ds["soil_moisture"]
-    inside = float((abs(error) < 1.959964 * made["sm_5cm_std"]).where(np.isfinite(error)).mean())
+    inside = float((abs(error) < 1.959964 * made["sm_5cm_reference_std"]).where(np.isfinite(error)).mean())
     assert inside == pytest.approx(0.95, abs=0.01)  # running means start anew in the validation samples
 
 

@@ -77,7 +77,7 @@ def test_memory_is_learnt_from_series_without_a_grid():
         assert made["sm_5cm"].dims == ("time", "cell")
         error = (made["sm_5cm"] - ds["soil_moisture"]).sel(time=rest)
         scores[model] = float(np.sqrt((error**2).mean()))
-        inside = abs(error) < 1.96 * made["sm_5cm_std"].sel(time=rest)
+        inside = abs(error) < 1.96 * made["sm_5cm_reference_std"].sel(time=rest)
     assert scores["lstm"] < 0.5 * scores["ridge"]
     assert inside.where(np.isfinite(error)).mean() > 0.7
 

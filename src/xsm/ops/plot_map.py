@@ -189,13 +189,13 @@ def plot_scatter(ds: Maps, stations: Stations, *, cube: Cube = None) -> Any:
     -------
     matplotlib.figure.Figure
     """
-    from xsm.reporting import pooled, skill, tables
+    from xsm.reporting import pooled, skill
 
     scene, series, table = _against(ds, stations, cube)
     found = pooled.pairs(scene, series, table)
     if not found:
         raise DataError("No station day has a value of the maps.", hint="Look at the result of validate.")
-    return _drawn(lambda: skill.scatter(found, f"Days of {tables.told(table)}"))
+    return _drawn(lambda: skill.scatter(found, str(table.attrs["period"]).replace("/", " to ")))
 
 
 @operation(title="Plot calibration", group="Plots", result=Kind.FIGURE, analyst=False)
