@@ -36,7 +36,11 @@ class Block:
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """Light description of a model; ``factory`` is ``"module:Class"``, imported on first use."""
+    """Light description of a model; ``factory`` is ``"module:Class"``, imported on first use.
+
+    ``look_back`` is how many days, the estimated one included, a model wants to see where its option of that name does
+    not say otherwise; training samples begin so much earlier than the days to learn from.
+    """
 
     name: str
     title: str
@@ -44,6 +48,7 @@ class ModelInfo:
     factory: str
     options: tuple[Param, ...] = ()
     requires: tuple[str, ...] = ()
+    look_back: int = 1
 
 
 @dataclass(frozen=True)

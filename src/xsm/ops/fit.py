@@ -18,7 +18,7 @@ from xsm.describe import Kind, Param, operation
 from xsm.errors import DataError, UsageError
 from xsm.grids import grid_of
 from xsm.matching import Sensors
-from xsm.model import ModelInfo, Samples, Spec, get_model
+from xsm.model import Samples, Spec, get_model
 from xsm.ops.estimate import lead_days, load_model, surface_estimate
 from xsm.predictors import check_gaps, domain, references, require, split_predictors
 from xsm.scenarios import Scenario, get_scenario
@@ -120,7 +120,7 @@ def fit(
     cells = domain(dynamic, static, ds.get("land")).compute()
     _warn_of_leaks(dynamic, str(day[used][-1]))
     skip = lead_days(surface) if chosen.needs_surface else 0
-    back = int(checked.get("look_back") or _default(learner.info, "look_back", 1)) - 1
+    back = int(checked.get("look_back") or learner.info.look_back) - 1
     check_gaps(dynamic, cells, chosen, (used | held) & (np.arange(len(day)) >= skip))
     units = {n: str(ds[n].attrs.get("units", "")) for n in (*chosen.inputs, *chosen.statics, *chosen.references)}
     spec = Spec(
@@ -190,10 +190,6 @@ def _samples_maker(
         return Samples(arrays, day[cut], days_used[cut], cells.values, None if frozen is None else sliceable(~frozen))
 
     return part
-
-
-def _default(info: ModelInfo, name: str, otherwise: Any) -> Any:
-    return next((p.default for p in info.options if p.name == name), otherwise)
 
 
 def _warn_of_leaks(dynamic: xr.Dataset, last: str) -> None:

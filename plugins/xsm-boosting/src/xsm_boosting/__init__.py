@@ -48,6 +48,7 @@ INFO = ModelInfo(
         Param("Static predictor with the spread of the target in each cell.", "scale", kind=Kind.STRING),
     ),
     requires=("lightgbm",),
+    look_back=60,
 )
 
 

@@ -161,4 +161,5 @@ INFO = ModelInfo(
     factory="xsm_convlstm.model:ConvLSTM",
     options=OPTIONS,
     requires=("torch",),
+    look_back=3,
 )

@@ -36,6 +36,7 @@ INFO = ModelInfo(
         Param("Static predictor with the spread of the target in each cell.", "scale", kind=Kind.STRING),
     ),
     requires=("torch",),
+    look_back=365,
 )
 
 
