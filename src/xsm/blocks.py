@@ -21,7 +21,7 @@ import numpy as np
 import xarray as xr
 
 from xsm.errors import DataError
-from xsm.grids import Grid, grid_of
+from xsm.grids import Grid
 from xsm.model import Block
 from xsm.options import threads
 

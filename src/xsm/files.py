@@ -15,14 +15,13 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from xsm.apart import processes_for, write_regions
 from xsm.cf import clean_encoding
 from xsm.errors import DataError, UsageError
 from xsm.grids import grid_of, require_grid
+from xsm.regions import CHUNKS, write_regions
 
 READ = ".nc, .zarr or .tif"
 DAYS_AT_ONCE = 64
-ZARR_CHUNKS = {"time": 64, "y": 64, "x": 64}
 _MAGIC = {b"\x89HDF": "netcdf", b"CDF\x01": "netcdf", b"CDF\x02": "netcdf", b"CDF\x05": "netcdf"}
 
 
@@ -72,9 +71,9 @@ def write(ds: xr.Dataset, path: str | Path, *, overwrite: bool = False, processe
     overwrite : bool
         Replace an existing file; otherwise it is refused.
     processes : int
-        For Zarr and a dataset whose days are computed apart from each other (files just opened): so many processes
-        read and write at most. The result is the same. The caller's main module must be importable (a script needs
-        ``if __name__ == "__main__"``).
+        For Zarr and data that come from files: so many processes read and write at most. The result is the same. The
+        caller's main module must be importable (a script needs ``if __name__ == "__main__"``). Where a
+        `dask.distributed` client is active, its workers write.
 
     Returns
     -------
@@ -85,7 +84,7 @@ def write(ds: xr.Dataset, path: str | Path, *, overwrite: bool = False, processe
     kind = path.suffix.lower()
     writers: dict[str, Callable[[xr.Dataset, Path], None]] = {
         ".nc": _write_netcdf,
-        ".zarr": functools.partial(_write_zarr, processes=processes),
+        ".zarr": functools.partial(write_zarr, processes=processes),
         ".csv": _write_csv,
     }
     if kind in (".tif", ".tiff"):
@@ -100,11 +99,22 @@ def write(ds: xr.Dataset, path: str | Path, *, overwrite: bool = False, processe
 
 
 @contextmanager
-def fresh(path: Path, overwrite: bool = False) -> Iterator[Path]:
-    """Give a temporary name beside a path; it takes the path's place when the body ends well, else it is removed."""
+def fresh(path: Path, overwrite: bool = False, *, keep: str = "") -> Iterator[Path]:
+    """Give a temporary name beside a path; it takes the path's place when the body ends well, else it is removed.
+
+    With ``keep`` the temporary folder has this mark in its name and stays when the body fails: the next body that has
+    the same mark goes on with it.
+    """
     check_output(path, overwrite)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        folder = path.parent / f".{path.name}.{keep}.part"
+        if keep:
+            folder.mkdir(mode=0o700, exist_ok=True)
+        else:
+            folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
+    except OSError as error:
+        raise _not_written(path, error) from error
     part = folder / path.name
     try:
         yield part
@@ -116,14 +126,18 @@ def fresh(path: Path, overwrite: bool = False) -> Iterator[Path]:
             if (folder / "replaced").is_dir():
                 os.replace(folder / "replaced", path)
             raise
+        keep = ""
     except OSError as error:
         if isinstance(error, DataError):
             raise
-        raise DataError(
-            f"'{path}' cannot be written ({error.strerror or error}).", hint="Check space and rights."
-        ) from error
+        raise _not_written(path, error) from error
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        if not keep:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _not_written(path: Path, error: OSError) -> DataError:
+    return DataError(f"'{path}' cannot be written ({error.strerror or error}).", hint="Check space and rights.")
 
 
 def check_output(path: Path, overwrite: bool = False) -> None:
@@ -155,22 +169,17 @@ def _write_netcdf(ds: xr.Dataset, part: Path) -> None:
     ds.to_netcdf(part, engine="netcdf4", encoding=encoding)
 
 
-def _write_zarr(ds: xr.Dataset, part: Path, processes: int = 1) -> None:
+def write_zarr(ds: xr.Dataset, part: Path, processes: int = 1, journal: Path | None = None) -> None:
+    """Write a Zarr store; with a journal, go on with the one that is there (see `xsm.regions`)."""
     ds, encoding = _encodings(ds)
-    processes = processes_for(ds, ZARR_CHUNKS["time"], processes)
-    if processes == 1 and any(v.chunks is not None for v in ds.variables.values()):
-        ds = ds.chunk({d: ZARR_CHUNKS.get(str(d), -1) for d in ds.dims})
     for name, variable in ds.data_vars.items():
         encoding[str(name)]["chunks"] = tuple(
-            min(s, ZARR_CHUNKS.get(str(d), s)) or 1 for d, s in zip(variable.dims, variable.shape, strict=True)
+            min(s, CHUNKS.get(str(d), s)) or 1 for d, s in zip(variable.dims, variable.shape, strict=True)
         )
+    layout: dict[str, Any] = {"zarr_format": 3, "consolidated": False, "encoding": encoding}
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*Zarr format 3.*")
-        layout: dict[str, Any] = {"zarr_format": 3, "consolidated": False, "encoding": encoding}
-        if processes > 1:
-            write_regions(ds, part, layout, ZARR_CHUNKS["time"], processes)
-        else:
-            ds.to_zarr(part, mode="w", **layout)
+        write_regions(ds, part, layout, processes=processes, journal=journal)
 
 
 def _write_csv(ds: xr.Dataset, part: Path) -> None:
