@@ -13,7 +13,8 @@ from xsm import config, files
 from xsm.demo import Size, make_files, score, study_changes
 from xsm.errors import DataError, UsageError
 from xsm.grids import grid_of
-from xsm.pipeline import _alone, plan, run_study
+from xsm.pipeline import plan, run_study
+from xsm.stages import alone
 
 SMALL = Size(12, "2021-06-01", 60, split=(32, 8))
 
@@ -102,9 +103,9 @@ def test_a_lost_result_is_made_again_to_the_same_values(folder):
 
 def test_a_second_process_is_refused(folder):
     with (
-        _alone(folder / "results"),
+        alone(folder / "results"),
         pytest.raises(DataError, match="Another run"),
-        _alone(folder / "results"),
+        alone(folder / "results"),
     ):
         pass
 

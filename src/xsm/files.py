@@ -161,12 +161,15 @@ def _decoded(ds: xr.Dataset) -> xr.Dataset:
 
 
 def _write_netcdf(ds: xr.Dataset, part: Path) -> None:
+    import dask
+
     ds, encoding = _encodings(ds)
     for name, variable in ds.variables.items():
         if variable.ndim >= 2 and variable.dtype.kind in "fiu":
             size = [min(s, 64 if d == "time" else 256) for d, s in zip(variable.dims, variable.shape, strict=True)]
             encoding[str(name)] |= {"zlib": True, "complevel": 2, "shuffle": True, "chunksizes": size}
-    ds.to_netcdf(part, engine="netcdf4", encoding=encoding)
+    with dask.config.set(scheduler="threads"):  # the workers of a cluster cannot share a file of HDF5
+        ds.to_netcdf(part, engine="netcdf4", encoding=encoding)
 
 
 def write_zarr(ds: xr.Dataset, part: Path, processes: int = 1, journal: Path | None = None) -> None:

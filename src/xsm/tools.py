@@ -171,12 +171,14 @@ def init(what: str, name: str | None, example: bool) -> None:
 @click.command("run", help="Run a study from its TOML file; run again to continue.")
 @click.argument("study", type=OUT)
 @click.option("--dry-run", is_flag=True, help="Show the plan and stop.")
-def run(study: Path, dry_run: bool) -> None:
-    """Run the study."""
+@click.option("--allow-skipped", is_flag=True, help="End well although files were left out (on_error = 'skip').")
+def run(study: Path, dry_run: bool, allow_skipped: bool) -> None:
+    """Run the study; files that were left out are listed at the end."""
     from xsm.config import load
     from xsm.options import threads
     from xsm.pipeline import plan, run_study
     from xsm.progress import show
+    from xsm.stages import left_out
 
     config = load(study)
     if dry_run:
@@ -185,6 +187,14 @@ def run(study: Path, dry_run: bool) -> None:
         with show("auto", "xsm run") as progress:
             out = run_study(config, lambda name: progress(0.0, name), processes=threads())
         click.echo(str(out))
+        lost = left_out(out)
+        for line in lost:
+            click.echo(line, err=True)
+        if lost and not allow_skipped:
+            raise DataError(
+                f"The results are complete but for {len(lost)} left out as listed above.",
+                hint="Get those files again and run again, or accept it with --allow-skipped.",
+            )
 
 
 @click.command("demo", help="The whole road on synthetic data: files, fill, train, estimate, validate, report.")
