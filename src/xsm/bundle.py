@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -65,8 +66,10 @@ class Bundle:
 
     @property
     def hash(self) -> str:
-        """Hash of weights and card, also of the surface bundle; names the model in attributes."""
-        digest = hashlib.sha256(json.dumps(self.card, sort_keys=True).encode())
+        """Hash of weights and card (but the times in its history), also of the surface bundle; names the model."""
+        history = [re.sub(r"^[\d-]+T[\d:]+Z ", "", line) for line in self.card.get("history", ())]
+        card = {**self.card, "history": history} if history else dict(self.card)
+        digest = hashlib.sha256(json.dumps(card, sort_keys=True).encode())
         for name in sorted(self.weights):
             digest.update(name.encode() + np.ascontiguousarray(self.weights[name]).tobytes())
         if self.surface is not None:
