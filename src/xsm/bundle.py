@@ -67,8 +67,8 @@ class Bundle:
     @property
     def hash(self) -> str:
         """Hash of weights and card (but the times in its history), also of the surface bundle; names the model."""
-        history = [re.sub(r"^[\d-]+T[\d:]+Z ", "", line) for line in self.card.get("history", ())]
-        card = {**self.card, "history": history} if history else dict(self.card)
+        history = dict.fromkeys(re.sub(r"^[\d-]+T[\d:]+Z ", "", line) for line in self.card.get("history", ()))
+        card = {**self.card, "history": list(history)} if history else dict(self.card)
         digest = hashlib.sha256(json.dumps(card, sort_keys=True).encode())
         for name in sorted(self.weights):
             digest.update(name.encode() + np.ascontiguousarray(self.weights[name]).tobytes())

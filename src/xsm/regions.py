@@ -139,9 +139,10 @@ def client() -> Any:
     from distributed import default_client
 
     try:
-        return default_client()
+        found = default_client()
     except ValueError:
         return None
+    return found if found.status == "running" else None
 
 
 class _Journal:
@@ -320,7 +321,7 @@ def _on_cluster(cluster: Any, ds: xr.Dataset, left: list[Region]) -> Iterator[_C
             hint="Give them more memory or fewer threads, then run again to continue.",
         ) from None
     finally:
-        executor.shutdown(wait=False, cancel_futures=True)
+        executor.shutdown(wait=False)
 
 
 def _submit(executor: Any, models: Mapping[str, Any], part: xr.Dataset, store: Path, region: Region) -> Any:
