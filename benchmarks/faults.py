@@ -191,6 +191,7 @@ def kills(bench: Bench, rng: random.Random, count: int) -> Tally:
 def interrupts(bench: Bench, rng: random.Random, count: int) -> Tally:
     """Ctrl-C at random moments: exit code 130, then on."""
     tally = Tally("Ctrl-C at a random moment of xsm run")
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # what is ignored here is ignored by runs too
     folder = bench.study()
     for _ in range(count):
         run = bench.start(folder)

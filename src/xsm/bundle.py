@@ -66,10 +66,9 @@ class Bundle:
 
     @property
     def hash(self) -> str:
-        """Hash of weights and card (but the times in its history), also of the surface bundle; names the model."""
-        history = dict.fromkeys(re.sub(r"^[\d-]+T[\d:]+Z ", "", line) for line in self.card.get("history", ()))
-        card = {**self.card, "history": list(history)} if history else dict(self.card)
-        digest = hashlib.sha256(json.dumps(card, sort_keys=True).encode())
+        """Hash of weights and card (but the times in histories), also of the surface bundle; names the model."""
+        card = re.sub(r'"\d{4}-\d\d-\d\dT[\d:]+Z ', '"', json.dumps(self.card, sort_keys=True))
+        digest = hashlib.sha256(card.encode())
         for name in sorted(self.weights):
             digest.update(name.encode() + np.ascontiguousarray(self.weights[name]).tobytes())
         if self.surface is not None:

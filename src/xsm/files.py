@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import os
 import shutil
 import tempfile
@@ -22,6 +23,8 @@ from xsm.regions import CHUNKS, write_regions
 
 READ = ".nc, .zarr or .tif"
 DAYS_AT_ONCE = 64
+MOST_CELLS, MOST_CHUNKS = 2e11, 1e7
+"""Fifty years of the globe at 9 km, 1.1e11 cells in 1.8e6 chunks, are below."""
 _MAGIC = {b"\x89HDF": "netcdf", b"CDF\x01": "netcdf", b"CDF\x02": "netcdf", b"CDF\x05": "netcdf"}
 
 
@@ -40,6 +43,8 @@ def read(path: str | Path) -> xr.Dataset:
         if path.is_dir():
             if not (path / "zarr.json").exists() and not (path / ".zgroup").exists():
                 raise DataError(f"The folder '{path}' is no Zarr store.", hint="Granules are read with `xsm open`.")
+            with xr.open_zarr(path, consolidated=False, chunks=None, decode_cf=False) as raw:
+                _check_sizes(raw, path)
             return _decoded(xr.open_zarr(path, consolidated=False, decode_coords="all"))
         if path.suffix.lower() in (".tif", ".tiff"):
             return _read_geotiff(path)
@@ -50,6 +55,9 @@ def read(path: str | Path) -> xr.Dataset:
             )
             raise DataError(f"'{path}' is {what}.", hint="Get the file again, or convert it.")
         engine = "h5netcdf" if head[:4] == b"\x89HDF" else "netcdf4"
+        names: dict[str, Any] = {"phony_dims": "sort"} if engine == "h5netcdf" else {}
+        with xr.open_dataset(path, engine=engine, decode_cf=False, **names) as raw:
+            _check_sizes(raw, path)
         return _decoded(xr.open_dataset(path, engine=engine, chunks={}, decode_coords="all"))
     except (OSError, ValueError, KeyError) as error:
         if isinstance(error, DataError):
@@ -144,6 +152,19 @@ def check_output(path: Path, overwrite: bool = False) -> None:
     """Refuse an output that exists, before any work is done."""
     if path.exists() and not overwrite:
         raise UsageError(f"'{path}' exists already.", hint="Give another name, or --overwrite.")
+
+
+def _check_sizes(ds: xr.Dataset, path: Path) -> None:
+    """Refuse a file that claims more cells or chunks than any grid of daily maps has, before anything is laid out."""
+    for name, variable in ds.variables.items():
+        sizes = variable.encoding.get("chunks") or variable.encoding.get("chunksizes") or variable.shape
+        chunks = math.prod(-(-n // max(size, 1)) for n, size in zip(variable.shape, sizes, strict=True))
+        if variable.size > MOST_CELLS or chunks > MOST_CHUNKS:
+            raise DataError(
+                f"'{path}' claims {variable.size:.3g} cells in {chunks:.3g} chunks for '{name}', wanted at most "
+                f"{MOST_CELLS:.0e} in {MOST_CHUNKS:.0e}.",
+                hint="It is damaged, or no file for xsm.",
+            )
 
 
 def _decoded(ds: xr.Dataset) -> xr.Dataset:
