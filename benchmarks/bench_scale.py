@@ -2,7 +2,7 @@
 
     python -m benchmarks.bench_scale [--days 10,20,40] [--threads 1,2] [--quick] [--folder DIR]
 
-SMAP granules and NLDAS-2 Noah files of full size: two synthetic granules of `benchmarks.bench_ingest` under the names of
+Files of full size: two synthetic SMAP granules of `benchmarks.bench_ingest` under the names of
 as many days as wanted (hard links), and one synthetic day of the twin with the hours of all of them. Soil maps are
 random, on the grid: they cost the same for any period (`make bench-regrid` times them). Each stage is a command of its
 own; memory is that of its largest process. The models are those that come with xsm (preset small, one member, overlap
