@@ -79,11 +79,10 @@ def _versions() -> str:
 
 
 def _netcdf() -> str:
-    import h5py
+    import h5netcdf
     import netCDF4
 
-    own = f"h5py {h5py.__version__} with HDF5 {h5py.version.hdf5_version}"
-    return f"netCDF4 {netCDF4.__version__} with HDF5 {netCDF4.__hdf5libversion__}, {own}"
+    return f"netCDF4 {netCDF4.__version__} with HDF5 {netCDF4.__hdf5libversion__}, h5netcdf {h5netcdf.__version__}"
 
 
 def _engines() -> str:

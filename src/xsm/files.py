@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import math
 import os
@@ -23,6 +24,7 @@ from xsm.regions import CHUNKS, write_regions
 
 READ = ".nc, .zarr or .tif"
 DAYS_AT_ONCE = 64
+NEARLY_FULL = 1 << 24
 MOST_CELLS, MOST_CHUNKS = 2e11, 1e7
 """Fifty years of the globe at 9 km, 1.1e11 cells in 1.8e6 chunks, are below."""
 _MAGIC = {b"\x89HDF": "netcdf", b"CDF\x01": "netcdf", b"CDF\x02": "netcdf", b"CDF\x05": "netcdf"}
@@ -189,8 +191,14 @@ def _write_netcdf(ds: xr.Dataset, part: Path) -> None:
         if variable.ndim >= 2 and variable.dtype.kind in "fiu":
             size = [min(s, 64 if d == "time" else 256) for d, s in zip(variable.dims, variable.shape, strict=True)]
             encoding[str(name)] |= {"zlib": True, "complevel": 2, "shuffle": True, "chunksizes": size}
-    with dask.config.set(scheduler="threads"):  # the workers of a cluster cannot share a file of HDF5
-        ds.to_netcdf(part, engine="netcdf4", encoding=encoding)
+    try:
+        with dask.config.set(scheduler="threads"):  # the workers of a cluster cannot share a file of HDF5
+            ds.to_netcdf(part, engine="netcdf4", encoding=encoding)
+    except RuntimeError as error:  # how the library tells of any trouble with the disk
+        if not str(error).startswith("NetCDF:"):
+            raise
+        full = shutil.disk_usage(part.parent).free < NEARLY_FULL
+        raise OSError(errno.ENOSPC if full else errno.EIO, "No space left on device" if full else str(error)) from error
 
 
 def write_zarr(ds: xr.Dataset, part: Path, processes: int = 1, journal: Path | None = None) -> None:
