@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from typing import Any
 
@@ -146,7 +147,8 @@ def _connected(address: str | None) -> Iterator[None]:
     from importlib.metadata import version
 
     try:
-        from distributed import Client
+        from distributed import Client, KilledWorker
+        from distributed.comm import CommClosedError
     except ImportError:
         raise MissingPlugin("A cluster needs the package distributed.", hint="pip install xsm[distributed]") from None
     try:
@@ -159,7 +161,13 @@ def _connected(address: str | None) -> Iterator[None]:
         own, theirs = version("xsm"), client.run(_version_here)
         if other := {v for v in theirs.values() if v != own}:
             raise DataError(f"Workers have xsm {', '.join(other)}, wanted {own}.", hint="Use one environment for all.")
-        yield
+        try:
+            yield
+        except (CancelledError, CommClosedError, KilledWorker) as error:
+            raise DataError(
+                f"The cluster at '{address}' was lost ({type(error).__name__}).",
+                hint="Run again to continue, on a cluster that works or on this machine.",
+            ) from error
 
 
 def _version_here() -> str:

@@ -309,7 +309,7 @@ def _on_cluster(cluster: Any, ds: xr.Dataset, left: list[Region]) -> Iterator[_C
     from distributed import KilledWorker
 
     _, models = pack(ds.isel(left[0]))
-    there = {name: cluster.scatter(model, broadcast=True, hash=False) for name, model in models.items()}
+    there = {name: cluster.submit(_same, model, pure=False) for name, model in models.items()}
     need = HELD * max(ds.isel(r).nbytes for r in left)
     at_once = min(sum(cluster.nthreads().values()), sum(max(m // max(need, 1), 1) for m in _memory(cluster)))
     executor = cluster.get_executor(pure=False)
@@ -322,6 +322,11 @@ def _on_cluster(cluster: Any, ds: xr.Dataset, left: list[Region]) -> Iterator[_C
         ) from None
     finally:
         executor.shutdown(wait=False)
+
+
+def _same(model: Bundle) -> Bundle:
+    """A model as the result of a task, which is made again where the worker that held it is lost."""
+    return model
 
 
 def _submit(executor: Any, models: Mapping[str, Any], part: xr.Dataset, store: Path, region: Region) -> Any:
