@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -68,8 +69,9 @@ class Bundle:
 
     @property
     def hash(self) -> str:
-        """Hash of weights and card, also of the surface bundle; names the model in attributes."""
-        digest = hashlib.sha256(json.dumps(self.card, sort_keys=True).encode())
+        """Hash of weights and card (but the times in histories), also of the surface bundle; names the model."""
+        card = re.sub(r'"\d{4}-\d\d-\d\dT[\d:]+Z ', '"', json.dumps(self.card, sort_keys=True))
+        digest = hashlib.sha256(card.encode())
         for name in sorted(self.weights):
             digest.update(name.encode() + np.ascontiguousarray(self.weights[name]).tobytes())
         if self.surface is not None:

@@ -82,10 +82,10 @@ def common() -> list[click.Parameter]:
             ctx.find_root().meta[f"xsm.{param.name}"] = value
             if param.name in ("verbose", "quiet"):
                 _log_level(value, param.name == "quiet")
-            elif param.name == "threads":
+            elif param.name in ("threads", "scheduler"):
                 from xsm.options import set_options
 
-                set_options(threads=value)
+                set_options(**{param.name: value})
 
     kw: dict[str, Any] = {"expose_value": False, "callback": store, "default": None}
     return [
@@ -93,6 +93,7 @@ def common() -> list[click.Parameter]:
             ["--progress"], type=click.Choice(["auto", "bar", "json", "off"]), help="Progress on stderr.", **kw
         ),
         click.Option(["--threads"], type=click.IntRange(1), help="Threads of blocks and models.", **kw),
+        click.Option(["--scheduler"], metavar="ADDRESS", help="Compute on this dask.distributed cluster.", **kw),
         click.Option(["-v", "--verbose"], count=True, help="Tell more; twice for debugging.", **kw),
         click.Option(["-q", "--quiet"], is_flag=True, flag_value=True, help="Tell errors only.", **kw),
         click.Option(["--debug"], is_flag=True, flag_value=True, help="Show the traceback of an error.", **kw),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import functools
+import math
 import os
 import shutil
 import tempfile
@@ -15,12 +17,16 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from xsm.apart import processes_for, write_regions
 from xsm.cf import clean_encoding
 from xsm.errors import DataError, UsageError
+from xsm.grids import grid_of, require_grid
+from xsm.regions import CHUNKS, write_regions
 
 READ = ".nc, .zarr, .tif or (stations) .csv"
-ZARR_CHUNKS = {"time": 64, "y": 64, "x": 64}
+DAYS_AT_ONCE = 64
+NEARLY_FULL = 1 << 24
+MOST_CELLS, MOST_CHUNKS = 2e11, 1e7
+"""Fifty years of the globe at 9 km, 1.1e11 cells in 1.8e6 chunks, are below."""
 _unfinished: set[Path] = set()
 _MAGIC = {b"\x89HDF": "netcdf", b"CDF\x01": "netcdf", b"CDF\x02": "netcdf", b"CDF\x05": "netcdf"}
 
@@ -41,6 +47,8 @@ def read(path: str | Path) -> xr.Dataset:
         if path.is_dir():
             if not (path / "zarr.json").exists() and not (path / ".zgroup").exists():
                 raise DataError(f"The folder '{path}' is no Zarr store.", hint="Granules are read with `xsm open`.")
+            with xr.open_zarr(path, consolidated=False, chunks=None, decode_cf=False) as raw:
+                _check_sizes(raw, path)
             return _decoded(xr.open_zarr(path, consolidated=False, decode_coords="all"))
         if path.suffix.lower() in (".tif", ".tiff"):
             from xsm import geotiff
@@ -57,6 +65,9 @@ def read(path: str | Path) -> xr.Dataset:
             )
             raise DataError(f"'{path}' is {what}.", hint="Get the file again, or convert it.")
         engine = "h5netcdf" if head[:4] == b"\x89HDF" else "netcdf4"
+        names: dict[str, Any] = {"phony_dims": "sort"} if engine == "h5netcdf" else {}
+        with xr.open_dataset(path, engine=engine, decode_cf=False, **names) as raw:
+            _check_sizes(raw, path)
         return _decoded(xr.open_dataset(path, engine=engine, chunks={}, decode_coords="all"))
     except (OSError, ValueError, KeyError) as error:
         if isinstance(error, DataError):
@@ -78,9 +89,9 @@ def write(ds: xr.Dataset, path: str | Path, *, overwrite: bool = False, processe
     overwrite : bool
         Replace an existing file; otherwise it is refused.
     processes : int
-        For Zarr and a dataset whose days are computed apart from each other (files just opened): so many processes
-        read and write at most. The result is the same. The caller's main module must be importable (a script needs
-        ``if __name__ == "__main__"``).
+        For Zarr and data that come from files: so many processes read and write at most. The result is the same. The
+        caller's main module must be importable (a script needs ``if __name__ == "__main__"``). Where a
+        `dask.distributed` client is active, its workers write.
 
     Returns
     -------
@@ -91,7 +102,7 @@ def write(ds: xr.Dataset, path: str | Path, *, overwrite: bool = False, processe
     kind = path.suffix.lower()
     writers: dict[str, Callable[[xr.Dataset, Path], None]] = {
         ".nc": _write_netcdf,
-        ".zarr": functools.partial(_write_zarr, processes=processes),
+        ".zarr": functools.partial(write_zarr, processes=processes),
         ".csv": _write_csv,
     }
     if kind in (".tif", ".tiff"):
@@ -108,13 +119,25 @@ def write(ds: xr.Dataset, path: str | Path, *, overwrite: bool = False, processe
 
 
 @contextmanager
-def fresh(path: Path, overwrite: bool = False) -> Iterator[Path]:
-    """Give a temporary name beside a path; it takes the path's place when the body ends well, else it is removed."""
+def fresh(path: Path, overwrite: bool = False, *, keep: str = "") -> Iterator[Path]:
+    """Give a temporary name beside a path; it takes the path's place when the body ends well, else it is removed.
+
+    With ``keep`` the temporary folder has this mark in its name and stays when the body fails: the next body that has
+    the same mark goes on with it.
+    """
     check_output(path, overwrite)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        folder = path.parent / f".{path.name}.{keep}.part"
+        if keep:
+            folder.mkdir(mode=0o700, exist_ok=True)
+        else:
+            folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
+    except OSError as error:
+        raise _not_written(path, error) from error
     part = folder / path.name
-    _unfinished.add(folder)
+    if not keep:
+        _unfinished.add(folder)
     try:
         yield part
         if path.is_dir():
@@ -125,14 +148,14 @@ def fresh(path: Path, overwrite: bool = False) -> Iterator[Path]:
             if (folder / "replaced").is_dir():
                 os.replace(folder / "replaced", path)
             raise
+        keep = ""
     except OSError as error:
         if isinstance(error, DataError):
             raise
-        raise DataError(
-            f"'{path}' cannot be written ({error.strerror or error}).", hint="Check space and rights."
-        ) from error
+        raise _not_written(path, error) from error
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        if not keep:
+            shutil.rmtree(folder, ignore_errors=True)
         _unfinished.discard(folder)
 
 
@@ -142,10 +165,27 @@ def abandon() -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def _not_written(path: Path, error: OSError) -> DataError:
+    return DataError(f"'{path}' cannot be written ({error.strerror or error}).", hint="Check space and rights.")
+
+
 def check_output(path: Path, overwrite: bool = False) -> None:
     """Refuse an output that exists, before any work is done."""
     if path.exists() and not overwrite:
         raise UsageError(f"'{path}' exists already.", hint="Give another name, or --overwrite.")
+
+
+def _check_sizes(ds: xr.Dataset, path: Path) -> None:
+    """Refuse a file that claims more cells or chunks than any grid of daily maps has, before anything is laid out."""
+    for name, variable in ds.variables.items():
+        sizes = variable.encoding.get("chunks") or variable.encoding.get("chunksizes") or variable.shape
+        chunks = math.prod(-(-n // max(size, 1)) for n, size in zip(variable.shape, sizes, strict=True))
+        if variable.size > MOST_CELLS or chunks > MOST_CHUNKS:
+            raise DataError(
+                f"'{path}' claims {variable.size:.3g} cells in {chunks:.3g} chunks for '{name}', wanted at most "
+                f"{MOST_CELLS:.0e} in {MOST_CHUNKS:.0e}.",
+                hint="It is damaged, or no file for xsm.",
+            )
 
 
 def _decoded(ds: xr.Dataset) -> xr.Dataset:
@@ -163,30 +203,34 @@ def _decoded(ds: xr.Dataset) -> xr.Dataset:
 
 
 def _write_netcdf(ds: xr.Dataset, part: Path) -> None:
+    import dask
+
     ds, encoding = _encodings(ds)
     for name, variable in ds.variables.items():
         if variable.ndim >= 2 and variable.dtype.kind in "fiu":
             size = [min(s, 64 if d == "time" else 256) for d, s in zip(variable.dims, variable.shape, strict=True)]
             encoding[str(name)] |= {"zlib": True, "complevel": 2, "shuffle": True, "chunksizes": size}
-    ds.to_netcdf(part, engine="netcdf4", encoding=encoding)
+    try:
+        with dask.config.set(scheduler="threads"):  # the workers of a cluster cannot share a file of HDF5
+            ds.to_netcdf(part, engine="netcdf4", encoding=encoding)
+    except RuntimeError as error:  # how the library tells of any trouble with the disk
+        if not str(error).startswith("NetCDF:"):
+            raise
+        full = shutil.disk_usage(part.parent).free < NEARLY_FULL
+        raise OSError(errno.ENOSPC if full else errno.EIO, "No space left on device" if full else str(error)) from error
 
 
-def _write_zarr(ds: xr.Dataset, part: Path, processes: int = 1) -> None:
+def write_zarr(ds: xr.Dataset, part: Path, processes: int = 1, journal: Path | None = None) -> None:
+    """Write a Zarr store; with a journal, go on with the one that is there (see `xsm.regions`)."""
     ds, encoding = _encodings(ds)
-    processes = processes_for(ds, ZARR_CHUNKS["time"], processes)
-    if processes == 1 and any(v.chunks is not None for v in ds.variables.values()):
-        ds = ds.chunk({d: ZARR_CHUNKS.get(str(d), -1) for d in ds.dims})
     for name, variable in ds.data_vars.items():
         encoding[str(name)]["chunks"] = tuple(
-            min(s, ZARR_CHUNKS.get(str(d), s)) or 1 for d, s in zip(variable.dims, variable.shape, strict=True)
+            min(s, CHUNKS.get(str(d), s)) or 1 for d, s in zip(variable.dims, variable.shape, strict=True)
         )
+    layout: dict[str, Any] = {"zarr_format": 3, "consolidated": False, "encoding": encoding}
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*Zarr format 3.*")
-        layout: dict[str, Any] = {"zarr_format": 3, "consolidated": False, "encoding": encoding}
-        if processes > 1:
-            write_regions(ds, part, layout, ZARR_CHUNKS["time"], processes)
-        else:
-            ds.to_zarr(part, mode="w", **layout)
+        write_regions(ds, part, layout, processes=processes, journal=journal)
 
 
 def _write_csv(ds: xr.Dataset, part: Path) -> None:

@@ -150,7 +150,7 @@ def _run(ds: xr.Dataset, bundle: Bundle, chosen: Scenario, dropout_passes: int =
     target = chosen.target
     names = [target, spread_name(bundle)]
     factor = np.float32(bundle.card.get("spread", {}).get("factor", 1.0))
-    merged = dynamic.assign(static.data_vars)
+    merged = ds[list(dynamic.data_vars)].assign(static.data_vars)
 
     def predict(arrays: dict[str, np.ndarray]) -> Any:
         _no_gaps(arrays, chosen)
@@ -167,9 +167,10 @@ def _run(ds: xr.Dataset, bundle: Bundle, chosen: Scenario, dropout_passes: int =
             statics=chosen.statics,
             mask=inside,
             outputs=names,
+            skip=lead,
         )
     else:
-        made = _series(predict, merged, chosen, inside, names)
+        made = _series(predict, merged.isel(time=slice(lead, None)), chosen, inside, names)
     units = {"units": "m3 m-3", "grid_mapping": "spatial_ref"} if grid is not None else {"units": "m3 m-3"}
     made[target].attrs = {
         **canonical_attrs(target),
