@@ -6,6 +6,7 @@ PY      := $(BIN)/python
 STAMP   := $(VENV)/.installed
 PLUGINS := $(patsubst %/pyproject.toml,%,$(wildcard plugins/xsm-*/pyproject.toml))
 EXTRAS  := all,bench,test,docs,dev
+CONSTRAINTS := constraints.txt
 BENCHES := $(sort $(patsubst benchmarks/bench_%.py,bench-%,$(wildcard benchmarks/bench_*.py)))
 # Set PYTHON to choose the interpreter that makes .venv.
 PYTHON  ?= $(firstword $(foreach p,python3.11 python3 python3.12 python3.13 python3.14 python,$(shell \
@@ -15,7 +16,7 @@ ifneq ($(wildcard ../shared/data),)
 export XSM_TEST_DATA ?= $(abspath ../shared/data)
 endif
 
-.PHONY: help install demo test test-slow faults lint audit format bench docs wheels qgis-zip clean
+.PHONY: help install demo test test-slow test-oldest faults lint audit format bench docs wheels qgis-zip clean
 .DELETE_ON_ERROR:
 
 help:  ## list the targets
@@ -34,6 +35,9 @@ test-slow: $(STAMP)  ## run the slow tests
 
 faults: $(STAMP)  ## put faults into runs of a study and count what is lost (ARGS="--only kills")
 	$(PY) -m benchmarks.faults $(ARGS)
+
+test-oldest:  ## run the tests with the oldest supported versions, in .venv-oldest
+	$(MAKE) test VENV=.venv-oldest CONSTRAINTS=constraints-oldest.txt EXTRAS=all,test
 
 lint: $(STAMP)  ## ruff, mypy, codespell
 	$(PY) -m ruff check
@@ -73,6 +77,6 @@ $(PY):
 	@$(PYTHON) -c "import ensurepip, venv" 2>/dev/null || { echo "$(PYTHON) lacks venv or ensurepip: install them (Debian, Ubuntu: apt-get install python3-venv)." >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 
-$(STAMP): pyproject.toml constraints.txt $(PLUGINS:%=%/pyproject.toml) | $(PY)
-	$(PY) -m pip install --disable-pip-version-check -c constraints.txt -e ".[$(EXTRAS)]" $(PLUGINS:%=-e ./%)
+$(STAMP): pyproject.toml $(CONSTRAINTS) $(PLUGINS:%=%/pyproject.toml) | $(PY)
+	$(PY) -m pip install --disable-pip-version-check -c $(CONSTRAINTS) -e ".[$(EXTRAS)]" $(PLUGINS:%=-e ./%)
 	@touch $@

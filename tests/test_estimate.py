@@ -191,3 +191,8 @@ def test_a_surface_of_another_bundle_is_refused():
         surface.attrs = {"units": "m3 m-3", **attrs}
         with pytest.warns(UserWarning, match="synthetic"), pytest.raises(DataError, match=f"{told}, wanted"):
             xsm.estimate(cube.assign(sm_5cm=surface), depth=25, scenario=2)
+
+
+def test_fit_without_any_usable_cell_says_which_predictor_is_empty(law_cube):
+    with pytest.raises(DataError, match=r"No cell can be trained on.*tb_v hold no value"):
+        law_cube.assign(tb_v=law_cube["tb_v"] * np.nan).sm.fit(depth=5, scenario=1, model="ridge")

@@ -167,6 +167,22 @@ def test_wheels_work_outside_the_repository(tmp_path: Path) -> None:
         assert (package / inside).exists(), f"the wheel of xsm lacks {inside}"
     for plugin in chosen:
         assert (target / plugin.name.replace("-", "_") / "py.typed").is_file()
+    run(sys.executable, "-m", "xsm", "init", "plugin", "acme", cwd=tmp_path, env=env)
+    assert (tmp_path / "xsm-acme" / "src" / "xsm_acme" / "source.py").is_file()
     show = "from importlib.metadata import entry_points as e; print(sorted(p.name for p in e(group='xsm')))"
     listed = run(sys.executable, "-S", "-c", show, cwd=tmp_path, env=env)
     assert listed.strip() == "['insitu', 'smap']"
+
+
+def test_oldest_constraints_are_the_lower_bounds() -> None:
+    """What `make test-oldest` installs is what the distributions say that they support."""
+    lines = (ROOT / "constraints-oldest.txt").read_text().splitlines()
+    pinned = {r.name: str(r.specifier) for r in map(Requirement, (li for li in lines if not li.startswith("#")))}
+    wanted: dict[str, set[str]] = {}
+    for folder in (ROOT, *PLUGINS):
+        groups = project(folder).get("optional-dependencies", {})
+        texts = [*project(folder)["dependencies"], *groups.get("fetch", ()), *groups.get("distributed", ())]
+        for requirement in map(Requirement, texts):
+            if not requirement.name.startswith("xsm"):
+                wanted.setdefault(requirement.name, set()).update(s.version for s in requirement.specifier)
+    assert {name: f"=={version}" for name, (version,) in wanted.items()} == pinned

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import subprocess
 import sys
 from importlib.metadata import EntryPoint
+from pathlib import Path
 
 import pytest
 
 import xsm
-from xsm import plugin
+from xsm import hookspecs, plugin
 from xsm.errors import MissingPlugin, UsageError
 from xsm.model import get_model
 from xsm.source import get_source
@@ -157,3 +159,36 @@ def test_template_is_rendered_installed_and_seen(tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     with pytest.raises(UsageError, match="no name for a plugin"):
         render("Bad-Name", tmp_path)
+
+
+HOOK_PLUGINS = {
+    "xsm_sources": ("sources", 'SourceInfo(name="mine", title="t", factory="no:No", variables=("tb_h",))'),
+    "xsm_models": ("models", 'ModelInfo("mine", "t", "gapfill", "no:No")'),
+    "xsm_operations": ("operations", "mine.operation"),
+}
+HOOKS = [name for name in vars(hookspecs) if name.startswith("xsm_")]
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_every_hook_registers_and_is_documented(hook, write_plugin):
+    kind, item = HOOK_PLUGINS[hook]
+    text = f'''
+import xarray as xr
+from xsm import ModelInfo, SourceInfo, hookimpl, operation
+
+@operation(title="Mine", group="Test")
+def mine(ds: xr.Dataset) -> xr.Dataset:
+    """Do nothing."""
+    return ds
+
+@hookimpl
+def {hook}(register):
+    register({item})
+'''
+    found = plugin.load([write_plugin(f"xp_{hook}", text)], strict=True)
+    assert "mine" in getattr(found, kind)
+    assert found.plugins[f"xp_{hook}"].registers[kind] == ["mine"]
+    page = Path(__file__).parents[1] / "docs/plugins/hooks.md"
+    if page.exists():
+        assert f"xsm.hookspecs.{hook}\n" in page.read_text(encoding="utf-8")
+    assert inspect.getdoc(getattr(hookspecs, hook))

@@ -64,6 +64,7 @@ _PUBLIC = {
     "Samples": "xsm.model",
     "Spec": "xsm.model",
     "Progress": "xsm.model",
+    "make_card": "xsm.model",
     "models": "xsm.model",
     "Bundle": "xsm.bundle",
     "BUNDLE_FORMAT": "xsm.bundle",
@@ -96,7 +97,11 @@ logging.getLogger("xsm").addHandler(logging.NullHandler())
 
 def __getattr__(name: str) -> Any:
     if name not in _PUBLIC:
-        raise AttributeError(f"module 'xsm' has no attribute '{name}'")
+        import difflib
+
+        near = difflib.get_close_matches(name, _PUBLIC, n=1)
+        guess = f" Did you mean '{near[0]}'?" if near else ""
+        raise AttributeError(f"module 'xsm' has no attribute '{name}'.{guess}")
     return getattr(importlib.import_module(_PUBLIC[name]), name)
 
 

@@ -42,6 +42,14 @@ class Bundle:
         Plain arrays by name.
     surface : Bundle, optional
         The 5 cm bundle whose estimates are a predictor of this one.
+
+    Examples
+    --------
+    >>> card = {"format": 1, "task": "gapfill", "model": "mine", "inputs": ["tb_h"], "targets": ["tb_h"],
+    ...         "units": {"tb_h": "K"}}
+    >>> bundle = Bundle(card, {"mean": np.array([240.0])})
+    >>> Bundle.load(bundle.save("mine.xsm")).hash == bundle.hash
+    True
     """
 
     card: Mapping[str, Any]
@@ -145,7 +153,22 @@ class Bundle:
 
 
 def versions(*modules: str) -> dict[str, str]:
-    """Versions of the distributions that made a bundle."""
+    """Versions of the distributions that made a bundle.
+
+    Parameters
+    ----------
+    *modules : str
+        Distributions beside xsm and numpy.
+
+    Returns
+    -------
+    dict of str to str
+
+    Examples
+    --------
+    >>> sorted(versions("scipy"))
+    ['numpy', 'scipy', 'xsm']
+    """
     from importlib.metadata import version
 
     return {m: version(m) for m in ("xsm", "numpy", *modules)}

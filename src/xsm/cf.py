@@ -89,7 +89,23 @@ def same_units(a: str, b: str) -> bool:
 
 
 def canonical_attrs(name: str) -> dict[str, Any]:
-    """CF attributes of a canonical variable; empty for a name that is not canonical."""
+    """CF attributes of a canonical variable.
+
+    Parameters
+    ----------
+    name : str
+        Such as ``"tb_h"``; see `VARIABLES`.
+
+    Returns
+    -------
+    dict of str to str
+        Empty for a name that is not canonical.
+
+    Examples
+    --------
+    >>> canonical_attrs("sm_5cm")["units"]
+    'm3 m-3'
+    """
     spec = VARIABLES.get(name)
     if spec is None:
         return {}
@@ -110,6 +126,11 @@ def drop_impossible(values: np.ndarray, name: str, where: object, *, scale: floa
         File or day for the warning.
     scale : float
         Factor from ``values`` to the canonical unit.
+
+    Returns
+    -------
+    ndarray
+        The same values; those outside are NaN.
 
     Examples
     --------
@@ -240,7 +261,26 @@ def with_room(ds: xr.Dataset) -> tuple[xr.Dataset, dict[str, Any]]:
 
 
 def add_history(ds: xr.Dataset, what: str, **details: Any) -> xr.Dataset:
-    """Return the dataset with one more ``history`` line: time, operation, parameters (never arrays)."""
+    """Return the dataset with one more ``history`` line: time, operation, parameters (never arrays).
+
+    Parameters
+    ----------
+    ds : xarray.Dataset
+        Its attributes are copied, not changed.
+    what : str
+        Operation.
+    **details
+        Parameters worth to be remembered.
+
+    Returns
+    -------
+    xarray.Dataset
+
+    Examples
+    --------
+    >>> add_history(xr.Dataset(), "smooth", window=31).attrs["history"].endswith("window=31)")
+    True
+    """
     from xsm import __version__
 
     now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -181,6 +181,7 @@ class ConsoleHandler(logging.Handler):
     """Prints log records on the terminal for people, above a progress bar."""
 
     def emit(self, record: logging.LogRecord) -> None:
+        """Print one record."""
         from xsm.progress import console
 
         console().print(self.format(record))

@@ -11,6 +11,7 @@ import hashlib
 import importlib
 import inspect
 import json
+import re
 import types
 import typing
 from collections.abc import Callable, Iterable, Mapping
@@ -25,7 +26,13 @@ from xsm.errors import UsageError, unknown
 
 
 class Kind(StrEnum):
-    """What a parameter or a result is; every front door can draw each of them."""
+    """What a parameter or a result is; every front door can draw each of them.
+
+    Examples
+    --------
+    >>> Kind("dataset") is Kind.DATASET
+    True
+    """
 
     DATASET = "dataset"
     DATASETS = "datasets"
@@ -52,6 +59,30 @@ class Param:
     """One parameter of an operation, a source or a model.
 
     Inside ``Annotated`` only the help and the limits are given; the rest comes from the signature.
+
+    Parameters
+    ----------
+    help : str
+        One sentence for forms and ``--help``.
+    name, label : str
+        Name in code, and in forms where that differs.
+    kind : Kind
+        Type of the value.
+    default, required
+        Value where none is given, and whether one must be.
+    choices : tuple
+        Of a ``Kind.CHOICE``.
+    minimum, maximum : float, optional
+        Limits, both allowed.
+    unit : str
+        Unit of a number.
+    advanced : bool
+        Whether forms hide it at first.
+
+    Examples
+    --------
+    >>> Param("Days of the mean.", name="window", kind=Kind.INTEGER, default=31, minimum=1).check("7")
+    7
     """
 
     help: str = ""
@@ -137,8 +168,29 @@ class Param:
 class Operation:
     """A function and its description.
 
-    ``result`` is the kind that the function returns, ``accessor`` whether ``ds.sm`` offers it, ``analyst`` whether it
-    appears in QGIS.
+    Parameters
+    ----------
+    id, title, group, summary : str
+        Name in code, name for people, its menu, and the first sentence of the docstring.
+    function : callable
+        What does the work.
+    params : tuple of Param
+        In the order of the function's signature.
+    result : Kind
+        What the function returns.
+    accessor : bool
+        Whether ``ds.sm`` offers it.
+    analyst : bool
+        Whether it appears in QGIS.
+    owner : str
+        Distribution that brings it.
+
+    Examples
+    --------
+    >>> import xsm
+    >>> operation = xsm.operations()["texture"]
+    >>> operation.title, operation.params[0].name, str(operation.result)
+    ('Soil texture class', 'ds', 'dataset')
     """
 
     id: str
@@ -188,6 +240,31 @@ def operation(
 
     The function is returned wrapped in a check of its simple arguments, so that every front door refuses the same
     values with the same sentence; the description is its attribute ``operation``.
+
+    Parameters
+    ----------
+    title, group : str
+        Name for people, and the menu that it is shown in.
+    result : Kind
+        What the function returns.
+    accessor : bool
+        Whether ``ds.sm`` offers it; its first parameter is then the dataset.
+    analyst : bool
+        Whether it appears in QGIS.
+
+    Returns
+    -------
+    callable
+        Decorator.
+
+    Examples
+    --------
+    >>> @operation(title="Halve", group="Analysis")
+    ... def halve(ds: xr.Dataset) -> xr.Dataset:
+    ...     'Give half of every value.'
+    ...     return ds / 2
+    >>> halve.operation.id, halve.operation.summary
+    ('halve', 'Give half of every value.')
     """
 
     def describe(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -210,6 +287,16 @@ def operation(
     return describe
 
 
+def share_sections(source: Callable[..., Any], target: Callable[..., Any], *, without: Iterable[str] = ()) -> None:
+    """Put parameters, results and errors of one docstring into another's, before its examples."""
+    head, mark, examples = (inspect.getdoc(target) or "").partition("\nExamples\n")
+    text = inspect.getdoc(source) or ""
+    shared = text[text.index("\nParameters\n") :].partition("\nExamples\n")[0]
+    for name in without:
+        shared = re.sub(rf"\n{name} : .*(\n    .*)*", "", shared)
+    target.__doc__ = f"{head}{shared}{mark}{examples}"
+
+
 def builtin() -> dict[str, Operation]:
     """Return the core's own operations by id."""
     found = {}
@@ -223,7 +310,18 @@ def builtin() -> dict[str, Operation]:
 
 
 def operations() -> dict[str, Operation]:
-    """Return every operation by id, those of plugins included."""
+    """Return every operation by id, those of plugins included.
+
+    Returns
+    -------
+    dict of str to Operation
+
+    Examples
+    --------
+    >>> import xsm
+    >>> xsm.operations()["estimate"].title
+    'Estimate soil moisture'
+    """
     from xsm.plugin import manager
 
     return builtin() | {op.id: op for op in manager().operations.values()}

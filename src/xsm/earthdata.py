@@ -30,7 +30,7 @@ def search_earthdata(
     magic: tuple[bytes, ...],
     bbox: tuple[float, float, float, float] | None = None,
 ) -> list[Remote]:
-    """Find the files of a NASA product; the search itself needs no account.
+    r"""Find the files of a NASA product; the search itself needs no account.
 
     Parameters
     ----------
@@ -56,6 +56,13 @@ def search_earthdata(
         Without the package earthaccess.
     FetchError
         Where the catalogue does not answer, or has nothing.
+
+    Examples
+    --------
+    >>> day = np.datetime64("2021-06-01")
+    >>> search_earthdata(
+    ...     "SPL3SMP_E", "006", time=(day, day), suffix=".h5", magic=(b"\x89HDF",)
+    ... )  # doctest: +SKIP
     """
     try:
         import earthaccess

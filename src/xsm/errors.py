@@ -61,6 +61,20 @@ class QualityError(XsmError):
 def unknown(kind: str, got: object, known: Iterable[str]) -> UsageError:
     """Make the error for an unknown name, with the nearest known one.
 
+    Parameters
+    ----------
+    kind : str
+        What the name is of.
+    got : object
+        The name that was given.
+    known : iterable of str
+        The names that there are.
+
+    Returns
+    -------
+    UsageError
+        To be raised.
+
     Examples
     --------
     >>> print(unknown("source", "smapp", ["smap", "nldas"]))

@@ -19,7 +19,6 @@ import xarray as xr
 
 from xsm.cf import clean_encoding
 from xsm.errors import DataError, UsageError
-from xsm.grids import grid_of, require_grid
 from xsm.regions import CHUNKS, write_regions
 
 READ = ".nc, .zarr, .tif or (stations) .csv"

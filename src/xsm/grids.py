@@ -231,7 +231,24 @@ def region_bbox(region: Any) -> BBox | None:
 
 
 def grid_of(ds: xr.Dataset | xr.DataArray) -> Grid | None:
-    """Find the EASE-Grid 2.0 window of a dataset from its ``x`` and ``y``; None where it is on no such grid."""
+    """Find the EASE-Grid 2.0 window of a dataset from its ``x`` and ``y``.
+
+    Parameters
+    ----------
+    ds : xarray.Dataset or DataArray
+        With 1-D ``x`` and ``y`` in metres.
+
+    Returns
+    -------
+    Grid or None
+        None where it is on no such grid.
+
+    Examples
+    --------
+    >>> window = EASE2_M09.window(330, 338, 880, 889)
+    >>> grid_of(window.assign(xr.Dataset())) == window
+    True
+    """
     if not {"x", "y"} <= set(ds.coords) or ds["x"].ndim != 1 or ds["y"].ndim != 1:
         return None
     x, y = np.asarray(ds["x"], "f8"), np.asarray(ds["y"], "f8")
@@ -262,6 +279,30 @@ def take(ds: xr.Dataset, grid: Grid) -> xr.Dataset:
     """Place a dataset on another window of its own grid by integer row and column.
 
     Lazy for dask. Cells outside the dataset become NaN (flags: 65534, booleans: False, other integers: 0).
+
+    Parameters
+    ----------
+    ds : xarray.Dataset
+        On an EASE-Grid 2.0.
+    grid : Grid
+        Window of the same grid.
+
+    Returns
+    -------
+    xarray.Dataset
+        On the window.
+
+    Raises
+    ------
+    DataError
+        For another grid, or where the two do not overlap.
+
+    Examples
+    --------
+    >>> import xsm
+    >>> smap = xsm.example("smap", size=16, days=20)
+    >>> dict(take(smap, grid_of(smap).grow(2)).sizes)
+    {'time': 20, 'y': 20, 'x': 20}
     """
     own = require_grid(ds, "The dataset")
     if own == grid:

@@ -28,6 +28,11 @@ class Login:
         Domains whose hosts may get the token, with the scheme of ``url``.
     prefix : str
         Of the environment variables ``<prefix>_USERNAME``, ``<prefix>_PASSWORD`` and ``<prefix>_TOKEN``.
+
+    Examples
+    --------
+    >>> Login("ACME", "https://login.acme.org", ("acme.org",), "ACME").prefix
+    'ACME'
     """
 
     name: str

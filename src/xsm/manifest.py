@@ -88,6 +88,11 @@ class Manifest:
         All files wanted.
     entries : mapping
         By name, for those that need not be fetched (again): ``url``, ``bytes``, ``sha256``, ``time``.
+
+    Examples
+    --------
+    >>> len(Manifest(Path("SMAP"), (), {}).remotes)
+    0
     """
 
     dest: Path

@@ -11,7 +11,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 
-from xsm.bundle import Bundle
+from xsm.bundle import BUNDLE_FORMAT, Bundle, versions
 from xsm.describe import Param
 from xsm.source import missing_or_unknown
 
@@ -23,9 +23,20 @@ Progress = Callable[[float, str], None]
 class Block:
     """The piece of data that a model takes at once.
 
-    ``kind="series"``: arrays ``(time, cell)``, whole period, cells independent of each other.
-    ``kind="patch"``: arrays ``(patch, time, y, x)`` of ``size`` x ``size`` cells whose outputs are blended with
-    ``stride``; the first ``look_back - 1`` days are lead-in.
+    Parameters
+    ----------
+    kind : {"series", "patch"}
+        Series: arrays ``(time, cell)``, whole period, cells independent of each other. Patch: arrays
+        ``(patch, time, y, x)``.
+    size, stride : int
+        Cells on a side of a patch, and from one patch to the next; outputs are blended where patches overlap.
+    look_back : int
+        Days that one day's output needs; the first ``look_back - 1`` days of a period are lead-in.
+
+    Examples
+    --------
+    >>> Block("patch", size=64, stride=48, look_back=3).stride
+    48
     """
 
     kind: Literal["series", "patch"]
@@ -36,10 +47,28 @@ class Block:
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """Light description of a model; ``factory`` is ``"module:Class"``, imported on first use.
+    """Light description of a model.
 
-    ``look_back`` is how many days, the estimated one included, a model wants to see where its option of that name does
-    not say otherwise; training samples begin so much earlier than the days to learn from.
+    Parameters
+    ----------
+    name, title : str
+        Name in ``fit`` and ``gapfill``, and one line for people.
+    task : {"gapfill", "estimate"}
+        What it does.
+    factory : str
+        ``"module:Class"`` of the `Model`, imported on first use.
+    options : tuple of Param
+        Options of its ``fit``.
+    requires : tuple of str
+        Modules that must be importable.
+    look_back : int
+        Days, the estimated one included, that it wants to see where its option of that name does not say otherwise;
+        training samples begin so much earlier than the days to learn from.
+
+    Examples
+    --------
+    >>> ModelInfo("mean", "Mean of the season", "gapfill", "xsm_mean.model:Mean").task
+    'gapfill'
     """
 
     name: str
@@ -55,9 +84,27 @@ class ModelInfo:
 class Spec:
     """What a model is asked to learn; everything here goes into the bundle's card.
 
-    ``inputs`` and ``statics`` are canonical names in the order of the network's channels, ``targets`` the variables
-    to give, ``references`` those it learns from (equal to ``targets`` for gap filling). ``units`` holds the unit of
-    each. ``options`` are the model's own, checked against ``ModelInfo.options``.
+    Parameters
+    ----------
+    task : {"gapfill", "estimate"}
+        What the model is for.
+    inputs, statics : tuple of str
+        Predictors with and without ``time``, in the order of the network's channels.
+    targets : tuple of str
+        Variables to give.
+    references : tuple of str
+        Variables to learn from; equal to ``targets`` for gap filling.
+    units : mapping of str to str
+        Unit of each variable.
+    depth, scenario : int, optional
+        Of an estimate (Table 2 of Rabiei et al. 2024).
+    options : mapping
+        The model's own, checked against ``ModelInfo.options``.
+
+    Examples
+    --------
+    >>> Spec("gapfill", ("tb_h",), ("tb_h",), references=("tb_h",), units={"tb_h": "K"}).statics
+    ()
     """
 
     task: Task
@@ -71,14 +118,62 @@ class Spec:
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
+def make_card(spec: Spec, model: str, seed: int, *modules: str, **extra: Any) -> dict[str, Any]:
+    """Make the card of a bundle from what a model was asked to learn.
+
+    Parameters
+    ----------
+    spec : Spec
+        What was asked.
+    model : str
+        Registered name of the model.
+    seed : int
+        Seed of the training.
+    *modules : str
+        Distributions whose versions matter beside xsm and numpy.
+    **extra
+        Further entries of the card, such as ``normalisation``, ``metrics``, ``limits``; JSON types only.
+
+    Returns
+    -------
+    dict
+
+    Examples
+    --------
+    >>> spec = Spec("gapfill", ("tb_h",), ("tb_h",), references=("tb_h",), units={"tb_h": "K"})
+    >>> make_card(spec, "mean", 0, limits="no skill")["limits"]
+    'no skill'
+    """
+    return {
+        "format": BUNDLE_FORMAT, "task": spec.task, "model": model, "depth": spec.depth, "scenario": spec.scenario,
+        "inputs": list(spec.inputs), "statics": list(spec.statics), "targets": list(spec.targets),
+        "references": list(spec.references), "units": dict(spec.units), "options": dict(spec.options), "seed": seed,
+        "versions": versions(*modules), **extra,
+    }  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Samples:
     """Arrays to learn from, in physical units, NaN where missing.
 
-    ``arrays`` maps names to array-likes that slice to numpy: dynamic ``(time, y, x)`` or ``(time, cell)``, static
-    ``(y, x)`` or ``(cell,)``. ``days`` are all days in order (datetime64[D]), ``use`` marks the days whose references
-    may be learnt from (lead-in days are not), ``mask`` the cells of the domain, ``weight`` (optional, like a dynamic
-    array, bool) where references count (frozen cells do not).
+    Parameters
+    ----------
+    arrays : mapping of str to array-like
+        Slice to numpy: dynamic ``(time, y, x)`` or ``(time, cell)``, static ``(y, x)`` or ``(cell,)``.
+    days : ndarray
+        All days in order, datetime64[D].
+    use : ndarray of bool
+        Days (time,) whose references may be learnt from; lead-in days are not.
+    mask : ndarray of bool
+        Cells of the domain, ``(y, x)`` or ``(cell,)``.
+    weight : array-like of bool, optional
+        Like a dynamic array: where references count; frozen cells do not.
+
+    Examples
+    --------
+    >>> days = np.datetime64("2021-06-01") + np.arange(3)
+    >>> Samples({"tb_h": np.full((3, 2), 240.0)}, days, np.ones(3, bool), np.ones(2, bool)).arrays["tb_h"].shape
+    (3, 2)
     """
 
     arrays: Mapping[str, Any]
@@ -131,7 +226,18 @@ class Model(Protocol):
 
 
 def models() -> Mapping[str, ModelInfo]:
-    """Return the descriptions of all registered models by name."""
+    """Return the descriptions of all registered models by name.
+
+    Returns
+    -------
+    mapping of str to ModelInfo
+
+    Examples
+    --------
+    >>> import xsm
+    >>> xsm.models()["ridge"].task
+    'estimate'
+    """
     from xsm.plugin import manager
 
     return manager().models

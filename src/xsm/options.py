@@ -190,7 +190,21 @@ class Versions(dict[str, str]):
 
 
 def show_versions() -> Versions:
-    """Return the versions of xsm, its plugins and what they rest on; ``print`` shows them as a table."""
+    """Return the versions of xsm, its plugins and what they rest on; ``print`` shows them as a table.
+
+    Returns
+    -------
+    Versions
+        A dict of str to str.
+
+    Examples
+    --------
+    >>> import xsm
+    >>> print(xsm.show_versions())
+    python ...
+    platform ...
+    xsm ...
+    """
     from importlib.metadata import PackageNotFoundError, version
 
     from xsm.plugin import plugins

@@ -62,7 +62,18 @@ def manager() -> Manager:
 
 
 def plugins() -> dict[str, Plugin]:
-    """Return every plugin by name with its status, version and what it registers."""
+    """Return every plugin by name with its status, version and what it registers.
+
+    Returns
+    -------
+    dict of str to Plugin
+
+    Examples
+    --------
+    >>> import xsm
+    >>> xsm.plugins()["tiny"].status
+    'ok'
+    """
     return dict(manager().plugins)
 
 

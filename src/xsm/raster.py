@@ -57,6 +57,14 @@ def open_raster(
     ------
     DataError
         For a file that is missing, damaged, not single-band, rotated or without CRS.
+
+    Examples
+    --------
+    >>> import numpy as np, rioxarray, xarray as xr
+    >>> layer = xr.DataArray(np.ones((4, 5), "f4"), {"y": 36 - np.arange(4.0), "x": -98 + np.arange(5.0)}, ("y", "x"))
+    >>> layer.rio.write_crs("EPSG:4326").rio.to_raster("layer.tif")
+    >>> open_raster("layer.tif", None).shape
+    (4, 5)
     """
     name = vsi_name(path)
     try:
@@ -161,6 +169,12 @@ def raster_window(
     -------
     tuple of slice or None
         None where the raster does not touch the area.
+
+    Examples
+    --------
+    >>> from affine import Affine
+    >>> raster_window("EPSG:4326", Affine(1, 0, -100, 0, -1, 40), (10, 20), None)
+    (slice(0, 10, None), slice(0, 20, None))
     """
     if area is None:
         return slice(0, shape[0]), slice(0, shape[1])

@@ -56,6 +56,11 @@ class SourceInfo:
         Further keyword arguments of its ``fetch``.
     url, doi, licence : str
         Where the product comes from.
+
+    Examples
+    --------
+    >>> SourceInfo("acme", "ACME soil moisture", "xsm_acme.source:Acme", variables=("soil_moisture",)).stations
+    False
     """
 
     name: str
@@ -81,6 +86,13 @@ class Area:
         West, south, east, north in degrees, margin included: everything that touches it is wanted.
     grid : Grid
         The same as a window of EASE2_M09, margin included.
+
+    Examples
+    --------
+    >>> from xsm import EASE2_M09
+    >>> window = EASE2_M09.region((-98, 36, -97, 37))
+    >>> Area(window.bbox, window).grid.shape
+    (13, 12)
     """
 
     bbox: tuple[float, float, float, float]
@@ -137,7 +149,18 @@ class Writer(Protocol):
 
 
 def sources() -> Mapping[str, SourceInfo]:
-    """Return the descriptions of all registered data sources by name."""
+    """Return the descriptions of all registered data sources by name.
+
+    Returns
+    -------
+    mapping of str to SourceInfo
+
+    Examples
+    --------
+    >>> import xsm
+    >>> xsm.sources()["tiny"].variables
+    ('soil_moisture',)
+    """
     from xsm.plugin import manager
 
     return manager().sources

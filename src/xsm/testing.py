@@ -22,7 +22,10 @@ from xsm.bundle import Bundle
 from xsm.cf import VARIABLES
 from xsm.grids import EASE2_M09, Grid, grid_of
 from xsm.model import Model, Samples, Spec, get_model
-from xsm.source import DataSource, SourceInfo, get_source, sources
+from xsm.source import Area, DataSource, SourceInfo, get_source, sources
+
+MANY = 50_000_000
+"""Values above which `check_source` does not look whether there is any."""
 
 
 @contextmanager
@@ -80,6 +83,10 @@ def check_source(
     first = next(iter(ds.data_vars))
     only = source.open(paths, region=None, time=None, variables=[str(first)], on_error="raise")
     assert first in only, f"{name}: variables=['{first}'] does not give it"
+    if world is not None:
+        only = source.open(paths, region=Area(world.bbox, world.grid), time=None, variables=None, on_error="raise")
+    if only[first].size <= MANY and only[first].dtype.kind == "f":
+        assert bool(only[first].notnull().any()), f"{name}: {first} holds no value at all"
     junk = (tmp or paths[0].parent) / f"junk{paths[0].suffix}"
     if tmp is not None:
         junk.write_bytes(b"<html>please log in</html>")

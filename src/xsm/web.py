@@ -94,10 +94,18 @@ def read_url(url: str, *, magic: tuple[bytes, ...] = ()) -> bytes:
     magic : tuple of bytes
         What the text must start with, one of them; a web page is refused unless ``b"<"`` is among them.
 
+    Returns
+    -------
+    bytes
+
     Raises
     ------
     FetchError
         Says what the server answered.
+
+    Examples
+    --------
+    >>> read_url("https://example.org/stations.csv")  # doctest: +SKIP
     """
     name = plain(url)
     with Session(Keys()) as session:

@@ -1,0 +1,1 @@
+"""Plugins that come with the core: a tiny source and two baseline models."""

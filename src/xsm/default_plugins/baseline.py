@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from xsm.bundle import BUNDLE_FORMAT, Bundle, versions
+from xsm.bundle import Bundle
 from xsm.describe import Kind, Param
 from xsm.hookspecs import hookimpl
-from xsm.model import Block, ModelInfo, Progress, Samples, Spec
+from xsm.model import Block, ModelInfo, Progress, Samples, Spec, make_card
 
 XSM_PLUGIN_API = 1
 LINEAR = ModelInfo("linear", "Linear interpolation in time", "gapfill", "xsm.default_plugins.baseline:Linear")
@@ -32,15 +32,6 @@ def xsm_models(register: Any) -> None:
     """Register both baselines."""
     register(LINEAR)
     register(RIDGE)
-
-
-def _card(spec: Spec, name: str, seed: int, **extra: Any) -> dict[str, Any]:
-    return {
-        "format": BUNDLE_FORMAT, "task": spec.task, "model": name, "depth": spec.depth, "scenario": spec.scenario,
-        "inputs": list(spec.inputs), "statics": list(spec.statics), "targets": list(spec.targets),
-        "references": list(spec.references), "units": dict(spec.units), "options": dict(spec.options), "seed": seed,
-        "versions": versions(), **extra,
-    }  # fmt: skip
 
 
 def distance_to_observation(observed: np.ndarray) -> np.ndarray:
@@ -87,7 +78,7 @@ class Linear:
             weights[name] = _by_distance(error, away, float(np.nanstd(values)))
         progress(1.0, "linear interpolation")
         limits = "no skill beyond straight lines; spread from hidden blocks"
-        return Bundle(_card(spec, "linear", seed, limits=limits), weights)
+        return Bundle(make_card(spec, "linear", seed, limits=limits), weights)
 
     def predict_block(
         self, arrays: Mapping[str, np.ndarray], bundle: Bundle, *, device: str
@@ -142,7 +133,9 @@ class Ridge:
         spread = float(np.sqrt(((y - a @ w) ** 2).mean()))
         progress(1.0, "ridge regression")
         weights = {"mean": mean, "std": std, "weights": w, "spread": np.array([spread])}
-        return Bundle(_card(spec, "ridge", seed, limits="spread calibrated to the reference, not to truth"), weights)
+        return Bundle(
+            make_card(spec, "ridge", seed, limits="spread calibrated to the reference, not to truth"), weights
+        )
 
     def predict_block(
         self, arrays: Mapping[str, np.ndarray], bundle: Bundle, *, device: str

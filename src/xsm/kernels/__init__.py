@@ -12,7 +12,24 @@ from typing import Any
 
 
 def jit(**options: Any) -> Callable[[Callable[..., Any]], Any]:
-    """Compile with numba on first call; cached on disk where a cache folder can be written."""
+    """Compile with numba on first call; cached on disk where a cache folder can be written.
+
+    Parameters
+    ----------
+    **options
+        Those of ``numba.njit``; ``nogil=True`` is set.
+
+    Returns
+    -------
+    callable
+        Decorator.
+
+    Examples
+    --------
+    >>> @jit()
+    ... def double(x):
+    ...     return 2 * x
+    """
     import numba
 
     def decorate(function: Callable[..., Any]) -> Any:

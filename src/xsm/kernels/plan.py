@@ -55,13 +55,16 @@ class Separable:
     min_valid: float
 
     def window(self, rows: slice, cols: slice) -> Window | None:
+        """See `Plan.window`."""
         return *self.y.window(rows), *self.x.window(cols)
 
     def nearest(self, at: Window, rows: slice, cols: slice) -> tuple[np.ndarray, np.ndarray]:
+        """See `Plan.nearest`."""
         row, col = self.y.local(rows, at[0])[2], self.x.local(cols, at[2])[2]
         return row[:, None], col[None, :]
 
     def interpolate(self, frames: np.ndarray, at: Window, rows: slice, cols: slice) -> np.ndarray:
+        """See `Plan.interpolate`."""
         tables = [
             _typed(taps.local(part, first), frames.dtype)
             for taps, part, first in (
@@ -76,6 +79,7 @@ class Separable:
         return out
 
     def majority(self, codes: np.ndarray, classes: int, at: Window, rows: slice, cols: slice) -> np.ndarray:
+        """See `Plan.majority`."""
         y, x = self.y.local(rows, at[0]), self.x.local(cols, at[2])
         out = np.empty((len(codes), len(y[0]), len(x[0])), codes.dtype)
         separable.majority(codes, y, x, classes, self.min_valid, out)
@@ -94,6 +98,7 @@ class Reduced:
 
     @property
     def coarser(self) -> bool:
+        """See `Plan.coarser`."""
         return self.ratio > SAME
 
     @property
@@ -102,6 +107,7 @@ class Reduced:
         return projected.tile_of(self.ratio)
 
     def window(self, rows: slice, cols: slice) -> Window | None:
+        """See `Plan.window`."""
         halo = 2.5 if self.method in weights.RADIUS else 1.0
         halo += 0.0 if self.coarser else 1.0 / self.ratio
         r0, r1, c0, c1 = rows.start - halo, rows.stop + halo, cols.start - halo, cols.stop + halo
@@ -121,9 +127,11 @@ class Reduced:
         return (first_r, last_r, first_c, last_c) if last_r > first_r and last_c > first_c else None
 
     def nearest(self, at: Window, rows: slice, cols: slice) -> tuple[np.ndarray, np.ndarray]:
+        """See `Plan.nearest`."""
         return _inside(*_centres(self.geo, self.grid, rows, cols), (self.geo.y.size, self.geo.x.size), at)
 
     def interpolate(self, frames: np.ndarray, at: Window, rows: slice, cols: slice) -> np.ndarray:
+        """See `Plan.interpolate`."""
         node_x, node_y = self._nodes(at)
         row0, col0 = self.grid.row0 + rows.start, self.grid.col0 + cols.start
         full = self._pixels(rows, cols)
@@ -146,6 +154,7 @@ class Reduced:
         return out
 
     def majority(self, codes: np.ndarray, classes: int, at: Window, rows: slice, cols: slice) -> np.ndarray:
+        """See `Plan.majority`."""
         node_x, node_y = self._nodes(at)
         full = self._pixels(rows, cols)
         near, inside = at_nearest(codes, *self.nearest(at, rows, cols))
@@ -193,6 +202,7 @@ class Located:
     table: np.ndarray | None = None
 
     def window(self, rows: slice, cols: slice) -> Window | None:
+        """See `Plan.window`."""
         v, u, dv, du = self._position(rows, cols)
         good = np.isfinite(v) & np.isfinite(u)
         if not good.any():
@@ -206,10 +216,12 @@ class Located:
         return (r0, r1, c0, c1) if r1 > r0 and c1 > c0 else None
 
     def nearest(self, at: Window, rows: slice, cols: slice) -> tuple[np.ndarray, np.ndarray]:
+        """See `Plan.nearest`."""
         v, u, _, _ = self._position(rows, cols)
         return _inside(v, u, self.size, at)
 
     def interpolate(self, frames: np.ndarray, at: Window, rows: slice, cols: slice) -> np.ndarray:
+        """See `Plan.interpolate`."""
         v, u, dv, du = self._position(rows, cols)
         out = np.empty((len(frames), *v.shape), frames.dtype)
         for frame, result in zip(frames, out, strict=True):
@@ -219,6 +231,7 @@ class Located:
         return out
 
     def majority(self, codes: np.ndarray, classes: int, at: Window, rows: slice, cols: slice) -> np.ndarray:
+        """See `Plan.majority`."""
         raise NotImplementedError
 
     def _position(self, rows: slice, cols: slice) -> np.ndarray:

@@ -28,16 +28,20 @@ class Points:
     coarser: bool = False
 
     def window(self, rows: slice, cols: slice) -> Window | None:
+        """See `Plan.window`."""
         return (0, 1, 0, self.size) if (self.index[rows, cols] >= 0).any() else None
 
     def nearest(self, at: Window, rows: slice, cols: slice) -> tuple[np.ndarray, np.ndarray]:
+        """See `Plan.nearest`."""
         index = self.index[rows, cols]
         return np.minimum(index, 0), index
 
     def interpolate(self, frames: np.ndarray, at: Window, rows: slice, cols: slice) -> np.ndarray:
+        """See `Plan.interpolate`."""
         raise NotImplementedError
 
     def majority(self, codes: np.ndarray, classes: int, at: Window, rows: slice, cols: slice) -> np.ndarray:
+        """See `Plan.majority`."""
         raise NotImplementedError
 
 

@@ -44,6 +44,14 @@ def cube(
     ------
     DataError
         For no overlap, another grid, a variable in two products, or days that are not days.
+
+    Examples
+    --------
+    >>> import xsm
+    >>> smap, nldas = (xsm.example(n, size=16, days=20) for n in ("smap", "nldas"))
+    >>> both = xsm.cube(smap, nldas.sm.regrid_ease9km(like=smap))
+    >>> both["sm_noah_0_10"].shape == both["tb_h"].shape
+    True
     """
     grid = require_grid(first, "The first product")
     merged = _daily(first, "The first product")

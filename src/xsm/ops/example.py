@@ -54,6 +54,11 @@ def example(
     xarray.Dataset
         ``solus100`` is lazy (100 m over the whole window), the others are in memory.
 
+    Raises
+    ------
+    UsageError
+        For a name that is not in the list, or a size or number of days outside the limits.
+
     Examples
     --------
     >>> import xsm

@@ -86,6 +86,21 @@ def fetch(
 def closed_period(time: slice | None) -> tuple[np.datetime64, np.datetime64]:
     """First and last day of a period that a source cannot do without.
 
+    Parameters
+    ----------
+    time : slice or None
+        Of datetime64 bounds, as a source's ``fetch`` gets it.
+
+    Returns
+    -------
+    tuple of datetime64
+        Both days.
+
+    Raises
+    ------
+    UsageError
+        Where a bound is open.
+
     Examples
     --------
     >>> closed_period(slice(np.datetime64("2021-01-01"), np.datetime64("2021-01-31")))

@@ -73,6 +73,8 @@ def fit(
         Days to learn from and to stop by; by default 2018-2020 and 2021, or the first 60 % and the next 20 %.
     predictors, target : optional
         Free predictors and reference beyond the scenarios; the target is a variable of the dataset.
+    variables, covariates : sequence of str, optional
+        Gap filling: what the model learns to fill, and the gap-free series and maps that help it.
     surface : Bundle or path, optional
         The 5 cm bundle that feeds 25 cm scenario 2; it becomes part of the result.
     stations : xarray.Dataset, optional
@@ -93,6 +95,15 @@ def fit(
     DataError
         For a missing predictor (named, with the scenario that needs it), gaps in predictors, other units, dates outside
         the data.
+
+    Examples
+    --------
+    >>> import xsm
+    >>> cube = xsm.example("cube", size=16, days=20)
+    >>> cube.sm.fit(depth=5, scenario=1, model="ridge").card["inputs"][:3]
+    ['tb_h', 'tb_v', 'albedo']
+    >>> cube.sm.fit(model="ridge", predictors=["tb_h", "precipitation"], target="sm_noah_0_10").card["inputs"]
+    ['tb_h', 'precipitation']
     """
     if task == "gapfill":
         return _fit_gapfill(ds, model or "cru", variables, covariates, train, seed, options)
@@ -118,6 +129,7 @@ def fit(
         surface, ds = _with_surface(ds, surface, learner.info.name, train, validation, stations, seed, options)
     dynamic, static = split_predictors(ds, chosen)
     cells = domain(dynamic, static, ds.get("land")).compute()
+    _check_domain(dynamic, static, cells, chosen)
     _warn_of_leaks(dynamic, str(day[used][-1]))
     skip = lead_days(surface) if chosen.needs_surface else 0
     back = int(checked.get("look_back") or learner.info.look_back) - 1
@@ -190,6 +202,17 @@ def _samples_maker(
         return Samples(arrays, day[cut], days_used[cut], cells.values, None if frozen is None else sliceable(~frozen))
 
     return part
+
+
+def _check_domain(dynamic: xr.Dataset, static: xr.Dataset, cells: xr.DataArray, chosen: Scenario) -> None:
+    if cells.any():
+        return
+    empty = [str(n) for ds in (dynamic, static) for n, v in ds.data_vars.items() if not bool(v.notnull().any())]
+    told = f"{', '.join(empty)} hold no value at all" if empty else "no cell has a value of all of them"
+    raise DataError(
+        f"No cell can be trained on: of the predictors of {chosen.depth} cm, {told}.",
+        hint="Compare region and period of the products, or look at cube.sm.",
+    )
 
 
 def _warn_of_leaks(dynamic: xr.Dataset, last: str) -> None:

@@ -13,7 +13,7 @@ import xarray as xr
 from xsm.blocks import cells_of, is_lazy, map_series
 from xsm.bundle import Bundle
 from xsm.cf import VARIABLES, add_history, check_units
-from xsm.describe import Kind, Param, operation
+from xsm.describe import Kind, Param, operation, share_sections
 from xsm.errors import DataError, UsageError, unknown
 from xsm.model import Model, get_model
 from xsm.ops.cube import with_masks
@@ -60,13 +60,15 @@ def gapfill_cru(
 ) -> xr.Dataset:
     """Fill gaps with continuous recurrent units (Schirmer et al. 2022); the same as ``gapfill(ds, "cru", ...)``.
 
-    See `xsm.gapfill` for parameters and results.
+    The default ``model=None`` trains on the data at the call, which takes from seconds to minutes.
 
     Examples
     --------
     >>> import xsm
-    >>> smap = xsm.example("smap")
-    >>> filled = smap.sm.gapfill_cru(variables=["tb_h"], epochs=1)  # doctest: +SKIP
+    >>> smap = xsm.example("smap", size=16, days=20)
+    >>> filled = smap.sm.gapfill_cru(variables=["tb_h"], epochs=1, cells=16)
+    >>> sorted(filled[["tb_h", "tb_h_std", "tb_h_obs_std", "tb_h_observed"]])
+    ['tb_h', 'tb_h_obs_std', 'tb_h_observed', 'tb_h_std']
     """
     return _gapfill(
         ds, "cru", variables, covariates, model, mode, max_gap, denoise, seed, train, allow_target_leak, options
@@ -126,10 +128,29 @@ def gapfill(
         empty, counted in the attribute ``empty_cells`` unless the input is lazy; cells without covariates (over
         water, say) are filled with these at their usual value. Variables that are fixed maps or fixed seasonal
         cycles are copied or looked up, with zero spread.
+
+    Raises
+    ------
+    UsageError
+        For an unknown variable, method or option, or land-model soil moisture as covariate without
+        ``allow_target_leak``.
+    DataError
+        For days that are not in order, covariates with gaps, or a bundle that is for something else.
+
+    Examples
+    --------
+    >>> import xsm
+    >>> smap = xsm.example("smap", size=16, days=20)
+    >>> filled = smap.sm.gapfill("linear", variables=["tb_h"])
+    >>> filled["tb_h"].attrs["fill_method"].split()[0]
+    'linear'
     """
     return _gapfill(
         ds, method, variables, covariates, model, mode, max_gap, denoise, seed, train, allow_target_leak, options
     )
+
+
+share_sections(gapfill, gapfill_cru, without=["method"])
 
 
 def _gapfill(

@@ -41,7 +41,7 @@ def open(
     ] = "raise",
     **options: Any,
 ) -> xr.Dataset:
-    """Open files of a product as one lazy dataset with canonical names, units and days.
+    r"""Open files of a product as one lazy dataset with canonical names, units and days.
 
     Parameters
     ----------
@@ -74,6 +74,15 @@ def open(
         For a source, variable or option that is not known.
     DataError
         For files that are missing or cannot be read.
+
+    Examples
+    --------
+    >>> import xsm
+    >>> from pathlib import Path
+    >>> rows = ["date,lon,lat,soil_moisture", "2021-06-01,-98,36,0.2", "2021-06-03,-98,36,0.3"]
+    >>> _ = Path("points.csv").write_text("\n".join(rows))
+    >>> xsm.open("tiny", "points.csv")["soil_moisture"].values.round(2).ravel()
+    array([0.2, nan, 0.3], dtype=float32)
     """
     plugin = get_source(source)
     area = None
@@ -140,7 +149,7 @@ def days(period: slice | str | Sequence[Any]) -> slice:
     Examples
     --------
     >>> days("2018-01/2018-02")
-    slice(numpy.datetime64('2018-01-01'), numpy.datetime64('2018-02-28'), None)
+    slice(np.datetime64('2018-01-01'), np.datetime64('2018-02-28'), None)
     """
     if isinstance(period, str):
         first, _, last = period.partition("/")

@@ -45,10 +45,17 @@ def plot_map(
     -------
     matplotlib.figure.Figure
 
+    Raises
+    ------
+    DataError
+        For data that are no maps.
+    UsageError
+        For an unknown variable or a day outside the maps.
+
     Examples
     --------
     >>> import xsm
-    >>> xsm.example("cube", size=24, days=10).sm.plot_map(variable="sm_noah_0_10").axes[0].get_title(loc="left")
+    >>> xsm.example("cube", size=16, days=20).sm.plot_map(variable="sm_noah_0_10").axes[0].get_title(loc="left")
     'Noah 0-10 cm: mean'
     """
     import numpy as np
@@ -112,6 +119,17 @@ def plot_texture(
     Returns
     -------
     matplotlib.figure.Figure
+
+    Raises
+    ------
+    DataError
+        Where there are no soil maps.
+
+    Examples
+    --------
+    >>> import xsm
+    >>> cube = xsm.example("cube", size=16, days=20)
+    >>> figure = cube.sm.plot_texture(stations=xsm.example("stations", size=16, days=20))
     """
     from xsm.reporting.gather import places, soil_maps
     from xsm.reporting.maps import frame_of, texture_map
@@ -142,6 +160,17 @@ def plot_boxes(
     Returns
     -------
     matplotlib.figure.Figure
+
+    Raises
+    ------
+    UsageError
+        Where the scores are not grouped so.
+
+    Examples
+    --------
+    >>> import xsm
+    >>> cube, stations = (xsm.example(n, size=16, days=20) for n in ("cube", "stations"))
+    >>> figure = cube.sm.validate(stations, by=["texture_group"], min_days=5).sm.plot_boxes()
     """
     from xsm.reporting.skill import boxes
 
@@ -163,6 +192,17 @@ def plot_skill(ds: Scored) -> Any:
     Returns
     -------
     matplotlib.figure.Figure
+
+    Raises
+    ------
+    UsageError
+        For a dataset that is no result of `validate`.
+
+    Examples
+    --------
+    >>> import xsm
+    >>> cube, stations = (xsm.example(n, size=16, days=20) for n in ("cube", "stations"))
+    >>> figure = cube.sm.validate(stations, min_days=5).sm.plot_skill()
     """
     from xsm.reporting.skill import best, skill_maps
 
@@ -188,6 +228,17 @@ def plot_scatter(ds: Maps, stations: Stations, *, cube: Cube = None) -> Any:
     Returns
     -------
     matplotlib.figure.Figure
+
+    Raises
+    ------
+    DataError
+        Where no day of a station has a value of the maps.
+
+    Examples
+    --------
+    >>> import xsm
+    >>> cube, stations, truth = (xsm.example(n, size=16, days=20) for n in ("cube", "stations", "truth"))
+    >>> figure = truth[["sm_5cm"]].sm.plot_scatter(stations, cube=cube)
     """
     from xsm.reporting import pooled, skill
 
@@ -214,6 +265,18 @@ def plot_calibration(ds: Maps, stations: Stations, *, cube: Cube = None) -> Any:
     Returns
     -------
     matplotlib.figure.Figure
+
+    Raises
+    ------
+    DataError
+        Where the maps have no standard deviation, or no day of a station has a value of them.
+
+    Examples
+    --------
+    >>> import xsm
+    >>> cube, stations = (xsm.example(n, size=16, days=20) for n in ("cube", "stations"))
+    >>> sm5 = cube.sm.estimate(depth=5, model=cube.sm.fit(depth=5, model="ridge"))
+    >>> figure = sm5.sm.plot_calibration(stations, cube=cube)
     """
     from xsm.reporting import pooled, skill
 
@@ -248,6 +311,19 @@ def plot_series(
     Returns
     -------
     matplotlib.figure.Figure
+
+    Raises
+    ------
+    DataError
+        Where no station lies in the maps and no cell has a value.
+    UsageError
+        For an unknown station.
+
+    Examples
+    --------
+    >>> import xsm
+    >>> cube, stations, truth = (xsm.example(n, size=16, days=20) for n in ("cube", "stations", "truth"))
+    >>> figure = truth[["sm_5cm"]].sm.plot_series(stations=stations, cube=cube)
     """
     from xsm.reporting import charts, gather
 
@@ -278,6 +354,16 @@ def plot_availability(ds: Annotated[xr.Dataset, Param("Observed or gap-filled ma
     Returns
     -------
     matplotlib.figure.Figure
+
+    Raises
+    ------
+    DataError
+        Where nothing tells what was observed.
+
+    Examples
+    --------
+    >>> import xsm
+    >>> figure = xsm.example("smap", size=16, days=20).sm.plot_availability()
     """
     from xsm.reporting import charts, gather
     from xsm.reporting.tables import label

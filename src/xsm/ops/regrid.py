@@ -12,7 +12,7 @@ import numpy as np
 import xarray as xr
 
 from xsm import cf, grids
-from xsm.describe import Kind, Param, operation
+from xsm.describe import Kind, Param, operation, share_sections
 from xsm.errors import DataError, UsageError
 from xsm.geometry import Regular, Scattered, geometry, window
 from xsm.grids import Grid
@@ -47,7 +47,7 @@ def regrid_ease9km(
 ) -> xr.Dataset:
     """Regrid a dataset to the 9 km EASE-Grid 2.0 (EPSG:6933).
 
-    The same as `regrid` with ``grid="EASE2_M09"``: see there for parameters, result and errors.
+    The same as `regrid` with ``grid="EASE2_M09"``.
 
     Examples
     --------
@@ -112,8 +112,19 @@ def regrid(
     DataError
         For coordinates that make no grid, a missing CRS, no overlap with the target, complex or object variables, or
         a continuous method on classes and flags alone.
+
+    Examples
+    --------
+    >>> import xsm
+    >>> nldas = xsm.example("nldas", size=16, days=20)
+    >>> coarse = nldas.sm.regrid(grid="EASE2_M36")
+    >>> dict(coarse["precipitation"].sizes)
+    {'time': 20, 'y': 6, 'x': 6}
     """
     return _regrid("regrid", ds, grids.GRIDS[grid], like, region, method, min_valid, output_chunks)
+
+
+share_sections(regrid, regrid_ease9km, without=["grid"])
 
 
 def _regrid(

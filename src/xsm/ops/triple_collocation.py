@@ -78,6 +78,14 @@ def triple_collocation(
         For products that are not independent or not of one layer.
     DataError
         When no station is left.
+
+    Examples
+    --------
+    >>> import xsm
+    >>> cube, stations = (xsm.example(n, size=16, days=60) for n in ("gappy_cube", "stations"))
+    >>> errors = cube.sm.triple_collocation(stations, min_days=10)
+    >>> errors["product"].values.tolist()
+    ['sm_dca', 'sm_noah_0_10', 'station']
     """
     if len(variables) != 2 or len(set(variables)) != 2:
         raise UsageError(

@@ -146,6 +146,14 @@ def validate(
         For wrong units, dates that do not overlap, or when no station is left.
     UsageError
         For unknown variables or groupings.
+
+    Examples
+    --------
+    >>> import xsm
+    >>> cube, stations = (xsm.example(n, size=16, days=20) for n in ("cube", "stations"))
+    >>> scores = cube.sm.validate(stations, variables=["sm_noah_0_10"], min_days=10)
+    >>> scores["r"].dims, bool(scores["rmse_median"][0] < 0.2)
+    (('product', 'station'), True)
     """
     for name in by:
         if name not in GROUPINGS:

@@ -29,6 +29,8 @@ def look(name: str) -> dict[str, Any]:
         return {"color": GREEN, "linestyle": "--", "linewidth": 1.1}
     if name in ("sm_surface", "sm_rootzone"):
         return {"color": PINK, "linestyle": "-.", "linewidth": 1.1}
+    if name.startswith(("sm_dca", "sm_scav", "sm_scah")):
+        return {"color": RED, "linestyle": ":", "linewidth": 1.2}
     if name.endswith("_s1"):
         return {"color": ORANGE, "linestyle": "-", "linewidth": 1.2}
     return {"color": BLUE, "linestyle": "-", "linewidth": 1.4}

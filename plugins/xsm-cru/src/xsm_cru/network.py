@@ -91,6 +91,7 @@ class Small(nn.Module):
         nn.init.zeros_(self.last.bias)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Two layers with a tanh between them."""
         return self.last(torch.tanh(self.first(x)))
 
 

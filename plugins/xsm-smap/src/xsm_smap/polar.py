@@ -21,7 +21,7 @@ class PolarGrid(Grid):
     Examples
     --------
     >>> EASE2_N09.region((-100, 60, -90, 70)).shape
-    (129, 73)
+    (64, 125)
     """
 
     epsg = 6931

@@ -1,0 +1,36 @@
+"""Each benchmark runs once, small, so that none of them rots; their figures are not looked at."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SMALL = {
+    "bench_gapfill": ("--quick", "--option", "epochs=1", "--option", "budget=5"),
+    "bench_ingest": ("--granules", "1", "--days", "2", "--repeats", "1", "--workers", "1"),
+    "bench_regrid": ("--part", "speed", "--days", "4"),
+    "bench_validate": ("--stations", "12", "--days", "400", "--repeat", "1"),
+}
+NEED_DATA = ("bench_gapfill",)
+
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(not (ROOT / "benchmarks").is_dir(), reason="needs a checkout")]
+
+
+def test_every_benchmark_is_here():
+    assert {p.stem for p in (ROOT / "benchmarks").glob("bench_*.py")} == set(SMALL)
+
+
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("name", SMALL)
+def test_benchmark_runs_small(name, tmp_path):
+    if name in NEED_DATA and not os.environ.get("XSM_TEST_DATA"):
+        pytest.skip("XSM_TEST_DATA is not set: the folder with the real data files")
+    command = [sys.executable, "-m", f"benchmarks.{name}", *SMALL[name]]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=1100, check=False)
+    assert "Traceback" not in done.stderr, done.stderr
+    assert done.stdout.strip(), done.stderr
