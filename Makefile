@@ -16,7 +16,7 @@ ifneq ($(wildcard ../shared/data),)
 export XSM_TEST_DATA ?= $(abspath ../shared/data)
 endif
 
-.PHONY: help install demo test test-slow test-oldest lint format bench docs wheels qgis-zip clean
+.PHONY: help install demo test test-slow test-oldest faults lint audit format bench docs wheels qgis-zip clean
 .DELETE_ON_ERROR:
 
 help:  ## list the targets
@@ -33,6 +33,9 @@ test: $(STAMP)  ## run the tests but the slow ones (ARGS="-k regrid")
 test-slow: $(STAMP)  ## run the slow tests
 	$(PY) -m pytest -m slow $(ARGS)
 
+faults: $(STAMP)  ## put faults into runs of a study and count what is lost (ARGS="--only kills")
+	$(PY) -m benchmarks.faults $(ARGS)
+
 test-oldest:  ## run the tests with the oldest supported versions, in .venv-oldest
 	$(MAKE) test VENV=.venv-oldest CONSTRAINTS=constraints-oldest.txt EXTRAS=all,test
 
@@ -41,6 +44,10 @@ lint: $(STAMP)  ## ruff, mypy, codespell
 	$(PY) -m ruff format --check
 	$(PY) -m mypy
 	$(BIN)/codespell
+
+audit: $(STAMP)  ## look for known vulnerabilities of the pinned packages; asks a service on the web
+	$(PY) -m pip install --disable-pip-version-check -q -c constraints.txt pip-audit
+	$(PY) -m pip_audit --requirement constraints.txt --no-deps --disable-pip
 
 format: $(STAMP)  ## mend what ruff can mend
 	$(PY) -m ruff check --fix

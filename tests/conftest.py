@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from tests import qgis_process
+from tests.qgis_process import QgisProcess
 from tests.web_server import Server
 from xsm.grids import EASE2_M09
 from xsm.plugin import manager
@@ -94,6 +96,21 @@ def gappy() -> xr.Dataset:
             {"time": time},
         )
     )
+
+
+@pytest.fixture(scope="session")
+def qgis(tmp_path_factory) -> QgisProcess:
+    """Qgis_process with the plugin of this tree, this Python, and an environment poisoned as QGIS's launchers do."""
+    found = qgis_process.executable()
+    if found is None:
+        if os.environ.get("XSM_REQUIRE_QGIS"):
+            pytest.fail("qgis_process not found but XSM_REQUIRE_QGIS is set")
+        pytest.skip("qgis_process not found: install QGIS, or set QGIS_PROCESS")
+    process = QgisProcess(found, qgis_process.environment(tmp_path_factory.mktemp("qgis")))
+    done = process("plugins")
+    if "* xsm_qgis" not in done.stdout:
+        pytest.fail(f"the plugin did not load:\n{done.stdout}\n{done.stderr}")
+    return process
 
 
 @pytest.fixture

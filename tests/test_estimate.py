@@ -33,7 +33,7 @@ def test_linear_law_is_found_again(law_cube, ridge, pair):
     assert (made["mask_reason"].values[:3] == 2).all()
     assert made[name].attrs["units"] == "m3 m-3"
     assert made.attrs["model_hash"] == ridge[pair].hash
-    assert bool((made[f"{name}_std"].isel(time=10, y=slice(3, None)) > 0).all())
+    assert bool((made[f"{name}_reference_std"].isel(time=10, y=slice(3, None)) > 0).all())
     assert "texture" in made.coords
 
 
@@ -127,6 +127,22 @@ def with_gap(d):
 def test_wrong_input_stops_before_the_work(law_cube, change, kwargs, error, text):
     with pytest.raises(error, match=text):
         xsm.fit(change(law_cube), **{"model": "ridge", **kwargs})
+
+
+@pytest.mark.parametrize(
+    ("change", "kwargs", "text"),
+    [
+        (without("sm_noah_10_40"), {}, "25 cm scenario 2 needs sm_noah_10_40"),
+        (without("clay"), {}, "25 cm scenario 2 needs clay"),
+        (lambda d: d, {"validation": slice("1999-01-01", "1999-12-31")}, "No day of the data"),
+        (lambda d: d, {"stations": xr.Dataset()}, "stations lack soil_moisture"),
+        (lambda d: d, {"penalties": 2.0}, "Did you mean 'penalty'"),
+    ],
+)
+def test_the_surface_is_not_trained_first_where_the_subsurface_would_fail(law_cube, monkeypatch, change, kwargs, text):
+    monkeypatch.setattr("xsm.default_plugins.baseline.Ridge.fit", lambda *a, **k: pytest.fail("it was trained"))
+    with pytest.raises((DataError, UsageError), match=text):
+        xsm.fit(change(law_cube), depth=25, scenario=2, model="ridge", **kwargs)
 
 
 def test_bundle_of_another_depth_scenario_or_grid_is_refused(law_cube, ridge):

@@ -7,7 +7,7 @@ import pytest
 import rasterio
 import xarray as xr
 
-from xsm import files
+from xsm import files, geotiff
 from xsm.errors import DataError, UsageError
 from xsm.grids import EASE2_M09, grid_of
 
@@ -85,7 +85,7 @@ def test_geotiff_has_dates_units_crs_and_style(maps, tmp_path):
     np.testing.assert_array_equal(back["sm_5cm"].values, maps["sm_5cm"].values)
     np.testing.assert_array_equal(back["time"].values, maps["time"].values)
     assert grid_of(back) == GRID
-    daily = files.write_geotiffs(maps[["sm_5cm"]], tmp_path / "day.tif", daily=True)
+    daily = geotiff.write(maps[["sm_5cm"]], tmp_path / "day.tif", daily=True)
     assert [p.name for p in daily][:2] == ["day_2021-01-01.tif", "day_2021-01-02.tif"]
 
 

@@ -1,35 +1,42 @@
-"""The QGIS toolbox: what the core generates and installs, and real runs of qgis_process (marker ``qgis``).
-
-Each call of qgis_process costs about a second of QGIS itself and one of the core's imports.
-"""
+"""The QGIS toolbox: what the core generates and installs, the toolbox and its forms in a real QGIS."""
 
 from __future__ import annotations
 
+import csv
+import io
 import json
-import os
 import shutil
-import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from pyproj import Transformer
 
+from tests.qgis_process import CLEAN_PATH, QgisProcess, environment, start
 from xsm import __version__, files, worker
-from xsm.cli import main
 from xsm.describe import builtin, describe, operations
 from xsm.errors import UsageError
 from xsm.execute import execute
 from xsm.qgis import LARGEST_ZIP, build_zip, install, operations_json, plugin_folder
+from xsm.source import sources
+from xsm.styles import TEXTURE
 
 PLUGIN = plugin_folder()
-CLEAN_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"  # a virtual environment's python3 first on PATH crashes QGIS
 
 
 def ids() -> set[str]:
     """Algorithms that QGIS is to list."""
-    return {f"xsm:{op.id.replace('_', '')}" for op in operations().values() if op.analyst} | {"xsm:checkinstallation"}
+    names = {op.id for op in operations().values() if op.analyst} | {f"open_{name}" for name in sources()}
+    return {f"xsm:{name.replace('_', '')}" for name in names} | {"xsm:checkinstallation"}
+
+
+def algorithms(process: QgisProcess) -> dict:
+    """What a QGIS lists of xsm."""
+    done = process("--json", "list")
+    return json.loads(done.stdout[done.stdout.index("{") :])["providers"]["xsm"]["algorithms"]
 
 
 @pytest.fixture
@@ -116,7 +123,10 @@ def test_worker_takes_the_form_of_another_version_where_it_fits(soil, tmp_path):
     digest = describe(operations())["digest"]
     assert events[0] == {"event": "hello", "protocol": worker.PROTOCOL, "version": __version__, "digest": digest}
     assert events[-1]["outputs"] == [str(tmp_path / "out.nc")]
-    assert events[-1]["layers"] == [{"path": str(tmp_path / "out.nc"), "variable": "texture", "ramp": []}]
+    (layer,) = events[-1]["layers"]
+    assert (layer["path"], layer["variable"], layer["ramp"]) == (str(tmp_path / "out.nc"), "texture", [])
+    assert layer["classes"][3] == (4, TEXTURE[3], "loam")
+    assert layer["days"] == []
 
 
 @pytest.mark.parametrize(
@@ -151,120 +161,107 @@ def test_folder_of_somebody_else_is_never_replaced(law_cube, tmp_path):
     assert (tmp_path / "thesis.txt").exists()
 
 
-def start(argv: list, env: dict[str, str]) -> subprocess.CompletedProcess:
-    """Run a command in an environment; gives what it printed."""
-    kwargs = {"stdin": subprocess.DEVNULL, "capture_output": True, "text": True, "timeout": 120}
-    return subprocess.run([str(a) for a in argv], check=False, env=env, **kwargs)
-
-
-class QgisProcess:
-    """Runs qgis_process with a profile of its own."""
-
-    def __init__(self, executable: str, env: dict[str, str]):
-        self.executable, self.env = executable, env
-
-    def __call__(self, *args: str) -> subprocess.CompletedProcess:
-        return start([self.executable, *args], self.env)
-
-    def run(self, algorithm: str, **values: object) -> subprocess.CompletedProcess:
-        return self("--json", "run", algorithm, "--", *(f"{name}={value}" for name, value in values.items()))
-
-
 @pytest.fixture(scope="module")
-def qgis(tmp_path_factory) -> QgisProcess:
-    """Qgis_process with the plugin of this tree, this Python, and an environment poisoned as QGIS's launchers do."""
-    names = (os.environ.get("QGIS_PROCESS"), "qgis_process.bin", "qgis_process")  # Debian 12's wrapper is broken
-    executable = next((shutil.which(n) for n in names if n and shutil.which(n)), None)
-    if executable is None:
-        if os.environ.get("XSM_REQUIRE_QGIS"):
-            pytest.fail("qgis_process not found but XSM_REQUIRE_QGIS is set")
-        pytest.skip("qgis_process not found: install QGIS, or set QGIS_PROCESS")
-    home = tmp_path_factory.mktemp("qgis")
-    home.chmod(0o700)
-    for number in "34":
-        ini = home / f"profiles/default/QGIS/QGIS{number}.ini"
-        ini.parent.mkdir(parents=True, exist_ok=True)
-        ini.write_text("[PythonPlugins]\nxsm_qgis=true\n")
-    env = {
-        "PATH": CLEAN_PATH, "HOME": str(home), "XDG_RUNTIME_DIR": str(home), "QT_QPA_PLATFORM": "offscreen",
-        "LANG": "C.UTF-8", "QGIS_CUSTOM_CONFIG_PATH": str(home), "QGIS_PLUGINPATH": str(PLUGIN.parent),
-        "XSM_PYTHON": sys.executable, "PROJ_LIB": "/usr/share/proj", "PYTHONEXECUTABLE": "/usr/bin/python3",
-        "PYTHONDONTWRITEBYTECODE": "1",
-    }  # fmt: skip
-    process = QgisProcess(executable, env)
-    done = process("plugins")
-    if "* xsm_qgis" not in done.stdout:
-        pytest.fail(f"the plugin did not load:\n{done.stdout}\n{done.stderr}")
-    return process
+def checked(qgis) -> tuple[QgisProcess, dict]:
+    """QGIS after the check of the installation, and what that gave."""
+    return qgis, qgis.results("xsm:checkinstallation")
 
 
 @pytest.mark.qgis
-def test_toolbox_lists_every_operation(qgis):
-    done = qgis("--json", "list")
-    listed = json.loads(done.stdout[done.stdout.index("{") :])["providers"]["xsm"]["algorithms"]
+def test_toolbox_follows_the_environment(checked):
+    """After the check of the installation every operation and every source has its algorithm."""
+    qgis, told = checked
+    assert told == {"PYTHON": sys.executable, "VERSION": __version__}
+    listed = algorithms(qgis)
     assert set(listed) == ids()
     for op in operations().values():
         if op.analyst:
             algorithm = listed[f"xsm:{op.id.replace('_', '')}"]
             assert (algorithm["name"], algorithm["group"]) == (op.title, op.group)
+    assert listed["xsm:opennldas"]["group"] == "Open a product"
+
+
+STRANGER = """
+from typing import Annotated
+import xarray as xr
+import xsm
+
+@xsm.operation(title="Wetness of a stranger", group="Strange")
+def wetness(ds: xr.Dataset, *, share: Annotated[float, xsm.Param("Share of wetness.")] = 0.5) -> xr.Dataset:
+    "Give a share of all values."
+    return ds * share
+
+@xsm.hookimpl
+def xsm_operations(register):
+    register(wetness.operation)
+
+@xsm.hookimpl
+def xsm_sources(register):
+    depth = xsm.Param("Depth of the sensor.", name="depth", kind=xsm.Kind.INTEGER, default=5)
+    register(xsm.SourceInfo("stranger", "Stranger's files (*.strange)", "stranger:Source", options=(depth,)))
+"""
+POINTED = """#!/bin/sh
+exec {python} -I -c 'import sys
+sys.path.insert(0, "{folder}")
+from xsm.worker import main
+sys.exit(main(sys.argv[-1:]))' "$@"
+"""
 
 
 @pytest.mark.qgis
-def test_run_equals_the_command_line_and_has_a_crs(qgis, soil, tmp_path):
-    output = tmp_path / "by qgis.nc"
-    done = qgis.run("xsm:texture", DS=soil, OUTPUT=output)
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout[done.stdout.index("{") :])["results"]["OUTPUT"] == str(output)
-    with pytest.raises(SystemExit) as stop:
-        main(["texture", str(soil), str(tmp_path / "by cli.nc")])
-    assert stop.value.code == 0
-    by_qgis, by_cli = (files.read(path)["texture"] for path in (output, tmp_path / "by cli.nc"))
-    np.testing.assert_array_equal(by_qgis.values, by_cli.values)
-    assert np.unique(by_qgis.values).size > 1
-    gdalsrsinfo = shutil.which("gdalsrsinfo", path=CLEAN_PATH)
-    if gdalsrsinfo is None:
-        pytest.skip("gdalsrsinfo not found: apt-get install gdal-bin")
-    asked = [gdalsrsinfo, "-o", "epsg", f'NETCDF:"{output}":texture']
-    told = start(asked, {"PATH": CLEAN_PATH})
-    assert told.stdout.strip() == "EPSG:6933"
+@pytest.mark.skipif(sys.platform == "win32", reason="a shell script stands for the interpreter")
+def test_what_plugins_bring_appears_and_runs(qgis, soil, tmp_path):
+    """An environment with somebody else's plugin: its operation and its source have forms after the check."""
+    info = tmp_path / "stranger-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: stranger\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[xsm]\nstranger = stranger\n")
+    (tmp_path / "stranger.py").write_text(STRANGER)
+    python = tmp_path / "python"
+    python.write_text(POINTED.format(python=sys.executable, folder=tmp_path))
+    python.chmod(0o755)
+    (tmp_path / "profile").mkdir()
+    other = replace(qgis, env=environment(tmp_path / "profile") | {"XSM_PYTHON": str(python)})
+    other.results("xsm:checkinstallation")
+    listed = algorithms(other)
+    assert listed["xsm:wetness"] == listed["xsm:wetness"] | {"name": "Wetness of a stranger", "group": "Strange"}
+    assert listed["xsm:openstranger"]["name"] == "Open Stranger's files"
+    other.results("xsm:wetness", DS=soil, SHARE=0.25, OUTPUT=tmp_path / "out.nc")
+    np.testing.assert_array_equal(files.read(tmp_path / "out.nc")["clay"], 0.25 * files.read(soil)["clay"])
 
 
 @pytest.mark.qgis
-def test_failing_run_ends_with_one_and_the_cores_sentence(qgis, tmp_path):
-    done = qgis.run("xsm:texture", DS=tmp_path / "missing.nc", OUTPUT=tmp_path / "out.nc")
+def test_installed_plugin_needs_nothing_else(qgis, soil, tmp_path, monkeypatch):
+    """`xsm qgis install` alone, in a profile where nothing points at plugin or interpreter."""
+    monkeypatch.setenv("QGIS_CUSTOM_CONFIG_PATH", str(tmp_path))
+    install("default", "3")
+    env = {n: v for n, v in qgis.env.items() if n not in ("XSM_PYTHON", "QGIS_PLUGINPATH")}
+    installed = replace(qgis, env=env | {"QGIS_CUSTOM_CONFIG_PATH": str(tmp_path)})
+    installed("plugins", "enable", "xsm_qgis")
+    assert set(algorithms(installed)) == ids()
+    installed.results("xsm:texture", DS=soil, OUTPUT=tmp_path / "out.nc")
+    (tmp_path / "profiles/default/xsm/python.json").unlink()
+    bundled = algorithms(installed)
+    assert "xsm:estimate" in bundled, "the toolbox is complete before an interpreter is known"
+    assert "xsm:opensmap" not in bundled
+    done = installed.run("xsm:texture", DS=soil, OUTPUT=tmp_path / "again.nc")
     assert done.returncode == 1
-    assert f"'{tmp_path / 'missing.nc'}' does not exist. Give a .nc, .zarr or .tif file." in done.stderr
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.qgis
-def test_misspelt_parameter_is_refused(qgis, soil, tmp_path):
-    done = qgis.run("xsm:estimate", DS=soil, SCENARO=2, OUTPUT=tmp_path / "out.nc")
-    assert done.returncode == 1
-    assert "Unknown parameter SCENARO of xsm:estimate. Did you mean SCENARIO?" in done.stdout + done.stderr
-
-
-@pytest.mark.qgis
-def test_check_of_the_installation_is_well(qgis):
-    done = qgis.run("xsm:checkinstallation")
-    assert done.returncode == 0, done.stderr
-    results = json.loads(done.stdout[done.stdout.index("{") :])["results"]
-    assert results == {"PYTHON": sys.executable, "VERSION": __version__}
+    assert "xsm is not set up" in done.stderr
 
 
 INSIDE = """
 import json, os, sys
 from qgis.core import (QgsApplication, QgsProcessingContext, QgsProcessingFeedback, QgsProcessingParameterDefinition,
-                       QgsProject, QgsRasterLayer)
+                       QgsProject, QgsVectorLayer, Qgis)
 app = QgsApplication([], False)
 app.initQgis()
 sys.path += [os.path.join(QgsApplication.pkgDataPath(), "python", "plugins"), os.environ["QGIS_PLUGINPATH"]]
-from xsm_qgis import algorithm, provider, styling
+from xsm_qgis import algorithm, layers, opening, provider, styling
 asked = json.load(open(sys.argv[1]))
 context, feedback = QgsProcessingContext(), QgsProcessingFeedback()
 found, requests = {}, {}
 described = provider.description()
-for operation in described["operations"]:
+for operation in opening.operations(described):
     made = algorithm.CoreAlgorithm(operation, {"version": "1", "digest": "2"}).create()
     advanced = QgsProcessingParameterDefinition.Flag.FlagAdvanced
     found[operation["id"]] = {d.name(): [d.type(), bool(d.flags() & advanced), d.help(), d.defaultValue()]
@@ -274,16 +271,28 @@ for operation in described["operations"]:
         assert made.checkParameterValues(given, context)[0], made.checkParameterValues(given, context)
         assert made.prepareAlgorithm(given, context, feedback)
         requests[operation["id"]] = made.request
-context.setProject(QgsProject.instance())
-styling.load(asked["layers"], context)
-loaded = {}
-for uri, details in context.layersToLoadOnCompletion().items():
-    layer = QgsRasterLayer(uri, details.name)
+project = QgsProject.instance()
+context.setProject(project)
+styling.load(asked["layers"], context, feedback)
+for key, details in context.layersToLoadOnCompletion().items():
+    layer = context.temporaryLayerStore().takeMapLayer(context.temporaryLayerStore().mapLayer(key))
+    project.addMapLayer(layer)
     details.postProcessor().postProcessLayer(layer, context, feedback)
-    loaded[details.name] = [layer.isValid(), layer.crs().authid(), layer.renderer().type()]
-print("ANSWER" + json.dumps([found, requests, loaded]))
+loaded = {}
+for layer in project.mapLayers().values():
+    time = layer.temporalProperties()
+    ranges = time.fixedRangePerBand().values() if Qgis.QGIS_VERSION_INT >= 33800 else [time.fixedTemporalRange()]
+    painted = layer.renderer()
+    loaded[layer.name()] = [layer.isValid(), layer.crs().authid(), painted.type(), painted.usesBands(),
+                            time.isActive() and [r.begin().toString("yyyy-MM-dd") for r in ranges]]
+points = QgsVectorLayer(asked["points"], "points", "delimitedtext")
+table = open(layers.to_csv(points, context)).read()
+tree = [[g.name(), g.isVisible(), len(g.findLayers())] for g in project.layerTreeRoot().findGroups()]
+found["version"] = Qgis.QGIS_VERSION_INT
+print("ANSWER" + json.dumps([found, requests, loaded, tree, table]))
 """
 
+DAYS = ["2021-06-01", "2021-06-02", "2021-06-03", "2021-06-04"]
 RUNS = {
     "open": {
         "SOURCE": "nldas", "PATHS": "/data/NLDAS/*.nc", "REGION": "-99,-97,34,36 [EPSG:4326]",
@@ -292,35 +301,43 @@ RUNS = {
     },
     "cube": {"FIRST": "/data/smap.zarr/zarr.json", "OTHERS": ["/a.nc", "/b.tif"], "OUTPUT": "/out/cube.zarr"},
     "fit": {"DS": "c.nc", "DEPTH": "25", "TRAIN_START": "2018-01-01", "TRAIN_END": "2020-12-31", "OUTPUT": "/out/25"},
+    "open_smap": {"PATHS": "/data/SMAP", "OVERPASS": "PM", "OUTPUT": "/out/smap.nc"},
+    "texture": {"DS": 'NETCDF:"/data/soil.nc":sand', "OUTPUT": "/out/texture.tif"},
+    "validate": {"DS": "e.nc", "STATIONS": "/data/stations.csv", "OUTPUT": "/out/scores.csv"},
     "report": {"DS": "e.nc", "OUTPUT": "/out/report.html"},
 }  # fmt: skip
 
 
 @pytest.mark.qgis
-def test_forms_and_their_values(qgis, law_cube, tmp_path):
+def test_forms_and_their_values(checked, law_cube, tmp_path):
     """Inside QGIS's own Python: parameters of every operation, what the core is sent, layers with their colours."""
+    qgis, _ = checked
     python = shutil.which("python3", path=CLEAN_PATH)
     if python is None or start([python, "-c", "import qgis.core"], qgis.env).returncode:
         pytest.skip("PyQGIS is not importable from the system's python3")
     moisture = law_cube[["sm_noah_0_10"]].isel(time=slice(0, 4))
     written = [p for n in ("sm.nc", "sm.tif") for p in files.write(moisture, tmp_path / n)]
+    shown = {"ramp": [[0.0, "#8c510a"], [0.5, "#01665e"]], "classes": [], "days": DAYS}
     layers = [
-        {"path": str(written[0]), "variable": "sm_noah_0_10", "ramp": [[0.0, "#8c510a"], [0.5, "#01665e"]]},
-        {"path": str(written[1]), "variable": "", "ramp": [[0.0, "#8c510a"], [0.5, "#01665e"]]},
+        {**shown, "path": str(written[0]), "variable": "sm_noah_0_10"},
+        {**shown, "path": str(written[1]), "variable": ""},
     ]
+    (tmp_path / "points.csv").write_text("station;sm;x;y\nA;0.25;-10900000;4300000\n")
+    points = f"file://{tmp_path}/points.csv?delimiter=;&xField=x&yField=y&crs=EPSG:3857"
     asked = tmp_path / "asked.json"
-    asked.write_text(json.dumps({"runs": RUNS, "layers": layers}))
+    asked.write_text(json.dumps({"runs": RUNS, "layers": layers, "points": points}))
     script = tmp_path / "inside.py"
     script.write_text(INSIDE)
     done = start([python, script, asked], qgis.env)
     assert "ANSWER" in done.stdout, done.stderr
-    forms, requests, loaded = json.loads(done.stdout.split("ANSWER")[1].splitlines()[0])
+    forms, requests, loaded, tree, table = json.loads(done.stdout.split("ANSWER")[1].splitlines()[0])
     for op in operations().values():
         form = forms[op.id]
         for param in op.params:
             names = [n for n in form if n == param.name.upper() or n.startswith(f"{param.name.upper()}_")]
             assert names, f"{op.id} has no form for {param.name}"
-            assert form[names[0]][2] == param.help
+            assert form[names[0]][2].startswith(param.help)
+            assert form[names[0]][2], f"{op.id} tells nothing of {param.name}"
             assert form[names[0]][1] == (param.advanced or param.kind == "options")
     assert forms["estimate"]["DEPTH"][0] == "enum"
     assert forms["estimate"]["DEPTH"][3] == "5"
@@ -342,7 +359,29 @@ def test_forms_and_their_values(qgis, law_cube, tmp_path):
     assert requests["report"]["output"] is None
     assert requests["report"]["values"]["output"] == "/out/report.html"
 
-    assert loaded == {
-        "sm.nc sm_noah_0_10": [True, "EPSG:6933", "singlebandpseudocolor"],
-        "sm.tif": [True, "EPSG:6933", "singlebandpseudocolor"],
-    }
+    assert requests["open_smap"]["operation"] == "open"
+    smap = {"source": "smap", "paths": ["/data/SMAP"], "margin": 32, "on_error": "raise"}
+    assert requests["open_smap"]["values"].pop("options") == {
+        "overpass": "PM", "quality": "successful", "projection": "global"
+    }  # fmt: skip
+    assert requests["open_smap"]["values"] == smap
+    assert requests["texture"]["values"] == {"ds": "/data/soil.nc"}
+    assert requests["validate"]["values"]["stations"] == "/data/stations.csv"
+
+    names = ["sm.nc sm_noah_0_10", "sm.tif"]
+    look = [True, "EPSG:6933", "singlebandpseudocolor"]
+    if forms["version"] >= 33800:
+        assert loaded == {name: [*look, [1], DAYS] for name in names}
+    else:
+        assert loaded == {
+            f"{day} {variable}".strip(): [*look, [band], [day]]
+            for variable in ("sm_noah_0_10", "")
+            for band, day in enumerate(DAYS, 1)
+        }
+        assert sorted(tree) == [[names[0], True, len(DAYS)], [names[1], False, len(DAYS)]]
+
+    header, row = csv.reader(io.StringIO(table))
+    place = Transformer.from_crs(3857, 4326, always_xy=True).transform(-10900000, 4300000)
+    assert header == ["lat", "lon", "station", "sm", "x", "y"]
+    np.testing.assert_allclose([float(row[1]), float(row[0])], place, atol=1e-9)
+    assert row[2:4] == ["A", "0.25"]

@@ -22,6 +22,7 @@ from tests.regrid_reference import (
     to_ease,
 )
 from xsm.grids import X0, Y0, grid_of
+from xsm.kernels import apply
 
 # --- missing values and categories -----------------------------------------------------------------------------------
 
@@ -137,13 +138,21 @@ def test_chunks_do_not_matter_on_latitude_and_longitude(rows, cols, days, side, 
 
 
 @quick
-@given(st.integers(150, 700), st.integers(150, 700), st.integers(3, 9), st.sampled_from(["auto", "average"]))
-def test_chunks_do_not_matter_on_projected_rasters(rows, cols, side, method):
+@given(
+    st.integers(150, 700),
+    st.integers(150, 700),
+    st.integers(3, 9),
+    st.sampled_from(["auto", "average"]),
+    st.sampled_from([0, apply.HELD_CELLS]),
+)
+def test_chunks_do_not_matter_on_projected_rasters(rows, cols, side, method, held):
     values, x, y, _, _ = albers_100m()
     ds = projected(values.astype("f4"), x, y)
     ds["land_cover"] = (("y", "x"), (values.astype("f4") > 40).astype("u1"))
     whole = xsm.regrid_ease9km(ds, method=method)
-    lazy = xsm.regrid_ease9km(ds.chunk(y=rows, x=cols), output_chunks=side, method=method)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(apply, "HELD_CELLS", held)
+        lazy = xsm.regrid_ease9km(ds.chunk(y=rows, x=cols), output_chunks=side, method=method)
     for n in ds.data_vars:
         np.testing.assert_array_equal(lazy[n].compute(scheduler="sync"), whole[n])
 

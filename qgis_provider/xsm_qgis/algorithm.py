@@ -7,9 +7,11 @@ import os
 from html import escape
 
 from qgis.core import QgsProcessingAlgorithm, QgsProcessingException
+from qgis.PyQt.QtCore import QCoreApplication
 from qgis.PyQt.QtGui import QIcon
+from qgis.utils import iface
 
-from . import interpreter, parameters, runner, settings, styling
+from . import interpreter, opening, parameters, runner, settings, styling
 
 ICON = os.path.join(os.path.dirname(__file__), "icon.svg")
 SHOWN_LINES = 200
@@ -89,9 +91,10 @@ class CoreAlgorithm(QgsProcessingAlgorithm):
         """Read the values on the main thread."""
         result = self.operation["result"]
         values = {p["name"]: parameters.read(self, p, given, context, result) for p in self.operation["params"]}
+        name, values = opening.request(self.operation, {n: v for n, v in values.items() if v is not None})
         self.request = {
-            "operation": self.operation["id"],
-            "values": {name: value for name, value in values.items() if value is not None},
+            "operation": name,
+            "values": values,
             "output": None,
             "overwrite": True,
             **self.made,
@@ -104,10 +107,17 @@ class CoreAlgorithm(QgsProcessingAlgorithm):
         answer = carry_out("run", self.request, feedback)
         for path in answer["outputs"]:
             feedback.pushInfo(f"Wrote {path}")
-        styling.load(answer.get("layers", []), context)
+        styling.load(answer.get("layers", []), context, feedback)
         wanted = self.request["output"] or self.request["values"].get("output")
         written = answer["outputs"] or [wanted]
         return {parameters.OUTPUT: wanted if wanted in written else written[0]} if wanted else {}
+
+
+def is_cancelled(feedback):
+    """Tell whether to stop; qgis_process, which has no event loop beside the algorithm, hears Ctrl+C only here."""
+    if iface is None:
+        QCoreApplication.processEvents()
+    return feedback.isCanceled()
 
 
 def carry_out(verb, request, feedback):
@@ -128,10 +138,13 @@ def carry_out(verb, request, feedback):
             shown += 1
             feedback.pushConsoleInfo(text)
 
+    def cancelled():
+        return is_cancelled(feedback)
+
     try:
         python = settings.python()
-        interpreter.check(python, settings.folder(), feedback.isCanceled)
-        return runner.run(runner.worker(python, verb), request, tell, feedback.isCanceled)
+        interpreter.check(python, settings.folder(), cancelled)
+        return runner.run(runner.worker(python, verb), request, tell, cancelled)
     except runner.Cancelled:
         raise QgsProcessingException("cancelled") from None
     except runner.CoreError as error:

@@ -12,7 +12,7 @@ from qgis.core import (
 from qgis.PyQt.QtGui import QIcon
 
 from . import interpreter, runner, settings
-from .algorithm import ICON, carry_out
+from .algorithm import ICON, carry_out, is_cancelled
 
 
 class CheckAlgorithm(QgsProcessingAlgorithm):
@@ -55,7 +55,7 @@ class CheckAlgorithm(QgsProcessingAlgorithm):
         try:
             python = settings.python()
             feedback.pushInfo(f"Interpreter: {python}")
-            found = interpreter.check(python, settings.folder(), feedback.isCanceled, again=True)
+            found = interpreter.check(python, settings.folder(), lambda: is_cancelled(feedback), again=True)
         except runner.Cancelled:
             raise QgsProcessingException("cancelled") from None
         except runner.CoreError as error:

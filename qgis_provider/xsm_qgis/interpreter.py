@@ -1,11 +1,12 @@
 """Find the Python of the xsm environment and check it by a handshake. Imports nothing of QGIS.
 
 ``folder`` is the plugin's own folder in the QGIS profile: ``python.json`` there is written by `xsm qgis install`,
-``check.json`` by the last handshake.
+``check.json`` by it and by the last handshake.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import tempfile
@@ -64,8 +65,14 @@ def check(python, folder, is_cancelled=lambda: False, again=False):
     same_protocol(found)
     for problem in found.get("problems", ()):
         raise CoreError(f"The environment of '{python}' is broken: {problem}", "Reinstall xsm into a new environment.")
-    _write(os.path.join(folder, "check.json"), {"key": _key(python), "description": found})
+    remember(python, folder, found)
     return found
+
+
+def remember(python, folder, found):
+    """Keep the description of a core that works; `xsm qgis install` does so too, for the first start of QGIS."""
+    with contextlib.suppress(OSError):  # a folder that cannot be written costs time, no more
+        _write(os.path.join(folder, "check.json"), {"key": _key(python), "description": found})
 
 
 def remembered(python, folder):

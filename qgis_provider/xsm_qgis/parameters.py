@@ -1,6 +1,7 @@
 """From a parameter as the core describes it to QGIS parameters, and from their values to what the core is sent.
 
-A QGIS parameter is called as the core's, in upper case; a period becomes two dates, ``<NAME>_START``, ``<NAME>_END``.
+A QGIS parameter is called as the core's, in upper case; a period becomes two dates, ``<NAME>_START``, ``<NAME>_END``,
+stations a file and, as another way to give them, a point layer ``<NAME>_LAYER``.
 What 3.22 refuses to leave out although it has a default (files, extents) is optional here and settled by the core.
 """
 
@@ -23,7 +24,10 @@ from qgis.core import (
     QgsProcessingParameterMultipleLayers,
     QgsProcessingParameterNumber,
     QgsProcessingParameterString,
+    QgsProcessingParameterVectorLayer,
 )
+
+from . import layers
 
 OUTPUT = "OUTPUT"
 DATA_FILES = "Maps and series (*.nc *.tif *.tiff zarr.json);;All files (*)"
@@ -35,6 +39,8 @@ WRITTEN = {
     "path": "HTML (*.html)",
 }
 PERIOD = (("_START", "first day"), ("_END", "last day"))
+STATIONS = "NetCDF or CSV (*.nc *.csv zarr.json);;All files (*)"
+ENDINGS = {"period": [end for end, _ in PERIOD], "stations": ["", "_LAYER"]}
 
 
 def destination(operation):
@@ -59,13 +65,12 @@ def make(param, result=""):
 
 def names(param):
     """Names of the QGIS parameters of one parameter."""
-    name = param["name"].upper()
-    return [name + end for end, _ in PERIOD] if param["kind"] == "period" else [name]
+    return [param["name"].upper() + end for end in ENDINGS.get(param["kind"], [""])]
 
 
 def names_output(param, result):
-    """Tell whether a parameter is the file that the operation writes."""
-    return result == "path" and param["kind"] == "path" and param["name"] == "output"
+    """Tell whether a parameter is the file or the folder that the operation writes."""
+    return result == "path" and param["kind"] in ("path", "folder") and param["name"] == "output"
 
 
 def read(algorithm, param, given, context, result=""):
@@ -102,6 +107,16 @@ def _folder(param):
     return [QgsProcessingParameterFile(name, label, behavior, "", None, _optional(param))]
 
 
+def _stations(param):
+    name, label = _common(param)
+    behavior = QgsProcessingParameterFile.Behavior.File
+    points = QgsProcessing.SourceType.TypeVectorPoint
+    return [
+        QgsProcessingParameterFile(name, label, behavior, "", None, True, STATIONS),
+        QgsProcessingParameterVectorLayer(f"{name}_LAYER", f"{label}: or a point layer", [points], None, True),
+    ]
+
+
 def _files(param):
     name, label = _common(param)
     kind = QgsProcessing.SourceType.TypeFile
@@ -110,6 +125,8 @@ def _files(param):
 
 def _output(param):
     name, label = _common(param)
+    if param["kind"] == "folder":
+        return [QgsProcessingParameterFolderDestination(name, label, None, _optional(param))]
     return [QgsProcessingParameterFileDestination(name, label, WRITTEN["path"], None, _optional(param))]
 
 
@@ -144,7 +161,11 @@ def _string(param, lines=False):
     default = param["default"]
     if isinstance(default, (list, tuple)):
         default = ", ".join(str(v) for v in default)
-    return [QgsProcessingParameterString(name, label, default, lines, _optional(param))]
+    made = QgsProcessingParameterString(name, label, default, lines, _optional(param))
+    if param["choices"]:
+        hints = [str(choice) for choice in param["choices"]]
+        made.setMetadata({"widget_wrapper": {"value_hints": hints if param["required"] else ["", *hints]}})
+    return [made]
 
 
 def _options(param):
@@ -172,7 +193,15 @@ def _read_file(algorithm, name, given, context):
     return _store(algorithm.parameterAsFile(given, name, context))
 
 
+def _read_stations(algorithm, name, given, context):
+    layer = algorithm.parameterAsVectorLayer(given, f"{name}_LAYER", context)
+    return _read_file(algorithm, name, given, context) if layer is None else layers.to_csv(layer, context)
+
+
 def _store(path):
+    """Path of the data behind what an analyst chose: the folder of a Zarr store, the file of a layer."""
+    if path.startswith("NETCDF:"):
+        path = path.split(":", 1)[1].rsplit(":", 1)[0].strip('"')
     folder, last = os.path.split(path)
     return folder if last in ZARR_MARKS else path
 
@@ -223,14 +252,16 @@ def _read_region(algorithm, name, given, context):
 
 MAKE = {
     "dataset": _file, "table": _file, "figure": _file, "path": _file, "paths": _folder, "model": _folder,
-    "datasets": _files,
+    "folder": _folder,
+    "datasets": _files, "stations": _stations,
     "choice": _choice, "integer": _integer, "number": _number, "boolean": _boolean, "string": _string,
     "strings": _string, "options": _options, "period": _period, "region": _region,
 }  # fmt: skip
 READ = {
-    "dataset": _read_file, "table": _read_file, "figure": _read_file, "path": _read_file, "paths": _read_paths,
-    "model": _read_string, "datasets": _read_files, "choice": _read_choice, "integer": _read_integer,
-    "number": _read_number,
-    "boolean": _read_boolean, "string": _read_string, "strings": _read_string, "options": _read_options,
+    "dataset": _read_file, "table": _read_file, "figure": _read_file, "path": _read_file, "folder": _read_file,
+    "paths": _read_paths,
+    "model": _read_string, "datasets": _read_files, "stations": _read_stations, "choice": _read_choice,
+    "integer": _read_integer, "number": _read_number, "boolean": _read_boolean, "string": _read_string,
+    "strings": _read_string, "options": _read_options,
     "period": _read_period, "region": _read_region,
 }  # fmt: skip

@@ -8,7 +8,7 @@ import os
 from qgis.core import Qgis, QgsMessageLog, QgsProcessingProvider
 from qgis.PyQt.QtGui import QIcon
 
-from . import interpreter, settings
+from . import interpreter, opening, settings
 from .algorithm import ICON, CoreAlgorithm
 from .check import CheckAlgorithm
 from .runner import PROTOCOL, CoreError
@@ -49,7 +49,7 @@ class XsmProvider(QgsProcessingProvider):
         found = description()
         made = {"version": found["version"], "digest": found["digest"]}
         self.addAlgorithm(CheckAlgorithm(made))
-        for operation in found["operations"]:
+        for operation in opening.operations(found):
             if not operation["analyst"]:
                 continue
             try:

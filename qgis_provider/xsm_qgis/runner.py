@@ -19,7 +19,8 @@ import time
 PROTOCOL = 1
 LONGEST_LINE = 4 << 20
 QUEUED_LINES = 10_000
-GRACE_S = 2.0
+GRACE_S = 2.5
+"""Longer than the core needs to remove what it has half written."""
 NEW_GROUP_NO_WINDOW = 0x08000200
 DROPPED = {
     "GDAL_DATA", "GDAL_DRIVER_PATH", "GDAL_FILENAME_IS_UTF8", "PROJ_LIB", "PROJ_DATA", "GEOTIFF_CSV", "LD_LIBRARY_PATH",
@@ -188,20 +189,17 @@ def _put(lines, item, stopped):
 
 
 def _kill(process):
-    if os.name == "nt":  # untested
-        subprocess.run(["taskkill", "/T", "/F", "/PID", str(process.pid)], capture_output=True, check=False)
-        process.wait()
-        return
-    _signal_group(process, signal.SIGTERM)
+    """End the core and its children: the end of its stdin asks it to clean up; what is left then is killed."""
+    with contextlib.suppress(OSError):
+        process.stdin.close()
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(GRACE_S)
-    _signal_group(process, signal.SIGKILL)  # also a grandchild that ignored SIGTERM
+    if os.name == "nt":  # untested
+        subprocess.run(["taskkill", "/T", "/F", "/PID", str(process.pid)], capture_output=True, check=False)
+    else:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-
-
-def _signal_group(process, number):
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, number)
 
 
 def _ending(code):

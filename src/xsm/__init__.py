@@ -14,6 +14,7 @@ __version__ = "0.1.0"
 _PUBLIC = {
     "open": "xsm.ops.open",
     "example": "xsm.ops.example",
+    "example_files": "xsm.ops.example",
     "regrid": "xsm.ops.regrid",
     "regrid_ease9km": "xsm.ops.regrid",
     "gapfill": "xsm.ops.gapfill",
@@ -78,6 +79,7 @@ _PUBLIC = {
     "unknown": "xsm.errors",
     "set_options": "xsm.options",
     "show_versions": "xsm.options",
+    "threads": "xsm.options",
     "open_raster": "xsm.raster",
     "raster_window": "xsm.raster",
     "plugins": "xsm.plugin",

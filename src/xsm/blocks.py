@@ -1,8 +1,9 @@
 """The one place that knows dask: EASE-anchored macro-blocks, masks, batches, blending.
 
-DESIGN.md sections 2.3 and 7. Blocks are anchored to the rows and columns of the global grid and to days since 1970, so
-a cell's result depends neither
-on the chunks of the input nor, where all covering patches lie in the data, on the window.
+DESIGN.md sections 2.3 and 7. Patches are anchored to the rows and columns of the global grid, so that a cell's estimate
+depends neither on the chunks of the input nor, where all covering patches lie in the data, on the window. Blocks of
+series and groups of days begin with the window and its first day, as the chunks of a Zarr store do, so that a region of
+whole chunks is made of whole blocks. The model is one node of the graph: a cluster ships it once to each worker.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import numpy as np
 import xarray as xr
 
 from xsm.errors import DataError
-from xsm.grids import Grid, grid_of
+from xsm.grids import Grid
 from xsm.model import Block
 from xsm.options import threads
 
@@ -101,7 +102,8 @@ def map_series(
     import dask.array as da
 
     dims = cells_of(ds, series)
-    chunks = _series_chunks(ds, dims)
+    side = SERIES_POINTS if len(dims) == 1 else SERIES_CELLS
+    chunks = tuple(anchored(0, ds.sizes[d], side) for d in dims)
     days = ds.sizes["time"]
 
     def stack(name: str, has_time: bool) -> Any:
@@ -111,8 +113,10 @@ def map_series(
 
     inputs = [stack(n, True) for n in series] + [stack(n, False) for n in statics]
     stacked = da.map_blocks(
-        functools.partial(_run_series, function, tuple(series), tuple(statics)),
+        _run_series,
         *inputs,
+        job=_node(functools.partial(_one_at_a_time, function, tuple(series), tuple(statics))),
+        name=f"series-{uuid.uuid4().hex}",
         dtype="f4",
         new_axis=0,
         chunks=((outputs,), (days,), *chunks),
@@ -124,7 +128,18 @@ def map_series(
     return [xr.DataArray(stacked[i], coords, ("time", *dims)) for i in range(outputs)]
 
 
-def _run_series(
+def _node(work: Callable[..., Any]) -> Any:
+    """Work as a node of a graph, which tasks refer to instead of each holding a copy."""
+    import dask
+
+    return dask.delayed(work, name=f"model-{uuid.uuid4().hex}", traverse=False)
+
+
+def _run_series(*arrays: np.ndarray, job: Callable[..., np.ndarray]) -> np.ndarray:
+    return job(*arrays)
+
+
+def _one_at_a_time(
     function: Callable[[dict[str, np.ndarray]], Sequence[np.ndarray]],
     series: tuple[str, ...],
     statics: tuple[str, ...],
@@ -137,15 +152,6 @@ def _run_series(
     with PREDICT_LOCK:
         result = function(flat)
     return np.stack([np.asarray(r, "f4").reshape(days, *shape) for r in result])
-
-
-def _series_chunks(ds: xr.Dataset, dims: tuple[str, ...]) -> tuple[tuple[int, ...], ...]:
-    grid = grid_of(ds) if dims == ("y", "x") else None
-    if grid is not None:
-        return anchored(grid.row0, grid.rows, SERIES_CELLS), anchored(grid.col0, grid.cols, SERIES_CELLS)
-    if len(dims) == 1:
-        return (anchored(0, ds.sizes[dims[0]], SERIES_POINTS),)
-    return tuple(anchored(0, ds.sizes[d], SERIES_CELLS) for d in dims)
 
 
 @dataclass(frozen=True)
@@ -210,6 +216,7 @@ def map_patches(
     statics: Sequence[str],
     mask: xr.DataArray,
     outputs: Sequence[str],
+    skip: int = 0,
 ) -> dict[str, xr.DataArray]:
     """Predict patches of maps and blend them, lazily, tile by tile and group of days by group of days.
 
@@ -224,6 +231,8 @@ def map_patches(
         Patch size, stride and look-back.
     mask : xarray.DataArray
         Domain (y, x), bool.
+    skip : int
+        Days at the start whose predictors are not used.
 
     Returns
     -------
@@ -234,8 +243,7 @@ def map_patches(
     from dask.highlevelgraph import HighLevelGraph
 
     rows, cols = _tiles(grid.row0, grid.rows, block), _tiles(grid.col0, grid.cols, block)
-    days = ds["time"].values.astype("M8[D]").astype("i8")
-    groups = _day_groups(int(days[0]), len(days))
+    groups = _day_groups(ds.sizes["time"])
     sizes = [tuple(t.stop - t.start for t in axis) for axis in (rows, cols)]
     sizes = [tuple(stop - start for start, stop in groups), *sizes]
     dynamic = da.stack([da.asarray(ds[n].transpose("time", "y", "x").data).astype("f4") for n in inputs])
@@ -243,25 +251,28 @@ def map_patches(
     maps = [da.asarray(ds[n].transpose("y", "x").data).astype("f4") for n in statics]
     static = (da.stack(maps) if maps else da.zeros((0, *grid.shape), "f4")).rechunk((-1, *sizes[1:]))
     domain = da.asarray(mask.transpose("y", "x").data).rechunk(tuple(sizes[1:]))
-    job = functools.partial(_predict_tile, predict, block, (tuple(inputs), tuple(statics), tuple(outputs)))
+    job = _node(functools.partial(_predict_tile, predict, block, (tuple(inputs), tuple(statics), tuple(outputs))))
     name = f"patches-{uuid.uuid4().hex}"
     layer: dict[Any, Any] = {}
     for g, i, j in itertools.product(range(len(groups)), range(len(rows)), range(len(cols))):
         near = [range(max(k - 1, 0), min(k + 2, n)) for k, n in ((i, len(rows)), (j, len(cols)))]
         back = range(max(g - 1 - block.look_back // DAY_GROUP, 0), g + 1)
+        first, (start, stop) = groups[back[0]][0], groups[g]
         tile = _Tile(
             rows[i].within(rows[near[0][0]].start, grid.row0, grid.rows),
             cols[j].within(cols[near[1][0]].start, grid.col0, grid.cols),
-            (groups[g][0] - groups[back[0]][0], groups[g][1] - groups[back[0]][0]),
+            (start - first, stop - first),
+            min(max(start, skip + block.look_back - 1), stop) - first,
         )
         layer[name, 0, g, i, j] = (
-            job,
+            _call,
+            job.key,
             tile,
             [[[(dynamic.name, 0, t, r, c) for c in near[1]] for r in near[0]] for t in back],
             [[(static.name, 0, r, c) for c in near[1]] for r in near[0]],
             [[(domain.name, r, c) for c in near[1]] for r in near[0]],
         )
-    graph = HighLevelGraph.from_collections(name, layer, dependencies=[dynamic, static, domain])
+    graph = HighLevelGraph.from_collections(name, layer, dependencies=[dynamic, static, domain, job])
     stacked = da.Array(graph, name, ((len(outputs),), *sizes), dtype="f4")
     if not is_lazy(ds[[*inputs, *statics]]) and mask.chunks is None:
         stacked = stacked.compute(scheduler="threads")
@@ -269,10 +280,12 @@ def map_patches(
     return {output: xr.DataArray(stacked[k], coords, ("time", "y", "x")) for k, output in enumerate(outputs)}
 
 
-def _day_groups(first: int, count: int) -> list[tuple[int, int]]:
-    sizes = anchored(first, count, DAY_GROUP)
-    stops = np.cumsum(sizes)
-    return [(int(stop) - size, int(stop)) for size, stop in zip(sizes, stops, strict=True)]
+def _call(job: Callable[..., np.ndarray], *args: Any) -> np.ndarray:
+    return job(*args)
+
+
+def _day_groups(count: int) -> list[tuple[int, int]]:
+    return [(first, min(first + DAY_GROUP, count)) for first in range(0, count, DAY_GROUP)]
 
 
 @dataclass(frozen=True)
@@ -287,11 +300,12 @@ class _Local:
 
 @dataclass(frozen=True)
 class _Tile:
-    """A tile inside the chunks it is given; ``days`` are its first day and the day after its last."""
+    """A tile inside the chunks it is given: its first day, the day after its last, and the first with an estimate."""
 
     row: _Local
     col: _Local
     days: tuple[int, int]
+    begin: int
 
 
 def _predict_tile(
@@ -306,7 +320,7 @@ def _predict_tile(
     outputs, lead = names[2], block.look_back - 1
     cut = [tile.row.cut, tile.col.cut]
     pad = (tile.row.pad, tile.col.pad)
-    begin = max(tile.days[0], lead)
+    begin = tile.begin
     late = [slice(min(begin - lead, tile.days[1] - 1), tile.days[1])]
     dyn = np.pad(gathered(dynamic, late + cut), ((0, 0), (0, 0), *pad))
     sta, dom = np.pad(gathered(static, cut), ((0, 0), *pad)), np.pad(gathered(domain, cut), pad)
@@ -314,7 +328,7 @@ def _predict_tile(
     cuts = [np.s_[r : r + block.size, c : c + block.size] for r, c in spots]
     cuts = [spot for spot in cuts if dom[spot].any()]
     weight = taper(block)[:, None] * taper(block)
-    made = max(tile.days[1] - begin, 0)
+    made = tile.days[1] - begin
     total = np.full((len(outputs), tile.days[1] - tile.days[0], *dom.shape), np.nan, "f4")
     given = total[:, total.shape[1] - made :]
     given[:] = 0

@@ -5,23 +5,27 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from xsm.errors import DataError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 BUNDLE_FORMAT = 1
 MAX_BYTES = 2 * 1024**3
 CARD_KEYS = {
     "format", "task", "model", "depth", "scenario", "inputs", "statics", "targets", "references", "units",
     "options", "normalisation", "block", "grid", "training", "validation", "history", "metrics", "sources", "synthetic",
-    "seed", "versions", "licence", "limits", "surface",
+    "seed", "versions", "licence", "limits", "surface", "spread",
 }  # fmt: skip
 REQUIRED = {"format", "task", "model", "inputs", "targets", "units"}
 
@@ -73,13 +77,26 @@ class Bundle:
 
     @property
     def hash(self) -> str:
-        """Hash of weights and card, also of the surface bundle; names the model in attributes."""
-        digest = hashlib.sha256(json.dumps(self.card, sort_keys=True).encode())
+        """Hash of weights and card (but the times in histories), also of the surface bundle; names the model."""
+        card = re.sub(r'"\d{4}-\d\d-\d\dT[\d:]+Z ', '"', json.dumps(self.card, sort_keys=True))
+        digest = hashlib.sha256(card.encode())
         for name in sorted(self.weights):
             digest.update(name.encode() + np.ascontiguousarray(self.weights[name]).tobytes())
         if self.surface is not None:
             digest.update(self.surface.hash.encode())
         return digest.hexdigest()[:16]
+
+    def describe(self) -> str:
+        """Return the card as text for people (Markdown)."""
+        from xsm.cards import text
+
+        return text(self)
+
+    def plot(self) -> Figure:
+        """Draw the learning curve."""
+        from xsm.cards import learning_curve
+
+        return learning_curve(self)
 
     def save(self, path: str | Path) -> Path:
         """Write the bundle as a folder; refuses an existing one and leaves nothing half written.

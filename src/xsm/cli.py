@@ -82,10 +82,10 @@ def common() -> list[click.Parameter]:
             ctx.find_root().meta[f"xsm.{param.name}"] = value
             if param.name in ("verbose", "quiet"):
                 _log_level(value, param.name == "quiet")
-            elif param.name == "threads":
+            elif param.name in ("threads", "scheduler"):
                 from xsm.options import set_options
 
-                set_options(threads=value)
+                set_options(**{param.name: value})
 
     kw: dict[str, Any] = {"expose_value": False, "callback": store, "default": None}
     return [
@@ -93,6 +93,7 @@ def common() -> list[click.Parameter]:
             ["--progress"], type=click.Choice(["auto", "bar", "json", "off"]), help="Progress on stderr.", **kw
         ),
         click.Option(["--threads"], type=click.IntRange(1), help="Threads of blocks and models.", **kw),
+        click.Option(["--scheduler"], metavar="ADDRESS", help="Compute on this dask.distributed cluster.", **kw),
         click.Option(["-v", "--verbose"], count=True, help="Tell more; twice for debugging.", **kw),
         click.Option(["-q", "--quiet"], is_flag=True, flag_value=True, help="Tell errors only.", **kw),
         click.Option(["--debug"], is_flag=True, flag_value=True, help="Show the traceback of an error.", **kw),
@@ -158,7 +159,13 @@ def _means(table: Any) -> str:
     frame = to_frame(table)
     shown = [n for n in ("r", "ubrmse", "rmse", "bias", "error_std", "snr", "r_truth") if n in frame]
     means = frame.groupby("product", sort=False)[shown].mean().round(4)
-    return f"means over stations (soil moisture in m3 m-3)\n{means.to_string()}"
+    told = [f"means over stations (soil moisture in m3 m-3)\n{means.to_string()}"]
+    for by in sorted(str(d)[3:] for d in table.dims if str(d).startswith("by_")):
+        groups = frame.groupby(["product", by], sort=False)[shown].mean().round(4)
+        told.append(
+            f"by {by.replace('_', ' ')}\n{groups.assign(stations=frame.groupby(['product', by]).size()).to_string()}"
+        )
+    return "\n\n".join(told)
 
 
 def _say(what: str, text: str) -> None:

@@ -56,6 +56,7 @@ class Study:
     time: str | None = None
     margin: int = 32
     seed: int = 0
+    on_error: str = "raise"
     title: str = "Soil moisture study"
     gapfill: Fill | None = Fill()
     fit: Fit | None = None
@@ -93,6 +94,8 @@ def parse(raw: Mapping[str, Any], folder: Path) -> Study:
     for pair in values["fit"].estimates if values["fit"] else ():
         if pair not in ("5-1", "5-2", "25-1", "25-2"):
             raise unknown("estimate", pair, ("5-1", "5-2", "25-1", "25-2"))
+    if values.get("on_error", "raise") not in ("raise", "skip"):
+        raise unknown("on_error", values["on_error"], ("raise", "skip"))
     values["out"] = folder / values.get("out", "study")
     if values["fit"]:
         bundles = {pair: str(folder / os.path.expandvars(path)) for pair, path in values["fit"].bundles.items()}
@@ -138,6 +141,7 @@ region = {region}                      # name, or west, south, east, north in de
 margin = {margin}                            # cells read beyond it: one patch of the model
 time = "{time}"                        # UTC days, both included
 seed = 0
+on_error = "raise"                     # "skip" leaves out files that cannot be read and marks their days
 geotiff = {geotiff}                    # estimates also written as GeoTIFF, for example ["5-2"]
 
 [inputs.smap]                          # SPL3SMP_E version 6

@@ -50,6 +50,8 @@ class Kind(StrEnum):
     OPTIONS = "options"
     TABLE = "table"
     FIGURE = "figure"
+    STATIONS = "stations"
+    FOLDER = "folder"
 
 
 @dataclass(frozen=True)
@@ -341,7 +343,18 @@ def describe(ops: Mapping[str, Operation] | None = None) -> dict[str, Any]:
     return {"operations": described, "digest": hashlib.sha256(text.encode()).hexdigest()}
 
 
-_OBJECTS = {Kind.DATASET, Kind.DATASETS, Kind.MODEL, Kind.REGION, Kind.PERIOD, Kind.PATH, Kind.PATHS, Kind.OPTIONS}
+_OBJECTS = {
+    Kind.DATASET,
+    Kind.DATASETS,
+    Kind.STATIONS,
+    Kind.FOLDER,
+    Kind.MODEL,
+    Kind.REGION,
+    Kind.PERIOD,
+    Kind.PATH,
+    Kind.PATHS,
+    Kind.OPTIONS,
+}
 _BY_TYPE = {
     xr.Dataset: Kind.DATASET,
     bool: Kind.BOOLEAN,
@@ -374,7 +387,7 @@ def _params(function: Callable[..., Any]) -> list[Param]:
         if parameter.kind is parameter.VAR_POSITIONAL:
             kind = Kind.DATASETS
         elif parameter.kind is parameter.VAR_KEYWORD:
-            kind = Kind.OPTIONS
+            kind, given = Kind.OPTIONS, replace(given, help=given.help or "Options of the source or the model.")
         required = parameter.default is parameter.empty and parameter.kind not in (
             parameter.VAR_POSITIONAL,
             parameter.VAR_KEYWORD,

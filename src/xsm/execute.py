@@ -102,13 +102,13 @@ def parse(param: Param, raw: Any) -> Any:
     from xsm.ops.open import days
 
     match param.kind:
-        case Kind.DATASET:
+        case Kind.DATASET | Kind.STATIONS:
             return raw if isinstance(raw, xr.Dataset) else files.read(raw)
         case Kind.DATASETS:
             return [r if isinstance(r, xr.Dataset) else files.read(r) for r in raw]
         case Kind.PERIOD:
             return days(raw)
-        case Kind.PATH:
+        case Kind.PATH | Kind.FOLDER:
             return Path(raw)
         case Kind.OPTIONS:
             return dict(raw) if isinstance(raw, Mapping) else dict(pair(item) for item in raw)

@@ -61,6 +61,9 @@ class ModelInfo:
         Options of its ``fit``.
     requires : tuple of str
         Modules that must be importable.
+    look_back : int
+        Days, the estimated one included, that it wants to see where its option of that name does not say otherwise;
+        training samples begin so much earlier than the days to learn from.
 
     Examples
     --------
@@ -74,6 +77,7 @@ class ModelInfo:
     factory: str
     options: tuple[Param, ...] = ()
     requires: tuple[str, ...] = ()
+    look_back: int = 1
 
 
 @dataclass(frozen=True)
@@ -177,6 +181,23 @@ class Samples:
     use: np.ndarray
     mask: np.ndarray
     weight: Any = None
+
+    def series(self, name: str, cells: np.ndarray | None = None) -> np.ndarray:
+        """Values of the domain's cells as float32 ``(time, cell)``, of a static variable ``(cell,)``.
+
+        ``cells`` chooses some of them, by their number inside the domain.
+        """
+        at = np.nonzero(self.mask) if cells is None else tuple(i[cells] for i in np.nonzero(self.mask))
+        values = np.asarray(self.arrays[name])
+        return np.asarray(values[(..., *at)], np.float32)
+
+    def counts(self, name: str, cells: np.ndarray | None = None) -> np.ndarray:
+        """Where a reference may be learnt from, bool ``(time, cell)``: observed, a day in use, not frozen."""
+        found = np.isfinite(self.series(name, cells)) & np.asarray(self.use)[:, None]
+        if self.weight is None:
+            return found
+        at = np.nonzero(self.mask) if cells is None else tuple(i[cells] for i in np.nonzero(self.mask))
+        return found & np.asarray(self.weight, bool)[(..., *at)]
 
 
 @runtime_checkable

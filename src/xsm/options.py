@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from typing import Any
 
-from xsm.errors import UsageError, unknown
+from xsm.errors import DataError, MissingPlugin, UsageError, unknown
+
+CONNECT_S = 30
 
 _DEVICES = ("auto", "cpu", "cuda", "mps")
 _OPTIONS: dict[str, Any] = {
@@ -19,6 +22,7 @@ _OPTIONS: dict[str, Any] = {
     "workers": None,
     "retries": None,
     "timeout": None,
+    "scheduler": None,
 }
 _FROM_TEXT: dict[str, Callable[[str], Any]] = {
     "threads": int,
@@ -28,6 +32,7 @@ _FROM_TEXT: dict[str, Callable[[str], Any]] = {
     "workers": int,
     "retries": int,
     "timeout": float,
+    "scheduler": str,
 }
 
 
@@ -43,6 +48,7 @@ _VALID: dict[str, Callable[[Any], bool]] = {
     "workers": _positive,
     "retries": lambda v: v == 0 or _positive(v),
     "timeout": lambda v: v is None or (isinstance(v, int | float) and v > 0),
+    "scheduler": lambda v: v is None or (isinstance(v, str) and "://" in v),
 }
 
 
@@ -79,6 +85,9 @@ class set_options:
         How often a download is tried again after a failure that may pass; None means 5.
     timeout : float or None
         Seconds without a byte from a server after which a transfer counts as stalled; None means 60.
+    scheduler : str or None
+        Address of a dask.distributed scheduler, such as ``"tcp://10.0.0.1:8786"``, that commands and studies compute
+        on; None means this process (or the client that is active).
 
     Examples
     --------
@@ -121,12 +130,53 @@ def memory_limit() -> int:
 
 @contextmanager
 def block_threads() -> Iterator[int]:
-    """Run the body with dask's threads set to the option ``threads``; gives their number."""
+    """Run the body with dask's threads set to the option ``threads``, or on the cluster of the option ``scheduler``."""
     import dask
 
     count = threads()
-    with dask.config.set(num_workers=count):
+    with dask.config.set(num_workers=count), _connected(get_option("scheduler")):
         yield count
+
+
+@contextmanager
+def _connected(address: str | None) -> Iterator[None]:
+    """Be the client of a cluster; its workers must have this version of xsm."""
+    if address is None:
+        yield
+        return
+    from importlib.metadata import version
+
+    try:
+        from distributed import Client, KilledWorker
+        from distributed.comm import CommClosedError
+    except ImportError:
+        raise MissingPlugin("A cluster needs the package distributed.", hint="pip install xsm[distributed]") from None
+    try:
+        client = Client(address, timeout=CONNECT_S)
+    except (OSError, ValueError) as error:
+        told = str(error).split("\n")[0]
+        raise UsageError(f"No scheduler answers at '{address}' ({told}).", hint="Start dask scheduler.") from None
+    with client:
+        client.wait_for_workers(1, timeout=CONNECT_S)
+        own, theirs = version("xsm"), client.run(_version_here)
+        if other := {v for v in theirs.values() if v != own}:
+            raise DataError(f"Workers have xsm {', '.join(other)}, wanted {own}.", hint="Use one environment for all.")
+        try:
+            yield
+        except (CancelledError, CommClosedError, KilledWorker) as error:
+            raise DataError(
+                f"The cluster at '{address}' was lost ({type(error).__name__}).",
+                hint="Run again to continue, on a cluster that works or on this machine.",
+            ) from error
+
+
+def _version_here() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("xsm")
+    except PackageNotFoundError:
+        return "none"
 
 
 class Versions(dict[str, str]):

@@ -1,7 +1,8 @@
 """`xsm run`: a study from raw files to report in restartable stages.
 
 Every stage writes into a temporary name and is entered into ``.xsm/manifest.json`` when its files are whole. A stage is
-redone when its parameters, its input files (name, size, time) or a stage that it rests on changed.
+redone when its parameters, its input files (name, size, time) or a stage that it rests on changed. Large stages are
+written region by region (`xsm.regions`), and a run that ended goes on after the last whole region.
 """
 
 from __future__ import annotations
@@ -9,19 +10,14 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-import logging
-import os
-import shutil
-import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import xarray as xr
 
-from xsm import __version__, files
+from xsm import files, geotiff
 from xsm.bundle import Bundle
 from xsm.config import Fill, Fit, Source, Study
 from xsm.errors import DataError
@@ -34,47 +30,14 @@ from xsm.ops.open import open as open_source
 from xsm.ops.regrid import regrid_ease9km
 from xsm.options import block_threads
 from xsm.source import get_source
+from xsm.stages import LEFT_OUT, Stages, alone, clear, mark, tell_skipped
 from xsm.training import split_days
 
-log = logging.getLogger("xsm")
 FIRST = "smap"
-Step = Callable[[str], None]
-
-
-class Stages:
-    """The stages of one study folder and their manifest."""
-
-    def __init__(self, out: Path, step: Step) -> None:
-        self.out, self.step = out, step
-        self.file = out / ".xsm" / "manifest.json"
-        self.done: dict[str, Any] = json.loads(self.file.read_text()) if self.file.exists() else {}
-
-    def run(self, name: str, about: Any, rests_on: list[str], target: Path, work: Callable[[Path], Any]) -> Path:
-        """Do a stage unless it is done: ``work`` writes the file or folder it is given."""
-        digest = self._digest(about, rests_on)
-        entry = self.done.get(name)
-        if entry and entry["digest"] == digest and target.exists():
-            log.info("%-24s done before", name)
-            return target
-        start = time.monotonic()
-        self.step(name)
-        with files.fresh(target, overwrite=True) as part:
-            work(part)
-        seconds = round(time.monotonic() - start, 1)
-        self.done[name] = {"digest": digest, "path": str(target.relative_to(self.out)), "seconds": seconds}
-        with files.fresh(self.file, overwrite=True) as part:
-            part.write_text(json.dumps(self.done, indent=1) + "\n")
-        log.info("%-24s %6.1f s", name, seconds)
-        return target
-
-    def _digest(self, about: Any, rests_on: list[str]) -> str:
-        below = [self.done[name]["digest"] for name in rests_on]
-        text = json.dumps([__version__, about, below], sort_keys=True, default=str)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 @block_threads()
-def run_study(study: Study, step: Step | None = None, *, processes: int = 1) -> Path:
+def run_study(study: Study, step: Callable[[str], None] | None = None, *, processes: int = 1) -> Path:
     """Run a study or continue it; gives the folder with the results.
 
     Parameters
@@ -86,14 +49,10 @@ def run_study(study: Study, step: Step | None = None, *, processes: int = 1) -> 
     processes : int
         Processes that read files and write Zarr; see `xsm.files.write`.
     """
-    if study.out.exists() and any(study.out.iterdir()) and not (study.out / ".xsm").is_dir():
-        raise DataError(f"The folder '{study.out}' holds other files.", hint="Choose another out = in the study file.")
-    study.out.mkdir(parents=True, exist_ok=True)
-    with _alone(study.out):
-        (study.out / ".xsm").mkdir(exist_ok=True)
-        (study.out / ".xsm" / "made").touch()
-        stages = Stages(study.out, step or (lambda name: None))
-        return _run(study, stages, processes)
+    with alone(study.out):
+        _run(study, Stages(study.out, step or (lambda name: None)), processes)
+        clear(study.out)
+    return study.out
 
 
 def plan(study: Study) -> str:
@@ -112,7 +71,7 @@ def plan(study: Study) -> str:
     return "\n".join([*lines, "  report"])
 
 
-def _run(study: Study, stages: Stages, processes: int) -> Path:
+def _run(study: Study, stages: Stages, processes: int) -> None:
     out = study.out
     first = FIRST if FIRST in study.inputs else next(iter(study.inputs))
     opened = {
@@ -123,9 +82,10 @@ def _run(study: Study, stages: Stages, processes: int) -> Path:
         for name, source in study.inputs.items()
     }  # fmt: skip
     order = [first, *(n for n in opened if n != first)]
+    lost = stages.left_out(f"open {n}" for n in order)
     cube = stages.run(
-        "cube", order, [f"open {n}" for n in order], out / "data" / "cube.zarr",
-        lambda part: files.write(make_cube(*(files.read(opened[n]) for n in order)), part),
+        "cube", [order, lost], [f"open {n}" for n in order], out / "data" / "cube.zarr",
+        lambda part: _write(mark(make_cube(*(files.read(opened[n]) for n in order)), lost), part),
     )  # fmt: skip
     if study.gapfill:
         split = asdict(study.fit) if study.fit else None
@@ -137,24 +97,38 @@ def _run(study: Study, stages: Stages, processes: int) -> Path:
             functools.partial(_fill, study, study.gapfill, cube),
         )  # fmt: skip
     ready = "fill gaps" if study.gapfill else "cube"
-    estimates = _estimates(study, study.fit, stages, cube, ready) if study.fit else None
-    _results(study, stages, cube, ready, estimates)
-    return out
+    stations = _stations(study, stages)
+    estimates = _estimates(study, study.fit, stages, cube, ready, stations) if study.fit else None
+    _results(study, stages, cube, ready, estimates, stations)
 
 
 def _inputs(study: Study, name: str, source: Source) -> Any:
     paths = expand(source.paths, get_source(name))
-    told = [(str(p), p.stat().st_size, p.stat().st_mtime_ns) if isinstance(p, Path) else p for p in paths]
-    return [told, dict(source.options), study.region, study.time, study.margin]
+    known = [(str(p), p.stat().st_size, p.stat().st_mtime_ns) if isinstance(p, Path) else (p, 0, 0) for p in paths]
+    told = {
+        "files": len(known),
+        "bytes": sum(size for _, size, _ in known),
+        "hash": hashlib.sha256(json.dumps(known).encode()).hexdigest()[:16],
+    }
+    return [told, dict(source.options), study.region, study.time, study.margin, study.on_error]
+
+
+def _write(ds: xr.Dataset, part: Path, processes: int = 1) -> None:
+    files.write_zarr(ds, part, processes, journal=part.with_suffix(".journal"))
 
 
 def _open(study: Study, name: str, source: Source, part: Path, *, processes: int) -> None:
-    ds = open_source(
-        name, source.paths, region=study.region, time=study.time, margin=study.margin, **dict(source.options)
-    )  # fmt: skip
+    ds = _read(study, name, source, margin=study.margin)
     if name != FIRST:
         ds = regrid_ease9km(ds, region=study.region and _window(study))
-    files.write(ds, part, processes=processes)
+    _write(ds, part, processes)
+
+
+def _read(study: Study, name: str, source: Source, **more: Any) -> xr.Dataset:
+    options = {"on_error": study.on_error, **source.options}
+    ds = open_source(name, source.paths, region=study.region, time=study.time, **more, **options)
+    tell_skipped(ds)
+    return ds
 
 
 def _window(study: Study) -> Any:
@@ -173,16 +147,17 @@ def _fill(study: Study, fill: Fill, path: Path, part: Path) -> None:
         cube, fill.method, variables=fill.variables, covariates=fill.covariates, mode=fill.mode, model=fill.model,
         seed=study.seed, train=train, **dict(fill.options),
     )  # fmt: skip
-    files.write(filled, part)
+    _write(filled, part)
 
 
-def _estimates(study: Study, config: Fit, stages: Stages, cube: Path, ready: str) -> Path:
+def _estimates(study: Study, config: Fit, stages: Stages, cube: Path, ready: str, stations: Path | None) -> Path:
     made: dict[str, Path] = {}
     bundles = {pair: Path(path) for pair, path in config.bundles.items()}
     for pair in config.estimates:
         feeds = ["estimate 5-2"] if pair == "25-2" and "5-2" in made else []
+        rests_on = [ready, *feeds, *(["open stations"] if stations else [])]
         bundle, trained = _bundle(
-            study, config, stages, pair, _with_surface(cube, made, pair), [ready, *feeds], bundles.get("5-2")
+            study, config, stages, pair, _with_surface(cube, made, pair), rests_on, bundles.get("5-2"), stations
         )
         bundles[pair] = bundle
         made[pair] = stages.run(
@@ -209,6 +184,7 @@ def _bundle(
     cube: Callable[[], xr.Dataset],
     rests_on: list[str],
     surface: Path | None,
+    stations: Path | None,
 ) -> tuple[Path, list[str]]:
     if pair in config.bundles:
         return Path(config.bundles[pair]), []
@@ -223,6 +199,7 @@ def _bundle(
             train=config.train,
             validation=config.validation,
             surface=surface if pair == "25-2" else None,
+            stations=None if stations is None else files.read(stations),
             seed=study.seed,
             **dict(config.options),
         )
@@ -248,7 +225,7 @@ def _with_surface(cube: Path, made: Mapping[str, Path], pair: str) -> Callable[[
 
 def _estimate(pair: str, cube: Callable[[], xr.Dataset], bundle: Path, part: Path) -> None:
     depth, number = _pair(pair)
-    files.write(estimate(cube(), depth=depth, scenario=number, model=Bundle.load(bundle)), part)
+    _write(estimate(cube(), depth=depth, scenario=number, model=Bundle.load(bundle)), part)
 
 
 def _pair(pair: str) -> tuple[int, int]:
@@ -264,7 +241,8 @@ def combine(made: Mapping[str, Path], cube: xr.Dataset) -> xr.Dataset:
         depth, number = _pair(pair)
         ds = files.read(path)
         name = f"sm_{depth}cm"
-        names = {name: f"{name}_s{number}", f"{name}_std": f"{name}_s{number}_std"}
+        spread = next(s for s in ("_std", "_reference_std") if f"{name}{s}" in ds)
+        names = {name: f"{name}_s{number}", f"{name}{spread}": f"{name}_s{number}{spread}"}
         names["mask_reason"] = f"mask_reason_{pair.replace('-', '_')}"
         keep = ds[[*names, *(["frozen"] if "frozen" in ds and not parts else [])]].rename(names)
         history |= dict.fromkeys(str(ds.attrs.get("history", "")).splitlines())
@@ -272,11 +250,15 @@ def combine(made: Mapping[str, Path], cube: xr.Dataset) -> xr.Dataset:
         keep[names[name]].attrs |= {k: ds.attrs[k] for k in told}
         parts.append(keep if not parts else keep.drop_vars(["texture", "land_cover"], errors="ignore"))
     merged = xr.merge(parts, join="exact", compat="override", combine_attrs="drop_conflicts")
+    if LEFT_OUT in cube:
+        merged = merged.assign({LEFT_OUT: cube[LEFT_OUT]})
     merged = trim(merged, cube.attrs.get("xsm_region"))
     return merged.assign_attrs(title="Soil moisture estimates", history="\n".join(history))
 
 
-def _results(study: Study, stages: Stages, cube: Path, ready: str, estimates: Path | None) -> None:
+def _results(
+    study: Study, stages: Stages, cube: Path, ready: str, estimates: Path | None, stations: Path | None
+) -> None:
     from xsm.ops.report import report
 
     out = study.out
@@ -284,6 +266,7 @@ def _results(study: Study, stages: Stages, cube: Path, ready: str, estimates: Pa
         filled = files.read(cube)
         maps = [n for n in filled.data_vars if f"{n}_std" in filled]
         keep = [f"{n}{s}" for n in maps for s in ("", "_std", "_obs_std", "_observed")]
+        keep += [LEFT_OUT] if LEFT_OUT in filled else []
         estimates = stages.run(
             "maps",
             keep,
@@ -294,7 +277,6 @@ def _results(study: Study, stages: Stages, cube: Path, ready: str, estimates: Pa
     rests = ["estimate" if "estimate" in stages.done and study.fit else "maps", ready]
     if study.geotiff:
         stages.run("geotiff", study.geotiff, rests, out / "geotiff", lambda part: _geotiff(study, estimates, part))
-    stations = _stations(study, stages)
     about = [study.title, {n: _inputs(study, n, s)[0] for n, s in study.stations.items()}]
     stages.run(
         "report", about, rests + (["open stations"] if stations else []), out / "report",
@@ -311,7 +293,7 @@ def _geotiff(study: Study, estimates: Path, part: Path) -> None:
     for name in study.geotiff:
         if name not in ds:
             raise DataError(f"'{name}' is not among the maps.", hint=f"There are {', '.join(map(str, ds.data_vars))}.")
-        files.write_geotiffs(ds[[name]], part / f"{name}.tif", daily=True)
+        geotiff.write(ds[[name]], part / f"{name}.tif", daily=True)
 
 
 def _stations(study: Study, stages: Stages) -> Path | None:
@@ -320,32 +302,7 @@ def _stations(study: Study, stages: Stages) -> Path | None:
     about = {n: _inputs(study, n, s) for n, s in study.stations.items()}
 
     def work(part: Path) -> None:
-        parts = [
-            open_source(n, s.paths, region=study.region, time=study.time, **dict(s.options))
-            for n, s in study.stations.items()
-        ]
+        parts = [_read(study, n, s) for n, s in study.stations.items()]
         files.write(xr.concat(parts, "sensor", join="outer") if len(parts) > 1 else parts[0], part)
 
     return stages.run("open stations", about, [], study.out / "data" / "stations.nc", work)
-
-
-@contextmanager
-def _alone(out: Path) -> Iterator[None]:
-    """Hold the folder's lock; a second run is refused."""
-    (out / ".xsm").mkdir(exist_ok=True)
-    handle = os.open(out / ".xsm" / "lock", os.O_CREAT | os.O_RDWR, 0o600)
-    try:
-        try:
-            import fcntl
-
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except ImportError:
-            pass
-        except OSError:
-            raise DataError(f"Another run works in '{out}'.", hint="Wait for it, or choose another folder.") from None
-        for folder in (out, out / "data", out / "models", out / ".xsm"):
-            for left in folder.glob(".*.part"):
-                shutil.rmtree(left, ignore_errors=True)
-        yield
-    finally:
-        os.close(handle)

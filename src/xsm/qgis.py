@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import logging
 import os
@@ -10,6 +11,7 @@ import sys
 import tempfile
 import zipfile
 from pathlib import Path
+from typing import Any
 
 from xsm import files
 from xsm.errors import DataError, UsageError, unknown
@@ -40,7 +42,7 @@ def plugin_folder() -> Path:
 
 
 def install(profile: str = "default", version: str = "3") -> Path:
-    """Copy the plugin into a QGIS profile and record this Python as the one that does its work.
+    """Copy the plugin into a QGIS profile; record this Python, which does its work, and what is installed in it.
 
     Parameters
     ----------
@@ -54,6 +56,8 @@ def install(profile: str = "default", version: str = "3") -> Path:
     Path
         The plugin's folder in the profile.
     """
+    from xsm.worker import description
+
     profiles = profiles_folder(version)
     root = profiles / profile
     if profile != "default" and not root.is_dir():
@@ -64,6 +68,9 @@ def install(profile: str = "default", version: str = "3") -> Path:
     record = root / "xsm" / "python.json"
     with files.fresh(record, overwrite=True) as part:
         part.write_text(json.dumps({"python": sys.executable}, indent=1) + "\n", encoding="utf-8")
+    found = description()
+    if not found["problems"]:
+        _interpreter(target).remember(sys.executable, str(record.parent), found)
     log.info("QGIS will use %s. Restart it, enable 'xsm' in Plugins, run 'Check the xsm installation'.", sys.executable)
     return target
 
@@ -109,6 +116,15 @@ def build_zip(folder: Path) -> Path:
         if size > LARGEST_ZIP:
             raise DataError(f"The zip of the plugin has {size} bytes, wanted at most {LARGEST_ZIP}.")
     return target
+
+
+def _interpreter(plugin: Path) -> Any:
+    """The plugin's module of that name, which needs no QGIS."""
+    sys.path.insert(0, str(plugin.parent))
+    try:
+        return importlib.import_module(f"{NAME}.interpreter")
+    finally:
+        sys.path.remove(str(plugin.parent))
 
 
 def _left_out(path: Path) -> bool:

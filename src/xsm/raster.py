@@ -23,7 +23,7 @@ from rasterio.windows import Window
 from xsm.errors import DataError
 from xsm.source import Area
 
-CHUNK = 2048
+CHUNK = 1024
 PIECE = 2**20
 """Bytes that a tile is inflated by, so that no stream can fill the memory."""
 

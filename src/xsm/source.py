@@ -29,6 +29,7 @@ KNOWN_PLUGINS = {
     "cru": "xsm-cru",
     "convlstm": "xsm-convlstm",
     "lstm": "xsm-lstm",
+    "boosting": "xsm-boosting",
 }
 """Which distribution brings which source or model, for the message when it is not installed."""
 

@@ -1,9 +1,13 @@
-"""Colour ramps by name, and QGIS style files (``.qml``) beside GeoTIFFs."""
+"""Colours of variables by name, and QGIS style files (``.qml``) beside GeoTIFFs."""
 
 from __future__ import annotations
 
+import colorsys
+from collections.abc import Mapping
 from typing import Any
 from xml.sax.saxutils import quoteattr
+
+import numpy as np
 
 RAMPS: dict[str, list[tuple[float, str]]] = {
     "soil_moisture": [
@@ -30,6 +34,9 @@ RAMPS: dict[str, list[tuple[float, str]]] = {
     "bias": [(-0.1, "#b2182b"), (-0.05, "#ef8a62"), (0, "#f7f7f7"), (0.05, "#67a9cf"), (0.1, "#2166ac")],
 }
 """Values and colours: viridis (dry is light), magma and a diverging ramp, safe for the colour-blind."""
+TEXTURE = ("#fde725", "#f6c945", "#e8a33d", "#8fd2c5", "#5ab4ac", "#2f8f87",
+           "#b8a9d9", "#8e7cc3", "#6650a4", "#d98fb0", "#b3477f", "#6d1f4f")  # fmt: skip
+"""Colours of the USDA texture classes 1 to 12."""
 
 
 def colours(ramp: str) -> Any:
@@ -48,17 +55,44 @@ def style_of(name: str) -> str:
     return "soil_moisture" if name.startswith("sm_") or name == "soil_moisture" else ""
 
 
-def qml(name: str, labels: list[str]) -> str:
-    """Style of a GeoTIFF of soil moisture or its spread as QGIS reads it; empty for other variables."""
-    ramp = RAMPS.get(style_of(name))
-    if ramp is None:
-        return ""
-    items = "".join(f'<item alpha="255" value="{v}" color="{c}" label={quoteattr(f"{v:g}")}/>' for v, c in ramp)
-    low, high = ramp[0][0], ramp[-1][0]
-    return (
-        '<!DOCTYPE qgis>\n<qgis version="3.22" styleCategories="Symbology">\n<pipe>\n'
-        f'<rasterrenderer type="singlebandpseudocolor" band="1" opacity="1" classificationMin="{low}" '
-        f'classificationMax="{high}" alphaBand="-1">\n<rastershader><colorrampshader colorRampType="INTERPOLATED" '
-        f'classificationMode="1" clip="0" minimumValue="{low}" maximumValue="{high}">{items}</colorrampshader>'
-        "</rastershader>\n</rasterrenderer>\n</pipe>\n</qgis>\n"
-    )
+def classes_of(name: str, attrs: Mapping[str, Any]) -> list[tuple[int, str, str]]:
+    """Value, colour and meaning of a variable of classes (``flag_values``, ``flag_meanings``); empty for others."""
+    words, values = str(attrs.get("flag_meanings", "")).split(), np.atleast_1d(attrs.get("flag_values", []))
+    if not words or len(words) != len(values):
+        return []
+    hues = TEXTURE if name == "texture" else [_hue(i / len(words)) for i in range(len(words))]
+    return [(int(v), c, w.replace("_", " ")) for v, c, w in zip(values, hues, words, strict=True)]
+
+
+def stretched(low: float, high: float) -> list[tuple[float, str]]:
+    """The ramp of soil moisture (viridis from light to dark) between two values."""
+    stops = RAMPS["soil_moisture"]
+    first, last = stops[0][0], stops[-1][0]
+    return [(low + (high - low) * (v - first) / (last - first), c) for v, c in stops]
+
+
+def qml(name: str, attrs: Mapping[str, Any], low: float, high: float) -> str:
+    """Style of a GeoTIFF as QGIS reads it: classes, the ramp of the variable, or one between its extremes."""
+    classes = classes_of(name, attrs)
+    if classes:
+        entries = "".join(f'<paletteEntry value="{v}" color="{c}" label={quoteattr(w)} alpha="255"/>'
+                          for v, c, w in classes)  # fmt: skip
+        renderer = (
+            '<rasterrenderer type="paletted" band="1" opacity="1" alphaBand="-1">\n'
+            f"<colorPalette>{entries}</colorPalette>\n</rasterrenderer>"
+        )
+    else:
+        ramp = RAMPS.get(style_of(name)) or stretched(low, high if high > low else low + 1)
+        low, high = ramp[0][0], ramp[-1][0]
+        items = "".join(f'<item alpha="255" value="{v}" color="{c}" label="{v:.4g}"/>' for v, c in ramp)
+        renderer = (
+            f'<rasterrenderer type="singlebandpseudocolor" band="1" opacity="1" classificationMin="{low}" '
+            f'classificationMax="{high}" alphaBand="-1">\n<rastershader><colorrampshader colorRampType="INTERPOLATED" '
+            f'classificationMode="1" clip="0" minimumValue="{low}" maximumValue="{high}">{items}</colorrampshader>'
+            "</rastershader>\n</rasterrenderer>"
+        )
+    return f'<!DOCTYPE qgis>\n<qgis version="3.22" styleCategories="Symbology">\n<pipe>\n{renderer}\n</pipe>\n</qgis>\n'
+
+
+def _hue(share: float) -> str:
+    return "#" + "".join(f"{round(255 * c):02x}" for c in colorsys.hls_to_rgb(share, 0.6, 0.5))

@@ -113,13 +113,20 @@ def doctor() -> int:
 
 @click.command("inspect", help="Show what a model bundle or a data file holds.")
 @click.argument("path", type=OUT)
-def inspect(path: Path) -> None:
+@click.option("--text", is_flag=True, help="A bundle's card as text for people instead of JSON.")
+@click.option("--figure", type=OUT, help="Draw a bundle's learning curve into this file (PNG, PDF or SVG).")
+def inspect(path: Path, text: bool, figure: Path | None) -> None:
     """Print a bundle's card or a dataset's summary; needs no torch."""
     from xsm import files
     from xsm.bundle import Bundle
 
     if (path / "card.json").is_file():
         bundle = Bundle.load(path)
+        if figure is not None:
+            bundle.plot().savefig(figure)
+        if text:
+            click.echo(bundle.describe())
+            return
         size = sum(w.nbytes for w in bundle.weights.values())
         click.echo(json.dumps({**bundle.card, "hash": bundle.hash, "bytes": size}, indent=1))
         if bundle.surface is not None:
@@ -171,20 +178,35 @@ def init(what: str, name: str | None, example: bool) -> None:
 @click.command("run", help="Run a study from its TOML file; run again to continue.")
 @click.argument("study", type=OUT)
 @click.option("--dry-run", is_flag=True, help="Show the plan and stop.")
-def run(study: Path, dry_run: bool) -> None:
-    """Run the study."""
+@click.option("--like", type=OUT, help="Results of a shorter study, from which --dry-run predicts bytes and hours.")
+@click.option("--allow-skipped", is_flag=True, help="End well although files were left out (on_error = 'skip').")
+def run(study: Path, dry_run: bool, like: Path | None, allow_skipped: bool) -> None:
+    """Run the study; files that were left out are listed at the end."""
     from xsm.config import load
     from xsm.options import threads
     from xsm.pipeline import plan, run_study
     from xsm.progress import show
+    from xsm.stages import left_out
 
     config = load(study)
     if dry_run:
         click.echo(plan(config))
+        if like is not None:
+            from xsm.forecast import forecast
+
+            click.echo(forecast(config, like))
     else:
         with show("auto", "xsm run") as progress:
             out = run_study(config, lambda name: progress(0.0, name), processes=threads())
         click.echo(str(out))
+        lost = left_out(out)
+        for line in lost:
+            click.echo(line, err=True)
+        if lost and not allow_skipped:
+            raise DataError(
+                f"The results are complete but for {len(lost)} left out as listed above.",
+                hint="Get those files again and run again, or accept it with --allow-skipped.",
+            )
 
 
 @click.command("demo", help="The whole road on synthetic data: files, fill, train, estimate, validate, report.")

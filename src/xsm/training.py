@@ -146,6 +146,23 @@ def _finite(values: np.ndarray) -> np.ndarray:
     return np.where(np.isfinite(values), values, np.nan).astype("f4")
 
 
+class Streamed:
+    """A dask array that slices to numpy: only what a slice covers is read (see `xsm.model.Samples`)."""
+
+    def __init__(self, array: Any) -> None:
+        self.array = array
+        self.shape, self.ndim, self.dtype = array.shape, array.ndim, array.dtype
+
+    def __len__(self) -> int:
+        return int(self.shape[0])
+
+    def __getitem__(self, key: Any) -> np.ndarray:
+        return np.asarray(self.array[key].compute(scheduler="threads"))
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.asarray(self[...], dtype)
+
+
 Splits = tuple[np.ndarray, np.ndarray]
 
 

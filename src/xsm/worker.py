@@ -20,7 +20,7 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
     from xsm.describe import Operation
@@ -31,7 +31,8 @@ PROTOCOL = 1
 CANCELLED = 130
 LONGEST_REQUEST = 1 << 20
 LONGEST_TEXT = 16_000
-GRACE_S = 2.0
+GRACE_S = 1.5
+"""How long an interrupted run may unwind; long native code hears of nothing."""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -53,13 +54,13 @@ def main(argv: list[str] | None = None) -> int:
     if what not in (["run"], ["check"]):
         emit({"event": "error", "type": "UsageError", "text": "Wanted 'describe', 'check' or 'run'.", "hint": ""})
         return 2
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, _interrupt)
     try:
         line = _first_line()
         threading.Thread(target=_end_with_caller, daemon=True).start()
         return run(line, emit) if what == ["run"] else check(emit)
     except KeyboardInterrupt:
-        os._exit(CANCELLED)  # unfinished files are gone by now; block threads are not waited for
+        _leave()
 
 
 def description() -> dict[str, Any]:
@@ -75,8 +76,13 @@ def description() -> dict[str, Any]:
         "version": __version__,
         "python": platform.python_version(),
         **describe(operations()),
-        "sources": {n: [p.to_json() for p in info.options] for n, info in sources().items()},
-        "models": {n: info.task for n, info in models().items()},
+        "sources": {
+            n: {"title": info.title, "options": [p.to_json() for p in info.options]} for n, info in sources().items()
+        },
+        "models": {
+            n: {"title": info.title, "task": info.task, "options": [p.to_json() for p in info.options]}
+            for n, info in models().items()
+        },
         "problems": [f"{name}: {found}" for name, ok, found in checks(quick=True) if not ok],
     }
 
@@ -148,21 +154,32 @@ def _operation(request: dict[str, Any], digest: str) -> Operation:
 
 
 def _layers(outcome: Outcome) -> list[dict[str, Any]]:
-    """The maps among the written files that GDAL reads, each with its colours."""
+    """The maps among the written files that GDAL reads, each with its colours and the days of its bands."""
     import xarray as xr
 
-    from xsm.styles import RAMPS, style_of
+    from xsm.geotiff import map_names
+    from xsm.styles import RAMPS, classes_of, style_of
 
-    if not isinstance(outcome.value, xr.Dataset):
+    ds = outcome.value
+    if not isinstance(ds, xr.Dataset) or not outcome.written:
         return []
-    maps = [str(n) for n, v in outcome.value.data_vars.items() if {"y", "x"} <= set(v.dims) and v.dtype.kind in "fiu"]
-    layers = []
-    for path in outcome.written:
-        if path.suffix == ".nc":
-            layers += [{"path": str(path), "variable": n, "ramp": RAMPS.get(style_of(n), [])} for n in maps]
-        elif path.suffix in (".tif", ".tiff"):
-            layers.append({"path": str(path), "variable": "", "ramp": []})
-    return layers
+    names = map_names(ds)
+    if outcome.written[0].suffix == ".nc":
+        places = [(outcome.written[0], n, n) for n in names if ds[n].dtype.kind != "b"]
+    elif outcome.written[0].suffix in (".tif", ".tiff"):
+        places = [(path, "", n) for path, n in zip(outcome.written, names, strict=True)]
+    else:
+        places = []
+    return [
+        {
+            "path": str(path),
+            "variable": variable,
+            "ramp": RAMPS.get(style_of(n), []),
+            "classes": classes_of(n, ds[n].attrs),
+            "days": ds["time"].values.astype("M8[D]").astype(str).tolist() if "time" in ds[n].dims else [],
+        }
+        for path, variable, n in places
+    ]
 
 
 def _sized(value: Any) -> Any:
@@ -191,6 +208,20 @@ def _end_with_caller() -> None:
     else:
         _thread.interrupt_main(signal.SIGTERM)
     time.sleep(GRACE_S)
+    _leave()
+
+
+def _interrupt(*_: object) -> None:
+    """Unwind the main thread once; a second signal must not cut the clean-up short."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+def _leave() -> NoReturn:
+    """End at once, without waiting for block threads; nothing half written stays."""
+    from xsm.files import abandon
+
+    abandon()
     os._exit(CANCELLED)
 
 

@@ -9,68 +9,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from xsm import Bundle, DataError, Model, Samples, Spec, UsageError
+from convlstm_law import MODEL, QUIET, TINY, block, law, predict, samples, spec
+from xsm import Bundle, DataError, Model, UsageError
 from xsm_convlstm.config import CELL_DATES, PRESETS, Config
-from xsm_convlstm.model import ConvLSTM
 from xsm_convlstm.sequences import batches, read, survey, windows
-
-MODEL = ConvLSTM()
-QUIET = {"validation": None, "seed": 0, "progress": lambda share, text: None}
-TINY = {
-    "filters": (6, 6),
-    "attention": (2,),
-    "dropout": 0.0,
-    "patch": 12,
-    "stride": 8,
-    "learning_rate": 1e-2,
-    "batch_size": 8,
-    "epochs": 6,
-    "steps_per_epoch": 12,
-    "validation_steps": 4,
-}
-
-
-def law(days: int = 160, n: int = 20, seed: int = 0) -> dict[str, np.ndarray]:
-    rng = np.random.default_rng(seed)
-    bulk = rng.uniform(1.2, 1.6, (n, n))
-    wet = np.full((n, n), 0.2)
-    truth = np.empty((days, n, n))
-    for t in range(days):
-        storm = 0.12 * rng.random() * (rng.random() < 0.3)
-        wet = np.clip(wet * (0.9 + 0.05 * (bulk - 1.4)) + storm + 0.01 * rng.normal(size=(n, n)), 0.03, 0.45)
-        truth[t] = wet
-    dca = truth + 0.03 * rng.normal(size=truth.shape)
-    dca[rng.random(truth.shape) > 0.4] = np.nan
-    arrays = {
-        "tb_h": 280 - 200 * truth + 2 * rng.normal(size=truth.shape),
-        "surface_temperature": 290 + 5 * rng.normal(size=truth.shape),
-        "bulk_density": bulk,
-        "sm_noah_0_10": 0.8 * truth + 0.05 + 0.01 * rng.normal(size=truth.shape),
-        "sm_dca": dca,
-    }
-    return {k: v.astype(np.float32) for k, v in arrays.items()}
-
-
-def samples(arrays: dict[str, np.ndarray], first: int, last: int) -> Samples:
-    t, n = len(arrays["tb_h"]), arrays["bulk_density"].shape[0]
-    mask = np.ones((n, n), bool)
-    mask[:5, :7] = False
-    days = np.datetime64("2018-01-01") + np.arange(t)
-    return Samples(arrays, days, (np.arange(t) >= first) & (np.arange(t) < last), mask)
-
-
-def spec(**options: object) -> Spec:
-    return Spec(
-        task="estimate",
-        inputs=("tb_h", "surface_temperature"),
-        statics=("bulk_density",),
-        targets=("sm_5cm",),
-        references=("sm_noah_0_10", "sm_dca"),
-        units={"tb_h": "K", "surface_temperature": "K", "bulk_density": "g cm-3", "sm_5cm": "m3 m-3"},
-        depth=5,
-        scenario=2,
-        options=TINY | options,
-    )
 
 
 @pytest.fixture(scope="session")
@@ -94,24 +36,6 @@ def trained(arrays):
     return bundle, messages
 
 
-def block(arrays, first: int, last: int) -> dict[str, np.ndarray]:
-    """Two overlapping patches of 12 x 12 cells."""
-    corners = ((0, 0), (8, 8))
-    cut = {
-        k: np.stack([v[..., r : r + 12, c : c + 12] for r, c in corners])
-        for k, v in arrays.items()
-        if not k.startswith("sm_")
-    }
-    for name in ("tb_h", "surface_temperature"):
-        cut[name] = cut[name][:, first:last]
-    mask = samples(arrays, 0, 1).mask
-    return cut | {"mask": np.stack([mask[r : r + 12, c : c + 12] for r, c in corners])}
-
-
-def predict(bundle, arrays):
-    return MODEL.predict_block(arrays, bundle, device="cpu")
-
-
 def test_training_lowers_the_loss_and_beats_the_mean(arrays, trained):
     bundle, messages = trained
     losses = [h["validation"] for h in bundle.card["history"]]
@@ -131,7 +55,6 @@ def test_the_best_epoch_stays(trained):
     bundle, _ = trained
     losses = [h["validation"] for h in bundle.card["history"]]
     assert bundle.card["metrics"]["epoch"] == 1 + int(np.argmin(losses))
-    assert "not to the truth" in bundle.card["limits"]
 
 
 def test_same_seed_same_weights(arrays):
@@ -160,7 +83,7 @@ def test_one_day_at_a_time_equals_all_days(arrays, trained, monkeypatch):
         one = predict(bundle, block(arrays, 100 + day, 103 + day))
         for name in whole:
             np.testing.assert_allclose(one[name][:, 0], whole[name][:, day], atol=1e-6)
-    monkeypatch.setattr("xsm_convlstm.model.GROUP_CELLS", 3 * 12 * 12)  # groups of one patch and three days
+    monkeypatch.setattr("xsm_convlstm.inference.GROUP_CELLS", 3 * 12 * 12)  # groups of three sequences
     for name, values in predict(bundle, block(arrays, 100, 110)).items():
         np.testing.assert_allclose(values, whole[name], atol=1e-6)
 
@@ -298,6 +221,8 @@ def test_bad_samples_are_refused_with_a_sentence(arrays):
     refused("'tb_h' has 1 missing values.*gapfill", {"tb_h": gap})
     refused("nowhere observed", {"sm_noah_0_10": np.full_like(arrays["sm_noah_0_10"], np.nan)})
     refused("No sequence", first=0, last=1)
+    with pytest.raises(DataError, match="20 x 20 cells, a patch of this model has 64 x 64"):
+        MODEL.fit(samples(arrays, 2, 60), spec(patch=64, stride=48), **QUIET)
     lacking = samples(arrays, 2, 60)
     lacking = replace(lacking, arrays={k: v for k, v in arrays.items() if k != "bulk_density"})
     with pytest.raises(DataError, match="lack bulk_density"):

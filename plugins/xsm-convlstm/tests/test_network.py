@@ -8,7 +8,9 @@ import torch
 from scipy.signal import correlate
 from xsm_convlstm.cell import PeepholeConvLSTM
 from xsm_convlstm.config import Config
+from xsm_convlstm.inference import estimate, flatten
 from xsm_convlstm.network import Attention, Network
+from xsm_convlstm.sequences import joined
 
 
 def sigmoid(z):
@@ -102,3 +104,67 @@ def test_spread_does_not_teach_the_mean():
     spread.sum().backward()
     taught = {k for k, v in net.named_parameters() if v.grad is not None}
     assert taught == {"spread.weight", "spread.bias"}
+
+
+@pytest.mark.parametrize("candidate", ["tanh", "sigmoid"])
+def test_fused_gates_are_the_written_out_ones_and_so_are_their_gradients(candidate):
+    """Float32 goes through the compiled step, float64 through torch; filters that fill no vector too."""
+    torch.manual_seed(3)
+    for filters in (16, 5):
+        cell = PeepholeConvLSTM(3, filters, candidate=candidate)
+        for parameter in cell.parameters():
+            torch.nn.init.normal_(parameter, std=0.3)
+        x, weight = torch.randn(3, 2, 3, 48, 50), torch.randn(3, 2, filters, 48, 50)
+        found = []
+        for kind in (torch.float64, torch.float32):
+            cell.to(kind).zero_grad()
+            given = x.to(kind).requires_grad_()
+            h = cell(given)
+            (h * weight.to(kind)).sum().backward()
+            found.append([h.detach(), given.grad, *(p.grad.clone() for p in cell.parameters())])
+        for wanted, got in zip(*found, strict=True):
+            scale = float(wanted.abs().max())
+            torch.testing.assert_close(got.double(), wanted, atol=1e-5 * scale, rtol=0)
+
+
+@pytest.mark.parametrize(("kind", "tolerance"), [(torch.float32, 2e-5), (torch.bfloat16, 0.1)])
+def test_flat_network_is_the_network(kind, tolerance):
+    """Normalised units; bfloat16 keeps 8 bits through four layers, three steps and a batch norm each."""
+    torch.manual_seed(4)
+    net = Network(7, Config(filters=(6, 16, 20, 8), attention=(1, 3), candidate="sigmoid")).eval()
+    for module in net.layers:
+        torch.nn.init.normal_(module.peephole, std=0.3)
+    for norm in net.norms:
+        norm.running_mean.normal_(0.2, 0.1)
+        norm.running_var.uniform_(0.05, 0.2)
+        norm.weight.data.normal_(1.0, 0.2)
+        norm.bias.data.normal_(0.0, 0.2)
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(6, 3, 20, 24, 4)).astype(np.float32)
+    still = rng.normal(size=(3, 20, 24, 3)).astype(np.float32)
+    mask = rng.random((3, 20, 24)) < 0.8
+    mean, spread = estimate(flatten(net, 4, kind), x, still, mask, 3)
+    whole = torch.from_numpy(joined(x, still))
+    for day in range(4):
+        with torch.no_grad():
+            wanted = net(whole[day : day + 3], torch.from_numpy(mask)[:, None].float())
+        np.testing.assert_allclose(mean[:, day], wanted[0][0], atol=tolerance)
+        np.testing.assert_allclose(spread[:, day], wanted[1][0], atol=tolerance)
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16])
+def test_an_estimate_does_not_depend_on_its_neighbours_in_a_call(kind):
+    torch.manual_seed(5)
+    net = Network(5, Config(filters=(16, 32), attention=(1,))).eval()
+    rng = np.random.default_rng(1)
+    x, still = rng.normal(size=(9, 7, 16, 16, 3)).astype("f4"), rng.normal(size=(7, 16, 16, 2)).astype("f4")
+    mask = np.ones((7, 16, 16), bool)
+    flat = flatten(net, 3, kind)
+    whole = estimate(flat, x, still, mask, 3)
+    threads = torch.get_num_threads()
+    for count in (1, 2):
+        torch.set_num_threads(count)
+        part = estimate(flat, x[4:8, 5:6], still[5:6], mask[5:6], 3)
+        for a, b in zip(whole, part, strict=True):
+            np.testing.assert_array_equal(a[5:6, 4:6], b)
+    torch.set_num_threads(threads)

@@ -125,12 +125,12 @@ def test_lazy_and_chunks_lie_on_the_file(tmp_path, monkeypatch):
     )
     ds = SOURCE.open(files(tmp_path), soil_depth=[5])
     assert not read
-    assert ds["sand"].chunks == ((1,), (2048, 52), (2048, 152))
+    assert ds["sand"].chunks == ((1,), (1024, 1024, 52), (1024, 1024, 152))
     ds["sand"][0, :10, :10].compute()
-    assert len(read) == 3 and all(w.width <= 2048 and w.height <= 2048 for w in read)
+    assert len(read) == 3 and all(w.width <= 1024 and w.height <= 1024 for w in read)
     read.clear()
     ds.compute()
-    assert len(read) == 3 * 4, "each block of each layer is read once for all three fractions"
+    assert len(read) == 3 * 9, "each block of each layer is read once for all three fractions"
 
 
 @pytest.mark.parametrize("depth", [5, "5", [5], ("5",)])

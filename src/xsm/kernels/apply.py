@@ -8,6 +8,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+import dask
 import numpy as np
 import xarray as xr
 
@@ -20,6 +21,9 @@ from xsm.options import threads
 
 BLOCK_CELLS = 2**24
 """Source cells (leading dims of a chunk included) that one block may take by default: 64 MB of float32."""
+
+HELD_CELLS = 2**27
+"""Source cells of a frame above which a block reads its own window, so that no scheduler holds the frame (512 MB)."""
 
 EAGER_CELLS = 2**21
 """Target cells that a piece of a variable in memory has: 8 MB of float32, about what a core's cache holds."""
@@ -112,7 +116,8 @@ def _lazy(source: xr.Variable, geo: Regular | Scattered, grid: Grid, plan: Plan,
     name = f"regrid-{tokenize(source.data.name, _identity(geo), *about)}"
     rows, cols = (anchored(first, size, side) for first, size in ((grid.row0, grid.rows), (grid.col0, grid.cols)))
     layer: dict[Any, Any] = {}
-    needed = {source.data.name: source.data}
+    needed: dict[str, Any] = {}
+    alone = math.prod(source.shape[len(lead) :]) > HELD_CELLS
     for (i, r), (j, c) in itertools.product(_slices(rows), _slices(cols)):
         at = plan.window(r, c)
         if at is None:
@@ -122,17 +127,27 @@ def _lazy(source: xr.Variable, geo: Regular | Scattered, grid: Grid, plan: Plan,
                 layer[(name, *k, i, j)] = (functools.partial(np.full, shape, job.fill, job.dtype),)
             continue
         array, cuts = source.data, (slice(*at[:2]), slice(*at[2:]))[-len(geo.dims) :]
-        if isinstance(geo, Regular) and geo.x.period:
+        if alone or (isinstance(geo, Regular) and geo.x.period):
             array = _cut(source, geo, at).data
-            cuts = tuple(slice(0, n) for n in array.shape[-2:])
-            needed[array.name] = array
+            cuts = tuple(slice(0, n) for n in array.shape[len(lead) :])
         spots = [_chunks_under(sizes, cut) for sizes, cut in zip(array.chunks[len(lead) :], cuts, strict=True)]
         inner = [slice(cut.start - first, cut.stop - first) for cut, (_, first) in zip(cuts, spots, strict=True)]
-        work = functools.partial(_block, cuts=inner, plan=plan, job=job, at=at, rows=r, cols=c)
+        work = functools.partial(_block, dims=len(geo.dims), plan=plan, job=job, at=at, rows=r, cols=c)
         for k in itertools.product(*(range(len(n)) for n in lead)):
-            layer[(name, *k, i, j)] = (work, _keys((array.name, *k), [found for found, _ in spots]))
+            if alone:
+                values = functools.partial(_computed, *dask.optimize(array.blocks[k]))
+                layer[(name, *k, i, j)] = (work, (values,))
+            else:
+                needed[array.name] = array
+                values = functools.partial(gathered, cuts=inner)
+                layer[(name, *k, i, j)] = (work, (values, _keys((array.name, *k), [found for found, _ in spots])))
     graph = HighLevelGraph.from_collections(name, layer, dependencies=list(needed.values()))
     return da.Array(graph, name, (*lead, rows, cols), meta=np.empty((0,) * (len(lead) + 2), job.dtype))
+
+
+def _computed(array: Any) -> np.ndarray:
+    """Compute an array inside the task that needs it."""
+    return array.compute(scheduler="sync")
 
 
 def _chunks_under(sizes: tuple[int, ...], cut: slice) -> tuple[range, int]:
@@ -184,9 +199,8 @@ def _cut(source: xr.Variable, geo: Regular | Scattered, at: Window) -> xr.Variab
     return parts[0] if len(parts) == 1 else xr.Variable.concat(parts, x)
 
 
-def _block(parts: Any, *, cuts: list[slice], plan: Plan, job: Job, at: Window, rows: slice, cols: slice) -> np.ndarray:
-    values = gathered(parts, cuts)
-    return _finish(_resample(values if len(cuts) == 2 else values[..., None, :], plan, job, at, rows, cols), job)
+def _block(values: np.ndarray, *, dims: int, plan: Plan, job: Job, at: Window, rows: slice, cols: slice) -> np.ndarray:
+    return _finish(_resample(values if dims == 2 else values[..., None, :], plan, job, at, rows, cols), job)
 
 
 def _resample(values: np.ndarray, plan: Plan, job: Job, at: Window, rows: slice, cols: slice) -> np.ndarray:

@@ -10,11 +10,12 @@ import xarray as xr
 
 from xsm.blocks import covered, is_lazy, map_patches, map_series
 from xsm.bundle import Bundle
+from xsm.calibrate import spread_name
 from xsm.cf import add_history, canonical_attrs, check_units, same_units
 from xsm.describe import Kind, Param, operation
-from xsm.errors import DataError
+from xsm.errors import DataError, UsageError
 from xsm.grids import EASE2_M09, grid_of, require_grid, take
-from xsm.model import get_model
+from xsm.model import Model, get_model
 from xsm.predictors import check_gaps, reasons, require, split_predictors
 from xsm.scenarios import Scenario, get_scenario
 from xsm.shipped import shipped
@@ -29,6 +30,9 @@ def estimate(
     model: Annotated[
         Any, Param("Bundle or its folder; the shipped, twin-trained one if not given.", kind=Kind.MODEL)
     ] = None,
+    dropout_passes: Annotated[
+        int, Param("Passes with dropout that add to the spread (Monte Carlo).", minimum=0, maximum=200, advanced=True)
+    ] = 0,
 ) -> xr.Dataset:
     """Estimate daily soil moisture at 5 or 25 cm with its standard deviation.
 
@@ -42,10 +46,16 @@ def estimate(
         Trained model; without one the shipped bundle is used, with a warning. The 5 cm estimate that 25 cm scenario 2
         needs is taken from the cube where it is there and made by the very same surface bundle.
 
+    dropout_passes : int
+        Monte Carlo dropout: that many passes with neurons left out, averaged, whose differences add to the spread; for
+        models that have dropout. Takes that many times as long.
+
     Returns
     -------
     xarray.Dataset
-        ``sm_5cm`` or ``sm_25cm`` (m3 m-3) and ``..._std`` on (time, y, x), lazy where the cube is; ``mask_reason``
+        ``sm_5cm`` or ``sm_25cm`` (m3 m-3) and its standard deviation on (time, y, x), lazy where the cube is:
+        ``..._std`` is that of the true value, calibrated to stations when the model was trained; ``..._reference_std``
+        is that of the reference which the model learnt from, where there were no stations. ``mask_reason``
         (y, x), ``frozen``, and the coordinates ``land_cover`` and ``texture`` where the cube has them. The first days
         (look-back) are empty.
 
@@ -77,7 +87,7 @@ def estimate(
             )
         if "sm_5cm" not in ds:
             ds = ds.assign(sm_5cm=surface_estimate(ds, bundle.surface))
-    out = _run(ds, bundle, chosen)
+    out = _run(ds, bundle, chosen, dropout_passes)
     out = trim(_with_context(out, ds, chosen), ds.attrs.get("xsm_region"))
     out = out.assign_attrs(_told(ds, bundle, chosen))
     out.attrs["history"] = ds.attrs.get("history", "")
@@ -123,10 +133,11 @@ def _scenario(bundle: Bundle, depth: int, number: int) -> Scenario:
     )
 
 
-def _run(ds: xr.Dataset, bundle: Bundle, chosen: Scenario) -> xr.Dataset:
+def _run(ds: xr.Dataset, bundle: Bundle, chosen: Scenario, dropout_passes: int = 0) -> xr.Dataset:
     from xsm.training import device
 
     model = get_model(bundle.card["model"], "estimate")
+    asked = bundle if not dropout_passes else _with_dropout(bundle, model, dropout_passes)
     _check(ds, bundle, chosen)
     dynamic, static = split_predictors(ds, chosen)
     lead = lead_days(bundle.surface) if chosen.needs_surface and bundle.surface else 0
@@ -141,12 +152,14 @@ def _run(ds: xr.Dataset, bundle: Bundle, chosen: Scenario) -> xr.Dataset:
     if not is_lazy(ds):
         check_gaps(dynamic, inside, chosen)
     target = chosen.target
-    names = [target, f"{target}_std"]
-    merged = dynamic.assign(static.data_vars)
+    names = [target, spread_name(bundle)]
+    factor = np.float32(bundle.card.get("spread", {}).get("factor", 1.0))
+    merged = ds[list(dynamic.data_vars)].assign(static.data_vars)
 
     def predict(arrays: dict[str, np.ndarray]) -> Any:
         _no_gaps(arrays, chosen)
-        return model.predict_block(arrays, bundle, device=device())
+        made = model.predict_block(arrays, asked, device=device())
+        return {target: made[target], names[1]: made[f"{target}_std"] * factor}
 
     if block.kind == "patch":
         made = map_patches(
@@ -158,9 +171,10 @@ def _run(ds: xr.Dataset, bundle: Bundle, chosen: Scenario) -> xr.Dataset:
             statics=chosen.statics,
             mask=inside,
             outputs=names,
+            skip=lead,
         )
     else:
-        made = _series(predict, merged, chosen, inside, names)
+        made = _series(predict, merged.isel(time=slice(lead, None)), chosen, inside, names)
     units = {"units": "m3 m-3", "grid_mapping": "spatial_ref"} if grid is not None else {"units": "m3 m-3"}
     made[target].attrs = {
         **canonical_attrs(target),
@@ -169,13 +183,21 @@ def _run(ds: xr.Dataset, bundle: Bundle, chosen: Scenario) -> xr.Dataset:
         "model_hash": bundle.hash,
     }
     made[names[1]].attrs = {
-        "long_name": f"Soil moisture at {chosen.depth} cm: standard deviation",
+        "long_name": f"Soil moisture at {chosen.depth} cm: standard deviation of the "
+        f"{'true value' if names[1] == f'{target}_std' else 'reference'}",
         "comment": bundle.card.get("limits", ""),
         **units,
     }
     out = xr.Dataset({**made, "mask_reason": why}).reindex(time=ds["time"].values)
     out["time"].attrs = ds["time"].attrs
     return out
+
+
+def _with_dropout(bundle: Bundle, model: Model, passes: int) -> Bundle:
+    if "dropout_passes" not in {p.name for p in model.info.options}:
+        raise UsageError(f"Model '{model.info.name}' has no dropout.", hint="Leave dropout_passes out.")
+    options = {**bundle.card["options"], "dropout_passes": passes}
+    return Bundle({**bundle.card, "options": options}, bundle.weights, bundle.surface)
 
 
 def _no_gaps(arrays: dict[str, np.ndarray], chosen: Scenario) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import functools
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
 import xarray as xr
 
+from xsm import files
 from xsm.cf import add_history, canonical_attrs
-from xsm.describe import Param, operation
+from xsm.describe import Kind, Param, operation
 from xsm.errors import DataError
 from xsm.scenarios import SMAP_ANCILLARY
 
@@ -31,7 +33,7 @@ def example(
     *,
     size: Annotated[int, Param("Cells of 9 km in each direction.", minimum=8, maximum=256)] = 32,
     days: Annotated[int, Param("Days from 2021-04-01.", minimum=8, maximum=2000)] = 90,
-    seed: Annotated[int, Param("Another seed is another world.", minimum=0)] = 0,
+    seed: Annotated[int, Param("Another seed is another world.", minimum=0, advanced=True)] = 0,
 ) -> xr.Dataset:
     """Make synthetic example data of one place and period that fit each other.
 
@@ -83,6 +85,50 @@ def _world(size: int, days: int, seed: int) -> World:
     from xsm.twin import default_grid, make_world
 
     return make_world(default_grid(size), days, seed)
+
+
+@operation(title="Create example files", group="Data", result=Kind.PATH, accessor=False)
+def example_files(
+    output: Annotated[Path, Param("Folder to make, with a folder for each product.", kind=Kind.FOLDER)],
+    *,
+    size: Annotated[int, Param("Cells of 9 km in each direction.", minimum=8, maximum=256)] = 32,
+    days: Annotated[int, Param("Days from 2021-04-01.", minimum=8, maximum=2000)] = 90,
+    seed: Annotated[int, Param("Another seed is another world.", minimum=0, advanced=True)] = 0,
+) -> Path:
+    """Write the granules behind the example data as files of the products' true formats, to be opened as real ones.
+
+    Parameters
+    ----------
+    output : Path
+        Folder; ``SMAP``, ``NLDAS``, ``SOLUS100``, ``MODIS_LANDCOVER`` and ``USCRN`` come into it, and ``truth.nc``.
+    size, days, seed : int
+        As in `example`: the same numbers are the same world.
+
+    Returns
+    -------
+    Path
+        The folder.
+
+    Raises
+    ------
+    UsageError
+        Where the folder is there and not empty.
+
+    Examples
+    --------
+    >>> import tempfile, xsm
+    >>> folder = xsm.example_files(Path(tempfile.mkdtemp()) / "files", size=12, days=8)
+    >>> sorted(p.name for p in folder.iterdir() if p.is_dir())
+    ['MODIS_LANDCOVER', 'NLDAS', 'SMAP', 'SOLUS100', 'USCRN']
+    """
+    from xsm.twin import write_world
+
+    output = Path(output)
+    if output.is_dir() and not any(output.iterdir()):
+        output.rmdir()
+    with files.fresh(output) as part:
+        write_world(_world(size, days, seed), part)
+    return output
 
 
 def _cube(world: World, *, fill: bool) -> xr.Dataset:

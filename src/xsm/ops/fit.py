@@ -5,23 +5,28 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 import numpy as np
 import xarray as xr
 
 from xsm.bundle import Bundle
+from xsm.calibrate import to_reference, to_stations
 from xsm.cf import check_units
 from xsm.describe import Kind, Param, operation
 from xsm.errors import DataError, UsageError
 from xsm.grids import grid_of
+from xsm.matching import Sensors
 from xsm.model import Samples, Spec, get_model
 from xsm.ops.estimate import lead_days, load_model, surface_estimate
 from xsm.predictors import check_gaps, domain, references, require, split_predictors
 from xsm.scenarios import Scenario, get_scenario
-from xsm.training import model_options, quiet, sample_cells, split_days
+from xsm.training import Streamed, model_options, quiet, sample_cells, split_days
 
 log = logging.getLogger("xsm")
+LOADED = 2**30
+"""Bytes of predictors and references up to which a lazy cube is loaded once."""
 
 
 @operation(title="Train a model", group="Estimation", result=Kind.MODEL)
@@ -44,6 +49,9 @@ def fit(
     covariates: Annotated[tuple[str, ...], Param("Gap filling: driving series and maps.", advanced=True)] = (),
     surface: Annotated[
         Any, Param("25 cm, scenario 2: the 5 cm bundle; trained too if absent.", kind=Kind.MODEL)
+    ] = None,
+    stations: Annotated[
+        xr.Dataset | None, Param("Stations that the spread is calibrated to, on the validation days.", advanced=True)
     ] = None,
     seed: Annotated[int, Param("Seed of everything random.", minimum=0)] = 0,
     **options: Any,
@@ -69,6 +77,9 @@ def fit(
         Gap filling: what the model learns to fill, and the gap-free series and maps that help it.
     surface : Bundle or path, optional
         The 5 cm bundle that feeds 25 cm scenario 2; it becomes part of the result.
+    stations : xarray.Dataset, optional
+        ``soil_moisture(sensor, time)``: the estimate's ``_std`` is then the spread of the true value; without them it
+        is that of the reference and called ``_reference_std``.
     seed : int
         Seed of sampling, initial weights and batches.
     **options
@@ -105,30 +116,35 @@ def fit(
         raise UsageError(
             f"surface= is for 25 cm scenario 2, not for {depth} cm scenario {scenario}.", hint="Leave it out."
         )
-    if chosen.needs_surface:
-        surface, ds = _with_surface(ds, surface, learner.info.name, train, validation, seed, options)
-    require(ds, chosen, with_references=True)
-    dynamic, static = split_predictors(ds, chosen)
-    check_units(ds, [n for n in (*chosen.inputs, *chosen.references) if n in ds])
+    checked = model_options(learner.info, options)
+    own = replace(chosen, inputs=tuple(n for n in chosen.inputs if n != "sm_5cm")) if chosen.needs_surface else chosen
+    require(ds, own, with_references=True)
+    check_units(ds, [n for n in (*own.inputs, *own.statics, *own.references) if n in ds])
+    split_predictors(ds, own)
     day = ds["time"].values.astype("M8[D]")
     used, held = split_days(day, train, validation)
+    if stations is not None:
+        Sensors(stations, day)
+    if chosen.needs_surface:
+        surface, ds = _with_surface(ds, surface, learner.info.name, train, validation, stations, seed, options)
+    dynamic, static = split_predictors(ds, chosen)
     cells = domain(dynamic, static, ds.get("land")).compute()
     _check_domain(dynamic, static, cells, chosen)
     _warn_of_leaks(dynamic, str(day[used][-1]))
     skip = lead_days(surface) if chosen.needs_surface else 0
-    back = int(options.get("look_back", 3)) - 1
+    back = int(checked.get("look_back") or learner.info.look_back) - 1
     check_gaps(dynamic, cells, chosen, (used | held) & (np.arange(len(day)) >= skip))
+    units = {n: str(ds[n].attrs.get("units", "")) for n in (*chosen.inputs, *chosen.statics, *chosen.references)}
     spec = Spec(
         task="estimate",
         inputs=chosen.inputs,
         statics=chosen.statics,
         targets=(chosen.target,),
         references=chosen.references,
-        units={n: str(ds[n].attrs.get("units", "")) for n in (*chosen.inputs, *chosen.statics, *chosen.references)}
-        | {chosen.target: "m3 m-3"},
+        units=units | {chosen.target: units[chosen.references[0]] or "m3 m-3"},
         depth=depth,
         scenario=scenario,
-        options=model_options(learner.info, options),
+        options=checked,
     )
     observed = references(ds, chosen)
     part = _samples_maker(ds, dynamic, static, observed, cells, day, skip, back)
@@ -136,7 +152,8 @@ def fit(
         bundle = learner.fit(
             part(used), spec, validation=part(held) if held.any() else None, seed=seed, progress=progress
         )
-    return _finish(bundle, ds, day, used, held, surface, chosen)
+    made = _finish(bundle, ds, day, used, held, surface, chosen)
+    return to_reference(made) if stations is None else to_stations(made, ds, stations, held)
 
 
 def _samples_maker(
@@ -149,9 +166,20 @@ def _samples_maker(
     skip: int,
     back: int,
 ) -> Any:
-    frozen = ds["frozen"].values if "frozen" in ds else np.zeros((1,) * 3, bool)
-    weight = np.broadcast_to(~frozen.astype(bool), (len(day), *cells.shape))
-    everything = {str(n): v.values for part in (dynamic, static, observed) for n, v in part.data_vars.items()}
+    """Make the function that cuts splits out of a cube.
+
+    A lazy cube that is larger than `LOADED` stays so, and a model reads what it slices: such a cube should lie in a
+    file, for what is computed lazily is computed at every read.
+    """
+    import dask
+
+    small = sum(v.nbytes for d in (dynamic, static, observed) for v in d.data_vars.values()) <= LOADED
+
+    def sliceable(variable: xr.DataArray) -> Any:
+        return variable.values if small or variable.chunks is None else Streamed(variable.data)
+
+    if small:
+        dynamic, static, observed = dask.compute(dynamic, static, observed)
 
     def part(days_used: np.ndarray) -> Samples:
         """The days of a split with the lead-in days before each of its runs; references of other days are hidden."""
@@ -161,13 +189,17 @@ def _samples_maker(
         near[:skip] = False
         first, last = np.flatnonzero(near)[[0, -1]]
         cut = slice(first, last + 1)
-        hide = ~days_used[cut]
+        hide = xr.DataArray(days_used[cut], dims="time")
         arrays = {}
-        for name, values in everything.items():
-            arrays[name] = values[cut] if values.ndim == 3 else values
-            if name in observed and hide.any():
-                arrays[name] = np.where(hide[:, None, None], np.nan, arrays[name]).astype("f4")
-        return Samples(arrays, day[cut], days_used[cut], cells.values, weight[cut])
+        for name, variable in {**dynamic.data_vars, **static.data_vars, **observed.data_vars}.items():
+            if "time" in variable.dims:
+                variable = variable.isel(time=cut)
+            variable = variable.transpose(*(d for d in ("time", *cells.dims) if d in variable.dims))
+            if name in observed:
+                variable = variable.where(hide).astype("f4")
+            arrays[str(name)] = sliceable(variable)
+        frozen = ds["frozen"].transpose("time", *cells.dims).isel(time=cut).astype(bool) if "frozen" in ds else None
+        return Samples(arrays, day[cut], days_used[cut], cells.values, None if frozen is None else sliceable(~frozen))
 
     return part
 
@@ -214,11 +246,13 @@ def _free(ds: xr.Dataset, predictors: Sequence[str] | None, target: str | None, 
 
 
 def _with_surface(
-    ds: xr.Dataset, surface: Any, model: str, train: Any, validation: Any, seed: int, options: Mapping[str, Any]
-) -> tuple[Bundle, xr.Dataset]:
+    ds: xr.Dataset, surface: Any, model: str, train: Any, validation: Any, stations: xr.Dataset | None, seed: int,
+    options: Mapping[str, Any],
+) -> tuple[Bundle, xr.Dataset]:  # fmt: skip
     if surface is None:
         log.info("training the 5 cm bundle that feeds 25 cm scenario 2")
-        surface = fit(ds, depth=5, scenario=2, model=model, train=train, validation=validation, seed=seed, **options)
+        surface = fit(ds, depth=5, scenario=2, model=model, train=train, validation=validation, stations=stations,
+                      seed=seed, **options)  # fmt: skip
     surface = load_model(surface, 5, None)
     if "sm_5cm" in ds and ds["sm_5cm"].attrs.get("model_hash") == surface.hash:
         return surface, ds

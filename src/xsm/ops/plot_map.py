@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 Maps = Annotated[xr.Dataset, Param("Estimates, or gap-filled maps.", label="Maps")]
 Cube = Annotated[xr.Dataset | None, Param("Cube behind the maps: Noah, rain, soil, land cover.")]
-Stations = Annotated[xr.Dataset, Param("Stations to score the maps against.")]
+Stations = Annotated[xr.Dataset, Param("Stations to score the maps against.", kind=Kind.STATIONS)]
 Scored = Annotated[xr.Dataset, Param("Result of validate.", label="Scores")]
 
 
@@ -62,9 +62,9 @@ def plot_map(
 
     from xsm.ops.open import day_of
     from xsm.reporting.gather import scene
-    from xsm.reporting.maps import frame_of, limits, moisture_map, plain_map
+    from xsm.reporting.maps import class_map, frame_of, limits, moisture_map, plain_map
     from xsm.reporting.tables import label
-    from xsm.styles import style_of
+    from xsm.styles import classes_of, style_of
 
     name = variable or scene(ds, None).best
     frame = frame_of(ds)
@@ -82,9 +82,19 @@ def plot_map(
         if wanted not in days:
             raise UsageError(f"The maps ({days[0]} to {days[-1]}) have no day {day}.", hint="Choose another day.")
         values, title = values.isel(time=int(np.flatnonzero(days == wanted)[0])), f"{title}, {day}"
-    elif "time" in values.dims:
+        if not bool(values.notnull().any()):
+            raise DataError(
+                f"'{name}' has no value on {day}.",
+                hint="The first days of an estimate are its look-back; choose another day.",
+            )
+    classes = classes_of(name, ds[name].attrs)
+    if "time" in values.dims:
+        if classes:
+            raise UsageError(f"'{name}' holds classes, which have no mean.", hint="Give a day.")
         values, title = values.mean("time"), f"{title}: mean"
     values = values.compute()
+    if classes:
+        return _drawn(lambda: class_map(frame, values, title, classes))
     ramp = style_of(name)
     between = limits([values]) if ramp == "soil_moisture" else None
     return _drawn(lambda: moisture_map(frame, values, title, ramp, between) if ramp else
@@ -95,7 +105,7 @@ def plot_map(
 def plot_texture(
     ds: Annotated[xr.Dataset, Param("Soil maps (sand, silt and clay), or texture.")],
     *,
-    stations: Annotated[xr.Dataset | None, Param("Stations to show.")] = None,
+    stations: Annotated[xr.Dataset | None, Param("Stations to show.", kind=Kind.STATIONS)] = None,
 ) -> Any:
     """Draw the USDA texture classes of the upper soil with the stations (Figure 2 of Rabiei et al., 2024).
 
@@ -204,6 +214,8 @@ def plot_skill(ds: Scored) -> Any:
 def plot_scatter(ds: Maps, stations: Stations, *, cube: Cube = None) -> Any:
     """Draw the density of station days, map against station (Figure 6 of Rabiei et al., 2024).
 
+    Days that a model was trained on or chosen by are left out, as in the report; the title says which days are shown.
+
     Parameters
     ----------
     ds : xarray.Dataset
@@ -234,7 +246,7 @@ def plot_scatter(ds: Maps, stations: Stations, *, cube: Cube = None) -> Any:
     found = pooled.pairs(scene, series, table)
     if not found:
         raise DataError("No station day has a value of the maps.", hint="Look at the result of validate.")
-    return _drawn(lambda: skill.scatter(found))
+    return _drawn(lambda: skill.scatter(found, str(table.attrs["period"]).replace("/", " to ")))
 
 
 @operation(title="Plot calibration", group="Plots", result=Kind.FIGURE, analyst=False)
@@ -279,7 +291,7 @@ def plot_calibration(ds: Maps, stations: Stations, *, cube: Cube = None) -> Any:
 def plot_series(
     ds: Maps,
     *,
-    stations: Annotated[xr.Dataset | None, Param("Stations to show.")] = None,
+    stations: Annotated[xr.Dataset | None, Param("Stations to show.", kind=Kind.STATIONS)] = None,
     cube: Cube = None,
     station: Annotated[str | None, Param("Station to show; the first one otherwise.")] = None,
 ) -> Any:

@@ -23,7 +23,7 @@ def report(
     output: Annotated[Path, Param("HTML file to write.")],
     *,
     cube: Annotated[xr.Dataset | None, Param("Cube behind the maps: DCA, Noah, rain, soil, land cover.")] = None,
-    stations: Annotated[xr.Dataset | None, Param("Stations to score the maps against.")] = None,
+    stations: Annotated[xr.Dataset | None, Param("Stations to score the maps against.", kind=Kind.STATIONS)] = None,
     sites: Annotated[tuple[str, ...], Param("Stations whose series are shown; three typical ones otherwise.")] = (),
     title: Annotated[str, Param("Title of the report.")] = "Soil moisture",
     overwrite: Annotated[bool, Param("Replace an existing report.", advanced=True)] = False,

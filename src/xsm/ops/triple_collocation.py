@@ -35,7 +35,7 @@ NEGATIVE = "an error variance is negative: errors depend on each other, or there
 @operation(title="Triple collocation", group="Validation", result=Kind.TABLE)
 def triple_collocation(
     ds: Annotated[xr.Dataset, Param("Daily soil moisture maps.", label="Maps")],
-    stations: Annotated[xr.Dataset, Param("Stations, the third product.")],
+    stations: Annotated[xr.Dataset, Param("Stations, the third product.", kind=Kind.STATIONS)],
     *,
     variables: Annotated[tuple[str, ...], Param("The two products beside the stations.")] = ("sm_dca", "sm_noah_0_10"),
     anomaly: Annotated[bool, Param("Compare anomalies from a moving mean of 35 days.")] = False,

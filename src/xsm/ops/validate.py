@@ -69,21 +69,32 @@ IGBP = (
 @operation(title="Validate against stations", group="Validation", result=Kind.TABLE)
 def validate(
     ds: Annotated[xr.Dataset, Param("Daily soil moisture maps.", label="Maps")],
-    stations: Annotated[xr.Dataset, Param("Stations, from xsm.open('uscrn', ...) or xsm.open('ismn', ...).")],
+    stations: Annotated[
+        xr.Dataset,
+        Param(
+            "Stations as opened from USCRN, SCAN or ISMN, or a CSV with station, time, soil_moisture, lat, lon, depth.",
+            kind=Kind.STATIONS,
+        ),
+    ],
     *,
     variables: Annotated[tuple[str, ...] | None, Param("Soil moisture to score; all that is known otherwise.")] = None,
     by: Annotated[tuple[str, ...], Param(f"Group means: {', '.join(GROUPINGS)}.", label="Group by")] = (),
     method: Annotated[
-        Literal["nearest", "bilinear"], Param("How a station's value is taken from the cells.")
+        Literal["nearest", "bilinear"], Param("How a station's value is taken from the cells.", advanced=True)
     ] = "nearest",
-    subsurface: Annotated[Literal["20", "10-20"], Param("Depth of the subsurface reference.", unit="cm")] = "20",
-    surface: Annotated[Literal["5", "5-10"], Param("Depth of the surface reference.", unit="cm")] = "5",
+    subsurface: Annotated[
+        Literal["20", "10-20"], Param("Depth of the subsurface reference.", unit="cm", advanced=True)
+    ] = "20",
+    surface: Annotated[Literal["5", "5-10"], Param("Depth of the surface reference.", unit="cm", advanced=True)] = "5",
     min_days: Annotated[int, Param("Fewest days that a station needs.", minimum=3)] = 60,
     interval: Annotated[
-        Literal["fisher", "bootstrap"], Param("Confidence intervals: of R, or of all by a block bootstrap.")
+        Literal["fisher", "bootstrap"],
+        Param("Confidence intervals: of R, or of all by a block bootstrap.", advanced=True),
     ] = "fisher",
     anomaly: Annotated[bool, Param("Also correlate the anomalies from a moving mean of 35 days.")] = False,
-    common: Annotated[bool, Param("Score all products of a layer on the same days and stations.")] = True,
+    common: Annotated[
+        bool, Param("Score all products of a layer on the same days and stations.", advanced=True)
+    ] = True,
     time: Annotated[slice | None, Param("Period, both days included.", kind=Kind.PERIOD)] = None,
 ) -> xr.Dataset:
     """Score gridded soil moisture against stations.

@@ -11,7 +11,7 @@ import xarray as xr
 
 from xsm import cf
 from xsm.grids import grid_of
-from xsm.styles import RAMPS, colours
+from xsm.styles import RAMPS, TEXTURE, colours
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -20,8 +20,6 @@ WIDTH, DPI = 4.0, 150
 STEP = 0.05
 GREY = "#c8c8c8"
 UNIT = "m³ m⁻³"
-TEXTURE_COLOURS = ("#fde725", "#f6c945", "#e8a33d", "#8fd2c5", "#5ab4ac", "#2f8f87",
-                   "#b8a9d9", "#8e7cc3", "#6650a4", "#d98fb0", "#b3477f", "#6d1f4f")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -103,21 +101,36 @@ def plain_map(frame: Frame, values: xr.DataArray, title: str, bar: str) -> Figur
     return _map(frame, values, title, bar, style, "both" if shown.size and high > low else "neither")
 
 
-def texture_map(frame: Frame, classes: xr.DataArray, sites: xr.Dataset | None) -> Figure:
+def texture_map(frame: Frame, values: xr.DataArray, sites: xr.Dataset | None) -> Figure:
     """USDA texture classes and the stations (Figure 2 of the paper)."""
-    from matplotlib.colors import BoundaryNorm, ListedColormap
+    from xsm.ops.texture import CLASSES
+
+    classes = [(k + 1, colour, word) for k, (colour, word) in enumerate(zip(TEXTURE, CLASSES, strict=True))]
+    return class_map(frame, values, "USDA texture class", classes, sites)
+
+
+def class_map(
+    frame: Frame,
+    values: xr.DataArray,
+    title: str,
+    classes: Sequence[tuple[int, str, str]],
+    sites: xr.Dataset | None = None,
+) -> Figure:
+    """Map of classes ``(value, colour, meaning)`` with a legend of those that are there, and the stations."""
+    from matplotlib.colors import to_rgba
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
-    from xsm.ops.texture import CLASSES
-
-    values = _oriented(frame, classes).astype("f4")
-    values[values > len(CLASSES)] = np.nan
-    style = {"cmap": ListedColormap(TEXTURE_COLOURS), "norm": BoundaryNorm(np.arange(0.5, 13), 12)}
-    present = [k for k in range(1, 13) if (values == k).any()]
-    figure, axes = _figure(frame, "USDA texture class", extra=0.3 + 0.18 * -(-(len(present) + 2) // 3))
-    axes.imshow(values, extent=frame.extent, interpolation="nearest", aspect=frame.aspect, **style)
-    handles: list[Any] = [Patch(color=TEXTURE_COLOURS[k - 1], label=CLASSES[k - 1].capitalize()) for k in present]
+    shown = _oriented(frame, values)
+    present = [c for c in classes if (shown == c[0]).any()]
+    columns = 3 if max((len(word) for *_, word in present), default=0) <= 16 else 1
+    lines = -(-(len(present) + (0 if sites is None else 2)) // columns)
+    figure, axes = _figure(frame, title, extra=0.3 + 0.18 * lines)
+    image = np.zeros((*shown.shape, 4))
+    for value, colour, _ in present:
+        image[shown == value] = to_rgba(colour)
+    axes.imshow(image, extent=frame.extent, interpolation="nearest", aspect=frame.aspect)
+    handles: list[Any] = [Patch(color=colour, label=word[:1].upper() + word[1:]) for _, colour, word in present]
     if sites is not None:
         for network, marker in zip(sorted(set(sites["network"].values.tolist())), "o^sDv*", strict=False):
             of = sites["network"].values == network
@@ -125,7 +138,7 @@ def texture_map(frame: Frame, classes: xr.DataArray, sites: xr.Dataset | None) -
             look: dict[str, Any] = {"marker": marker, "markersize": 6, "mfc": "white", "mec": "black"}
             axes.plot(x, y, linestyle="none", **look)
             handles.append(Line2D([], [], linestyle="none", label=network or "Station", **look))
-    figure.legend(handles=handles, loc="lower center", ncols=3, frameon=False, fontsize=8)
+    figure.legend(handles=handles, loc="lower center", ncols=columns, frameon=False, fontsize=8)
     return figure
 
 

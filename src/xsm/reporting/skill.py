@@ -172,7 +172,7 @@ def _histogram(axes: Any, values: np.ndarray, title: str) -> None:
     open_axes([axes])
 
 
-def scatter(pooled: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Figure:
+def scatter(pooled: Mapping[str, tuple[np.ndarray, np.ndarray]], title: str = "") -> Figure:
     """Density of station days, map against station, with pooled scores (Figure 6 of the paper)."""
     from matplotlib.colors import LogNorm
     from matplotlib.figure import Figure
@@ -182,6 +182,7 @@ def scatter(pooled: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Figure:
 
     high = float(np.ceil(max(np.percentile(np.concatenate(pair), 99.8) for pair in pooled.values()) * 20) / 20)
     figure = Figure(figsize=(WIDE * len(pooled) / 2, WIDE / 2 - 0.4), dpi=DPI, layout="compressed")
+    figure.suptitle(title, fontsize=8)
     for axes, (name, (x, y)) in zip(figure.subplots(1, len(pooled), squeeze=False)[0], pooled.items(), strict=True):
         counts, edges, _ = np.histogram2d(y, x, bins=80, range=[[0, high], [0, high]])
         shown = np.where(counts > 0, counts, np.nan).T

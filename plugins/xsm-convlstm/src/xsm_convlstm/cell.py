@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from xsm_convlstm.scan import Scan, suits
+
 
 class PeepholeConvLSTM(nn.Module):
     """One ConvLSTM layer over a sequence, from a zero state.
@@ -46,6 +48,9 @@ class PeepholeConvLSTM(nn.Module):
 
     def scan(self, drive: Tensor) -> Tensor:
         """Run the recurrence over driven gates: (time, sample, 4 filter, y, x) to (time, sample, filter, y, x)."""
+        if suits(drive):
+            hidden: Tensor = Scan.apply(drive, self.recurrent.weight, self.peephole, self.activate is torch.tanh)
+            return hidden
         w_i, w_f, w_o = self.peephole
         first, *later = drive.flatten(0, 1).chunk(len(drive))
         i, _, o, g = first.split(self.filters, dim=1)

@@ -66,10 +66,18 @@ class Config:
     precision: str = _of(
         "float32",
         Kind.CHOICE,
-        "Arithmetic of the convolutions; auto takes bfloat16 where processor or GPU computes it.",
+        "Arithmetic of training; auto takes bfloat16 where processor or GPU computes it.",
         choices=("float32", "auto"),
     )
     patience: int = _of(10, Kind.INTEGER, "Epochs without improvement before training stops.", minimum=1)
+    members: int = _of(1, Kind.INTEGER, "Networks of an ensemble, each with a seed of its own.", minimum=1, maximum=50)
+    dropout_passes: int = _of(
+        0, Kind.INTEGER, "Passes with dropout (Monte Carlo) in an estimate; 0: one without.", minimum=0, maximum=200
+    )
+    devices: int = _of(1, Kind.INTEGER, "Processes or GPUs that share each batch.", minimum=1, maximum=64)
+    checkpoints: str = _of(
+        "", Kind.STRING, "Folder for the state after each epoch; training goes on from what lies there."
+    )
 
     def __post_init__(self) -> None:
         wrong = [
@@ -116,7 +124,7 @@ class Config:
 
 PRESETS: dict[str, dict[str, Any]] = {
     "small": {
-        "filters": (12, 12, 16, 16),
+        "filters": (16, 16, 16, 16),
         "attention": (2, 4),
         "dropout": 0.05,
         "patch": 32,
@@ -153,4 +161,5 @@ INFO = ModelInfo(
     factory="xsm_convlstm.model:ConvLSTM",
     options=OPTIONS,
     requires=("torch",),
+    look_back=3,
 )

@@ -5,6 +5,8 @@ References are NaN where they do not count: not observed, frozen, outside the do
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -13,6 +15,8 @@ from xsm_convlstm.config import Config
 PAIRS = 8
 """Observed dates that a cell needs to have a temporal R of its own."""
 EPS = 1e-12
+Total = Callable[[Tensor], Tensor]
+"""What makes the sums of the whole batch from those of one process."""
 
 
 def error_sums(out: Tensor, reference: Tensor) -> Tensor:
@@ -54,7 +58,12 @@ def signed_r2(sums: Tensor, over: str) -> Tensor:
     return torch.where(enough, r * r.abs(), 0.0).sum() / enough.sum().clamp(min=1)
 
 
-def equation8(out: Tensor, references: tuple[Tensor, ...], config: Config) -> Tensor:
+def alone(sums: Tensor) -> Tensor:
+    """Give the sums of a batch that one process holds."""
+    return sums
+
+
+def equation8(out: Tensor, references: tuple[Tensor, ...], config: Config, total: Total = alone) -> Tensor:
     """``alpha RMSE + beta (1 - r |r|)``: equation 8 of the paper with the references of DESIGN.md section 7.
 
     RMSE is against the first reference (Noah). R is against the second one (SMAP DCA) where there is one, weighted
@@ -66,19 +75,22 @@ def equation8(out: Tensor, references: tuple[Tensor, ...], config: Config) -> Te
         (step, sample, y, x), physical units.
     references : tuple of Tensor
         One or two, shaped like ``out``.
+    total : callable, optional
+        Adds the sums of all processes, gradients included; RMSE and R are then those of the whole batch.
     """
-    loss = config.alpha * rmse(error_sums(out, references[0]))
+    loss = config.alpha * rmse(total(error_sums(out, references[0])))
     weight = config.beta if len(references) > 1 else config.beta25
     if weight:
-        r2 = signed_r2(pair_sums(out, references[-1], config.r2_over), config.r2_over)
+        r2 = signed_r2(total(pair_sums(out, references[-1], config.r2_over)), config.r2_over)
         loss = loss + weight * (1.0 - r2)
     return loss
 
 
-def spread_nll(spread: Tensor, residual: Tensor) -> Tensor:
+def spread_nll(spread: Tensor, residual: Tensor, total: Total = alone) -> Tensor:
     """Gaussian negative log-likelihood of detached residuals (NaN where none): only the spread learns from it."""
     residual = residual.detach()
     valid = torch.isfinite(residual)
     z = torch.where(valid, residual, 0.0) / spread
     nll = torch.where(valid, torch.log(spread) + 0.5 * z.square(), 0.0)
-    return nll.sum() / valid.sum().clamp(min=1)
+    sums = total(torch.stack([nll.double().sum(), valid.sum().double()]))
+    return sums[0] / sums[1].clamp(min=1.0)

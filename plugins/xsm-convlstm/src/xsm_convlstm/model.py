@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Mapping
 from dataclasses import asdict
 from importlib.metadata import version
@@ -12,13 +13,19 @@ import torch
 from xsm import Block, Bundle, DataError, Samples, Spec
 
 from xsm_convlstm.config import INFO, Config
-from xsm_convlstm.network import Network, arithmetic
-from xsm_convlstm.sequences import channels, ends, survey
-from xsm_convlstm.train import train
+from xsm_convlstm.inference import able, estimate, estimate_on, flatten, thinned
+from xsm_convlstm.network import Network
+from xsm_convlstm.sequences import channels, ends, fixed_channels, joined, read, survey
 
 FORMAT = 1
-GROUP_CELLS = 2**15
-"""Cells of all sequences that go through the network at once; bounds memory."""
+BFLOAT16_ERROR = 0.002
+"""Largest change of soil moisture (m3 m-3) for which estimates are made with bfloat16."""
+INTERVAL, NORMAL_95 = 0.95, 1.959964
+JUDGED, COMPARED = 64, 4
+"""Most batches that scale the spread, and that tell what bfloat16 changes."""
+HERE = ("checkpoints", "devices")
+"""Options that say where a training ran, not what came out; they stay out of the card."""
+_LAST: dict[str, Any] = {}
 DRIEST, POROSITY, PARTICLE_DENSITY = 0.02, 0.6, 2.65
 
 
@@ -70,9 +77,17 @@ class ConvLSTM:
         norm = survey(samples, spec, config)
         if validation is not None:
             survey(validation, spec, config)
-        trained = train(samples, validation, spec, config, norm, seed=seed, progress=progress)
-        norm[spec.targets[0]]["spread_scale"] = trained.spread_scale
-        held = "training" if validation is None else "validation"
+        from xsm_convlstm.train import Task, held_batches, train
+
+        task = Task(samples, spec, config, norm)
+        judge = None if validation is None else Task(validation, spec, config, norm)
+        trained = []
+        for k in range(config.members):
+            folder = config.checkpoints and f"{config.checkpoints}/{spec.targets[0]}-{spec.scenario}-{k}"
+            report = _part(progress, k, config.members)
+            trained.append(train(task, judge, seed=_seed(seed, k), progress=report, folder=folder))
+        first = trained[0]
+        weights = _named([t.weights for t in trained])
         card = {
             "format": FORMAT,
             "task": "estimate",
@@ -84,18 +99,22 @@ class ConvLSTM:
             "targets": list(spec.targets),
             "references": list(spec.references),
             "units": dict(spec.units),
-            "options": {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(config).items()},
+            "options": {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(config).items() if k not in HERE},
             "normalisation": norm,
             "block": asdict(Block("patch", config.patch, config.stride, config.look_back)),
             "training": _period(samples, config),
             "validation": None if validation is None else _period(validation, config),
-            "history": trained.history,
-            "metrics": {"epoch": trained.best, **trained.history[trained.best - 1]},
+            "history": first.history,
+            "metrics": {"epoch": first.best, **first.history[first.best - 1]},
             "seed": seed,
-            "versions": {m: version(m) for m in ("xsm", "xsm-convlstm", "numpy", "torch")},
-            "limits": f"The spread is calibrated to {spec.references[0]} on {held} days, not to the truth.",
+            "versions": {m: version(m) for m in ("xsm", "xsm-convlstm", "numpy", "torch", "pytorch-lightning")},
         }
-        return Bundle(card, trained.weights)
+        judge = judge or task
+        rows = held_batches(judge, seed)[:JUDGED]
+        scale, error = measure(load(Bundle(card, weights)), judge, rows)
+        norm[spec.targets[0]]["spread_scale"] = scale
+        card["metrics"]["bfloat16_error"] = error
+        return Bundle(card, weights)
 
     def predict_block(
         self, arrays: Mapping[str, np.ndarray], bundle: Bundle, *, device: str
@@ -120,24 +139,15 @@ class ConvLSTM:
         card = bundle.card
         inputs, statics, target = tuple(card["inputs"]), tuple(card["statics"]), card["targets"][0]
         norm, back = card["normalisation"], card["block"]["look_back"]
-        net, precision = load(bundle).to(device), card["options"].get("precision", "float32")
         mask = np.asarray(arrays["mask"], bool)
-        patches, days = len(mask), arrays[inputs[0]].shape[1] - back + 1
+        days = arrays[inputs[0]].shape[1] - back + 1
         if days < 1:
             raise DataError(f"Got {days + back - 1} days, wanted at least {back}.", hint="Give a longer period.")
-        mean, spread = (np.empty((patches, days, *mask.shape[1:]), np.float32) for _ in range(2))
-        at_once = max(1, GROUP_CELLS // mask[0].size)
-        patch_step = max(1, at_once // days)
-        day_step = max(1, at_once // patch_step)
-        for p in (slice(k, k + patch_step) for k in range(0, patches, patch_step)):
-            for d in range(0, days, day_step):
-                part = {n: np.asarray(arrays[n])[p, d : d + day_step + back - 1] for n in inputs}
-                part |= {n: np.asarray(arrays[n])[p] for n in statics}
-                x = channels(part, mask[p], inputs, statics, norm)
-                with arithmetic(precision, device):
-                    found = _estimate(net, torch.from_numpy(x).to(device), torch.from_numpy(mask[p]).to(device), back)
-                for out, values in zip((mean, spread), found, strict=True):
-                    out[p, d : d + day_step] = values.swapaxes(0, 1)
+        moving = channels({n: np.asarray(arrays[n]).swapaxes(0, 1) for n in inputs}, inputs, mask, norm)
+        still = fixed_channels({n: np.asarray(arrays[n]) for n in statics}, statics, mask, norm)
+        passes = Config.from_options(card["options"]).dropout_passes
+        kind = arithmetic_of(card, device)
+        mean, spread = ensemble(load(bundle), moving, still, mask, back, device, kind, passes)
         scale = norm[target]
         mean = scale["mean"] + scale["std"] * mean
         if card["units"].get(target, "m3 m-3") == "m3 m-3":
@@ -145,14 +155,85 @@ class ConvLSTM:
         return {target: mean, f"{target}_std": spread * np.float32(scale["std"] * scale["spread_scale"])}
 
 
-def load(bundle: Bundle) -> Network:
-    """Make the network of a bundle, ready to predict; shapes are checked before anything is allocated."""
+def ensemble(
+    nets: list[Network],
+    moving: np.ndarray,
+    still: np.ndarray,
+    mask: np.ndarray,
+    look_back: int,
+    device: str = "cpu",
+    dtype: torch.dtype = torch.float32,
+    passes: int = 0,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Give mean and spread of networks, or of passes with dropout: their average, what they say and differ by."""
+    found = []
+    for net in nets:
+        if device == "cpu" or passes:
+            flat = flatten(net, moving.shape[-1], dtype)
+            shape = (mask.shape[1], mask.shape[2])
+            thin = [thinned(flat, net.dropout, k, look_back, shape) for k in range(passes)]
+            found += [estimate(f, moving, still, mask, look_back) for f in thin or [flat]]
+        else:
+            found.append(estimate_on(device, net, joined(moving, still), mask, look_back, dtype))
+    means, spreads = map(np.stack, zip(*found, strict=True))
+    return means.mean(0), np.sqrt(np.square(spreads).mean(0) + means.var(0))
+
+
+def measure(nets: list[Network], task: Any, rows: list[np.ndarray]) -> tuple[float, float]:
+    """Scale the spread on sequences and tell what bfloat16 changes there.
+
+    Returns
+    -------
+    scale : float
+        Factor that makes the normal 95 % interval hold 95 % of the first reference (split conformal).
+    error : float
+        Largest change of the estimate by bfloat16, in units of the target.
+    """
+    target, moves = task.norm[task.spec.targets[0]], len(task.spec.inputs)
+    scores, error = [np.empty(0)], 0.0
+    for k, part in enumerate(rows):
+        batch = read(task.samples, task.spec, task.config, task.norm, part)
+        x, mask = batch.x.transpose(0, 1, 3, 4, 2), batch.mask[:, 0] > 0
+        moving, still = x[..., :moves], x[0, ..., moves:]
+        mean, spread = ensemble(nets, moving, still, mask, len(x))
+        z = np.abs((batch.references[0][-1] - target["mean"]) / target["std"] - mean[:, 0]) / spread[:, 0]
+        scores.append(z[np.isfinite(z)])
+        if k < COMPARED:
+            other, _ = ensemble(nets, moving, still, mask, len(x), dtype=torch.bfloat16)
+            error = max(error, float(np.abs(other - mean)[:, 0][mask].max(initial=0.0) * target["std"]))
+    found = np.concatenate(scores)
+    return float(np.quantile(found, INTERVAL) / NORMAL_95) if found.size else 1.0, error
+
+
+def arithmetic_of(card: Mapping[str, Any], device: str) -> torch.dtype:
+    """Give bfloat16 where the device computes it and the bundle was measured to bear it, else float32."""
+    error = card.get("metrics", {}).get("bfloat16_error", np.inf)
+    return torch.bfloat16 if able(device) and error <= BFLOAT16_ERROR else torch.float32
+
+
+def load(bundle: Bundle) -> list[Network]:
+    """Make the networks of a bundle, ready to predict; shapes are checked before anything is allocated.
+
+    Those of the last bundle are kept, since blocks of one estimate come one after the other.
+    """
+    kept = _LAST.get("bundle")
+    if kept is None or kept() is not bundle:
+        _LAST.update(bundle=weakref.ref(bundle), nets=_load(bundle))
+    nets: list[Network] = _LAST["nets"]
+    return nets
+
+
+def _load(bundle: Bundle) -> list[Network]:
     card = bundle.card
     config = Config.from_options(card["options"])
+    return [_network(card, config, _of_member(bundle.weights, k, config.members)) for k in range(config.members)]
+
+
+def _network(card: Mapping[str, Any], config: Config, weights: Mapping[str, np.ndarray]) -> Network:
     with torch.device("meta"):
         net = Network(len(card["inputs"]) + len(card["statics"]) + 1, config)
     try:
-        net.load_state_dict({k: torch.tensor(v) for k, v in bundle.weights.items()}, assign=True)
+        net.load_state_dict({k: torch.tensor(v) for k, v in weights.items()}, assign=True)
     except RuntimeError as error:
         raise DataError(
             f"The weights of the bundle do not fit its card ({str(error).splitlines()[-1].strip()}).",
@@ -161,15 +242,27 @@ def load(bundle: Bundle) -> Network:
     return net.eval()
 
 
-@torch.inference_mode()
-def _estimate(net: Network, x: torch.Tensor, mask: torch.Tensor, back: int) -> tuple[np.ndarray, np.ndarray]:
-    """Estimate all sequences in x (time, patch, channel, y, x) as (day, patch, y, x)."""
-    drive = net.drive(x)
-    days = len(x) - back + 1
-    sequences = torch.stack([drive[k : k + days].flatten(0, 1) for k in range(back)])
-    found = net.from_drive(sequences, mask[:, None].float().repeat(days, 1, 1, 1))
-    mean, spread = (v.reshape(days, *mask.shape).cpu().numpy() for v in found)
-    return mean, spread
+def _named(members: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Weights of all members under one roof; a single one keeps its names."""
+    if len(members) == 1:
+        return members[0]
+    return {f"member{k}.{name}": v for k, member in enumerate(members) for name, v in member.items()}
+
+
+def _of_member(weights: Mapping[str, np.ndarray], k: int, members: int) -> Mapping[str, np.ndarray]:
+    start = f"member{k}."
+    return weights if members == 1 else {n[len(start) :]: v for n, v in weights.items() if n.startswith(start)}
+
+
+def _seed(seed: int, member: int) -> int:
+    return seed if member == 0 else int(np.random.SeedSequence([seed, member, 0]).generate_state(1)[0])
+
+
+def _part(progress: Any, member: int, members: int) -> Any:
+    """Progress of one member as a part of the whole."""
+    if members == 1:
+        return progress
+    return lambda share, text: progress((member + share) / members, f"member {member + 1}/{members}: {text}")
 
 
 def _porosity(arrays: Mapping[str, np.ndarray], statics: tuple[str, ...]) -> np.ndarray | float:

@@ -30,9 +30,12 @@ class Attention(nn.Module):
 
     def forward(self, h: Tensor, mask: Tensor) -> Tensor:
         """Weight ``h`` (time, sample, feature, y, x) with the means over ``mask`` (sample, 1, y, x)."""
+        return h * self.weights(h, mask)
+
+    def weights(self, h: Tensor, mask: Tensor) -> Tensor:
+        """Give the weights (time, sample, feature, 1, 1)."""
         mean = (h * mask).sum((-2, -1)) / mask.sum((-2, -1)).clamp(min=1.0)
-        weight = torch.sigmoid(self.restore(torch.relu(self.reduce(mean))))
-        return h * weight[..., None, None]
+        return torch.sigmoid(self.restore(torch.relu(self.reduce(mean))))[..., None, None]
 
 
 class Network(nn.Module):
@@ -54,7 +57,7 @@ class Network(nn.Module):
         self.attention = nn.ModuleDict(
             {str(k): Attention(config.filters[k - 1], config.reduction) for k in config.attention}
         )
-        self.dropout = config.dropout
+        self.dropout, self.candidate = config.dropout, config.candidate
         self.output = nn.Conv2d(sizes[-1], 1, 1)
         self.spread = nn.Conv2d(sizes[-1], 1, 1)
 
@@ -94,11 +97,3 @@ class Network(nn.Module):
         with torch.autocast(h.device.type, enabled=False):
             spread = F.softplus(self.spread(h.detach())) + 1e-3
             return self.output(h).reshape(shape), spread.reshape(shape)
-
-
-def arithmetic(precision: str, device: str) -> torch.autocast:
-    """Context of the convolutions' arithmetic: bfloat16 where ``precision`` is "auto" and the device computes it."""
-    kind = device.split(":", maxsplit=1)[0]
-    able = getattr(torch.cpu, "get_capabilities", dict)() if kind == "cpu" else {"cuda": kind == "cuda"}
-    fast = any(able.get(name) for name in ("avx512_bf16", "amx_bf16", "cuda"))
-    return torch.autocast(kind, torch.bfloat16, enabled=precision == "auto" and fast)

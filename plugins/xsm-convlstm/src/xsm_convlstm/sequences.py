@@ -11,6 +11,7 @@ from xsm import DataError, Samples, Spec
 from xsm_convlstm.config import Config
 
 Normalisation = Mapping[str, Mapping[str, float]]
+Array = np.ndarray
 DAYS_AT_ONCE = 64
 
 
@@ -34,6 +35,12 @@ def ends(samples: Samples, look_back: int) -> np.ndarray:
 def windows(samples: Samples, config: Config) -> np.ndarray:
     """List every sequence as ``(first row, first column, last day)``, for patches with at least one valid cell."""
     mask = np.asarray(samples.mask)
+    if min(mask.shape) < config.patch // 2:
+        raise DataError(
+            f"The data have {mask.shape[0]} x {mask.shape[1]} cells, a patch of this model has {config.patch} x "
+            f"{config.patch} and wants at least half of that.",
+            hint="Open a larger region, or give the options patch= and stride=.",
+        )
     rows, columns = (_starts(n, config.patch, config.stride) for n in mask.shape)
     corners = [(r, c) for r in rows for c in columns if mask[r : r + config.patch, c : c + config.patch].any()]
     t = ends(samples, config.look_back)
@@ -124,7 +131,7 @@ def read(samples: Samples, spec: Spec, config: Config, norm: Normalisation, rows
     size, back = config.patch, config.look_back
     steps = back if config.loss_steps == "all" else 1
     names = spec.references[:2]
-    arrays = {n: np.full((len(rows), back, size, size), np.nan, np.float32) for n in spec.inputs}
+    arrays = {n: np.full((back, len(rows), size, size), np.nan, np.float32) for n in spec.inputs}
     arrays |= {n: np.full((len(rows), size, size), np.nan, np.float32) for n in spec.statics}
     references = {n: np.full((steps, len(rows), size, size), np.nan, np.float32) for n in names}
     mask = np.zeros((len(rows), size, size), bool)
@@ -134,44 +141,54 @@ def read(samples: Samples, spec: Spec, config: Config, norm: Normalisation, rows
         here = (slice(0, y.stop - row), slice(0, x.stop - column))
         mask[k][here] = np.asarray(samples.mask[y, x])
         for name in spec.inputs:
-            arrays[name][(k, slice(None), *here)] = samples.arrays[name][t - back + 1 : t + 1, y, x]
+            arrays[name][(slice(None), k, *here)] = samples.arrays[name][t - back + 1 : t + 1, y, x]
         for name in spec.statics:
             arrays[name][(k, *here)] = samples.arrays[name][y, x]
         for name in names:
             references[name][(slice(None), k, *here)] = _reference(samples, name, t - steps + 1, t + 1, y, x)
-    inputs = channels(arrays, mask, spec.inputs, spec.statics, norm)
-    return Batch(inputs, mask[:, None].astype(np.float32), tuple(references.values()))
+    moving, still = channels(arrays, spec.inputs, mask, norm), fixed_channels(arrays, spec.statics, mask, norm)
+    return Batch(joined(moving, still), mask[:, None].astype(np.float32), tuple(references.values()))
 
 
-def channels(
-    arrays: Mapping[str, np.ndarray],
-    mask: np.ndarray,
-    inputs: tuple[str, ...],
-    statics: tuple[str, ...],
-    norm: Normalisation,
-) -> np.ndarray:
-    """Make the network's channels: dynamic inputs, statics, mask; normalised and 0 outside the mask.
+def channels(arrays: Mapping[str, np.ndarray], names: tuple[str, ...], mask: np.ndarray, norm: Normalisation) -> Array:
+    """Normalise variables to channels, last, 0 outside the mask.
 
     Parameters
     ----------
     arrays : mapping of str to ndarray
-        Dynamic ``(sample, time, y, x)``, static ``(sample, y, x)``, physical units.
+        ``(..., sample, y, x)``, physical units.
     mask : ndarray
         ``(sample, y, x)`` bool.
 
     Returns
     -------
     ndarray
-        ``(time, sample, channel, y, x)`` float32.
+        ``(..., sample, y, x, channel)`` float32.
     """
-    time = arrays[inputs[0]].shape[1]
-    x = np.empty((time, len(mask), len(inputs) + len(statics) + 1, *mask.shape[1:]), np.float32)
-    for k, name in enumerate((*inputs, *statics)):
-        mean, std = norm[name]["mean"], norm[name]["std"]
-        values = arrays[name].swapaxes(0, 1) if k < len(inputs) else arrays[name]
-        x[:, :, k] = np.where(mask, (values - mean) / std, 0.0)
-    x[:, :, -1] = mask
-    return x
+    shape = arrays[names[0]].shape if names else mask.shape
+    made = np.zeros((*shape, len(names)), np.float32)
+    where = np.broadcast_to(mask, shape)
+    for k, name in enumerate(names):
+        mean, std = np.float32(norm[name]["mean"]), np.float32(norm[name]["std"])
+        made[..., k][where] = (arrays[name][where] - mean) / std
+    return made
+
+
+def fixed_channels(
+    arrays: Mapping[str, np.ndarray], statics: tuple[str, ...], mask: np.ndarray, norm: Normalisation
+) -> Array:
+    """Channels that do not change: statics and the mask, ``(sample, y, x, channel)``."""
+    return np.concatenate([channels(arrays, statics, mask, norm), mask[..., None].astype(np.float32)], -1)
+
+
+def joined(moving: Array, still: Array) -> Array:
+    """Join ``(time, sample, y, x, channel)`` and ``(sample, y, x, channel)`` to ``(time, sample, channel, y, x)``.
+
+    A view of channels-last memory.
+    """
+    return np.concatenate([moving, np.broadcast_to(still, (*moving.shape[:-1], still.shape[-1]))], -1).transpose(
+        0, 1, 4, 2, 3
+    )
 
 
 def _starts(n: int, size: int, stride: int) -> list[int]:

@@ -1,38 +1,52 @@
-"""Training: Adam on equation 8, early stopping on the validation samples, one scale for the spread.
+"""Training with Lightning: Adam on equation 8, early stopping on the validation samples, one scale for the spread.
 
-Every random number comes from ``(seed, epoch)``: the same seed gives the same weights on the same machine.
+Every random number comes from ``(seed, epoch)``, so the same seed gives the same weights on the same machine and a
+training that was interrupted goes on, from the end of its last whole epoch, to the very same result. Several
+processes share each batch and add the sums of the loss, whose RMSE and R are those of the whole batch.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
 import math
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+import signal
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pytorch_lightning as pl
 import torch
+from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
 from torch import Tensor
+from torch.distributed.nn.functional import all_reduce
 from xsm import DataError, Samples, Spec
 
 from xsm_convlstm.config import Config
+from xsm_convlstm.inference import able
 from xsm_convlstm.loss import equation8, spread_nll
-from xsm_convlstm.network import Network, arithmetic
+from xsm_convlstm.network import Network
 from xsm_convlstm.sequences import Normalisation, batches, read, windows
 
 log = logging.getLogger("xsm")
-INTERVAL = 0.95
-NORMAL_95 = 1.959964
+Progress = Callable[[float, str], None]
+Rows = list[np.ndarray]
+Batch = tuple[Tensor, Tensor, tuple[Tensor, ...]]
 
 
 @dataclass(frozen=True)
 class Trained:
-    """What training gives: weights by name, the learning curve, the best epoch and the scale of the spread."""
+    """What training gives: weights by name, the learning curve and the best epoch (from 1)."""
 
     weights: dict[str, np.ndarray]
     history: list[dict[str, float]]
     best: int
-    spread_scale: float
 
 
 @dataclass(frozen=True)
@@ -43,106 +57,238 @@ class Task:
     spec: Spec
     config: Config
     norm: Normalisation
-    device: torch.device
 
-    def load(self, rows: np.ndarray) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
-        """Give channels, mask and references of the sequences ``rows`` on the device."""
+    def load(self, rows: np.ndarray) -> Batch:
+        """Give channels, mask and references of the sequences ``rows``."""
         batch = read(self.samples, self.spec, self.config, self.norm, rows)
-        x, mask, *references = (torch.from_numpy(a).to(self.device) for a in (batch.x, batch.mask, *batch.references))
-        return x, mask, tuple(references)
+        return torch.from_numpy(batch.x), torch.from_numpy(batch.mask), tuple(map(torch.from_numpy, batch.references))
 
-    def run(self, net: Network, rows: np.ndarray) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
-        """Give estimate and unscaled spread in physical units, and the references."""
-        x, mask, references = self.load(rows)
-        with arithmetic(self.config.precision, self.device.type):
-            mean, spread = net(x, mask, steps=len(references[0]))
+    @property
+    def fingerprint(self) -> str:
+        """Hash of what decides the result of a training, beside the seed."""
+        config = {k: v for k, v in asdict(self.config).items() if k not in ("devices", "checkpoints", "members")}
+        days = [str(d) for d in np.asarray(self.samples.days)[[0, -1]]]
+        told = json.dumps([config, self.spec.inputs, self.spec.statics, self.spec.references, self.norm, days])
+        return hashlib.sha256(told.encode()).hexdigest()[:16]
+
+    def physical(self, mean: Tensor, spread: Tensor) -> tuple[Tensor, Tensor]:
+        """Turn what the network gives into units of the target."""
         target = self.norm[self.spec.targets[0]]
-        return target["mean"] + target["std"] * mean, target["std"] * spread, references
+        return target["mean"] + target["std"] * mean, target["std"] * spread
+
+
+def held_batches(task: Task, seed: int) -> Rows:
+    """Validation batches: a fixed draw."""
+    index = windows(task.samples, task.config)
+    return list(batches(index, task.config, np.random.default_rng(seed), task.config.validation_steps))
+
+
+class Batches:
+    """Batches read one by one; each process gets its share of the sequences of every batch."""
+
+    def __init__(self, task: Task, rows: Callable[[], Rows]) -> None:
+        self.task, self.rows = task, rows
+
+    def __iter__(self) -> Iterator[Batch]:
+        rank, world = _process()
+        for rows in self.rows():
+            if len(rows) >= world:
+                yield self.task.load(rows[rank::world])
+
+
+class Learner(pl.LightningModule):
+    """Network, loss and data of one training."""
+
+    def __init__(self, task: Task, held: Task | None, seed: int, progress: Progress | None) -> None:
+        super().__init__()
+        self.task, self.held, self.seed, self.progress = task, held, seed, progress
+        self.index = windows(task.samples, task.config)
+        self.history: list[dict[str, float]] = []
+        self.losses: dict[str, list[Tensor]] = {"train": [], "validation": []}
+        with torch.random.fork_rng():
+            torch.manual_seed(_derived(seed, 0))
+            channels = len(task.spec.inputs) + len(task.spec.statics) + 1
+            self.net = Network(channels, task.config).to(memory_format=torch.channels_last)
+
+    @property
+    def epoch(self) -> int:
+        """The present epoch, from 1; Lightning's own count is one behind when a resumed training reads its data."""
+        return len(self.history) + 1
+
+    def rows(self) -> Rows:
+        """Batches of the present epoch."""
+        config, rng = self.task.config, np.random.default_rng([self.seed, self.epoch])
+        return list(batches(self.index, config, rng, config.steps_per_epoch))
+
+    def train_dataloader(self) -> Any:
+        return Batches(self.task, self.rows)
+
+    def val_dataloader(self) -> Any:
+        if self.held is None:
+            return []
+        rows = held_batches(self.held, self.seed)
+        return Batches(self.held, lambda: rows)
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.Adam(self.net.parameters(), lr=self.task.config.learning_rate)
+
+    def on_train_epoch_start(self) -> None:
+        torch.manual_seed(_derived(self.seed, self.epoch))
+        self.trainer.optimizers[0].param_groups[0]["lr"] = _learning_rate(self.epoch, self.task.config)
+
+    def training_step(self, batch: Batch, k: int) -> Tensor:
+        loss, spread_loss = self.both_losses(batch)
+        self.losses["train"].append(loss.detach())
+        return loss + spread_loss
+
+    def validation_step(self, batch: Batch, k: int) -> None:
+        self.losses["validation"].append(self.both_losses(batch)[0])
+
+    def both_losses(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Give equation 8 and the likelihood of the spread, of the whole batch."""
+        x, mask, references = batch
+        out, spread = self.task.physical(*self.net(x, mask, steps=len(references[0])))
+        total = _all_processes if _process()[1] > 1 else (lambda sums: sums)
+        loss = equation8(out, references, self.task.config, total)
+        return loss, spread_nll(spread, references[0] - out, total)
+
+    def on_validation_epoch_end(self) -> None:
+        self.log("validation", torch.stack(self.losses["validation"]).mean())
+
+    def on_train_epoch_end(self) -> None:
+        means = {k: float(torch.stack(v).double().mean()) for k, v in self.losses.items() if v}
+        for values in self.losses.values():
+            values.clear()
+        epoch, epochs = self.epoch, self.task.config.epochs
+        self.history.append({"epoch": epoch, **means})
+        told = ", ".join(f"{k} {v:.4f}" for k, v in means.items())
+        if self.progress is not None:
+            self.progress(epoch / epochs, f"epoch {epoch}/{epochs}: {told}")
+        if not all(map(math.isfinite, means.values())):
+            raise DataError(f"Training diverged in epoch {epoch} ({told}).", hint="Lower learning_rate.")
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["history"], checkpoint["training"] = self.history, [self.task.fingerprint, self.seed]
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.history = checkpoint["history"]
 
 
 def train(
-    samples: Samples,
-    validation: Samples | None,
-    spec: Spec,
-    config: Config,
-    norm: Normalisation,
-    *,
-    seed: int,
-    progress: Callable[[float, str], None],
+    task: Task, held: Task | None, *, seed: int, progress: Progress, folder: str = "", learner: Any = Learner
 ) -> Trained:
     """Train one network.
 
-    Without validation samples every epoch runs, the last weights stay and the spread is scaled on training samples.
+    Parameters
+    ----------
+    task, held : Task
+        What to learn from and what to stop by. Without the latter every epoch runs and the last weights stay.
+    seed : int
+        Same seed, same weights.
+    progress : callable
+        Called with the share done and a sentence after each epoch.
+    folder : str
+        Where the state after each epoch is kept and taken up again; a temporary folder if empty.
     """
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    task = Task(samples, spec, config, norm, device)
-    held = task if validation is None else Task(validation, spec, config, norm, device)
-    index = windows(samples, config)
-    held_index = index if validation is None else windows(held.samples, config)
-    held_batches = list(batches(held_index, config, np.random.default_rng(seed), config.validation_steps))
-    history: list[dict[str, float]] = []
-    best, best_loss = 0, math.inf
-    with torch.random.fork_rng():
-        torch.manual_seed(_derived(seed, 0))
-        net = Network(len(spec.inputs) + len(spec.statics) + 1, config).to(device)
-        optimizer = torch.optim.Adam(net.parameters(), lr=config.learning_rate)
-        for epoch in range(1, config.epochs + 1):
-            torch.manual_seed(_derived(seed, epoch))
-            optimizer.param_groups[0]["lr"] = _learning_rate(epoch, config)
-            rows = batches(index, config, np.random.default_rng([seed, epoch]), config.steps_per_epoch)
-            entry = {"epoch": epoch, "train": _epoch(net, optimizer, task, rows)}
-            if validation is not None:
-                entry["validation"] = _evaluate(net, held, held_batches)
-            history.append(entry)
-            text = ", ".join(f"{k} {v:.4f}" for k, v in entry.items() if k != "epoch")
-            progress(epoch / config.epochs, f"epoch {epoch}/{config.epochs}: {text}")
-            if not all(map(math.isfinite, entry.values())):
-                raise DataError(f"Training diverged in epoch {epoch} ({text}).", hint="Lower learning_rate.")
-            if validation is None or entry["validation"] < best_loss:
-                best, best_loss = epoch, entry.get("validation", math.inf)
-                weights = {k: v.detach().clone() for k, v in net.state_dict().items()}
-            elif epoch - best >= config.patience:
-                log.info("convlstm: no improvement since epoch %d, stopped after %d", best, epoch)
-                break
-    net.load_state_dict(weights)
-    scale = _spread_scale(net, held, held_batches)
-    return Trained({k: v.cpu().numpy() for k, v in weights.items()}, history, best, scale)
+    with tempfile.TemporaryDirectory() as temporary, _lightning(), torch.random.fork_rng():
+        place = Path(folder or temporary)
+        last = place / "last.ckpt"
+        if last.exists() and _read(last)["training"] != [task.fingerprint, seed]:
+            raise DataError(
+                f"'{place}' holds the state of another training (other data, options or seed).",
+                hint="Give another folder for checkpoints, or empty it.",
+            )
+        if not _finished(last, task.config, held):
+            trainer = _trainer(task.config, held, place, temporary)
+            told = progress if task.config.devices == 1 else None
+            trainer.fit(learner(task, held, seed, told), ckpt_path=last if last.exists() else None, weights_only=True)
+        history = _read(last)["history"]
+        best = _read(last if held is None else place / "best.ckpt")
+        weights = {k.removeprefix("net."): v.numpy() for k, v in best["state_dict"].items()}
+        return Trained(weights, history, int(best["epoch"]) + 1)
 
 
-def _epoch(net: Network, optimizer: torch.optim.Optimizer, task: Task, rows: Iterable[np.ndarray]) -> float:
-    net.train()
-    losses = []
-    for batch in rows:
-        out, spread, references = task.run(net, batch)
-        loss = equation8(out, references, task.config)
-        optimizer.zero_grad()
-        (loss + spread_nll(spread, references[0] - out)).backward()
-        optimizer.step()
-        losses.append(loss.item())
-    return float(np.mean(losses))
+def _trainer(config: Config, held: Task | None, place: Path, folder: str) -> pl.Trainer:
+    cuda, shared = torch.cuda.is_available(), config.devices > 1
+    callbacks: list[pl.Callback] = []
+    if held is not None:
+        callbacks += [EarlyStopping("validation", patience=config.patience), _keep(place, "best", "validation")]
+    callbacks.append(_keep(place, "last", None))
+    return pl.Trainer(
+        accelerator="gpu" if cuda else "cpu",
+        devices=config.devices,
+        strategy=("ddp" if torch.distributed.is_torchelastic_launched() else "ddp_spawn") if shared else "auto",
+        precision="bf16-mixed" if halved(config, "cuda" if cuda else "cpu") else "32-true",
+        max_epochs=config.epochs,
+        callbacks=callbacks,
+        default_root_dir=folder,
+        logger=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        limit_val_batches=None if held is not None else 0,
+        use_distributed_sampler=False,
+    )
 
 
-@torch.inference_mode()
-def _evaluate(net: Network, task: Task, rows: list[np.ndarray]) -> float:
-    net.eval()
-    losses = []
-    for batch in rows:
-        out, _, references = task.run(net, batch)
-        losses.append(equation8(out, references, task.config).item())
-    return float(np.mean(losses))
+def halved(config: Config, device: str) -> bool:
+    """Whether training uses bfloat16 on a device."""
+    return config.precision == "auto" and able(device)
 
 
-@torch.inference_mode()
-def _spread_scale(net: Network, task: Task, rows: list[np.ndarray]) -> float:
-    """Factor that makes the normal 95 % interval hold 95 % of the first reference (split conformal)."""
-    net.eval()
-    scores = []
-    for batch in rows:
-        out, spread, references = task.run(net, batch)
-        z = (references[0] - out).abs() / spread
-        scores.append(z[torch.isfinite(z)].cpu().numpy())
-    found = np.concatenate(scores)
-    return float(np.quantile(found, INTERVAL) / NORMAL_95) if found.size else 1.0
+def _keep(place: Path, name: str, monitor: str | None) -> ModelCheckpoint:
+    return ModelCheckpoint(
+        place, name, monitor, save_weights_only=False, save_on_train_epoch_end=True, enable_version_counter=False
+    )
+
+
+def _finished(last: Path, config: Config, held: Task | None) -> bool:
+    """Whether the state in a folder is that of a training that has ended."""
+    if not last.exists():
+        return False
+    history = _read(last)["history"]
+    scores = [entry.get("validation", 0.0) for entry in history]
+    stopped = held is not None and len(scores) - 1 - int(np.argmin(scores)) >= config.patience
+    return len(history) >= config.epochs or stopped
+
+
+def _read(path: Path) -> dict[str, Any]:
+    found: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    return found
+
+
+@contextmanager
+def _lightning() -> Iterator[None]:
+    """Keep Lightning quiet, and an interruption an interruption: it ends the process with exit code 1 otherwise."""
+    handler = signal.getsignal(signal.SIGINT)
+    loud = [logging.getLogger(f"pytorch_lightning{part}") for part in ("", ".utilities.rank_zero")]
+    levels = [logger.level for logger in loud]
+    try:
+        for logger in loud:
+            logger.setLevel(logging.ERROR)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module="pytorch_lightning")
+            yield
+    except SystemExit:
+        raise KeyboardInterrupt from None
+    finally:
+        for logger, level in zip(loud, levels, strict=True):
+            logger.setLevel(level)
+        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+            signal.signal(signal.SIGINT, handler)
+
+
+def _process() -> tuple[int, int]:
+    """Number of this process and how many share a batch."""
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        return torch.distributed.get_rank(), torch.distributed.get_world_size()
+    return 0, 1
+
+
+def _all_processes(sums: Tensor) -> Tensor:
+    """Add the sums of all processes; the gradient reaches each of them."""
+    added: Tensor = all_reduce(sums)
+    return added
 
 
 def _derived(seed: int, epoch: int) -> int:

@@ -13,12 +13,15 @@ import dask.array as da
 import numpy as np
 import pytest
 import xarray as xr
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import xsm
 from xsm import files
-from xsm.apart import processes_for
+from xsm.bundle import Bundle
 from xsm.errors import DataError
 from xsm.options import set_options
+from xsm.regions import CHUNKS, HELD, cut_dims, pack, regions, unpack, workers_for
 from xsm.source import get_source
 from xsm.twin import default_grid, make_world
 
@@ -34,7 +37,7 @@ def granules(tmp_path_factory) -> Path:
 
 @pytest.fixture(autouse=True)
 def worth_it(monkeypatch):
-    monkeypatch.setattr("xsm.apart.WORTH", 0)
+    monkeypatch.setattr("xsm.regions.WORTH", 0)
 
 
 def opened(folder: Path, **options) -> xr.Dataset:
@@ -89,21 +92,101 @@ def test_a_process_that_is_killed_is_told(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_processes_are_bounded_by_days_and_memory():
-    days = np.arange(640).astype("M8[D]").astype("M8[ns]")
-    ds = xr.Dataset({"a": (("time", "x"), da.zeros((640, 1000), chunks=(1, 1000)))}, {"time": days})
-    assert processes_for(ds, 64, 4) == 4 and processes_for(ds, 64, 64) == 10
-    assert (
-        processes_for(ds, 64, 1)
-        == processes_for(ds.isel(time=slice(64)), 64, 4)
-        == processes_for(ds.load(), 64, 4)
-        == 1
-    )
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("xsm.apart.WORTH", ds.nbytes + 1)
-        assert processes_for(ds.chunk(time=1), 64, 4) == 1
-    with set_options(memory_limit=3 * 64 * 1000 * 8 * 2 + 64 * 8 * 2 * 10):
-        assert processes_for(ds.chunk(time=1), 64, 8) == 3
+def lazy(days=640, chunks=(1, 100, 1000), y=100, x=1000):
+    time = np.arange(days).astype("M8[D]").astype("M8[ns]")
+    return xr.Dataset({"a": (("time", "y", "x"), da.zeros((days, y, x), chunks=chunks, dtype="f4"))}, {"time": time})
+
+
+@pytest.mark.parametrize(
+    ("chunks", "dims"),
+    [((1, 100, 1000), ("time",)), ((64, 64, 64), ("time",)), ((640, 64, 64), ("y", "x")), ((640, 100, 64), ())],
+)
+def test_data_are_cut_where_no_block_is_made_twice(chunks, dims):
+    assert cut_dims(lazy(chunks=chunks)) == dims
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(1, 200), st.integers(1, 200), st.integers(1, 200), st.integers(14, 26))
+def test_regions_are_whole_chunks_that_fill_the_store_and_fit_the_memory(days, y, x, power):
+    ds = lazy(days, (64, 64, 64), y, x)
+    for dims in (("time",), ("y", "x")):
+        every = regions(ds, dims, 2**power)
+        seen = np.zeros(ds["a"].shape, "i4")
+        for region in every:
+            seen[tuple(region.get(d, slice(None)) for d in ds["a"].dims)] += 1
+            assert all(s.start % CHUNKS[d] == 0 and (s.stop % CHUNKS[d] == 0 or s.stop == ds.sizes[d])
+                       for d, s in region.items())  # fmt: skip
+            part = ds.isel(region)
+            if dims == ("time",) and part.sizes["y"] > CHUNKS["y"]:
+                assert HELD * part["a"].nbytes <= 2**power
+        assert (seen == 1).all()
+
+
+def test_workers_are_bounded_by_regions_and_memory():
+    ds = lazy()
+    every = regions(ds, ("time",), 1 << 40)
+    need = HELD * ds.isel(every[0]).nbytes
+    with set_options(memory_limit=100 * need):
+        assert workers_for(ds, every, 4) == 4 and workers_for(ds, every, 64) == 10
+    with set_options(memory_limit=3 * need + 10):
+        assert workers_for(ds, every, 8) == 3
+    with set_options(memory_limit=10):
+        assert workers_for(ds, every, 8) == 1
+
+
+def test_a_writer_goes_on_where_it_ended(tmp_path):
+    made = []
+
+    def block(array, fail):
+        if fail and len(made) == 2:
+            raise DataError("no more.")
+        made.append(1)
+        return array + 1
+
+    def write(fail, **how):
+        ds = lazy(200, (64, 8, 8), 8, 8)
+        ds["a"].data = da.map_blocks(block, ds["a"].data, fail, dtype="f4", meta=np.empty((0, 0, 0), "f4"))
+        ds["mean"] = ds["a"].mean("time")
+        files.write_zarr(ds.drop_vars("mean"), tmp_path / "a.zarr", **how)
+
+    with set_options(threads=1):
+        with pytest.raises(DataError, match="no more"):
+            write(True, journal=tmp_path / "journal")
+        assert len((tmp_path / "journal").read_text().splitlines()) == 3
+        with (tmp_path / "journal").open("a") as file:
+            file.write('{"done": "time=128')  # a line that was being written
+        write(False, journal=tmp_path / "journal")
+    assert len(made) == 4
+    assert (files.read(tmp_path / "a.zarr")["a"] == 1).all()
+
+
+def test_what_all_regions_share_is_made_once(tmp_path):
+    made = []
+
+    def block(array):
+        made.append(1)
+        return array + 1
+
+    ds = lazy(200, (64, 8, 8), 8, 8)
+    base = da.map_blocks(block, ds["a"].data, dtype="f4", meta=np.empty((0, 0, 0), "f4"))
+    mean = ("y", "x"), base.mean(0)
+    ds = ds.assign(mean=mean)
+    ds["a"] = ds["a"] + ds["mean"]
+    files.write(ds, tmp_path / "a.zarr")
+    assert len(made) == 4
+    back = files.read(tmp_path / "a.zarr")
+    assert (back["a"] == 1).all() and (back["mean"] == 1).all()
+
+
+def test_models_are_named_not_packed():
+    card = {"format": 1, "task": "gapfill", "model": "x", "inputs": ["a"], "targets": ["a"], "units": {}}
+    bundle = Bundle(card, {"w": np.arange(100_000, dtype="f4")})
+    ds = lazy(4, (1, 8, 8), 8, 8)
+    ds["a"].data = da.map_blocks(lambda a, b: a + b.weights["w"][7], ds["a"].data, bundle, dtype="f4")
+    packed, models = pack(ds)
+    assert len(packed) < 100_000 and list(models.values()) == [bundle]
+    again = Bundle(card, {"w": np.full(8, 3, "f4")})
+    assert (unpack(packed, dict.fromkeys(models, again))["a"] == 3).all()
 
 
 @pytest.mark.slow

@@ -1,0 +1,152 @@
+"""Estimates beside their teachers against the truth of synthetic worlds, on the test days, for several seeds."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from benchmarks.make_bundles import FILL, world_cube
+from xsm.demo import Size
+from xsm.ops.gapfill import gapfill
+from xsm.scenarios import SMAP_ANCILLARY
+from xsm.training import split_days
+
+DRAWS, BLOCK = 1000, 10
+INSIDE = (0.90, 0.98)
+SCORES = ("R", "ubRMSE", "RMSE")
+Rows = dict[str, np.ndarray]
+
+
+def world(seed: int, cells: int, days: int, options: Mapping[str, Any]) -> tuple[Rows, Rows, dict[str, np.ndarray]]:
+    """Train all scenarios in a world and estimate its test days.
+
+    Returns
+    -------
+    surface, subsurface : dict of str to ndarray
+        Products and ``truth``, (time, cell); NaN where any product of the table does not count.
+    spreads : dict of str to ndarray
+        Standard deviations by product.
+    """
+    cube, made = world_cube(Size(cells, "2020-01-01", days), seed)
+    day = cube["time"].values.astype("M8[D]")
+    used, held = split_days(day, None, None)
+    wanted = [n for n in cube.data_vars if n in (*SMAP_ANCILLARY, "sm_dca")]
+    fill = cube.sm.fit(task="gapfill", variables=wanted, train=used, seed=seed, **FILL)
+    cube = gapfill(cube, "cru", variables=wanted, model=fill).compute()
+    test = np.flatnonzero(~used & ~held)
+    stations, truth = made.stations, made.truth
+    dca = cube["sm_dca"].where(cube["sm_dca_observed"])
+    products: dict[int, dict[str, xr.DataArray]] = {
+        5: {"DCA": dca, "DCA 5 x 5 mean": dca.rolling(y=5, x=5, center=True, min_periods=1).mean(),
+            "Noah": cube["sm_noah_0_10"]},
+        25: {"Noah": cube["sm_noah_10_40"]},
+    }  # fmt: skip
+    products[5]["mean of the teachers"] = (products[5]["DCA"] + products[5]["Noah"]) / 2
+    spreads: dict[str, np.ndarray] = {}
+    surface = None
+    for depth, number in ((5, 1), (5, 2), (25, 1), (25, 2)):
+        feeds = {"surface": surface} if (depth, number) == (25, 2) else {}
+        bundle = cube.sm.fit(depth=depth, scenario=number, stations=stations, seed=seed, **feeds, **options)
+        surface = bundle if (depth, number) == (5, 2) else surface
+        maps = cube.sm.estimate(depth=depth, scenario=number, model=bundle)
+        name = f"scenario {number}"
+        products[depth][name] = maps[f"sm_{depth}cm"]
+        spread = next(n for n in maps if str(n).endswith("_std"))
+        print(f"seed {seed}: {depth} cm {name}, {bundle.card['spread']}", file=sys.stderr, flush=True)
+        spreads[f"{depth} cm {name}"] = maps[spread].values[test].reshape(len(test), -1)
+    tables = []
+    for depth, found in products.items():
+        rows = {n: v.transpose("time", "y", "x").values[test].reshape(len(test), -1) for n, v in found.items()}
+        rows["truth"] = truth[f"sm_{depth}cm"].transpose("time", "y", "x").values[test].reshape(len(test), -1)
+        counts = np.all([np.isfinite(v) for v in rows.values()], 0)
+        counts &= ~cube["frozen"].values[test].reshape(len(test), -1).astype(bool)
+        tables.append({n: np.where(counts, v, np.nan) for n, v in rows.items()})
+    return tables[0], tables[1], spreads
+
+
+def scores(x: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """Median over cells of temporal R and ubRMSE, and pooled RMSE; cells with at least 10 days."""
+    enough = np.isfinite(truth).sum(0) >= 10
+    x, truth = x[:, enough].astype("f8"), truth[:, enough].astype("f8")
+    a, b = x - np.nanmean(x, 0), truth - np.nanmean(truth, 0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        r = np.nansum(a * b, 0) / np.sqrt(np.nansum(a * a, 0) * np.nansum(b * b, 0))
+    ubrmse = np.sqrt(np.nanmean((a - b) ** 2, 0))
+    return np.array([np.nanmedian(r), np.nanmedian(ubrmse), np.sqrt(np.nanmean((x - truth) ** 2))])
+
+
+def differences(worlds: list[Rows], one: str, other: str, draws: int) -> np.ndarray:
+    """Draw the difference of scores of two rows, averaged over worlds: blocks of days, the same ones for both."""
+    rng = np.random.default_rng(0)
+    found = []
+    for _ in range(draws):
+        parts = []
+        for rows in worlds:
+            days = len(rows["truth"])
+            starts = rng.integers(0, max(days - BLOCK, 1), -(-days // BLOCK))
+            chosen = np.concatenate([np.arange(s, min(s + BLOCK, days)) for s in starts])[:days]
+            truth = rows["truth"][chosen]
+            parts.append(scores(rows[one][chosen], truth) - scores(rows[other][chosen], truth))
+        found.append(np.mean(parts, 0))
+    return np.array(found)
+
+
+def table(title: str, worlds: list[Rows], draws: int) -> dict[str, np.ndarray]:
+    """Print means over worlds, and scenario 2 minus each row with its 95 % interval."""
+    names = [n for n in worlds[0] if n != "truth"]
+    means = {n: np.mean([scores(w[n], w["truth"]) for w in worlds], 0) for n in names}
+    print(f"\n### {title}, {len(worlds)} worlds\n")
+    print(f"| product | {' | '.join(SCORES)} | {' | '.join(f'scenario 2 minus it: {s}' for s in SCORES)} |")
+    print("| --- " * 7 + "|")
+    for name, values in means.items():
+        cells = [f"{v:.4f}" for v in values]
+        if name == "scenario 2":
+            cells += ["", "", ""]
+        else:
+            low, high = np.nanquantile(differences(worlds, "scenario 2", name, draws), [0.025, 0.975], axis=0)
+            middle = means["scenario 2"] - values
+            cells += [f"{m:+.4f} [{a:+.4f}, {b:+.4f}]" for m, a, b in zip(middle, low, high, strict=True)]
+        print(f"| {name} | {' | '.join(cells)} |")
+    return means
+
+
+def run(quick: bool, seeds: tuple[int, ...], options: Mapping[str, Any]) -> bool:
+    """Print both tables, the intervals' coverage and what was wanted; tells whether all of it is there."""
+    cells, days = (32, 200) if quick else (48, 600)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        made = [world(seed, cells, days, options) for seed in seeds]
+    draws = DRAWS // 10 if quick else DRAWS
+    print("\n## Synthetic twin, test days, against the truth")
+    five = table("5 cm, days with observed DCA", [m[0] for m in made], draws)
+    deep = table("25 cm, all days", [m[1] for m in made], draws)
+    inside = {}
+    for key in made[0][2]:
+        depth, name = key.split(" cm ")
+        parts = []
+        for surface, subsurface, spreads in made:
+            rows = surface if depth == "5" else subsurface
+            error = np.abs(rows[name] - rows["truth"])
+            parts.append((error <= 1.959964 * spreads[key])[np.isfinite(error)].mean())
+        inside[key] = float(np.mean(parts))
+    one, two = five["scenario 1"], five["scenario 2"]
+    checks = {
+        "5 cm: scenario 2 above both teachers in R": two[0] > max(five["DCA"][0], five["Noah"][0]),
+        "5 cm: scenario 2 below both teachers in RMSE": two[2] < min(five["DCA"][2], five["Noah"][2]),
+        "5 cm: scenario 2 RMSE below scenario 1": two[2] < one[2],
+        "5 cm: scenario 2 R at most 0.01 lower than scenario 1": two[0] > one[0] - 0.01,
+        "25 cm: scenario 2 ubRMSE below scenario 1": deep["scenario 2"][1] < deep["scenario 1"][1],
+        "25 cm: scenario 2 ubRMSE below Noah": deep["scenario 2"][1] < deep["Noah"][1],
+    } | {
+        f"{key}: {share:.1%} of truths inside the 95 % interval (wanted 90 to 98 %)": INSIDE[0] <= share <= INSIDE[1]
+        for key, share in inside.items()
+    }
+    print()
+    for what, good in checks.items():
+        print(f"- {'yes' if good else 'NO '} {what}")
+    return all(checks.values())

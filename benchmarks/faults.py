@@ -1,0 +1,503 @@
+"""Put faults into runs of a study and see what is lost: `python -m benchmarks.faults [--kills 20] [--only NAME]`.
+
+A small synthetic world in true formats, the numpy models, and the command line. A fault counts as survived where the
+same command, run again once the cause is gone, ends with the files of an uninterrupted run (values and attributes, but
+times in histories), or where a wrong start is refused with one sentence and leaves what was there. Files that carry a
+final name but are not those of the uninterrupted run are mutated; a run that ends well with other results, or a damaged
+file that is neither told nor harmless, is a silent error. The exit code is 1 where a fault was not survived.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import hashlib
+import itertools
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+import xsm
+from xsm import config, files
+from xsm.demo import Size, make_files, study_changes
+
+WORLD = Size(8, "2021-04-01", 70, split=(45, 10))
+LINE = re.compile(rb"\d{4}-\d\d-\d\dT[\d:]+Z( xsm [^\n\"<\\]*)(?:\\n|\n)?")
+"""A line of a history, in text or JSON."""
+STAMP = re.compile(rb"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?(\.\d+)?(Z|\+00:00)?")
+LONGEST = 280
+
+
+@dataclass
+class Tally:
+    """Counts of one kind of fault."""
+
+    name: str
+    injected: int = 0
+    survived: int = 0
+    mutated: int = 0
+    silent: int = 0
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def well(self) -> bool:
+        """Whether nothing was lost."""
+        return self.injected > 0 and self.survived == self.injected and not self.mutated and not self.silent
+
+
+class Bench:
+    """A world's files, a study of them, and the files of an uninterrupted run."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir()
+        make_files(folder / "files", WORLD, seed=1)
+        text = config.template(**study_changes(WORLD, "files"))
+        for old, new in (
+            ('method = "cru"', 'method = "linear"'),
+            ('model = "convlstm"', 'model = "ridge"'),
+            ('covariates = ["precipitation", "air_temperature"]\n', ""),
+            ('options = { preset = "small" }', ""),
+        ):
+            assert old in text
+            text = text.replace(old, new)
+        self.text = text.replace('"files/', f'"{folder}/files/')
+        self.number = itertools.count()
+        start = time.monotonic()
+        self.reference = self.study()
+        done = self.run(self.reference)
+        assert done.returncode == 0, done.stderr
+        self.seconds = time.monotonic() - start
+        self.wanted = contents(self.reference / "results")
+
+    def study(self, folder: Path | None = None, *changes: tuple[str, str]) -> Path:
+        """A new folder with the study file, or a changed one in a folder."""
+        folder = folder or self.folder / f"run{next(self.number)}"
+        folder.mkdir(exist_ok=True)
+        text = self.text
+        for old, new in changes:
+            assert old in text, old
+            text = text.replace(old, new)
+        (folder / "study.toml").write_text(text)
+        return folder
+
+    def copy(self) -> Path:
+        """A new folder with the files of the uninterrupted run."""
+        folder = self.study()
+        shutil.copytree(self.reference / "results", folder / "results")
+        return folder
+
+    def command(self, folder: Path, *more: str) -> list[str]:
+        """The command line of a run."""
+        return [sys.executable, "-m", "xsm", "run", str(folder / "study.toml"), *more]
+
+    def start(self, folder: Path, *more: str) -> subprocess.Popen[str]:
+        """Begin a run."""
+        return subprocess.Popen(
+            self.command(folder, *more), stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+        )
+
+    def run(self, folder: Path, *more: str, before: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
+        """Run to the end."""
+        return subprocess.run(
+            [*before, *self.command(folder, *more)], check=False, capture_output=True, text=True, timeout=LONGEST
+        )
+
+    def check(self, tally: Tally, folder: Path) -> None:
+        """Count final files that are not those of the uninterrupted run."""
+        wrong = {n: h for n, h in contents(folder / "results").items() if self.wanted.get(n) != h}
+        tally.mutated += len(wrong)
+        tally.notes += [f"differs: {n}" for n in list(wrong)[:5]]
+
+    def finish(self, tally: Tally, folder: Path, faults: int) -> None:
+        """The same command once more: what was injected is survived where the files are all there and equal."""
+        done = self.run(folder)
+        found = contents(folder / "results")
+        if done.returncode:
+            tally.notes.append(done.stderr[-500:])
+        elif found != self.wanted:
+            tally.silent += 1
+            tally.notes += [f"lacks {sorted(set(self.wanted) - set(found))[:5]}"]
+            self.check(tally, folder)
+        else:
+            tally.survived += faults
+        left = [str(p) for p in (folder / "results").rglob(".*.part")]
+        tally.notes += [f"left: {name}" for name in left[:3]]
+        tally.mutated += len(left)
+
+
+def contents(out: Path) -> dict[str, str]:
+    """Hashes of final files by name, without times: a Zarr store and a NetCDF file as one each."""
+    found: dict[str, str] = {}
+    for path in sorted(out.rglob("*")) if out.exists() else []:
+        name = path.relative_to(out)
+        if not path.is_file() or any(part.endswith(".part") or part == ".xsm" for part in name.parts):
+            continue
+        key = str(next((p for p in (*reversed(name.parents), name) if p.suffix == ".zarr"), name))
+        data = _dataset(path) if path.suffix == ".nc" else _timeless(path.read_bytes())
+        found[key] = hashlib.sha256((found.get(key, "") + str(name)).encode() + data).hexdigest()[:16]
+    return found
+
+
+def _timeless(text: bytes) -> bytes:
+    """Text without times; lines of histories once each, since equal ones of one second are joined."""
+    lines = sorted(set(LINE.findall(text)))
+    return STAMP.sub(b"", LINE.sub(b"", text)) + b"".join(lines)
+
+
+def _dataset(path: Path) -> bytes:
+    with xr.open_dataset(path, decode_cf=False) as ds:
+        told = [repr(_timeless(json.dumps(sorted(ds.attrs.items()), default=str).encode()))]
+        told += [f"{n} {v.dims} {v.dtype} {sorted(v.attrs.items())}" for n, v in sorted(ds.variables.items())]
+        return "\n".join(told).encode() + b"".join(v.values.tobytes() for _, v in sorted(ds.variables.items()))
+
+
+def one_sentence(text: str, *words: str) -> bool:
+    """Whether a command that failed says so as xsm does, with these words, and shows no traceback."""
+    return "error:" in text and "hint:" in text and "Traceback" not in text and all(w in text for w in words)
+
+
+def kills(bench: Bench, rng: random.Random, count: int) -> Tally:
+    """``kill -9`` at random moments, five in one folder before it may finish."""
+    tally = Tally("kill -9 at a random moment of xsm run")
+    while tally.injected < count:
+        folder, faults = bench.study(), min(5, count - tally.injected)
+        for _ in range(faults):
+            run = bench.start(folder)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                run.wait(rng.uniform(0.1, 0.5 * bench.seconds))
+            run.kill()
+            run.communicate()
+            bench.check(tally, folder)
+        tally.injected += faults
+        bench.finish(tally, folder, faults)
+    return tally
+
+
+def interrupts(bench: Bench, rng: random.Random, count: int) -> Tally:
+    """Ctrl-C at random moments: exit code 130, then on."""
+    tally = Tally("Ctrl-C at a random moment of xsm run")
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # what is ignored here is ignored by runs too
+    folder = bench.study()
+    for _ in range(count):
+        run = bench.start(folder)
+        time.sleep(rng.uniform(0.25, 0.5) * bench.seconds)
+        ended = run.poll() is not None
+        run.send_signal(signal.SIGINT)
+        _, told = run.communicate(timeout=LONGEST)
+        if run.returncode != (0 if ended else 130) or "Traceback" in told:
+            tally.notes.append(f"exit code {run.returncode}: {told[-500:]}")
+        bench.check(tally, folder)
+        tally.injected += 1
+    bench.finish(tally, folder, count if not tally.notes else 0)
+    return tally
+
+
+@contextlib.contextmanager
+def mounted(folder: Path, options: str) -> Iterator[Callable[[str], None]]:
+    """A file system in memory of its own; gives what changes its options."""
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", folder], check=True, capture_output=True)
+    try:
+        yield lambda more: subprocess.run(["mount", "-o", f"remount,{more}", folder], check=True) and None
+    finally:
+        subprocess.run(["umount", folder], check=True)
+
+
+def can_mount() -> bool:
+    """Whether this process may mount."""
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            with mounted(Path(folder) / "m", "size=1m"):
+                return True
+        except (subprocess.CalledProcessError, FileNotFoundError):
+            return False
+
+
+def full_disk(bench: Bench, rng: random.Random, count: int) -> Tally:
+    """A disk that is full at a random moment; then there is room."""
+    tally = Tally("disk full (a tmpfs of random size)")
+    size = sum(p.stat().st_blocks * 512 for p in (bench.reference / "results").rglob("*") if p.is_file())
+    for _ in range(count):
+        folder = bench.folder / f"disk{next(bench.number)}"
+        with mounted(folder, f"size={int(size * rng.uniform(0.02, 0.95)) // 4096 * 4096}") as change:
+            bench.study(folder)
+            done = bench.run(folder)
+            bench.check(tally, folder)
+            tally.injected += 1
+            if done.returncode == 0:
+                tally.silent += contents(folder / "results") != bench.wanted
+            elif done.returncode != 1 or not one_sentence(done.stderr, "No space left"):
+                tally.notes.append(f"exit code {done.returncode}: {done.stderr[-500:]}")
+                continue
+            change("size=1g")
+            bench.finish(tally, folder, 1)
+    return tally
+
+
+def no_rights(bench: Bench, rng: random.Random, count: int) -> Tally:
+    """A read-only file system, and folders without the right to write: refused, and what was there stays."""
+    tally = Tally("read-only file system, no right to write")
+    changed = ("seed = 0", "seed = 1")
+    folder = bench.folder / f"disk{next(bench.number)}"
+    with mounted(folder, "size=200m") as change:
+        shutil.copytree(bench.reference / "results", folder / "results")
+        bench.study(folder, changed)
+        change("ro")
+        _refused(bench, tally, folder, (), "cannot be used (Read-only file system)")
+    as_owner = ("setpriv", "--bounding-set=-all", "--inh-caps=-all") if os.geteuid() == 0 else ()
+    for name, word in ((".xsm", "cannot be used"), ("data", "cannot be written"), (".", "")):
+        folder = bench.copy()
+        bench.study(folder, changed if name != "." else ("out = ", "out = 'locked/new' # "))
+        locked = folder / "results" / name if name != "." else folder / "locked"
+        locked.mkdir(exist_ok=True)
+        for path in (locked / "lock", locked):
+            if path.exists():
+                path.chmod(0o555 if path.is_dir() else 0o444)
+        _refused(bench, tally, folder, as_owner, f"{word} (Permission denied)" if word else "Permission denied")
+        locked.chmod(0o755)
+    return tally
+
+
+def _refused(bench: Bench, tally: Tally, folder: Path, before: tuple[str, ...], word: str) -> None:
+    tally.injected += 1
+    done = bench.run(folder, before=before)
+    bench.check(tally, folder)
+    if done.returncode == 1 and one_sentence(done.stderr, word):
+        tally.survived += 1
+    else:
+        tally.notes.append(f"exit code {done.returncode}: {done.stderr[-500:]}")
+
+
+def damaged_files(bench: Bench, rng: random.Random, count: int) -> Tally:
+    """5 % of the granules cut short, zeroed or replaced by a web page, and ``on_error = "skip"``."""
+    tally = Tally('5 % of the granules damaged, on_error = "skip"')
+    folder = bench.study(None, ('on_error = "raise"', 'on_error = "skip"'), (f'"{bench.folder}/files/', '"files/'))
+    shutil.copytree(bench.folder / "files", folder / "files", copy_function=os.link)
+    victims = []
+    for product in ("SMAP", "NLDAS"):
+        there = sorted(p for p in (folder / "files" / product).rglob("*") if p.suffix in (".h5", ".nc"))
+        victims += rng.sample(there, max(len(there) // 20, 2))
+    for path in victims:
+        raw = path.read_bytes()
+        path.unlink()
+        ways = (raw[: rng.randrange(len(raw))], bytes(len(raw)), b"<!DOCTYPE html><html>Please log in</html>", b"")
+        path.write_bytes(rng.choice(ways))
+    tally.injected = len(victims)
+    done = bench.run(folder)
+    if done.returncode != 1 or "Traceback" in done.stderr:
+        tally.notes.append(f"exit code {done.returncode}: {done.stderr[-800:]}")
+    told = done.stderr.split("error:")[0]
+    marked = files.read(folder / "results" / "estimates.nc")["files_left_out"]
+    for path in victims:
+        day = np.datetime64("-".join(re.search(r"(20\d\d)([01]\d)([0-3]\d)", path.name).groups()))
+        seen = path.name in told, int(marked.sel(time=day)) >= 1
+        whole = bench.folder / path.relative_to(folder)
+        if all(seen) or (not seen[0] and _harmless("smap" if path.suffix == ".h5" else "nldas", path, whole)):
+            tally.survived += 1
+        else:
+            tally.silent += 1
+            tally.notes.append(f"not told or not marked: {path.name}")
+    days = {str(d) for d in marked["time"].values[marked.values > 0].astype("M8[D]")}
+    good = [s for s in ("smap", "nldas") if not _equal_elsewhere(bench, folder, s, days)]
+    tally.silent += len(good)
+    tally.notes += [f"other days of {s} differ" for s in good]
+    if bench.run(folder, "--allow-skipped").returncode:
+        tally.notes.append("--allow-skipped does not end well")
+        tally.survived = 0
+    return tally
+
+
+def _harmless(source: str, path: Path, whole: Path) -> bool:
+    """Whether a damaged file still gives all values of the whole one: some are padded at the end."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = [xsm.open(source, [p], **({"min_hours": 1} if source == "nldas" else {})).load() for p in (path, whole)]
+    return found[0].equals(found[1])
+
+
+def _equal_elsewhere(bench: Bench, folder: Path, source: str, days: set[str]) -> bool:
+    """Whether a source's days without damaged files are those of the uninterrupted run."""
+    mine, theirs = (files.read(f / "results" / "data" / f"{source}.zarr").load() for f in (folder, bench.reference))
+    keep = [str(d) not in days for d in mine["time"].values.astype("M8[D]")]
+    return mine.isel(time=keep).equals(theirs.isel(time=keep))
+
+
+CHANGES = {
+    "nothing": ((), set()),
+    "the title": (('title = "', 'title = "Another '), {"report"}),
+    "maps written": (('["sm_5cm_s2", "sm_25cm_s2"]', '["sm_5cm_s2"]'), {"geotiff"}),
+    "estimates wanted": (
+        ('["5-1", "5-2", "25-1", "25-2"]', '["5-1", "5-2", "25-2"]'),
+        {"train", "estimate", "geotiff", "report"},
+    ),
+    "how gaps are filled": (
+        ('mode = "smoother"', 'mode = "filter"'),
+        {"fill", "train", "estimate", "geotiff", "report"},
+    ),
+    "a granule": ("SMAP", {"open smap", "cube", "fill", "train", "estimate", "geotiff", "report"}),
+    "a station file": ("USCRN", {"open stations", "report"}),
+    "a lost result": ("estimates.nc", {"estimate"}),
+}
+
+
+def changes(bench: Bench, rng: random.Random, count: int) -> Tally:
+    """A changed study or input redoes what rests on it, and nothing else."""
+    tally = Tally("changed study, changed input, lost result")
+    for what, (change, expected) in CHANGES.items():
+        tally.injected += 1
+        folder, held = bench.copy(), None
+        if what == "a lost result":
+            (folder / "results" / change).unlink()
+        elif isinstance(change, str):
+            path = next(p for p in (bench.folder / "files" / change).rglob("*") if p.is_file())
+            held = path, path.stat()
+            os.utime(path)
+        elif change:
+            bench.study(folder, change)
+        before = json.loads((folder / "results" / ".xsm" / "manifest.json").read_text())
+        done = bench.run(folder, "-v")
+        redone = {line.split("  ")[0] for line in done.stderr.splitlines() if re.search(r"\d s$", line)}
+        if held:
+            os.utime(held[0], ns=(held[1].st_atime_ns, held[1].st_mtime_ns))
+        wanted = {n for n in before if n in expected or n.split()[0] in expected}
+        wanted = {"estimate"} if what == "a lost result" else wanted
+        wanted -= {"train 25-1", "estimate 25-1"} if what == "estimates wanted" else set()
+        if done.returncode == 0 and redone == wanted:
+            tally.survived += 1
+        else:
+            tally.notes.append(f"{what}: redone {sorted(redone)}, wanted {sorted(wanted)} {done.stderr[-300:]}")
+    return tally
+
+
+def two_runs(bench: Bench, rng: random.Random, count: int) -> Tally:
+    """A second run in the folder of a running one is refused; the first ends as if alone."""
+    tally = Tally("a second run in the same folder", injected=1)
+    folder = bench.study()
+    first = bench.start(folder)
+    while not (folder / "results" / "data").exists() and first.poll() is None:
+        time.sleep(0.05)
+    second = bench.run(folder)
+    first.communicate(timeout=LONGEST)
+    if first.returncode == 0 and second.returncode == 1 and one_sentence(second.stderr, "Another run works"):
+        bench.finish(tally, folder, 1)
+    else:
+        tally.notes.append(f"{first.returncode} {second.returncode} {second.stderr[-500:]}")
+    return tally
+
+
+def lost_workers(bench: Bench, rng: random.Random, count: int) -> Tally:
+    """Workers of a cluster of processes killed at random moments while a study runs on it."""
+    from distributed import LocalCluster
+
+    tally = Tally("a worker of a dask cluster killed")
+    with LocalCluster(
+        n_workers=2, threads_per_worker=1, memory_limit="2GiB", processes=True, dashboard_address=None
+    ) as cluster:
+        folder = bench.study()
+        run = bench.start(folder, "--scheduler", cluster.scheduler_address)
+        for _ in range(count):
+            time.sleep(rng.uniform(0.05, 0.3) * bench.seconds)
+            workers = [n.process.pid for n in cluster.workers.values() if n.process is not None and n.process.pid]
+            if run.poll() is None and workers:
+                os.kill(rng.choice(workers), signal.SIGKILL)
+                tally.injected += 1
+        _, told = run.communicate(timeout=LONGEST)
+    if run.returncode:
+        tally.notes.append(told[-800:])
+    bench.check(tally, folder)
+    bench.finish(tally, folder, tally.injected if run.returncode == 0 else 0)
+    return tally
+
+
+def lost_scheduler(bench: Bench, rng: random.Random, count: int) -> Tally:
+    """The scheduler itself is killed: one sentence; the study goes on without it."""
+    tally = Tally("the scheduler of a dask cluster killed", injected=1)
+    where = bench.folder / f"scheduler{next(bench.number)}.json"
+    script = "import sys; from distributed.cli.dask_{0} import main; main(sys.argv[1:])"
+    common = ["--scheduler-file", str(where), "--no-dashboard"]
+    scheduler = subprocess.Popen(
+        [sys.executable, "-c", script.format("scheduler"), *common, "--host", "127.0.0.1", "--port", "0"],
+        stderr=subprocess.DEVNULL,
+    )
+    worker = subprocess.Popen(
+        [sys.executable, "-c", script.format("worker"), *common, "--nthreads", "1", "--death-timeout", "20"],
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        while not where.exists():
+            time.sleep(0.1)
+        folder = bench.study()
+        run = bench.start(folder, "--scheduler", json.loads(where.read_text())["address"])
+        while not (folder / "results" / "data").exists() and run.poll() is None:
+            time.sleep(0.1)
+        scheduler.kill()
+        _, told = run.communicate(timeout=LONGEST)
+    finally:
+        scheduler.kill()
+        worker.terminate()
+        worker.wait(30)
+    bench.check(tally, folder)
+    if run.returncode == 1 and one_sentence(told, "cluster"):
+        bench.finish(tally, folder, 1)
+    else:
+        tally.notes.append(f"exit code {run.returncode}: {told[-800:]}")
+    return tally
+
+
+SCENARIOS: dict[str, tuple[Callable[[Bench, random.Random, int], Tally], int]] = {
+    "kills": (kills, 20),
+    "interrupts": (interrupts, 4),
+    "full_disk": (full_disk, 8),
+    "no_rights": (no_rights, 4),
+    "damaged_files": (damaged_files, 1),
+    "changes": (changes, 1),
+    "two_runs": (two_runs, 1),
+    "lost_workers": (lost_workers, 4),
+    "lost_scheduler": (lost_scheduler, 1),
+}
+MOUNTS = ("full_disk", "no_rights")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kills", type=int, default=20, help="moments of kill -9")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", choices=SCENARIOS, action="append")
+    args = parser.parse_args()
+    bad = 0
+    with tempfile.TemporaryDirectory(prefix="xsm-faults-") as folder:
+        bench = Bench(Path(folder) / "bench")
+        print(f"an uninterrupted run: {bench.seconds:.0f} s, {len(bench.wanted)} files and stores")
+        print(f"{'fault':48} injected survived mutated silent", flush=True)
+        for name in args.only or SCENARIOS:
+            if name in MOUNTS and not can_mount():
+                print(f"{name}: left out, this process may not mount")
+                continue
+            work, count = SCENARIOS[name]
+            tally = work(bench, random.Random(f"{name} {args.seed}"), args.kills if name == "kills" else count)
+            print(
+                f"{tally.name:48} {tally.injected:8} {tally.survived:8} {tally.mutated:7} {tally.silent:6}", flush=True
+            )
+            bad += not tally.well
+            for note in tally.notes:
+                print(f"    {note}", flush=True)
+    return int(bad > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

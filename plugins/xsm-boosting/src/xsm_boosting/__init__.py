@@ -1,0 +1,58 @@
+"""xsm-boosting: gradient-boosted trees on predictors and their running means as a model plugin of xsm."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from xsm import Kind, ModelInfo, Param, hookimpl
+
+XSM_PLUGIN_API = 1
+
+INFO = ModelInfo(
+    name="boosting",
+    title="Gradient-boosted trees on the weather of the last weeks",
+    task="estimate",
+    factory="xsm_boosting.model:Boosting",
+    options=(
+        Param(
+            "Days before each period that running means need.", "look_back", kind=Kind.INTEGER, default=60, minimum=1
+        ),
+        Param(
+            "Earlier days that are predictors themselves.", "lags", kind=Kind.INTEGER, default=3, minimum=0, maximum=30
+        ),
+        Param(
+            "Time scales of the running means in days.",
+            "memories",
+            kind=Kind.STRINGS,
+            default=("2", "4", "9", "20", "50"),
+        ),
+        Param(
+            "Ensembles with seeds of their own that are averaged.", "members", kind=Kind.INTEGER, default=1, minimum=1
+        ),
+        Param("Most trees in an ensemble.", "trees", kind=Kind.INTEGER, default=1000, minimum=1),
+        Param("Step size.", "learning_rate", kind=Kind.NUMBER, default=0.03, minimum=1e-4, maximum=1.0),
+        Param("Leaves of a tree.", "leaves", kind=Kind.INTEGER, default=63, minimum=2),
+        Param("Least values in a leaf.", "leaf_size", kind=Kind.INTEGER, default=40, minimum=1),
+        Param(
+            "Most values (days times cells) to learn from.",
+            "samples",
+            kind=Kind.INTEGER,
+            default=1_000_000,
+            minimum=1000,
+        ),
+        Param(
+            "Static predictor with the mean of the target in each cell; departures are learnt.",
+            "centre",
+            kind=Kind.STRING,
+        ),
+        Param("Static predictor with the spread of the target in each cell.", "scale", kind=Kind.STRING),
+    ),
+    requires=("lightgbm",),
+    look_back=60,
+)
+
+
+@hookimpl
+def xsm_models(register: Callable[[ModelInfo], None]) -> None:
+    """Register the model ``boosting``."""
+    register(INFO)

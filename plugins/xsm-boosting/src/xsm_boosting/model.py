@@ -1,0 +1,270 @@
+"""The model ``boosting``: LightGBM on weather memories, spread from errors on days that the trees had not seen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import lightgbm
+import numpy as np
+from xsm import BUNDLE_FORMAT, Block, Bundle, DataError, Progress, Samples, Spec, UsageError, versions
+
+from xsm_boosting import INFO
+from xsm_boosting.features import features
+
+FOLDS, BLOCK_DAYS, PATIENCE = 4, 30, 50
+INTERVAL, NORMAL_95 = 0.95, 1.959964
+MEAN_ABSOLUTE = float(np.sqrt(2 / np.pi))
+"""Mean absolute value of a standard normal variable."""
+DRIEST, WETTEST = 0.02, 0.6
+CHUNK = 2**20
+"""Values predicted at once; bounds memory."""
+
+
+@dataclass(frozen=True)
+class _Table:
+    """One row for each value to learn from: features, scaled target, day number and what undoes the scaling."""
+
+    x: np.ndarray
+    y: np.ndarray
+    day: np.ndarray
+    scale: np.ndarray
+
+
+class Boosting:
+    """Gradient-boosted regression trees (Friedman 2001, in LightGBM) on the predictors of the last weeks.
+
+    Examples
+    --------
+    >>> from xsm_boosting.model import Boosting
+    >>> Boosting().info.task
+    'estimate'
+    """
+
+    info = INFO
+
+    def block(self, bundle: Bundle) -> Block:
+        """Return whole series: cells are independent of each other."""
+        return Block("series")
+
+    def fit(self, samples: Samples, spec: Spec, *, validation: Samples | None, seed: int, progress: Progress) -> Bundle:
+        """Train on every value of the first reference that counts.
+
+        The number of trees is chosen by four-fold cross-validation over blocks of 30 days inside the training days; its
+        errors teach a second ensemble the size of the error, which is then scaled so that the 95 % interval holds 95 %
+        of the reference on the validation days (without them: on the folds).
+
+        Parameters
+        ----------
+        samples : Samples
+            Dynamic ``(time, y, x)`` or ``(time, cell)`` and static ``(y, x)`` or ``(cell,)`` in physical units.
+        spec : Spec
+            ``references[0]`` is learnt; ``options`` are those of ``xsm models``.
+        validation : Samples, optional
+            For the scale of the spread only.
+        seed : int
+            Same seed, same trees.
+        progress : callable
+            Called with the share done and a sentence.
+
+        Returns
+        -------
+        Bundle
+            LightGBM's text form of each ensemble as bytes.
+        """
+        options = settings(spec)
+        table = _table(samples, spec, options, seed)
+        fold = _folds(table.day)
+        steps = FOLDS + options["members"] + 1
+        error, rounds = np.empty_like(table.y), []
+        for k in range(FOLDS):
+            held = fold == k
+            booster = _train(table.x[~held], table.y[~held], options, seed, (table.x[held], table.y[held]))
+            rounds.append(booster.best_iteration or options["trees"])
+            error[held] = np.asarray(booster.predict(table.x[held])) - table.y[held]
+            progress((k + 1) / steps, f"boosting: fold {k + 1} of {FOLDS}, {rounds[-1]} trees")
+        best = options | {"trees": max(int(np.mean(rounds)), 1)}
+        weights: dict[str, np.ndarray] = {}
+        for k in range(options["members"]):
+            weights[f"mean_{k}"] = _packed(_train(table.x, table.y, best, seed + 1 + k))
+            progress((FOLDS + k + 1) / steps, f"boosting: ensemble {k + 1} of {options['members']}")
+        calm = options | {
+            "trees": min(options["trees"], 100),
+            "learning_rate": 0.05,
+            "leaves": min(options["leaves"], 15),
+        }
+        weights["spread"] = _packed(_train(table.x, np.abs(error) / MEAN_ABSOLUTE, calm, seed))
+        target, rmse = spec.targets[0], float(np.sqrt(((error * table.scale) ** 2).mean()))
+        card: dict[str, Any] = {
+            "format": BUNDLE_FORMAT,
+            "task": "estimate",
+            "model": self.info.name,
+            "depth": spec.depth,
+            "scenario": spec.scenario,
+            "inputs": list(spec.inputs),
+            "statics": list(spec.statics),
+            "targets": list(spec.targets),
+            "references": list(spec.references),
+            "units": dict(spec.units),
+            "options": {k: list(v) if isinstance(v, tuple) else v for k, v in best.items()},
+            "normalisation": {target: {"spread_scale": 1.0, "floor": float(np.abs(error).mean()) * 0.1}},
+            "metrics": {"folds": FOLDS, "rmse": rmse, "values": len(table.y)},
+            "seed": seed,
+            "versions": versions("lightgbm"),
+            "limits": f"The spread is calibrated to {spec.references[0]}, not to the truth.",
+        }
+        bundle = Bundle(card, weights)
+        if validation is None:
+            sure = np.abs(error) / _spread(lightgbm.Booster(model_str=_text(weights["spread"])), table.x, card)
+        else:
+            held_table = _table(validation, spec, options, seed)
+            mean, spread = _scaled(held_table.x, bundle)
+            sure = np.abs(mean - held_table.y) / spread
+        card["normalisation"][target]["spread_scale"] = float(np.quantile(sure, INTERVAL) / NORMAL_95)
+        progress(1.0, f"boosting: {best['trees']} trees, RMSE on unseen days {rmse:.4f}")
+        return Bundle(card, weights)
+
+    def predict_block(
+        self, arrays: Mapping[str, np.ndarray], bundle: Bundle, *, device: str
+    ) -> Mapping[str, np.ndarray]:
+        """Estimate whole series.
+
+        Parameters
+        ----------
+        arrays : mapping of str to ndarray
+            Dynamic ``(time, cell)``, static ``(cell,)`` in the card's units.
+        bundle : Bundle
+            From `fit`.
+        device : str
+            Not used: trees run on the processor.
+
+        Returns
+        -------
+        mapping of str to ndarray
+            Target and ``<target>_std``, float32 ``(time, cell)``.
+        """
+        card = bundle.card
+        options, target = card["options"], card["targets"][0]
+        days, cells = arrays[card["inputs"][0]].shape
+        mean, spread = np.empty((days, cells), np.float32), np.empty((days, cells), np.float32)
+        step = max(CHUNK // max(days, 1), 1)
+        for part in (slice(k, k + step) for k in range(0, cells, step)):
+            some = {n: np.asarray(arrays[n])[..., part] for n in (*card["inputs"], *card["statics"])}
+            x = _features(some, card["inputs"], card["statics"], options)
+            found = _scaled(x.reshape(-1, x.shape[-1]), bundle)
+            middle, scale = (_static(some, options[n], default) for n, default in (("centre", 0.0), ("scale", 1.0)))
+            mean[:, part] = middle + scale * found[0].reshape(days, -1)
+            spread[:, part] = scale * found[1].reshape(days, -1) * card["normalisation"][target]["spread_scale"]
+        if card["units"].get(target) == "m3 m-3":
+            mean = np.clip(mean, DRIEST, WETTEST)
+        return {target: mean, f"{target}_std": spread}
+
+
+def settings(spec: Spec) -> dict[str, Any]:
+    """All options of a task, checked: what is given over the defaults.
+
+    Raises
+    ------
+    UsageError
+        For memories that are no numbers, or a centre or scale that is no static predictor.
+    """
+    options = {p.name: p.default for p in INFO.options} | {k: v for k, v in spec.options.items() if v is not None}
+    try:
+        options["memories"] = tuple(float(v) for v in options["memories"])
+    except ValueError:
+        raise UsageError(f"memories are {options['memories']}, wanted numbers of days.", hint="2,4,9,20,50") from None
+    for name in ("centre", "scale"):
+        if options[name] and options[name] not in spec.statics:
+            raise UsageError(
+                f"{name} is '{options[name]}', wanted one of the static predictors ({', '.join(spec.statics)}).",
+                hint="Add it to predictors=.",
+            )
+    return options
+
+
+def _static(arrays: Mapping[str, np.ndarray], name: str | None, default: float) -> Any:
+    return arrays[name] if name else np.float32(default)
+
+
+def _features(
+    arrays: Mapping[str, np.ndarray], inputs: Sequence[str], statics: Sequence[str], options: Mapping[str, Any]
+) -> np.ndarray:
+    return features(arrays, inputs, statics, lags=options["lags"], memories=options["memories"])
+
+
+def _table(samples: Samples, spec: Spec, options: Mapping[str, Any], seed: int) -> _Table:
+    """Rows of cells drawn at random until there are ``samples`` values."""
+    reference = spec.references[0]
+    cells = np.random.default_rng(seed).permutation(int(np.sum(samples.mask)))
+    cells = np.sort(cells[: -(-options["samples"] // max(int(np.sum(samples.use)), 1))])
+    arrays = {n: samples.series(n, cells) for n in (*spec.inputs, *spec.statics)}
+    counts = samples.counts(reference, cells)
+    if counts.sum() < FOLDS:
+        raise DataError(
+            f"The reference '{reference}' has {int(counts.sum())} values on the days to learn from, wanted more.",
+            hint="Check its period and its overlap with the inputs.",
+        )
+    middle, scale = (_static(arrays, options[n], default) for n, default in (("centre", 0.0), ("scale", 1.0)))
+    y = (samples.series(reference, cells) - middle) / scale
+    x = _features(arrays, spec.inputs, spec.statics, options)
+    day = np.broadcast_to(np.asarray(samples.days).astype("M8[D]").astype("i8")[:, None], counts.shape)
+    return _Table(x[counts], y[counts], day[counts], np.broadcast_to(scale, counts.shape)[counts])
+
+
+def _folds(day: np.ndarray) -> np.ndarray:
+    """Number of the fold of each day: interleaved blocks of 30 days, shorter where the period is short."""
+    days = np.unique(day)
+    length = max(min(BLOCK_DAYS, len(days) // (2 * FOLDS)), 1)
+    return np.asarray((np.searchsorted(days, day) // length) % FOLDS)
+
+
+def _train(
+    x: np.ndarray,
+    y: np.ndarray,
+    options: Mapping[str, Any],
+    seed: int,
+    held: tuple[np.ndarray, np.ndarray] | None = None,
+) -> lightgbm.Booster:
+    from xsm import threads
+
+    given = {
+        "objective": "regression",
+        "learning_rate": options["learning_rate"],
+        "num_leaves": options["leaves"],
+        "min_data_in_leaf": options["leaf_size"],
+        "feature_fraction": 0.2,
+        "bagging_fraction": 0.5,
+        "bagging_freq": 1,
+        "lambda_l2": 10.0,
+        "max_bin": 127,
+        "seed": seed,
+        "deterministic": True,
+        "force_col_wise": True,
+        "num_threads": threads(),
+        "verbose": -1,
+    }
+    data = lightgbm.Dataset(x, y, params={"max_bin": 127, "verbose": -1})
+    if held is None:
+        return lightgbm.train(given, data, options["trees"])
+    stop = lightgbm.early_stopping(PATIENCE, verbose=False)
+    return lightgbm.train(given, data, options["trees"], [lightgbm.Dataset(*held, reference=data)], callbacks=[stop])
+
+
+def _scaled(x: np.ndarray, bundle: Bundle) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and spread of the scaled target for rows of features; the spread before calibration."""
+    boosters = {n: lightgbm.Booster(model_str=_text(w)) for n, w in bundle.weights.items()}
+    means = [np.asarray(b.predict(x)) for n, b in boosters.items() if n != "spread"]
+    return np.mean(means, 0), _spread(boosters["spread"], x, bundle.card)
+
+
+def _spread(booster: lightgbm.Booster, x: np.ndarray, card: Mapping[str, Any]) -> np.ndarray:
+    return np.maximum(np.asarray(booster.predict(x)), card["normalisation"][card["targets"][0]]["floor"])
+
+
+def _packed(booster: lightgbm.Booster) -> np.ndarray:
+    return np.frombuffer(booster.model_to_string(importance_type="gain").encode(), np.uint8)
+
+
+def _text(packed: np.ndarray) -> str:
+    return bytes(packed).decode()

@@ -1,0 +1,117 @@
+"""The trees against their contract, running means against pandas, memory on series without a grid, and bad input."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+import xsm
+from xsm import testing
+from xsm_boosting.features import features, running_mean
+
+SHORT = {"trees": 30, "learning_rate": 0.2, "leaves": 15, "leaf_size": 5}
+FREE = {"predictors": ("precipitation", "sand"), "target": "soil_moisture"}
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Tests run side by side; threads that wait for each other on busy cores are slow."""
+    with xsm.set_options(threads=1):
+        yield
+
+
+def test_it_keeps_the_contract(tmp_path):
+    testing.check_model("boosting", options=SHORT, tmp=tmp_path)
+
+
+@pytest.mark.parametrize("days", [1.0, 9.0, 50.0])
+def test_a_running_mean_is_that_of_pandas(days):
+    values = np.random.default_rng(1).gamma(1.0, 5.0, (200, 3))
+    start = values[: int(days)].mean(0)
+    wanted = (
+        pd.DataFrame(np.vstack([start, values])).ewm(alpha=1 - np.exp(-1 / days), adjust=False).mean().to_numpy()[1:]
+    )
+    np.testing.assert_allclose(running_mean(values, days), wanted, rtol=1e-12)
+
+
+def test_features_are_lags_means_and_maps():
+    rain = np.arange(12.0).reshape(6, 2)
+    x = features({"rain": rain, "sand": np.array([30.0, 60.0])}, ["rain"], ["sand"], lags=2, memories=[3.0])
+    assert x.shape == (6, 2, 5)
+    np.testing.assert_array_equal(x[4, :, :3], np.stack([rain[4], rain[3], rain[2]], -1))
+    np.testing.assert_array_equal(x[0, :, 2], rain[0])
+    np.testing.assert_array_equal(x[..., 4], np.broadcast_to([30.0, 60.0], (6, 2)))
+
+
+def leaky_series(cells: int = 40, days: int = 240) -> xr.Dataset:
+    """Wetness that remembers rain for ten days, which no model of the day's rain alone can know."""
+    rng = np.random.default_rng(3)
+    rain = np.where(rng.random((days, cells)) < 0.2, rng.gamma(1.0, 8.0, (days, cells)), 0.0)
+    wet = running_mean(rain, 10.0)
+    sand = np.linspace(20, 80, cells)
+    moisture = 0.1 + 0.03 * wet + 0.001 * (80 - sand) + rng.normal(0, 0.005, rain.shape)
+    moisture[rng.random(moisture.shape) < 0.3] = np.nan
+    return xr.Dataset(
+        {
+            "precipitation": (("time", "cell"), rain, {"units": "kg m-2"}),
+            "soil_moisture": (("time", "cell"), moisture, {"units": "m3 m-3"}),
+            "sand": ("cell", sand, {"units": "percent"}),
+        },
+        {"time": pd.date_range("2020-01-01", periods=days)},
+    )
+
+
+def test_memory_is_learnt_and_the_spread_holds():
+    ds = leaky_series()
+    bundle = ds.sm.fit(model="boosting", train=slice(None, "2020-06-30"), trees=200, learning_rate=0.1, **FREE)
+    ridge = ds.sm.fit(model="ridge", train=slice(None, "2020-06-30"), **FREE)
+    later = ds.sel(time=slice("2020-07-01", None))
+    made, plain = (ds.sm.estimate(model=b).sel(time=later["time"]) for b in (bundle, ridge))
+    error, base = (m["sm_5cm"] - later["soil_moisture"] for m in (made, plain))
+    assert float(abs(error).mean()) < 0.7 * float(abs(base).mean())
+    inside = (abs(error) < 1.96 * made["sm_5cm_reference_std"]).where(np.isfinite(error)).mean()
+    assert 0.88 < inside < 0.99
+
+
+def test_the_spread_is_scaled_on_validation_days():
+    ds = leaky_series()
+    split = {"train": slice(None, "2020-05-31"), "validation": slice("2020-06-01", "2020-07-31")}
+    bundle = ds.sm.fit(model="boosting", **split, **SHORT, **FREE)
+    made = ds.sm.estimate(model=bundle).sel(time=slice("2020-06-01", "2020-07-31"))
+    error = made["sm_5cm"] - ds["soil_moisture"]
+    inside = float((abs(error) < 1.959964 * made["sm_5cm_reference_std"]).where(np.isfinite(error)).mean())
+    assert inside == pytest.approx(0.95, abs=0.01)  # running means start anew in the validation samples
+
+
+def test_centre_and_scale_are_undone():
+    ds = leaky_series()
+    train = slice(None, "2020-06-30")
+    ds["m"] = ds["soil_moisture"].sel(time=train).mean("time")
+    ds["s"] = xr.full_like(ds["m"], 0.5)
+    bundle = ds.sm.fit(
+        model="boosting", predictors=(*FREE["predictors"], "m", "s"), target="soil_moisture", train=train,
+        centre="m", scale="s", **SHORT,
+    )  # fmt: skip
+    made = ds.sm.estimate(model=bundle)["sm_5cm"].mean("time")
+    np.testing.assert_allclose(made, ds["m"], atol=0.03)
+
+
+def test_other_days_do_not_matter_to_training():
+    ds = leaky_series(12, 120)
+    end = "2020-03-15"
+    other = ds.assign(soil_moisture=ds["soil_moisture"].where(ds["time"] <= np.datetime64(end), 0.5))
+    hashes = {d.sm.fit(model="boosting", train=slice(None, end), **SHORT, **FREE).hash for d in (ds, other)}
+    assert len(hashes) == 1
+
+
+@pytest.mark.parametrize(
+    ("option", "text"),
+    [
+        ({"memories": ("a week",)}, "wanted numbers of days"),
+        ({"scale": "std"}, "scale is 'std', wanted one of the static"),
+    ],
+)
+def test_wrong_options_are_told(option, text):
+    with pytest.raises(xsm.UsageError, match=text):
+        leaky_series(12, 60).sm.fit(model="boosting", **FREE, **SHORT, **option)

@@ -1,0 +1,152 @@
+"""Training that stops and goes on, that is shared by processes, and ensembles."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import shared_batch
+import torch
+from convlstm_law import MODEL, QUIET, law, predict, samples, spec
+from xsm import Bundle, DataError
+from xsm_convlstm.config import Config
+from xsm_convlstm.sequences import survey
+from xsm_convlstm.train import Task, train
+
+SHORT = {"epochs": 4, "steps_per_epoch": 3, "validation_steps": 2, "dropout": 0.2}
+
+
+@pytest.fixture(scope="module")
+def arrays():
+    return law(80, 14)
+
+
+def task(arrays, first: int, last: int, **options: object) -> Task:
+    given, asked = samples(arrays, first, last), spec(**SHORT | options)
+    config = Config.from_options(asked.options)
+    return Task(given, asked, config, survey(samples(arrays, 2, 50), asked, config))
+
+
+def both(arrays, **options: object) -> tuple[Task, Task]:
+    return task(arrays, 2, 50, **options), task(arrays, 52, 80, **options)
+
+
+class Interrupt(Exception):
+    pass
+
+
+@pytest.mark.parametrize("error", [Interrupt, KeyboardInterrupt])
+def test_interrupted_and_resumed_equals_uninterrupted(arrays, tmp_path, error):
+    whole = train(*both(arrays), seed=4, progress=QUIET["progress"])
+
+    def stop(share: float, text: str) -> None:
+        if share >= 0.75:  # in the third epoch, before its state is kept
+            raise error
+
+    with pytest.raises(error):
+        train(*both(arrays), seed=4, progress=stop, folder=str(tmp_path))
+    seen = []
+    resumed = train(*both(arrays), seed=4, progress=lambda s, t: seen.append(t), folder=str(tmp_path))
+    assert len(seen) == 2  # epochs three and four
+    assert resumed.history == whole.history
+    assert resumed.best == whole.best
+    for name, values in whole.weights.items():
+        np.testing.assert_array_equal(resumed.weights[name], values)
+    again = train(*both(arrays), seed=4, progress=stop, folder=str(tmp_path))  # has ended: nothing to do
+    assert again.history == whole.history
+    with pytest.raises(DataError, match="another training"):
+        train(*both(arrays), seed=5, progress=stop, folder=str(tmp_path))
+
+
+def test_training_stops_early_and_the_best_epoch_stays(arrays):
+    options = {"epochs": 30, "patience": 2, "learning_rate": 0.3, "dropout": 0.0}
+    found = train(*both(arrays, **options), seed=0, progress=QUIET["progress"])
+    scores = [h["validation"] for h in found.history]
+    assert found.best == 1 + int(np.argmin(scores))
+    assert len(scores) == found.best + 2 < 30
+
+
+@pytest.mark.slow
+def test_two_processes_are_one(tmp_path):
+    """RMSE and R of equation 8 are those of the whole batch, whoever holds its halves (gloo)."""
+    found = {}
+    for devices in (1, 2):
+        place = tmp_path / str(devices)
+        place.mkdir()
+        if devices == 1:
+            shared_batch.main(place, 1)
+        else:
+            run = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+            env = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+            subprocess.run([*run, shared_batch.__file__, str(place), "2"], check=True, env=env)
+        found[devices] = json.loads((place / "history.json").read_text())
+    for one, two in zip(found[1], found[2], strict=True):
+        assert two["train"] == pytest.approx(one["train"], abs=1e-5)
+        assert two["validation"] == pytest.approx(one["validation"], abs=1e-5)
+    alone = torch.load(tmp_path / "1" / "rank0.pt")
+    first, second = (torch.load(tmp_path / "2" / f"rank{k}.pt") for k in range(2))
+    for name, values in alone.items():
+        assert torch.equal(first[name], second[name])
+        torch.testing.assert_close(first[name], values, atol=1e-4, rtol=1e-3)
+
+
+@pytest.mark.slow
+def test_two_spawned_processes_reach_the_same_skill(arrays):
+    """Batch norm sees halves of the batches, so the losses differ a little: less than seeds do."""
+    best = {}
+    for devices, seeds in ((1, (0, 1, 2)), (2, (0,))):
+        for seed in seeds:
+            given = both(arrays, devices=devices, epochs=8, steps_per_epoch=0, dropout=0.0)
+            found = train(*given, seed=seed, progress=QUIET["progress"])
+            best[devices, seed] = min(h["validation"] for h in found.history)
+    alone = [best[1, seed] for seed in (0, 1, 2)]
+    assert abs(best[2, 0] - np.mean(alone)) < 3 * max(np.std(alone), 0.01)
+
+
+def test_an_ensemble_averages_and_spreads(arrays):
+    one, two = (
+        MODEL.fit(samples(arrays, 2, 50), spec(**SHORT, members=n), **QUIET | {"validation": samples(arrays, 52, 80)})
+        for n in (1, 2)
+    )
+    given = {k: v[None, ..., :12, :12] for k, v in arrays.items() if not k.startswith("sm_")}
+    given["tb_h"], given["surface_temperature"] = given["tb_h"][:, 60:66], given["surface_temperature"][:, 60:66]
+    given["mask"] = np.ones((1, 12, 12), bool)
+    first = {k.removeprefix("member0."): v for k, v in two.weights.items() if k.startswith("member0.")}
+    for name, values in one.weights.items():
+        np.testing.assert_array_equal(first[name], values)
+    assert not np.array_equal(predict(one, given)["sm_5cm"], predict(two, given)["sm_5cm"])
+
+
+def test_dropout_passes_widen_the_spread_and_repeat(arrays):
+    bundle = MODEL.fit(samples(arrays, 2, 50), spec(**SHORT), **QUIET)
+    given = {k: v[None, ..., :12, :12] for k, v in arrays.items() if not k.startswith("sm_")}
+    given["tb_h"], given["surface_temperature"] = given["tb_h"][:, 60:66], given["surface_temperature"][:, 60:66]
+    given["mask"] = np.ones((1, 12, 12), bool)
+    many = Bundle({**bundle.card, "options": {**bundle.card["options"], "dropout_passes": 20}}, bundle.weights)
+    one, first, second = predict(bundle, given), predict(many, given), predict(many, given)
+    for name in one:
+        np.testing.assert_array_equal(first[name], second[name])
+    assert 0 < np.abs(first["sm_5cm"] - one["sm_5cm"]).mean() < 0.03
+    assert first["sm_5cm_std"].mean() > one["sm_5cm_std"].mean()
+    later = {k: v[:, 1:] if k in ("tb_h", "surface_temperature") else v for k, v in given.items()}
+    np.testing.assert_allclose(predict(many, later)["sm_5cm"], first["sm_5cm"][:, 1:], atol=1e-6)
+
+
+def test_bfloat16_is_taken_only_where_it_was_measured_to_be_close(arrays, monkeypatch):
+    from xsm_convlstm import model
+
+    bundle = MODEL.fit(samples(arrays, 2, 50), spec(**SHORT), **QUIET | {"validation": samples(arrays, 52, 80)})
+    error = bundle.card["metrics"]["bfloat16_error"]
+    assert 0 < error < 0.01
+    monkeypatch.setattr(model, "able", lambda device: True)
+    metrics = bundle.card["metrics"]
+    for measured, kind in ((0.001, torch.bfloat16), (0.003, torch.float32)):
+        card = {**bundle.card, "metrics": metrics | {"bfloat16_error": measured}}
+        assert model.arithmetic_of(card, "cpu") is kind
+    assert model.arithmetic_of({"metrics": {}}, "cpu") is torch.float32
+    monkeypatch.setattr(model, "able", lambda device: False)
+    assert model.arithmetic_of({**bundle.card, "metrics": {"bfloat16_error": 0.0}}, "cpu") is torch.float32

@@ -1,0 +1,194 @@
+"""The model ``lstm``: series of cells to soil moisture and its spread."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from xsm import BUNDLE_FORMAT, Block, Bundle, DataError, Progress, Samples, Spec, UsageError, versions
+
+from xsm_lstm import INFO
+from xsm_lstm.network import Network
+from xsm_lstm.train import Series, channels, moments, train
+
+INTERVAL, NORMAL_95 = 0.95, 1.959964
+DRIEST, WETTEST = 0.02, 0.6
+CELLS_AT_ONCE = 1024
+
+
+class LSTM:
+    """One LSTM for all cells, fed with the weather of each cell and its static predictors (Kratzert et al. 2019).
+
+    Examples
+    --------
+    >>> from xsm_lstm.model import LSTM
+    >>> LSTM().info.task
+    'estimate'
+    """
+
+    info = INFO
+
+    def block(self, bundle: Bundle) -> Block:
+        """Return whole series: cells are independent of each other."""
+        return Block("series")
+
+    def fit(self, samples: Samples, spec: Spec, *, validation: Samples | None, seed: int, progress: Progress) -> Bundle:
+        """Train on sequences of single cells.
+
+        Parameters
+        ----------
+        samples : Samples
+            Dynamic ``(time, y, x)`` or ``(time, cell)`` and static ``(y, x)`` or ``(cell,)`` in physical units.
+            Normalisation comes from the days of ``samples.use`` only.
+        spec : Spec
+            ``references[0]`` is learnt; ``options`` are those of ``xsm models``.
+        validation : Samples, optional
+            For early stopping and the scale of the spread.
+        seed : int
+            Same seed, same weights.
+        progress : callable
+            Called with the share done and a sentence after each epoch.
+
+        Returns
+        -------
+        Bundle
+            Weights of each member under ``<member>.``.
+        """
+        options = settings(spec)
+        cells = np.random.default_rng(seed).permutation(int(np.sum(samples.mask)))[: options["cells"]]
+        norm: dict[str, Any] = moments(samples, spec, cells)
+        series = _series(samples, spec, options, norm, cells)
+        if not np.isfinite(series.y).any():
+            raise DataError(
+                f"The reference '{spec.references[0]}' is nowhere observed on the days to learn from.",
+                hint="Check its period and its overlap with the inputs.",
+            )
+        norm["scaled target"] = {"mean": float(np.nanmean(series.y)), "std": float(np.nanstd(series.y)) or 1.0}
+        held = None if validation is None else _series(validation, spec, options, norm, cells)
+        series, held = _standard(series, norm), None if held is None else _standard(held, norm)
+        members = options["members"]
+        trained = []
+        for k in range(members):
+
+            def told(share: float, text: str, k: int = k) -> None:
+                progress((k + share) / members, text if members == 1 else f"member {k + 1}, {text}")
+
+            trained.append(train(series, held, options, seed=seed + k, progress=told))
+        ratios = np.concatenate([t.ratios for t in trained])
+        target = spec.targets[0]
+        norm[target] = {"spread_scale": float(np.quantile(ratios, INTERVAL) / NORMAL_95) if ratios.size else 1.0}
+        card = {
+            "format": BUNDLE_FORMAT,
+            "task": "estimate",
+            "model": self.info.name,
+            "depth": spec.depth,
+            "scenario": spec.scenario,
+            "inputs": list(spec.inputs),
+            "statics": list(spec.statics),
+            "targets": list(spec.targets),
+            "references": list(spec.references),
+            "units": dict(spec.units),
+            "options": options,
+            "normalisation": norm,
+            "history": trained[0].history,
+            "metrics": {"epoch": trained[0].best, **trained[0].history[trained[0].best - 1]},
+            "seed": seed,
+            "versions": versions("torch"),
+            "limits": f"The spread is calibrated to {spec.references[0]}, not to the truth.",
+        }
+        return Bundle(card, {f"{k}.{n}": w for k, t in enumerate(trained) for n, w in t.weights.items()})
+
+    def predict_block(
+        self, arrays: Mapping[str, np.ndarray], bundle: Bundle, *, device: str
+    ) -> Mapping[str, np.ndarray]:
+        """Estimate whole series; the first weeks lack the memory of what was before.
+
+        Parameters
+        ----------
+        arrays : mapping of str to ndarray
+            Dynamic ``(time, cell)``, static ``(cell,)`` in the card's units.
+        bundle : Bundle
+            From `fit`.
+        device : str
+            Torch device.
+
+        Returns
+        -------
+        mapping of str to ndarray
+            Target and ``<target>_std``, float32 ``(time, cell)``; the spread holds that between members too.
+        """
+        card, options = bundle.card, bundle.card["options"]
+        norm, target, names = card["normalisation"], card["targets"][0], (card["inputs"], card["statics"])
+        nets = load(bundle, device)
+        days, cells = arrays[card["inputs"][0]].shape
+        mean, spread = np.empty((days, cells), np.float32), np.empty((days, cells), np.float32)
+        scaled = norm["scaled target"]
+        for part in (slice(k, k + CELLS_AT_ONCE) for k in range(0, cells, CELLS_AT_ONCE)):
+            some = {n: np.asarray(arrays[n])[..., part] for n in (*names[0], *names[1])}
+            x = torch.from_numpy(channels(some, names, norm)).to(device)
+            with torch.inference_mode():
+                found = [tuple(v.cpu().numpy() for v in net(x)) for net in nets]
+            means, spreads = (np.stack(v) for v in zip(*found, strict=True))
+            middle, scale = _scaling(some, options)
+            mean[:, part] = middle + scale * (scaled["mean"] + scaled["std"] * means.mean(0))
+            within = norm[target]["spread_scale"] * np.sqrt((spreads**2).mean(0))
+            spread[:, part] = scale * scaled["std"] * np.sqrt(within**2 + means.var(0))
+        if card["units"].get(target) == "m3 m-3":
+            mean = np.clip(mean, DRIEST, WETTEST)
+        return {target: mean, f"{target}_std": spread}
+
+
+def settings(spec: Spec) -> dict[str, Any]:
+    """All options of a task: what is given over the defaults."""
+    options = {p.name: p.default for p in INFO.options} | {k: v for k, v in spec.options.items() if v is not None}
+    for name in ("centre", "scale"):
+        if options[name] and options[name] not in spec.statics:
+            raise UsageError(
+                f"{name} is '{options[name]}', wanted one of the static predictors ({', '.join(spec.statics)}).",
+                hint="Add it to predictors=.",
+            )
+    return options
+
+
+def load(bundle: Bundle, device: str) -> list[Network]:
+    """Make the networks of a bundle, ready to predict."""
+    card = bundle.card
+    options = card["options"]
+    nets = []
+    for k in range(options["members"]):
+        with torch.device("meta"):
+            net = Network(len(card["inputs"]) + len(card["statics"]), options["hidden"], 0.0, 0.0)
+        own = {n.split(".", 1)[1]: torch.tensor(w) for n, w in bundle.weights.items() if n.startswith(f"{k}.")}
+        try:
+            net.load_state_dict(own, assign=True)
+        except RuntimeError as error:
+            raise DataError(
+                f"The weights of the bundle do not fit its card ({str(error).splitlines()[-1].strip()}).",
+                hint="Get or train it anew.",
+            ) from None
+        nets.append(net.to(device).eval())
+    return nets
+
+
+def _scaling(arrays: Mapping[str, np.ndarray], options: Mapping[str, Any]) -> tuple[Any, Any]:
+    centre, scale = options["centre"], options["scale"]
+    return arrays[centre] if centre else np.float32(0), arrays[scale] if scale else np.float32(1)
+
+
+def _series(
+    samples: Samples, spec: Spec, options: Mapping[str, Any], norm: Mapping[str, Any], cells: np.ndarray
+) -> Series:
+    arrays = {n: samples.series(n, cells) for n in (*spec.inputs, *spec.statics)}
+    middle, scale = _scaling(arrays, options)
+    reference = spec.references[0]
+    y = np.where(
+        samples.counts(reference, cells), (samples.series(reference, cells) - middle) / scale, np.float32(np.nan)
+    )
+    return Series(channels(arrays, (spec.inputs, spec.statics), norm), y.astype("f4"))
+
+
+def _standard(series: Series, norm: Mapping[str, Any]) -> Series:
+    scaled = norm["scaled target"]
+    return Series(series.x, ((series.y - scaled["mean"]) / scaled["std"]).astype("f4"))

@@ -1,0 +1,41 @@
+"""Point layers as the CSV that the core reads."""
+
+from __future__ import annotations
+
+import csv
+
+from qgis.core import (
+    NULL,
+    QgsCoordinateReferenceSystem,
+    QgsCoordinateTransform,
+    QgsProcessingException,
+    QgsProcessingUtils,
+)
+from qgis.PyQt.QtCore import Qt
+
+PLACE = ("lat", "lon")
+
+
+def to_csv(layer, context):
+    """Write the fields of a point layer and its places in degrees to a temporary CSV; gives its path."""
+    fields = [field.name() for field in layer.fields()]
+    kept = [i for i, name in enumerate(fields) if name.lower() not in PLACE]
+    degrees = QgsCoordinateReferenceSystem("EPSG:4326")
+    to_degrees = QgsCoordinateTransform(layer.crs(), degrees, context.transformContext())
+    path = QgsProcessingUtils.generateTempFilename("stations.csv")
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        rows = csv.writer(file)
+        rows.writerow([*PLACE, *(fields[i] for i in kept)])
+        for feature in layer.getFeatures():
+            if feature.geometry().isNull():
+                raise QgsProcessingException(f"The layer '{layer.name()}' has a feature without a place.")
+            place = to_degrees.transform(feature.geometry().asPoint())
+            values = feature.attributes()
+            rows.writerow([place.y(), place.x(), *(_text(values[i]) for i in kept)])
+    return path
+
+
+def _text(value):
+    if value is None or value == NULL:
+        return ""
+    return value.toString(Qt.DateFormat.ISODate) if hasattr(value, "toString") else value

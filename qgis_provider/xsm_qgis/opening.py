@@ -1,0 +1,56 @@
+"""One form for each data source, with the source's own options, beside the general form of ``open``."""
+
+from __future__ import annotations
+
+import re
+
+HINTS = {("open", "source"): "sources", ("gapfill", "method"): "models", ("fit", "model"): "models"}
+"""Texts that name a source or a model; the forms offer those that the environment has."""
+
+
+def operations(description):
+    """Operations of a description: those of the core, and ``open`` anew for each source that is known."""
+    found = [_hinted(operation, description) for operation in description["operations"]]
+    general = [operation for operation in found if operation["id"] == "open"]
+    sources = description.get("sources", {})
+    return found + [_of_source(o, name, sources[name]) for o in general for name in sources]
+
+
+def request(operation, values):
+    """Name of the core's operation and its values for those of a form."""
+    source = operation.get("source")
+    if source is None:
+        return operation["id"], values
+    options = {name: values[name] for name in source["options"] if name in values}
+    others = {name: value for name, value in values.items() if name not in options}
+    return "open", {**others, "source": source["name"], "options": options}
+
+
+def _of_source(operation, name, source):
+    title = re.split(r" \(|, ", source["title"])[0]
+    taken = [p for p in operation["params"] if p["name"] not in ("source", "options")]
+    return {
+        **operation,
+        "id": f"open_{name}",
+        "title": f"Open {title}",
+        "group": "Open a product",
+        "summary": f"{source['title']}. {operation['summary']}",
+        "params": [*taken, *source["options"]],
+        "source": {"name": name, "options": [p["name"] for p in source["options"]]},
+    }
+
+
+def _hinted(operation, description):
+    params, told = [], ""
+    for param in operation["params"]:
+        known = description.get(HINTS.get((operation["id"], param["name"])), {})
+        fitting = [n for n, told in known.items() if operation["id"] != "gapfill" or told["task"] == "gapfill"]
+        params.append({**param, "choices": fitting} if fitting else param)
+        for name in fitting:
+            options = ", ".join(option["name"] for option in known[name]["options"])
+            told += f" {name}: {options}." if options else ""
+    return {**operation, "params": [_told(p, told) if p["kind"] == "options" else p for p in params]}
+
+
+def _told(param, more):
+    return {**param, "help": param["help"] + more}

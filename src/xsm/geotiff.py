@@ -1,0 +1,186 @@
+"""Maps as GeoTIFF: days as bands with ISO names, units, statistics, and a style for QGIS beside the file."""
+
+from __future__ import annotations
+
+import itertools
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from xsm.errors import DataError
+from xsm.files import check_output, fresh
+from xsm.grids import grid_of, require_grid
+
+DAYS_AT_ONCE = 64
+
+
+def map_names(ds: xr.Dataset) -> list[str]:
+    """Names of the variables that are maps of numbers, as `write` writes them."""
+    return [str(n) for n, v in ds.data_vars.items() if {"y", "x"} <= set(v.dims) and v.dtype.kind in "fiub"]
+
+
+def write(ds: xr.Dataset, path: Path, *, overwrite: bool = False, daily: bool = False) -> list[Path]:
+    """Write each map variable as a GeoTIFF, the dates as bands with ISO names, or (``daily``) one file for each day.
+
+    One variable gets the path itself, several ``<stem>_<variable>.tif``; a style for QGIS (``.qml``) lies beside each.
+    """
+    grid = grid_of(ds)
+    if grid is None:
+        raise DataError("Only maps on an EASE-Grid can be written as GeoTIFF.", hint="Write .nc or .zarr instead.")
+    names = map_names(ds)
+    if not names:
+        raise DataError("The dataset holds no map of numbers.", hint="Write .nc or .zarr instead.")
+    if other := sorted({str(n) for n in ds.data_vars} - set(names)):
+        warnings.warn(f"{', '.join(other)} are no maps of numbers and are not in the GeoTIFF.", stacklevel=3)
+    stems = {n: path if len(names) == 1 else path.with_name(f"{path.stem}_{n}.tif") for n in names}
+    if not daily:
+        for stem in stems.values():
+            check_output(stem, overwrite)
+    if daily:
+        return [path for name, stem in stems.items() for path in _write_days(ds[name], stem, overwrite)]
+    timed = [n for n in names if "time" in ds[n].dims]
+    with ExitStack() as stack:
+        put = {n: stack.enter_context(_geotiff(ds[n], stem, overwrite)) for n, stem in stems.items()}
+        for first in range(0, ds.sizes["time"] if timed else 0, DAYS_AT_ONCE):
+            block = ds[timed].isel(time=slice(first, first + DAYS_AT_ONCE)).load()  # variables share their work
+            for name in timed:
+                put[name](block[name])
+        for name in set(names).difference(timed):
+            put[name](ds[name])
+    return list(stems.values())
+
+
+def _write_days(array: xr.DataArray, stem: Path, overwrite: bool) -> Iterator[Path]:
+    if "time" not in array.dims:
+        with _geotiff(array, stem, overwrite) as put:
+            put(array)
+        yield stem
+        return
+    for first in range(0, array.sizes["time"], DAYS_AT_ONCE):
+        part = array.isel(time=slice(first, first + DAYS_AT_ONCE)).load()
+        for day in part["time"].values:
+            path = stem.with_name(f"{stem.stem}_{day.astype('M8[D]')}.tif")
+            with _geotiff(part.sel(time=[day]), path, overwrite) as put:
+                put(part.sel(time=[day]))
+            yield path
+
+
+@contextmanager
+def _geotiff(array: xr.DataArray, path: Path, overwrite: bool) -> Iterator[Callable[[xr.DataArray], None]]:
+    """Open the file of a variable; gives a function that writes the next bands, and finishes the file at the end."""
+    import rasterio
+    from rasterio.transform import Affine
+
+    from xsm.styles import qml
+
+    grid = require_grid(array, f"'{array.name}'")
+    dtype = np.dtype("u1") if array.dtype == bool else array.dtype
+    fill = {"f": np.nan, "u": {"uint8": 255, "uint16": 65534}.get(str(dtype))}.get(dtype.kind)
+    labels = _labels(array)
+    units, bands, extremes = array.attrs.get("units", ""), itertools.count(1), []
+    profile: dict[str, Any] = {
+        "driver": "GTiff",
+        "height": grid.rows,
+        "width": grid.cols,
+        "count": len(labels),
+        "dtype": dtype,
+        "nodata": fill,
+        "crs": f"EPSG:{grid.epsg}",
+        "transform": Affine.from_gdal(*grid.geotransform),
+        "compress": "deflate",
+        "tiled": True,
+        "blockxsize": 256,
+        "blockysize": 256,
+        "interleave": "band",
+        "predictor": 3 if dtype.kind == "f" else 2,
+    }
+    with fresh(path, overwrite) as part, rasterio.open(part, "w", **profile) as file:
+
+        def put(block: xr.DataArray) -> None:
+            for values, band in zip(_banded(block).values.astype(dtype), bands, strict=False):
+                file.write(values, band)
+                if statistics := _statistics(values, fill):
+                    file.update_tags(band, **statistics)
+                    extremes.extend([statistics["STATISTICS_MINIMUM"], statistics["STATISTICS_MAXIMUM"]])
+
+        yield put
+        file.descriptions = labels
+        file.units = [units] * len(labels)
+        told = {"units": units, "long_name": array.attrs.get("long_name", str(array.name))}
+        file.update_tags(variable=str(array.name), **told, history=str(array.attrs.get("history", "")))
+    with fresh(path.with_suffix(".qml"), overwrite=True) as part:
+        low, high = min(extremes, default=0.0), max(extremes, default=1.0)
+        part.write_text(qml(str(array.name), array.attrs, low, high), encoding="utf-8")
+
+
+def _banded(array: xr.DataArray) -> xr.DataArray:
+    """Dims (band, y, x): all others one after the other."""
+    extra = [d for d in array.dims if d not in ("y", "x")]
+    array = array.stack(band=extra, create_index=False) if extra else array.expand_dims("band")
+    return array.transpose("band", "y", "x")
+
+
+def _statistics(values: np.ndarray, fill: float | None) -> dict[str, float]:
+    """Statistics of a band under GDAL's names, so that QGIS need not compute them; empty without any value."""
+    valid = values[np.isfinite(values) if values.dtype.kind == "f" else values != fill].astype("f8")
+    if not valid.size:
+        return {}
+    return {
+        "STATISTICS_MINIMUM": valid.min(),
+        "STATISTICS_MAXIMUM": valid.max(),
+        "STATISTICS_MEAN": valid.mean(),
+        "STATISTICS_STDDEV": valid.std(),
+        "STATISTICS_VALID_PERCENT": round(100 * valid.size / values.size, 2),
+    }
+
+
+def _labels(array: xr.DataArray) -> list[str]:
+    """Names of the bands: dates in ISO form, other coordinates with their name; the variable's own without any."""
+    extra = [str(d) for d in array.dims if d not in ("y", "x")]
+    texts = [
+        array[d].values.astype("M8[D]").astype(str)
+        if array[d].dtype.kind == "M"
+        else [f"{d} {v}" for v in array[d].values]
+        for d in extra
+    ]
+    return [", ".join(parts) or str(array.name) for parts in itertools.product(*texts)]
+
+
+def read(path: Path) -> xr.Dataset:
+    """Open a GeoTIFF lazily; bands named by ISO dates become ``time``."""
+    import rioxarray
+
+    array = rioxarray.open_rasterio(path, masked=False, chunks={"band": 1})
+    if not isinstance(array, xr.DataArray):
+        raise DataError(f"'{path}' holds several rasters.", hint="Give one of them.")
+    name = str(array.attrs.pop("variable", "") or path.stem)
+    labels = array.attrs.pop("long_name", ())
+    labels = [labels] if isinstance(labels, str) else list(labels)
+    nodata = array.rio.nodata
+    if nodata is not None and array.dtype.kind == "f":
+        array = array.where(array != nodata)
+    if labels and all(_is_date(text) for text in labels):
+        dates = np.array(labels, "M8[D]").astype("M8[ns]")
+        array = array.rename(band="time").assign_coords(time=("time", dates, {"standard_name": "time", "axis": "T"}))
+    elif array.sizes["band"] == 1:
+        array = array.squeeze("band", drop=True)
+    keep = {k: v for k, v in array.attrs.items() if k in ("units", "flag_values", "flag_meanings")}
+    if isinstance(keep.get("units"), tuple | list):
+        keep["units"] = keep["units"][0]
+    array.attrs = keep
+    ds = array.to_dataset(name=name)
+    grid = grid_of(ds)
+    return ds if grid is None else grid.assign(ds)
+
+
+def _is_date(text: str) -> bool:
+    try:
+        np.datetime64(text, "D")
+    except ValueError:
+        return False
+    return len(text) == 10

@@ -1,0 +1,164 @@
+"""Stages of a study: entered into a manifest when done, redone when what they rest on changed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import re
+import shutil
+import time
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from xsm import __version__, files
+from xsm.bundle import versions
+from xsm.errors import DataError
+
+log = logging.getLogger("xsm")
+LEFT_OUT = "files_left_out"
+SKIPPED = "left out"
+DATED = re.compile(r"[\w.-]*?(?<!\d)((?:19|20)\d{2}[01]\d[0-3]\d)(?!\d)[\w.-]*")
+"""A file's name with its date."""
+
+
+class Stages:
+    """The stages of one study folder and their manifest."""
+
+    def __init__(self, out: Path, step: Callable[[str], None]) -> None:
+        self.out, self.step = out, step
+        self.file = out / ".xsm" / "manifest.json"
+        self.done = manifest(out)
+
+    def run(self, name: str, about: Any, rests_on: list[str], target: Path, work: Callable[[Path], Any]) -> Path:
+        """Do a stage unless it is done: ``work`` writes the file or folder it is given.
+
+        A Zarr store that an ended run left behind is gone on with, unless the stage has changed since.
+        """
+        digest = self._digest(about, rests_on)
+        entry = self.done.get(name)
+        if entry and entry["digest"] == digest and target.exists():
+            log.info("%-24s done before", name)
+            return target
+        start = time.monotonic()
+        self.step(name)
+        keep = digest if target.suffix == ".zarr" else ""
+        _clear(target.parent, f".{target.name}.*.part", keep)
+        with files.fresh(target, overwrite=True, keep=keep) as part, _listen() as left_out:
+            work(part)
+        seconds = round(time.monotonic() - start, 1)
+        entry = {"digest": digest, "path": str(target.relative_to(self.out)), "seconds": seconds, "rests_on": rests_on}
+        entry |= {"about": about, "versions": versions("xarray", "dask", "zarr"), "left_out": left_out}
+        self.done[name] = json.loads(json.dumps(entry, default=str))
+        with files.fresh(self.file, overwrite=True) as part:
+            part.write_text(json.dumps(self.done, indent=1) + "\n", encoding="utf-8")
+        log.info("%-24s %6.1f s", name, seconds)
+        return target
+
+    def left_out(self, names: Iterable[str]) -> list[str]:
+        """What stages left out because it could not be read."""
+        return [line for name in names for line in self.done[name]["left_out"]]
+
+    def _digest(self, about: Any, rests_on: list[str]) -> str:
+        below = [self.done[name]["digest"] for name in rests_on]
+        text = json.dumps([__version__, about, below], sort_keys=True, default=str)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def manifest(out: Path) -> dict[str, Any]:
+    """What is entered of a study's stages, by name."""
+    file = out / ".xsm" / "manifest.json"
+    try:
+        return dict(json.loads(file.read_text(encoding="utf-8"))) if file.exists() else {}
+    except ValueError as error:
+        raise DataError(f"'{file}' is damaged ({error}).", hint="Remove it: the stages are done again.") from None
+
+
+def clear(out: Path) -> None:
+    """Remove what ended runs left behind anywhere in a study's folder."""
+    for folder in (out, *(out / name for name in ("data", "models", ".xsm"))):
+        _clear(folder, ".*.part")
+
+
+def left_out(out: Path) -> list[str]:
+    """What a study's stages left out because it could not be read (``on_error = "skip"``), one line each."""
+    return [line for entry in manifest(out).values() for line in entry["left_out"]]
+
+
+def mark(cube: xr.Dataset, lost: list[str]) -> xr.Dataset:
+    """Add ``files_left_out`` (time): how many files of a day could not be read, by the dates in their names."""
+    if not lost:
+        return cube
+    named = {found.group(): found[1] for line in lost for found in DATED.finditer(line)}
+    days = [np.datetime64(f"{d[:4]}-{d[4:6]}-{d[6:]}") for d in named.values()]
+    count = [days.count(day) for day in cube["time"].values.astype("M8[D]")]
+    about = {"long_name": "Files of the day that could not be read", "units": "1"}
+    return cube.assign({LEFT_OUT: ("time", np.array(count, "i4"), about)})
+
+
+def _clear(folder: Path, pattern: str, keep: str = "") -> None:
+    """Remove what ended runs left behind, but what carries the mark ``keep``."""
+    for left in folder.glob(pattern):
+        if not keep or not left.name.endswith(f".{keep}.part"):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+@contextmanager
+def _listen() -> Iterator[list[str]]:
+    """Collect what the body says it leaves out, each file once; other warnings pass."""
+    told: list[str] = []
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always", UserWarning)
+        try:
+            yield told
+        finally:
+            lost = list(dict.fromkeys(t for t in map(_text, heard) if SKIPPED in t.lower()))
+            told += [t for t in lost if not any(t[len(SKIPPED) + 2 :] in other for other in lost if other != t)]
+    for warning in heard:
+        if SKIPPED not in _text(warning).lower():
+            warnings.warn(_text(warning), warning.category, stacklevel=4)
+
+
+def _text(warning: warnings.WarningMessage) -> str:
+    return str(warning.message)
+
+
+def tell_skipped(ds: xr.Dataset) -> None:
+    """Warn of each file in the attribute ``skipped``."""
+    skipped = ds.attrs.get("skipped", [])
+    for item in re.split(r"\n|; ", skipped) if isinstance(skipped, str) else skipped:
+        warnings.warn(f"{SKIPPED}: {item}", stacklevel=3)
+
+
+@contextmanager
+def alone(out: Path) -> Iterator[None]:
+    """Make the folder and hold its lock; a second run is refused, and a folder that holds other files."""
+    own = out / ".xsm"
+    try:
+        if out.exists() and any(out.iterdir()) and not own.is_dir():
+            raise DataError(f"The folder '{out}' holds other files.", hint="Choose another out = in the study file.")
+        own.mkdir(parents=True, exist_ok=True)
+        handle = os.open(own / "lock", os.O_CREAT | os.O_RDWR, 0o600)
+    except OSError as error:
+        if isinstance(error, DataError):
+            raise
+        raise DataError(f"The folder '{out}' cannot be used ({error.strerror}).", hint="Check its rights.") from None
+    try:
+        try:
+            import fcntl
+
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except ImportError:
+            pass
+        except OSError:
+            raise DataError(f"Another run works in '{out}'.", hint="Wait for it, or choose another folder.") from None
+        yield
+    finally:
+        os.close(handle)

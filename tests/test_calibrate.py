@@ -1,0 +1,113 @@
+"""Whose spread it is: stations on validation days, references otherwise; the twin's truth never."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import xarray as xr
+
+import xsm
+from xsm.pairs import pair
+
+
+@pytest.fixture(scope="module")
+def cube():
+    return xsm.example("cube", size=24, days=150)
+
+
+@pytest.fixture(scope="module")
+def stations():
+    return xsm.example("stations", size=24, days=150)
+
+
+def test_interval_holds_95_percent_of_the_stations_of_the_validation_days(cube, stations):
+    bundle = cube.sm.fit(depth=5, scenario=2, model="ridge", stations=stations)
+    told = bundle.card["spread"]
+    assert told["of"] == "truth"
+    assert told["stations"] >= 3
+    made = cube.sm.estimate(depth=5, scenario=2, model=bundle)
+    assert "sm_5cm_reference_std" not in made
+    made["sm_5cm_std"].attrs["depth"] = "5 cm"
+    days = made.sel(time=slice(*told["days"]))
+    layer = pair(days, stations, {"surface": ["sm_5cm", "sm_5cm_std"]}, {"surface": "5"}).layers["surface"]
+    valid = layer.valid.all(0)
+    valid &= (valid.sum(-1) >= 30)[:, None]
+    assert int(valid.sum()) == told["pairs"]
+    inside = np.abs(layer.x[0] - layer.y[0])[valid] <= 1.959964 * layer.x[1][valid]
+    assert inside.mean() == pytest.approx(0.95, abs=2 / valid.sum())  # a quantile of the very same values
+
+
+def test_other_days_of_the_stations_do_not_matter(cube, stations):
+    one = cube.sm.fit(depth=5, scenario=2, model="ridge", stations=stations)
+    last = np.datetime64(one.card["validation"]["days"][1]) + 1
+    spoiled = stations.copy(deep=True)
+    late = spoiled["time"].values >= last
+    spoiled["soil_moisture"] = spoiled["soil_moisture"].where(~xr.DataArray(late, dims="time"), 0.4)
+    two = cube.sm.fit(depth=5, scenario=2, model="ridge", stations=spoiled)
+    assert one.card["spread"] == two.card["spread"]
+
+
+def test_without_stations_it_is_the_references(cube, stations):
+    bundle = cube.sm.fit(depth=25, scenario=1, model="ridge")
+    assert bundle.card["spread"] == {"of": "sm_noah_10_40", "factor": 1.0}
+    made = cube.sm.estimate(depth=25, scenario=1, model=bundle)
+    assert "sm_25cm_std" not in made
+    assert "reference" in made["sm_25cm_reference_std"].attrs["long_name"]
+    with pytest.warns(UserWarning, match="not calibrated to the stations"):
+        few = cube.sm.fit(depth=25, scenario=1, model="ridge", stations=stations.isel(sensor=slice(0, 1)))
+    assert few.card["spread"] == bundle.card["spread"]
+
+
+def test_a_lazy_cube_is_streamed_and_gives_the_same_bundle(cube, tmp_path, monkeypatch):
+    """Nothing larger than 64 days is ever computed of a cube on disk."""
+    import dask
+
+    monkeypatch.setattr("xsm.ops.fit.LOADED", 0)
+
+    path = tmp_path / "cube.zarr"
+    keep = [n for n in cube.data_vars if cube[n].dtype.kind in "fb"]
+    clean = cube[keep].drop_vars(["mask_reason"], errors="ignore")
+    for name in clean.variables:
+        clean[name].encoding = {}
+    clean.chunk(time=30, y=12, x=12).to_zarr(path)
+    lazy = xr.open_zarr(path)
+    lazy.attrs = dict(clean.attrs)
+    options = {"model": "convlstm", "filters": "4", "attention": "1", "patch": 12, "stride": 12, "epochs": 1}
+    options |= {"steps_per_epoch": 2, "validation_steps": 2}
+    eager = clean.sm.fit(depth=5, scenario=2, **options)
+    largest = []
+
+    class Watch(dask.callbacks.Callback):
+        def _posttask(self, key, result, dsk, state, worker_id):
+            largest.append(getattr(result, "nbytes", 0))
+
+    with Watch():
+        streamed = lazy.sm.fit(depth=5, scenario=2, **options)
+    assert max(largest) <= 64 * 24 * 24 * 8
+    for name, values in eager.weights.items():
+        np.testing.assert_array_equal(streamed.weights[name], values)
+
+
+def test_the_card_is_readable_and_has_a_curve(cube, stations, tmp_path, capsys):
+    from xsm.cli import main
+
+    options = {"filters": "4", "attention": "1", "patch": 12, "stride": 12, "epochs": 2, "steps_per_epoch": 1}
+    bundle = cube.sm.fit(depth=5, scenario=1, stations=stations, **options)
+    path, figure = bundle.save(tmp_path / "model"), tmp_path / "curve.png"
+    with pytest.raises(SystemExit, match="0"):
+        main(["inspect", str(path), "--text", "--figure", str(figure)])
+    told = capsys.readouterr().out
+    assert "sm_5cm at 5 cm, scenario 1" in told
+    assert "tb_h (K)" in told
+    assert "of the true value" in told
+    assert figure.stat().st_size > 1000
+    lines = bundle.plot().axes[0].lines
+    np.testing.assert_array_equal(lines[0].get_ydata(), [h["train"] for h in bundle.card["history"]])
+    with pytest.raises(xsm.DataError, match="no learning curve"):
+        cube.sm.fit(depth=5, scenario=1, model="ridge").plot()
+
+
+def test_dropout_is_refused_by_a_model_without(cube):
+    bundle = cube.sm.fit(depth=5, scenario=1, model="ridge")
+    with pytest.raises(xsm.UsageError, match="'ridge' has no dropout"):
+        cube.sm.estimate(depth=5, scenario=1, model=bundle, dropout_passes=5)

@@ -1,0 +1,153 @@
+"""A cluster of separate processes with a memory limit each: the values of this process, models shipped once."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import xarray as xr
+
+import xsm
+from xsm import files
+from xsm.bundle import Bundle
+from xsm.options import block_threads, set_options
+from xsm.regions import client
+
+distributed = pytest.importorskip("distributed")
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(280)]
+ARRIVED: list[int] = []
+
+
+class Told:
+    """Notes in each process how often it arrives there."""
+
+    def __reduce__(self):
+        return _arrive, ()
+
+
+def _arrive():
+    ARRIVED.append(1)
+    return Told()
+
+
+def _arrived():
+    return len(ARRIVED)
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, memory_limit="3GiB", processes=True, dashboard_address=None
+    ) as made:
+        yield made
+
+
+@pytest.fixture
+def active(cluster):
+    with distributed.Client(cluster) as made:
+        made.wait_for_workers(2)
+        yield made
+
+
+@pytest.fixture(scope="module")
+def cube():
+    """140 days of a 180 x 180 window: three regions along time, nine along y and x."""
+    rng = np.random.default_rng(0)
+    grid = xsm.EASE2_M09.window(300, 480, 1000, 1180)
+    time = np.arange("2021-04-01", "2021-08-19", dtype="M8[D]").astype("M8[ns]")
+    shape = (len(time), *grid.shape)
+    wave = 250 + 10 * np.sin(np.arange(len(time))[:, None, None] / 9 + rng.uniform(0, 6, (1, *grid.shape)))
+    seen = np.where(rng.random(shape) < 0.45, wave, np.nan).astype("f4")
+    return grid.assign(xr.Dataset({"tb_h": (("time", "y", "x"), seen, {"units": "K"})}, {"time": time}))
+
+
+def stored(store):
+    return {
+        str(p.relative_to(store)): p.read_bytes() for p in store.rglob("*") if p.is_file() and p.name != "zarr.json"
+    }
+
+
+def told(bundle):
+    made = Bundle(bundle.card, bundle.weights)
+    object.__setattr__(made, "told", Told())
+    return made
+
+
+def test_writing_and_computing_give_the_bytes_of_this_process(cube, cluster, tmp_path):
+    lazy = cube.chunk(time=1)
+    bundle = cube.sm.fit(task="gapfill", model="linear", variables=["tb_h"])
+    with distributed.Client(cluster) as active:
+        active.wait_for_workers(2)
+        shipped = told(bundle)
+        start = active.run(_arrived)
+        far = files.write(lazy, tmp_path / "cube.zarr")[0]
+        filled = files.read(far).sm.gapfill("linear", variables=["tb_h"], model=shipped)
+        files.write(filled, tmp_path / "filled.zarr")
+        times = {w: n - start[w] for w, n in active.run(_arrived).items()}
+        assert set(times.values()) <= {1, 2}, times  # once for each worker (twice if it was spilled), for nine regions
+        computed = filled["tb_h"].compute()
+        again = {w: n - start[w] for w, n in active.run(_arrived).items()}
+        assert max(again.values()) <= 4, again
+    assert client() is None
+    near = files.write(lazy, tmp_path / "near.zarr")[0]
+    here = files.read(near).sm.gapfill("linear", variables=["tb_h"], model=bundle)
+    files.write(here, tmp_path / "near-filled.zarr")
+    assert stored(near) == stored(far)
+    assert stored(tmp_path / "near-filled.zarr") == stored(tmp_path / "filled.zarr")
+    np.testing.assert_array_equal(computed, here["tb_h"].compute())
+
+
+def test_maps_are_estimated_the_same(law_cube, cluster, tmp_path):
+    model = law_cube.sm.fit(depth=5, scenario=2, model="ridge")
+    found = {}
+    for where, address in (("far", cluster.scheduler_address), ("near", None)):
+        with set_options(scheduler=address), block_threads():
+            assert (client() is not None) == (where == "far")
+            made = law_cube.chunk(time=13, y=9).sm.estimate(depth=5, scenario=2, model=model)
+            found[where] = made.compute(), files.write(made, tmp_path / f"{where}.zarr")[0]
+    xr.testing.assert_equal(found["far"][0], found["near"][0])
+    assert stored(found["far"][1]) == stored(found["near"][1])
+
+
+def test_command_line_computes_on_a_cluster(cube, cluster, tmp_path):
+    cube.to_netcdf(tmp_path / "cube.nc")
+    for out, more in (("far", ["--scheduler", cluster.scheduler_address]), ("near", [])):
+        command = [sys.executable, "-m", "xsm", "gapfill", str(tmp_path / "cube.nc")]
+        run = [*command, str(tmp_path / f"{out}.zarr"), "--method", "linear", "--variables", "tb_h", *more]
+        subprocess.run(run, check=True, capture_output=True)
+    assert stored(tmp_path / "far.zarr") == stored(tmp_path / "near.zarr")
+
+
+def test_a_worker_that_is_killed_is_replaced(cube, cluster, active, tmp_path):
+    def slow(array):
+        time.sleep(0.05)
+        return array + 1
+
+    lazy = cube.chunk(time=1)
+    lazy["tb_h"].data = lazy["tb_h"].data.map_blocks(slow, dtype="f4")
+    pids = active.run(os.getpid)
+    import threading
+
+    def kill():
+        time.sleep(1)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(min(pids.values()), signal.SIGKILL)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    files.write(lazy, tmp_path / "a.zarr")
+    killer.join()
+    np.testing.assert_array_equal(files.read(tmp_path / "a.zarr")["tb_h"], cube["tb_h"] + 1)
+    assert set(active.run(os.getpid).values()) != set(pids.values())
+
+
+def test_no_scheduler_is_one_sentence(tmp_path, monkeypatch):
+    command = [sys.executable, "-m", "xsm", "doctor", "--scheduler", "tcp://127.0.0.1:9"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, "XSM_TIMEOUT": "2"})
+    assert done.returncode == 1 and "No scheduler answers at 'tcp://127.0.0.1:9'" in done.stdout

@@ -1,0 +1,34 @@
+"""`xsm doctor`: one line a check, and an exit code that tells."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from xsm.doctor import checks
+
+
+def doctor(**env):
+    command = [sys.executable, "-m", "xsm", "doctor"]
+    return subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **env})
+
+
+def test_this_installation_is_well():
+    rows = {name: (ok, found) for name, ok, found in checks()}
+    assert all(ok for ok, _ in rows.values()), rows
+    assert {"PROJ and GDAL agree", "engines", "threads and memory", "cache", "cluster", "this folder"} <= set(rows)
+    assert "smap" in rows["engines"][1] and "xarray" in rows["versions"][1]
+
+
+@pytest.mark.parametrize("check", ["PROJ and GDAL agree", "cache"])
+def test_what_is_broken_fails(check, tmp_path):
+    (tmp_path / "proj.db").write_bytes(b"no database")
+    env = {"PROJ_DATA": str(tmp_path), "PROJ_LIB": str(tmp_path)} if "PROJ" in check else {"XSM_CACHE": sys.executable}
+    done = doctor(**env)
+    assert done.returncode == 1
+    failed = [line for line in done.stdout.splitlines() if line.startswith("FAILED")]
+    assert any(check in line for line in failed), done.stdout
+    assert "Traceback" not in done.stderr

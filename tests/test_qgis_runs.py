@@ -1,0 +1,249 @@
+"""Real runs of qgis_process: the chain equals the command line's, each failure has its sentence, nothing stays."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+
+import xsm
+from tests.qgis_process import CLEAN_PATH, QgisProcess, start
+from xsm import files
+from xsm.cli import main
+
+pytestmark = pytest.mark.qgis
+posix = pytest.mark.skipif(os.name == "nt", reason="signals of POSIX and /proc")
+
+
+@pytest.fixture(scope="module")
+def cube(tmp_path_factory) -> Path:
+    """An example cube that takes some seconds to estimate."""
+    path = tmp_path_factory.mktemp("cube") / "cube.nc"
+    files.write(xsm.example("cube", size=40, days=60), path)
+    return path
+
+
+def command(*args: object) -> None:
+    """Run a command of xsm in this process."""
+    with pytest.raises(SystemExit) as stop:
+        main([str(a) for a in args])
+    assert stop.value.code == 0
+
+
+def assert_equal(one: Path, other: Path) -> None:
+    """Same variables, coordinates, values, units and CRS in two files."""
+    left, right = files.read(one), files.read(other)
+    assert set(left.variables) == set(right.variables)
+    for name, variable in left.variables.items():
+        np.testing.assert_array_equal(variable.values, right[name].values, err_msg=f"{name} of {one.name}")
+        assert variable.attrs.get("units") == right[name].attrs.get("units")
+    assert left["spatial_ref"].attrs["crs_wkt"] == right["spatial_ref"].attrs["crs_wkt"]
+
+
+def epsg(source: str) -> str:
+    """What GDAL outside of this environment takes a raster's CRS for."""
+    gdalsrsinfo = shutil.which("gdalsrsinfo", path=CLEAN_PATH)
+    if gdalsrsinfo is None:
+        pytest.skip("gdalsrsinfo not found: apt-get install gdal-bin")
+    return start([gdalsrsinfo, "-o", "epsg", source], {"PATH": CLEAN_PATH}).stdout.strip()
+
+
+FILLED = "tb_h,tb_v,albedo,roughness,vegetation_opacity,vegetation_water_content,surface_temperature"
+BOX = (-98.775, 35.336, -97.283, 36.725)
+
+
+@pytest.mark.slow
+def test_whole_chain_equals_the_command_line(qgis, tmp_path):
+    """From granules to scores by qgis_process alone, and again by commands: every file holds the same arrays."""
+    granules = tmp_path / "granules"
+    qgis.results("xsm:examplefiles", SIZE=16, DAYS=24, OUTPUT=granules)
+    qgis.results("xsm:checkinstallation")
+    q, c = tmp_path / "qgis", tmp_path / "cli"
+    q.mkdir()
+    c.mkdir()
+    west, south, east, north = BOX
+    extent, region = f"{west},{east},{south},{north} [EPSG:4326]", ",".join(map(str, BOX))
+
+    qgis.results("xsm:opensmap", PATHS=granules / "SMAP", REGION=extent, MARGIN=0, OUTPUT=q / "smap.nc")
+    command("open", "smap", granules / "SMAP", c / "smap.nc", f"--region={region}", "--margin=0")
+    options = {"REGION": extent, "MARGIN": 8}
+    qgis.results("xsm:open", SOURCE="nldas", PATHS=granules / "NLDAS", **options, OUTPUT=q / "nldas.nc")
+    command("open", "nldas", granules / "NLDAS", c / "nldas.nc", f"--region={region}", "--margin=8")
+    options = {"REGION": extent, "MARGIN": 0, "SOIL_DEPTH": "5,30"}
+    qgis.results("xsm:opensolus100", PATHS=granules / "SOLUS100", **options, OUTPUT=q / "soil.zarr")
+    command("open", "solus100", granules / "SOLUS100", c / "soil.zarr", f"--region={region}", "--margin=0",
+            "-o", "soil_depth=5,30")  # fmt: skip
+    qgis.results("xsm:openuscrn", PATHS=granules / "USCRN", OUTPUT=q / "stations.csv")
+    command("open", "uscrn", granules / "USCRN", c / "stations.csv")
+    for name in ("nldas.nc", "soil.zarr"):
+        target = f"{Path(name).stem}_9km.nc"
+        qgis.results("xsm:regridease9km", DS=q / name, LIKE=q / "smap.nc", OUTPUT=q / target)
+        command("regrid-ease9km", c / name, c / target, "--like", c / "smap.nc")
+    filling = {"VARIABLES": FILLED, "MODEL": "pretrained"}
+    qgis.results("xsm:gapfillcru", DS=q / "smap.nc", **filling, OUTPUT=q / "filled.nc")
+    command("gapfill-cru", c / "smap.nc", c / "filled.nc", "--variables", FILLED, "--model", "pretrained")
+    others = [q / "nldas_9km.nc", q / "soil_9km.nc"]
+    qgis.results("xsm:cube", FIRST=q / "filled.nc", OTHERS=others, OUTPUT=q / "cube.nc")
+    command("cube", c / "filled.nc", c / "nldas_9km.nc", c / "soil_9km.nc", c / "cube.nc")
+    for depth in ("5", "25"):
+        qgis.results("xsm:estimate", DS=q / "cube.nc", DEPTH=depth, OUTPUT=q / f"sm{depth}.nc")
+        command("estimate", c / "cube.nc", c / f"sm{depth}.nc", "--depth", depth)
+        few = {"STATIONS": q / "stations.csv", "MIN_DAYS": 10}
+        qgis.results("xsm:validate", DS=q / f"sm{depth}.nc", **few, OUTPUT=q / f"scores{depth}.csv")
+        command("validate", c / f"sm{depth}.nc", c / "stations.csv", c / f"scores{depth}.csv", "--min-days", 10)
+
+    maps = ("smap.nc", "nldas_9km.nc", "soil_9km.nc", "filled.nc", "cube.nc", "sm5.nc", "sm25.nc")
+    for name in maps:
+        assert_equal(q / name, c / name)
+    assert np.isfinite(files.read(q / "sm25.nc")["sm_25cm"].values).mean() > 0.5
+    for name in ("stations.csv", "scores5.csv", "scores25.csv"):
+        assert (q / name).read_bytes() == (c / name).read_bytes()
+    assert epsg(f'NETCDF:"{q / "sm25.nc"}":sm_25cm') == "EPSG:6933"
+
+
+def test_geotiff_of_an_estimate(qgis, tmp_path):
+    """Days as band names, units, statistics and a style, all that QGIS needs to write nothing beside the file."""
+    cube = tmp_path / "cube.nc"
+    files.write(xsm.example("cube", size=16, days=12), cube)
+    by_qgis = qgis.results("xsm:estimate", DS=cube, OUTPUT=tmp_path / "out.tif")["OUTPUT"]
+    assert by_qgis == str(tmp_path / "out_sm_5cm.tif")
+    command("estimate", cube, tmp_path / "cli.nc")
+    wanted = files.read(tmp_path / "cli.nc")["sm_5cm"]
+    with rasterio.open(by_qgis) as file:
+        np.testing.assert_array_equal(file.read(), wanted.values)
+        assert file.descriptions == tuple(wanted["time"].values.astype("M8[D]").astype(str))
+        assert set(file.units) == {"m3 m-3"}
+        told = file.tags(12)
+    day = wanted.values[11].astype("f8")
+    for name, value in (("MINIMUM", np.nanmin(day)), ("MEAN", np.nanmean(day)), ("STDDEV", np.nanstd(day))):
+        assert float(told[f"STATISTICS_{name}"]) == pytest.approx(value, rel=1e-12)
+    assert "singlebandpseudocolor" in (tmp_path / "out_sm_5cm.qml").read_text()
+    assert epsg(by_qgis) == "EPSG:6933"
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "values", "told"),
+    [
+        ("texture", {"DS": "missing.nc", "OUTPUT": "out.nc"}, "missing.nc' does not exist. Give a .nc"),
+        ("texture", {"DS": "text.nc", "OUTPUT": "out.nc"}, "text.nc' is no NetCDF. Get the file again"),
+        ("texture", {"DS": "text.nc", "OUTPUT": "out.xyz"}, "ends with '.xyz', wanted"),
+        ("texture", {"DS": "missing.nc", "OUTPUT": "text.nc/out.nc"}, "missing.nc' does not exist"),
+        ("texture", {"OUTPUT": "out.nc"}, "DS"),
+        ("estimate", {"DS": "text.nc", "DEPTH": 7, "OUTPUT": "out.nc"}, "DEPTH"),
+        ("estimate", {"DS": "text.nc", "SCENARO": 2, "OUTPUT": "out.nc"}, "Unknown parameter SCENARO of xsm:estimate"),
+        ("validate", {"DS": "text.nc", "STATIONS": "text.nc", "MIN_DAYS": 1, "OUTPUT": "o.csv"}, "MIN_DAYS"),
+        ("validate", {"DS": "good.nc", "OUTPUT": "o.csv"}, "'validate' needs 'stations'. Stations as opened"),
+        ("open", {"SOURCE": "smpa", "PATHS": ".", "OUTPUT": "out.nc"}, "Unknown source 'smpa'. Did you mean 'smap'?"),
+        ("nothing", {}, "xsm:nothing"),
+    ],
+    ids=lambda v: v if isinstance(v, str) else None,
+)
+def test_failure_ends_with_its_sentence(qgis, cube, tmp_path, algorithm, values, told):
+    """Exit code 1, one sentence and no output, whatever QGIS or the core refuses."""
+    (tmp_path / "text.nc").write_text("some text")
+    values = {n: cube if v == "good.nc" else v for n, v in values.items()}
+    given = {n: tmp_path / v if n in ("DS", "STATIONS", "OUTPUT") else v for n, v in values.items()}
+    done = qgis.run(f"xsm:{algorithm}", **given)
+    assert done.returncode == 1
+    assert told in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    assert [p.name for p in tmp_path.iterdir()] == ["text.nc"]
+
+
+CRASHES = """#!/bin/sh
+case "$*" in
+  *run) {crash} ;;
+  *) exec {python} "$@" ;;
+esac
+"""
+
+
+@posix
+@pytest.mark.parametrize(
+    ("crash", "told"),
+    [
+        ("kill -SEGV $$", "The core was killed by SIGSEGV without a result"),
+        ("kill -KILL $$", "The core was killed by SIGKILL (out of memory?) without a result"),
+        ("echo last words >&2; exit 3", "The core ended with exit code 3 without a result: last words"),
+    ],
+    ids=["segmentation fault", "out of memory", "exit"],
+)
+def test_crashing_core_is_told(qgis, tmp_path, crash, told):
+    python = tmp_path / "python"
+    python.write_text(CRASHES.format(crash=crash, python=sys.executable))
+    python.chmod(0o755)
+    other = replace(qgis, env=qgis.env | {"XSM_PYTHON": str(python)})
+    done = other.run("xsm:texture", DS=tmp_path / "a.nc", OUTPUT=tmp_path / "out.nc")
+    assert done.returncode == 1
+    assert told in done.stderr
+
+
+@posix
+@pytest.mark.parametrize(
+    ("python", "told"),
+    [
+        ("/nowhere/python", "There is no Python at '/nowhere/python', which the environment variable XSM_PYTHON names"),
+        ("/usr/bin/false", "'/usr/bin/false' cannot run xsm. The core ended with exit code 1"),
+    ],
+)
+def test_wrong_interpreter_is_told(qgis, tmp_path, python, told):
+    other = replace(qgis, env=qgis.env | {"XSM_PYTHON": python})
+    for algorithm in ("checkinstallation", "texture"):
+        values = {} if algorithm == "checkinstallation" else {"DS": tmp_path / "a.nc", "OUTPUT": tmp_path / "b.nc"}
+        done = other.run(f"xsm:{algorithm}", **values)
+        assert done.returncode == 1
+        assert told in done.stdout + done.stderr
+        assert "xsm qgis install" in done.stdout + done.stderr
+
+
+def workers(output: Path) -> list[int]:
+    """Processes of the core and their children: those in the session of the worker that writes into a folder."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            if entry.name.isdigit() and b"xsm.worker" in (entry / "cmdline").read_bytes():
+                state = (entry / "stat").read_text().rsplit(")", 1)[1].split()
+                if state[0] != "Z" and str(output).encode() in (entry / "environ").read_bytes():
+                    found.append(int(entry.name))
+        except (FileNotFoundError, ProcessLookupError, PermissionError):
+            continue
+    return found
+
+
+@posix
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL], ids=["cancelled", "QGIS killed"])
+def test_stopped_estimate_leaves_no_process_and_no_file(qgis: QgisProcess, cube, tmp_path, how, record_property):
+    """Stop a run that has begun to write; Ctrl+C is what qgis_process has for the button Cancel."""
+    argv = [qgis.executable, *qgis.arguments("xsm:estimate", {"DS": cube, "OUTPUT": tmp_path / "out.nc"})]
+    env = qgis.env | {"XSM_TEST_MARK": str(tmp_path)}
+    pipe = subprocess.PIPE
+    with subprocess.Popen(argv, env=env, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, text=True) as process:
+        wait_for(lambda: any(tmp_path.iterdir()), 60)
+        assert workers(tmp_path)
+        begun = time.monotonic()
+        process.send_signal(how)
+        _, told = process.communicate(timeout=60)
+        wait_for(lambda: not workers(tmp_path), 30)
+        record_property("seconds", round(time.monotonic() - begun, 2))
+        print(f"{how.name}: all processes gone after {time.monotonic() - begun:.2f} s")
+    assert list(tmp_path.iterdir()) == []
+    if how == signal.SIGINT:
+        assert process.returncode == 1
+        assert "cancelled" in told
+
+
+def wait_for(condition, limit: float) -> None:
+    """Wait until something is so; not within the limit is a failure."""
+    end = time.monotonic() + limit
+    while not condition():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.02)

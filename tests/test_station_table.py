@@ -1,0 +1,67 @@
+"""Stations from a CSV: what is read, what is refused, and that scores are those of the same stations in NetCDF."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import xsm
+from xsm import files, station_table
+from xsm.errors import DataError
+
+HEAD = "Station,Date,Latitude,Longitude,Depth,SM\n"
+
+
+def table(tmp_path, text: str):
+    """Read a text as a CSV of stations."""
+    path = tmp_path / "stations.csv"
+    path.write_text(text, encoding="utf-8")
+    return files.read(path)
+
+
+def test_rows_of_any_order_become_sensors(tmp_path):
+    ds = table(
+        tmp_path, HEAD + "B,2021-06-02,36,-98,20,0.3\nA,2021-06-01T12:00:00Z,35,-97,5,0.2\nA,2021-06-02,35,-97,5,\n"
+    )
+    assert ds["station"].values.tolist() == ["A", "B"]
+    assert ds["depth"].values.tolist() == [5, 20]
+    assert ds["lat"].values.tolist() == [35, 36]
+    assert ds["time"].values.astype("M8[h]").tolist() == np.array(["2021-06-01T12", "2021-06-02T00"], "M8[h]").tolist()
+    np.testing.assert_array_equal(ds["soil_moisture"].values, np.array([[0.2, np.nan], [np.nan, 0.3]], "f4"))
+    assert ds["soil_moisture"].attrs["units"] == "m3 m-3"
+
+
+def test_semicolons_other_columns_and_no_depth(tmp_path):
+    with pytest.warns(UserWarning, match="no column depth: 5 cm"):
+        ds = table(tmp_path, "\ufeffname;time;y;x;value;remark\nA;2021-06-01;36.5;-98;0.25;fine\n")
+    assert float(ds["soil_moisture"][0, 0]) == 0.25
+    assert (float(ds["lat"][0]), float(ds["depth"][0])) == (36.5, 5.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("Station,Date,SM\nA,2021-06-01,0.2\n", "lat, lon is missing.*A CSV of stations needs"),
+        (HEAD + "A,2021-06-01,36,-98,5,wet\n", "'wet' as soil_moisture in row 2, wanted a number"),
+        (HEAD + "A,yesterday,36,-98,5,0.2\n", "'yesterday' as time in row 2, wanted a time"),
+        (HEAD + "A,2021-06-01,4300000,-98,5,0.2\n", "outside the globe.*EPSG:4326"),
+        (HEAD + "A,2021-06-01,36,-98,5,0.2\nA,2021-06-01,36,-98,5,0.3\n", "1 rows that repeat a time"),
+        (HEAD, "holds no row"),
+        ("", "cannot be read as CSV"),
+    ],
+)
+def test_bad_tables_are_refused(tmp_path, text, told):
+    with pytest.raises(DataError, match=rf"(?s){told}"):
+        table(tmp_path, text)
+
+
+def test_written_stations_come_back(tmp_path):
+    stations = xsm.example("stations", size=16, days=30)
+    files.write(stations, tmp_path / "stations.csv")
+    back = station_table.read(tmp_path / "stations.csv")
+    assert back["soil_moisture"].attrs["units"] == stations["soil_moisture"].attrs["units"]
+    for station, depth in zip(back["station"].values, back["depth"].values, strict=True):
+        mine = (stations["station"].values == station) & (stations["depth"].values == depth)
+        theirs = (back["station"].values == station) & (back["depth"].values == depth)
+        ours = stations["soil_moisture"].values[mine][0]
+        np.testing.assert_array_equal(back["soil_moisture"].values[theirs][0], ours)
