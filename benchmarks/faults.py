@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import hashlib
-import itertools
 import json
 import os
 import random
@@ -25,150 +23,13 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import xarray as xr
 
 import xsm
-from xsm import config, files
-from xsm.demo import Size, make_files, study_changes
-
-WORLD = Size(8, "2021-04-01", 70, split=(45, 10))
-LINE = re.compile(rb"\d{4}-\d\d-\d\dT[\d:]+Z( xsm [^\n\"<\\]*)(?:\\n|\n)?")
-"""A line of a history, in text or JSON."""
-STAMP = re.compile(rb"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?(\.\d+)?(Z|\+00:00)?")
-LONGEST = 280
-
-
-@dataclass
-class Tally:
-    """Counts of one kind of fault."""
-
-    name: str
-    injected: int = 0
-    survived: int = 0
-    mutated: int = 0
-    silent: int = 0
-    notes: list[str] = field(default_factory=list)
-
-    @property
-    def well(self) -> bool:
-        """Whether nothing was lost."""
-        return self.injected > 0 and self.survived == self.injected and not self.mutated and not self.silent
-
-
-class Bench:
-    """A world's files, a study of them, and the files of an uninterrupted run."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        folder.mkdir()
-        make_files(folder / "files", WORLD, seed=1)
-        text = config.template(**study_changes(WORLD, "files"))
-        for old, new in (
-            ('method = "cru"', 'method = "linear"'),
-            ('model = "convlstm"', 'model = "ridge"'),
-            ('covariates = ["precipitation", "air_temperature"]\n', ""),
-            ('options = { preset = "small" }', ""),
-        ):
-            assert old in text
-            text = text.replace(old, new)
-        self.text = text.replace('"files/', f'"{folder}/files/')
-        self.number = itertools.count()
-        start = time.monotonic()
-        self.reference = self.study()
-        done = self.run(self.reference)
-        assert done.returncode == 0, done.stderr
-        self.seconds = time.monotonic() - start
-        self.wanted = contents(self.reference / "results")
-
-    def study(self, folder: Path | None = None, *changes: tuple[str, str]) -> Path:
-        """A new folder with the study file, or a changed one in a folder."""
-        folder = folder or self.folder / f"run{next(self.number)}"
-        folder.mkdir(exist_ok=True)
-        text = self.text
-        for old, new in changes:
-            assert old in text, old
-            text = text.replace(old, new)
-        (folder / "study.toml").write_text(text)
-        return folder
-
-    def copy(self) -> Path:
-        """A new folder with the files of the uninterrupted run."""
-        folder = self.study()
-        shutil.copytree(self.reference / "results", folder / "results")
-        return folder
-
-    def command(self, folder: Path, *more: str) -> list[str]:
-        """The command line of a run."""
-        return [sys.executable, "-m", "xsm", "run", str(folder / "study.toml"), *more]
-
-    def start(self, folder: Path, *more: str) -> subprocess.Popen[str]:
-        """Begin a run."""
-        return subprocess.Popen(
-            self.command(folder, *more), stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
-        )
-
-    def run(self, folder: Path, *more: str, before: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
-        """Run to the end."""
-        return subprocess.run(
-            [*before, *self.command(folder, *more)], check=False, capture_output=True, text=True, timeout=LONGEST
-        )
-
-    def check(self, tally: Tally, folder: Path) -> None:
-        """Count final files that are not those of the uninterrupted run."""
-        wrong = {n: h for n, h in contents(folder / "results").items() if self.wanted.get(n) != h}
-        tally.mutated += len(wrong)
-        tally.notes += [f"differs: {n}" for n in list(wrong)[:5]]
-
-    def finish(self, tally: Tally, folder: Path, faults: int) -> None:
-        """The same command once more: what was injected is survived where the files are all there and equal."""
-        done = self.run(folder)
-        found = contents(folder / "results")
-        if done.returncode:
-            tally.notes.append(done.stderr[-500:])
-        elif found != self.wanted:
-            tally.silent += 1
-            tally.notes += [f"lacks {sorted(set(self.wanted) - set(found))[:5]}"]
-            self.check(tally, folder)
-        else:
-            tally.survived += faults
-        left = [str(p) for p in (folder / "results").rglob(".*.part")]
-        tally.notes += [f"left: {name}" for name in left[:3]]
-        tally.mutated += len(left)
-
-
-def contents(out: Path) -> dict[str, str]:
-    """Hashes of final files by name, without times: a Zarr store and a NetCDF file as one each."""
-    found: dict[str, str] = {}
-    for path in sorted(out.rglob("*")) if out.exists() else []:
-        name = path.relative_to(out)
-        if not path.is_file() or any(part.endswith(".part") or part == ".xsm" for part in name.parts):
-            continue
-        key = str(next((p for p in (*reversed(name.parents), name) if p.suffix == ".zarr"), name))
-        data = _dataset(path) if path.suffix == ".nc" else _timeless(path.read_bytes())
-        found[key] = hashlib.sha256((found.get(key, "") + str(name)).encode() + data).hexdigest()[:16]
-    return found
-
-
-def _timeless(text: bytes) -> bytes:
-    """Text without times; lines of histories once each, since equal ones of one second are joined."""
-    lines = sorted(set(LINE.findall(text)))
-    return STAMP.sub(b"", LINE.sub(b"", text)) + b"".join(lines)
-
-
-def _dataset(path: Path) -> bytes:
-    with xr.open_dataset(path, decode_cf=False) as ds:
-        told = [repr(_timeless(json.dumps(sorted(ds.attrs.items()), default=str).encode()))]
-        told += [f"{n} {v.dims} {v.dtype} {sorted(v.attrs.items())}" for n, v in sorted(ds.variables.items())]
-        return "\n".join(told).encode() + b"".join(v.values.tobytes() for _, v in sorted(ds.variables.items()))
-
-
-def one_sentence(text: str, *words: str) -> bool:
-    """Whether a command that failed says so as xsm does, with these words, and shows no traceback."""
-    return "error:" in text and "hint:" in text and "Traceback" not in text and all(w in text for w in words)
+from benchmarks.faults_bench import LONGEST, Bench, Tally, contents, one_sentence
+from xsm import files
 
 
 def kills(bench: Bench, rng: random.Random, count: int) -> Tally:

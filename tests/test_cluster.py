@@ -16,8 +16,8 @@ import xarray as xr
 import xsm
 from xsm import files
 from xsm.bundle import Bundle
+from xsm.crew import client
 from xsm.options import block_threads, set_options
-from xsm.regions import client
 
 distributed = pytest.importorskip("distributed")
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(280)]

@@ -19,9 +19,10 @@ from hypothesis import strategies as st
 import xsm
 from xsm import files
 from xsm.bundle import Bundle
+from xsm.crew import HELD, pack, unpack, workers_for
 from xsm.errors import DataError
 from xsm.options import set_options
-from xsm.regions import CHUNKS, HELD, cut_dims, pack, regions, unpack, workers_for
+from xsm.regions import CHUNKS, cut_dims, regions
 from xsm.source import get_source
 from xsm.twin import default_grid, make_world
 
@@ -37,7 +38,7 @@ def granules(tmp_path_factory) -> Path:
 
 @pytest.fixture(autouse=True)
 def worth_it(monkeypatch):
-    monkeypatch.setattr("xsm.regions.WORTH", 0)
+    monkeypatch.setattr("xsm.crew.WORTH", 0)
 
 
 def opened(folder: Path, **options) -> xr.Dataset:

@@ -104,7 +104,7 @@ def test_loaders_that_run_code_are_not_used():
             if isinstance(node, ast.Import | ast.ImportFrom):
                 names = {a.name for a in node.names} | {getattr(node, "module", None)}
                 bad = names & {"pickle", "cloudpickle", "marshal", "shelve", "yaml", "xml.etree", "lxml", "joblib"}
-                found += [where] if bad and path.name != "regions.py" else []
+                found += [where] if bad and path.name != "crew.py" else []
             elif isinstance(node, ast.Call):
                 name = node.func.id if isinstance(node.func, ast.Name) else ""
                 full = ast.unparse(node.func)

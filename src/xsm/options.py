@@ -157,7 +157,10 @@ def _connected(address: str | None) -> Iterator[None]:
         told = str(error).split("\n")[0]
         raise UsageError(f"No scheduler answers at '{address}' ({told}).", hint="Start dask scheduler.") from None
     with client:
-        client.wait_for_workers(1, timeout=CONNECT_S)
+        try:
+            client.wait_for_workers(1, timeout=CONNECT_S)
+        except TimeoutError:
+            raise UsageError(f"The scheduler at '{address}' has no worker.", hint="Start dask worker.") from None
         own, theirs = version("xsm"), client.run(_version_here)
         if other := {v for v in theirs.values() if v != own}:
             raise DataError(f"Workers have xsm {', '.join(other)}, wanted {own}.", hint="Use one environment for all.")

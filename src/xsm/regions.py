@@ -7,43 +7,25 @@ time); or the workers of an active `dask.distributed` client, which must see the
 
 from __future__ import annotations
 
-import functools
-import io
 import itertools
 import json
 import logging
-import multiprocessing
 import os
-import pickle
-import signal
-import sys
-import threading
 import warnings
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import CancelledError, Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping
+from concurrent.futures import Future, as_completed
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from xsm.bundle import Bundle
-from xsm.errors import DataError
-from xsm.options import memory_limit, threads
+from xsm.crew import HELD, Crew, Region, client, crew, memory, messages
+from xsm.options import memory_limit
 from xsm.training import quiet
 
 log = logging.getLogger("xsm")
 CHUNKS = {"time": 64, "y": 64, "x": 64}
-CANCELLED = 130
-HELD = 4
-"""Bytes held while a region is made, in bytes of the region: inputs, results, what is being compressed."""
-WORTH = 1 << 28
-"""Bytes below which the start of processes costs more than they save."""
-
-Region = dict[str, slice]
 
 
 def write_regions(
@@ -79,7 +61,7 @@ def write_regions(
     ds, known = _computed(ds, [n for n in lazy if n not in cut])
     part = ds[cut]
     part = _with_known(part.drop_vars([n for n in part.coords if n not in cut]).reset_coords(), known)
-    limit = memory_limit() if cluster is None else min(_memory(cluster))
+    limit = memory_limit() if cluster is None else min(memory(cluster))
     every = regions(part, dims, limit)
     done = _Journal(journal, [len(every), sorted(map(str, cut))])
     if not done.begun:
@@ -91,8 +73,8 @@ def write_regions(
     if len(left) < len(every):
         log.info("%d of %d regions of '%s' were written before", len(every) - len(left), len(every), store.name)
     if left:
-        with _crew(part, left, processes, cluster) as crew:
-            _write_all(crew, part, store, left, done)
+        with crew(part, left, processes, cluster) as those:
+            _write_all(those, part, store, left, done)
 
 
 def cut_dims(ds: xr.Dataset) -> tuple[str, ...]:
@@ -118,31 +100,6 @@ def regions(ds: xr.Dataset, dims: tuple[str, ...], limit: int) -> list[Region]:
     cuts = [[(d, slice(a, min(a + step, ds.sizes[d]))) for a in range(0, ds.sizes[d], step)]
             for d, step in steps.items()]  # fmt: skip
     return [dict(spot) for spot in itertools.product(*cuts)]
-
-
-def workers_for(ds: xr.Dataset, every: list[Region], wanted: int) -> int:
-    """How many regions are made side by side: no more than there are, and than fit into the memory."""
-    largest = max(ds.isel(r).nbytes for r in every)
-    return int(max(min(wanted, len(every), memory_limit() // max(HELD * largest, 1)), 1))
-
-
-def _memory(cluster: Any) -> list[int]:
-    """Bytes that each worker of a cluster may use."""
-    workers = cluster.scheduler_info(n_workers=-1)["workers"].values()
-    return [w["memory_limit"] or memory_limit() for w in workers] or [memory_limit()]
-
-
-def client() -> Any:
-    """The active `dask.distributed` client, or None."""
-    if "distributed" not in sys.modules:
-        return None
-    from distributed import default_client
-
-    try:
-        found = default_client()
-    except ValueError:
-        return None
-    return found if found.status == "running" else None
 
 
 class _Journal:
@@ -220,189 +177,20 @@ def _with_known(ds: xr.Dataset, known: Mapping[str, tuple[Any, np.ndarray]]) -> 
     return ds.assign({n: v.copy(data=settled(v.data)) for n, v in ds.data_vars.items() if v.chunks is not None})
 
 
-def _write_all(crew: _Crew, ds: xr.Dataset, store: Path, left: list[Region], done: _Journal) -> None:
+def _write_all(those: Crew, ds: xr.Dataset, store: Path, left: list[Region], done: _Journal) -> None:
     told: dict[str, None] = {}
     waiting: dict[Future[list[str]], Region] = {}
     with quiet() as progress, warnings.catch_warnings(record=True) as heard:
         warnings.simplefilter("always", UserWarning)
         todo = iter(left)
         for finished in range(1, len(left) + 1):
-            for region in itertools.islice(todo, crew.ahead - len(waiting)):
-                waiting[crew.submit(ds.isel(region), store, region)] = region
+            for region in itertools.islice(todo, those.ahead - len(waiting)):
+                waiting[those.submit(ds.isel(region), store, region)] = region
             future = next(as_completed(waiting))
-            messages = [*future.result(), *_messages(heard)]
+            lost = [*future.result(), *messages(heard)]
             heard.clear()
-            told |= dict.fromkeys(messages)
-            done.close(waiting.pop(future), messages)
+            told |= dict.fromkeys(lost)
+            done.close(waiting.pop(future), lost)
             progress(finished / len(left), "")
     for message in told:
         warnings.warn(message, UserWarning, stacklevel=4)
-
-
-def _messages(heard: list[warnings.WarningMessage]) -> list[str]:
-    return [str(w.message) for w in heard if w.category is UserWarning]
-
-
-@dataclass(frozen=True)
-class _Crew:
-    """Those who make regions: how a part is handed to them, and how many are handed out ahead."""
-
-    submit: Callable[[xr.Dataset, Path, Region], Future[list[str]]]
-    ahead: int
-
-
-@contextmanager
-def _crew(ds: xr.Dataset, left: list[Region], processes: int, cluster: Any) -> Iterator[_Crew]:
-    chosen: AbstractContextManager[_Crew]
-    if cluster is not None:
-        chosen = _on_cluster(cluster, ds, left)
-    elif processes > 1 and ds.nbytes >= WORTH and (count := workers_for(ds, left, processes)) > 1:
-        chosen = _in_processes(count)
-    else:
-        chosen = _in_threads(workers_for(ds, left, threads()), alone=len(left) == 1)
-    with chosen as crew:
-        yield crew
-
-
-@contextmanager
-def _in_threads(count: int, *, alone: bool) -> Iterator[_Crew]:
-    """Threads of this process; an error or an interruption stops them before their next task."""
-    from dask.callbacks import Callback
-
-    stop, pool, each = threading.Event(), ThreadPoolExecutor(count), max(threads() // count, 1)
-
-    def before(*_: Any) -> None:  # told of each task
-        if stop.is_set():
-            raise CancelledError
-
-    watching = ((None, None, before, None, None), *(Callback.active if alone else ()))
-    how = {"scheduler": "threads" if each > 1 else "synchronous", "num_workers": each, "callbacks": watching}
-    try:
-        yield _Crew(lambda *what: pool.submit(_write_region, how, *what), 2 * count)
-    finally:
-        stop.set()
-        pool.shutdown(wait=True, cancel_futures=True)
-
-
-@contextmanager
-def _in_processes(count: int) -> Iterator[_Crew]:
-    """Processes of this run alone; they end when the pipe to them is closed, by intent or with this process."""
-    context = multiprocessing.get_context("spawn")
-    theirs, ours = context.Pipe(duplex=False)
-    pool = ProcessPoolExecutor(count, context, initializer=_prepare, initargs=(theirs,))
-    try:
-        yield _Crew(functools.partial(_submit, pool, {}), 2 * count)
-    except BrokenProcessPool:
-        raise DataError(
-            "A process that read files was ended from outside.",
-            hint="Memory may be short: give fewer --threads, a smaller memory_limit or a smaller region.",
-        ) from None
-    finally:
-        ours.close()
-        pool.shutdown(wait=True, cancel_futures=True)
-        theirs.close()
-
-
-@contextmanager
-def _on_cluster(cluster: Any, ds: xr.Dataset, left: list[Region]) -> Iterator[_Crew]:
-    """The workers of a cluster, as many at a time as their memory allows; the models go to each of them once."""
-    from distributed import KilledWorker
-
-    _, models = pack(ds.isel(left[0]))
-    there = {name: cluster.submit(_same, model, pure=False) for name, model in models.items()}
-    need = HELD * max(ds.isel(r).nbytes for r in left)
-    at_once = min(sum(cluster.nthreads().values()), sum(max(m // max(need, 1), 1) for m in _memory(cluster)))
-    executor = cluster.get_executor(pure=False)
-    try:
-        yield _Crew(functools.partial(_submit, executor, there), max(at_once, 1))
-    except KilledWorker as error:
-        raise DataError(
-            f"The workers of the cluster were lost again and again ({error.last_worker.address}).",
-            hint="Give them more memory or fewer threads, then run again to continue.",
-        ) from None
-    finally:
-        executor.shutdown(wait=False)
-
-
-def _same(model: Bundle) -> Bundle:
-    """A model as the result of a task, which is made again where the worker that held it is lost."""
-    return model
-
-
-def _submit(executor: Any, models: Mapping[str, Any], part: xr.Dataset, store: Path, region: Region) -> Any:
-    packed, _ = pack(part)
-    return executor.submit(_write_packed, packed, str(store), region, models)
-
-
-def pack(part: xr.Dataset) -> tuple[bytes, dict[str, Bundle]]:
-    """A lazy dataset for another process of this run, and the models in it, which it only names."""
-    import cloudpickle
-    import dask
-
-    (part,) = dask.optimize(part)
-    models: dict[str, Bundle] = {}
-
-    class Packer(cloudpickle.Pickler):
-        """Names bundles instead of packing them."""
-
-        def persistent_id(self, value: Any) -> str | None:
-            """Name of a bundle."""
-            if not isinstance(value, Bundle):
-                return None
-            return next((n for n, b in models.items() if b is value), None) or _new(models, value)
-
-    stream = io.BytesIO()
-    Packer(stream).dump(part)
-    return stream.getvalue(), models
-
-
-def _new(models: dict[str, Bundle], bundle: Bundle) -> str:
-    name = f"{len(models)}-{bundle.hash}"
-    models[name] = bundle
-    return name
-
-
-def unpack(packed: bytes, models: Mapping[str, Bundle]) -> xr.Dataset:
-    """Undo `pack`; only ever given what a process of this run packed."""
-
-    class Unpacker(pickle.Unpickler):
-        """Finds bundles by name."""
-
-        def persistent_load(self, pid: Any) -> Bundle:
-            """Bundle of a name."""
-            return models[pid]
-
-    part: xr.Dataset = Unpacker(io.BytesIO(packed)).load()
-    return part
-
-
-def _write_packed(packed: bytes, store: str, region: Region, models: Mapping[str, Bundle]) -> list[str]:
-    """Make a region in a process; gives the warnings."""
-    if not (Path(store) / "zarr.json").exists():
-        raise DataError(f"A worker does not see '{store}'.", hint="Workers need the same folders as this process.")
-    with warnings.catch_warnings(record=True) as heard:
-        warnings.simplefilter("always", UserWarning)
-        _write_region({"scheduler": "synchronous"}, unpack(packed, models), Path(store), region)
-    return _messages(heard)
-
-
-def _write_region(how: Mapping[str, Any], part: xr.Dataset, store: Path, region: Region) -> list[str]:
-    part = part.load(**how)
-    for dims in {v.dims for v in part.data_vars.values()}:
-        names = [n for n, v in part.data_vars.items() if v.dims == dims]
-        here = {d: s for d, s in region.items() if d in dims}
-        part[names].to_zarr(store, region=here, zarr_format=3, consolidated=False)
-    return []
-
-
-def _prepare(pipe: Any) -> None:
-    """Leave interruptions to the parent and end with the pipe to it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with, args=(pipe,), daemon=True).start()
-
-
-def _end_with(pipe: Any) -> None:
-    try:
-        pipe.recv_bytes()
-    except (EOFError, OSError):
-        os._exit(CANCELLED)
