@@ -9,6 +9,7 @@ import inspect
 import pkgutil
 import re
 import warnings
+from pathlib import Path
 
 import pytest
 
@@ -68,3 +69,11 @@ def test_public_name_is_described(name):
     described = text.partition("\nParameters\n")[2].partition("\nReturns\n")[0]
     listed = re.findall(r"^\*{0,2}(\w[\w, *]*?)(?: : .*)?$", described, re.M)
     assert not set(names) - {n.strip(" *") for entry in listed for n in entry.split(",")}
+
+
+def test_every_public_name_is_in_the_reference():
+    page = Path(__file__).parents[1] / "docs/reference/api.md"
+    if not page.exists():
+        pytest.skip("needs a checkout of the repository")
+    listed = set(re.findall(r"\bxsm\.(\w+)\b", page.read_text(encoding="utf-8")))
+    assert not set(xsm.__all__) - {"__version__"} - listed

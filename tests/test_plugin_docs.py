@@ -32,7 +32,7 @@ def install(project: Path, site: Path) -> dict[str, str]:
     pip = (sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-deps")
     run(*pip, "--no-build-isolation", "--target", site, project)
     path = os.pathsep.join(filter(None, (str(site), os.environ.get("PYTHONPATH"))))
-    return {**os.environ, "PYTHONPATH": path, "XSM_PLUGINS_STRICT": "1"}
+    return {**os.environ, "PYTHONPATH": path}
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,7 @@ class Scan(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, drive: Tensor, weight: Tensor, peephole: Tensor, tanh: bool) -> Tensor:
+        """Run all steps; what the backward pass needs is kept."""
         from xsm_convlstm.gates import forward_step
 
         steps, samples, _, ny, nx = drive.shape
@@ -50,6 +51,7 @@ class Scan(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grad: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
+        """Gradients of the inputs, from the last step to the first."""
         from xsm_convlstm.gates import backward_step
 
         weight, peephole = ctx.saved_tensors

@@ -121,27 +121,33 @@ class Learner(pl.LightningModule):
         return list(batches(self.index, config, rng, config.steps_per_epoch))
 
     def train_dataloader(self) -> Any:
+        """Batches of training days."""
         return Batches(self.task, self.rows)
 
     def val_dataloader(self) -> Any:
+        """Batches of validation days, the same in every epoch."""
         if self.held is None:
             return []
         rows = held_batches(self.held, self.seed)
         return Batches(self.held, lambda: rows)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
+        """Adam."""
         return torch.optim.Adam(self.net.parameters(), lr=self.task.config.learning_rate)
 
     def on_train_epoch_start(self) -> None:
+        """Seed and learning rate of the epoch."""
         torch.manual_seed(_derived(self.seed, self.epoch))
         self.trainer.optimizers[0].param_groups[0]["lr"] = _learning_rate(self.epoch, self.task.config)
 
     def training_step(self, batch: Batch, k: int) -> Tensor:
+        """Loss of a batch, kept for the epoch's mean."""
         loss, spread_loss = self.both_losses(batch)
         self.losses["train"].append(loss.detach())
         return loss + spread_loss
 
     def validation_step(self, batch: Batch, k: int) -> None:
+        """Loss of a batch, kept for the epoch's mean."""
         self.losses["validation"].append(self.both_losses(batch)[0])
 
     def both_losses(self, batch: Batch) -> tuple[Tensor, Tensor]:
@@ -153,9 +159,11 @@ class Learner(pl.LightningModule):
         return loss, spread_nll(spread, references[0] - out, total)
 
     def on_validation_epoch_end(self) -> None:
+        """Tell Lightning the mean, which early stopping looks at."""
         self.log("validation", torch.stack(self.losses["validation"]).mean())
 
     def on_train_epoch_end(self) -> None:
+        """Keep and tell the means of the epoch; stop where one is not finite."""
         means = {k: float(torch.stack(v).double().mean()) for k, v in self.losses.items() if v}
         for values in self.losses.values():
             values.clear()
@@ -168,9 +176,11 @@ class Learner(pl.LightningModule):
             raise DataError(f"Training diverged in epoch {epoch} ({told}).", hint="Lower learning_rate.")
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add what a resumed training needs."""
         checkpoint["history"], checkpoint["training"] = self.history, [self.task.fingerprint, self.seed]
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take up the history of the interrupted training."""
         self.history = checkpoint["history"]
 
 
