@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 DOCS = Path(__file__).parents[1] / "docs"
-FILES = re.compile(r"^```\{code-block\} \w+\n:caption: (\S+)\n(.*?)^```", re.M | re.S)
+FILES = re.compile(r"^```\{code-block\} \w+\n:caption: '`(\S+)`'\n(.*?)^```", re.M | re.S)
 
 pytestmark = pytest.mark.skipif(not DOCS.is_dir(), reason="needs a checkout of the repository")
 

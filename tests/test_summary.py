@@ -64,6 +64,7 @@ def test_lazy_data_are_not_computed(examples):
 
 def test_other_kinds_of_data_name_their_next_step(examples):
     assert told(examples["nldas"])["next"] == "ds.sm.regrid_ease9km()"
+    assert told(examples["smap"][["sm_dca"]])["next"] == "ds.sm.gapfill_cru()"
     assert told(examples["stations"])["next"] == "maps.sm.validate(ds)"
     assert told(examples["nldas"].sm.regrid_ease9km())["next"].startswith('xsm.cube(xsm.open("smap"')
     scores = examples["cube"].sm.validate(examples["stations"], min_days=5)

@@ -31,7 +31,7 @@ def html(ds: xr.Dataset) -> str:
     title, *rows = rows_of(ds)
     cells = "".join(
         f'<tr><th style="text-align:left;vertical-align:top;white-space:nowrap">{escape(name)}</th>'
-        f'<td style="text-align:left">{escape(told)}</td></tr>'
+        f'<td style="text-align:left;overflow-wrap:anywhere">{escape(told)}</td></tr>'
         for name, told in rows
     )
     return f"<div><strong>ds.sm</strong>: {escape(title[1])}<table>{cells}</table></div>"
@@ -49,7 +49,8 @@ def rows_of(ds: xr.Dataset) -> Rows:
     if grid is None:
         rows = [("", f"{_period(ds)}{_shape(ds)}, on no EASE-Grid"), *_holdings(ds, {})]
         return [*rows, ("next", _ungridded(ds))]
-    gaps = {n: _gaps(ds, n) for n in SMAP_ANCILLARY if n in ds}
+    predictors = [n for n in SMAP_ANCILLARY if n in ds] or [n for n in ("sm_dca",) if n in ds]
+    gaps = {n: _gaps(ds, n) for n in predictors}
     rows = [("", f"{_period(ds)}{grid.rows} x {grid.cols} cells of {grid.name}"), *_holdings(ds, gaps)]
     if any(str(n).startswith(("sm_5cm", "sm_25cm")) for n in ds) and "tb_h" not in ds:
         return [*rows, ("next", 'ds.sm.validate(stations) or ds.sm.report("report.html")')]
