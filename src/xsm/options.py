@@ -115,7 +115,19 @@ class set_options:
 
 
 def threads() -> int:
-    """Number of workers: the option ``threads``, else one for each core."""
+    """Number of workers: the option ``threads``, else one for each core.
+
+    Returns
+    -------
+    int
+        At least 1.
+
+    Examples
+    --------
+    >>> with set_options(threads=3):
+    ...     threads()
+    3
+    """
     return get_option("threads") or os.cpu_count() or 1
 
 

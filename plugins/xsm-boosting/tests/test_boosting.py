@@ -81,7 +81,7 @@ def test_the_spread_is_scaled_on_validation_days():
     made = ds.sm.estimate(model=bundle).sel(time=slice("2020-06-01", "2020-07-31"))
     error = made["sm_5cm"] - ds["soil_moisture"]
     inside = float((abs(error) < 1.959964 * made["sm_5cm_reference_std"]).where(np.isfinite(error)).mean())
-    assert inside == pytest.approx(0.95, abs=0.01)  # running means start anew in the validation samples
+    assert inside == pytest.approx(0.95, abs=0.02)  # in the validation samples, running means start 60 days before
 
 
 def test_centre_and_scale_are_undone():

@@ -70,7 +70,7 @@ def estimate(
     >>> cube = xsm.example("cube", size=16, days=20)
     >>> model = cube.sm.fit(depth=5, scenario=2, model="ridge")
     >>> sm5 = cube.sm.estimate(depth=5, scenario=2, model=model)
-    >>> sm5["sm_5cm"].dims, sm5["sm_5cm_std"].attrs["units"]
+    >>> sm5["sm_5cm"].dims, sm5["sm_5cm_reference_std"].attrs["units"]
     (('time', 'y', 'x'), 'm3 m-3')
     """
     bundle = load_model(f"{depth}-{scenario}" if model is None else model, depth, scenario)

@@ -275,7 +275,7 @@ def plot_calibration(ds: Maps, stations: Stations, *, cube: Cube = None) -> Any:
     --------
     >>> import xsm
     >>> cube, stations = (xsm.example(n, size=16, days=20) for n in ("cube", "stations"))
-    >>> sm5 = cube.sm.estimate(depth=5, model=cube.sm.fit(depth=5, model="ridge"))
+    >>> sm5 = cube.sm.estimate(depth=5)
     >>> figure = sm5.sm.plot_calibration(stations, cube=cube)
     """
     from xsm.reporting import pooled, skill

@@ -24,7 +24,7 @@ class Config:
     Examples
     --------
     >>> Config.from_options({"preset": "small", "epochs": 2}).filters
-    (12, 12, 16, 16)
+    (16, 16, 16, 16)
     """
 
     filters: tuple[int, ...] = _of(
