@@ -15,24 +15,24 @@ INFO = ModelInfo(
     factory="xsm_boosting.model:Boosting",
     options=(
         Param(
-            "Days before each period that running means need.", "look_back", kind=Kind.INTEGER, default=60, minimum=1
+            "Days before each period that running means need.", "look_back", kind=Kind.INTEGER, default=100, minimum=1
         ),
         Param(
-            "Earlier days that are predictors themselves.", "lags", kind=Kind.INTEGER, default=3, minimum=0, maximum=30
+            "Earlier days that are predictors themselves.", "lags", kind=Kind.INTEGER, default=1, minimum=0, maximum=30
         ),
         Param(
             "Time scales of the running means in days.",
             "memories",
             kind=Kind.STRINGS,
-            default=("2", "4", "9", "20", "50"),
+            default=("1.5", "3", "6", "12", "25", "50", "100"),
         ),
         Param(
             "Ensembles with seeds of their own that are averaged.", "members", kind=Kind.INTEGER, default=1, minimum=1
         ),
         Param("Most trees in an ensemble.", "trees", kind=Kind.INTEGER, default=1000, minimum=1),
-        Param("Step size.", "learning_rate", kind=Kind.NUMBER, default=0.03, minimum=1e-4, maximum=1.0),
-        Param("Leaves of a tree.", "leaves", kind=Kind.INTEGER, default=63, minimum=2),
-        Param("Least values in a leaf.", "leaf_size", kind=Kind.INTEGER, default=40, minimum=1),
+        Param("Step size.", "learning_rate", kind=Kind.NUMBER, default=0.04, minimum=1e-4, maximum=1.0),
+        Param("Leaves of a tree.", "leaves", kind=Kind.INTEGER, default=127, minimum=2),
+        Param("Least values in a leaf.", "leaf_size", kind=Kind.INTEGER, default=20, minimum=1),
         Param(
             "Most values (days times cells) to learn from.",
             "samples",
@@ -48,7 +48,7 @@ INFO = ModelInfo(
         Param("Static predictor with the spread of the target in each cell.", "scale", kind=Kind.STRING),
     ),
     requires=("lightgbm",),
-    look_back=60,
+    look_back=100,
 )
 
 
