@@ -53,7 +53,9 @@ class CoreAlgorithm(QgsProcessingAlgorithm):
 
     def shortHelpString(self):
         items = "".join(
-            f"<li><b>{escape(p['label'])}</b>: {escape(p['help'])}</li>" for p in self.operation["params"] if p["help"]
+            f"<li><b>{escape(p['label'])}</b>: {escape(parameters.help_of(p))}</li>"
+            for p in self.operation["params"]
+            if p["help"]
         )
         return f"<p>{escape(self.operation['summary'])}</p><ul>{items}</ul>"
 

@@ -27,9 +27,13 @@ def to_csv(layer, context):
         rows = csv.writer(file)
         rows.writerow([*PLACE, *(fields[i] for i in kept)])
         for feature in layer.getFeatures():
-            if feature.geometry().isNull():
-                raise QgsProcessingException(f"The layer '{layer.name()}' has a feature without a place.")
-            place = to_degrees.transform(feature.geometry().asPoint())
+            points = [] if feature.geometry().isNull() else list(feature.geometry().vertices())
+            if len(points) != 1:
+                raise QgsProcessingException(
+                    f"Feature {feature.id()} of the layer '{layer.name()}' has {len(points)} points, wanted one. "
+                    "Split it with 'Multipart to singleparts', or remove it."
+                )
+            place = to_degrees.transform(points[0].x(), points[0].y())
             values = feature.attributes()
             rows.writerow([place.y(), place.x(), *(_text(values[i]) for i in kept)])
     return path

@@ -53,11 +53,20 @@ def destination(operation):
     return None
 
 
+HELP = {"region": "Extent: west, east, south, north, with a CRS in brackets where it is not the project's."}
+"""What QGIS takes in another form than the core."""
+
+
+def help_of(param):
+    """Help of a parameter as QGIS takes it."""
+    return HELP.get(param["kind"], param["help"])
+
+
 def make(param, result=""):
     """Make the QGIS parameters of one parameter; an unknown kind is shown as text."""
     made = _output(param) if names_output(param, result) else MAKE.get(param["kind"], _string)(param)
     for definition in made:
-        definition.setHelp(param["help"])
+        definition.setHelp(help_of(param))
         if param["advanced"] or param["kind"] == "options":
             definition.setFlags(definition.flags() | QgsProcessingParameterDefinition.Flag.FlagAdvanced)
     return made

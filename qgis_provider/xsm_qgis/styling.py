@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import math
 import os
 
@@ -27,8 +28,8 @@ PER_BAND = 33800
 """First QGIS in which one raster layer may have a time for each band."""
 PLAIN = ("#fde725", "#7ad151", "#22a884", "#2a788e", "#414487", "#440154")
 """Viridis, for variables without a ramp of their own."""
-_kept = []
-"""Post-processors, which QGIS does not keep alive."""
+_kept = collections.deque(maxlen=256)
+"""Post-processors, which QGIS does not keep alive; those of several steps of a model wait for its end."""
 
 
 class Look(QgsProcessingLayerPostProcessorInterface):
@@ -71,7 +72,6 @@ def load(layers, context, feedback):
     if context.project() is None:
         return
     chosen = [layer for layer in layers if layer["ramp"]] or [layer for layer in layers if layer["classes"]]
-    _kept.clear()
     for i, layer in enumerate((chosen or layers)[:MOST_LAYERS]):
         path, variable = layer["path"], layer["variable"]
         name = os.path.basename(path) + (f" {variable}" if variable else "")

@@ -60,6 +60,7 @@ def execute(
     if op.result in WRITES_FILE:
         if target is None:
             raise UsageError(f"'{op.id}' needs an output.", hint="Name a file for the result.")
+        _check_apart(op, values, target)
         files.check_output(target, overwrite)
         if target.is_dir() and any(target.iterdir()) and not any((target / mark).exists() for mark in FOLDERS):
             raise UsageError(f"'{target}' is a folder that xsm did not write.", hint="Give another name.")
@@ -71,6 +72,16 @@ def execute(
     value = op.function(*args, **kwargs)
     processes = threads() if op.id == "open" else 1
     return Outcome(value, save(value, target, overwrite, processes) if target is not None else _paths(value))
+
+
+def _check_apart(op: Operation, values: Mapping[str, Any], target: Path) -> None:
+    """Stop where the result would take the place of an input."""
+    kinds = (Kind.DATASET, Kind.DATASETS, Kind.STATIONS, Kind.MODEL, Kind.PATH, Kind.PATHS)
+    for param in (p for p in op.params if p.kind in kinds):
+        given = values.get(param.name)
+        for item in given if isinstance(given, list | tuple) else [given]:
+            if isinstance(item, str | Path) and Path(item).absolute() == target.absolute():
+                raise UsageError(f"'{target}' is an input and would be replaced by the result.", hint="Name another.")
 
 
 def bind(op: Operation, values: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import json
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from xsm.files import check_output, fresh
 from xsm.grids import grid_of, require_grid
 
 DAYS_AT_ONCE = 64
+TAGS = "XSM"
+"""Domain of the tags that hold all attributes of dataset and variable as JSON."""
 
 
 def map_names(ds: xr.Dataset) -> list[str]:
@@ -42,10 +45,10 @@ def write(ds: xr.Dataset, path: Path, *, overwrite: bool = False, daily: bool = 
         for stem in stems.values():
             check_output(stem, overwrite)
     if daily:
-        return [path for name, stem in stems.items() for path in _write_days(ds[name], stem, overwrite)]
+        return [path for name, stem in stems.items() for path in _write_days(ds[name], ds.attrs, stem, overwrite)]
     timed = [n for n in names if "time" in ds[n].dims]
     with ExitStack() as stack:
-        put = {n: stack.enter_context(_geotiff(ds[n], stem, overwrite)) for n, stem in stems.items()}
+        put = {n: stack.enter_context(_geotiff(ds[n], ds.attrs, stem, overwrite)) for n, stem in stems.items()}
         for first in range(0, ds.sizes["time"] if timed else 0, DAYS_AT_ONCE):
             block = ds[timed].isel(time=slice(first, first + DAYS_AT_ONCE)).load()  # variables share their work
             for name in timed:
@@ -55,9 +58,9 @@ def write(ds: xr.Dataset, path: Path, *, overwrite: bool = False, daily: bool = 
     return list(stems.values())
 
 
-def _write_days(array: xr.DataArray, stem: Path, overwrite: bool) -> Iterator[Path]:
+def _write_days(array: xr.DataArray, about: Mapping[Any, Any], stem: Path, overwrite: bool) -> Iterator[Path]:
     if "time" not in array.dims:
-        with _geotiff(array, stem, overwrite) as put:
+        with _geotiff(array, about, stem, overwrite) as put:
             put(array)
         yield stem
         return
@@ -65,13 +68,15 @@ def _write_days(array: xr.DataArray, stem: Path, overwrite: bool) -> Iterator[Pa
         part = array.isel(time=slice(first, first + DAYS_AT_ONCE)).load()
         for day in part["time"].values:
             path = stem.with_name(f"{stem.stem}_{day.astype('M8[D]')}.tif")
-            with _geotiff(part.sel(time=[day]), path, overwrite) as put:
+            with _geotiff(part.sel(time=[day]), about, path, overwrite) as put:
                 put(part.sel(time=[day]))
             yield path
 
 
 @contextmanager
-def _geotiff(array: xr.DataArray, path: Path, overwrite: bool) -> Iterator[Callable[[xr.DataArray], None]]:
+def _geotiff(
+    array: xr.DataArray, about: Mapping[Any, Any], path: Path, overwrite: bool
+) -> Iterator[Callable[[xr.DataArray], None]]:
     """Open the file of a variable; gives a function that writes the next bands, and finishes the file at the end."""
     import rasterio
     from rasterio.transform import Affine
@@ -112,10 +117,16 @@ def _geotiff(array: xr.DataArray, path: Path, overwrite: bool) -> Iterator[Calla
         file.descriptions = labels
         file.units = [units] * len(labels)
         told = {"units": units, "long_name": array.attrs.get("long_name", str(array.name))}
-        file.update_tags(variable=str(array.name), **told, history=str(array.attrs.get("history", "")))
+        plain = {str(k): str(v) for k, v in about.items() if np.ndim(v) == 0}
+        file.update_tags(**(plain | told), variable=str(array.name))
+        file.update_tags(ns=TAGS, dataset=_json(about), variable=_json(array.attrs))
     with fresh(path.with_suffix(".qml"), overwrite=True) as part:
         low, high = min(extremes, default=0.0), max(extremes, default=1.0)
         part.write_text(qml(str(array.name), array.attrs, low, high), encoding="utf-8")
+
+
+def _json(attrs: Mapping[Any, Any]) -> str:
+    return json.dumps({str(k): v for k, v in attrs.items()}, default=lambda value: np.asarray(value).tolist())
 
 
 def _banded(array: xr.DataArray) -> xr.DataArray:
@@ -172,10 +183,24 @@ def read(path: Path) -> xr.Dataset:
     keep = {k: v for k, v in array.attrs.items() if k in ("units", "flag_values", "flag_meanings")}
     if isinstance(keep.get("units"), tuple | list):
         keep["units"] = keep["units"][0]
-    array.attrs = keep
-    ds = array.to_dataset(name=name)
+    about, own = _attributes(path)
+    array.attrs = keep | own
+    ds = array.to_dataset(name=name).assign_attrs(about)
     grid = grid_of(ds)
     return ds if grid is None else grid.assign(ds)
+
+
+def _attributes(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Attributes of dataset and variable where `write` made the file; empty for others."""
+    import rasterio
+
+    with rasterio.open(path) as file:
+        tags = file.tags(ns=TAGS)
+    try:
+        about, own = (json.loads(tags.get(k, "{}")) for k in ("dataset", "variable"))
+        return dict(about), dict(own)
+    except (ValueError, TypeError):
+        return {}, {}
 
 
 def _is_date(text: str) -> bool:

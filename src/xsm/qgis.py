@@ -8,7 +8,6 @@ import logging
 import os
 import shutil
 import sys
-import tempfile
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -136,12 +135,5 @@ def _replace(source: Path, target: Path) -> None:
         raise UsageError(f"'{target}' is a link, not a copy of the plugin.", hint="Remove the link and install again.")
     if target.is_dir() and not (target / "metadata.txt").is_file():
         raise UsageError(f"'{target}' is no QGIS plugin and is left alone.", hint="Move it away and install again.")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    staging = Path(tempfile.mkdtemp(prefix=f".{NAME}.", dir=target.parent))
-    try:
-        shutil.copytree(source, staging / "new", ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
-        if target.exists():
-            os.replace(target, staging / "old")
-        os.replace(staging / "new", target)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
+    with files.fresh(target, overwrite=True) as part:
+        shutil.copytree(source, part, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
