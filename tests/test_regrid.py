@@ -49,11 +49,13 @@ def test_infinite_values_are_missing():
 def test_results_stay_in_the_physical_range():
     step = np.where(np.arange(60) < 30, 0.0, 100.0) * np.ones((50, 1))
     ds = geographic(step, NLDAS_LAT[:50], NLDAS_LON[:60]).rename(v="sand")
+    ds["sand"].attrs["units"] = "percent"
     out = xsm.regrid_ease9km(ds)
     assert out["sand"].min() == 0 and out["sand"].max() == 100
     assert out["sand"].attrs["clipped_cells"] > 10
-    ds["sand"].attrs["units"] = "g kg-1"
-    assert xsm.regrid_ease9km(ds)["sand"].max() > 101
+    for units in ({"units": "g kg-1"}, {}, {"units": "percent", "scale_factor": 0.1}):
+        ds["sand"].attrs = units
+        assert xsm.regrid_ease9km(ds)["sand"].max() > 101
 
 
 @pytest.mark.parametrize("crs", ["geographic", "projected"])

@@ -180,7 +180,11 @@ def test_sand_silt_and_clay_share_mask_and_sum():
     silt = np.full((500, 500), 3.0)
     soil = {"sand": sand.astype("f4"), "silt": silt.astype("f4"), "clay": (97.0 - sand).astype("f4")}
     soil["clay"][:200, :200] = np.nan
-    ds = projected(soil["sand"], x, y).drop_vars("v").assign({n: (("y", "x"), v) for n, v in soil.items()})
+    ds = (
+        projected(soil["sand"], x, y)
+        .drop_vars("v")
+        .assign({n: (("y", "x"), v, {"units": "percent"}) for n, v in soil.items()})
+    )
     out = xsm.regrid_ease9km(ds.assign(bulk_density=(("y", "x"), np.full((500, 500), 1.3, "f4"))))
     total = out["sand"] + out["silt"] + out["clay"]
     assert np.isfinite(total).sum() > 10

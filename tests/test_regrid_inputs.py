@@ -217,3 +217,49 @@ def test_mode_of_a_continuous_field_is_refused():
     )
     with pytest.raises(DataError, match="different values"):
         xsm.regrid_ease9km(ds, method="mode")
+
+
+@pytest.mark.parametrize("method", ["auto", "mode"])
+def test_the_convention_of_longitudes_does_not_matter_to_classes(method):
+    classes = np.random.default_rng(0).integers(1, 17, (180, 360)).astype("u1")
+    lat = -89.5 + np.arange(180.0)
+    plain = xr.Dataset({"land_cover": (("lat", "lon"), classes)}, {"lat": lat, "lon": -179.5 + np.arange(360.0)})
+    turned = xr.Dataset(
+        {"land_cover": (("lat", "lon"), np.roll(classes, -180, 1))}, {"lat": lat, "lon": 0.5 + np.arange(360.0)}
+    )
+    one, other = (xsm.regrid(ds, grid="EASE2_M36", method=method)["land_cover"] for ds in (plain, turned))
+    np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("method", ["nearest", "bicubic"])
+def test_every_value_that_is_called_missing_is(method):
+    values = np.full((40, 50), 0.25, "f4")
+    values[5:9], values[20:24] = -9999.9, -1.0
+    ds = geographic(values, NLDAS_LAT[:40], NLDAS_LON[:50])
+    ds["v"].attrs.update(_FillValue=np.float32(-1), missing_value=np.float64(-9999.9))
+    out = xsm.regrid_ease9km(ds, method=method)["v"]
+    assert out.min() >= 0.25 - 1e-6 and out.max() <= 0.25 + 1e-6
+
+
+def test_a_missing_value_that_the_type_cannot_hold_is_told():
+    ds = geographic(np.ones((20, 20), "u1"), NLDAS_LAT[:20], NLDAS_LON[:20])
+    ds["v"].attrs["_FillValue"] = -1
+    with pytest.raises(DataError, match="holds uint8 and calls -1 missing"):
+        xsm.regrid_ease9km(ds, method="nearest")
+
+
+@pytest.mark.parametrize("method", ["bicubic", "average"])
+def test_without_gaps_min_valid_does_not_matter(method):
+    ds = geographic(np.random.default_rng(0).normal(size=(60, 70)), NLDAS_LAT[:60], NLDAS_LON[:70])
+    west, east, south, north = NLDAS_LON[10], NLDAS_LON[60], NLDAS_LAT[10], NLDAS_LAT[50]
+    whole, half = (
+        xsm.regrid_ease9km(ds, region=(west, south, east, north), method=method, min_valid=v)["v"] for v in (1.0, 0.5)
+    )
+    np.testing.assert_array_equal(whole, half)
+
+
+def test_old_places_are_forgotten():
+    ds = geographic(np.ones((20, 20)), NLDAS_LAT[:20], NLDAS_LON[:20]).assign_attrs(crs="EPSG:4326", title="t")
+    ds["v"].attrs["transform"] = [1, 2]
+    out = xsm.regrid_ease9km(ds)
+    assert "crs" not in out.attrs and out.attrs["title"] == "t" and "transform" not in out["v"].attrs

@@ -33,11 +33,11 @@ MOST_CLASSES = 1024
 
 @dataclass(frozen=True)
 class Job:
-    """How one variable is resampled: method, type of the result, missing value of the source, fill, range."""
+    """How one variable is resampled: method, type of the result, missing values of the source, fill, range."""
 
     method: str
     dtype: np.dtype
-    missing: Any = None
+    missing: tuple[Any, ...] = ()
     fill: Any = np.nan
     low: float = -math.inf
     high: float = math.inf
@@ -210,22 +210,24 @@ def _resample(values: np.ndarray, plan: Plan, job: Job, at: Window, rows: slice,
     frames = values.reshape(-1, height, width)
     if job.method == "nearest":
         found, inside = at_nearest(frames, *plan.nearest(at, rows, cols))
+        if job.missing and job.dtype.kind == "f":
+            inside = inside & ~np.isin(found, job.missing)
         out = np.where(inside, found, job.fill)
     elif job.method == "mode":
         out = _mode(frames, plan, job, at, rows, cols)
     else:
         small = frames.dtype.itemsize <= (2 if frames.dtype.kind in "iu" else 4)
         floats = frames.astype("f4" if small else "f8", copy=False)
-        if job.missing is not None:
-            floats = np.where(frames == job.missing, np.nan, floats).astype(floats.dtype, copy=False)
+        if job.missing:
+            floats = np.where(np.isin(frames, job.missing), np.nan, floats).astype(floats.dtype, copy=False)
         out = plan.interpolate(np.ascontiguousarray(floats), at, rows, cols)
     return out.reshape(*lead, *out.shape[-2:])
 
 
 def _mode(frames: np.ndarray, plan: Plan, job: Job, at: Window, rows: slice, cols: slice) -> np.ndarray:
     valid = np.ones(frames.shape, bool) if frames.dtype.kind != "f" else np.isfinite(frames)
-    if job.missing is not None:
-        valid &= frames != job.missing
+    if job.missing:
+        valid &= ~np.isin(frames, job.missing)
     classes = np.unique(frames[valid])
     if not len(classes):
         return np.full((len(frames), rows.stop - rows.start, cols.stop - cols.start), job.fill, frames.dtype)

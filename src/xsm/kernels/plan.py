@@ -20,6 +20,8 @@ Window = tuple[int, int, int, int]
 SAME = 1 + 1e-6
 COARSE = 3.0
 """Pixels per target cell side from which a projected raster is reduced in target space instead of interpolated."""
+ROUNDING, INEXACT = 1e-4, 1e-3
+"""What sums of weights may miss of 1 without a gap: by rounding, and by counting pixels of projected rasters."""
 
 
 class Plan(Protocol):
@@ -252,11 +254,12 @@ def make_plan(geo: Regular | Scattered, grid: Grid, method: str, min_valid: floa
         table = scattered.located(geo, grid)
         coarser = scattered.is_coarser(table)
         return Located(None, grid, (geo.lon.shape[0], geo.lon.shape[1]), method, min_valid, coarser, table)
+    min_valid = max(min_valid - ROUNDING, 0.0)
     if geo.separable:
         return _separable_plan(geo, grid, method, min_valid)
     ratio = _ratio(geo, grid)
     if method in ("average", "mode") or (method in weights.RADIUS and ratio >= COARSE):
-        return Reduced(geo, grid, method, min_valid, ratio)
+        return Reduced(geo, grid, method, max(min_valid - INEXACT, 0.0), ratio)
     return Located(geo, grid, (geo.y.size, geo.x.size), method, min_valid, ratio > SAME)
 
 
@@ -343,7 +346,9 @@ def _ratio(geo: Regular, grid: Grid) -> float:
     """Source cells per side of a target cell at the centre of the source."""
     v, u = (geo.y.size - 1) / 2 + np.array([0, 1, 0]), (geo.x.size - 1) / 2 + np.array([0, 0, 1])
     x, y = (np.asarray(a) / grid.cell for a in geo.to_ease(geo.x.value(u), geo.y.value(v)))
-    area = abs((x[1] - x[0]) * (y[2] - y[0]) - (x[2] - x[0]) * (y[1] - y[0]))
+    turn = grid.shape_global[1]
+    along_y, along_x = (d - turn * np.round(d / turn) for d in (x[1] - x[0], x[2] - x[0]))
+    area = abs(along_y * (y[2] - y[0]) - along_x * (y[1] - y[0]))
     return float(1 / np.sqrt(area)) if np.isfinite(area) and area > 0 else 1.0
 
 

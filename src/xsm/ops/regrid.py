@@ -20,6 +20,9 @@ from xsm.grids import Grid
 if TYPE_CHECKING:
     from xsm.kernels.apply import Job
 
+OLD_PLACE = ("crs", "crs_wkt", "epsg_code", "spatial_ref", "transform", "res")
+"""Attributes that tell where the source lay."""
+
 Method = Literal["auto", "bicubic", "bilinear", "average", "nearest", "mode"]
 _Input = Annotated[xr.Dataset, Param("Maps on any grid, or points.")]
 _Like = Annotated[xr.Dataset | None, Param("Dataset on an EASE-Grid 2.0 whose window is taken.", kind=Kind.DATASET)]
@@ -105,7 +108,8 @@ def regrid(
     -------
     xarray.Dataset
         Dims ``(..., y, x)``; types and attributes kept. An eager variable that was clipped says so in
-        ``clipped_cells``.
+        ``clipped_cells``. Clipping to the physical range, and one mask and the sum 100 for sand, silt and clay, need the
+        attribute ``units``.
 
     Raises
     ------
@@ -239,7 +243,7 @@ def _resampled(
         variable = ds[n].variable
         own = _method_of(variable, str(n), method, geo, coarser)
         made[n] = apply(variable, geo, target, plan(own), _job(variable, str(n), own, covered), chunks)
-        drop = {"grid_mapping", "coordinates", "actual_range"}
+        drop = {"grid_mapping", "coordinates", "actual_range", *OLD_PLACE}
         drop |= {"_FillValue", "missing_value"} if made[n].dtype.kind == "f" else set()
         made[n].attrs = {k: v for k, v in made[n].attrs.items() if k not in drop}
         made[n].encoding = dict(variable.encoding)
@@ -259,18 +263,34 @@ def _method_of(variable: xr.Variable, name: str, method: str, geo: Regular | Sca
     return "bicubic" if method == "auto" else method
 
 
+def _missing(variable: xr.Variable, name: str) -> tuple[Any, ...]:
+    """Values that the attributes of a variable call missing, in its type; NaN is missing anyway."""
+    found = [v for key in ("_FillValue", "missing_value") for v in np.ravel(variable.attrs.get(key, ()))]
+    found = [v for v in found if v == v]
+    if variable.dtype.kind in "iu":
+        limits = np.iinfo(variable.dtype)
+        for value in found:
+            if not (limits.min <= value <= limits.max and value == int(value)):
+                raise DataError(
+                    f"'{name}' holds {variable.dtype} and calls {value} missing, which that type cannot hold.",
+                    hint="Mend _FillValue and missing_value, or decode the file with xarray.",
+                )
+    return tuple(np.asarray(found).astype(variable.dtype)) if found else ()
+
+
 def _job(variable: xr.Variable, name: str, method: str, covered: Callable[[], bool]) -> Job:
     from xsm.kernels.apply import Job
 
-    dtype, missing = variable.dtype, variable.attrs.get("_FillValue", variable.attrs.get("missing_value"))
-    fill = cf.fill_of(dtype) if missing is None or dtype.kind == "f" else dtype.type(missing)
+    dtype, missing = variable.dtype, _missing(variable, name)
+    fill = missing[0] if missing and dtype.kind != "f" else cf.fill_of(dtype)
     fill = 0 if fill is None else fill
     low, high = -math.inf, math.inf
     if method in ("bicubic", "bilinear", "average"):
-        if dtype.kind != "f" and missing is None and not covered():  # integers have no NaN for the cells outside
+        if dtype.kind != "f" and not missing and not covered():  # integers have no NaN for the cells outside
             dtype, fill = np.dtype("f4" if dtype.itemsize <= 2 else "f8"), np.nan
         spec = cf.VARIABLES.get(name)
-        if spec is not None and cf.same_units(variable.attrs.get("units", spec.units), spec.units):
+        packed = {"scale_factor", "add_offset"} & set(variable.attrs)
+        if spec is not None and not packed and cf.same_units(variable.attrs.get("units", ""), spec.units):
             low, high = spec.low, spec.high
         if dtype.kind in "iu":
             low, high = max(low, np.iinfo(dtype).min), min(high, np.iinfo(dtype).max)
@@ -280,7 +300,7 @@ def _job(variable: xr.Variable, name: str, method: str, covered: Callable[[], bo
 def _soil_shares(made: dict[Hashable, xr.Variable]) -> dict[Hashable, xr.Variable]:
     """Give sand, silt and clay one mask and the sum 100."""
     shares = [made[n] for n in cf.SOIL_FRACTIONS if n in made]
-    percent = all(v.dtype.kind == "f" and cf.same_units(v.attrs.get("units", "percent"), "percent") for v in shares)
+    percent = all(v.dtype.kind == "f" and cf.same_units(v.attrs.get("units", ""), "percent") for v in shares)
     if len(shares) < 3 or not percent or len({v.dims for v in shares}) > 1 or len({v.shape for v in shares}) > 1:
         return made
     total = shares[0] + shares[1] + shares[2]
@@ -304,4 +324,5 @@ def _rebuilt(
     rest = ds.drop_vars(gone - set(made))
     kept = {n: made.get(n, rest.variables.get(n)) for n in ds.variables if n in made or n in rest.variables}
     coords = {n: v for n, v in kept.items() if n in ds.coords}
-    return xr.Dataset({n: v for n, v in kept.items() if n not in coords}, coords, ds.attrs)
+    about = {k: v for k, v in ds.attrs.items() if k not in OLD_PLACE}
+    return xr.Dataset({n: v for n, v in kept.items() if n not in coords}, coords, about)
