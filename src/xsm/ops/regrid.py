@@ -108,8 +108,8 @@ def regrid(
     -------
     xarray.Dataset
         Dims ``(..., y, x)``; types and attributes kept. An eager variable that was clipped says so in
-        ``clipped_cells``. Clipping to the physical range, and one mask and the sum 100 for sand, silt and clay, need the
-        attribute ``units``.
+        ``clipped_cells``. Clipping to the physical range, and one mask and the sum 100 for sand, silt and clay, need
+        the attribute ``units``.
 
     Raises
     ------
