@@ -336,3 +336,23 @@ def test_abandoned_worker_removes_what_it_had_half_written(tmp_path, how):
             worker.stdin.close()
         assert worker.wait(20) == 130
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks processes up in /proc")
+def test_a_killed_core_leaves_nothing_beside_its_output(runner, tmp_path):
+    script = tmp_path / "core.py"
+    script.write_text(
+        "import os, pathlib, subprocess, sys\nfrom xsm import files\n"
+        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])\n"
+        f"pathlib.Path({str(tmp_path / 'child')!r}).write_text(str(child.pid))\n"
+        f"with files.fresh(pathlib.Path({str(tmp_path / 'out' / 'a.nc')!r})) as part:\n"
+        "    part.write_text('half')\n    os.kill(os.getpid(), 9)\n"
+    )
+    other = tmp_path / "out" / ".a.nc.1.abc.part"
+    other.mkdir(parents=True)
+    with pytest.raises(runner.CoreError, match="without a result"):
+        runner.run([sys.executable, str(script)], {"output": str(tmp_path / "out" / "a.nc")}, print, lambda: False)
+    assert list((tmp_path / "out").iterdir()) == [other]
+    time.sleep(0.2)
+    state = Path(f"/proc/{(tmp_path / 'child').read_text()}/stat")
+    assert not state.exists() or state.read_text().rsplit(")", 1)[1].split()[0] == "Z"  # ended, its parent is gone

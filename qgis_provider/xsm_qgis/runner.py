@@ -11,6 +11,7 @@ import contextlib
 import json
 import os
 import queue
+import shutil
 import signal
 import subprocess
 import threading
@@ -102,11 +103,15 @@ def run(argv, request, on_event, is_cancelled, poll=0.1):
         code = process.wait()
     except BaseException:
         _kill(process)
+        _sweep(request, process.pid)
         raise
     finally:
         stopped.set()
         with contextlib.suppress(OSError):
             process.stdin.close()
+    if code:
+        _kill(process)
+        _sweep(request, process.pid)
     if error:
         raise CoreError(error.get("text", "The core failed."), error.get("hint", ""), error.get("traceback", ""))
     if code or result is None:
@@ -197,9 +202,17 @@ def _kill(process):
     if os.name == "nt":  # untested
         subprocess.run(["taskkill", "/T", "/F", "/PID", str(process.pid)], capture_output=True, check=False)
     else:
-        with contextlib.suppress(ProcessLookupError):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+
+
+def _sweep(request, pid):
+    """Remove what a core that could not clean up has begun beside its output (see `fresh` in xsm/files.py)."""
+    folder = os.path.dirname((request or {}).get("output") or "")
+    for name in os.listdir(folder) if os.path.isdir(folder) else []:
+        if name.startswith(".") and f".{pid}." in name and name.endswith(".part"):
+            shutil.rmtree(os.path.join(folder, name), ignore_errors=True)
 
 
 def _ending(code):

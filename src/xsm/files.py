@@ -131,7 +131,7 @@ def fresh(path: Path, overwrite: bool = False, *, keep: str = "") -> Iterator[Pa
         if keep:
             folder.mkdir(mode=0o700, exist_ok=True)
         else:
-            folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
+            folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.{os.getpid()}.", suffix=".part", dir=path.parent))
     except OSError as error:
         raise _not_written(path, error) from error
     part = folder / path.name
