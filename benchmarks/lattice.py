@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-import xsm  # noqa: F401
+import xsm
 
 WEATHER = ("precipitation", "air_temperature", "shortwave_down", "longwave_down", "specific_humidity", "wind_speed")
 MAPS = (
@@ -48,11 +48,11 @@ def predict(ds: xr.Dataset, train: np.ndarray, model: str, seed: int) -> xr.Data
         cell_spread=seen.std("time").fillna(overall[1]).clip(0.01),
     )
     predictors = (*WEATHER, *MAPS, "cell_mean", "cell_spread")
-    bundle = known.sm.fit(
-        model=model, predictors=predictors, target="soil_moisture", train=train, seed=seed,
+    bundle = xsm.fit(
+        known, model=model, predictors=predictors, target="soil_moisture", train=train, seed=seed,
         centre="cell_mean", scale="cell_spread", **OPTIONS[model],
     )  # fmt: skip
-    found = known.sm.estimate(model=bundle)
+    found = xsm.estimate(known, model=bundle)
     return xr.Dataset({"soil_moisture": found["sm_5cm"], "soil_moisture_std": found["sm_5cm_reference_std"]})
 
 

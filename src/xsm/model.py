@@ -187,17 +187,18 @@ class Samples:
 
         ``cells`` chooses some of them, by their number inside the domain.
         """
-        at = np.nonzero(self.mask) if cells is None else tuple(i[cells] for i in np.nonzero(self.mask))
-        values = np.asarray(self.arrays[name])
-        return np.asarray(values[(..., *at)], np.float32)
+        return np.asarray(self._cells(self.arrays[name], cells), np.float32)
 
     def counts(self, name: str, cells: np.ndarray | None = None) -> np.ndarray:
         """Where a reference may be learnt from, bool ``(time, cell)``: observed, a day in use, not frozen."""
         found = np.isfinite(self.series(name, cells)) & np.asarray(self.use)[:, None]
         if self.weight is None:
             return found
-        at = np.nonzero(self.mask) if cells is None else tuple(i[cells] for i in np.nonzero(self.mask))
-        return found & np.asarray(self.weight, bool)[(..., *at)]
+        return found & self._cells(np.asarray(self.weight, bool), cells)
+
+    def _cells(self, array: Any, cells: np.ndarray | None) -> np.ndarray:
+        at = np.nonzero(self.mask)
+        return np.asarray(np.asarray(array)[(..., *(at if cells is None else tuple(i[cells] for i in at)))])
 
 
 @runtime_checkable

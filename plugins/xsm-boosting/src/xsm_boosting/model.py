@@ -8,13 +8,24 @@ from typing import Any
 
 import lightgbm
 import numpy as np
-from xsm import BUNDLE_FORMAT, Block, Bundle, DataError, Progress, Samples, Spec, UsageError, versions
+from xsm import (
+    Block,
+    Bundle,
+    DataError,
+    Progress,
+    Samples,
+    Spec,
+    UsageError,
+    centre_and_scale,
+    conformal_factor,
+    make_card,
+    series_settings,
+)
 
 from xsm_boosting import INFO
 from xsm_boosting.features import features
 
 FOLDS, BLOCK_DAYS, PATIENCE = 4, 30, 50
-INTERVAL, NORMAL_95 = 0.95, 1.959964
 MEAN_ABSOLUTE = float(np.sqrt(2 / np.pi))
 """Mean absolute value of a standard normal variable."""
 DRIEST, WETTEST = 0.02, 0.6
@@ -96,32 +107,24 @@ class Boosting:
         }
         weights["spread"] = _packed(_train(table.x, np.abs(error) / MEAN_ABSOLUTE, calm, seed))
         target, rmse = spec.targets[0], float(np.sqrt(((error * table.scale) ** 2).mean()))
-        card: dict[str, Any] = {
-            "format": BUNDLE_FORMAT,
-            "task": "estimate",
-            "model": self.info.name,
-            "depth": spec.depth,
-            "scenario": spec.scenario,
-            "inputs": list(spec.inputs),
-            "statics": list(spec.statics),
-            "targets": list(spec.targets),
-            "references": list(spec.references),
-            "units": dict(spec.units),
-            "options": {k: list(v) if isinstance(v, tuple) else v for k, v in best.items()},
-            "normalisation": {target: {"spread_scale": 1.0, "floor": float(np.abs(error).mean()) * 0.1}},
-            "metrics": {"folds": FOLDS, "rmse": rmse, "values": len(table.y)},
-            "seed": seed,
-            "versions": versions("lightgbm"),
-            "limits": f"The spread is calibrated to {spec.references[0]}, not to the truth.",
-        }
-        bundle = Bundle(card, weights)
+        card = make_card(
+            spec,
+            self.info.name,
+            seed,
+            "lightgbm",
+            options={k: list(v) if isinstance(v, tuple) else v for k, v in best.items()},
+            normalisation={target: {"spread_scale": 1.0, "floor": float(np.abs(error).mean()) * 0.1}},
+            metrics={"folds": FOLDS, "rmse": rmse, "values": len(table.y)},
+            limits=f"The spread is calibrated to {spec.references[0]}, not to the truth.",
+        )
+        boosters = _boosters(weights)
         if validation is None:
-            sure = np.abs(error) / _spread(lightgbm.Booster(model_str=_text(weights["spread"])), table.x, card)
+            ratios = np.abs(error) / _spread(boosters["spread"], table.x, card)
         else:
             held_table = _table(validation, spec, options, seed)
-            mean, spread = _scaled(held_table.x, bundle)
-            sure = np.abs(mean - held_table.y) / spread
-        card["normalisation"][target]["spread_scale"] = float(np.quantile(sure, INTERVAL) / NORMAL_95)
+            mean, spread = _scaled(held_table.x, boosters, card)
+            ratios = np.abs(mean - held_table.y) / spread
+        card["normalisation"][target]["spread_scale"] = conformal_factor(ratios)
         progress(1.0, f"boosting: {best['trees']} trees, RMSE on unseen days {rmse:.4f}")
         return Bundle(card, weights)
 
@@ -145,15 +148,15 @@ class Boosting:
             Target and ``<target>_std``, float32 ``(time, cell)``.
         """
         card = bundle.card
-        options, target = card["options"], card["targets"][0]
+        options, target, boosters = card["options"], card["targets"][0], _boosters(bundle.weights)
         days, cells = arrays[card["inputs"][0]].shape
         mean, spread = np.empty((days, cells), np.float32), np.empty((days, cells), np.float32)
         step = max(CHUNK // max(days, 1), 1)
         for part in (slice(k, k + step) for k in range(0, cells, step)):
             some = {n: np.asarray(arrays[n])[..., part] for n in (*card["inputs"], *card["statics"])}
             x = _features(some, card["inputs"], card["statics"], options)
-            found = _scaled(x.reshape(-1, x.shape[-1]), bundle)
-            middle, scale = (_static(some, options[n], default) for n, default in (("centre", 0.0), ("scale", 1.0)))
+            found = _scaled(x.reshape(-1, x.shape[-1]), boosters, card)
+            middle, scale = centre_and_scale(some, options)
             mean[:, part] = middle + scale * found[0].reshape(days, -1)
             spread[:, part] = scale * found[1].reshape(days, -1) * card["normalisation"][target]["spread_scale"]
         if card["units"].get(target) == "m3 m-3":
@@ -169,22 +172,12 @@ def settings(spec: Spec) -> dict[str, Any]:
     UsageError
         For memories that are no numbers, or a centre or scale that is no static predictor.
     """
-    options = {p.name: p.default for p in INFO.options} | {k: v for k, v in spec.options.items() if v is not None}
+    options = series_settings(INFO, spec)
     try:
         options["memories"] = tuple(float(v) for v in options["memories"])
     except ValueError:
         raise UsageError(f"memories are {options['memories']}, wanted numbers of days.", hint="2,4,9,20,50") from None
-    for name in ("centre", "scale"):
-        if options[name] and options[name] not in spec.statics:
-            raise UsageError(
-                f"{name} is '{options[name]}', wanted one of the static predictors ({', '.join(spec.statics)}).",
-                hint="Add it to predictors=.",
-            )
     return options
-
-
-def _static(arrays: Mapping[str, np.ndarray], name: str | None, default: float) -> Any:
-    return arrays[name] if name else np.float32(default)
 
 
 def _features(
@@ -205,7 +198,7 @@ def _table(samples: Samples, spec: Spec, options: Mapping[str, Any], seed: int) 
             f"The reference '{reference}' has {int(counts.sum())} values on the days to learn from, wanted more.",
             hint="Check its period and its overlap with the inputs.",
         )
-    middle, scale = (_static(arrays, options[n], default) for n, default in (("centre", 0.0), ("scale", 1.0)))
+    middle, scale = centre_and_scale(arrays, options)
     y = (samples.series(reference, cells) - middle) / scale
     x = _features(arrays, spec.inputs, spec.statics, options)
     day = np.broadcast_to(np.asarray(samples.days).astype("M8[D]").astype("i8")[:, None], counts.shape)
@@ -251,11 +244,16 @@ def _train(
     return lightgbm.train(given, data, options["trees"], [lightgbm.Dataset(*held, reference=data)], callbacks=[stop])
 
 
-def _scaled(x: np.ndarray, bundle: Bundle) -> tuple[np.ndarray, np.ndarray]:
+def _boosters(weights: Mapping[str, np.ndarray]) -> dict[str, lightgbm.Booster]:
+    return {n: lightgbm.Booster(model_str=bytes(packed).decode()) for n, packed in weights.items()}
+
+
+def _scaled(
+    x: np.ndarray, boosters: Mapping[str, lightgbm.Booster], card: Mapping[str, Any]
+) -> tuple[np.ndarray, np.ndarray]:
     """Mean and spread of the scaled target for rows of features; the spread before calibration."""
-    boosters = {n: lightgbm.Booster(model_str=_text(w)) for n, w in bundle.weights.items()}
     means = [np.asarray(b.predict(x)) for n, b in boosters.items() if n != "spread"]
-    return np.mean(means, 0), _spread(boosters["spread"], x, bundle.card)
+    return np.mean(means, 0), _spread(boosters["spread"], x, card)
 
 
 def _spread(booster: lightgbm.Booster, x: np.ndarray, card: Mapping[str, Any]) -> np.ndarray:
@@ -264,7 +262,3 @@ def _spread(booster: lightgbm.Booster, x: np.ndarray, card: Mapping[str, Any]) -
 
 def _packed(booster: lightgbm.Booster) -> np.ndarray:
     return np.frombuffer(booster.model_to_string(importance_type="gain").encode(), np.uint8)
-
-
-def _text(packed: np.ndarray) -> str:
-    return bytes(packed).decode()

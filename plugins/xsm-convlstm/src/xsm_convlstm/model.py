@@ -5,22 +5,19 @@ from __future__ import annotations
 import weakref
 from collections.abc import Mapping
 from dataclasses import asdict
-from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 import torch
-from xsm import Block, Bundle, DataError, Samples, Spec
+from xsm import Block, Bundle, DataError, Samples, Spec, conformal_factor, make_card
 
 from xsm_convlstm.config import INFO, Config
 from xsm_convlstm.inference import able, estimate, estimate_on, flatten, thinned
 from xsm_convlstm.network import Network
 from xsm_convlstm.sequences import channels, ends, fixed_channels, joined, read, survey
 
-FORMAT = 1
 BFLOAT16_ERROR = 0.002
 """Largest change of soil moisture (m3 m-3) for which estimates are made with bfloat16."""
-INTERVAL, NORMAL_95 = 0.95, 1.959964
 JUDGED, COMPARED = 64, 4
 """Most batches that scale the spread, and that tell what bfloat16 changes."""
 HERE = ("checkpoints", "devices")
@@ -88,27 +85,21 @@ class ConvLSTM:
             trained.append(train(task, judge, seed=_seed(seed, k), progress=report, folder=folder))
         first = trained[0]
         weights = _named([t.weights for t in trained])
-        card = {
-            "format": FORMAT,
-            "task": "estimate",
-            "model": self.info.name,
-            "depth": spec.depth,
-            "scenario": spec.scenario,
-            "inputs": list(spec.inputs),
-            "statics": list(spec.statics),
-            "targets": list(spec.targets),
-            "references": list(spec.references),
-            "units": dict(spec.units),
-            "options": {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(config).items() if k not in HERE},
-            "normalisation": norm,
-            "block": asdict(Block("patch", config.patch, config.stride, config.look_back)),
-            "training": _period(samples, config),
-            "validation": None if validation is None else _period(validation, config),
-            "history": first.history,
-            "metrics": {"epoch": first.best, **first.history[first.best - 1]},
-            "seed": seed,
-            "versions": {m: version(m) for m in ("xsm", "xsm-convlstm", "numpy", "torch", "pytorch-lightning")},
-        }
+        card = make_card(
+            spec,
+            self.info.name,
+            seed,
+            "xsm-convlstm",
+            "torch",
+            "pytorch-lightning",
+            options={k: list(v) if isinstance(v, tuple) else v for k, v in asdict(config).items() if k not in HERE},
+            normalisation=norm,
+            block=asdict(Block("patch", config.patch, config.stride, config.look_back)),
+            training=_period(samples, config),
+            validation=None if validation is None else _period(validation, config),
+            history=first.history,
+            metrics={"epoch": first.best, **first.history[first.best - 1]},
+        )
         judge = judge or task
         rows = held_batches(judge, seed)[:JUDGED]
         scale, error = measure(load(Bundle(card, weights)), judge, rows)
@@ -202,7 +193,7 @@ def measure(nets: list[Network], task: Any, rows: list[np.ndarray]) -> tuple[flo
             other, _ = ensemble(nets, moving, still, mask, len(x), dtype=torch.bfloat16)
             error = max(error, float(np.abs(other - mean)[:, 0][mask].max(initial=0.0) * target["std"]))
     found = np.concatenate(scores)
-    return float(np.quantile(found, INTERVAL) / NORMAL_95) if found.size else 1.0, error
+    return conformal_factor(found), error
 
 
 def arithmetic_of(card: Mapping[str, Any], device: str) -> torch.dtype:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from xsm import Kind, ModelInfo, Param, hookimpl
+from xsm import CENTRE_AND_SCALE, Kind, ModelInfo, Param, hookimpl
 
 XSM_PLUGIN_API = 1
 
@@ -28,12 +28,7 @@ INFO = ModelInfo(
         Param(
             "Networks with seeds of their own that are averaged.", "members", kind=Kind.INTEGER, default=1, minimum=1
         ),
-        Param(
-            "Static predictor with the mean of the target in each cell; departures are learnt.",
-            "centre",
-            kind=Kind.STRING,
-        ),
-        Param("Static predictor with the spread of the target in each cell.", "scale", kind=Kind.STRING),
+        *CENTRE_AND_SCALE,
     ),
     requires=("torch",),
     look_back=365,

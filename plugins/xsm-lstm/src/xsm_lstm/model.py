@@ -7,13 +7,23 @@ from typing import Any
 
 import numpy as np
 import torch
-from xsm import BUNDLE_FORMAT, Block, Bundle, DataError, Progress, Samples, Spec, UsageError, versions
+from xsm import (
+    Block,
+    Bundle,
+    DataError,
+    Progress,
+    Samples,
+    Spec,
+    centre_and_scale,
+    conformal_factor,
+    make_card,
+    series_settings,
+)
 
 from xsm_lstm import INFO
 from xsm_lstm.network import Network
 from xsm_lstm.train import Series, channels, moments, train
 
-INTERVAL, NORMAL_95 = 0.95, 1.959964
 DRIEST, WETTEST = 0.02, 0.6
 CELLS_AT_ONCE = 1024
 
@@ -56,7 +66,7 @@ class LSTM:
         Bundle
             Weights of each member under ``<member>.``.
         """
-        options = settings(spec)
+        options = series_settings(self.info, spec)
         cells = np.random.default_rng(seed).permutation(int(np.sum(samples.mask)))[: options["cells"]]
         norm: dict[str, Any] = moments(samples, spec, cells)
         series = _series(samples, spec, options, norm, cells)
@@ -78,26 +88,18 @@ class LSTM:
             trained.append(train(series, held, options, seed=seed + k, progress=told))
         ratios = np.concatenate([t.ratios for t in trained])
         target = spec.targets[0]
-        norm[target] = {"spread_scale": float(np.quantile(ratios, INTERVAL) / NORMAL_95) if ratios.size else 1.0}
-        card = {
-            "format": BUNDLE_FORMAT,
-            "task": "estimate",
-            "model": self.info.name,
-            "depth": spec.depth,
-            "scenario": spec.scenario,
-            "inputs": list(spec.inputs),
-            "statics": list(spec.statics),
-            "targets": list(spec.targets),
-            "references": list(spec.references),
-            "units": dict(spec.units),
-            "options": options,
-            "normalisation": norm,
-            "history": trained[0].history,
-            "metrics": {"epoch": trained[0].best, **trained[0].history[trained[0].best - 1]},
-            "seed": seed,
-            "versions": versions("torch"),
-            "limits": f"The spread is calibrated to {spec.references[0]}, not to the truth.",
-        }
+        norm[target] = {"spread_scale": conformal_factor(ratios)}
+        card = make_card(
+            spec,
+            self.info.name,
+            seed,
+            "torch",
+            options=options,
+            normalisation=norm,
+            history=trained[0].history,
+            metrics={"epoch": trained[0].best, **trained[0].history[trained[0].best - 1]},
+            limits=f"The spread is calibrated to {spec.references[0]}, not to the truth.",
+        )
         return Bundle(card, {f"{k}.{n}": w for k, t in enumerate(trained) for n, w in t.weights.items()})
 
     def predict_block(
@@ -131,25 +133,13 @@ class LSTM:
             with torch.inference_mode():
                 found = [tuple(v.cpu().numpy() for v in net(x)) for net in nets]
             means, spreads = (np.stack(v) for v in zip(*found, strict=True))
-            middle, scale = _scaling(some, options)
+            middle, scale = centre_and_scale(some, options)
             mean[:, part] = middle + scale * (scaled["mean"] + scaled["std"] * means.mean(0))
             within = norm[target]["spread_scale"] * np.sqrt((spreads**2).mean(0))
             spread[:, part] = scale * scaled["std"] * np.sqrt(within**2 + means.var(0))
         if card["units"].get(target) == "m3 m-3":
             mean = np.clip(mean, DRIEST, WETTEST)
         return {target: mean, f"{target}_std": spread}
-
-
-def settings(spec: Spec) -> dict[str, Any]:
-    """All options of a task: what is given over the defaults."""
-    options = {p.name: p.default for p in INFO.options} | {k: v for k, v in spec.options.items() if v is not None}
-    for name in ("centre", "scale"):
-        if options[name] and options[name] not in spec.statics:
-            raise UsageError(
-                f"{name} is '{options[name]}', wanted one of the static predictors ({', '.join(spec.statics)}).",
-                hint="Add it to predictors=.",
-            )
-    return options
 
 
 def load(bundle: Bundle, device: str) -> list[Network]:
@@ -172,16 +162,11 @@ def load(bundle: Bundle, device: str) -> list[Network]:
     return nets
 
 
-def _scaling(arrays: Mapping[str, np.ndarray], options: Mapping[str, Any]) -> tuple[Any, Any]:
-    centre, scale = options["centre"], options["scale"]
-    return arrays[centre] if centre else np.float32(0), arrays[scale] if scale else np.float32(1)
-
-
 def _series(
     samples: Samples, spec: Spec, options: Mapping[str, Any], norm: Mapping[str, Any], cells: np.ndarray
 ) -> Series:
     arrays = {n: samples.series(n, cells) for n in (*spec.inputs, *spec.statics)}
-    middle, scale = _scaling(arrays, options)
+    middle, scale = centre_and_scale(arrays, options)
     reference = spec.references[0]
     y = np.where(
         samples.counts(reference, cells), (samples.series(reference, cells) - middle) / scale, np.float32(np.nan)
