@@ -9,18 +9,17 @@ import matplotlib as mpl
 import numpy as np
 
 from xsm import files
-from xsm.styles import RAMPS
+from xsm.styles import colours
 
 
 def main(folder: Path) -> None:
     """Draw surface and subsurface estimate, spread and the observation of one day with gaps, and one series."""
     mpl.use("Agg")
     import matplotlib.pyplot as plt
-    from matplotlib.colors import LinearSegmentedColormap
 
     maps = files.read(folder / "results" / "estimates.nc")
     cube = files.read(folder / "results" / "data" / "filled.zarr")
-    ramp = LinearSegmentedColormap.from_list("soil moisture", [c for _, c in RAMPS["soil_moisture"]])
+    ramp = colours("soil_moisture")
     seen = cube["sm_dca_observed"].mean(("y", "x")).values
     day = int(np.argmin(np.abs(seen[200:330] - 0.5)) + 200)
     observed = cube["sm_dca"].where(cube["sm_dca_observed"])
@@ -28,16 +27,16 @@ def main(folder: Path) -> None:
         (observed, "SMAP DCA, observed", ramp, 0, 0.45),
         (maps["sm_5cm_s2"], "xsm 5 cm", ramp, 0, 0.45),
         (maps["sm_25cm_s2"], "xsm 25 cm", ramp, 0, 0.45),
-        (maps["sm_5cm_s2_std"], "xsm 5 cm, standard deviation", "magma_r", 0, 0.08),
+        (maps["sm_5cm_s2_std"], "xsm 5 cm, standard deviation", "magma_r", 0, 0.15),
     ]
     figure = plt.figure(figsize=(12, 5.6), layout="constrained")
     grid = figure.add_gridspec(2, 4, height_ratios=[1.25, 1])
     west, east = (maps["x"].values[[0, -1]] / 1e3).tolist()
     south, north = (maps["y"].values[[-1, 0]] / 1e3).tolist()
-    for i, (array, title, colours, low, high) in enumerate(panels):
+    for i, (array, title, cmap, low, high) in enumerate(panels):
         axis = figure.add_subplot(grid[0, i])
         image = axis.imshow(
-            array.isel(time=day), cmap=colours, vmin=low, vmax=high, extent=(west, east, south, north), aspect="equal"
+            array.isel(time=day), cmap=cmap, vmin=low, vmax=high, extent=(west, east, south, north), aspect="equal"
         )
         axis.set_facecolor("0.85")
         axis.set_title(title, fontsize=10)
