@@ -35,7 +35,9 @@ SAVE_EVERY, LOOK_EVERY = 5.0, 0.2
 """Seconds."""
 HEAD = 512
 """Bytes that are looked at before anything is written."""
-_PART = re.compile(r"^(?P<name>.+)\.(?P<tag>[0-9a-f]{8})\.part$")
+_PART = re.compile(r"^(?P<name>.+)\.(?P<tag>[0-9a-f]{8}|unsure)\.part$")
+UNSURE = "unsure"
+"""Tag of a part whose server gives nothing that tells one state of the file from the next."""
 
 
 def download(
@@ -189,7 +191,8 @@ class _Job:
     def _fetch(self, remote: Remote) -> Entry:
         """One attempt at one file: continue its part or begin anew, check it, give it its name."""
         path, part = self.dest / remote.name, self.parts.get(remote.name)
-        offset = part.stat().st_size if part is not None else 0
+        sure = part is not None and (remote.checksum is not None or not part.name.endswith(f".{UNSURE}.part"))
+        offset = part.stat().st_size if part is not None and sure else 0
         headers = {"Range": f"bytes={offset}-"} if offset else {}
         with web.get(self.session, remote.url, remote.name, headers) as response:
             total = _total(response)
@@ -200,7 +203,8 @@ class _Job:
             if total is not None:
                 self._check_length(remote, total)
             checksum = remote.checksum or _checksum_in(response)
-            if path.exists() and remote.name not in self.entries:
+            foreign = path.exists() and remote.name not in self.entries
+            if foreign and (total is not None or checksum is not None):
                 return _adopt(remote, path, total, checksum)
             if response.status_code == 200:
                 self._drop(remote)
@@ -216,6 +220,8 @@ class _Job:
                 raise web.Again(f"{size} bytes came, {total} were announced")
             self._check_length(remote, size)
             entry = _verified(remote, target, checksum)
+            if foreign:
+                _adopt(remote, path, size, f"sha256:{entry['sha256']}")
         except (web.OneFile, web.Again):
             self._drop(remote)
             raise
@@ -258,16 +264,20 @@ class _Job:
 
 def _adopt(remote: Remote, path: Path, total: int | None, checksum: str | None) -> Entry:
     """Take a file that lies there, but not in the manifest, for the provider's if length and checksum agree."""
+    size = path.stat().st_size
     with open(path, "rb") as file:
         fits = not remote.magic or file.read(HEAD).startswith(remote.magic)
-    if path.stat().st_size != total or not fits:
+    if checksum is not None:
+        algorithm, _, wanted = checksum.partition(":")
+        fits = fits and _digest(path, algorithm) == wanted.lower()
+    if total not in (None, size) or not fits:
         raise web.OneFile(
-            f"'{path}' exists already and is not the provider's file ({path.stat().st_size} bytes, there "
-            f"{'of unknown length' if total is None else total}).",
+            f"'{path}' exists already and is not the provider's file ({size} bytes, there "
+            f"{'other ones' if total in (None, size) else total}).",
             hint="Move it away.",
         )
     log.info("%s was there already", remote.name)
-    return _verified(remote, path, checksum)
+    return _verified(remote, path, None)
 
 
 def _verified(remote: Remote, path: Path, checksum: str | None) -> Entry:
@@ -311,9 +321,11 @@ def _start(response: requests.Response) -> int | None:
 
 
 def _tag(response: requests.Response, total: int | None) -> str:
-    """Short hash of what tells one state of the provider's file from the next."""
+    """Short hash of what tells one state of the provider's file from the next; `UNSURE` where nothing does."""
     etag = response.headers.get("ETag", "")
     state = response.headers.get("Last-Modified", "") if not etag or etag.startswith("W/") else etag
+    if not state:
+        return UNSURE
     return hashlib.sha256(f"{state} {total}".encode()).hexdigest()[:8]
 
 
