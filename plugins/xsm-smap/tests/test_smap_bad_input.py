@@ -136,3 +136,19 @@ def test_day_of_a_renamed_file(granules: list[Path], area: Area, world: SimpleNa
     shutil.copy(granules[1], renamed)
     got = open_([renamed], region=area, variables=["tb_h"])
     np.testing.assert_array_equal(got["time"], world.days[1:2].astype("M8[ns]"))
+
+
+def test_row_that_lies_where_another_dataset_lies(granules: list[Path], area: Area, tmp_path: Path) -> None:
+    """A pointer to a row of values is overwritten with that to another dataset's row."""
+    bad = tmp_path / NAME
+    shutil.copy(granules[1], bad)
+    with h5py.File(bad) as file:
+        mine, other = (
+            file[AM][name].id.get_chunk_info_by_coord((area.grid.row0, 0)).byte_offset.to_bytes(8, "little")
+            for name in ("tb_h_corrected", "tb_v_corrected")
+        )
+    whole = bad.read_bytes()
+    assert whole.count(mine) == 1
+    bad.write_bytes(whole.replace(mine, other))
+    with pytest.raises(DataError, match="holds the values of another dataset"):
+        open_([bad], region=area, variables=["tb_h", "tb_v"]).load()

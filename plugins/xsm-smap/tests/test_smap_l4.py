@@ -170,3 +170,10 @@ def test_polar_maps_regrid_to_ease_9km(tmp_path: Path) -> None:
     regridded = xsm.regrid_ease9km(cut, method="nearest")
     valid = regridded["sm_dca"].values[np.isfinite(regridded["sm_dca"].values)]
     assert len(valid) > 1000 and np.isin(valid, cut["sm_dca"].values).all()
+
+
+def test_files_outside_the_period_are_not_looked_at(files: list[Path], area: Area, tmp_path: Path) -> None:
+    other = tmp_path / files[8].name
+    other.write_bytes(b"damaged")
+    got = open_([*files[:8], other], region=area, time=slice("2021-04-01", "2021-04-01"))
+    assert got.sizes["time"] == 1

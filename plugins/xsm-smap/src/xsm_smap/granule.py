@@ -17,7 +17,7 @@ from xsm_smap import layout
 from xsm_smap.l2 import scatter
 from xsm_smap.points import DATASETS as POINT_DATASETS
 from xsm_smap.points import grid_of_points, read_points
-from xsm_smap.read import check_complete, check_magic, decode, is_plain, opened, window
+from xsm_smap.read import Owners, check_complete, check_magic, check_own_rows, decode, is_plain, opened, window
 
 
 @dataclass(frozen=True)
@@ -124,10 +124,12 @@ def _read_l3(
 
     suffix = layout.SUFFIX[overpass]
     observed = group.get(layout.OBSERVED + suffix)
+    owners: Owners = {}
 
     @functools.cache
     def raw(dataset: str) -> np.ndarray:
         found = _dataset(group, dataset, granule.level, suffix, granule.crid, granule.name)
+        check_own_rows(owners, found, (grid.row0, grid.row0 + grid.rows - 1))
         alike = observed is not None and (observed.shape, observed.chunks) == (found.shape, found.chunks)
         return window(found, grid, observed if alike else None)
 

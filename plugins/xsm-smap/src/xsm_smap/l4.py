@@ -129,13 +129,22 @@ class SmapL4Source:
         return write(world, dest)
 
 
-def look(path: Path, names: Sequence[str]) -> np.datetime64:
-    """Check that a file holds the wanted variables on the global 9 km grid; return its stamp."""
+def stamp_of(path: Path) -> np.datetime64:
+    """Stamp that the name of a file tells."""
     match = NAME.match(path.name)
     if match is None:
         raise DataError(
             f"The name of {path.name} does not tell its time.", hint="Keep names as SMAP_L4_SM_gph_<date>T<time>_...h5."
         )
+    date, clock = match["date"], match["clock"]
+    try:
+        return np.datetime64(f"{date[:4]}-{date[4:6]}-{date[6:]}T{clock[:2]}:{clock[2:]}", "m")
+    except ValueError:
+        raise DataError(f"The name of {path.name} holds no date.", hint="Keep the product's names.") from None
+
+
+def look(path: Path, names: Sequence[str]) -> None:
+    """Check that a file holds the wanted variables on the global 9 km grid."""
     check_magic(path)
     with opened(path) as file:
         group = file.get(GROUP, {})
@@ -149,11 +158,6 @@ def look(path: Path, names: Sequence[str]) -> np.datetime64:
                     f"{EASE2_M09.shape_global}.",
                     hint="Take the whole granule.",
                 )
-    date, clock = match["date"], match["clock"]
-    try:
-        return np.datetime64(f"{date[:4]}-{date[4:6]}-{date[6:]}T{clock[:2]}:{clock[2:]}", "m")
-    except ValueError:
-        raise DataError(f"The name of {path.name} holds no date.", hint="Keep the product's names.") from None
 
 
 def read_day(day: Day, names: Sequence[str], grid: Grid, min_steps: int, on_error: str) -> np.ndarray:
@@ -185,17 +189,19 @@ def _look_all(
     skipped = []
     for path in sorted(map(Path, paths), key=_rank):
         try:
-            stamp = look(path, names)
+            stamp = stamp_of(path)
+            day = stamp.astype("M8[D]")
+            early = time is not None and time.start is not None and day < np.datetime64(time.start, "D")
+            late = time is not None and time.stop is not None and day > np.datetime64(time.stop, "D")
+            if early or late:
+                continue
+            look(path, names)
         except DataError as error:
             if on_error == "raise":
                 raise
             skipped.append(str(error))
             continue
-        day = stamp.astype("M8[D]")
-        early = time is not None and time.start is not None and day < np.datetime64(time.start, "D")
-        late = time is not None and time.stop is not None and day > np.datetime64(time.stop, "D")
-        if not early and not late:
-            best[stamp] = path
+        best[stamp] = path
     if skipped:
         warnings.warn(f"{len(skipped)} files are left out, the first: {skipped[0]}", UserWarning, stacklevel=4)
     return best, skipped

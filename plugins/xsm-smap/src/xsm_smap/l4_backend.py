@@ -15,7 +15,7 @@ from xsm import EASE2_M09, canonical_attrs
 
 from xsm_smap import L4_INFO
 from xsm_smap.backend import bounds
-from xsm_smap.l4 import NAME, look, read_day
+from xsm_smap.l4 import NAME, look, read_day, stamp_of
 
 
 class SmapL4Backend(BackendEntrypoint):
@@ -43,7 +43,8 @@ class SmapL4Backend(BackendEntrypoint):
         path = Path(os.fspath(filename_or_obj))
         dropped = {drop_variables} if isinstance(drop_variables, str) else set(drop_variables or ())
         names = [n for n in L4_INFO.variables if n not in dropped]
-        stamp = look(path, names)
+        stamp = stamp_of(path)
+        look(path, names)
         time = xr.Variable("time", [stamp.astype("M8[ns]")], {"standard_name": "time", "axis": "T"})
         ds = xr.Dataset(
             {n: (("time", "y", "x"), indexing.LazilyIndexedArray(_Array(path, n)), canonical_attrs(n)) for n in names},

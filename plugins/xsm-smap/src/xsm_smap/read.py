@@ -16,6 +16,8 @@ from xsm import DataError, Grid, XsmError, drop_impossible
 from xsm_smap.layout import BAD_BITS, EPOCH, FIELDS, FILL, FLAGS, LAND, MAGIC, NO_FLAG, OBSERVED
 
 Raw = Callable[[str], np.ndarray]
+Owners = dict[int, int]
+"""Place in a file, and the address of the dataset whose values lie there."""
 DAMAGE = (
     OSError,
     RuntimeError,
@@ -107,19 +109,29 @@ def window(dataset: Any, grid: Grid, beside: Any = None) -> np.ndarray:
 
 def check_complete(datasets: Iterable[Any]) -> None:
     """Refuse datasets of which a part is lost (it would read as zeros), or that share bytes of the file."""
-    owners: dict[int, int] = {}
+    owners: Owners = {}
     for dataset in datasets:
         if dataset.chunks is None:
             places = [dataset.id.get_offset()]
         else:
             corners = itertools.product(*(range(0, s, c) for s, c in zip(dataset.shape, dataset.chunks, strict=True)))
             places = [dataset.id.get_chunk_info_by_coord(corner).byte_offset for corner in corners]
-        node = _address(dataset)
         places = [p if p is None or p >= SUPERBLOCK else None for p in places]
         if None in places and dataset.id.get_create_plist().get_layout() != COMPACT:
             raise OSError(f"a part of {dataset.name} is lost")
-        if any(owners.setdefault(place, node) != node for place in places if place is not None):
-            raise OSError(f"{dataset.name} holds the values of another dataset")
+        _claim(owners, dataset, places)
+
+
+def check_own_rows(owners: Owners, dataset: Any, rows: Iterable[int]) -> None:
+    """Refuse a dataset in chunks of one row if one of these rows lies where another dataset of ``owners`` lies."""
+    if dataset.chunks == (1, dataset.shape[1]):
+        _claim(owners, dataset, [dataset.id.get_chunk_info_by_coord((row, 0)).byte_offset for row in rows])
+
+
+def _claim(owners: Owners, dataset: Any, places: Iterable[int | None]) -> None:
+    node = _address(dataset)
+    if any(owners.setdefault(place, node) != node for place in places if place is not None):
+        raise OSError(f"{dataset.name} holds the values of another dataset")
 
 
 def is_plain(dataset: Any, kind: str) -> bool:
