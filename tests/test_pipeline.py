@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 
 import numpy as np
@@ -16,7 +17,7 @@ from xsm.errors import DataError, UsageError
 from xsm.forecast import forecast
 from xsm.grids import grid_of
 from xsm.pipeline import plan, run_study
-from xsm.stages import alone
+from xsm.stages import alone, fingerprint
 
 SMALL = Size(12, "2021-06-01", 60, split=(32, 8))
 
@@ -179,3 +180,19 @@ def test_template_is_a_valid_study(tmp_path):
 def test_manifest_names_every_stage(folder):
     done = json.loads((folder / "results" / ".xsm" / "manifest.json").read_text())
     assert {"open smap", "cube", "fill gaps", "train 25-2", "estimate", "report"} <= set(done)
+
+
+@pytest.mark.parametrize("size", [0, 1000, 131_072, 131_073, 500_000])
+def test_an_input_is_known_by_its_size_time_and_ends(tmp_path, size):
+    path = tmp_path / "input.bin"
+    body = np.random.default_rng(1).bytes(size)
+    path.write_bytes(body)
+    before, when = fingerprint(path), path.stat().st_mtime_ns
+    os.utime(path, ns=(when, when + 10**9))
+    assert (fingerprint(path) == before) == (size <= 131_072)
+    for place in (0, size - 1) if size else ():
+        changed = bytearray(body)
+        changed[place] ^= 1
+        path.write_bytes(changed)
+        os.utime(path, ns=(when, when))
+        assert fingerprint(path) != before

@@ -1,7 +1,7 @@
 """`xsm run`: a study from raw files to report in restartable stages.
 
 Every stage writes into a temporary name and is entered into ``.xsm/manifest.json`` when its files are whole. A stage is
-redone when its parameters, its input files (name, size, time) or a stage that it rests on changed. Large stages are
+redone when its parameters, its input files (name, size, time, both ends) or a stage that it rests on changed. Large stages are
 written region by region (`xsm.regions`), and a run that ended goes on after the last whole region.
 """
 
@@ -30,7 +30,7 @@ from xsm.ops.open import open as open_source
 from xsm.ops.regrid import regrid_ease9km
 from xsm.options import block_threads
 from xsm.source import get_source
-from xsm.stages import LEFT_OUT, Stages, alone, clear, mark, tell_skipped
+from xsm.stages import LEFT_OUT, Stages, alone, clear, fingerprint, mark, tell_skipped
 from xsm.training import split_days
 
 FIRST = "smap"
@@ -104,10 +104,10 @@ def _run(study: Study, stages: Stages, processes: int) -> None:
 
 def _inputs(study: Study, name: str, source: Source) -> Any:
     paths = expand(source.paths, get_source(name))
-    known = [(str(p), p.stat().st_size, p.stat().st_mtime_ns) if isinstance(p, Path) else (p, 0, 0) for p in paths]
+    known = [(str(p), *(fingerprint(p) if isinstance(p, Path) else (0, 0, ""))) for p in paths]
     told = {
         "files": len(known),
-        "bytes": sum(size for _, size, _ in known),
+        "bytes": sum(size for _, size, _, _ in known),
         "hash": hashlib.sha256(json.dumps(known).encode()).hexdigest()[:16],
     }
     return [told, dict(source.options), study.region, study.time, study.margin, study.on_error]

@@ -25,6 +25,8 @@ from xsm.errors import DataError
 log = logging.getLogger("xsm")
 LEFT_OUT = "files_left_out"
 SKIPPED = "left out"
+ENDS = 2**16
+"""Bytes at each end of a file by which it is known again."""
 DATED = re.compile(r"[\w.-]*?(?<!\d)((?:19|20)\d{2}[01]\d[0-3]\d)(?!\d)[\w.-]*")
 """A file's name with its date."""
 
@@ -70,6 +72,22 @@ class Stages:
         below = [self.done[name]["digest"] for name in rests_on]
         text = json.dumps([__version__, about, below], sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def fingerprint(path: Path) -> tuple[int, int, str]:
+    """What an input is known by: bytes, time, and the hash of both its ends (that of all of a small file).
+
+    The whole of an archive of a terabyte is not read for it. The time does not count where all is hashed.
+    """
+    stat = path.stat()
+    if not path.is_file():
+        return stat.st_size, stat.st_mtime_ns, ""
+    with open(path, "rb") as file:
+        ends = file.read(ENDS)
+        file.seek(max(stat.st_size - ENDS, ENDS))
+        ends += file.read(ENDS)
+    small = stat.st_size <= len(ends)
+    return stat.st_size, 0 if small else stat.st_mtime_ns, hashlib.sha256(ends).hexdigest()[:16]
 
 
 def manifest(out: Path) -> dict[str, Any]:
