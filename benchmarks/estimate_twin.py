@@ -69,31 +69,50 @@ def world(seed: int, cells: int, days: int, options: Mapping[str, Any]) -> tuple
     return tables[0], tables[1], spreads
 
 
-def scores(x: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """Median over cells of temporal R and ubRMSE, and pooled RMSE; cells with at least 10 days."""
-    enough = np.isfinite(truth).sum(0) >= 10
-    x, truth = x[:, enough].astype("f8"), truth[:, enough].astype("f8")
-    a, b = x - np.nanmean(x, 0), truth - np.nanmean(truth, 0)
+def scores(x: np.ndarray, truth: np.ndarray, weight: np.ndarray | None = None) -> np.ndarray:
+    """Median over cells of temporal R and ubRMSE, and pooled RMSE; cells with at least 10 days.
+
+    Parameters
+    ----------
+    x, truth : ndarray
+        (day, cell), NaN in both where they do not count.
+    weight : ndarray, optional
+        (draw, day): how often a day counts; once by default.
+
+    Returns
+    -------
+    ndarray
+        (3,), or (draw, 3) with weights.
+    """
+    found = np.isfinite(truth)
+    middle = np.nanmean(truth)
+    a, b = (np.where(found, v - middle, 0.0).astype("f8") for v in (x, truth))
+    w = np.ones((1, len(x))) if weight is None else weight.astype("f8")
+    n = w @ found
+    n[n < 10] = np.nan
     with np.errstate(invalid="ignore", divide="ignore"):
-        r = np.nansum(a * b, 0) / np.sqrt(np.nansum(a * a, 0) * np.nansum(b * b, 0))
-    ubrmse = np.sqrt(np.nanmean((a - b) ** 2, 0))
-    return np.array([np.nanmedian(r), np.nanmedian(ubrmse), np.sqrt(np.nanmean((x - truth) ** 2))])
+        mean_a, mean_b = w @ a / n, w @ b / n
+        var_a, var_b = (w @ (v * v) / n - m * m for v, m in ((a, mean_a), (b, mean_b)))
+        cov = w @ (a * b) / n - mean_a * mean_b
+        r = cov / np.sqrt(var_a * var_b)
+        ubrmse = np.sqrt(np.maximum(var_a + var_b - 2 * cov, 0))
+        square = np.where(np.isnan(n), 0, w @ ((a - b) ** 2))
+    rmse = np.sqrt(square.sum(1) / np.nansum(n, 1))
+    got = np.stack([np.nanmedian(r, 1), np.nanmedian(ubrmse, 1), rmse], 1)
+    return got[0] if weight is None else got
 
 
 def differences(worlds: list[Rows], one: str, other: str, draws: int) -> np.ndarray:
     """Draw the difference of scores of two rows, averaged over worlds: blocks of days, the same ones for both."""
     rng = np.random.default_rng(0)
     found = []
-    for _ in range(draws):
-        parts = []
-        for rows in worlds:
-            days = len(rows["truth"])
-            starts = rng.integers(0, max(days - BLOCK, 1), -(-days // BLOCK))
-            chosen = np.concatenate([np.arange(s, min(s + BLOCK, days)) for s in starts])[:days]
-            truth = rows["truth"][chosen]
-            parts.append(scores(rows[one][chosen], truth) - scores(rows[other][chosen], truth))
-        found.append(np.mean(parts, 0))
-    return np.array(found)
+    for rows in worlds:
+        days = len(rows["truth"])
+        starts = rng.integers(0, max(days - BLOCK, 1), (draws, -(-days // BLOCK)))
+        chosen = np.minimum(starts[..., None] + np.arange(BLOCK), days - 1).reshape(draws, -1)[:, :days]
+        weight = np.stack([np.bincount(c, minlength=days) for c in chosen])
+        found.append(scores(rows[one], rows["truth"], weight) - scores(rows[other], rows["truth"], weight))
+    return np.mean(found, 0)
 
 
 def table(title: str, worlds: list[Rows], draws: int) -> dict[str, np.ndarray]:

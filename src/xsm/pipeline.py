@@ -1,8 +1,8 @@
 """`xsm run`: a study from raw files to report in restartable stages.
 
 Every stage writes into a temporary name and is entered into ``.xsm/manifest.json`` when its files are whole. A stage is
-redone when its parameters, its input files (name, size, time, both ends) or a stage that it rests on changed. Large stages are
-written region by region (`xsm.regions`), and a run that ended goes on after the last whole region.
+redone when its parameters, its input files (name, size, time, both ends) or a stage that it rests on changed. Large
+stages are written region by region (`xsm.regions`), and a run that ended goes on after the last whole region.
 """
 
 from __future__ import annotations
