@@ -1,10 +1,11 @@
 """Put faults into runs of a study and see what is lost: `python -m benchmarks.faults [--kills 20] [--only NAME]`.
 
-A small synthetic world in true formats, the numpy models, and the command line. A fault counts as survived where the
-same command, run again once the cause is gone, ends with the files of an uninterrupted run (values and attributes, but
-times in histories), or where a wrong start is refused with one sentence and leaves what was there. Files that carry a
-final name but are not those of the uninterrupted run are mutated; a run that ends well with other results, or a damaged
-file that is neither told nor harmless, is a silent error. The exit code is 1 where a fault was not survived.
+A small synthetic world in true formats and the command line; models of numpy, or networks where the name says so. A
+fault counts as survived where the same command, run again once the cause is gone, ends with the files of an
+uninterrupted run (values and attributes, but times in histories), or where a wrong start is refused with one sentence
+and leaves what was there. Files that carry a final name but are not those of the uninterrupted run are mutated; a run
+that ends well with other results, or a damaged file that is neither told nor harmless, is a silent error. The exit code
+is 1 where a fault was not survived.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from pathlib import Path
 import numpy as np
 
 import xsm
-from benchmarks.faults_bench import LONGEST, Bench, Tally, contents, one_sentence
+from benchmarks.faults_bench import LEARNED_WORLD, LONGEST, Bench, Tally, contents, one_sentence
 from xsm import files
 
 
@@ -46,6 +47,14 @@ def kills(bench: Bench, rng: random.Random, count: int) -> Tally:
             bench.check(tally, folder)
         tally.injected += faults
         bench.finish(tally, folder, faults)
+    return tally
+
+
+def kills_in_training(bench: Bench, rng: random.Random, count: int) -> Tally:
+    """``kill -9`` while networks fill gaps and estimate, most of the time in their training."""
+    networks = Bench(bench.folder / "networks", LEARNED_WORLD, ())
+    tally = kills(networks, rng, count)
+    tally.name = "kill -9 of a run with CRU and ConvLSTM"
     return tally
 
 
@@ -322,6 +331,7 @@ def lost_scheduler(bench: Bench, rng: random.Random, count: int) -> Tally:
 
 SCENARIOS: dict[str, tuple[Callable[[Bench, random.Random, int], Tally], int]] = {
     "kills": (kills, 20),
+    "kills_in_training": (kills_in_training, 10),
     "interrupts": (interrupts, 4),
     "full_disk": (full_disk, 8),
     "no_rights": (no_rights, 4),

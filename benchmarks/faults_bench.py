@@ -19,6 +19,14 @@ from xsm import config
 from xsm.demo import Size, make_files, study_changes
 
 WORLD = Size(8, "2021-04-01", 70, split=(45, 10))
+LEARNED_WORLD = Size(16, "2021-04-01", 60, fill="epochs = 2, cells = 32", fit=", epochs = 2", split=(40, 10))
+NUMPY = (
+    ('method = "cru"', 'method = "linear"'),
+    ('model = "convlstm"', 'model = "ridge"'),
+    ('covariates = ["precipitation", "air_temperature"]\n', ""),
+    ('options = { preset = "small" }', ""),
+)
+"""Edits of a study that replace networks by models that need no training to speak of."""
 LINE = re.compile(rb"\d{4}-\d\d-\d\dT[\d:]+Z( xsm [^\n\"<\\]*)(?:\\n|\n)?")
 """A line of a history, in text or JSON."""
 STAMP = re.compile(rb"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?(\.\d+)?(Z|\+00:00)?")
@@ -45,17 +53,12 @@ class Tally:
 class Bench:
     """A world's files, a study of them, and the files of an uninterrupted run."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, world: Size = WORLD, edits: tuple[tuple[str, str], ...] = NUMPY) -> None:
         self.folder = folder
         folder.mkdir()
-        make_files(folder / "files", WORLD, seed=1)
-        text = config.template(**study_changes(WORLD, "files"))
-        for old, new in (
-            ('method = "cru"', 'method = "linear"'),
-            ('model = "convlstm"', 'model = "ridge"'),
-            ('covariates = ["precipitation", "air_temperature"]\n', ""),
-            ('options = { preset = "small" }', ""),
-        ):
+        make_files(folder / "files", world, seed=1)
+        text = config.template(**study_changes(world, "files"))
+        for old, new in edits:
             assert old in text
             text = text.replace(old, new)
         self.text = text.replace('"files/', f'"{folder}/files/')

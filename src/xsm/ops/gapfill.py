@@ -169,13 +169,15 @@ def _gapfill(
 ) -> xr.Dataset:
     names = check_series(ds, variables, covariates, allow_target_leak)
     filler = get_model(method, "gapfill")
-    sample = sample_cells(with_masks(ds), names, covariates, SAMPLE_CELLS, seed)
-    patterns = {n: find_pattern(sample[n].values, sample["time"].values) for n in names}
+    bundle = as_bundle(model)
+    patterns = dict.fromkeys(names, Pattern.NONE)
+    if unknown_to := [n for n in names if bundle is None or n not in bundle.card["targets"]]:
+        sample = sample_cells(with_masks(ds), unknown_to, covariates, SAMPLE_CELLS, seed)
+        patterns |= {n: find_pattern(sample[n].values, sample["time"].values) for n in unknown_to}
     for name in (n for n, p in patterns.items() if p is Pattern.COMPLETE):
         gaps = ds[name].isnull() & ds[name].notnull().any("time")
         patterns[name] = Pattern.NONE if bool(gaps.any()) else Pattern.COMPLETE
     learn = [n for n in names if patterns[n] is Pattern.NONE]
-    bundle = as_bundle(model, learn)
     if bundle is None and learn:
         log.info("training '%s' on %d of the cells for %s", method, sample.sizes["cell"], ", ".join(learn))
         bundle = fit_series(sample, filler, learn, covariates, mode=mode, train=train, seed=seed, options=options)
@@ -269,7 +271,7 @@ def check_series(
     return names
 
 
-def as_bundle(model: Any, targets: Sequence[str]) -> Bundle | None:
+def as_bundle(model: Any) -> Bundle | None:
     """Make a bundle from what users give: a bundle, a folder, ``"pretrained"`` or None."""
     if model is None:
         return None
