@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import shutil
 import types
 import warnings
 from pathlib import Path
 
+import h5py
 import netCDF4
 import numpy as np
 import pytest
@@ -257,6 +259,21 @@ def test_truncated_files_are_seen_before_anything_is_read(two_days, tmp_path):
         SOURCE.open([*two_days, bad])
     with pytest.raises(DataError, match="No such file"):
         SOURCE.open([tmp_path / "nothing.nc"])
+
+
+def test_values_without_a_place_in_the_file_are_lost_and_not_missing(two_days, tmp_path):
+    bad = tmp_path / two_days[3].name
+    shutil.copy(two_days[3], bad)
+    with h5py.File(bad, "r+") as file:
+        attrs = {k: file["SoilM_0_10cm"].attrs[k] for k in ("units", "scale_factor", "add_offset")}
+        del file["SoilM_0_10cm"]
+        new = file.create_dataset(
+            "SoilM_0_10cm", (1, 12, 16), "f4", chunks=(1, 6, 16), compression="gzip", fillvalue=-9999
+        )
+        new.attrs.update(attrs)
+        new[:, :6] = 20
+    with pytest.raises(DataError, match=f"{bad.name}': a part of SoilM_0_10cm is lost"):
+        SOURCE.open([*two_days[:3], bad, *two_days[4:24]], variables=["sm_noah_0_10"]).load()
 
 
 def test_skip_lists_what_is_left_out(two_days, tmp_path):

@@ -7,6 +7,7 @@ for a file of seven variables where netCDF4 takes 2.5 ms.
 from __future__ import annotations
 
 import functools
+import itertools
 import os
 import re
 import warnings
@@ -282,6 +283,8 @@ def read_hours(
                         f"{header.lat.size}, {header.lon.size}).",
                         hint="Download it again.",
                     )
+                if _lacks_a_chunk(dataset, (slice(first, first + count), *window)):
+                    raise DataError(f"'{path}': a part of {name} is lost.", hint="Download it again.")
                 space = dataset.get_space()
                 space.select_hyperslab((first, rows.start, cols.start), shape)
                 dataset.read(memory, space, out[i])
@@ -330,6 +333,16 @@ def _check_grid(path: Path, file: Any, header: Header) -> None:
 
 def _is_float(dataset: Any) -> bool:
     return any(dataset.get_type().equal(t) for t in (h5t.IEEE_F32LE, h5t.IEEE_F64LE, h5t.IEEE_F32BE, h5t.IEEE_F64BE))
+
+
+def _lacks_a_chunk(dataset: Any, window: tuple[slice, ...]) -> bool:
+    """Whether a part of a window was never written, or its place was lost: it would read as fill."""
+    layout = dataset.get_create_plist()
+    if layout.get_layout() != h5d.CHUNKED:
+        return dataset.get_storage_size() == 0
+    sizes = layout.get_chunk()
+    starts = (range(w.start // c * c, w.stop, c) for w, c in zip(window, sizes, strict=True))
+    return any(dataset.get_chunk_info_by_coord(at).byte_offset is None for at in itertools.product(*starts))
 
 
 @functools.cache
