@@ -37,7 +37,7 @@ VARIABLES: Mapping[str, Canonical] = {
     "tb_v": Canonical("K", "Brightness temperature, vertical polarization", "brightness_temperature", low=0, high=340),
     "albedo": Canonical("1", "Single-scattering albedo (DCA)", low=0, high=1),
     "roughness": Canonical("1", "Roughness coefficient (DCA)", low=0, high=5),
-    "vegetation_opacity": Canonical("1", "Vegetation opacity (DCA)", low=0, high=5),
+    "vegetation_opacity": Canonical("1", "Vegetation opacity along the line of sight (DCA)", low=0, high=5),
     "vegetation_water_content": Canonical("kg m-2", "Vegetation water content", low=0, high=30),
     "surface_temperature": Canonical("K", "Effective surface temperature", "surface_temperature", low=200, high=350),
     "sm_dca": Canonical("m3 m-3", "Soil moisture, dual channel algorithm", _SM, low=0, high=1),

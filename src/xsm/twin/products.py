@@ -153,12 +153,15 @@ def smap(world: World) -> xr.Dataset:
         flags["retrieval_flag"][i][here] = np.where(skipped, 7, doubtful).astype("u2")
 
         soil, *given = _pick(clay, here), *(v[here] for v in (roughness, b * usual, albedo, model))
-        dual, opacity = radiometry.retrieve_dual(tb_h, tb_v, soil, *given, weight=e.opacity_weight)
+        dual, opacity, _ = radiometry.retrieve_dual(tb_h, tb_v, soil, *given, weight=e.opacity_weight)
         results = {
             "tb_h": tb_h, "tb_v": tb_v, "albedo": given[2], "roughness": given[0], "surface_temperature": given[3],
-            "vegetation_water_content": usual[here], "vegetation_opacity": np.where(skipped, np.nan, opacity),
+            "vegetation_water_content": usual[here],
+            "vegetation_opacity": np.where(skipped, np.nan, opacity * radiometry.SLANT),
         }  # fmt: skip
-        single = {f"sm_sca{p}": radiometry.retrieve_single(tb, p, soil, *given) for p, tb in (("v", tb_v), ("h", tb_h))}
+        single = {
+            f"sm_sca{p}": radiometry.retrieve_single(tb, p, soil, *given)[0] for p, tb in (("v", tb_v), ("h", tb_h))
+        }
         for name, moisture in {"sm_dca": dual, **single}.items():
             results[name] = np.where(skipped, np.nan, np.clip(moisture, 0.02, porosity[here]))
         for name, values in results.items():

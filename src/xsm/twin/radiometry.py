@@ -13,6 +13,8 @@ import numpy as np
 
 FREQUENCY = 1.41e9
 INCIDENCE = np.radians(40.0)
+SLANT = float(1 / np.cos(INCIDENCE))
+"""Opacity along the line of sight, which the products hold as ``vegetation_opacity``, over that at nadir used here."""
 _COS, _SIN2 = np.float32(np.cos(INCIDENCE)), np.float32(np.sin(INCIDENCE) ** 2)
 
 
@@ -86,7 +88,7 @@ def reflectivity(
 
 
 def emission(reflection: np.ndarray, opacity: np.ndarray, albedo: np.ndarray, temperature: np.ndarray) -> np.ndarray:
-    """Brightness temperature of soil under vegetation in K, tau-omega with one temperature."""
+    """Brightness temperature of soil under vegetation in K, tau-omega with one temperature; opacity at nadir."""
     passes = np.exp(-opacity / _COS)
     canopy = (1 - albedo) * (1 - passes) * (1 + reflection * passes)
     return temperature * ((1 - reflection) * passes + canopy)
@@ -114,17 +116,22 @@ def retrieve_single(
     albedo: np.ndarray,
     temperature: np.ndarray,
     iterations: int = 6,
-) -> np.ndarray:
-    """Soil moisture by the single channel algorithm: known opacity, one polarization ("h" or "v"), Newton's method."""
+    flattest: float = 5.0,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Soil moisture by the single channel algorithm: known opacity, one polarization ("h" or "v"), Newton's method.
+
+    ``flattest`` is the least slope, K per m3 m-3, that a step trusts. Gives the moisture and the size of the last step.
+    """
     which = "hv".index(polarization)
     clay = clay if isinstance(clay, Spectrum) else spectrum(clay)
     moisture = np.full(np.shape(tb), 0.2, tb.dtype)
     for _ in range(iterations):
         now = emission(reflectivity(moisture, clay, roughness)[which], opacity, albedo, temperature)
         beyond = emission(reflectivity(moisture + 0.004, clay, roughness)[which], opacity, albedo, temperature)
-        slope = np.minimum((beyond - now) / 0.004, -5)
-        moisture = np.clip(moisture + np.clip((tb - now) / slope, -0.15, 0.15), 0.0, 0.8).astype(tb.dtype)
-    return moisture
+        slope = np.minimum((beyond - now) / 0.004, -flattest)
+        step = np.clip((tb - now) / slope, -0.15, 0.15)
+        moisture = np.clip(moisture + step, 0.0, 0.8).astype(tb.dtype)
+    return moisture, np.abs(step)
 
 
 def retrieve_dual(
@@ -138,7 +145,8 @@ def retrieve_dual(
     *,
     weight: float = 20.0,
     iterations: int = 8,
-) -> tuple[np.ndarray, np.ndarray]:
+    damping: float = 30.0,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Soil moisture and opacity by the regularized dual channel algorithm, by Gauss-Newton steps.
 
     Minimizes ``(tb_h - H)**2 + (tb_v - V)**2 + weight**2 (tau - opacity)**2`` (Chaubell et al. 2020,
@@ -152,6 +160,13 @@ def retrieve_dual(
         Climatological opacity towards which the solution is drawn.
     weight : float
         K per unit of opacity; 0 leaves both unknowns to the observations.
+    damping : float
+        Added to the squared slope of moisture, K2; it slows the steps where the soil is hardly seen.
+
+    Returns
+    -------
+    tuple of numpy.ndarray
+        Moisture, opacity, and the size of the last step of moisture.
     """
     clay = clay if isinstance(clay, Spectrum) else spectrum(clay)
     moisture, tau = np.full(np.shape(tb_h), 0.2, tb_h.dtype), np.array(opacity, tb_h.dtype, copy=True)
@@ -167,8 +182,9 @@ def retrieve_dual(
             j0, j1 = to_r * (further - r) / 0.004, -to_pass * passes / _COS
             a, b, c = a + j0 * j0, b + j0 * j1, c + j1 * j1
             g0, g1 = g0 + j0 * miss, g1 + j1 * miss
-        a, c, g1 = a + 30.0, c + weight**2 + 1e-3, g1 + weight**2 * (opacity - tau)
+        a, c, g1 = a + damping, c + weight**2 + 1e-3, g1 + weight**2 * (opacity - tau)
         det = a * c - b * b
-        moisture = np.clip(moisture + np.clip((c * g0 - b * g1) / det, -0.12, 0.12), 0.0, 0.8).astype(tb_h.dtype)
-        tau = np.clip(tau + np.clip((a * g1 - b * g0) / det, -0.3, 0.3), 0.0, 3.0).astype(tb_h.dtype)
-    return moisture, tau
+        step = np.clip((c * g0 - b * g1) / det, -0.12, 0.12)
+        moisture = np.clip(moisture + step, 0.0, 0.8).astype(tb_h.dtype)
+        tau = np.clip(tau + np.clip((a * g1 - b * g0) / det, -0.3, 0.3), 0.0, 4.0).astype(tb_h.dtype)
+    return moisture, tau, np.abs(step)

@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from xsm.cf import NO_FLAG, canonical_attrs
-from xsm.errors import unknown
+from xsm.errors import UsageError, unknown
 from xsm.twin import radiometry
 from xsm.twin.errors_model import ERRORS
 
@@ -16,7 +16,11 @@ LOWEST = 0.02
 """m3 m-3, as in the product."""
 LARGEST_MISFIT = 5.0
 """K; brightness temperatures farther from the best fit are not those of moist soil under vegetation."""
-STEPS = 40
+STEPS = 60
+LAST_STEP = 1e-5
+"""m3 m-3; a search that still moves farther has not ended."""
+FLATTEST, DAMPING = 0.1, 1e-3
+"""K per m3 m-3, K2: soil that is hardly seen through the canopy is still searched for, in whole steps."""
 SKIPPED, FAILED = np.uint16(0b111), np.uint16(0b101)
 MEANINGS = "not_recommended skipped not_successful"
 
@@ -37,8 +41,8 @@ def retrieve(
     """Retrieve soil moisture with the single (V) or the dual channel algorithm of SMAP.
 
     The forward model is `xsm.twin.brightness` at 40 degrees. SCA-V solves ``V(moisture) = tb_v`` with the given
-    opacity; DCA minimizes ``(tb_h - H)**2 + (tb_v - V)**2 + weight**2 (tau - vegetation_opacity)**2`` over
-    moisture and ``tau``.
+    opacity; DCA minimizes ``(tb_h - H)**2 + (tb_v - V)**2 + weight**2 (tau - given)**2`` over moisture and ``tau``, the
+    opacity at nadir.
 
     Parameters
     ----------
@@ -48,27 +52,28 @@ def retrieve(
     clay : DataArray or array_like
         Percent.
     roughness, vegetation_opacity, albedo : DataArray or array_like
-        The roughness coefficient, the climatological opacity and the single scattering albedo, 1.
+        The roughness coefficient, the climatological opacity and the single scattering albedo, 1. Opacity is that along
+        the line of sight at 40 degrees, as in the products: 1.305 times that at nadir.
     surface_temperature : DataArray or array_like
         Effective temperature of soil and canopy, K.
     porosity : DataArray or array_like
         Upper bound, m3 m-3; the lower one is 0.02.
     algorithm : {"dca", "scav"}
     weight : float
-        K per unit of opacity; 0 leaves DCA's opacity to the observations alone.
+        K per unit of opacity at nadir; 0 leaves DCA's opacity to the observations alone.
 
     Returns
     -------
     xarray.Dataset
         ``sm_dca`` or ``sm_scav`` (float32), for DCA the retrieved ``vegetation_opacity``, and ``retrieval_flag``
         (uint16): 0 retrieved; 5 where no soil moisture within the bounds explains the brightness temperatures (SCA-V:
-        exactly; DCA: to 5 K); 7 where an ancillary value is missing; 65534 where nothing was observed. Soil moisture is
-        NaN unless 0.
+        exactly; DCA: to 5 K) or the soil is hidden so well that none is found; 7 where an ancillary value is missing;
+        65534 where nothing was observed. Soil moisture is NaN unless 0.
 
     Raises
     ------
     UsageError
-        For another algorithm.
+        For another algorithm, or arrays without dims beside DataArrays.
 
     References
     ----------
@@ -87,6 +92,11 @@ def retrieve(
     if algorithm not in ("dca", "scav"):
         raise unknown("algorithm", algorithm, ("dca", "scav"))
     given = (tb_h, tb_v, clay, roughness, vegetation_opacity, albedo, surface_temperature, porosity)
+    named = any(isinstance(v, xr.DataArray) for v in given)
+    if named and any(np.ndim(v) and not isinstance(v, xr.DataArray) for v in given):
+        raise UsageError(
+            "Some inputs are DataArrays and some are arrays without names of dims.", hint="Give maps as DataArrays."
+        )
     moisture, opacity, flag = xr.apply_ufunc(
         _retrieve,
         *(v if isinstance(v, xr.DataArray) else xr.DataArray(v) for v in given),
@@ -116,7 +126,7 @@ def brightness(
     clay : array_like
         Percent (Mironov et al. 2009).
     roughness, opacity, albedo : array_like
-        1.
+        1; opacity along the line of sight, as in the products (1.305 times that at nadir).
     temperature : array_like
         Of soil and canopy, K.
 
@@ -130,7 +140,8 @@ def brightness(
     >>> [round(float(tb), 1) for tb in brightness(0.2, 20.0, 0.3, 0.25, 0.06, 290.0)]
     [239.2, 260.5]
     """
-    given = (np.asarray(v, "f8") for v in (moisture, clay, roughness, opacity, albedo, temperature))
+    at_nadir = np.asarray(opacity, "f8") / radiometry.SLANT
+    given = (np.asarray(v, "f8") for v in (moisture, clay, roughness, at_nadir, albedo, temperature))
     return radiometry.brightness(*given)
 
 
@@ -140,19 +151,23 @@ def _retrieve(*given: np.ndarray, algorithm: str, weight: float) -> tuple[np.nda
     seen = np.isfinite(arrays[0]) & np.isfinite(arrays[1])
     known = seen & np.all([np.isfinite(v) for v in arrays[2:]], axis=0)
     tb_h, tb_v, clay, rough, tau, albedo, temperature, most = (v[known] for v in arrays)
-    soil, rest = radiometry.spectrum(clay), (albedo, temperature)
+    soil, tau, rest = radiometry.spectrum(clay), tau / radiometry.SLANT, (albedo, temperature)
     if algorithm == "scav":
-        found = radiometry.retrieve_single(tb_v, "v", soil, rough, tau, *rest, iterations=STEPS)
+        found, step = radiometry.retrieve_single(
+            tb_v, "v", soil, rough, tau, *rest, iterations=STEPS, flattest=FLATTEST
+        )
         tb_h, limit = radiometry.brightness(found, soil, rough, tau, *rest)[0], 1e-3
     else:
-        found, tau = radiometry.retrieve_dual(tb_h, tb_v, soil, rough, tau, *rest, weight=weight, iterations=STEPS)
+        found, tau, step = radiometry.retrieve_dual(
+            tb_h, tb_v, soil, rough, tau, *rest, weight=weight, iterations=STEPS, damping=DAMPING
+        )
         limit = LARGEST_MISFIT
     h, v = radiometry.brightness(found, soil, rough, tau, *rest)
-    good = np.maximum(np.abs(tb_h - h), np.abs(tb_v - v)) <= limit
+    good = (np.maximum(np.abs(tb_h - h), np.abs(tb_v - v)) <= limit) & (step <= LAST_STEP)
     good &= (found >= LOWEST - 1e-6) & (found <= most + 1e-6)
 
     moisture, opacity = np.full((2, seen.size), np.nan, "f4")
     flag = np.where(seen, SKIPPED, NO_FLAG).astype("u2")
-    moisture[known], opacity[known] = np.where(good, [found, tau], np.nan)
+    moisture[known], opacity[known] = np.where(good, [found, tau * radiometry.SLANT], np.nan)
     flag[known] = np.where(good, 0, FAILED)
     return moisture.reshape(shape), opacity.reshape(shape), flag.reshape(shape)
