@@ -35,6 +35,8 @@ SAVE_EVERY, LOOK_EVERY = 5.0, 0.2
 """Seconds."""
 HEAD = 512
 """Bytes that are looked at before anything is written."""
+STALL = 5
+"""A transfer of which no block comes for so many times the option ``timeout`` is cut: a server may drip for ever."""
 _PART = re.compile(r"^(?P<name>.+)\.(?P<tag>[0-9a-f]{8}|unsure)\.part$")
 UNSURE = "unsure"
 """Tag of a part whose server gives nothing that tells one state of the file from the next."""
@@ -112,7 +114,7 @@ class _Job:
         self.stop, self.lock = threading.Event(), threading.Lock()
         self.failed: list[web.OneFile] = []
         self.coming: dict[str, int] = {}
-        self.open: dict[str, requests.Response] = {}
+        self.open: dict[str, tuple[requests.Response, float]] = {}
         self.files = self.bytes = 0
 
     def run(self, remotes: tuple[Remote, ...]) -> None:
@@ -139,6 +141,7 @@ class _Job:
                     for future in finished:
                         future.result()
                     tell()
+                    self._cut(STALL * web.option("timeout"))
                     if time.monotonic() - self.saved > SAVE_EVERY:
                         self._save()
             except BaseException:
@@ -149,9 +152,14 @@ class _Job:
     def _halt(self) -> None:
         """Stop the threads, also those that wait for a silent server."""
         self.stop.set()
-        for response in list(self.open.values()):
-            with contextlib.suppress(ValueError, RuntimeError, OSError):
-                response.raw.shutdown()
+        self._cut(0)
+
+    def _cut(self, longest: float) -> None:
+        """Cut transfers of which no block came for so many seconds."""
+        for response, moved in list(self.open.values()):
+            if time.monotonic() - moved >= longest:
+                with contextlib.suppress(ValueError, RuntimeError, OSError):
+                    response.raw.shutdown()
 
     def _state(self, files: int, total: int | None) -> tuple[float, str]:
         came = self.bytes + sum(list(self.coming.values()))
@@ -172,7 +180,12 @@ class _Job:
                 return
             entry = None
             try:
-                entry = web.persist(functools.partial(self._fetch, remote), remote.name, self.stop)
+                entry = web.persist(
+                    functools.partial(self._fetch, remote),
+                    remote.name,
+                    self.stop,
+                    functools.partial(self._kept, remote),
+                )
             except web.OneFile as error:
                 log.warning("%s", error)
                 self.failed.append(error)
@@ -203,13 +216,17 @@ class _Job:
             if total is not None:
                 self._check_length(remote, total)
             checksum = remote.checksum or _checksum_in(response)
+            if not (_tells_its_end(response) or checksum or remote.size):
+                raise web.OneFile(
+                    f"'{remote.name}': {remote.host} does not tell where the file ends.",
+                    hint="What is cut short could not be told from the whole: fetch it by hand.",
+                )
             foreign = path.exists() and remote.name not in self.entries
             if foreign and (total is not None or checksum is not None):
                 return _adopt(remote, path, total, checksum)
             if response.status_code == 200:
                 self._drop(remote)
                 offset = 0
-            self.open[remote.name] = response
             try:
                 self._receive(response, remote, target, offset)
             finally:
@@ -231,6 +248,7 @@ class _Job:
 
     def _receive(self, response: requests.Response, remote: Remote, target: Path, offset: int) -> None:
         blocks = response.iter_content(web.BLOCK)
+        self.open[remote.name] = response, time.monotonic()
         if not offset:
             head = b""
             while len(head) < HEAD and (block := next(blocks, b"")):
@@ -243,6 +261,7 @@ class _Job:
         self.coming[remote.name] = offset
         with open(target, "ab" if offset else "wb") as file:
             for block in blocks:
+                self.open[remote.name] = response, time.monotonic()
                 if self.stop.is_set():
                     raise web.Stopped
                 file.write(block)
@@ -255,6 +274,10 @@ class _Job:
                 f"'{remote.name}' has {length} bytes at {remote.host}, wanted {remote.size} by the catalogue.",
                 hint="The catalogue may lag behind; try again later.",
             )
+
+    def _kept(self, remote: Remote) -> int:
+        part = self.parts.get(remote.name)
+        return part.stat().st_size if part is not None and part.exists() else 0
 
     def _drop(self, remote: Remote) -> None:
         part = self.parts.pop(remote.name, None)
@@ -312,7 +335,17 @@ def _total(response: requests.Response) -> int | None:
         return None
     else:
         text = response.headers.get("Content-Length", "")
-    return int(text) if text.isdigit() else None
+    return _number(text)
+
+
+def _tells_its_end(response: requests.Response) -> bool:
+    """Whether a body that is cut short can be told from a whole one."""
+    chunked = "chunked" in response.headers.get("Transfer-Encoding", "")
+    return chunked or _number(response.headers.get("Content-Length", "")) is not None
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdigit() else None
 
 
 def _start(response: requests.Response) -> int | None:

@@ -7,7 +7,6 @@ covers a body cut short, and the look at the first bytes that keeps a log-in pag
 from __future__ import annotations
 
 import email.utils
-import itertools
 import logging
 import random
 import re
@@ -126,15 +125,26 @@ def read_url(url: str, *, magic: tuple[bytes, ...] = ()) -> bytes:
 @contextmanager
 def get(session: Session, url: str, name: str, headers: Mapping[str, str] | None = None) -> Iterator[requests.Response]:
     """Ask for a file; gives the response (200, 206 or 416), its body not yet read."""
-    with session.get(url, headers=headers, stream=True) as response:
+    try:
+        response = session.get(url, headers=headers, stream=True)
+    except requests.RequestException:
+        raise
+    except (urllib3.exceptions.HTTPError, ValueError):
+        raise Again(f"{urlsplit(url).netloc} sent an answer that cannot be understood") from None
+    with response:
         if response.status_code not in (200, 206, 416):
             raise _refusal(response, name, session.keys)
         yield response
 
 
-def persist(work: Callable[[], T], name: str, stop: threading.Event) -> T:
-    """Do network work, again after a failure that may pass, with growing pauses."""
-    for attempt in itertools.count():
+def persist(work: Callable[[], T], name: str, stop: threading.Event, done: Callable[[], int] = lambda: 0) -> T:
+    """Do network work, again after a failure that may pass, with growing pauses.
+
+    Failures count in a row: what got further (``done`` tells how far) begins to count anew.
+    """
+    attempt, before = -1, done()
+    while True:
+        attempt += 1
         try:
             return work()
         except Again as error:
@@ -154,6 +164,8 @@ def persist(work: Callable[[], T], name: str, stop: threading.Event) -> T:
             raise FetchError(f"'{name}': {type(error).__name__}.", hint="Check the address.") from None
         if stop.is_set():
             raise Stopped
+        if (now := done()) > before:
+            attempt, before = 0, now
         if attempt >= option("retries"):
             often = f", {attempt + 1} times" if attempt else ""
             raise FetchError(f"'{name}': {reason}{often}.", hint="What is complete stays; run again later to go on.")
@@ -165,7 +177,6 @@ def persist(work: Callable[[], T], name: str, stop: threading.Event) -> T:
         log.info("%s: %s; again in %.1f s", name, reason, pause)
         if stop.wait(pause):
             raise Stopped
-    raise AssertionError("unreachable")
 
 
 def check_start(head: bytes, magic: tuple[bytes, ...], name: str, response: requests.Response, keys: Keys) -> None:
@@ -209,7 +220,7 @@ def _refusal(response: requests.Response, name: str, keys: Keys) -> Exception:
 
 def _retry_after(response: requests.Response) -> float | None:
     text = response.headers.get("Retry-After", "")
-    if text.isdigit():
+    if text.isascii() and text.isdigit():
         return float(text)
     try:
         return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - time.time())
