@@ -5,7 +5,6 @@ Sources say what there is as a list of `Remote`; everything else about a downloa
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import functools
 import hashlib
@@ -38,8 +37,6 @@ HEAD = 512
 STALL = 5
 """A transfer of which no block comes for so many times the option ``timeout`` is cut: a server may drip for ever."""
 _PART = re.compile(r"^(?P<name>.+)\.(?P<tag>[0-9a-f]{8}|unsure)\.part$")
-UNSURE = "unsure"
-"""Tag of a part whose server gives nothing that tells one state of the file from the next."""
 
 
 def download(
@@ -204,19 +201,19 @@ class _Job:
     def _fetch(self, remote: Remote) -> Entry:
         """One attempt at one file: continue its part or begin anew, check it, give it its name."""
         path, part = self.dest / remote.name, self.parts.get(remote.name)
-        sure = part is not None and (remote.checksum is not None or not part.name.endswith(f".{UNSURE}.part"))
+        sure = part is not None and (remote.checksum is not None or not part.name.endswith(f".{web.UNSURE}.part"))
         offset = part.stat().st_size if part is not None and sure else 0
         headers = {"Range": f"bytes={offset}-"} if offset else {}
         with web.get(self.session, remote.url, remote.name, headers) as response:
-            total = _total(response)
-            target = self.dest / f"{remote.name}.{_tag(response, total)}.part"
-            if response.status_code != 200 and (part != target or _start(response) != offset):
+            total = web.total(response)
+            target = self.dest / f"{remote.name}.{web.tag(response, total)}.part"
+            if response.status_code != 200 and (part != target or web.start(response) != offset):
                 self._drop(remote)
                 raise web.Again("the file is another one now, or the server cannot go on in it", 0.0)
             if total is not None:
                 self._check_length(remote, total)
-            checksum = remote.checksum or _checksum_in(response)
-            if not (_tells_its_end(response) or checksum or remote.size):
+            checksum = remote.checksum or web.checksum_in(response)
+            if not (web.tells_its_end(response) or checksum or remote.size):
                 raise web.OneFile(
                     f"'{remote.name}': {remote.host} does not tell where the file ends.",
                     hint="What is cut short could not be told from the whole: fetch it by hand.",
@@ -325,47 +322,6 @@ def _verified(remote: Remote, path: Path, checksum: str | None) -> Entry:
 def _digest(path: Path, algorithm: str) -> str:
     with open(path, "rb") as file:
         return hashlib.file_digest(file, algorithm).hexdigest()
-
-
-def _total(response: requests.Response) -> int | None:
-    """Length of the whole file, where the server tells it."""
-    if response.status_code == 206:
-        text = response.headers.get("Content-Range", "").rpartition("/")[2]
-    elif response.headers.get("Content-Encoding", "identity") != "identity":
-        return None
-    else:
-        text = response.headers.get("Content-Length", "")
-    return _number(text)
-
-
-def _tells_its_end(response: requests.Response) -> bool:
-    """Whether a body that is cut short can be told from a whole one."""
-    chunked = "chunked" in response.headers.get("Transfer-Encoding", "")
-    return chunked or _number(response.headers.get("Content-Length", "")) is not None
-
-
-def _number(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdigit() else None
-
-
-def _start(response: requests.Response) -> int | None:
-    match = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", ""))
-    return int(match[1]) if match else None
-
-
-def _tag(response: requests.Response, total: int | None) -> str:
-    """Short hash of what tells one state of the provider's file from the next; `UNSURE` where nothing does."""
-    etag = response.headers.get("ETag", "")
-    state = response.headers.get("Last-Modified", "") if not etag or etag.startswith("W/") else etag
-    if not state:
-        return UNSURE
-    return hashlib.sha256(f"{state} {total}".encode()).hexdigest()[:8]
-
-
-def _checksum_in(response: requests.Response) -> str | None:
-    """The MD5 that Google's storage sends along."""
-    match = re.search(r"md5=([A-Za-z0-9+/]{22}==)", response.headers.get("x-goog-hash", ""))
-    return f"md5:{base64.b64decode(match[1]).hex()}" if match else None
 
 
 def _check_names(remotes: tuple[Remote, ...]) -> None:

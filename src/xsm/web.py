@@ -6,7 +6,9 @@ covers a body cut short, and the look at the first bytes that keeps a log-in pag
 
 from __future__ import annotations
 
+import base64
 import email.utils
+import hashlib
 import logging
 import random
 import re
@@ -36,6 +38,8 @@ BACKOFF, LONGEST = 1.0, 300.0
 """Seconds before the first retry, doubled each time; and the longest pause that a server may ask for."""
 REDIRECTS = 12
 BLOCK, LISTING = 2**16, 2**26
+UNSURE = "unsure"
+"""Tag of a part whose server gives nothing that tells one state of the file from the next."""
 PASSING = (408, 425, 429, 500, 502, 503, 504)
 """HTTP statuses that may pass by themselves."""
 
@@ -199,6 +203,48 @@ def check_start(head: bytes, magic: tuple[bytes, ...], name: str, response: requ
             f"'{name}': {host} sent something that starts with '{_printable(head[:60])}', wanted {magic[0]!r}.",
             hint="The provider may have changed the format or be out of order.",
         )
+
+
+def total(response: requests.Response) -> int | None:
+    """Length of the whole file, where the server tells it."""
+    if response.status_code == 206:
+        text = response.headers.get("Content-Range", "").rpartition("/")[2]
+    elif response.headers.get("Content-Encoding", "identity") != "identity":
+        return None
+    else:
+        text = response.headers.get("Content-Length", "")
+    return _number(text)
+
+
+def tells_its_end(response: requests.Response) -> bool:
+    """Whether a body that is cut short can be told from a whole one."""
+    chunked = "chunked" in response.headers.get("Transfer-Encoding", "")
+    return chunked or _number(response.headers.get("Content-Length", "")) is not None
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdigit() else None
+
+
+def start(response: requests.Response) -> int | None:
+    """Byte at which a partial answer begins."""
+    match = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", ""))
+    return int(match[1]) if match else None
+
+
+def tag(response: requests.Response, total: int | None) -> str:
+    """Short hash of what tells one state of the provider's file from the next; `UNSURE` where nothing does."""
+    etag = response.headers.get("ETag", "")
+    state = response.headers.get("Last-Modified", "") if not etag or etag.startswith("W/") else etag
+    if not state:
+        return UNSURE
+    return hashlib.sha256(f"{state} {total}".encode()).hexdigest()[:8]
+
+
+def checksum_in(response: requests.Response) -> str | None:
+    """The MD5 that Google's storage sends along."""
+    match = re.search(r"md5=([A-Za-z0-9+/]{22}==)", response.headers.get("x-goog-hash", ""))
+    return f"md5:{base64.b64decode(match[1]).hex()}" if match else None
 
 
 def _refusal(response: requests.Response, name: str, keys: Keys) -> Exception:
