@@ -5,9 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import xarray as xr
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import xsm
+from xsm.calibrate import factor_beside, station_error
 from xsm.pairs import pair
+from xsm.twin import default_grid, make_world
 
 
 @pytest.fixture(scope="module")
@@ -33,8 +37,37 @@ def test_interval_holds_95_percent_of_the_stations_of_the_validation_days(cube, 
     valid = layer.valid.all(0)
     valid &= (valid.sum(-1) >= 30)[:, None]
     assert int(valid.sum()) == told["pairs"]
-    inside = np.abs(layer.x[0] - layer.y[0])[valid] <= 1.959964 * layer.x[1][valid]
+    spread = np.hypot(layer.x[1], told["station_error"] or 0.0)
+    inside = np.abs(layer.x[0] - layer.y[0])[valid] <= 1.959964 * spread[valid]
     assert inside.mean() == pytest.approx(0.95, abs=2 / valid.sum())  # a quantile of the very same values
+
+
+def test_error_of_the_stations_is_found_without_the_truth():
+    """Points of a twin with a known error: bias, noise and drift together, told by DCA and Noah.
+
+    28 stations tell the variance of 28 biases to a fourth, so that a seed is as far off as 25 %.
+    """
+    world = make_world(default_grid(48), 120, seed=7)
+    cube = xsm.cube(world.smap[["sm_dca", "tb_h"]], xsm.regrid_ease9km(world.nldas_daily, region=world.grid))
+    found, days = station_error(cube, world.stations, 5)
+    layer = pair(world.truth[["sm_5cm"]], world.stations, {"surface": ["sm_5cm"]}, {"surface": "5"}).layers["surface"]
+    wanted = np.std((layer.y[0] - layer.x[0])[layer.valid[0]])
+    assert days > 1000
+    assert found == pytest.approx(wanted, rel=0.25)
+    assert np.isnan(station_error(cube, world.stations, 25)[0])
+    assert np.isnan(station_error(cube.drop_vars("sm_dca"), world.stations, 5)[0])
+
+
+@settings(deadline=None)
+@given(spread=st.floats(0.01, 0.1), other=st.floats(0, 0.1), factor=st.floats(0.7, 3))
+def test_factor_beside_another_error(spread, other, factor):
+    misses = np.abs(np.random.default_rng(0).normal(0, np.hypot(factor * spread, other), 20_000))
+    found = factor_beside(misses, np.full(misses.size, spread), other)
+    if other**2 > 0.9 * np.mean(misses**2):
+        assert np.isnan(found)
+    else:
+        # the quantile of 20,000 draws is off by 1 %, which the difference of squares enlarges
+        assert found == pytest.approx(factor, rel=0.02 * (1 + (other / factor / spread) ** 2))
 
 
 def test_other_days_of_the_stations_do_not_matter(cube, stations):

@@ -13,6 +13,10 @@ from xsm.errors import DataError
 
 INTERVAL, NORMAL_95 = 0.95, 1.959964
 FEWEST_STATIONS, FEWEST_DAYS = 3, 30
+FEWEST_TRIPLES, LARGEST_SHARE = 300, 0.9
+"""Station-days that tell the stations' error, and the largest share of the mean squared difference it may have."""
+TRIPLE = {5: ("sm_dca", "sm_noah_0_10")}
+"""Two products, independent of each other and of the stations, by depth; none is known at 25 cm."""
 LAYERS = {5: ("surface", "5"), 25: ("subsurface", "20")}
 
 
@@ -37,6 +41,75 @@ def conformal_factor(ratios: np.ndarray) -> float:
     return float(np.quantile(ratios, INTERVAL) / NORMAL_95) if ratios.size else 1.0
 
 
+def factor_beside(misses: np.ndarray, spread: np.ndarray, other: float) -> float:
+    """Factor of a spread that, with another error added in quadrature, makes the 95 % interval hold 95 % of the values.
+
+    Parameters
+    ----------
+    misses, spread : ndarray
+        Sizes of the differences from something that has an error of its own, and the spread; finite.
+    other : float
+        Standard deviation of that error.
+
+    Returns
+    -------
+    float
+        NaN where the other error leaves nothing for the spread.
+
+    Examples
+    --------
+    >>> misses = np.abs(np.random.default_rng(0).normal(0, np.hypot(0.03, 0.04), 100_000))
+    >>> round(factor_beside(misses, np.full(misses.size, 0.01), 0.04), 1)
+    3.0
+    """
+    if other**2 > LARGEST_SHARE * np.mean(misses**2):
+        return np.nan
+    low, high = 0.0, conformal_factor(misses / spread)
+    for _ in range(50):
+        middle = (low + high) / 2
+        too_wide = np.quantile(misses / np.hypot(middle * spread, other), INTERVAL) < NORMAL_95
+        low, high = (low, middle) if too_wide else (middle, high)
+    return high
+
+
+def station_error(ds: xr.Dataset, stations: xr.Dataset, depth: int) -> tuple[float, int]:
+    """How far a station is from the mean of its cell, by pooled triple collocation with observed DCA and Noah.
+
+    Over all station-days at once and without removing means, since most of what a point differs from its cell stays.
+    No estimate takes part.
+
+    Parameters
+    ----------
+    ds : xarray.Dataset
+        Cube with both products.
+    stations : xarray.Dataset
+        ``soil_moisture(sensor, time)``.
+    depth : {5, 25}
+        At 25 cm no third product is known.
+
+    Returns
+    -------
+    float, int
+        Standard deviation in m3 m-3, NaN where it cannot be told; station-days.
+    """
+    from xsm.metrics import triple_collocation
+    from xsm.ops.triple_collocation import only_observed
+    from xsm.pairs import pair
+
+    names = TRIPLE.get(depth, ())
+    if not names or any(n not in ds for n in names):
+        return np.nan, 0
+    layer, at = LAYERS[depth]
+    try:
+        found = pair(only_observed(ds, names), stations, {layer: names}, {layer: at}).layers[layer]
+    except DataError:
+        return np.nan, 0
+    valid = found.valid.all(0)
+    if valid.sum() < FEWEST_TRIPLES or valid.any(-1).sum() < FEWEST_STATIONS:
+        return np.nan, int(valid.sum())
+    return float(triple_collocation(found.y[-1][valid], *(x[valid] for x in found.x))["error_std"][0]), int(valid.sum())
+
+
 def spread_name(bundle: Bundle) -> str:
     """Name of the spread beside the estimate: ``..._std`` of the true value, ``..._reference_std`` of the reference.
 
@@ -55,8 +128,10 @@ def to_reference(bundle: Bundle) -> Bundle:
 def to_stations(bundle: Bundle, ds: xr.Dataset, stations: xr.Dataset, held: np.ndarray) -> Bundle:
     """Scale the spread so that the 95 % interval holds 95 % of the stations' values on the validation days.
 
-    Split conformal: the model has seen neither the stations nor, but for stopping, those days. A station is a point
-    in its cell; what it differs from the cell's mean is part of the spread.
+    Split conformal: the model has seen neither the stations nor, but for stopping, those days. A station is a point in
+    its cell: what it differs from the cell's mean (`station_error`, from all days up to the last one of validation) is
+    added in quadrature, so that the spread is that of the cell. Where it cannot be told it is part of the spread, which
+    is then an upper bound.
 
     Parameters
     ----------
@@ -101,10 +176,14 @@ def to_stations(bundle: Bundle, ds: xr.Dataset, stations: xr.Dataset, held: np.n
     used = int(valid.any(-1).sum())
     if used < FEWEST_STATIONS:
         return _too_few(bundle, f"{used} have {FEWEST_DAYS} validation days in the cube")
-    score = np.abs(values.x[0] - values.y[0])[valid] / values.x[1][valid]
+    misses, own = np.abs(values.x[0] - values.y[0])[valid], values.x[1][valid]
+    apart, triples = station_error(ds.isel(time=slice(0, days[-1] + 1)), stations, depth)
+    factor = factor_beside(misses, own, apart)
     told = {
         "of": "truth",
-        "factor": conformal_factor(score),
+        "factor": factor if np.isfinite(factor) else conformal_factor(misses / own),
+        "station_error": apart if np.isfinite(factor) else None,
+        "triples": triples,
         "stations": used,
         "pairs": int(valid.sum()),
         "days": [str(maps["time"].values[k].astype("M8[D]")) for k in (0, -1)],
@@ -123,8 +202,16 @@ def _too_few(bundle: Bundle, why: str) -> Bundle:
 
 
 def _with_spread(bundle: Bundle, spread: dict[str, Any]) -> Bundle:
-    if spread["of"] == "truth":
-        limits = "The spread is calibrated to stations: points, whose difference from a cell's mean is part of it."
+    if spread.get("station_error"):
+        limits = (
+            "The spread is calibrated to stations; what these points differ from their cells by, "
+            f"{spread['station_error']:.3f} m3 m-3 by triple collocation with DCA and Noah, is not part of it."
+        )
+    elif spread["of"] == "truth":
+        limits = (
+            "The spread is calibrated to stations: points, whose difference from a cell's mean is part of it, so that "
+            "it is an upper bound."
+        )
     else:
         limits = f"The spread is that of {spread['of']}, not of the truth: no stations were given."
     return Bundle({**bundle.card, "spread": spread, "limits": limits}, bundle.weights, bundle.surface)

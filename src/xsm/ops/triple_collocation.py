@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import numpy as np
@@ -98,7 +99,7 @@ def triple_collocation(
             f"'{variables[0]}' and '{variables[1]}' are of different depths.", hint="Compare products of one layer."
         )
     _independent(ds, variables)
-    ds = _observed(ds, variables)
+    ds = only_observed(ds, variables)
     pairs = pair(
         ds, stations, layers, {"surface": "5", "subsurface": "20"}, time=None if time is None else period(time)
     )
@@ -160,7 +161,8 @@ def _independent(ds: xr.Dataset, variables: tuple[str, ...]) -> None:
             )
 
 
-def _observed(ds: xr.Dataset, variables: tuple[str, ...]) -> xr.Dataset:
+def only_observed(ds: xr.Dataset, variables: Sequence[str]) -> xr.Dataset:
+    """The dataset with the gap-filled days of some variables taken out."""
     for name in variables:
         if f"{name}_observed" in ds:
             ds = ds.assign({name: ds[name].where(ds[f"{name}_observed"].astype(bool))})
