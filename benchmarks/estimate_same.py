@@ -52,6 +52,10 @@ def _differences() -> dict[str, tuple[float, float]]:
     part = cube.isel(y=slice(5, 60), x=slice(3, 58)).sm.estimate(depth=5, scenario=2, model=bundle)
     inner = part["sm_5cm"].where(part["mask_reason"] == 0)
     whole = maps["sm_5cm"].isel(y=slice(5, 60), x=slice(3, 58))
+    below = cube.sm.fit(**ask | {"depth": 25}, surface=bundle)
+    deep = cube.sm.estimate(depth=25, scenario=2, model=below)["sm_25cm"].isel(y=slice(5, 60), x=slice(3, 58))
+    deep_part = cube.isel(y=slice(5, 60), x=slice(3, 58)).sm.estimate(depth=25, scenario=2, model=below)
+    deep_inner = deep_part["sm_25cm"].where(deep_part["mask_reason"] == 0)
 
     def weights(other: Any) -> float:
         return max(float(np.abs(v - other.weights[k]).max()) for k, v in bundle.weights.items())
@@ -59,6 +63,7 @@ def _differences() -> dict[str, tuple[float, float]]:
     return {
         "weights of two trainings with one seed": (weights(again), 0.0),
         "weights of an interrupted and resumed training": (weights(resumed), 0.0),
-        "window inside window, m3 m-3": (float(np.abs(inner - whole).max()), 1e-6),
+        "window inside window, 5 cm, m3 m-3": (float(np.abs(inner - whole).max()), 1e-6),
+        "window inside window, 25 cm, m3 m-3": (float(np.abs(deep_inner - deep).max()), 1e-6),
         "one chunking and another, m3 m-3": (float(np.abs(chunked["sm_5cm"] - maps["sm_5cm"]).max()), 0.0),
     }

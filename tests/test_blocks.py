@@ -99,6 +99,28 @@ def test_window_inside_window_agrees_where_all_patches_lie_in_the_data():
     np.testing.assert_allclose(inner.values[2:, both], cut[2:, both], atol=1e-6)
 
 
+@settings(deadline=None)
+@given(
+    st.integers(0, 50), st.integers(1, 60), st.integers(2, 9), st.integers(2, 9), st.integers(1, 5), st.integers(1, 5)
+)
+def test_covered_by_one_block_upon_another(first, rows, low, high, near, far):
+    """Against looking at every patch; columns and rows are alike."""
+    grid = EASE2_M09.window(first, first + rows, first, first + rows)
+    under, upon = Block("patch", low, min(near, low), 1), Block("patch", high, min(far, high), 1)
+
+    def every(block, allowed):
+        starts = range(-20 * block.stride, first + rows + 1, block.stride)
+        return {
+            c for c in range(first, first + rows)
+            if all(set(range(s, s + block.size)) <= allowed for s in starts if s <= c < s + block.size)
+        }  # fmt: skip
+
+    wanted = every(upon, every(under, set(range(first, first + rows))))
+    found = blocks.covered(grid, under, upon)
+    np.testing.assert_array_equal(np.flatnonzero(found.any(1)) + first, sorted(wanted))
+    np.testing.assert_array_equal(found, found.any(1)[:, None] & found.any(0))
+
+
 def test_nothing_computes_while_the_graph_is_built():
     grid = EASE2_M09.window(270, 340, 970, 1030)
     ds = maps(grid).chunk(time=5)

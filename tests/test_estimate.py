@@ -86,6 +86,23 @@ def test_free_predictors_and_target(law_cube):
     assert float(abs(made["sm_5cm"] - extra["moisture"]).isel(time=slice(2, None)).max()) < 2e-3
 
 
+def test_a_target_that_is_no_soil_moisture_is_refused(law_cube):
+    with pytest.raises(DataError, match=r"The target 'tb_h' has the unit 'K', wanted soil moisture in m3 m-3"):
+        law_cube.sm.fit(depth=5, model="ridge", predictors=["tb_v"], target="tb_h")
+
+
+@pytest.mark.parametrize("day", ["2021-06-10", "2021-06-18"])
+def test_gaps_in_every_day_that_a_model_gets_are_refused(law_cube, day):
+    """In the lead-in before the first training day, and between two runs of training days."""
+    gappy = law_cube.copy(deep=True)
+    gappy["tb_h"].loc[{"time": day}] = np.nan
+    days = law_cube["time"].values.astype("M8[D]")
+    train = (days >= np.datetime64("2021-06-11")) & (days <= np.datetime64("2021-06-30"))
+    train &= days != np.datetime64("2021-06-18")
+    with pytest.raises(DataError, match="needs predictors without gaps, but some are in tb_h"):
+        gappy.sm.fit(depth=5, scenario=1, model="boosting", train=train)
+
+
 def test_split_by_date_defaults():
     days = np.arange("2018-01-01", "2022-12-31", dtype="M8[D]")
     used, held = split_days(days, None, None)

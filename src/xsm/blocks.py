@@ -194,14 +194,23 @@ def taper(block: Block) -> np.ndarray:
     return (ramp * ramp[::-1]).astype("f4")
 
 
-def covered(grid: Grid, block: Block) -> np.ndarray:
-    """Cells of the window for which every covering patch lies inside it, bool (y, x)."""
+def covered(grid: Grid, *blocks: Block) -> np.ndarray:
+    """Cells of the window for which every covering patch lies inside it, bool (y, x).
+
+    Of several blocks, each works on what the one before made: its patches must lie in the cells covered by that one.
+    """
 
     def axis(first: int, size: int) -> np.ndarray:
-        cells = np.arange(first, first + size)
-        low = -((block.size - 1 - cells) // block.stride) * block.stride
-        high = cells // block.stride * block.stride + block.size
-        return (low >= first) & (high <= first + size)
+        cells, end = np.arange(first, first + size), first + size
+        inside = np.ones(size, bool)
+        for block in blocks:
+            low = -((block.size - 1 - cells) // block.stride) * block.stride
+            high = cells // block.stride * block.stride + block.size
+            inside &= (low >= first) & (high <= end)
+            if not inside.any():
+                break
+            first, end = cells[inside][0], cells[inside][-1] + 1
+        return inside
 
     return axis(grid.row0, grid.rows)[:, None] & axis(grid.col0, grid.cols)
 

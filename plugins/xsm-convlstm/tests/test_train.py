@@ -12,7 +12,7 @@ import pytest
 import shared_batch
 import torch
 from convlstm_law import MODEL, QUIET, law, predict, samples, spec
-from xsm import Bundle, DataError
+from xsm import Bundle, DataError, set_options
 from xsm_convlstm.config import Config
 from xsm_convlstm.sequences import survey
 from xsm_convlstm.train import Task, train
@@ -58,8 +58,22 @@ def test_interrupted_and_resumed_equals_uninterrupted(arrays, tmp_path, error):
         np.testing.assert_array_equal(resumed.weights[name], values)
     again = train(*both(arrays), seed=4, progress=stop, folder=str(tmp_path))  # has ended: nothing to do
     assert again.history == whole.history
-    with pytest.raises(DataError, match="another training"):
-        train(*both(arrays), seed=5, progress=stop, folder=str(tmp_path))
+    learn, held = both(arrays)
+    for others in ((*both(arrays), 5), (learn, task(arrays, 54, 80), 4), (task(arrays, 2, 48), held, 4)):
+        with pytest.raises(DataError, match="another training"):
+            train(*others[:2], seed=others[2], progress=stop, folder=str(tmp_path))
+
+
+def test_the_option_device_is_where_training_runs(arrays, monkeypatch):
+    from xsm_convlstm import train as module
+
+    asked = []
+    monkeypatch.setattr(module.pl, "Trainer", lambda **options: asked.append(options["accelerator"]))
+    for wanted, accelerator in (("cpu", "cpu"), ("cuda", "gpu"), ("mps", "mps")):
+        with set_options(device=wanted):
+            monkeypatch.setattr(module, "able", lambda device: False)
+            module._trainer(task(arrays, 2, 50).config, None, module.Path("."), ".")
+        assert asked.pop() == accelerator
 
 
 def test_training_stops_early_and_the_best_epoch_stays(arrays):
@@ -144,7 +158,7 @@ def test_bfloat16_is_taken_only_where_it_was_measured_to_be_close(arrays, monkey
     assert 0 < error < 0.01
     monkeypatch.setattr(model, "able", lambda device: True)
     metrics = bundle.card["metrics"]
-    for measured, kind in ((0.001, torch.bfloat16), (0.003, torch.float32)):
+    for measured, kind in ((0.001, torch.bfloat16), (0.0011, torch.float32)):
         card = {**bundle.card, "metrics": metrics | {"bfloat16_error": measured}}
         assert model.arithmetic_of(card, "cpu") is kind
     assert model.arithmetic_of({"metrics": {}}, "cpu") is torch.float32

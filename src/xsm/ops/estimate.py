@@ -15,7 +15,7 @@ from xsm.cf import add_history, canonical_attrs, check_units, same_units
 from xsm.describe import Kind, Param, operation
 from xsm.errors import DataError, UsageError
 from xsm.grids import EASE2_M09, grid_of, require_grid, take
-from xsm.model import Model, get_model
+from xsm.model import Block, Model, get_model
 from xsm.predictors import check_gaps, reasons, require, split_predictors
 from xsm.scenarios import Scenario, get_scenario
 from xsm.shipped import shipped
@@ -100,6 +100,12 @@ def lead_days(bundle: Bundle) -> int:
     return own + (lead_days(bundle.surface) if bundle.surface else 0)
 
 
+def _blocks(bundle: Bundle) -> list[Block]:
+    """Blocks of a bundle after that of the surface bundle that feeds it."""
+    own = get_model(bundle.card["model"], "estimate").block(bundle)
+    return [*(_blocks(bundle.surface) if bundle.surface else ()), own]
+
+
 def surface_estimate(ds: xr.Dataset, surface: Bundle) -> xr.DataArray:
     """The whole 5 cm estimate (margin included) that feeds 25 cm scenario 2."""
     return _run(ds, surface, _scenario(surface, 5, surface.card["scenario"]))["sm_5cm"]
@@ -144,7 +150,8 @@ def _run(ds: xr.Dataset, bundle: Bundle, chosen: Scenario, dropout_passes: int =
     dynamic = dynamic.isel(time=slice(lead, None))
     block = model.block(bundle)
     grid = grid_of(ds)
-    whole = covered(require_grid(ds, "The cube"), block) if block.kind == "patch" else None
+    patches = [b for b in _blocks(bundle) if b.kind == "patch"]
+    whole = covered(require_grid(ds, "The cube"), *patches) if patches else None
     why = reasons(dynamic, static, ds.get("land"), whole)
     if not is_lazy(ds[list(dynamic.data_vars)]):
         why = why.compute()

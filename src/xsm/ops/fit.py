@@ -13,7 +13,7 @@ import xarray as xr
 
 from xsm.bundle import Bundle
 from xsm.calibrate import to_reference, to_stations
-from xsm.cf import check_units
+from xsm.cf import check_units, same_units
 from xsm.describe import Kind, Param, operation
 from xsm.errors import DataError, UsageError
 from xsm.grids import grid_of
@@ -133,8 +133,16 @@ def fit(
     _warn_of_leaks(dynamic, str(day[used][-1]))
     skip = lead_days(surface) if chosen.needs_surface else 0
     back = int(checked.get("look_back") or learner.info.look_back) - 1
-    check_gaps(dynamic, cells, chosen, (used | held) & (np.arange(len(day)) >= skip))
+    given = np.zeros(len(day), bool)
+    for split in (used, held):
+        given[_handed_over(split, skip, back)] = True
+    check_gaps(dynamic, cells, chosen, given)
     units = {n: str(ds[n].attrs.get("units", "")) for n in (*chosen.inputs, *chosen.statics, *chosen.references)}
+    if target is not None and not same_units(units[target] or "m3 m-3", "m3 m-3"):
+        raise DataError(
+            f"The target '{target}' has the unit '{units[target]}', wanted soil moisture in m3 m-3.",
+            hint="Estimates are soil moisture: choose such a reference.",
+        )
     spec = Spec(
         task="estimate",
         inputs=chosen.inputs,
@@ -183,12 +191,7 @@ def _samples_maker(
 
     def part(days_used: np.ndarray) -> Samples:
         """The days of a split with the lead-in days before each of its runs; references of other days are hidden."""
-        near = days_used.copy()
-        for step in range(1, back + 1):
-            near[:-step] |= days_used[step:]
-        near[:skip] = False
-        first, last = np.flatnonzero(near)[[0, -1]]
-        cut = slice(first, last + 1)
+        cut = _handed_over(days_used, skip, back)
         hide = xr.DataArray(days_used[cut], dims="time")
         arrays = {}
         for name, variable in {**dynamic.data_vars, **static.data_vars, **observed.data_vars}.items():
@@ -202,6 +205,14 @@ def _samples_maker(
         return Samples(arrays, day[cut], days_used[cut], cells.values, None if frozen is None else sliceable(~frozen))
 
     return part
+
+
+def _handed_over(days_used: np.ndarray, skip: int, back: int) -> slice:
+    """Days that a model gets for a split: from the lead-in of its first day to its last one."""
+    at = np.flatnonzero(days_used)
+    if not len(at):
+        return slice(0, 0)
+    return slice(min(max(at[0] - back, skip), at[-1]), at[-1] + 1)
 
 
 def _check_domain(dynamic: xr.Dataset, static: xr.Dataset, cells: xr.DataArray, chosen: Scenario) -> None:

@@ -16,9 +16,10 @@ from xsm_convlstm.inference import able, estimate, estimate_on, flatten, thinned
 from xsm_convlstm.network import Network
 from xsm_convlstm.sequences import channels, ends, fixed_channels, joined, read, survey
 
-BFLOAT16_ERROR = 0.002
-"""Largest change of soil moisture (m3 m-3) for which estimates are made with bfloat16."""
-JUDGED, COMPARED = 64, 4
+BFLOAT16_ERROR = 0.001
+"""Largest change of soil moisture (m3 m-3) on the sequences compared for which estimates are made with bfloat16: half
+of what is promised, since others may change more."""
+JUDGED, COMPARED = 64, 16
 """Most batches that scale the spread, and that tell what bfloat16 changes."""
 HERE = ("checkpoints", "devices")
 """Options that say where a training ran, not what came out; they stay out of the card."""
@@ -137,8 +138,8 @@ class ConvLSTM:
         moving = channels({n: np.asarray(arrays[n]).swapaxes(0, 1) for n in inputs}, inputs, mask, norm)
         still = fixed_channels({n: np.asarray(arrays[n]) for n in statics}, statics, mask, norm)
         passes = Config.from_options(card["options"]).dropout_passes
-        kind = arithmetic_of(card, device)
-        mean, spread = ensemble(load(bundle), moving, still, mask, back, device, kind, passes)
+        kind = arithmetic_of(card, "cpu" if passes else device)
+        mean, spread = ensemble(load(bundle, device), moving, still, mask, back, device, kind, passes)
         scale = norm[target]
         mean = scale["mean"] + scale["std"] * mean
         if card["units"].get(target, "m3 m-3") == "m3 m-3":
@@ -202,14 +203,14 @@ def arithmetic_of(card: Mapping[str, Any], device: str) -> torch.dtype:
     return torch.bfloat16 if able(device) and error <= BFLOAT16_ERROR else torch.float32
 
 
-def load(bundle: Bundle) -> list[Network]:
+def load(bundle: Bundle, device: str = "cpu") -> list[Network]:
     """Make the networks of a bundle, ready to predict; shapes are checked before anything is allocated.
 
-    Those of the last bundle are kept, since blocks of one estimate come one after the other.
+    Those of the last bundle and device are kept, since blocks of one estimate come one after the other.
     """
     kept = _LAST.get("bundle")
-    if kept is None or kept() is not bundle:
-        _LAST.update(bundle=weakref.ref(bundle), nets=_load(bundle))
+    if kept is None or kept() is not bundle or _LAST["device"] != device:
+        _LAST.update(bundle=weakref.ref(bundle), device=device, nets=_load(bundle))
     nets: list[Network] = _LAST["nets"]
     return nets
 

@@ -26,7 +26,7 @@ import torch
 from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
 from torch import Tensor
 from torch.distributed.nn.functional import all_reduce
-from xsm import DataError, Samples, Spec
+from xsm import DataError, Samples, Spec, training
 
 from xsm_convlstm.config import Config
 from xsm_convlstm.inference import able
@@ -69,7 +69,8 @@ class Task:
         config = {k: v for k, v in asdict(self.config).items() if k not in ("devices", "checkpoints", "members")}
         days = [str(d) for d in np.asarray(self.samples.days)[[0, -1]]]
         told = json.dumps([config, self.spec.inputs, self.spec.statics, self.spec.references, self.norm, days])
-        return hashlib.sha256(told.encode()).hexdigest()[:16]
+        which = b"".join(np.packbits(np.asarray(v, bool)).tobytes() for v in (self.samples.use, self.samples.mask))
+        return hashlib.sha256(told.encode() + which).hexdigest()[:16]
 
     def physical(self, mean: Tensor, spread: Tensor) -> tuple[Tensor, Tensor]:
         """Turn what the network gives into units of the target."""
@@ -177,7 +178,7 @@ class Learner(pl.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what a resumed training needs."""
-        checkpoint["history"], checkpoint["training"] = self.history, [self.task.fingerprint, self.seed]
+        checkpoint["history"], checkpoint["training"] = self.history, _identity(self.task, self.held, self.seed)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take up the history of the interrupted training."""
@@ -203,7 +204,7 @@ def train(
     with tempfile.TemporaryDirectory() as temporary, _lightning(), torch.random.fork_rng():
         place = Path(folder or temporary)
         last = place / "last.ckpt"
-        if last.exists() and _read(last)["training"] != [task.fingerprint, seed]:
+        if last.exists() and _read(last)["training"] != _identity(task, held, seed):
             raise DataError(
                 f"'{place}' holds the state of another training (other data, options or seed).",
                 hint="Give another folder for checkpoints, or empty it.",
@@ -218,17 +219,22 @@ def train(
         return Trained(weights, history, int(best["epoch"]) + 1)
 
 
+def _identity(task: Task, held: Task | None, seed: int) -> list[str | int]:
+    """What a checkpoint must agree with to be gone on with."""
+    return [task.fingerprint, "" if held is None else held.fingerprint, seed]
+
+
 def _trainer(config: Config, held: Task | None, place: Path, folder: str) -> pl.Trainer:
-    cuda, shared = torch.cuda.is_available(), config.devices > 1
+    kind, shared = training.device(), config.devices > 1
     callbacks: list[pl.Callback] = []
     if held is not None:
         callbacks += [EarlyStopping("validation", patience=config.patience), _keep(place, "best", "validation")]
     callbacks.append(_keep(place, "last", None))
     return pl.Trainer(
-        accelerator="gpu" if cuda else "cpu",
+        accelerator={"cuda": "gpu"}.get(kind, kind),
         devices=config.devices,
         strategy=("ddp" if torch.distributed.is_torchelastic_launched() else "ddp_spawn") if shared else "auto",
-        precision="bf16-mixed" if halved(config, "cuda" if cuda else "cpu") else "32-true",
+        precision="bf16-mixed" if halved(config, kind) else "32-true",
         max_epochs=config.epochs,
         callbacks=callbacks,
         default_root_dir=folder,

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from xsm import DataError, Samples, Spec
+from xsm import DataError, Samples, Spec, training
 
 from xsm_lstm.network import Network
 
@@ -63,7 +63,7 @@ def train(
     progress: Callable[[float, str], None],
 ) -> Trained:
     """Train one network; every random number comes from ``(seed, epoch)``."""
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = torch.device(training.device())
     history: list[dict[str, float]] = []
     best, best_loss, weights = 0, math.inf, {}
     epochs = options["epochs"]
