@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 
+import xsm
 from xsm import DataError, UsageError, metrics
 from xsm.grids import EASE2_M09
 from xsm.ops.validate import to_frame, validate
@@ -182,13 +183,25 @@ def test_every_excluded_sensor_has_its_reason() -> None:
         "no value in the period",
         "every value is flagged",
         "percent",
-        "fewer than 60 days (20 left; sm_5cm 20)",
+        "fewer than 33 days (20 left: sm_5cm 20)",
         "duplicate of another station (S0 A)",
         "another sensor of the station at 5 cm has more values",
     ]
     for got, part in zip(reasons[3:], wanted, strict=True):
         assert part in got
     assert list(table["sensor_station"].values) == list(stations["station"].values)
+
+
+def test_a_short_period_needs_fewer_days_and_a_layer_without_scores_is_told() -> None:
+    cube, stations = xsm.example("cube", size=24), xsm.example("stations", size=24)
+    table = validate(cube, stations)
+    assert cube.sizes["time"] == 90 and table.attrs["min_days"] == 30
+    assert (table["count"] > 0).all() and int(table["n"].where(table["n"] > 0).min()) >= 30
+    assert validate(make_maps(), make_stations()).attrs["min_days"] == 33
+    most = int(table["n"].sel(product="sm_dca").max())
+    with pytest.warns(UserWarning, match=rf"has 80 days of .*sm_dca.*Give min_days={most} or less, or common"):
+        long = validate(cube, stations, min_days=80)
+    assert int(long["count"].sel(product="sm_dca")) == 0 < int(long["count"].sel(product="sm_noah_10_40"))
 
 
 def test_two_depths_are_averaged_where_both_are_there() -> None:
@@ -359,11 +372,11 @@ def test_bad_input_is_told() -> None:
         percent = (stations * 100).assign_coords(stations.coords)
         percent["soil_moisture"].attrs["units"] = "percent"
         validate(maps, percent)
-    with pytest.raises(DataError, match=r"None of 6 sensors can be used: 6 values look like percent"):
+    with pytest.raises(DataError, match=r"None of 6 sensors .*: values look like percent, wanted m3 m-3 \(6\)"):
         validate(maps, (stations * 100).assign_coords(stations.coords))
     with pytest.raises(DataError, match="has a median of"):
         validate(maps.assign(sm_5cm=maps["sm_5cm"] * 100), stations)
-    with pytest.raises(DataError, match="None of 6 sensors can be used: 6 fewer than 200 days"):
+    with pytest.raises(DataError, match=r"fewer than 200 days \(6\)\. The most .* 100 days: .* min_days=100"):
         validate(maps, stations, min_days=200)
     with pytest.raises(DataError, match="has none of sm_5cm"):
         validate(maps[["frozen"]], stations)

@@ -24,6 +24,7 @@ SAME_PLACE, SAME_VALUES = 0.01, 0.002
 SENSORS_AT_ONCE = 64
 PARTICLE_DENSITY = 2.65
 """Of mineral soil, g cm-3: pores are one minus bulk density over it."""
+LEAST_DAYS = 10
 DAY_SHARE = 20 / 24
 """Share of a day's values that its mean needs."""
 
@@ -228,13 +229,25 @@ def _check_porosity(sensors: Sensors, ds: xr.Dataset, rows: np.ndarray, cols: np
             sensors.remark(i, f"{above} values are {told}")
 
 
-def nothing_left(reasons: Sequence[str]) -> DataError:
-    """Tell why no sensor can be used."""
-    counted = Counter(reason.split(" (")[0] for reason in reasons if reason).most_common(4)
-    told = "; ".join(f"{n} {reason}" for reason, n in counted)
-    return DataError(
-        f"None of {len(reasons)} sensors can be used: {told}.", hint="Check region, period, units and min_days."
-    )
+def nothing_left(reasons: Sequence[str], most: int = 0) -> DataError:
+    """Tell why no sensor can be used, and the most days that a station has."""
+    told = "; ".join(f"{reason} ({n})" for reason, n in counted(reasons).most_common(4))
+    hint = "Check region, period and units."
+    if most:
+        hint = f"The most that a station has are {most} days: take a longer period"
+        hint += f", or min_days={most} or less." if most >= LEAST_DAYS else "."
+    return DataError(f"None of {len(reasons)} sensors can be used: {told}.", hint=hint)
+
+
+def counted(reasons: Iterable[str]) -> Counter[str]:
+    """Count reasons by what they say before their details in brackets."""
+    parts = (part for reason in reasons for part in dict.fromkeys(reason.split("; ")) if part)
+    return Counter(part.split(" (")[0] for part in parts)
+
+
+def fewest(wanted: int | None, usual: int, days: int) -> int:
+    """Fewest days that a station needs: as wanted, else the usual number, or a third of a shorter period."""
+    return wanted if wanted is not None else max(LEAST_DAYS, min(usual, days // 3))
 
 
 def _flagged(stations: xr.Dataset, words: str) -> np.ndarray:
@@ -275,4 +288,4 @@ def tell_short(
         short = [name for i, name in enumerate(counts) if left[i, j] < least]
         if layer in site.sensors and short:
             told = ", ".join(f"{name} {counts[name][j]}" for name in short)
-            sensors.exclude(site.sensors[layer], f"fewer than {least} days ({left[:, j].min()} left; {told})")
+            sensors.exclude(site.sensors[layer], f"fewer than {least} days ({left[:, j].min()} left: {told})")
