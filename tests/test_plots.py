@@ -102,6 +102,19 @@ def test_figures_of_scores_show_the_numbers_of_the_table(table: xr.Dataset) -> N
         table.drop_vars("r").sm.plot_skill()
 
 
+def test_scales_of_scores_are_the_same_for_both_depths(table: xr.Dataset) -> None:
+    low = table.copy(deep=True)
+    low["r"][:, 0] = -0.4
+    low["bias"].loc[{"product": "sm_25cm_s2"}] = 0.17
+    dots = [c for a in low.sm.plot_skill().axes for c in a.collections if len(c.get_offsets()) == low.sizes["station"]]
+    r, ubrmse, bias = ([d.get_clim() for d in dots[k::3]] for k in range(3))
+    assert r == [(0, 1)] * 2 and bias == [(-0.2, 0.2)] * 2  # the 99th percentile, rounded up to 0.05
+    assert len(set(ubrmse)) == 1
+    values = low["ubrmse"].sel(product=["sm_5cm_s2", "sm_25cm_s2"]).values
+    assert ubrmse[0][0] <= np.nanpercentile(values, 1) <= np.nanpercentile(values, 99) <= ubrmse[0][1]
+    assert dots[0].to_rgba(-0.4) == (1, 1, 1, 1) != dots[0].to_rgba(0.0)
+
+
 def test_pooled_figures(world: tuple[xr.Dataset, xr.Dataset, xr.Dataset]) -> None:
     estimates, cube, stations = world
     axes = estimates.sm.plot_scatter(stations, cube=cube).axes

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+import html
 import itertools
 import re
 import shutil
@@ -129,7 +130,7 @@ def test_the_file_holds_everything_and_loads_nothing(full: Path) -> None:
     text = full.read_text(encoding="utf-8")
     page = Tables(text)
     assert sections(text) == SECTIONS
-    assert absent(text) == ["rows for a long outage of SMAP; the scored days hold none, or too few stations."]
+    assert absent(text) == ["rows for a long outage of SMAP; the scored days hold none, or too few for a station."]
     assert not {"script", "link", "iframe", "object"} & page.tags
     assert not re.search(r"""(src|href)\s*=\s*["'](?!data:image/png;base64,|#)""", text)
     assert "url(" not in text and "@import" not in text
@@ -446,7 +447,7 @@ def test_maps_have_north_up_and_true_aspect() -> None:
     frame = maps.frame_of(field.to_dataset(name="a"))
     assert frame is not None and frame.extent == (-100.25, -99.25, 39.75, 41.25)
     assert frame.aspect == pytest.approx(1 / np.cos(np.radians(40.5)))
-    image = maps.plain_map(frame, field, "title", "K").axes[0].images[0]
+    image = maps.value_maps(frame, {"title": field}, bar="K")[0].axes[0].images[0]
     assert np.asarray(image.get_array()).tolist() == [[4, 5], [2, 3], [0, 1]]
     grid = EASE2_M09.window(300, 320, 800, 840)
     ease = maps.frame_of(grid.assign(xr.Dataset({"a": (("y", "x"), np.zeros(grid.shape))})))
@@ -459,20 +460,65 @@ def test_maps_have_north_up_and_true_aspect() -> None:
         assert np.interp(position, grid.x, grid.lon) == pytest.approx(wanted, abs=0.05)
 
 
-def test_every_sensor_that_takes_no_part_is_told(
+def test_maps_of_a_figure_share_a_scale_that_the_data_set() -> None:
+    grid = EASE2_M09.window(300, 320, 800, 840)
+    frame = maps.frame_of(grid.assign(xr.Dataset({"a": (("y", "x"), np.zeros(grid.shape))})))
+    assert frame is not None
+    rng = np.random.default_rng(0)
+    one, two = (
+        xr.DataArray(rng.uniform(*ends, grid.shape), dims=("y", "x")) for ends in ((0.061, 0.079), (0.05, 0.06))
+    )
+    two[0, 0] = 0.4  # an outlier does not set the scale
+    figures = maps.value_maps(frame, {"one": one, "two": two}, "uncertainty")
+    for figure in figures:
+        image, bar = figure.axes[0].images[0], figure.axes[1]
+        assert image.get_clim() == (0.05, 0.08) and bar.get_xlabel() == "Standard deviation (m³ m⁻³)"
+    luminance = figures[0].axes[0].images[0].to_rgba(0.08)[:3] @ np.array([0.2126, 0.7152, 0.0722])
+    assert luminance > 0.1  # lines on the darkest colour can be seen
+    plain = maps.value_maps(frame, {"one": one * 1000, "two": two * 1000}, bar="K")
+    assert len({f.axes[0].images[0].get_clim() for f in plain}) == 1
+    assert maps.limits([np.full(3, np.nan)], "uncertainty") == (0, 0.1) and maps.limits([np.ones(3)], "") == (1, 2)
+
+
+def test_every_sensor_that_takes_no_part_is_told_once_for_each_reason(
     full: Path, cube: xr.Dataset, estimates: xr.Dataset, stations: xr.Dataset
 ) -> None:
     scene = gather.scene(estimates, cube)
     both = [tables.teachers(scene, stations), tables.skill(scene, stations)]
-    told = {(row[1], row[2]): str(row[3]) for row in tables.excluded(both).rows}
-    names = zip(stations["station"].values.astype(str), stations["depth"].values.astype(float), strict=True)
+    found = tables.left_out(both)
+    sensors = {
+        reason: {(row[1], float(depth)) for row in table.rows for depth in str(row[2]).split(", ")}
+        for reason, (_, table) in found.items()
+    }
+    assert {reason: len(which) for reason, which in sensors.items()} == {r: n for r, (n, _) in found.items()}
+    names = [*zip(stations["station"].values.astype(str), stations["depth"].values.astype(float), strict=True)]
     out = {n for n, *why in zip(names, *(t["excluded"].values for t in both), strict=True) if all(map(str, why))}
-    assert out and out <= set(told)
-    assert all(told[n].startswith("depth is not compared") for n in out if n[1] in (10, 50, 100))
-    assert not any("depth is not compared" in why for (_, depth), why in told.items() if depth in (5, 20))
-    shown = Tables(full.read_text(encoding="utf-8"))
-    for (station, depth), why in told.items():
-        assert any(row[1:4] == [station, f"{depth:g}", why] for row in shown.rows() if len(row) == 4)
+    assert out and out <= set.union(*sensors.values())
+    assert sensors["depth is not compared"] == {n for n in names if n[1] in (10, 50, 100)}
+    text = full.read_text(encoding="utf-8")
+    folds = re.findall(r"<summary>(\d+) sensors?: (.*?)</summary>", text)
+    assert [(int(n), html.unescape(reason)) for n, reason in folds] == [(n, reason) for reason, (n, _) in found.items()]
+    assert len({reason for _, reason in folds}) == len(folds)
+    used = len(names) - sum(all(map(str, why)) for why in zip(*(t["excluded"].values for t in both), strict=True))
+    assert f"{used} of {len(names)} sensors take part" in text
+    page = Tables(text)
+    for _, table in found.values():
+        assert all([*map(str, row)] in page.rows(*map(str, row[:2])) for row in table.rows)
+
+
+def test_remarks_of_sensors_are_counted_by_what_they_say() -> None:
+    coords = {f"sensor_{k}": ("sensor", v) for k, v in
+              {"network": ["N"] * 3, "station": ["A", "A", "B"], "depth": [5, 20, 5]}.items()}  # fmt: skip
+    remarks = ["values outside 0 to 1 m3 m-3 are left out (3)", "", "values outside 0 to 1 m3 m-3 are left out (7)"]
+    reasons = ["fewer than 60 days (20 left: sm_dca 20)", "depth is not compared (20 cm)", ""]
+    table = xr.Dataset({"excluded": ("sensor", reasons), "remarks": ("sensor", remarks)}, coords)
+    found = tables.left_out([table, table])
+    assert {reason: n for reason, (n, _) in found.items()} == {
+        "fewer than 60 days": 1, "values outside 0 to 1 m3 m-3 are left out": 2, "depth is not compared": 1,
+    }  # fmt: skip
+    assert found["values outside 0 to 1 m3 m-3 are left out"][1].rows == [["N", "A", "5", "3"], ["N", "B", "5", "7"]]
+    assert found["fewer than 60 days"][1].rows == [["N", "A", "5", "20 left: sm_dca 20"]]
+    assert "depth is not compared" not in tables.left_out([table, table.assign(excluded=("sensor", ["", "", ""]))])
 
 
 def test_open_and_closed_shrublands_are_one_group() -> None:
@@ -496,13 +542,15 @@ def test_scenarios_of_a_product_share_its_layer() -> None:
 
 
 WATCH = """<script>parent.postMessage([document.documentElement.scrollWidth, innerWidth, document.images.length,
-[...document.images].filter(i => i.complete && i.naturalWidth > 0).length].join(" "), "*")</script>"""
+[...document.images].filter(i => i.complete && i.naturalWidth > 0).length,
+[...document.querySelectorAll(".scroll table")].filter(t => t.scrollWidth > t.parentNode.clientWidth).length
+].join(" "), "*")</script>"""
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("width", [390, 1280])
 def test_a_browser_shows_the_report_without_complaint(full: Path, tmp_path: Path, width: int) -> None:
-    """Headless Chromium: nothing on the console, every image drawn, no part wider than the window."""
+    """Headless Chromium: nothing on the console, every image drawn, no table or other part too wide."""
     browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if browser is None:
         pytest.skip("no Chromium is installed")
@@ -518,10 +566,10 @@ def test_a_browser_shows_the_report_without_complaint(full: Path, tmp_path: Path
          "--window-size=1400,900", "--dump-dom", (tmp_path / "outer.html").as_uri()],
         check=False, capture_output=True, text=True, timeout=120,
     )  # fmt: skip
-    found = re.search(r"<title>told (\d+) (\d+) (\d+) (\d+)</title>", done.stdout)
+    found = re.search(r"<title>told (\d+) (\d+) (\d+) (\d+) (\d+)</title>", done.stdout)
     assert found, done.stdout[-500:] + done.stderr[-500:]
-    wide, window, images, drawn = map(int, found.groups())
+    wide, window, images, drawn, cut = map(int, found.groups())
     assert window == width and wide <= window
-    assert images == drawn >= 15
+    assert images == drawn >= 15 and cut == 0
     console = [line for line in done.stderr.splitlines() if "CONSOLE" in line]
     assert len(console) == 1 and "heard" in console[0], console  # the line that shows that the console is listened to

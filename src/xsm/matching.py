@@ -136,7 +136,7 @@ class Sensors:
                 self.exclude([i], "every value is flagged" if marked[row].any() else why)
             else:
                 if wrong[row].any():
-                    self.remark(i, f"{wrong[row].sum()} values outside 0 to 1 m3 m-3 are left out")
+                    self.remark(i, f"values outside 0 to 1 m3 m-3 are left out ({wrong[row].sum()})")
                 self.hours[i] = np.full((self._day[-1] + 1) * 24, np.nan, "f4")
                 self.hours[i][self._bins] = means[row]
         return int(wrong.sum())
@@ -221,12 +221,12 @@ def _check_porosity(sensors: Sensors, ds: xr.Dataset, rows: np.ndarray, cols: np
         density = density.isel(soil_depth=xr.DataArray(nearest, dims="sensor"))
     for i, porosity in zip(which, 1 - density.values / PARTICLE_DENSITY, strict=True):
         above = np.nansum(sensors.hours[i] > porosity)
-        told = f"above the porosity of the cell's soil ({porosity:.2f})"
+        told = f"values are above the porosity of the cell's soil ({above} above {porosity:.2f})"
         if above > np.isfinite(sensors.hours[i]).sum() / 2:
             del sensors.hours[i]
-            sensors.exclude([i], f"most values are {told}")
+            sensors.exclude([i], f"most {told}")
         elif above:
-            sensors.remark(i, f"{above} values are {told}")
+            sensors.remark(i, told)
 
 
 def nothing_left(reasons: Sequence[str], most: int = 0) -> DataError:
@@ -241,8 +241,13 @@ def nothing_left(reasons: Sequence[str], most: int = 0) -> DataError:
 
 def counted(reasons: Iterable[str]) -> Counter[str]:
     """Count reasons by what they say before their details in brackets."""
-    parts = (part for reason in reasons for part in dict.fromkeys(reason.split("; ")) if part)
-    return Counter(part.split(" (")[0] for part in parts)
+    return Counter(reason for text in reasons for reason in dict(told_apart(text)))
+
+
+def told_apart(text: str) -> list[tuple[str, str]]:
+    """What ``excluded`` or ``remarks`` of a sensor say, each as reason and details."""
+    parts = [part.partition(" (") for part in text.split("; ") if part]
+    return [(reason, details.removesuffix(")")) for reason, _, details in parts]
 
 
 def fewest(wanted: int | None, usual: int, days: int) -> int:

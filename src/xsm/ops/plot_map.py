@@ -62,7 +62,7 @@ def plot_map(
 
     from xsm.ops.open import day_of
     from xsm.reporting.gather import scene
-    from xsm.reporting.maps import class_map, frame_of, limits, moisture_map, plain_map
+    from xsm.reporting.maps import class_map, frame_of, value_maps
     from xsm.reporting.tables import label
     from xsm.styles import classes_of, style_of
 
@@ -95,10 +95,8 @@ def plot_map(
     values = values.compute()
     if classes:
         return _drawn(lambda: class_map(frame, values, title, classes))
-    ramp = style_of(name)
-    between = limits([values]) if ramp == "soil_moisture" else None
-    return _drawn(lambda: moisture_map(frame, values, title, ramp, between) if ramp else
-                  plain_map(frame, values, title, str(ds[name].attrs.get("units", ""))))  # fmt: skip
+    units = str(ds[name].attrs.get("units", ""))
+    return _drawn(lambda: value_maps(frame, {title: values}, style_of(name), units)[0])
 
 
 @operation(title="Plot soil texture", group="Plots", result=Kind.FIGURE, analyst=False)
