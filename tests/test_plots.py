@@ -128,12 +128,16 @@ def test_pooled_figures(world: tuple[xr.Dataset, xr.Dataset, xr.Dataset]) -> Non
 
 def test_series_and_availability(world: tuple[xr.Dataset, xr.Dataset, xr.Dataset]) -> None:
     estimates, cube, stations = world
-    figure = estimates.sm.plot_series(stations=stations, cube=cube)
+    figure = estimates.sm.plot_series(stations, cube=cube)
     told = {t.get_text() for t in figure.legends[0].get_texts()}
     assert {"Scenario 1", "Scenario 2", "Noah", "Station", "Precipitation"} <= told
     assert figure.axes[1].get_title() == "CDF"
     with pytest.raises(UsageError, match="Unknown station"):
-        estimates.sm.plot_series(stations=stations, station="nowhere")
+        estimates.sm.plot_series(stations, "nowhere")
+    name = str(stations["station"].values[-1])
+    assert estimates.sm.plot_series(stations, name, cube=cube).axes[0].get_title(loc="left") == name
+    with pytest.raises(UsageError, match=r"'stations' is a str, wanted an xarray\.Dataset"):
+        estimates.sm.plot_series("USCRN")
     shown = cube[["sm_dca"]].sm.plot_availability().axes[0]
     assert "SMAP DCA" in shown.get_title(loc="left")
 

@@ -228,7 +228,7 @@ class Operation:
 
 BUILTIN = (
     "open", "example", "regrid", "gapfill", "cube", "fit", "estimate", "texture", "validate", "triple_collocation",
-    "report", "plot_map",
+    "report", "plot_map", "plot_skill",
 )  # fmt: skip
 """Modules of `xsm.ops`, each named after an operation of its own."""
 
@@ -271,6 +271,7 @@ def operation(
         summary = (inspect.getdoc(function) or "").split("\n")[0]
         params = tuple(_params(function))
         simple = {p.name: p for p in params if p.kind not in _OBJECTS}
+        datasets = {p.name for p in params if p.kind in (Kind.DATASET, Kind.STATIONS)}
 
         @functools.wraps(function)
         def checked(*args: Any, **kwargs: Any) -> Any:
@@ -278,6 +279,9 @@ def operation(
             for name, value in bound.arguments.items():
                 if name in simple:
                     bound.arguments[name] = simple[name].check(value)
+                elif name in datasets and not isinstance(value, xr.Dataset | None):
+                    told = f"'{name}' is a {type(value).__name__}, wanted an xarray.Dataset."
+                    raise UsageError(told, hint="Open files with xsm.open.")
             return function(*bound.args, **bound.kwargs)
 
         op = Operation(function.__name__, title, group, summary, checked, params, result, accessor, analyst)

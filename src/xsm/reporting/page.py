@@ -13,7 +13,7 @@ from xsm.reporting.tables import Cell, Table
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-DASH, MINUS = "\u2013", "\u2212"
+DASH, MINUS, NO_BREAK = "\u2013", "\u2212", "\u00a0"
 STYLE = """
 :root { color-scheme: light; --ink: #1b1f24; --soft: #57606a; --line: #d8dee4; --accent: #01665e; }
 * { box-sizing: border-box; }
@@ -155,7 +155,7 @@ def plain_table(table: Table) -> str:
 def _body(table: Table) -> str:
     forms = [form for _, _, form in table.columns]
     kinds = ["number" if form else "" for form in forms]
-    labels = [f"{name}, {unit}" if unit else name for name, unit, _ in table.columns]
+    labels = [", ".join(filter(None, (name, unit.replace(" ", NO_BREAK)))) for name, unit, _ in table.columns]
     head = "".join(
         f'<th scope="col"{_class(kind)}>{escape(name)}{f"<span class=unit>{escape(unit)}</span>" if unit else ""}</th>'
         for (name, unit, _), kind in zip(table.columns, kinds, strict=True)
