@@ -279,8 +279,8 @@ def operation(
             for name, value in bound.arguments.items():
                 if name in simple:
                     bound.arguments[name] = simple[name].check(value)
-                elif name in datasets and not isinstance(value, xr.Dataset | None):
-                    told = f"'{name}' is a {type(value).__name__}, wanted an xarray.Dataset."
+                elif name in datasets and isinstance(value, str | Path):
+                    told = f"'{name}' is '{value}', wanted an xarray.Dataset."
                     raise UsageError(told, hint="Open files with xsm.open.")
             return function(*bound.args, **bound.kwargs)
 
