@@ -65,6 +65,7 @@ _PUBLIC = {
     "Spec": "xsm.model",
     "Progress": "xsm.model",
     "make_card": "xsm.model",
+    "clip_moisture": "xsm.model",
     "CENTRE_AND_SCALE": "xsm.departures",
     "series_settings": "xsm.departures",
     "centre_and_scale": "xsm.departures",

@@ -211,8 +211,8 @@ def _by_station(sensors: Mapping[tuple[str, str, float], Sequence[str]]) -> Tabl
         stations.setdefault((network, station), []).append((depth, details))
     rows: list[list[Cell]] = []
     for key, found in stations.items():
-        details = dict.fromkeys(one for _, many in found for one in many if one)
-        rows.append([*key, ", ".join(f"{depth:g}" for depth, _ in found), "; ".join(details)])
+        once = dict.fromkeys(one for _, details in found for one in details if one)
+        rows.append([*key, ", ".join(f"{depth:g}" for depth, _ in found), "; ".join(once)])
     columns = [("Network", "", ""), ("Station", "", ""), ("Depth", "cm", ""), ("Details", "", "")]
     if not any(row[-1] for row in rows):
         columns, rows = columns[:-1], [row[:-1] for row in rows]
