@@ -16,15 +16,6 @@ from xsm import DataError, UsageError, files
 from xsm.cli import main
 from xsm.grids import grid_of
 from xsm.ops.validate import validate
-from xsm.reporting import charts, maps, skill
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _coarse_images() -> object:
-    with pytest.MonkeyPatch.context() as patch:
-        for module in (maps, charts, skill):
-            patch.setattr(module, "DPI", 40)
-        yield
 
 
 @pytest.fixture(scope="module")
