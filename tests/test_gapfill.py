@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import xsm
 from xsm.errors import DataError, UsageError
-from xsm.ops.gapfill import long_gaps
+from xsm.filling import long_gaps
 from xsm.seasonal import Pattern, calendar_day, fill_pattern, find_pattern
 from xsm.testing import raise_if_computes
 from xsm.training import mix, sample_cells

@@ -147,6 +147,13 @@ def test_bootstrap_of_several_statistics_keeps_the_memory() -> None:
     np.testing.assert_allclose(low, [[-1] * 30, [1] * 30])
 
 
+def test_bootstrap_of_a_short_series_is_no_rotation_of_it() -> None:
+    x = ar1(np.random.default_rng(3), 0.5, (200, 30))
+    low, high = metrics.bootstrap(lambda a: a.mean(-1), x, draws=200)
+    # blocks as long as the series would give the mean itself; 95 percent wanted, few blocks are somewhat short
+    assert 0.75 < ((low < 0) & (high > 0)).mean() <= 1
+
+
 def test_gaps_are_left_out_in_pairs() -> None:
     x = np.array([0.1, np.nan, 0.3, 0.2, np.inf])
     y = np.array([0.2, 0.9, 0.3, np.nan, 0.1])

@@ -121,12 +121,19 @@ def test_stations_without_a_result_are_told(world: tuple[xr.Dataset, xr.Dataset]
     table = triple_collocation(maps, wrong)
     assert list(table["station"].values) == ["A"] and "do not all vary together" in str(table["note"].values[0])
     assert "fewer than 100 days (70 left" in str(table["excluded"].values[1])
-    with pytest.raises(DataError, match="None of 2 sensors can be used: 2 fewer than 900 days"):
+    with pytest.raises(
+        DataError,
+        match=r"fewer than 900 days \(2\)\. The most .* 701 days: .* min_days=701",
+    ):
         triple_collocation(maps, stations, min_days=900)
 
 
-def test_the_twin_goes_through() -> None:
-    cube, stations = xsm.example("cube", size=24, days=150), xsm.example("stations", size=24, days=150)
-    table = cube.sm.triple_collocation(stations, min_days=40)
+def test_the_example_goes_through_and_few_days_are_told() -> None:
+    cube, stations = xsm.example("cube", size=24), xsm.example("stations", size=24)
+    with pytest.warns(UserWarning, match="has 90 days, so stations with 30 days .* where 100 are usual"):
+        table = cube.sm.triple_collocation(stations)
+    assert table.attrs["min_days"] == 30 <= int(table["n"].min()) < 100
+    wide = table["error_std_high"] - table["error_std_low"]
+    assert float((wide / table["error_std"]).median()) > 0.2  # 40 days tell an error to some tens of percent
     assert table.sizes["station"] >= 3 and table.attrs["matching"] == "hour of obs_time"
     assert float(table["r_truth_median"].max()) <= 1

@@ -1,3 +1,5 @@
+"""Scores of maps against stations: the cells, hours and days that are compared, and the results."""
+
 from __future__ import annotations
 
 import os
@@ -10,53 +12,10 @@ import pandas as pd
 import pytest
 import xarray as xr
 
+from tests.station_world import DAYS, GRID, HOURS, PLACES, day_means, make_maps, make_stations
 from xsm import DataError, UsageError, metrics
 from xsm.grids import EASE2_M09
 from xsm.ops.validate import to_frame, validate
-
-GRID = EASE2_M09.window(300, 312, 800, 816)
-DAYS = np.arange("2022-03-01", "2022-06-09", dtype="M8[D]")
-HOURS = np.arange(DAYS[0], DAYS[-1] + 1, dtype="M8[h]").astype("M8[ns]")
-PLACES = [(2, 3), (5, 7), (9, 12)]
-
-
-def point(row: int, col: int) -> dict[str, float]:
-    return {"lon": float(GRID.lon[col]) + 0.01, "lat": float(GRID.lat[row]) - 0.01}
-
-
-def make_stations(depths: tuple[float, ...] = (5.08, 20.32), seed: int = 0) -> xr.Dataset:
-    """Three stations, each with a daily wave and hourly noise; times are instants."""
-    rng = np.random.default_rng(seed)
-    count = len(PLACES) * len(depths)
-    phase = np.repeat(np.arange(len(PLACES)), len(depths))[:, None]
-    wave = 0.25 + 0.1 * np.sin(np.arange(len(HOURS)) / 24 / 9 + phase)
-    values = (wave + rng.normal(0, 0.02, wave.shape)).astype("f4")
-    where = [point(*PLACES[i // len(depths)]) for i in range(count)]
-    return xr.Dataset(
-        {"soil_moisture": (("sensor", "time"), values, {"units": "m3 m-3"})},
-        {
-            "time": HOURS,
-            "station": ("sensor", [f"S{i // len(depths)}" for i in range(count)]),
-            "network": ("sensor", ["A" if i // len(depths) < 2 else "B" for i in range(count)]),
-            "lat": ("sensor", [w["lat"] for w in where]),
-            "lon": ("sensor", [w["lon"] for w in where]),
-            "depth": ("sensor", list(np.tile(depths, len(PLACES)))),
-        },
-    )
-
-
-def make_maps(seed: int = 1, names: tuple[str, ...] = ("sm_5cm", "sm_noah_0_10", "sm_25cm")) -> xr.Dataset:
-    rng = np.random.default_rng(seed)
-    shape = (len(DAYS), *GRID.shape)
-    ds = xr.Dataset({n: (("time", "y", "x"), rng.uniform(0.1, 0.4, shape).astype("f4")) for n in names})
-    ds["frozen"] = ("time", "y", "x"), np.zeros(shape, bool)
-    return GRID.assign(ds.assign_coords(time=DAYS.astype("M8[ns]")))
-
-
-def day_means(stations: xr.Dataset, sensor: int) -> np.ndarray:
-    series = pd.Series(stations["soil_moisture"].values[sensor].astype("f8"), index=stations["time"].values)
-    counts = series.resample("1D").count()
-    return series.resample("1D").mean().where(counts >= 20).to_numpy()
 
 
 def test_scores_are_those_of_the_day_means_in_the_cell() -> None:
@@ -116,79 +75,6 @@ def test_retrievals_meet_the_hour_of_their_pass() -> None:
         assert float(got["rmse"]) == pytest.approx(float(metrics.rmse(x, y)), abs=1e-6)
     shared = validate(maps, stations, min_days=30)
     assert (shared["n"].sel(product="sm_dca") == shared["n"].sel(product="sm_noah_0_10")).all()
-
-
-def test_frozen_days_and_frozen_soil_are_left_out() -> None:
-    stations, maps = make_stations(depths=(5,)), make_maps(names=("sm_5cm",))
-    maps["frozen"][10:25] = True
-    warm = np.full(stations["soil_moisture"].shape, 280.0, "f4")
-    warm[1, 24 * 30 : 24 * 33] = 270
-    stations["soil_temperature"] = ("sensor", "time"), warm, {"units": "K"}
-    assert list(validate(maps, stations)["n"].values[0]) == [85, 82, 85]
-    celsius = stations.assign(soil_temperature=stations["soil_temperature"] - 273.15)
-    celsius["soil_temperature"].attrs["units"] = "degC"
-    assert list(validate(maps, celsius)["n"].values[0]) == [85, 82, 85]
-    with pytest.warns(UserWarning, match="no 'frozen'"):
-        table = validate(maps.drop_vars("frozen"), stations)
-    assert list(table["n"].values[0]) == [100, 97, 100] and table.attrs["days"] == "frozen days not left out"
-
-
-def test_values_with_a_bad_ismn_flag_are_left_out() -> None:
-    stations, maps = make_stations(depths=(5,)), make_maps(names=("sm_5cm",))
-    flag = np.zeros(stations["soil_moisture"].shape, "u1")
-    flag[0, : 24 * 7] = 2
-    flag[1] = 1
-    stations["flag"] = ("sensor", "time"), flag, {"flag_values": np.arange(3), "flag_meanings": "G D01 C02"}
-    table = validate(maps, stations)
-    assert dict(zip(table["station"].values.tolist(), table["n"].values[0].tolist(), strict=True)) == {
-        "S0": 93,
-        "S2": 100,
-    }
-    assert list(table["excluded"].values) == ["", "every value is flagged", ""]
-
-
-def test_every_excluded_sensor_has_its_reason() -> None:
-    base, maps = make_stations(depths=(5,)), make_maps(names=("sm_5cm",))
-    extra = base.isel(sensor=[0] * 8)
-    values = extra["soil_moisture"].values.copy()
-    names = [f"E{i}" for i in range(8)]
-    lat, lon, depth = extra["lat"].values.copy(), extra["lon"].values.copy(), extra["depth"].values.copy()
-    lat[0] = 60.0  # outside
-    depth[1] = 50.0
-    values[2] = np.nan
-    values[3] = np.nan  # all flagged
-    values[4] *= 100
-    values[5] = 0.5 - values[5]
-    values[5, 24 * 20 :] = np.nan
-    values[6, 24 * 90 :] = np.nan  # the same as S0, fewer days: a duplicate
-    names[7] = "S0"  # a second sensor of S0, fewer hours
-    values[7, :1000] = np.nan
-    extra = extra.assign_coords(
-        station=("sensor", names), lat=("sensor", lat), lon=("sensor", lon), depth=("sensor", depth)
-    )
-    extra["soil_moisture"] = ("sensor", "time"), values, {"units": "m3 m-3"}
-    stations = xr.concat([base, extra], "sensor")
-    flag = np.where(np.isfinite(stations["soil_moisture"]), 1, 0).astype("u1")
-    flag[6] = 4
-    meanings = "missing good unknown out_of_range dubious"
-    stations["flag"] = ("sensor", "time"), flag, {"flag_values": np.arange(5), "flag_meanings": meanings}
-    table = validate(maps, stations)
-    assert list(table["station"].values) == ["S0", "S1", "S2"]
-    reasons = [str(r) for r in table["excluded"].values]
-    assert reasons[:3] == ["", "", ""]
-    wanted = [
-        "outside the window",
-        "depth is not compared (50 cm)",
-        "no value in the period",
-        "every value is flagged",
-        "percent",
-        "fewer than 60 days (20 left; sm_5cm 20)",
-        "duplicate of another station (S0 A)",
-        "another sensor of the station at 5 cm has more values",
-    ]
-    for got, part in zip(reasons[3:], wanted, strict=True):
-        assert part in got
-    assert list(table["sensor_station"].values) == list(stations["station"].values)
 
 
 def test_two_depths_are_averaged_where_both_are_there() -> None:
@@ -285,22 +171,6 @@ def test_only_the_cells_of_stations_are_computed() -> None:
     assert {tuple(c[1:]) for c in asked} == {(r // 2, c // 2) for r, c in PLACES}
 
 
-def test_values_above_the_porosity_are_told() -> None:
-    stations, maps = make_stations(), make_maps()
-    density = np.full((2, *GRID.shape), 1.3, "f4")
-    density[0][PLACES[0]] = 2.65 * (1 - 0.35)
-    density[1][PLACES[1]] = 2.65 * (1 - 0.2)
-    maps["bulk_density"] = ("soil_depth", "y", "x"), density
-    table = validate(maps.assign_coords(soil_depth=[5, 30]), stations)
-    above = int((stations["soil_moisture"][0] > 0.35).sum())
-    assert 0 < above < len(HOURS) / 2 < int((stations["soil_moisture"][3] > 0.2).sum())
-    assert str(table["remarks"][0].values) == f"{above} values are above the porosity of the cell's soil (0.35)"
-    assert str(table["excluded"][0].values) == "" and int(table["n"].sel(product="sm_5cm", station="S0")) == 100
-    assert str(table["excluded"][3].values) == "most values are above the porosity of the cell's soil (0.20)"
-    assert int(table["n"].sel(product="sm_25cm", station="S1")) == 0
-    assert [str(v) for v in table["remarks"].values[[2, 4, 5]]] == [""] * 3
-
-
 def test_anomalies_and_bootstrap_are_there_when_asked_for() -> None:
     stations, maps = make_stations(depths=(5,)), make_maps(names=("sm_5cm", "sm_noah_0_10"))
     maps["sm_5cm"][40:52] = np.nan  # a gap: the moving mean goes by days, not by positions
@@ -349,40 +219,6 @@ def test_result_is_saved_and_tidy(tmp_path: Path) -> None:
     assert float(row["bias"].iloc[0]) == float(table["bias"].sel(product="sm_25cm", station="S1"))
 
 
-def test_bad_input_is_told() -> None:
-    stations, maps = make_stations(), make_maps()
-    with pytest.raises(DataError, match="no day in common"):
-        validate(maps.assign_coords(time=maps["time"] + np.timedelta64(5000, "D")), stations)
-    with pytest.raises(DataError, match=r"No station lies in the maps \(longitude"):
-        validate(maps, stations.assign_coords(lat=stations["lat"] + 40))
-    with pytest.raises(DataError, match="wanted 'm3 m-3'"):
-        percent = (stations * 100).assign_coords(stations.coords)
-        percent["soil_moisture"].attrs["units"] = "percent"
-        validate(maps, percent)
-    with pytest.raises(DataError, match=r"None of 6 sensors can be used: 6 values look like percent"):
-        validate(maps, (stations * 100).assign_coords(stations.coords))
-    with pytest.raises(DataError, match="has a median of"):
-        validate(maps.assign(sm_5cm=maps["sm_5cm"] * 100), stations)
-    with pytest.raises(DataError, match="None of 6 sensors can be used: 6 fewer than 200 days"):
-        validate(maps, stations, min_days=200)
-    with pytest.raises(DataError, match="has none of sm_5cm"):
-        validate(maps[["frozen"]], stations)
-    with pytest.raises(DataError, match="several times in one UTC day"):
-        validate(xr.concat([maps, maps.assign_coords(time=maps["time"] + np.timedelta64(9, "h"))], "time"), stations)
-    with pytest.raises(UsageError, match="attribute depth"):
-        validate(maps.assign(sm=maps["sm_5cm"]), stations, variables=("sm",))
-    with pytest.raises(UsageError, match="at least 3"):
-        validate(maps, stations, min_days=1)
-    with pytest.raises(DataError, match="neither on an EASE-Grid"):
-        validate(maps.assign_coords(x=maps["x"] + 100), stations)
-    negative = stations.copy(deep=True)
-    negative["soil_moisture"][0, :48] = -0.1
-    with pytest.warns(UserWarning, match="48 station values lie outside 0 to 1"):
-        table = validate(maps, negative)
-    assert int(table["n"].sel(product="sm_5cm", station="S0")) == len(DAYS) - 2
-    assert str(table["remarks"][0].values) == "48 values outside 0 to 1 m3 m-3 are left out"
-
-
 def test_own_variables_with_a_depth() -> None:
     stations, maps = make_stations(), make_maps()
     other = maps.rename(sm_25cm="root").drop_vars(["sm_5cm", "sm_noah_0_10"])
@@ -391,19 +227,6 @@ def test_own_variables_with_a_depth() -> None:
         validate(other, stations, variables=("root",))["rmse"].drop_vars("product"),
         validate(maps, stations, variables=("sm_25cm",))["rmse"].drop_vars("product"),
     )
-
-
-def test_the_files_of_the_stations_are_told(tmp_path: Path) -> None:
-    from xsm.ops.open import told_files
-
-    paths = [tmp_path / name for name in ("b.txt", "a.txt")]
-    for path in paths:
-        path.write_text(path.stem * 3)
-    told = told_files(paths)
-    assert (told["files"], told["to"]) == ("2 from a.txt", "b.txt")
-    assert told_files(paths[::-1]) == told and told_files(paths[:1])["files"] == "b.txt"
-    paths[0].write_text("longer than before")
-    assert told_files(paths)["files_hash"] != told["files_hash"]
 
 
 def test_daily_uscrn_of_2020() -> None:

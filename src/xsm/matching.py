@@ -24,6 +24,7 @@ SAME_PLACE, SAME_VALUES = 0.01, 0.002
 SENSORS_AT_ONCE = 64
 PARTICLE_DENSITY = 2.65
 """Of mineral soil, g cm-3: pores are one minus bulk density over it."""
+LEAST_DAYS = 10
 DAY_SHARE = 20 / 24
 """Share of a day's values that its mean needs."""
 
@@ -135,7 +136,7 @@ class Sensors:
                 self.exclude([i], "every value is flagged" if marked[row].any() else why)
             else:
                 if wrong[row].any():
-                    self.remark(i, f"{wrong[row].sum()} values outside 0 to 1 m3 m-3 are left out")
+                    self.remark(i, f"values outside 0 to 1 m3 m-3 are left out ({wrong[row].sum()})")
                 self.hours[i] = np.full((self._day[-1] + 1) * 24, np.nan, "f4")
                 self.hours[i][self._bins] = means[row]
         return int(wrong.sum())
@@ -220,21 +221,38 @@ def _check_porosity(sensors: Sensors, ds: xr.Dataset, rows: np.ndarray, cols: np
         density = density.isel(soil_depth=xr.DataArray(nearest, dims="sensor"))
     for i, porosity in zip(which, 1 - density.values / PARTICLE_DENSITY, strict=True):
         above = np.nansum(sensors.hours[i] > porosity)
-        told = f"above the porosity of the cell's soil ({porosity:.2f})"
+        told = f"values are above the porosity of the cell's soil ({above} above {porosity:.2f})"
         if above > np.isfinite(sensors.hours[i]).sum() / 2:
             del sensors.hours[i]
-            sensors.exclude([i], f"most values are {told}")
+            sensors.exclude([i], f"most {told}")
         elif above:
-            sensors.remark(i, f"{above} values are {told}")
+            sensors.remark(i, told)
 
 
-def nothing_left(reasons: Sequence[str]) -> DataError:
-    """Tell why no sensor can be used."""
-    counted = Counter(reason.split(" (")[0] for reason in reasons if reason).most_common(4)
-    told = "; ".join(f"{n} {reason}" for reason, n in counted)
-    return DataError(
-        f"None of {len(reasons)} sensors can be used: {told}.", hint="Check region, period, units and min_days."
-    )
+def nothing_left(reasons: Sequence[str], most: int = 0) -> DataError:
+    """Tell why no sensor can be used, and the most days that a station has."""
+    told = "; ".join(f"{reason} ({n})" for reason, n in counted(reasons).most_common(4))
+    hint = "Check region, period and units."
+    if most:
+        hint = f"The most that a station has are {most} days: take a longer period"
+        hint += f", or min_days={most} or less." if most >= LEAST_DAYS else "."
+    return DataError(f"None of {len(reasons)} sensors can be used: {told}.", hint=hint)
+
+
+def counted(reasons: Iterable[str]) -> Counter[str]:
+    """Count reasons by what they say before their details in brackets."""
+    return Counter(reason for text in reasons for reason in dict(told_apart(text)))
+
+
+def told_apart(text: str) -> list[tuple[str, str]]:
+    """What ``excluded`` or ``remarks`` of a sensor say, each as reason and details."""
+    parts = [part.partition(" (") for part in text.split("; ") if part]
+    return [(reason, details.removesuffix(")")) for reason, _, details in parts]
+
+
+def fewest(wanted: int | None, usual: int, days: int) -> int:
+    """Fewest days that a station needs: as wanted, else the usual number, or a third of a shorter period."""
+    return wanted if wanted is not None else max(LEAST_DAYS, min(usual, days // 3))
 
 
 def _flagged(stations: xr.Dataset, words: str) -> np.ndarray:
@@ -275,4 +293,4 @@ def tell_short(
         short = [name for i, name in enumerate(counts) if left[i, j] < least]
         if layer in site.sensors and short:
             told = ", ".join(f"{name} {counts[name][j]}" for name in short)
-            sensors.exclude(site.sensors[layer], f"fewer than {least} days ({left[:, j].min()} left; {told})")
+            sensors.exclude(site.sensors[layer], f"fewer than {least} days ({left[:, j].min()} left: {told})")

@@ -17,6 +17,8 @@ from numpy.typing import ArrayLike
 from xsm.errors import DataError
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
+BLOCKS = 5
+"""Fewest blocks that a bootstrap draws from a series."""
 
 
 def paired(x: ArrayLike, y: ArrayLike) -> tuple[Array, Array]:
@@ -154,7 +156,7 @@ def r_interval(
     n : array_like, optional
         Number of independent pairs for Fisher's interval; default `n_effective`.
     block, draws, seed : int
-        Pairs per block, resamplings and seed of the bootstrap.
+        Pairs per block (at most a fifth of the pairs), resamplings and seed of the bootstrap.
 
     Returns
     -------
@@ -181,7 +183,7 @@ def bootstrap(
     *series : array_like
         Series of one shape along the last axis; days without a value in one of them are left out.
     level, block, draws, seed
-        As for `r_interval`.
+        As for `r_interval`; one block as long as the series would make all draws alike.
 
     Returns
     -------
@@ -198,7 +200,7 @@ def bootstrap(
         count = len(days[0])
         if count < 4:
             continue
-        length = min(block, count)
+        length = max(1, min(block, count // BLOCKS))
         starts = rng.integers(0, count, (draws, -(-count // length), 1))
         pick = ((starts + np.arange(length)) % count).reshape(draws, -1)[:, :count]
         with warnings.catch_warnings():

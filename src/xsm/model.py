@@ -17,6 +17,8 @@ from xsm.source import missing_or_unknown
 
 Task = Literal["gapfill", "estimate"]
 Progress = Callable[[float, str], None]
+DRIEST, WETTEST = 0.02, 0.6
+"""Soil moisture that an estimate takes, m3 m-3, where the porosity is not known."""
 
 
 @dataclass(frozen=True)
@@ -150,6 +152,34 @@ def make_card(spec: Spec, model: str, seed: int, *modules: str, **extra: Any) ->
         "references": list(spec.references), "units": dict(spec.units), "options": dict(spec.options), "seed": seed,
         "versions": versions(*modules), **extra,
     }  # fmt: skip
+
+
+def clip_moisture(values: np.ndarray, card: Mapping[str, Any], porosity: np.ndarray | float = WETTEST) -> np.ndarray:
+    """Hold an estimate of soil moisture between the driest soil and the porosity; other targets stay as they are.
+
+    Parameters
+    ----------
+    values : ndarray
+        Estimate of the first target of a bundle.
+    card : mapping
+        Card of the bundle; its units tell soil moisture (m3 m-3).
+    porosity : ndarray or float
+        Of the soil, of a shape that fits ``values``; 0.6 where it is not known (NaN).
+
+    Returns
+    -------
+    ndarray
+
+    Examples
+    --------
+    >>> card = {"targets": ["sm_5cm"], "units": {"sm_5cm": "m3 m-3"}}
+    >>> clip_moisture(np.array([-0.1, 0.3, 0.9]), card, np.array([0.5, 0.5, np.nan])).tolist()
+    [0.02, 0.3, 0.6]
+    """
+    if card["units"].get(card["targets"][0], "m3 m-3") != "m3 m-3":
+        return values
+    wettest = np.where(np.isfinite(porosity), porosity, WETTEST).clip(DRIEST)
+    return np.clip(values, DRIEST, wettest.astype(values.dtype))
 
 
 @dataclass(frozen=True)

@@ -24,16 +24,17 @@ RAMPS: dict[str, list[tuple[float, str]]] = {
         (0.5, "#440154"),
     ],
     "uncertainty": [
-        (0, "#fcfdbf"),
-        (0.02, "#fe9f6d"),
-        (0.04, "#de4968"),
-        (0.06, "#8c2981"),
-        (0.08, "#3b0f70"),
-        (0.1, "#000004"),
+        (0, "#fcf4b6"),
+        (0.02, "#feaa74"),
+        (0.04, "#f2625d"),
+        (0.06, "#bc3978"),
+        (0.08, "#7b2382"),
+        (0.1, "#3b0f70"),
     ],
     "bias": [(-0.1, "#b2182b"), (-0.05, "#ef8a62"), (0, "#f7f7f7"), (0.05, "#67a9cf"), (0.1, "#2166ac")],
 }
-"""Values and colours: viridis (dry is light), magma and a diverging ramp, safe for the colour-blind."""
+"""Values and colours: viridis (dry is light), magma without its black end and a diverging ramp, safe for the
+colour-blind."""
 TEXTURE = ("#fde725", "#f6c945", "#e8a33d", "#8fd2c5", "#5ab4ac", "#2f8f87",
            "#b8a9d9", "#8e7cc3", "#6650a4", "#d98fb0", "#b3477f", "#6d1f4f")  # fmt: skip
 """Colours of the USDA texture classes 1 to 12."""

@@ -230,6 +230,45 @@ def _refuses(source: DataSource, junk: Path) -> None:
         raise AssertionError(f"{source.info.name}: an HTML page is read as data")
 
 
+def leaky_series(cells: int = 40, days: int = 240, seed: int = 3) -> xr.Dataset:
+    """Series of soil moisture that remembers rain for ten days, which no model of the day's rain alone can know.
+
+    Parameters
+    ----------
+    cells, days : int
+        Number of series and their length from 2020-01-01.
+    seed : int
+        Seed of rain, errors and gaps.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``precipitation`` (kg m-2) and ``soil_moisture`` (m3 m-3, three in ten days missing, errors of 0.005), dims
+        ``(time, cell)``, and ``sand`` (percent), dim ``cell``; no grid.
+
+    Examples
+    --------
+    >>> leaky_series(cells=3, days=5)["soil_moisture"].shape
+    (5, 3)
+    """
+    rng = np.random.default_rng(seed)
+    rain = np.where(rng.random((days, cells)) < 0.2, rng.gamma(1.0, 8.0, (days, cells)), 0.0)
+    wet = np.zeros((days, cells))
+    for t in range(1, days):
+        wet[t] = 0.9 * wet[t - 1] + 0.1 * rain[t]
+    sand = np.linspace(20, 80, cells)
+    moisture = 0.1 + 0.03 * wet + 0.001 * (80 - sand) + rng.normal(0, 0.005, rain.shape)
+    moisture[rng.random(moisture.shape) < 0.3] = np.nan
+    return xr.Dataset(
+        {
+            "precipitation": (("time", "cell"), rain, {"units": "kg m-2"}),
+            "soil_moisture": (("time", "cell"), moisture, {"units": "m3 m-3"}),
+            "sand": ("cell", sand, {"units": "percent"}),
+        },
+        {"time": np.datetime64("2020-01-01", "ns") + np.arange(days) * np.timedelta64(1, "D")},
+    )
+
+
 def window(rows: int = 8, cols: int = 9) -> Grid:
     """A small window of EASE2_M09 on the Great Plains for tests."""
     return EASE2_M09.window(330, 330 + rows, 880, 880 + cols)

@@ -44,26 +44,8 @@ def test_features_are_lags_means_and_maps():
     np.testing.assert_array_equal(x[..., 4], np.broadcast_to([30.0, 60.0], (6, 2)))
 
 
-def leaky_series(cells: int = 40, days: int = 240) -> xr.Dataset:
-    """Wetness that remembers rain for ten days, which no model of the day's rain alone can know."""
-    rng = np.random.default_rng(3)
-    rain = np.where(rng.random((days, cells)) < 0.2, rng.gamma(1.0, 8.0, (days, cells)), 0.0)
-    wet = running_mean(rain, 10.0)
-    sand = np.linspace(20, 80, cells)
-    moisture = 0.1 + 0.03 * wet + 0.001 * (80 - sand) + rng.normal(0, 0.005, rain.shape)
-    moisture[rng.random(moisture.shape) < 0.3] = np.nan
-    return xr.Dataset(
-        {
-            "precipitation": (("time", "cell"), rain, {"units": "kg m-2"}),
-            "soil_moisture": (("time", "cell"), moisture, {"units": "m3 m-3"}),
-            "sand": ("cell", sand, {"units": "percent"}),
-        },
-        {"time": pd.date_range("2020-01-01", periods=days)},
-    )
-
-
 def test_memory_is_learnt_and_the_spread_holds():
-    ds = leaky_series()
+    ds = testing.leaky_series()
     bundle = ds.sm.fit(model="boosting", train=slice(None, "2020-06-30"), trees=200, learning_rate=0.1, **FREE)
     ridge = ds.sm.fit(model="ridge", train=slice(None, "2020-06-30"), **FREE)
     later = ds.sel(time=slice("2020-07-01", None))
@@ -75,7 +57,7 @@ def test_memory_is_learnt_and_the_spread_holds():
 
 
 def test_the_spread_is_scaled_on_validation_days():
-    ds = leaky_series()
+    ds = testing.leaky_series()
     split = {"train": slice(None, "2020-05-31"), "validation": slice("2020-06-01", "2020-07-31")}
     bundle = ds.sm.fit(model="boosting", **split, **SHORT, **FREE)
     made = ds.sm.estimate(model=bundle).sel(time=slice("2020-06-01", "2020-07-31"))
@@ -85,7 +67,7 @@ def test_the_spread_is_scaled_on_validation_days():
 
 
 def test_centre_and_scale_are_undone():
-    ds = leaky_series()
+    ds = testing.leaky_series()
     train = slice(None, "2020-06-30")
     ds["m"] = ds["soil_moisture"].sel(time=train).mean("time")
     ds["s"] = xr.full_like(ds["m"], 0.5)
@@ -98,7 +80,7 @@ def test_centre_and_scale_are_undone():
 
 
 def test_other_days_do_not_matter_to_training():
-    ds = leaky_series(12, 120)
+    ds = testing.leaky_series(12, 120)
     end = "2020-03-15"
     other = ds.assign(soil_moisture=ds["soil_moisture"].where(ds["time"] <= np.datetime64(end), 0.5))
     hashes = {d.sm.fit(model="boosting", train=slice(None, end), **SHORT, **FREE).hash for d in (ds, other)}
@@ -114,4 +96,4 @@ def test_other_days_do_not_matter_to_training():
 )
 def test_wrong_options_are_told(option, text):
     with pytest.raises(xsm.UsageError, match=text):
-        leaky_series(12, 60).sm.fit(model="boosting", **FREE, **SHORT, **option)
+        testing.leaky_series(12, 60).sm.fit(model="boosting", **FREE, **SHORT, **option)

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
-import xarray as xr
 import xsm
 from xsm import testing
 from xsm_lstm.network import Network
@@ -43,28 +41,8 @@ def test_the_network_is_the_equations_of_an_lstm():
         np.testing.assert_allclose(spread[t], np.log1p(np.exp(head[:, 1])) + 1e-3, atol=1e-12)
 
 
-def leaky_series(cells: int = 40, days: int = 240) -> xr.Dataset:
-    """Wetness that remembers rain for ten days, which no model of the day's rain alone can know."""
-    rng = np.random.default_rng(3)
-    rain = np.where(rng.random((days, cells)) < 0.2, rng.gamma(1.0, 8.0, (days, cells)), 0.0)
-    wet = np.zeros((days, cells))
-    for t in range(1, days):
-        wet[t] = 0.9 * wet[t - 1] + 0.1 * rain[t]
-    sand = np.linspace(20, 80, cells)
-    moisture = 0.1 + 0.05 * wet + 0.001 * (80 - sand)
-    moisture[rng.random(moisture.shape) < 0.3] = np.nan
-    return xr.Dataset(
-        {
-            "precipitation": (("time", "cell"), rain, {"units": "kg m-2"}),
-            "soil_moisture": (("time", "cell"), moisture, {"units": "m3 m-3"}),
-            "sand": ("cell", sand, {"units": "percent"}),
-        },
-        {"time": pd.date_range("2020-01-01", periods=days)},
-    )
-
-
 def test_memory_is_learnt_from_series_without_a_grid():
-    ds = leaky_series()
+    ds = testing.leaky_series()
     train, rest = slice(None, "2020-06-30"), slice("2020-07-01", None)
     free = {"predictors": ("precipitation", "sand"), "target": "soil_moisture", "train": train}
     scores = {}
@@ -84,7 +62,7 @@ def test_memory_is_learnt_from_series_without_a_grid():
 
 def test_other_days_do_not_matter_to_training():
     """Soil moisture after the training days may not leak into the weights."""
-    ds = leaky_series(12, 120)
+    ds = testing.leaky_series(12, 120)
     free = {"predictors": ("precipitation", "sand"), "target": "soil_moisture", "train": slice(None, "2020-03-15")}
     other = ds.assign(soil_moisture=ds["soil_moisture"].where(ds["time"] <= np.datetime64("2020-03-15"), 0.5))
     hashes = {d.sm.fit(model="lstm", **free, **SHORT).hash for d in (ds, other)}
@@ -93,13 +71,13 @@ def test_other_days_do_not_matter_to_training():
 
 def test_a_centre_that_is_no_predictor_is_refused():
     with pytest.raises(xsm.UsageError, match="centre is 'mean', wanted one of the static predictors"):
-        leaky_series(12, 60).sm.fit(
+        testing.leaky_series(12, 60).sm.fit(
             model="lstm", predictors=("precipitation", "sand"), target="soil_moisture", centre="mean", **SHORT
         )
 
 
 def test_weights_that_do_not_fit_are_refused():
-    ds = leaky_series(12, 60)
+    ds = testing.leaky_series(12, 60)
     bundle = ds.sm.fit(model="lstm", predictors=("precipitation", "sand"), target="soil_moisture", **SHORT)
     broken = xsm.Bundle(bundle.card, {k: v[..., :-1] for k, v in bundle.weights.items()})
     with pytest.raises(xsm.DataError, match="do not fit its card"):

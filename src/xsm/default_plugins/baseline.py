@@ -13,7 +13,7 @@ import numpy as np
 from xsm.bundle import Bundle
 from xsm.describe import Kind, Param
 from xsm.hookspecs import hookimpl
-from xsm.model import Block, ModelInfo, Progress, Samples, Spec, make_card
+from xsm.model import Block, ModelInfo, Progress, Samples, Spec, clip_moisture, make_card
 
 XSM_PLUGIN_API = 1
 LINEAR = ModelInfo("linear", "Linear interpolation in time", "gapfill", "xsm.default_plugins.baseline:Linear")
@@ -146,5 +146,5 @@ class Ridge:
         for i, name in enumerate((*card["inputs"], *card["statics"])):
             total = total + (arrays[name] - weights["mean"][i]) / weights["std"][i] * weights["weights"][i + 1]
         target = card["targets"][0]
-        value = np.clip(total, 0.02, 0.6)
+        value = clip_moisture(total, card)
         return {target: value, f"{target}_std": np.where(np.isfinite(value), weights["spread"][0], np.nan)}

@@ -306,7 +306,7 @@ def _fit_gapfill(
     seed: int,
     options: Mapping[str, Any],
 ) -> Bundle:
-    from xsm.ops.gapfill import SAMPLE_CELLS, check_series, fit_series
+    from xsm.filling import SAMPLE_CELLS, check_series, fit_series
     from xsm.seasonal import Pattern, find_pattern
 
     names = check_series(ds, variables, covariates)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -29,6 +30,7 @@ RESULTS = {
 }
 
 
+MIN_DAYS = 100
 NO_SIGNAL = "the three products do not all vary together"
 NEGATIVE = "an error variance is negative: errors depend on each other, or there are too few days"
 
@@ -40,7 +42,10 @@ def triple_collocation(
     *,
     variables: Annotated[tuple[str, ...], Param("The two products beside the stations.")] = ("sm_dca", "sm_noah_0_10"),
     anomaly: Annotated[bool, Param("Compare anomalies from a moving mean of 35 days.")] = False,
-    min_days: Annotated[int, Param("Fewest days that all three have.", minimum=10)] = 100,
+    min_days: Annotated[
+        int | None,
+        Param("Fewest days that all three have; 100, or a third of a shorter period, otherwise.", minimum=10),
+    ] = None,
     time: Annotated[slice | None, Param("Period, both days included.", kind=Kind.PERIOD)] = None,
 ) -> xr.Dataset:
     """Tell the errors of two products and of the stations without a truth.
@@ -61,8 +66,9 @@ def triple_collocation(
         trained on.
     anomaly : bool
         Compare anomalies from a moving mean of 35 days, so that a common season does not pass for agreement.
-    min_days : int
-        Fewest days that all three have.
+    min_days : int, optional
+        Fewest days that all three have; 100 otherwise, or a third of a period of less than 300 days, with a warning:
+        the errors of so few days are rough, as their intervals show.
     time : slice, optional
         First and last day.
 
@@ -105,13 +111,20 @@ def triple_collocation(
     )
     ((layer, found),) = pairs.layers.items()
     hourly = next((i for i, name in enumerate(found.names) if name in RETRIEVALS), 0)
+    least = matching.fewest(min_days, MIN_DAYS, len(pairs.days))
+    if min_days is None and least < MIN_DAYS:
+        warnings.warn(
+            f"The period has {len(pairs.days)} days, so stations with {least} days of all three take part, where "
+            f"{MIN_DAYS} are usual: look at the intervals, or give min_days.",
+            stacklevel=3,
+        )
     valid = found.valid.all(0)
     count = valid.sum(-1)
     counts = dict(zip(found.names, found.valid.sum(-1), strict=True))
-    matching.tell_short(pairs.sensors, pairs.sites, layer, counts, np.stack([count, count]), min_days)
-    use = np.flatnonzero(count >= min_days)
+    matching.tell_short(pairs.sensors, pairs.sites, layer, counts, np.stack([count, count]), least)
+    use = np.flatnonzero(count >= least)
     if not len(use):
-        raise matching.nothing_left(pairs.sensors.reasons)
+        raise matching.nothing_left(pairs.sensors.reasons, int(count.max()))
     series = [np.where(valid, v, np.nan)[use].astype("f8") for v in (*found.x, found.y[hourly])]
     if anomaly:
         number = (pairs.days - pairs.days[0]).astype("f8")
@@ -134,10 +147,9 @@ def triple_collocation(
     notes = np.where(none.all("product"), NO_SIGNAL, np.where(none.any("product"), NEGATIVE, ""))
     table["note"] = "station", notes.astype(str), {"long_name": "Why a station has no result"}
     table = pairs.annotate(table, "Triple collocation of soil moisture", stations, ds)
-    table.attrs |= {"matching": pairs.matching(found.names[hourly]), "values": "anomalies" if anomaly else "values"}
-    return cf.add_history(
-        table, "triple_collocation", variables=variables, anomaly=anomaly, min_days=min_days, time=time
-    )
+    values = "anomalies" if anomaly else "values"
+    table.attrs |= {"matching": pairs.matching(found.names[hourly]), "values": values, "min_days": least}
+    return cf.add_history(table, "triple_collocation", variables=variables, anomaly=anomaly, min_days=least, time=time)
 
 
 def _all(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:

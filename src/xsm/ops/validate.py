@@ -54,6 +54,7 @@ OPTIONAL: Mapping[str, tuple[str, str]] = {
        for score in ("rmse", "bias", "ubrmse") for end, word in (("low", "Lower"), ("high", "Upper"))},
 }  # fmt: skip
 """Scores that are there when they were asked for."""
+MIN_DAYS = 60
 GROUPED = ("r", "rmse", "bias", "ubrmse")
 GROUPINGS = ("network", "land_cover", "texture", "texture_group")
 
@@ -86,7 +87,9 @@ def validate(
         Literal["20", "10-20"], Param("Depth of the subsurface reference.", unit="cm", advanced=True)
     ] = "20",
     surface: Annotated[Literal["5", "5-10"], Param("Depth of the surface reference.", unit="cm", advanced=True)] = "5",
-    min_days: Annotated[int, Param("Fewest days that a station needs.", minimum=3)] = 60,
+    min_days: Annotated[
+        int | None, Param("Fewest days that a station needs; 60, or a third of a shorter period, otherwise.", minimum=3)
+    ] = None,
     interval: Annotated[
         Literal["fisher", "bootstrap"],
         Param("Confidence intervals: of R, or of all by a block bootstrap.", advanced=True),
@@ -119,8 +122,9 @@ def validate(
         The station's cell, or the four around it where that cell is valid.
     subsurface, surface : str
         Depths in cm; two depths are averaged where both are there.
-    min_days : int
-        Fewest days for a score.
+    min_days : int, optional
+        Fewest days for a score; 60 otherwise, or a third of a period of less than 180 days. The attribute ``min_days``
+        of the result tells it.
     interval : {"fisher", "bootstrap"}
         95 percent intervals: Fisher's of R with the effective number of days, or of R, RMSE, bias and ubRMSE by a block
         bootstrap (30 days, 1000 draws), which takes about 50 ms per product and station.
@@ -164,6 +168,8 @@ def validate(
                  time=None if time is None else period(time))  # fmt: skip
     sensors, sites = pairs.sensors, pairs.sites
     products = [name for names in layers.values() for name in names]
+    min_days = matching.fewest(min_days, MIN_DAYS, len(pairs.days))
+    most: dict[str, int] = {}
     scored: dict[str, dict[str, np.ndarray]] = {}
     for layer, found in pairs.layers.items():
         valid = found.valid
@@ -172,13 +178,22 @@ def validate(
             valid = np.broadcast_to(valid.all(0), valid.shape)
         left = valid.sum(-1)
         matching.tell_short(sensors, sites, layer, counts, left, min_days)
+        most[layer] = int(left.max())
         for i, name in enumerate(found.names):
             x = np.where(valid[i] & (left[i] >= min_days)[:, None], found.x[i], np.nan)
             scored[name] = _score(x, found.y[i], pairs.days, interval, anomaly)
 
     used = np.flatnonzero(np.any([scored[p]["n"] > 0 for p in products], axis=0))
     if not len(used):
-        raise matching.nothing_left(sensors.reasons)
+        raise matching.nothing_left(sensors.reasons, max(most.values()))
+    for layer, days in most.items():
+        if days < min_days:
+            shared = ", or common=False" if common and len(layers[layer]) > 1 else ""
+            warnings.warn(
+                f"No station has {min_days} days of {', '.join(layers[layer])}, the most are {days}: they have no "
+                f"scores. Give min_days={days} or less{shared}.",
+                stacklevel=3,
+            )
     layer_of = [layer for layer, names in layers.items() for _ in names]
     place = matching.site_coords(sites) | _classes(ds, pairs.cells, by)
     names = [*SCORES, *(n for n in OPTIONAL if n in scored[products[0]])]
@@ -196,7 +211,7 @@ def validate(
     table = _summarise(table, by)
     table = pairs.annotate(table, "Validation of soil moisture against stations", stations, ds)
     common_days = "same days and stations for all products of a layer" if common else "own days of each product"
-    table.attrs["common"] = common_days
+    table.attrs |= {"common": common_days, "min_days": min_days}
     return cf.add_history(table, "validate", variables=variables, by=by, method=method, surface=surface,
                           subsurface=subsurface, min_days=min_days, interval=interval, anomaly=anomaly, common=common,
                           time=time)  # fmt: skip

@@ -94,6 +94,8 @@ def series(scene: Scene, site: xr.Dataset, title: str) -> Figure:
 
 
 def _draw(axes: Any, scene: Scene, site: xr.Dataset, layer: str, names: Sequence[str], entries: dict[str, Any]) -> None:
+    from matplotlib.ticker import MaxNLocator
+
     days = scene.days
     if layer == "surface" and _has(site, "precipitation"):
         rain = axes.twinx()
@@ -101,7 +103,7 @@ def _draw(axes: Any, scene: Scene, site: xr.Dataset, layer: str, names: Sequence
         entries["Precipitation"] = rain.bar(days, amount, width=1.0, color=SKY, alpha=0.8)
         top = max(float(amount.max()), 10.0)
         rain.set_ylim(top * 3, 0)
-        rain.set_yticks([v for v in (0, 20, 40, 80, 160) if v <= top])
+        rain.set_yticks([v for v in MaxNLocator(2).tick_values(0, top) if v <= top])
         rain.set_ylabel("Rain (mm d⁻¹)", loc="top", fontsize=8)
         rain.spines[["top", "left", "bottom"]].set_visible(False)
         axes.set_zorder(rain.get_zorder() + 1)

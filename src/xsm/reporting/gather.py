@@ -16,6 +16,7 @@ from xsm.cells import Cells, daily, positions
 from xsm.errors import DataError
 from xsm.grids import grid_of, take
 from xsm.ops.validate import layer_of
+from xsm.reporting.maps import degrees
 
 FROM_CUBE = ("sm_dca", "sm_dca_std", "sm_dca_observed", "sm_noah_0_10", "sm_noah_10_40", "sm_surface", "sm_rootzone",
              "precipitation", "frozen", "obs_time", "sand", "silt", "clay", "bulk_density")  # fmt: skip
@@ -49,6 +50,14 @@ class Scene:
     def moisture(self) -> tuple[str, ...]:
         """Soil moisture maps."""
         return self.estimates + self.filled
+
+    @property
+    def no_spread(self) -> str:
+        """Why there is no standard deviation, in words."""
+        names = [f"{n}_reference_std" for n in self.moisture if f"{n}_reference_std" in self.ds]
+        if names:
+            return f"the maps have only that of the reference ({', '.join(names)}), not calibrated to stations"
+        return "the maps have none"
 
     @property
     def space(self) -> list[str]:
@@ -202,7 +211,7 @@ def cell_series(scene: Scene, over: xr.Dataset, count: int = 3) -> xr.Dataset:
     grid = grid_of(scene.ds)
     if grid is not None:
         lat, lon = grid.lat[at["y"].values], grid.lon[at["x"].values]
-        names = [f"{_degrees(a, 'N', 'S')}, {_degrees(o, 'E', 'W')}" for a, o in zip(lat, lon, strict=True)]
+        names = [f"{degrees(a, 'N', 'S', 2)}, {degrees(o, 'E', 'W', 2)}" for a, o in zip(lat, lon, strict=True)]
     else:
         names = [", ".join(f"{d} {int(v)}" for d, v in zip(scene.space, c, strict=True)) for c in chosen]
     return cut.assign_coords(station=("site", [f"Cell at {n}" for n in names]), time=scene.days.astype("M8[ns]"))
@@ -257,10 +266,6 @@ def _join(ds: xr.Dataset, cube: xr.Dataset, days: np.ndarray) -> xr.Dataset:
     return ds.assign({str(n): v.variable for n, v in extra.reset_coords(drop=True).data_vars.items()}).assign_coords(
         {"soil_depth": extra["soil_depth"]} if "soil_depth" in extra.coords else {}
     )
-
-
-def _degrees(value: float, positive: str, negative: str) -> str:
-    return f"{abs(value):.2f}° {positive if value >= 0 else negative}"
 
 
 def soil_maps(ds: xr.Dataset) -> xr.DataArray | None:

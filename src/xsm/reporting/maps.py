@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
+from numpy.typing import ArrayLike
 
 from xsm import cf
 from xsm.grids import grid_of
@@ -17,9 +18,11 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 WIDTH, DPI = 4.0, 150
-STEP = 0.05
+STEPS = {"soil_moisture": 0.05, "uncertainty": 0.01}
+"""Limits of colour scales are whole multiples of these."""
 GREY = "#c8c8c8"
 UNIT = "m³ m⁻³"
+BARS = {"soil_moisture": f"Soil moisture ({UNIT})", "uncertainty": f"Standard deviation ({UNIT})"}
 
 
 @dataclass(frozen=True)
@@ -72,33 +75,32 @@ def frame_of(ds: xr.Dataset) -> Frame | None:
     return Frame(extent, aspect, x_ticks, y_ticks, epsg, dims, cell)
 
 
-def limits(panels: Sequence[xr.DataArray]) -> tuple[float, float]:
-    """Limits that panels of soil moisture share: 1st and 99th percentile, rounded outwards to 0.05."""
-    every = np.concatenate([p.values[np.isfinite(p.values)] for p in panels])
+def limits(panels: Iterable[ArrayLike], ramp: str) -> tuple[float, float]:
+    """Limits that the panels of a figure share: their 1st and 99th percentile, rounded outwards (`STEPS`)."""
+    every = np.concatenate([np.empty(0), *(np.ravel(p) for p in panels)])
+    every = every[np.isfinite(every)]
     if not every.size:
-        return RAMPS["soil_moisture"][0][0], RAMPS["soil_moisture"][-1][0]
-    low, high = np.percentile(every, [1, 99])
-    low, high = np.floor(low / STEP) * STEP, np.ceil(high / STEP) * STEP
-    return float(low), float(max(high, low + STEP))
+        return (RAMPS[ramp][0][0], RAMPS[ramp][-1][0]) if ramp else (0.0, 1.0)
+    low, high = (float(v) for v in np.percentile(every, [1, 99]))
+    if ramp not in STEPS:
+        return low, high if high > low else low + 1
+    step = STEPS[ramp]
+    low, high = np.floor(low / step) * step, np.ceil(high / step) * step
+    return round(low, 6), round(max(high, low + step), 6)
 
 
-def moisture_map(
-    frame: Frame, values: xr.DataArray, title: str, ramp: str, between: tuple[float, float] | None = None
-) -> Figure:
-    """Map of soil moisture or its standard deviation in the colours of `xsm.styles`, stretched to limits if given."""
-    low, high = between or (RAMPS[ramp][0][0], RAMPS[ramp][-1][0])
-    under, over = bool((values < low).any()), bool((values > high).any())
-    extend = {(True, True): "both", (True, False): "min", (False, True): "max"}.get((under, over), "neither")
-    bar = f"{'Soil moisture' if ramp == 'soil_moisture' else 'Standard deviation'} ({UNIT})"
-    return _map(frame, values, title, bar, {"cmap": colours(ramp), "vmin": low, "vmax": high}, extend)
+def ends(values: ArrayLike, low: float, high: float) -> str:
+    """Ends of a colour bar that get an arrow, as values lie beyond them."""
+    under, over = bool((np.asarray(values) < low).any()), bool((np.asarray(values) > high).any())
+    return {(True, True): "both", (True, False): "min", (False, True): "max"}.get((under, over), "neither")
 
 
-def plain_map(frame: Frame, values: xr.DataArray, title: str, bar: str) -> Figure:
-    """Map of another variable, between its 2nd and 98th percentile."""
-    shown = values.values[np.isfinite(values.values)]
-    low, high = (float(v) for v in np.percentile(shown, [2, 98])) if shown.size else (0.0, 1.0)
-    style = {"cmap": "viridis", "vmin": low, "vmax": high if high > low else low + 1}
-    return _map(frame, values, title, bar, style, "both" if shown.size and high > low else "neither")
+def value_maps(frame: Frame, panels: Mapping[str, xr.DataArray], ramp: str = "", bar: str = "") -> list[Figure]:
+    """Maps by title, all on one scale: in a ramp of `xsm.styles`, or in viridis with a name for the colour bar."""
+    low, high = limits(panels.values(), ramp)
+    style = {"cmap": colours(ramp) if ramp else "viridis", "vmin": low, "vmax": high}
+    bar = BARS.get(ramp, bar)
+    return [_map(frame, values, title, bar, style, ends(values, low, high)) for title, values in panels.items()]
 
 
 def texture_map(frame: Frame, values: xr.DataArray, sites: xr.Dataset | None) -> Figure:
@@ -198,6 +200,6 @@ def round_degrees(low: float, high: float) -> np.ndarray:
     return np.array([t for t in ticks if low <= t <= high])
 
 
-def degrees(value: float, positive: str, negative: str) -> str:
+def degrees(value: float, positive: str, negative: str, digits: int = 4) -> str:
     """Degrees with the letter of their side."""
-    return f"{abs(round(value, 4)):g}°{positive if value > 0 else negative if value < 0 else ''}"
+    return f"{abs(round(value, digits)):g}°{positive if value > 0 else negative if value < 0 else ''}"

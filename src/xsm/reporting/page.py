@@ -13,7 +13,7 @@ from xsm.reporting.tables import Cell, Table
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-DASH, MINUS = "\u2013", "\u2212"
+DASH, MINUS, NO_BREAK = "\u2013", "\u2212", "\u00a0"
 STYLE = """
 :root { color-scheme: light; --ink: #1b1f24; --soft: #57606a; --line: #d8dee4; --accent: #01665e; }
 * { box-sizing: border-box; }
@@ -48,7 +48,15 @@ footer { color: var(--soft); font-size: .88rem; border-top: 1px solid var(--line
   padding-top: .8rem; }
 @media (max-width: 40rem) { body { font-size: 15px; } dl { grid-template-columns: 1fr; gap: 0; }
   dd { margin-bottom: .5rem; }
-  main, header > div { padding: 0 .9rem; } th, td { padding: .3rem .5rem; } h1 { font-size: 1.4rem; } }
+  main, header > div { padding: 0 .9rem; } h1 { font-size: 1.4rem; }
+  .wide figcaption::after { content: " Scroll the figure sideways."; }
+  table, tbody { display: block; } thead { display: none; }
+  tr { display: grid; grid-template-columns: repeat(3, 1fr); align-items: end; gap: .3rem .8rem; padding: .5rem 0;
+    border-bottom: 1px solid var(--line); }
+  td, td.number, .prose td:last-child { border: 0; padding: 0; white-space: normal; text-align: left; min-width: 0; }
+  td:not(.number) { font-weight: 600; } .prose tr { grid-template-columns: 1fr; }
+  .prose td:not(:first-child) { font-weight: 400; }
+  td::before { content: attr(data-label); display: block; font-size: .72rem; font-weight: 400; color: var(--soft); } }
 @media print { details { display: block; } .scroll { overflow: visible; } .scroll img { min-width: 0; } }
 """
 
@@ -89,7 +97,7 @@ class Page:
         """Add one figure over the whole width; on a telephone it scrolls."""
         self._figures += 1
         image = f'<div class="scroll" tabindex="0">{self._image(name, figure, alt)}</div>'
-        self.add(f"<figure>{image}{self._caption(caption)}</figure>")
+        self.add(f'<figure class="wide">{image}{self._caption(caption)}</figure>')
 
     def table(self, table: Table) -> None:
         """Add a numbered table."""
@@ -145,15 +153,17 @@ def plain_table(table: Table) -> str:
 
 
 def _body(table: Table) -> str:
-    kinds = ["number" if form else "" for _, _, form in table.columns]
+    forms = [form for _, _, form in table.columns]
+    kinds = ["number" if form else "" for form in forms]
+    labels = [", ".join(filter(None, (name, unit.replace(" ", NO_BREAK)))) for name, unit, _ in table.columns]
     head = "".join(
         f'<th scope="col"{_class(kind)}>{escape(name)}{f"<span class=unit>{escape(unit)}</span>" if unit else ""}</th>'
         for (name, unit, _), kind in zip(table.columns, kinds, strict=True)
     )
     rows = "".join(
         "<tr>" + "".join(
-            f"<td{_class(kind)}>{escape(show(value, form))}</td>"
-            for value, (_, _, form), kind in zip(row, table.columns, kinds, strict=True)
+            f'<td{_class(kind)} data-label="{escape(label)}">{escape(show(value, form))}</td>'
+            for value, label, form, kind in zip(row, labels, forms, kinds, strict=True)
         ) + "</tr>" for row in table.rows
     )  # fmt: skip
     return f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody>"

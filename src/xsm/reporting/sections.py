@@ -12,8 +12,8 @@ from xsm.errors import unknown
 from xsm.grids import grid_of
 from xsm.reporting import charts, gather, tables
 from xsm.reporting.gather import Scene
-from xsm.reporting.maps import Frame, frame_of, limits, moisture_map, plain_map, texture_map
-from xsm.reporting.page import Page, plain_table
+from xsm.reporting.maps import Frame, degrees, frame_of, texture_map, value_maps
+from xsm.reporting.page import Page, plain_table, show
 from xsm.reporting.tables import label
 from xsm.reporting.validation import Scores
 
@@ -33,10 +33,10 @@ def summary(page: Page, scene: Scene, over: xr.Dataset, parts: Sequence[xr.Datas
     grid = grid_of(scene.ds)
     if grid is not None:
         west, south, east, north = grid.bbox
-        told["Where"] = (
-            f"longitude {west:.2f}° to {east:.2f}°, latitude {south:.2f}° to {north:.2f}°; {grid.name}, "
-            f"{grid.rows} by {grid.cols} cells of {grid.cell / 1000:.1f} km"
-        )
+        lon = " to ".join(degrees(v, "E", "W", 2) for v in (west, east))
+        lat = " to ".join(degrees(v, "N", "S", 2) for v in (south, north))
+        size = f"{grid.rows} by {grid.cols} cells of {grid.cell / 1000:.1f} km"
+        told["Where"] = f"{lon}, {lat}; {grid.name}, {size}"
     else:
         told["Where"] = ", ".join(f"{scene.ds.sizes[d]} {d}" for d in scene.space)
     told["When"] = f"{scene.days[0]} to {scene.days[-1]}, {len(scene.days)} UTC days"
@@ -65,36 +65,40 @@ def maps(page: Page, scene: Scene, over: xr.Dataset) -> None:
         page.absent(f"the data are no maps (dims {', '.join(scene.space)}).")
         return
     if scene.moisture:
-        between = limits([over[f"mean_{n}"] for n in scene.moisture])
-        means = {
-            f"mean_{n}": (moisture_map(frame, over[f"mean_{n}"], f"{label(n)}: mean", "soil_moisture", between),
-                          f"Map of the mean soil moisture, {label(n)}") for n in scene.moisture
-        }  # fmt: skip
-        spreads = {
-            f"std_{n}": (moisture_map(frame, over[f"spread_{n}"], f"{label(n)}: standard deviation", "uncertainty"),
-                         f"Map of the mean standard deviation, {label(n)}")
-            for n in scene.moisture if f"spread_{n}" in over
-        }  # fmt: skip
-        period = f"{scene.days[0]} to {scene.days[-1]}"
-        grey = "Grey: no value (water, or a predictor that is never there)."
-        spread = "mean over the days of the standard deviation"
-        if len(means) == len(spreads) == 1:
-            page.panels(means | spreads, f"Mean soil moisture, {period}; {spread}. {grey}")
-        else:
-            page.panels(means, f"Mean soil moisture, {period}; one colour scale for all panels. {grey}")
-            if spreads:
-                page.panels(spreads, f"The {spread}, {period}.")
-        if not spreads:
-            page.absent("standard deviations; the maps have none.")
+        _means(page, scene, over, frame)
     if scene.others:
         shown = scene.others[:MAPS_MOST]
         more = f" {len(scene.others) - MAPS_MOST} more are not shown." if len(scene.others) > MAPS_MOST else ""
         page.panels(
-            {f"mean_{n}": (plain_map(frame, over[f"mean_{n}"], n, _unit(scene.ds[n])), f"Map of the mean of {n}")
-             for n in shown},
+            {f"mean_{n}": (value_maps(frame, {n: over[f"mean_{n}"]}, bar=_unit(scene.ds[n]))[0],
+                           f"Map of the mean of {n}") for n in shown},
             f"Means of the other gap-filled variables.{more}", columns="three",
         )  # fmt: skip
     _day(page, scene, over, frame)
+
+
+def _means(page: Page, scene: Scene, over: xr.Dataset, frame: Frame) -> None:
+    period = f"{scene.days[0]} to {scene.days[-1]}"
+    panels = []
+    for part, file, ramp, words in (
+        ("mean", "mean", "soil_moisture", "mean"),
+        ("spread", "std", "uncertainty", "mean standard deviation"),
+    ):
+        names = [n for n in scene.moisture if f"{part}_{n}" in over]
+        figures = value_maps(frame, {f"{label(n)}: {words}": over[f"{part}_{n}"] for n in names}, ramp)
+        alts = [f"Map of the {words} of soil moisture, {label(n)}" for n in names]
+        panels.append({f"{file}_{n}": (figure, alt) for n, figure, alt in zip(names, figures, alts, strict=True)})
+    means, spreads = panels
+    grey = "Grey: no value (water, or a predictor that is never there)."
+    spread = "mean over the days of the standard deviation"
+    if len(means) == len(spreads) == 1:
+        page.panels(means | spreads, f"Mean soil moisture, {period}; {spread}. {grey}")
+        return
+    page.panels(means, f"Mean soil moisture, {period}; one colour scale for all panels. {grey}")
+    if spreads:
+        page.panels(spreads, f"The {spread}, {period}; one colour scale for all panels.")
+    else:
+        page.absent(f"standard deviations; {scene.no_spread}.")
 
 
 def _day(page: Page, scene: Scene, over: xr.Dataset, frame: Frame) -> None:
@@ -107,21 +111,13 @@ def _day(page: Page, scene: Scene, over: xr.Dataset, frame: Frame) -> None:
         wanted["std"] = scene.ds[f"{name}_std"]
     one = xr.Dataset(wanted).isel(time=position).compute()
     observed, shown = f"{label(scene.watched)}, observed", label(name)
-    if name in scene.moisture:
-        between = limits([one["observed"], one["map"]])
-        first = moisture_map(frame, one["observed"], observed, "soil_moisture", between)
-        second = moisture_map(frame, one["map"], shown, "soil_moisture", between)
-    else:
-        first = plain_map(frame, one["observed"], observed, _unit(scene.ds[name]))
-        second = plain_map(frame, one["map"], shown, _unit(scene.ds[name]))
+    moisture, unit = name in scene.moisture, _unit(scene.ds[name])
+    both = {observed: one["observed"], shown: one["map"]}
+    first, second = value_maps(frame, both, "soil_moisture" if moisture else "", unit)
     figures = {"day_observed": (first, f"Map of {observed}, {day}"), "day_map": (second, f"Map of {shown}, {day}")}
     if "std" in one:
-        told = f"{shown}: standard deviation"
-        third = (
-            moisture_map(frame, one["std"], told, "uncertainty")
-            if name in scene.moisture
-            else plain_map(frame, one["std"], told, _unit(scene.ds[name]))
-        )
+        told = {f"{shown}: standard deviation": one["std"]}
+        (third,) = value_maps(frame, told, "uncertainty" if moisture else "", unit)
         figures["day_std"] = (third, f"Map of the standard deviation of {shown}, {day}")
     share = float(over["share"][position]) * 100
     least = f"{gather.LEAST_SHARE * 100:.0f} %"
@@ -212,7 +208,10 @@ def _typical(found: xr.Dataset, skill: xr.Dataset | None) -> list[tuple[int, str
     ranks = {0: "highest", (len(order) - 1) // 2: "median", len(order) - 1: "lowest"}
     picks = [(order[rank], word) for rank, word in ranks.items()]
     days = skill["n"].sel(product=shown).values
-    told = [f"the station with the {word} R of {what} ({r.values[i]:.2f}, {days[i]} days)" for i, word in picks]
+    told = [
+        f"the station with the {word} R of {what} ({show(float(r.values[i]), '.2f')}, {days[i]} days)"
+        for i, word in picks
+    ]
     return [(names.index(str(r["station"].values[i])), text) for (i, _), text in zip(picks, told, strict=True)]
 
 

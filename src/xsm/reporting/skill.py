@@ -10,9 +10,9 @@ import xarray as xr
 
 from xsm.reporting.charts import BLUE, DEPTHS, WIDE, look, open_axes
 from xsm.reporting.gather import ESTIMATE, NOAH
-from xsm.reporting.maps import DPI, UNIT, degrees, round_degrees
+from xsm.reporting.maps import DPI, UNIT, degrees, ends, limits, round_degrees
 from xsm.reporting.tables import METRICS, SCORED, label, merged, short
-from xsm.styles import RAMPS, colours
+from xsm.styles import colours
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -69,7 +69,7 @@ def boxes(table: xr.Dataset, grouping: str) -> Figure:
                 entries["Noah" if name in NOAH.values() else short(name)] = Patch(facecolor=colour, alpha=0.75)
             if score == "bias":
                 axes.axhline(0, color="black", linewidth=0.8)
-            axes.set_ylabel(f"{title} ({unit})" if unit and column == 0 else title if column == 0 else "")
+            axes.set_ylabel(_with_unit(title, unit) if column == 0 else "")
             axes.grid(axis="y", alpha=0.3)
         scored = (table["n"].sel(product=names).values > 0).any(0)
         counts = [int(((labels == g) & scored).sum()) for g in groups]
@@ -103,6 +103,7 @@ def skill_maps(table: xr.Dataset, products: Sequence[str]) -> Figure:
     from matplotlib.ticker import MaxNLocator
 
     where = _window(table)
+    scales = {score: _scale(score, table[score].sel(product=list(products)).values) for score in MAPPED}
     titles = dict(zip(SCORED, METRICS, strict=True))
     tall = float(np.clip(2.7 * where[2] / where[3], 1.4, 4.2))
     figure = Figure(figsize=(WIDE, len(products) * (tall + 2.3)), dpi=DPI, layout="constrained")
@@ -115,21 +116,21 @@ def skill_maps(table: xr.Dataset, products: Sequence[str]) -> Figure:
             title, unit, _ = titles[score]
             values = table[score].sel(product=product).values
             use = np.isfinite(values)
-            style = _scale(score, values[use])
             axes = rows[2 * k][column]
             _draw_window(axes, where)
             size = float(np.clip(2500 / max(use.sum(), 1), 9, 26))
             dots = axes.scatter(
                 table["lon"].values[use], table["lat"].values[use], c=values[use], s=size, edgecolors="black",
-                linewidths=0.4, zorder=3, **style,
+                linewidths=0.4, zorder=3, **scales[score],
             )  # fmt: skip
             axes.set_title(f"{label(product)}: {title}", loc="left", fontsize=9)
-            bar = figure.colorbar(dots, ax=axes, orientation="horizontal", shrink=0.9, pad=0.03)
+            arrows = ends(values[use], *dots.get_clim())
+            bar = figure.colorbar(dots, ax=axes, orientation="horizontal", shrink=0.9, pad=0.03, extend=arrows)
             bar.ax.tick_params(labelsize=7)
             bar.locator = MaxNLocator(5)
             bar.update_ticks()
-            bar.set_label(f"{title} ({unit})" if unit else title, fontsize=8)
-            _histogram(rows[2 * k + 1][column], values[use], title)
+            bar.set_label(_with_unit(title, unit), fontsize=8)
+            _histogram(rows[2 * k + 1][column], values[use], title, unit)
     return figure
 
 
@@ -152,22 +153,33 @@ def _draw_window(axes: Any, where: tuple[tuple[float, float], tuple[float, float
 
 
 def _scale(score: str, values: np.ndarray) -> dict[str, Any]:
-    if score == "bias":
-        edge = max(0.05, float(np.ceil(np.abs(values).max(initial=0) * 20) / 20))
-        return {"cmap": colours("bias"), "vmin": -edge, "vmax": edge}
+    """Colours of a score, the same for all maps of it: R from 0 to 1, white below; the bias about 0."""
+    from matplotlib import colormaps
+
     if score == "r":
-        return {"cmap": "viridis", "vmin": min(0.0, float(np.floor(values.min(initial=0) * 5) / 5)), "vmax": 1.0}
-    return {"cmap": colours("uncertainty"), "vmin": 0.0, "vmax": RAMPS["uncertainty"][-1][0]}
+        return {"cmap": colormaps["viridis"].with_extremes(under="white"), "vmin": 0.0, "vmax": 1.0}
+    if score == "bias":
+        _, edge = limits([np.abs(values)], "soil_moisture")
+        return {"cmap": colours("bias"), "vmin": -edge, "vmax": edge}
+    return dict(zip(("cmap", "vmin", "vmax"), (colours("uncertainty"), *limits([values], "uncertainty")), strict=True))
 
 
-def _histogram(axes: Any, values: np.ndarray, title: str) -> None:
+def _with_unit(title: str, unit: str) -> str:
+    return f"{title} ({unit})" if unit else title
+
+
+def _histogram(axes: Any, values: np.ndarray, title: str, unit: str) -> None:
+    from matplotlib.ticker import MaxNLocator
+
     axes.hist(values, bins=min(20, max(5, len(values) // 4)), color=BLUE, alpha=0.75)
     middle = float(np.median(values)) if len(values) else np.nan
     axes.axvline(middle, color="black", linewidth=1.3)
     form = next(form for name, _, form in METRICS if name == title)
     axes.set_title(f"median {middle:{form}}".replace("-", "\u2212"), fontsize=8, loc="right", pad=2)
+    axes.set_xlabel(_with_unit(title, unit), fontsize=8)
     axes.set_ylabel("Stations", fontsize=8)
     axes.tick_params(labelsize=7)
+    axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.yaxis.get_major_locator().set_params(integer=True)
     open_axes([axes])
 
@@ -181,7 +193,7 @@ def scatter(pooled: Mapping[str, tuple[np.ndarray, np.ndarray]], title: str = ""
     from xsm import metrics
 
     high = float(np.ceil(max(np.percentile(np.concatenate(pair), 99.8) for pair in pooled.values()) * 20) / 20)
-    figure = Figure(figsize=(WIDE * len(pooled) / 2, WIDE / 2 - 0.4), dpi=DPI, layout="compressed")
+    figure = Figure(figsize=(WIDE * len(pooled) / 2, WIDE / 2 - 0.8), dpi=DPI, layout="compressed")
     figure.suptitle(title, fontsize=8)
     for axes, (name, (x, y)) in zip(figure.subplots(1, len(pooled), squeeze=False)[0], pooled.items(), strict=True):
         counts, edges, _ = np.histogram2d(y, x, bins=80, range=[[0, high], [0, high]])
@@ -190,7 +202,9 @@ def scatter(pooled: Mapping[str, tuple[np.ndarray, np.ndarray]], title: str = ""
         image = axes.pcolormesh(edges, edges, shown, cmap="viridis_r", norm=LogNorm(1, most), rasterized=True)
         axes.plot([0, high], [0, high], color="black", linewidth=0.9, linestyle="--")
         r, rmse, bias, ub = (float(f(x, y)) for f in (metrics.pearson, metrics.rmse, metrics.bias, metrics.ubrmse))
-        told = f"R {r:.2f}\nRMSE {rmse:.3f}\nbias {bias:+.3f}\nubRMSE {ub:.3f}\nn {len(x):,}".replace("-", "\u2212")
+        told = f"pooled\nR {r:.2f}\nRMSE {rmse:.3f}\nbias {bias:+.3f}\nubRMSE {ub:.3f}\nn {len(x):,}".replace(
+            "-", "\u2212"
+        )
         box = {"facecolor": "white", "alpha": 0.85, "edgecolor": "none", "pad": 2}
         axes.text(0.03, 0.97, told, transform=axes.transAxes, va="top", fontsize=8.5, bbox=box)
         axes.set(xlim=(0, high), ylim=(0, high), aspect="equal")

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from xsm import matching
 from xsm.errors import DataError
-from xsm.ops.validate import layer_of, validate
+from xsm.ops.validate import MIN_DAYS, layer_of, validate
 from xsm.reporting.gather import ESTIMATE, LEVEL_4, NOAH, Scene, held_out
 from xsm.reporting.maps import UNIT
 
 Cell = str | float | int
-MIN_DAYS = 60
 Z95 = 1.959963984540054
 METRICS = (("R", "", ".2f"), ("RMSE", UNIT, ".3f"), ("Bias", UNIT, "+.3f"), ("ubRMSE", UNIT, ".3f"))
 MEANS = tuple((f"{name} mean", unit, form) for name, unit, form in METRICS)
@@ -62,11 +62,6 @@ def short(name: str) -> str:
     return found.split(", ")[-1].capitalize() if ESTIMATE.fullmatch(name) and ", " in found else found
 
 
-def min_days(count: int) -> int:
-    """Fewest days that a station needs in a period: 60, or a third of a shorter period."""
-    return max(10, min(MIN_DAYS, count // 3))
-
-
 def teachers(scene: Scene, stations: xr.Dataset) -> xr.Dataset:
     """Score observed DCA and Noah at the surface on the same days and stations, all days."""
     ds = scene.ds
@@ -74,8 +69,7 @@ def teachers(scene: Scene, stations: xr.Dataset) -> xr.Dataset:
         ds = ds.assign(sm_dca=ds["sm_dca"].where(ds["sm_dca_observed"].astype(bool)))
     names = tuple(n for n in ("sm_dca", "sm_noah_0_10") if n in ds)
     by = ("land_cover",) if "land_cover" in ds else ()
-    least = min_days(len(scene.days))
-    return validate(ds, stations, variables=names, by=by, min_days=least).assign_attrs(min_days=least)
+    return validate(ds, stations, variables=names, by=by)
 
 
 def skill(scene: Scene, stations: xr.Dataset) -> xr.Dataset:
@@ -88,16 +82,10 @@ def skill(scene: Scene, stations: xr.Dataset) -> xr.Dataset:
     if "sand" in ds and "texture_group" not in by:
         by = (*by, "texture_group")
     if not scene.estimates:
-        ds, least = _filled(scene), min_days(len(scene.days))
+        ds = _filled(scene)
         names = tuple(str(n) for n in ds.data_vars if ", " in str(n))
-        scores = validate(ds, stations, variables=names, by=by, min_days=least, common=False)
-        return scores.assign_attrs(min_days=least)
-    after = after_training(scene)
-    count = len(scene.days) if after is None else int((scene.days >= after.start).sum())
-    least = min_days(count)
-    return validate(ds, stations, variables=rivals(scene), by=by, min_days=least, time=after).assign_attrs(
-        min_days=least
-    )
+        return validate(ds, stations, variables=names, by=by, common=False)
+    return validate(ds, stations, variables=rivals(scene), by=by, time=after_training(scene))
 
 
 def rivals(scene: Scene) -> tuple[str, ...]:
@@ -167,14 +155,14 @@ def skill_by_days(scene: Scene, stations: xr.Dataset) -> dict[str, xr.Dataset]:
     for kind, mark in marks.items():
         count = len(days) if "time" not in mark.dims or mark.ndim > 1 else int(mark.values[-len(days) :].sum())
         ds = scene.ds.assign({n: scene.ds[n].where(mark).assign_attrs(scene.ds[n].attrs) for n in scene.estimates})
-        least = min_days(count // 2 if mark.ndim > 1 else count)
+        least = matching.fewest(None, MIN_DAYS, count // 2 if mark.ndim > 1 else count)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # the table of all days has told them
             try:
                 table = validate(ds, stations, variables=rivals(scene), min_days=least, time=after_training(scene))
             except DataError:
                 continue
-        found[kind] = table.assign_attrs(min_days=least)
+        found[kind] = table
     return found
 
 
@@ -198,23 +186,36 @@ def days_table(tables: Mapping[str, xr.Dataset]) -> Table:
     return Table(columns, rows, caption)
 
 
-def excluded(tables: Sequence[xr.Dataset | None]) -> Table:
-    """Sensors that take no part in a table, with the reasons, and what was left out of others.
+def left_out(tables: Sequence[xr.Dataset]) -> dict[str, tuple[int, Table]]:
+    """Sensors that take no part in a table, or not with all values: their number and a table by reason.
 
     A depth that one table does not compare but another does is no reason.
     """
-    found: dict[tuple[str, str, float], list[str]] = {}
-    given = [table for table in tables if table is not None]
-    for table in given:
+    found: dict[str, dict[tuple[str, str, float], list[str]]] = {}
+    for table in tables:
         names = [table[f"sensor_{k}"].values for k in ("network", "station", "depth")]
-        told = (table["excluded"].values, table["remarks"].values)
-        for network, station, depth, *texts in zip(*names, *told, strict=True):
-            found.setdefault((str(network), str(station), float(depth)), []).extend(str(t) for t in texts if str(t))
+        texts = (table["excluded"].values, table["remarks"].values)
+        for network, station, depth, *both in zip(*names, *texts, strict=True):
+            key = str(network), str(station), float(depth)
+            for reason, details in (one for text in both for one in matching.told_apart(str(text))):
+                found.setdefault(reason, {}).setdefault(key, []).append(details)
+    if OTHER_DEPTH in found:
+        everywhere = {k: [""] for k, told in found[OTHER_DEPTH].items() if len(told) == len(tables)}
+        found = {reason: everywhere if reason == OTHER_DEPTH else which for reason, which in found.items()}
+    return {reason: (len(which), _by_station(which)) for reason, which in found.items() if which}
+
+
+def _by_station(sensors: Mapping[tuple[str, str, float], Sequence[str]]) -> Table:
+    stations: dict[tuple[str, str], list[tuple[float, Sequence[str]]]] = {}
+    for (network, station, depth), details in sensors.items():
+        stations.setdefault((network, station), []).append((depth, details))
     rows: list[list[Cell]] = []
-    for key, texts in found.items():
-        reasons = [t for t in dict.fromkeys(texts) if not t.startswith(OTHER_DEPTH) or texts.count(t) == len(given)]
-        rows += [[*key, "; ".join(reasons)]] if reasons else []
-    columns = [("Network", "", ""), ("Station", "", ""), ("Depth", "cm", "g"), ("Reason or remark", "", "")]
+    for key, found in stations.items():
+        once = dict.fromkeys(one for _, details in found for one in details if one)
+        rows.append([*key, ", ".join(f"{depth:g}" for depth, _ in found), "; ".join(once)])
+    columns = [("Network", "", ""), ("Station", "", ""), ("Depth", "cm", ""), ("Details", "", "")]
+    if not any(row[-1] for row in rows):
+        columns, rows = columns[:-1], [row[:-1] for row in rows]
     return Table(columns, rows, "")
 
 

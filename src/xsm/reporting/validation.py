@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 import xarray as xr
 
 from xsm.errors import DataError
@@ -14,6 +15,7 @@ from xsm.reporting.page import Page, plain_table
 from xsm.reporting.tables import label
 
 BOXES_NEED = 6
+KINDS = {"observed": "observed days", "not observed": "days without observation", "outage": "a long outage of SMAP"}
 NEEDED = {
     "teachers": "observed SMAP DCA and Noah of 0-10 cm are not both there.",
     "skill": "there is no soil moisture map.",
@@ -54,6 +56,10 @@ def score(scene: Scene, stations: xr.Dataset) -> Scores:
 def validation(page: Page, scene: Scene, found: xr.Dataset, scores: Scores) -> None:
     """Tables 1 and 3 of the paper, Figures 3 to 6, rows by kind of day, excluded sensors."""
     page.section("scores", "Scores against stations")
+    if scores.teachers is not None or scores.skill is not None:
+        page.text(
+            "R is Pearson's correlation, bias is map minus station, ubRMSE the RMSE after both means are taken away."
+        )
     if scores.teachers is None:
         page.absent(f"the table of the two references; {lower(scores.no_teachers)}")
     else:
@@ -64,17 +70,25 @@ def validation(page: Page, scene: Scene, found: xr.Dataset, scores: Scores) -> N
         page.table(tables.skill_table(scores.skill, _what_is_scored(scene)))
         if scores.by_days:
             page.table(tables.days_table(scores.by_days))
-        if scene.estimates and not any(kind.startswith("outage") for kind in scores.by_days):
-            page.absent("rows for a long outage of SMAP; the scored days hold none, or too few stations.")
+        absent = [words for kind, words in KINDS.items() if not any(k.startswith(kind) for k in scores.by_days)]
+        if scene.estimates and absent:
+            page.absent(f"rows for {', '.join(absent)}; the scored days hold none, or too few for a station.")
         _boxes(page, scores.skill)
         _where(page, scene, scores.skill)
         _scatter(page, scene, found, scores.skill)
-    left_out = tables.excluded([scores.teachers, scores.skill])
-    if left_out.rows:
-        page.fold(
-            f"Excluded: {len(left_out.rows)} sensors take no part, wholly or in a table, or with fewer values",
-            plain_table(left_out),
+    _left_out(page, [table for table in (scores.teachers, scores.skill) if table is not None])
+
+
+def _left_out(page: Page, given: Sequence[xr.Dataset]) -> None:
+    found = tables.left_out(given)
+    if found:
+        used = np.any([table["excluded"].values == "" for table in given], axis=0)
+        page.text(
+            f"{used.sum()} of {len(used)} sensors take part. Those that do not, wholly or in a table, and values that "
+            "were left out or are doubtful, by reason:"
         )
+    for reason, (count, table) in found.items():
+        page.fold(f"{count} sensor{'s' * (count > 1)}: {reason}", plain_table(table))
 
 
 def _what_is_scored(scene: Scene) -> str:
@@ -119,7 +133,8 @@ def _where(page: Page, scene: Scene, scored: xr.Dataset) -> None:
     page.wide(
         "skill_maps", skill.skill_maps(scored, best), "Maps and histograms of R, ubRMSE and bias at the stations",
         f"R, ubRMSE and bias at the stations, {' and '.join(label(n) for n in best)} (as Figure 5 of Rabiei et al., "
-        "2024). Line in the histograms: median of the stations.",
+        "2024), each score in one scale for both depths; R below 0 is white, bias is map minus station. Line in the "
+        "histograms: median of the stations.",
     )  # fmt: skip
 
 
@@ -148,7 +163,7 @@ def uncertainty(page: Page, scene: Scene, found: xr.Dataset, scores: Scores) -> 
             "standard deviation is too small, above it too large. Pooled as in the table.",
         )
     else:
-        page.absent("the share inside the interval; the maps have no standard deviation.")
+        page.absent(f"the share of station days inside the standard deviation's interval; {scene.no_spread}.")
     by_gap = pooled.gap_skill(scene, found)
     if by_gap is None or not by_gap.rows:
         page.absent("gap filling by the length of the gap; no station has filled days, or the cube brings none.")

@@ -17,6 +17,7 @@ from xsm import (
     Spec,
     UsageError,
     centre_and_scale,
+    clip_moisture,
     conformal_factor,
     make_card,
     series_settings,
@@ -28,7 +29,6 @@ from xsm_boosting.features import features
 FOLDS, BLOCK_DAYS, PATIENCE = 4, 30, 50
 MEAN_ABSOLUTE = float(np.sqrt(2 / np.pi))
 """Mean absolute value of a standard normal variable."""
-DRIEST, WETTEST = 0.02, 0.6
 CHUNK = 2**20
 """Values predicted at once; bounds memory."""
 
@@ -159,9 +159,7 @@ class Boosting:
             middle, scale = centre_and_scale(some, options)
             mean[:, part] = middle + scale * found[0].reshape(days, -1)
             spread[:, part] = scale * found[1].reshape(days, -1) * card["normalisation"][target]["spread_scale"]
-        if card["units"].get(target) == "m3 m-3":
-            mean = np.clip(mean, DRIEST, WETTEST)
-        return {target: mean, f"{target}_std": spread}
+        return {target: clip_moisture(mean, card), f"{target}_std": spread}
 
 
 def settings(spec: Spec) -> dict[str, Any]:

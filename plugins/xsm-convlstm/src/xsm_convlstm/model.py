@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from xsm import Block, Bundle, DataError, Samples, Spec, conformal_factor, make_card
+from xsm import Block, Bundle, DataError, Samples, Spec, clip_moisture, conformal_factor, make_card
 
 from xsm_convlstm.config import INFO, Config
 from xsm_convlstm.inference import able, estimate, estimate_on, flatten, thinned
@@ -24,7 +24,7 @@ JUDGED, COMPARED = 64, 16
 HERE = ("checkpoints", "devices")
 """Options that say where a training ran, not what came out; they stay out of the card."""
 _LAST: dict[str, Any] = {}
-DRIEST, POROSITY, PARTICLE_DENSITY = 0.02, 0.6, 2.65
+PARTICLE_DENSITY = 2.65
 
 
 class ConvLSTM:
@@ -142,8 +142,7 @@ class ConvLSTM:
         mean, spread = ensemble(load(bundle, device), moving, still, mask, back, device, kind, passes)
         scale = norm[target]
         mean = scale["mean"] + scale["std"] * mean
-        if card["units"].get(target, "m3 m-3") == "m3 m-3":
-            mean = np.clip(mean, DRIEST, _porosity(arrays, statics))
+        mean = clip_moisture(mean, card, _porosity(arrays, statics))
         return {target: mean, f"{target}_std": spread * np.float32(scale["std"] * scale["spread_scale"])}
 
 
@@ -260,9 +259,8 @@ def _part(progress: Any, member: int, members: int) -> Any:
 def _porosity(arrays: Mapping[str, np.ndarray], statics: tuple[str, ...]) -> np.ndarray | float:
     """Porosity from bulk density (g cm-3) and the density of mineral particles, ``(patch, 1, y, x)``."""
     if "bulk_density" not in statics:
-        return POROSITY
-    porosity = 1.0 - np.asarray(arrays["bulk_density"], np.float32)[:, None] / PARTICLE_DENSITY
-    return np.where(np.isfinite(porosity), porosity, POROSITY).clip(DRIEST)
+        return np.nan
+    return 1.0 - np.asarray(arrays["bulk_density"], np.float32)[:, None] / PARTICLE_DENSITY
 
 
 def _period(samples: Samples, config: Config) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from xsm import (
     Samples,
     Spec,
     centre_and_scale,
+    clip_moisture,
     conformal_factor,
     make_card,
     series_settings,
@@ -24,7 +25,6 @@ from xsm_lstm import INFO
 from xsm_lstm.network import Network
 from xsm_lstm.train import Series, channels, moments, train
 
-DRIEST, WETTEST = 0.02, 0.6
 CELLS_AT_ONCE = 1024
 
 
@@ -137,9 +137,7 @@ class LSTM:
             mean[:, part] = middle + scale * (scaled["mean"] + scaled["std"] * means.mean(0))
             within = norm[target]["spread_scale"] * np.sqrt((spreads**2).mean(0))
             spread[:, part] = scale * scaled["std"] * np.sqrt(within**2 + means.var(0))
-        if card["units"].get(target) == "m3 m-3":
-            mean = np.clip(mean, DRIEST, WETTEST)
-        return {target: mean, f"{target}_std": spread}
+        return {target: clip_moisture(mean, card), f"{target}_std": spread}
 
 
 def load(bundle: Bundle, device: str) -> list[Network]:

@@ -16,15 +16,6 @@ from xsm import DataError, UsageError, files
 from xsm.cli import main
 from xsm.grids import grid_of
 from xsm.ops.validate import validate
-from xsm.reporting import charts, maps, skill
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _coarse_images() -> object:
-    with pytest.MonkeyPatch.context() as patch:
-        for module in (maps, charts, skill):
-            patch.setattr(module, "DPI", 40)
-        yield
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +93,19 @@ def test_figures_of_scores_show_the_numbers_of_the_table(table: xr.Dataset) -> N
         table.drop_vars("r").sm.plot_skill()
 
 
+def test_scales_of_scores_are_the_same_for_both_depths(table: xr.Dataset) -> None:
+    low = table.copy(deep=True)
+    low["r"][:, 0] = -0.4
+    low["bias"].loc[{"product": "sm_25cm_s2"}] = 0.17
+    dots = [c for a in low.sm.plot_skill().axes for c in a.collections if len(c.get_offsets()) == low.sizes["station"]]
+    r, ubrmse, bias = ([d.get_clim() for d in dots[k::3]] for k in range(3))
+    assert r == [(0, 1)] * 2 and bias == [(-0.2, 0.2)] * 2  # the 99th percentile, rounded up to 0.05
+    assert len(set(ubrmse)) == 1
+    values = low["ubrmse"].sel(product=["sm_5cm_s2", "sm_25cm_s2"]).values
+    assert ubrmse[0][0] <= np.nanpercentile(values, 1) <= np.nanpercentile(values, 99) <= ubrmse[0][1]
+    assert dots[0].to_rgba(-0.4) == (1, 1, 1, 1) != dots[0].to_rgba(0.0)
+
+
 def test_pooled_figures(world: tuple[xr.Dataset, xr.Dataset, xr.Dataset]) -> None:
     estimates, cube, stations = world
     axes = estimates.sm.plot_scatter(stations, cube=cube).axes
@@ -115,12 +119,16 @@ def test_pooled_figures(world: tuple[xr.Dataset, xr.Dataset, xr.Dataset]) -> Non
 
 def test_series_and_availability(world: tuple[xr.Dataset, xr.Dataset, xr.Dataset]) -> None:
     estimates, cube, stations = world
-    figure = estimates.sm.plot_series(stations=stations, cube=cube)
+    figure = estimates.sm.plot_series(stations, cube=cube)
     told = {t.get_text() for t in figure.legends[0].get_texts()}
     assert {"Scenario 1", "Scenario 2", "Noah", "Station", "Precipitation"} <= told
     assert figure.axes[1].get_title() == "CDF"
     with pytest.raises(UsageError, match="Unknown station"):
-        estimates.sm.plot_series(stations=stations, station="nowhere")
+        estimates.sm.plot_series(stations, "nowhere")
+    name = str(stations["station"].values[-1])
+    assert estimates.sm.plot_series(stations, name, cube=cube).axes[0].get_title(loc="left") == name
+    with pytest.raises(UsageError, match=r"'stations' is 'USCRN', wanted an xarray\.Dataset"):
+        estimates.sm.plot_series("USCRN")
     shown = cube[["sm_dca"]].sm.plot_availability().axes[0]
     assert "SMAP DCA" in shown.get_title(loc="left")
 

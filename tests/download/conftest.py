@@ -1,0 +1,15 @@
+"""A server with one good file."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.web_server import ranged
+
+
+@pytest.fixture
+def server(serve):
+    """A server with one good file."""
+    made = serve()
+    made.routes["/good.bin"] = ranged()
+    return made
