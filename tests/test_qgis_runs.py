@@ -114,8 +114,11 @@ def test_geotiff_of_an_estimate(qgis, tmp_path):
     """Days as band names, units, statistics and a style, all that QGIS needs to write nothing beside the file."""
     cube = tmp_path / "cube.nc"
     files.write(xsm.example("cube", size=16, days=12), cube)
-    by_qgis = qgis.results("xsm:estimate", DS=cube, OUTPUT=tmp_path / "out.tif")["OUTPUT"]
-    assert by_qgis == str(tmp_path / "out_sm_5cm.tif")
+    by_qgis = tmp_path / "out.tif"
+    given = qgis.results("xsm:estimate", DS=cube, OUTPUT=by_qgis)
+    assert given["OUTPUT"] == given["FILES"][0] == str(by_qgis)
+    assert str(tmp_path / "out_sm_5cm_std.tif") in given["FILES"]
+    assert set(given["FILES"]) == {str(p) for p in tmp_path.glob("*.tif")}
     command("estimate", cube, tmp_path / "cli.nc")
     wanted = files.read(tmp_path / "cli.nc")["sm_5cm"]
     with rasterio.open(by_qgis) as file:
@@ -126,8 +129,13 @@ def test_geotiff_of_an_estimate(qgis, tmp_path):
     day = wanted.values[11].astype("f8")
     for name, value in (("MINIMUM", np.nanmin(day)), ("MEAN", np.nanmean(day)), ("STDDEV", np.nanstd(day))):
         assert float(told[f"STATISTICS_{name}"]) == pytest.approx(value, rel=1e-12)
-    assert "singlebandpseudocolor" in (tmp_path / "out_sm_5cm.qml").read_text()
-    assert epsg(by_qgis) == "EPSG:6933"
+    assert "singlebandpseudocolor" in (tmp_path / "out.qml").read_text()
+    assert epsg(str(by_qgis)) == "EPSG:6933"
+    (tmp_path / "out.tif.aux.xml").write_text("<PAMDataset/>")
+    qgis.results("xsm:texture", DS=cube, OUTPUT=by_qgis)
+    left = sorted(p.name for p in tmp_path.iterdir())
+    assert left == ["cli.nc", "cube.nc", "out.qml", "out.tif"], "nothing of the first run stays beside the second"
+    assert "paletted" in (tmp_path / "out.qml").read_text()
 
 
 @pytest.mark.parametrize(

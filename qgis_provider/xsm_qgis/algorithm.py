@@ -6,7 +6,7 @@ import difflib
 import os
 from html import escape
 
-from qgis.core import QgsProcessingAlgorithm, QgsProcessingException
+from qgis.core import QgsProcessingAlgorithm, QgsProcessingException, QgsProcessingOutputMultipleLayers
 from qgis.PyQt.QtCore import QCoreApplication
 from qgis.PyQt.QtGui import QIcon
 from qgis.utils import iface
@@ -15,6 +15,8 @@ from . import interpreter, opening, parameters, runner, settings, styling
 
 ICON = os.path.join(os.path.dirname(__file__), "icon.svg")
 SHOWN_LINES = 200
+FILES = "FILES"
+"""All files of a result; a GeoTIFF has one for each variable."""
 
 
 class CoreAlgorithm(QgsProcessingAlgorithm):
@@ -72,6 +74,8 @@ class CoreAlgorithm(QgsProcessingAlgorithm):
         target = parameters.destination(self.operation)
         if target is not None:
             self.addParameter(target)
+        if self.operation["result"] == "dataset":
+            self.addOutput(QgsProcessingOutputMultipleLayers(FILES, "All files written"))
 
     def canExecute(self):
         try:
@@ -110,9 +114,8 @@ class CoreAlgorithm(QgsProcessingAlgorithm):
         for path in answer["outputs"]:
             feedback.pushInfo(f"Wrote {path}")
         styling.load(answer.get("layers", []), context, feedback)
-        wanted = self.request["output"] or self.request["values"].get("output")
-        written = answer["outputs"] or [wanted]
-        return {parameters.OUTPUT: wanted if wanted in written else written[0]} if wanted else {}
+        written = {parameters.OUTPUT: self.request["output"] or self.request["values"].get("output")}
+        return {**written, FILES: answer["outputs"]} if self.outputDefinition(FILES) else written
 
 
 def is_cancelled(feedback):
