@@ -158,5 +158,5 @@ def pair(text: str) -> tuple[str, str]:
     """Take ``name=value`` apart."""
     name, sign, value = str(text).partition("=")
     if not sign:
-        raise UsageError(f"The option '{text}' is no name=value.", hint="Write for example epochs=5.")
+        raise UsageError(f"The option '{text}' is no name=value.", hint="Write it as NAME=VALUE.")
     return name.strip().replace("-", "_"), value.strip()

@@ -45,7 +45,7 @@ def read(path: str | Path) -> xr.Dataset:
     try:
         if path.is_dir():
             if not (path / "zarr.json").exists() and not (path / ".zgroup").exists():
-                raise DataError(f"The folder '{path}' is no Zarr store.", hint="Granules are read with `xsm open`.")
+                raise DataError(f"The folder '{path}' is no Zarr store.", hint="Granules are read with <open()>.")
             with xr.open_zarr(path, consolidated=False, chunks=None, decode_cf=False) as raw:
                 _check_sizes(raw, path)
             return _decoded(xr.open_zarr(path, consolidated=False, decode_coords="all"))
@@ -176,7 +176,7 @@ def _not_written(path: Path, error: OSError) -> DataError:
 def check_output(path: Path, overwrite: bool = False) -> None:
     """Refuse an output that exists and is not to be or cannot be replaced, before any work is done."""
     if path.exists() and not overwrite:
-        raise UsageError(f"'{path}' exists already.", hint="Give another name, or --overwrite.")
+        raise UsageError(f"'{path}' exists already.", hint="Give another name, or <overwrite=True>.")
     if path.exists():
         try:
             os.rename(path, path)  # which Windows refuses while a program has it open

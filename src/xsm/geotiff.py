@@ -55,7 +55,9 @@ def write(ds: xr.Dataset, path: Path, *, overwrite: bool = False, daily: bool = 
         check_output(stem, overwrite)
     timed = [n for n in names if "time" in ds[n].dims]
     with ExitStack() as stack:
-        put = {n: stack.enter_context(_geotiff(ds[n], ds.attrs, stem, overwrite, path.name)) for n, stem in stems.items()}
+        put = {
+            n: stack.enter_context(_geotiff(ds[n], ds.attrs, stem, overwrite, path.name)) for n, stem in stems.items()
+        }
         for first in range(0, ds.sizes["time"] if timed else 0, DAYS_AT_ONCE):
             block = ds[timed].isel(time=slice(first, first + DAYS_AT_ONCE)).load()  # variables share their work
             for name in timed:

@@ -102,6 +102,13 @@ def check(emit: Emit) -> int:
 
 def run(line: str, emit: Emit) -> int:
     """Carry out one request ``{"operation", "values", "output", "overwrite", "version", "digest"}``."""
+    from xsm.faces import speaking
+
+    with speaking("form"):
+        return _run(line, emit)
+
+
+def _run(line: str, emit: Emit) -> int:
     from xsm.errors import UsageError, XsmError
     from xsm.execute import execute
     from xsm.progress import show

@@ -159,7 +159,9 @@ def _target(geo: Regular | Scattered, globe: Grid, like: Any, region: Any) -> Gr
     if like is not None:
         target = like if isinstance(like, Grid) else grids.require_grid(like, "'like'")
         if target.name != globe.name:
-            raise UsageError(f"'like' is on {target.name}, wanted {globe.name}.", hint=f"regrid(grid='{target.name}').")
+            raise UsageError(
+                f"'like' is on {target.name}, wanted {globe.name}.", hint=f"Run <regrid()> with <grid={target.name}>."
+            )
     else:
         target = own if region is None else globe.region(region)
     apart = (
@@ -195,7 +197,7 @@ def _check_types(ds: xr.Dataset, names: list[Hashable]) -> None:
         if ds[n].dtype.kind not in "fiubmM":
             raise DataError(
                 f"'{n}' has the type {ds[n].dtype}, wanted numbers, booleans or times.",
-                hint=f"Convert it or leave it out, for example ds.drop_vars('{n}').",
+                hint="Convert it or leave it out.",
             )
 
 
