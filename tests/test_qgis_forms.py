@@ -62,6 +62,7 @@ RUNS = {
     "fit": {"DS": "c.nc", "DEPTH": "25", "TRAIN_START": "2018-01-01", "TRAIN_END": "2020-12-31", "OUTPUT": "/out/25"},
     "open_smap": {"PATHS": "/data/SMAP", "OVERPASS": "PM", "OUTPUT": "/out/smap.nc"},
     "texture": {"DS": 'NETCDF:"/data/soil.nc":sand', "OUTPUT": "/out/texture.tif"},
+    "open_nldas": {"PATHS": "/data", "REGION_NAME": "conus", "OUTPUT": "/out/nldas.nc"},
     "validate": {"DS": "e.nc", "STATIONS": "/data/stations.csv", "OUTPUT": "/out/scores.csv"},
     "report": {"DS": "e.nc", "OUTPUT": "/out/report.html"},
 }  # fmt: skip
@@ -85,7 +86,8 @@ def test_forms_and_their_values(checked, law_cube, tmp_path):
         for param in op.params:
             names = [n for n in form if n == param.name.upper() or n.startswith(f"{param.name.upper()}_")]
             assert names, f"{op.id} has no form for {param.name}"
-            assert form[names[0]][2].startswith("Extent" if param.kind == "region" else param.help)
+            assert form[names[0]][2].startswith("Extent") == (param.kind == "region")
+            assert form[names[0]][2].endswith(param.help) or param.kind == "options"
             assert form[names[0]][2], f"{op.id} tells nothing of {param.name}"
             assert form[names[0]][1] == (param.advanced or param.kind == "options")
     assert forms["estimate"]["DEPTH"][0] == "enum"
@@ -114,6 +116,7 @@ def test_forms_and_their_values(checked, law_cube, tmp_path):
         "overpass": "PM", "quality": "successful", "projection": "global"
     }  # fmt: skip
     assert requests["open_smap"]["values"] == smap
+    assert requests["open_nldas"]["values"]["region"] == "conus"
     assert requests["texture"]["values"] == {"ds": "/data/soil.nc"}
     assert requests["validate"]["values"]["stations"] == "/data/stations.csv"
 

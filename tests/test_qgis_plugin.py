@@ -282,12 +282,37 @@ def test_handshake_is_remembered_for_this_interpreter_only(interpreter, runner, 
 
 
 @posix
+def test_handshake_is_done_again_where_the_environment_changed(interpreter, tmp_path):
+    """The Python of a virtual environment is a link to the system's: its own time says nothing."""
+    env, state = tmp_path / "env", tmp_path / "xsm"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", "--symlinks", env], check=True)
+    python, found = str(env / "bin" / "python"), {"version": "1"}
+    assert Path(python).is_symlink()
+
+    def changed():
+        return interpreter.remembered(python, state, unchanged=True) is None
+
+    interpreter.remember(python, state, found)
+    assert not changed()
+    (info,) = [p / "xsm-2.dist-info" for p in env.glob("lib/python3*/site-packages")]
+    for change in (info.mkdir, (env / "pyvenv.cfg").unlink, Path(python).unlink):
+        change()
+        assert changed(), change
+        assert interpreter.remembered(python, state) == found, "the toolbox keeps what it knew"
+        interpreter.remember(python, state, found)
+        assert not changed()
+
+
+@posix
 @pytest.mark.parametrize(
     ("answer", "told"),
     [
         ("echo \"No module named 'xsm'\" >&2; exit 1", "cannot run xsm.*No module named 'xsm'"),
         ('echo \'{"event": "describe", "protocol": 99, "version": "9.0"}\'', "xsm 9.0 speaks 99"),
-        (f'echo \'{{"event": "describe", "protocol": {PROTOCOL}, "problems": ["EPSG:6933: x"]}}\'', "is broken"),
+        (
+            f'echo \'{{"event": "describe", "protocol": {PROTOCOL}, "problems": ["EPSG:6933: x", "y"]}}\'',
+            "is broken: EPSG:6933: x; y",
+        ),
         ("sleep 30", "no answer within"),
     ],
     ids=["no xsm", "protocol", "broken", "silent"],

@@ -151,6 +151,12 @@ def test_geotiff_of_an_estimate(qgis, tmp_path):
         ("validate", {"DS": "text.nc", "STATIONS": "text.nc", "MIN_DAYS": 1, "OUTPUT": "o.csv"}, "MIN_DAYS"),
         ("validate", {"DS": "good.nc", "OUTPUT": "o.csv"}, "'validate' needs 'stations'. Stations as opened"),
         ("open", {"SOURCE": "smpa", "PATHS": ".", "OUTPUT": "out.nc"}, "Unknown source 'smpa'. Did you mean 'smap'?"),
+        ("open", {"SOURCE": "smap", "PATHS": ".", "REGION_NAME": "conu", "OUTPUT": "o.nc"}, "Did you mean 'conus'?"),
+        (
+            "open",
+            {"SOURCE": "smap", "PATHS": ".", "REGION": "-99,-98,35,36", "REGION_NAME": "conus", "OUTPUT": "o.nc"},
+            "REGION and REGION_NAME are both given",
+        ),
         ("nothing", {}, "xsm:nothing"),
     ],
     ids=lambda v: v if isinstance(v, str) else None,
@@ -164,6 +170,7 @@ def test_failure_ends_with_its_sentence(qgis, cube, tmp_path, algorithm, values,
     assert done.returncode == 1
     assert told in done.stdout + done.stderr
     assert "Traceback" not in done.stderr
+    assert (done.stdout + done.stderr).count(told) == 1
     assert [p.name for p in tmp_path.iterdir()] == ["text.nc"]
 
 

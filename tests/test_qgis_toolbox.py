@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.qgis_process import QgisProcess, environment
+from tests.qgis_process import QgisProcess, environment, inside
 from xsm import files
 from xsm.describe import operations
 from xsm.qgis import install
@@ -87,6 +87,39 @@ def test_what_plugins_bring_appears_and_runs(qgis, soil, tmp_path):
     assert listed["xsm:openstranger"]["name"] == "Open Stranger's files"
     other.results("xsm:wetness", DS=soil, SHARE=0.25, OUTPUT=tmp_path / "out.nc")
     np.testing.assert_array_equal(files.read(tmp_path / "out.nc")["clay"], 0.25 * files.read(soil)["clay"])
+
+
+TWICE = """
+from xsm_qgis import opening, plugin, provider
+from qgis.core import QgsProcessingRegistry
+registry, heard = QgsApplication.processingRegistry(), []
+QgsApplication.messageLog().messageReceived.connect(lambda *told: heard.append(told[0]))
+first, second = plugin.XsmPlugin(), plugin.XsmPlugin()
+first.initProcessing()
+first.initProcessing()
+quiet = list(heard)
+second.initProcessing()
+second.unload()
+known = registry.providerById("xsm")
+names = [a.name() for a in known.algorithms()]
+described = provider.description()
+described["operations"] += [{**op, "title": "Another"} for op in described["operations"]]
+provider.description = lambda: described
+known.refreshAlgorithms()
+again = [a.name() for a in known.algorithms() if a.displayName() != "Another"]
+first.unload()
+answer = [quiet, heard, sorted(names), sorted(again), registry.providerById("xsm") is None]
+"""
+
+
+def test_neither_toolbox_nor_algorithm_is_there_twice(checked):
+    """Two copies of the plugin, as from the store and from a checkout; operations of one name."""
+    quiet, heard, names, again, gone = inside(checked, TWICE)
+    assert not [told for told in quiet if "copy" in told]
+    assert [told for told in heard if "comes from another copy of the plugin" in told]
+    assert {f"xsm:{name}" for name in names} == ids()
+    assert again == names
+    assert gone
 
 
 def test_installed_plugin_needs_nothing_else(qgis, soil, tmp_path, monkeypatch):

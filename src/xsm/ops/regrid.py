@@ -26,7 +26,14 @@ OLD_PLACE = ("crs", "crs_wkt", "epsg_code", "spatial_ref", "transform", "res")
 Method = Literal["auto", "bicubic", "bilinear", "average", "nearest", "mode"]
 _Input = Annotated[xr.Dataset, Param("Maps on any grid, or points.")]
 _Like = Annotated[xr.Dataset | None, Param("Dataset on an EASE-Grid 2.0 whose window is taken.", kind=Kind.DATASET)]
-_Region = Annotated[Any, Param("Name, west,south,east,north in degrees, geometry or Grid.", kind=Kind.REGION)]
+_Region = Annotated[
+    Any,
+    Param(
+        "Name, west,south,east,north in degrees, geometry or Grid; that of the input if not given.",
+        kind=Kind.REGION,
+        choices=tuple(grids.REGIONS),
+    ),
+]
 _Method = Annotated[
     Method, Param("auto: bicubic for continuous variables, nearest for flags, mode for classes that get coarser.")
 ]
