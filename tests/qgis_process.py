@@ -56,6 +56,11 @@ class QgisProcess:
         return json.loads(done.stdout[done.stdout.index("{") :])["results"]
 
 
+def most_seconds() -> float:
+    """How long ending a run may take: 4 s where nothing else computes, else as many times more as tasks wait."""
+    return 4.0 * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+
+
 INSIDE = """
 import json, os, sys
 from qgis.core import (Qgis, QgsApplication, QgsProcessingContext, QgsProcessingFeedback, QgsProject, QgsVectorLayer,

@@ -16,7 +16,7 @@ import pytest
 import rasterio
 
 import xsm
-from tests.qgis_process import CLEAN_PATH, QgisProcess, start
+from tests.qgis_process import CLEAN_PATH, most_seconds, start
 from xsm import files
 from xsm.cli import main
 
@@ -208,48 +208,88 @@ def test_crashing_core_is_told(qgis, tmp_path, crash, told):
     [
         ("/nowhere/python", "There is no Python at '/nowhere/python', which the environment variable XSM_PYTHON names"),
         ("/usr/bin/false", "'/usr/bin/false' cannot run xsm. The core ended with exit code 1"),
+        ("broken", "The core ended with exit code 3 without a result: last words"),
     ],
 )
 def test_wrong_interpreter_is_told(qgis, tmp_path, python, told):
-    other = replace(qgis, env=qgis.env | {"XSM_PYTHON": python})
+    if python == "broken":
+        python = tmp_path / python
+        python.write_text("#!/bin/sh\necho what came before >&2\necho last words >&2\nexit 3\n")
+        python.chmod(0o755)
+    other = replace(qgis, env=qgis.env | {"XSM_PYTHON": str(python)})
     for algorithm in ("checkinstallation", "texture"):
         values = {} if algorithm == "checkinstallation" else {"DS": tmp_path / "a.nc", "OUTPUT": tmp_path / "b.nc"}
-        done = other.run(f"xsm:{algorithm}", **values)
+        done = other(*other.arguments(f"xsm:{algorithm}", values)[1:])
         assert done.returncode == 1
         assert told in done.stdout + done.stderr
         assert "xsm qgis install" in done.stdout + done.stderr
+        assert ("what came before" in done.stdout) == (python == tmp_path / "broken"), "the details are in the log"
 
 
-def workers(output: Path) -> list[int]:
-    """Processes of the core and their children: those in the session of the worker that writes into a folder."""
+def processes(mark: str, text: bytes = b"") -> list[int]:
+    """Processes that have a mark in their environment, with a text in their command line: QGIS, core and children."""
     found = []
     for entry in Path("/proc").iterdir():
         try:
-            if entry.name.isdigit() and b"xsm.worker" in (entry / "cmdline").read_bytes():
+            if entry.name.isdigit() and mark.encode() in (entry / "environ").read_bytes():
                 state = (entry / "stat").read_text().rsplit(")", 1)[1].split()
-                if state[0] != "Z" and str(output).encode() in (entry / "environ").read_bytes():
+                if state[0] != "Z" and text in (entry / "cmdline").read_bytes():
                     found.append(int(entry.name))
         except (FileNotFoundError, ProcessLookupError, PermissionError):
             continue
     return found
 
 
+@pytest.fixture(scope="module")
+def granules(tmp_path_factory) -> Path:
+    """SMAP granules of the whole globe, which processes of their own read into a Zarr store."""
+    folder = tmp_path_factory.mktemp("granules") / "made"
+    xsm.example_files(folder, size=16, days=8)
+    return folder / "SMAP"
+
+
+EAGER = """#!/bin/sh
+exec {python} -I -c 'import sys, xsm.crew, xsm.regions
+xsm.crew.WORTH, xsm.regions.CHUNKS["time"] = 0, 1
+from xsm.worker import main
+sys.exit(main(sys.argv[-1:]))' "$@"
+"""
+
+
+@pytest.fixture(scope="module")
+def eager(tmp_path_factory) -> Path:
+    """This Python, with a core that takes processes for few data too."""
+    python = tmp_path_factory.mktemp("eager") / "python"
+    python.write_text(EAGER.format(python=sys.executable))
+    python.chmod(0o755)
+    return python
+
+
 @posix
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL], ids=["cancelled", "QGIS killed"])
-def test_stopped_estimate_leaves_no_process_and_no_file(qgis: QgisProcess, cube, tmp_path, how, record_property):
+@pytest.mark.parametrize("work", ["estimate", "open with children"])
+def test_stopped_run_leaves_no_process_and_no_file(qgis, cube, granules, eager, tmp_path, work, how, record_property):
     """Stop a run that has begun to write; Ctrl+C is what qgis_process has for the button Cancel."""
-    argv = [qgis.executable, *qgis.arguments("xsm:estimate", {"DS": cube, "OUTPUT": tmp_path / "out.nc"})]
-    env = qgis.env | {"XSM_TEST_MARK": str(tmp_path)}
-    pipe = subprocess.PIPE
+    algorithm, values, children = {
+        "estimate": ("xsm:estimate", {"DS": cube, "OUTPUT": tmp_path / "out.nc"}, 0),
+        "open with children": (
+            "xsm:open",
+            {"SOURCE": "smap", "PATHS": granules, "VARIABLES": "tb_h,tb_v", "OUTPUT": tmp_path / "out.zarr"},
+            2,
+        ),
+    }[work]
+    argv = [qgis.executable, *qgis.arguments(algorithm, values)]
+    mark, pipe = f"XSM_TEST_MARK={tmp_path}", subprocess.PIPE
+    env = qgis.env | {"XSM_TEST_MARK": str(tmp_path), "XSM_THREADS": "2", "XSM_PYTHON": str(eager)}
     with subprocess.Popen(argv, env=env, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, text=True) as process:
-        wait_for(lambda: any(tmp_path.iterdir()), 60)
-        assert workers(tmp_path)
-        begun = time.monotonic()
+        wait_for(lambda: any(tmp_path.iterdir()) and len(processes(mark, b"spawn_main")) >= children, 120)
+        assert processes(mark, b"xsm.worker")
+        begun, limit = time.monotonic(), most_seconds()
         process.send_signal(how)
         _, told = process.communicate(timeout=60)
-        wait_for(lambda: not workers(tmp_path), 30)
+        wait_for(lambda: not processes(mark), limit - (time.monotonic() - begun))
         record_property("seconds", round(time.monotonic() - begun, 2))
-        print(f"{how.name}: all processes gone after {time.monotonic() - begun:.2f} s")
+        print(f"{work}, {how.name}: all processes gone after {time.monotonic() - begun:.2f} s of {limit:.1f} s")
     assert list(tmp_path.iterdir()) == []
     if how == signal.SIGINT:
         assert process.returncode == 1
