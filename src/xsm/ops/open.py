@@ -34,13 +34,13 @@ def open(
     region: Annotated[
         Any,
         Param(
-            "Name ('conus'), west,south,east,north in degrees, geometry or Grid; all that the files hold if not given.",
+            "Name ('conus') or west,south,east,north in degrees; all that the files hold if not given.",
             kind=Kind.REGION,
             choices=tuple(REGIONS),
         ),
     ] = None,
     time: Annotated[
-        slice | None, Param("Period, both days included: slice or '2018-01-01/2018-12-31'.", kind=Kind.PERIOD)
+        slice | None, Param("Period, both days included: '2018-01-01/2018-12-31'.", kind=Kind.PERIOD)
     ] = None,
     variables: Annotated[tuple[str, ...] | None, Param("Canonical names; all of the source where not given.")] = None,
     margin: Annotated[

@@ -29,7 +29,7 @@ _Like = Annotated[xr.Dataset | None, Param("Dataset on an EASE-Grid 2.0 whose wi
 _Region = Annotated[
     Any,
     Param(
-        "Name, west,south,east,north in degrees, geometry or Grid; that of the input if not given.",
+        "Name ('conus') or west,south,east,north in degrees; that of the input if not given.",
         kind=Kind.REGION,
         choices=tuple(grids.REGIONS),
     ),
