@@ -63,8 +63,8 @@ def most_seconds() -> float:
 
 INSIDE = """
 import json, os, sys
-from qgis.core import (Qgis, QgsApplication, QgsProcessingContext, QgsProcessingFeedback, QgsProject, QgsVectorLayer,
-                       QgsProcessingParameterDefinition)
+from qgis.core import (Qgis, QgsApplication, QgsProcessingContext, QgsProcessingFeedback, QgsProject, QgsRasterLayer,
+                       QgsVectorLayer, QgsProcessingParameterDefinition)
 app = QgsApplication([], False)
 app.initQgis()
 sys.path += [os.path.join(QgsApplication.pkgDataPath(), "python", "plugins"), os.environ["QGIS_PLUGINPATH"]]

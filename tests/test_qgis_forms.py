@@ -48,7 +48,9 @@ points = QgsVectorLayer(asked["points"], "points", "delimitedtext")
 table = open(layers.to_csv(points, context)).read()
 tree = [[g.name(), g.isVisible(), len(g.findLayers())] for g in project.layerTreeRoot().findGroups()]
 found["version"] = Qgis.QGIS_VERSION_INT
-answer = [found, requests, loaded, tree, table]
+plain = QgsRasterLayer(asked["layers"][1]["path"], "plain")
+styled = plain.renderer().type()
+answer = [found, requests, loaded, tree, table, styled]
 """
 
 DAYS = ["2021-06-01", "2021-06-02", "2021-06-03", "2021-06-04"]
@@ -80,7 +82,7 @@ def test_forms_and_their_values(checked, law_cube, tmp_path):
     (tmp_path / "points.csv").write_text("station;sm;x;y\nA;0.25;-10900000;4300000\n")
     points = f"file://{tmp_path}/points.csv?delimiter=;&xField=x&yField=y&crs=EPSG:3857"
     asked = {"runs": RUNS, "layers": layers, "points": points}
-    forms, requests, loaded, tree, table = inside(checked, INSIDE, asked)
+    forms, requests, loaded, tree, table, styled = inside(checked, INSIDE, asked)
     for op in operations().values():
         form = forms[op.id]
         for param in op.params:
@@ -132,6 +134,7 @@ def test_forms_and_their_values(checked, law_cube, tmp_path):
         }
         assert sorted(tree) == [[names[0], True, len(DAYS)], [names[1], False, len(DAYS)]]
 
+    assert styled == "singlebandpseudocolor", "the style beside a GeoTIFF is read by QGIS"
     header, row = csv.reader(io.StringIO(table))
     place = Transformer.from_crs(3857, 4326, always_xy=True).transform(-10900000, 4300000)
     assert header == ["lat", "lon", "station", "sm", "x", "y"]

@@ -19,6 +19,7 @@ import xsm
 from tests.qgis_process import CLEAN_PATH, most_seconds, start
 from xsm import files
 from xsm.cli import main
+from xsm.faces import speaking
 
 pytestmark = pytest.mark.qgis
 posix = pytest.mark.skipif(os.name == "nt", reason="signals of POSIX and /proc")
@@ -246,6 +247,16 @@ def granules(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("granules") / "made"
     xsm.example_files(folder, size=16, days=8)
     return folder / "SMAP"
+
+
+def test_reading_the_globe_is_told(granules, caplog):
+    """The granules are global: without a region somebody may wait for what was not meant."""
+    with speaking("form"):
+        xsm.open("smap", granules)
+    assert "all cells are read, 2.3 GB: give 'Region' to read less" in caplog.text
+    caplog.clear()
+    xsm.open("smap", granules, region="conus", variables=["tb_h"])
+    assert "all cells" not in caplog.text
 
 
 EAGER = """#!/bin/sh
