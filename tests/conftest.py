@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ import xarray as xr
 from tests import qgis_process
 from tests.qgis_process import QgisProcess
 from tests.web_server import Server
+from xsm import __version__, files
 from xsm.grids import EASE2_M09
 from xsm.plugin import manager
 from xsm.scenarios import SMAP_ANCILLARY
@@ -111,6 +113,21 @@ def qgis(tmp_path_factory) -> QgisProcess:
     if "* xsm_qgis" not in done.stdout:
         pytest.fail(f"the plugin did not load:\n{done.stdout}\n{done.stderr}")
     return process
+
+
+@pytest.fixture(scope="session")
+def checked(qgis) -> QgisProcess:
+    """QGIS after the check of the installation: it knows the sources and models of this environment."""
+    assert qgis.results("xsm:checkinstallation") == {"PYTHON": sys.executable, "VERSION": __version__}
+    return qgis
+
+
+@pytest.fixture
+def soil(law_cube, tmp_path) -> Path:
+    """A file of soil fractions on a window of the 9 km EASE-Grid."""
+    path = tmp_path / "soil.nc"
+    files.write(law_cube[["sand", "silt", "clay"]], path)
+    return path
 
 
 @pytest.fixture

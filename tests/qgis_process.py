@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from xsm.qgis import plugin_folder
 
 CLEAN_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"  # a virtual environment's python3 first on PATH crashes QGIS
@@ -52,6 +54,34 @@ class QgisProcess:
         done = self.run(algorithm, **values)
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout[done.stdout.index("{") :])["results"]
+
+
+def most_seconds() -> float:
+    """How long ending a run may take: 4 s where nothing else computes, else as many times more as tasks wait."""
+    return 4.0 * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+
+
+INSIDE = """
+import json, os, sys
+from qgis.core import (Qgis, QgsApplication, QgsProcessingContext, QgsProcessingFeedback, QgsProject, QgsRasterLayer,
+                       QgsVectorLayer, QgsProcessingParameterDefinition)
+app = QgsApplication([], False)
+app.initQgis()
+sys.path += [os.path.join(QgsApplication.pkgDataPath(), "python", "plugins"), os.environ["QGIS_PLUGINPATH"]]
+asked = json.loads(sys.argv[1])
+{body}
+print("ANSWER" + json.dumps(answer))
+"""
+
+
+def inside(process: QgisProcess, body: str, asked: Any = None) -> Any:
+    """Run lines in QGIS's own Python, which find `asked` and leave `answer`; skips where it is not importable."""
+    python = shutil.which("python3", path=CLEAN_PATH)
+    if python is None or start([python, "-c", "import qgis.core"], process.env).returncode:
+        pytest.skip("PyQGIS is not importable from the system's python3")
+    done = start([python, "-c", INSIDE.replace("{body}", body), json.dumps(asked)], process.env)
+    assert "ANSWER" in done.stdout, done.stderr
+    return json.loads(done.stdout.split("ANSWER")[1].splitlines()[0])
 
 
 def executable() -> str | None:

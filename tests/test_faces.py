@@ -157,3 +157,10 @@ def test_group_lists_every_operation():
 
     names = cli.list_commands(click.Context(cli))
     assert {i.replace("_", "-") for i in IDS} <= set(names)
+
+
+def test_folder_of_somebody_else_is_never_replaced(law_cube, tmp_path):
+    (tmp_path / "thesis.txt").write_text("precious")
+    with pytest.raises(UsageError, match="did not write"):
+        execute(operations()["texture"], {"ds": law_cube}, tmp_path, overwrite=True)
+    assert (tmp_path / "thesis.txt").exists()

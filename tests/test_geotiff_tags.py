@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
+
 import numpy as np
 import pytest
+import rasterio
 
 import xsm
 from xsm import files
 from xsm.describe import operations
-from xsm.errors import UsageError
+from xsm.errors import DataError, UsageError
 from xsm.execute import execute
 
 
@@ -20,6 +25,90 @@ def test_attributes_come_back_from_a_geotiff(tmp_path):
     assert back.attrs["levels"] == [1, 2]
     assert back["sm_noah_0_10"].attrs["units"] == "m3 m-3"
     assert back["sm_noah_0_10"].attrs["long_name"] == cube["sm_noah_0_10"].attrs["long_name"]
+
+
+@pytest.fixture
+def maps():
+    return xsm.example("cube", size=8, days=8)
+
+
+def names(folder):
+    return sorted(p.name for p in folder.iterdir())
+
+
+def test_first_variable_has_the_name_that_was_given_and_old_ones_go(maps, tmp_path):
+    """Files of two runs never lie side by side as if they were of one; what somebody else named so stays."""
+    both = maps[["sm_noah_0_10", "sm_noah_10_40"]]
+    path, second = tmp_path / "x.tif", tmp_path / "x_sm_noah_10_40.tif"
+    assert files.write(both, path) == [path, second]
+    np.testing.assert_array_equal(files.read(path)["sm_noah_0_10"].values, both["sm_noah_0_10"].values)
+    files.write(maps[["precipitation"]], tmp_path / "x_else.tif")
+    (tmp_path / "x_text.tif").write_text("no raster")
+    mine = ["x_else.qml", "x_else.tif", "x_text.tif"]
+    assert names(tmp_path) == sorted(["x.qml", "x.tif", "x_sm_noah_10_40.qml", "x_sm_noah_10_40.tif", *mine])
+    path.unlink()
+    with pytest.raises(UsageError, match=r"x_sm_noah_10_40\.tif' exists already"):
+        files.write(maps[["tb_h"]], path)
+    second.with_name("x_sm_noah_10_40.tif.aux.xml").write_text("<PAMDataset/>")
+    assert files.write(maps[["tb_h"]], path, overwrite=True) == [path]
+    assert names(tmp_path) == sorted(["x.qml", "x.tif", *mine])
+
+
+def test_what_was_computed_from_an_old_file_goes_with_it(maps, tmp_path):
+    path = tmp_path / "x.tif"
+    files.write(maps[["tb_h"]], path)
+    with rasterio.Env(TIFF_USE_OVR=True), rasterio.open(path, "r+") as file:
+        file.build_overviews([2])
+    assert (tmp_path / "x.tif.ovr").exists()
+    (tmp_path / "x.tif.aux.xml").write_text("<PAMDataset/>")
+    files.write(maps[["tb_v"]], path, overwrite=True)
+    assert names(tmp_path) == ["x.qml", "x.tif"]
+
+
+def test_style_that_somebody_changed_stays(maps, tmp_path, caplog):
+    path, style = tmp_path / "x.tif", tmp_path / "x.qml"
+    files.write(maps[["sm_noah_0_10"]], path)
+    first = style.read_text()
+    files.write(maps[["tb_h"]], path, overwrite=True)
+    assert style.read_text() != first, "a style of xsm follows the data"
+    changed = style.read_text().replace('opacity="1"', 'opacity="0.5"')
+    style.write_text(changed)
+    with caplog.at_level("INFO", "xsm"):
+        files.write(maps[["sm_noah_0_10"]], path, overwrite=True)
+    assert style.read_text() == changed
+    assert "'x.qml' was changed by somebody and stays" in caplog.text
+
+
+def test_result_that_cannot_be_replaced_has_its_sentence(maps, tmp_path):
+    """A file that another program holds, as on Windows; here one that the file system protects."""
+    path = tmp_path / "x.tif"
+    files.write(maps[["tb_h"]], path)
+    chattr = shutil.which("chattr")
+    if chattr is None or subprocess.run([chattr, "+i", path], capture_output=True, check=False).returncode:
+        pytest.skip("no file can be protected here")
+    try:
+        with pytest.raises(DataError, match=r"cannot be replaced.*has it open.*Remove its layers from QGIS"):
+            files.write(maps[["tb_v"]], path, overwrite=True)
+    finally:
+        subprocess.run([chattr, "-i", path], check=True)
+    assert names(tmp_path) == ["x.qml", "x.tif"]
+    assert "tb_h" in files.read(path)
+
+
+@pytest.mark.skipif(os.name != "nt", reason="only Windows keeps others from replacing an open file")
+def test_open_file_is_refused_before_the_work(tmp_path):
+    (tmp_path / "x.tif").write_bytes(b"")
+    with (tmp_path / "x.tif").open(), pytest.raises(DataError, match="cannot be replaced"):
+        files.check_output(tmp_path / "x.tif", overwrite=True)
+
+
+@pytest.mark.parametrize("name", ["x.tif", "x_tb_h.tif"])
+def test_geotiff_does_not_replace_its_input(maps, tmp_path, name):
+    files.write(maps[["tb_h"]], tmp_path / name)
+    with pytest.raises(UsageError, match="is an input and would be replaced"):
+        execute(
+            operations()["gapfill"], {"ds": tmp_path / name, "method": "linear"}, tmp_path / "x.tif", overwrite=True
+        )
 
 
 @pytest.mark.parametrize("overwrite", [False, True])

@@ -87,6 +87,27 @@ def test_name_clash_names_both_owners(write_plugin):
     assert found.sources["tiny"].factory.startswith("xsm.default_plugins")
 
 
+@pytest.mark.parametrize("name", ["texture", "gapfill_cru", "gapfillcru", "regridease_9km"])
+def test_operation_does_not_take_the_place_of_another(write_plugin, name):
+    """Nor a name that QGIS, whose ids have no underscore, cannot tell from another's."""
+    text = f"""
+import xarray as xr
+import xsm
+
+@xsm.operation(title="Mine", group="Mine")
+def {name}(ds: xr.Dataset) -> xr.Dataset:
+    "Give nothing."
+
+@xsm.hookimpl
+def xsm_operations(register):
+    register({name}.operation)
+"""
+    found = plugin.load([write_plugin("xp_same", text)])
+    assert found.plugins["xp_same"].status == "failed"
+    assert "is already registered by 'xsm'" in found.plugins["xp_same"].reason
+    assert found.operations == {}
+
+
 def test_other_api_number_is_not_loaded(write_plugin):
     found = plugin.load([write_plugin("xp_api", GOOD.format(api=2, name="newer"))])
     assert found.plugins["xp_api"].status == "incompatible"

@@ -16,9 +16,10 @@ import pytest
 import rasterio
 
 import xsm
-from tests.qgis_process import CLEAN_PATH, QgisProcess, start
+from tests.qgis_process import CLEAN_PATH, most_seconds, start
 from xsm import files
 from xsm.cli import main
+from xsm.faces import speaking
 
 pytestmark = pytest.mark.qgis
 posix = pytest.mark.skipif(os.name == "nt", reason="signals of POSIX and /proc")
@@ -114,8 +115,11 @@ def test_geotiff_of_an_estimate(qgis, tmp_path):
     """Days as band names, units, statistics and a style, all that QGIS needs to write nothing beside the file."""
     cube = tmp_path / "cube.nc"
     files.write(xsm.example("cube", size=16, days=12), cube)
-    by_qgis = qgis.results("xsm:estimate", DS=cube, OUTPUT=tmp_path / "out.tif")["OUTPUT"]
-    assert by_qgis == str(tmp_path / "out_sm_5cm.tif")
+    by_qgis = tmp_path / "out.tif"
+    given = qgis.results("xsm:estimate", DS=cube, OUTPUT=by_qgis)
+    assert given["OUTPUT"] == given["FILES"][0] == str(by_qgis)
+    assert str(tmp_path / "out_sm_5cm_std.tif") in given["FILES"]
+    assert set(given["FILES"]) == {str(p) for p in tmp_path.glob("*.tif")}
     command("estimate", cube, tmp_path / "cli.nc")
     wanted = files.read(tmp_path / "cli.nc")["sm_5cm"]
     with rasterio.open(by_qgis) as file:
@@ -126,8 +130,13 @@ def test_geotiff_of_an_estimate(qgis, tmp_path):
     day = wanted.values[11].astype("f8")
     for name, value in (("MINIMUM", np.nanmin(day)), ("MEAN", np.nanmean(day)), ("STDDEV", np.nanstd(day))):
         assert float(told[f"STATISTICS_{name}"]) == pytest.approx(value, rel=1e-12)
-    assert "singlebandpseudocolor" in (tmp_path / "out_sm_5cm.qml").read_text()
-    assert epsg(by_qgis) == "EPSG:6933"
+    assert "singlebandpseudocolor" in (tmp_path / "out.qml").read_text()
+    assert epsg(str(by_qgis)) == "EPSG:6933"
+    (tmp_path / "out.tif.aux.xml").write_text("<PAMDataset/>")
+    qgis.results("xsm:texture", DS=cube, OUTPUT=by_qgis)
+    left = sorted(p.name for p in tmp_path.iterdir())
+    assert left == ["cli.nc", "cube.nc", "out.qml", "out.tif"], "nothing of the first run stays beside the second"
+    assert "paletted" in (tmp_path / "out.qml").read_text()
 
 
 @pytest.mark.parametrize(
@@ -143,6 +152,12 @@ def test_geotiff_of_an_estimate(qgis, tmp_path):
         ("validate", {"DS": "text.nc", "STATIONS": "text.nc", "MIN_DAYS": 1, "OUTPUT": "o.csv"}, "MIN_DAYS"),
         ("validate", {"DS": "good.nc", "OUTPUT": "o.csv"}, "'validate' needs 'stations'. Stations as opened"),
         ("open", {"SOURCE": "smpa", "PATHS": ".", "OUTPUT": "out.nc"}, "Unknown source 'smpa'. Did you mean 'smap'?"),
+        ("open", {"SOURCE": "smap", "PATHS": ".", "REGION_NAME": "conu", "OUTPUT": "o.nc"}, "Did you mean 'conus'?"),
+        (
+            "open",
+            {"SOURCE": "smap", "PATHS": ".", "REGION": "-99,-98,35,36", "REGION_NAME": "conus", "OUTPUT": "o.nc"},
+            "REGION and REGION_NAME are both given",
+        ),
         ("nothing", {}, "xsm:nothing"),
     ],
     ids=lambda v: v if isinstance(v, str) else None,
@@ -156,6 +171,7 @@ def test_failure_ends_with_its_sentence(qgis, cube, tmp_path, algorithm, values,
     assert done.returncode == 1
     assert told in done.stdout + done.stderr
     assert "Traceback" not in done.stderr
+    assert (done.stdout + done.stderr).count(told) == 1
     assert [p.name for p in tmp_path.iterdir()] == ["text.nc"]
 
 
@@ -193,48 +209,98 @@ def test_crashing_core_is_told(qgis, tmp_path, crash, told):
     [
         ("/nowhere/python", "There is no Python at '/nowhere/python', which the environment variable XSM_PYTHON names"),
         ("/usr/bin/false", "'/usr/bin/false' cannot run xsm. The core ended with exit code 1"),
+        ("broken", "The core ended with exit code 3 without a result: last words"),
     ],
 )
 def test_wrong_interpreter_is_told(qgis, tmp_path, python, told):
-    other = replace(qgis, env=qgis.env | {"XSM_PYTHON": python})
+    if python == "broken":
+        python = tmp_path / python
+        python.write_text("#!/bin/sh\necho what came before >&2\necho last words >&2\nexit 3\n")
+        python.chmod(0o755)
+    other = replace(qgis, env=qgis.env | {"XSM_PYTHON": str(python)})
     for algorithm in ("checkinstallation", "texture"):
         values = {} if algorithm == "checkinstallation" else {"DS": tmp_path / "a.nc", "OUTPUT": tmp_path / "b.nc"}
-        done = other.run(f"xsm:{algorithm}", **values)
+        done = other(*other.arguments(f"xsm:{algorithm}", values)[1:])
         assert done.returncode == 1
         assert told in done.stdout + done.stderr
         assert "xsm qgis install" in done.stdout + done.stderr
+        assert ("what came before" in done.stdout) == (python == tmp_path / "broken"), "the details are in the log"
 
 
-def workers(output: Path) -> list[int]:
-    """Processes of the core and their children: those in the session of the worker that writes into a folder."""
+def processes(mark: str, text: bytes = b"") -> list[int]:
+    """Processes that have a mark in their environment, with a text in their command line: QGIS, core and children."""
     found = []
     for entry in Path("/proc").iterdir():
         try:
-            if entry.name.isdigit() and b"xsm.worker" in (entry / "cmdline").read_bytes():
+            if entry.name.isdigit() and mark.encode() in (entry / "environ").read_bytes():
                 state = (entry / "stat").read_text().rsplit(")", 1)[1].split()
-                if state[0] != "Z" and str(output).encode() in (entry / "environ").read_bytes():
+                if state[0] != "Z" and text in (entry / "cmdline").read_bytes():
                     found.append(int(entry.name))
         except (FileNotFoundError, ProcessLookupError, PermissionError):
             continue
     return found
 
 
+@pytest.fixture(scope="module")
+def granules(tmp_path_factory) -> Path:
+    """SMAP granules of the whole globe, which processes of their own read into a Zarr store."""
+    folder = tmp_path_factory.mktemp("granules") / "made"
+    xsm.example_files(folder, size=16, days=8)
+    return folder / "SMAP"
+
+
+def test_reading_the_globe_is_told(granules, caplog):
+    """The granules are global: without a region somebody may wait for what was not meant."""
+    with speaking("form"):
+        xsm.open("smap", granules)
+    assert "all cells are read, 2.3 GB: give 'Region' to read less" in caplog.text
+    caplog.clear()
+    xsm.open("smap", granules, region="conus", variables=["tb_h"])
+    assert "all cells" not in caplog.text
+
+
+EAGER = """#!/bin/sh
+exec {python} -I -c 'import sys, xsm.crew, xsm.regions
+xsm.crew.WORTH, xsm.regions.CHUNKS["time"] = 0, 1
+from xsm.worker import main
+sys.exit(main(sys.argv[-1:]))' "$@"
+"""
+
+
+@pytest.fixture(scope="module")
+def eager(tmp_path_factory) -> Path:
+    """This Python, with a core that takes processes for few data too."""
+    python = tmp_path_factory.mktemp("eager") / "python"
+    python.write_text(EAGER.format(python=sys.executable))
+    python.chmod(0o755)
+    return python
+
+
 @posix
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL], ids=["cancelled", "QGIS killed"])
-def test_stopped_estimate_leaves_no_process_and_no_file(qgis: QgisProcess, cube, tmp_path, how, record_property):
+@pytest.mark.parametrize("work", ["estimate", "open with children"])
+def test_stopped_run_leaves_no_process_and_no_file(qgis, cube, granules, eager, tmp_path, work, how, record_property):
     """Stop a run that has begun to write; Ctrl+C is what qgis_process has for the button Cancel."""
-    argv = [qgis.executable, *qgis.arguments("xsm:estimate", {"DS": cube, "OUTPUT": tmp_path / "out.nc"})]
-    env = qgis.env | {"XSM_TEST_MARK": str(tmp_path)}
-    pipe = subprocess.PIPE
+    algorithm, values, children = {
+        "estimate": ("xsm:estimate", {"DS": cube, "OUTPUT": tmp_path / "out.nc"}, 0),
+        "open with children": (
+            "xsm:open",
+            {"SOURCE": "smap", "PATHS": granules, "VARIABLES": "tb_h,tb_v", "OUTPUT": tmp_path / "out.zarr"},
+            2,
+        ),
+    }[work]
+    argv = [qgis.executable, *qgis.arguments(algorithm, values)]
+    mark, pipe = f"XSM_TEST_MARK={tmp_path}", subprocess.PIPE
+    env = qgis.env | {"XSM_TEST_MARK": str(tmp_path), "XSM_THREADS": "2", "XSM_PYTHON": str(eager)}
     with subprocess.Popen(argv, env=env, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, text=True) as process:
-        wait_for(lambda: any(tmp_path.iterdir()), 60)
-        assert workers(tmp_path)
-        begun = time.monotonic()
+        wait_for(lambda: any(tmp_path.iterdir()) and len(processes(mark, b"spawn_main")) >= children, 120)
+        assert processes(mark, b"xsm.worker")
+        begun, limit = time.monotonic(), most_seconds()
         process.send_signal(how)
         _, told = process.communicate(timeout=60)
-        wait_for(lambda: not workers(tmp_path), 30)
+        wait_for(lambda: not processes(mark), limit - (time.monotonic() - begun))
         record_property("seconds", round(time.monotonic() - begun, 2))
-        print(f"{how.name}: all processes gone after {time.monotonic() - begun:.2f} s")
+        print(f"{work}, {how.name}: all processes gone after {time.monotonic() - begun:.2f} s of {limit:.1f} s")
     assert list(tmp_path.iterdir()) == []
     if how == signal.SIGINT:
         assert process.returncode == 1

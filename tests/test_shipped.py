@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import xsm
+from xsm.errors import DataError
 from xsm.shipped import shipped
 
 ROOT = Path(__file__).parents[1]
@@ -26,6 +28,19 @@ def test_shipped_bundles_are_small_and_say_that_they_are_synthetic(name):
     if name == "25-2":
         assert bundle.surface is not None
         assert bundle.surface.card["depth"] == 5
+
+
+def test_shipped_filler_leaves_what_it_does_not_know_and_says_so():
+    smap = xsm.example("smap", size=8, days=24)
+    with pytest.warns(UserWarning, match="not sm_scav, sm_scah: these stay as they are"):
+        filled = smap.sm.gapfill_cru(model="pretrained")
+    assert bool(filled["tb_h"].notnull().all())
+    np.testing.assert_array_equal(filled["sm_scav"], smap["sm_scav"])
+    with (
+        pytest.warns(UserWarning, match="synthetic"),
+        pytest.raises(DataError, match=r"not sm_scav\. Leave them out of variables="),
+    ):
+        smap.sm.gapfill_cru(variables=["tb_h", "sm_scav"], model="pretrained")
 
 
 def test_first_lines_of_the_readme_run():

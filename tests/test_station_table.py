@@ -38,6 +38,23 @@ def test_semicolons_other_columns_and_no_depth(tmp_path):
     assert (float(ds["lat"][0]), float(ds["depth"][0])) == (36.5, 5.0)
 
 
+@pytest.mark.parametrize("name", ["NA", "nan", "None", "null", "007"])
+def test_station_keeps_its_name_and_words_for_missing_numbers_count(tmp_path, name):
+    """Spreadsheets and R write NA for a missing number; Namibia's stations may be called so."""
+    ds = table(
+        tmp_path, HEAD + f"{name},2021-06-01,36,-98,5,0.2\n{name},2021-06-02,36,-98,5,NA\nB,2021-06-02,36,-97,5,nan\n"
+    )
+    assert ds["station"].values.tolist() == sorted([name, "B"])
+    np.testing.assert_array_equal(ds.sel(time="2021-06-02")["soil_moisture"].values, np.full(2, np.nan, "f4"))
+
+
+def test_rows_that_are_left_out_are_counted(tmp_path):
+    row = "A,2021-06-01,36,-98,5,0.2\n"
+    with pytest.warns(UserWarning, match="2 of 3 rows of .* lack station"):
+        ds = table(tmp_path, HEAD + row + row.replace("A", "") + row.replace("36", "NA"))
+    assert ds["station"].values.tolist() == ["A"]
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [

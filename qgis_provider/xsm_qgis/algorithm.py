@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import os
 from html import escape
 
-from qgis.core import QgsProcessingAlgorithm, QgsProcessingException
+from qgis.core import (
+    Qgis,
+    QgsApplication,
+    QgsMessageLog,
+    QgsProcessingAlgorithm,
+    QgsProcessingException,
+    QgsProcessingOutputMultipleLayers,
+)
 from qgis.PyQt.QtCore import QCoreApplication
 from qgis.PyQt.QtGui import QIcon
 from qgis.utils import iface
@@ -15,6 +23,8 @@ from . import interpreter, opening, parameters, runner, settings, styling
 
 ICON = os.path.join(os.path.dirname(__file__), "icon.svg")
 SHOWN_LINES = 200
+FILES = "FILES"
+"""All files of a result; a GeoTIFF has one for each variable."""
 
 
 class CoreAlgorithm(QgsProcessingAlgorithm):
@@ -72,6 +82,8 @@ class CoreAlgorithm(QgsProcessingAlgorithm):
         target = parameters.destination(self.operation)
         if target is not None:
             self.addParameter(target)
+        if self.operation["result"] == "dataset":
+            self.addOutput(QgsProcessingOutputMultipleLayers(FILES, "All files written"))
 
     def canExecute(self):
         try:
@@ -91,28 +103,25 @@ class CoreAlgorithm(QgsProcessingAlgorithm):
 
     def prepareAlgorithm(self, given, context, feedback):
         """Read the values on the main thread."""
+        with told(feedback):
+            self.request = self._request(given, context)
+        return True
+
+    def _request(self, given, context):
         result = self.operation["result"]
         values = {p["name"]: parameters.read(self, p, given, context, result) for p in self.operation["params"]}
         name, values = opening.request(self.operation, {n: v for n, v in values.items() if v is not None})
-        self.request = {
-            "operation": name,
-            "values": values,
-            "output": None,
-            "overwrite": True,
-            **self.made,
-        }
-        if parameters.destination(self.operation) is not None:
-            self.request["output"] = self.parameterAsFileOutput(given, parameters.OUTPUT, context)
-        return True
+        named = parameters.destination(self.operation) is not None
+        output = self.parameterAsFileOutput(given, parameters.OUTPUT, context) if named else None
+        return {"operation": name, "values": values, "output": output, "overwrite": True, **self.made}
 
     def processAlgorithm(self, given, context, feedback):
         answer = carry_out("run", self.request, feedback)
         for path in answer["outputs"]:
             feedback.pushInfo(f"Wrote {path}")
         styling.load(answer.get("layers", []), context, feedback)
-        wanted = self.request["output"] or self.request["values"].get("output")
-        written = answer["outputs"] or [wanted]
-        return {parameters.OUTPUT: wanted if wanted in written else written[0]} if wanted else {}
+        written = {parameters.OUTPUT: self.request["output"] or self.request["values"].get("output")}
+        return {**written, FILES: answer["outputs"]} if self.outputDefinition(FILES) else written
 
 
 def is_cancelled(feedback):
@@ -143,13 +152,28 @@ def carry_out(verb, request, feedback):
     def cancelled():
         return is_cancelled(feedback)
 
-    try:
+    with told(feedback):
         python = settings.python()
         interpreter.check(python, settings.folder(), cancelled)
         return runner.run(runner.worker(python, verb), request, tell, cancelled)
+
+
+@contextlib.contextmanager
+def told(feedback):
+    """Fail with what stopped the body; its details go to the log."""
+    try:
+        yield
     except runner.Cancelled:
-        raise QgsProcessingException("cancelled") from None
+        fail("cancelled")
     except runner.CoreError as error:
         if error.details:
             feedback.pushConsoleInfo(error.details)
-        raise QgsProcessingException(str(error)) from None
+        fail(str(error))
+
+
+def fail(text):
+    """Stop an algorithm; qgis_process, which writes each exception three times, is kept from the second and third."""
+    if os.path.basename(QCoreApplication.applicationFilePath()).startswith("qgis_process"):
+        QgsMessageLog.logMessage(text, "XSM", Qgis.MessageLevel.Critical)
+        QgsApplication.messageLog().blockSignals(True)
+    raise QgsProcessingException(text)

@@ -6,13 +6,12 @@ from qgis.core import (
     Qgis,
     QgsApplication,
     QgsProcessingAlgorithm,
-    QgsProcessingException,
     QgsProcessingOutputString,
 )
 from qgis.PyQt.QtGui import QIcon
 
-from . import interpreter, runner, settings
-from .algorithm import ICON, carry_out, is_cancelled
+from . import interpreter, settings
+from .algorithm import ICON, carry_out, fail, is_cancelled, told
 
 
 class CheckAlgorithm(QgsProcessingAlgorithm):
@@ -52,21 +51,17 @@ class CheckAlgorithm(QgsProcessingAlgorithm):
 
     def processAlgorithm(self, given, context, feedback):
         feedback.pushInfo(f"QGIS {Qgis.QGIS_VERSION}, plugin for xsm {self.made['version']}")
-        try:
+        with told(feedback):
             python = settings.python()
             feedback.pushInfo(f"Interpreter: {python}")
             found = interpreter.check(python, settings.folder(), lambda: is_cancelled(feedback), again=True)
-        except runner.Cancelled:
-            raise QgsProcessingException("cancelled") from None
-        except runner.CoreError as error:
-            raise QgsProcessingException(str(error)) from None
         if found["version"] != self.made["version"]:
             feedback.pushWarning(f"The environment has xsm {found['version']}: run `xsm qgis install` in it.")
         feedback.pushInfo(f"Data sources: {', '.join(found['sources'])}")
         feedback.pushInfo(f"Models: {', '.join(found['models'])}")
         failed = carry_out("check", {}, feedback)["failed"]
         if failed:
-            raise QgsProcessingException(f"The installation has problems: {', '.join(failed)}.")
+            fail(f"The installation has problems: {', '.join(failed)}.")
         feedback.pushInfo("Everything is well.")
         return {"PYTHON": python, "VERSION": found["version"]}
 

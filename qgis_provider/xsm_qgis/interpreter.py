@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import json
 import os
 import tempfile
@@ -15,6 +16,8 @@ import time
 from .runner import Cancelled, CoreError, run, same_protocol, worker
 
 LIMIT_S = 60.0
+PARTS = ("pyvenv.cfg", os.path.join("lib", "python3*", "*-packages"), os.path.join("Lib", "site-packages"))
+"""What of an environment changes when it is made anew or a package is installed."""
 INSIDE = (("bin", "python"), ("Scripts", "python.exe"), ("python.exe",))
 HELP = (
     "Install the package xsm into a Python environment (3.11 or newer) and run `xsm qgis install` there, or name its "
@@ -46,7 +49,7 @@ def find(folder, setting="", environ=None):
 
 def check(python, folder, is_cancelled=lambda: False, again=False):
     """Return the description of the core behind an interpreter, by a handshake unless one is remembered."""
-    known = None if again else remembered(python, folder)
+    known = None if again else remembered(python, folder, unchanged=True)
     if known is not None:
         return known
     end = time.monotonic() + LIMIT_S
@@ -63,8 +66,9 @@ def check(python, folder, is_cancelled=lambda: False, again=False):
     except CoreError as error:
         raise CoreError(f"'{python}' cannot run xsm. {error}", _help(), error.details) from error
     same_protocol(found)
-    for problem in found.get("problems", ()):
-        raise CoreError(f"The environment of '{python}' is broken: {problem}", "Reinstall xsm into a new environment.")
+    if found.get("problems"):
+        told = "; ".join(found["problems"])
+        raise CoreError(f"The environment of '{python}' is broken: {told}.", "Reinstall xsm into a new environment.")
     remember(python, folder, found)
     return found
 
@@ -72,17 +76,25 @@ def check(python, folder, is_cancelled=lambda: False, again=False):
 def remember(python, folder, found):
     """Keep the description of a core that works; `xsm qgis install` does so too, for the first start of QGIS."""
     with contextlib.suppress(OSError):  # a folder that cannot be written costs time, no more
-        _write(os.path.join(folder, "check.json"), {"key": _key(python), "description": found})
+        _write(os.path.join(folder, "check.json"), {"python": python, "stamp": _stamp(python), "description": found})
 
 
-def remembered(python, folder):
-    """Return the description of the last good handshake with this interpreter, or None."""
+def remembered(python, folder, unchanged=False):
+    """Return the description of the last good handshake with this interpreter, or None.
+
+    With ``unchanged`` None also where the interpreter, its environment or a package in it was changed since.
+    """
     known = _read(os.path.join(folder, "check.json"))
-    return known.get("description") if known.get("key") == _key(python) else None
+    same = known.get("python") == python and not (unchanged and known.get("stamp") != _stamp(python))
+    return known.get("description") if same else None
 
 
-def _key(python):
-    return [python, os.stat(python).st_mtime_ns] if os.path.exists(python) else [python, 0]
+def _stamp(python):
+    """Times of what an environment consists of; its Python is often but a link to that of the system."""
+    places = [python, os.path.realpath(python)]
+    for root in (os.path.dirname(python), os.path.dirname(os.path.dirname(python))):
+        places += [p for part in PARTS for p in sorted(glob.glob(os.path.join(glob.escape(root), part)))]
+    return [[place, os.lstat(place).st_mtime_ns] for place in places if os.path.lexists(place)]
 
 
 def _help():

@@ -8,10 +8,11 @@ from qgis.core import (
     NULL,
     QgsCoordinateReferenceSystem,
     QgsCoordinateTransform,
-    QgsProcessingException,
     QgsProcessingUtils,
 )
 from qgis.PyQt.QtCore import Qt
+
+from .runner import CoreError
 
 PLACE = ("lat", "lon")
 
@@ -29,7 +30,7 @@ def to_csv(layer, context):
         for feature in layer.getFeatures():
             points = [] if feature.geometry().isNull() else list(feature.geometry().vertices())
             if len(points) != 1:
-                raise QgsProcessingException(
+                raise CoreError(
                     f"Feature {feature.id()} of the layer '{layer.name()}' has {len(points)} points, wanted one. "
                     "Split it with 'Multipart to singleparts', or remove it."
                 )

@@ -1,7 +1,7 @@
 """From a parameter as the core describes it to QGIS parameters, and from their values to what the core is sent.
 
 A QGIS parameter is called as the core's, in upper case; a period becomes two dates, ``<NAME>_START``, ``<NAME>_END``,
-stations a file and, as another way to give them, a point layer ``<NAME>_LAYER``.
+stations a file and, as another way to give them, a point layer ``<NAME>_LAYER``, a region an extent or ``<NAME>_NAME``.
 What 3.22 refuses to leave out although it has a default (files, extents) is optional here and settled by the core.
 """
 
@@ -28,6 +28,7 @@ from qgis.core import (
 )
 
 from . import layers
+from .runner import CoreError
 
 OUTPUT = "OUTPUT"
 DATA_FILES = "Maps and series (*.nc *.tif *.tiff zarr.json);;All files (*)"
@@ -40,7 +41,7 @@ WRITTEN = {
 }
 PERIOD = (("_START", "first day"), ("_END", "last day"))
 STATIONS = "NetCDF or CSV (*.nc *.csv zarr.json);;All files (*)"
-ENDINGS = {"period": [end for end, _ in PERIOD], "stations": ["", "_LAYER"]}
+ENDINGS = {"period": [end for end, _ in PERIOD], "stations": ["", "_LAYER"], "region": ["", "_NAME"]}
 
 
 def destination(operation):
@@ -53,13 +54,13 @@ def destination(operation):
     return None
 
 
-HELP = {"region": "Extent: west, east, south, north, with a CRS in brackets where it is not the project's."}
+HELP = {"region": "Extent: west, east, south, north, with a CRS in brackets where it is not the project's. "}
 """What QGIS takes in another form than the core."""
 
 
 def help_of(param):
     """Help of a parameter as QGIS takes it."""
-    return HELP.get(param["kind"], param["help"])
+    return HELP.get(param["kind"], "") + param["help"]
 
 
 def make(param, result=""):
@@ -191,7 +192,8 @@ def _period(param):
 
 def _region(param):
     name, label = _common(param)
-    return [QgsProcessingParameterExtent(name, label, None, _optional(param))]
+    (named,) = _string({**param, "name": f"{param['name']}_name", "label": f"{label}: or a name", "required": False})
+    return [QgsProcessingParameterExtent(name, label, None, _optional(param)), named]
 
 
 def _read_output(algorithm, name, given, context):
@@ -255,6 +257,11 @@ def _read_period(algorithm, name, given, context):
 
 
 def _read_region(algorithm, name, given, context):
+    named = algorithm.parameterAsString(given, f"{name}_NAME", context).strip()
+    if named and not _empty(given.get(name)):
+        raise CoreError(f"{name} and {name}_NAME are both given. Leave one of them empty.")
+    if named:
+        return named
     box = algorithm.parameterAsExtent(given, name, context, QgsCoordinateReferenceSystem("EPSG:4326"))
     return [box.xMinimum(), box.yMinimum(), box.xMaximum(), box.yMaximum()]
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from qgis.core import QgsApplication
+import os
+
+from qgis.core import Qgis, QgsApplication, QgsMessageLog
 
 from .provider import XsmProvider
 
@@ -14,8 +16,15 @@ class XsmPlugin:
         self.provider = None
 
     def initProcessing(self):
-        self.provider = XsmProvider()
-        QgsApplication.processingRegistry().addProvider(self.provider)
+        registry = QgsApplication.processingRegistry()
+        if registry.providerById("xsm") is None:
+            self.provider = XsmProvider()
+            registry.addProvider(self.provider)
+        elif self.provider is None:
+            told = (
+                f"The toolbox XSM comes from another copy of the plugin; that in {os.path.dirname(__file__)} is idle."
+            )
+            QgsMessageLog.logMessage(f"{told} Remove one of them.", "XSM", Qgis.MessageLevel.Warning)
 
     def initGui(self):
         self.initProcessing()

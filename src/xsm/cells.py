@@ -148,7 +148,7 @@ def map_dims(ds: xr.Dataset) -> tuple[str, str]:
     if not regular or np.abs(ds[x]).max() > 360:
         raise DataError(
             f"The maps (dims {dict(ds.sizes)}) are neither on an EASE-Grid 2.0 nor on latitudes and longitudes.",
-            hint="Call .sm.regrid_ease9km() first.",
+            hint="Run <regrid_ease9km()> first.",
         )
     return str(y), str(x)
 

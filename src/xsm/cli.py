@@ -17,6 +17,7 @@ from xsm import __version__
 from xsm.describe import Kind, Operation, Param, operations
 from xsm.errors import XsmError
 from xsm.execute import WRITES_FILE, execute
+from xsm.faces import speaking
 
 INTERRUPTED = 130
 _TYPES: dict[Kind | None, Any] = {Kind.INTEGER: int, Kind.NUMBER: float, Kind.BOOLEAN: bool}
@@ -112,7 +113,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     tools.add_to(cli)
     arguments = list(sys.argv[1:] if argv is None else argv)
-    with _console_log(quiet="-q" in arguments or "--quiet" in arguments):
+    with _console_log(quiet="-q" in arguments or "--quiet" in arguments), speaking("shell"):
         code = _run(arguments)
     sys.exit(code)
 

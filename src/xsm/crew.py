@@ -117,7 +117,7 @@ def _in_processes(count: int) -> Iterator[Crew]:
     except BrokenProcessPool:
         raise DataError(
             "A process that read files was ended from outside.",
-            hint="Memory may be short: give fewer --threads, a smaller memory_limit or a smaller region.",
+            hint="Memory may be short: use fewer threads, a smaller memory_limit or a smaller region.",
         ) from None
     finally:
         ours.close()

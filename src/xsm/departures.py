@@ -53,7 +53,7 @@ def series_settings(info: ModelInfo, spec: Spec) -> dict[str, Any]:
         if options[name] and options[name] not in spec.statics:
             raise UsageError(
                 f"{name} is '{options[name]}', wanted one of the static predictors ({', '.join(spec.statics)}).",
-                hint="Add it to predictors=.",
+                hint="Add it to <predictors=>.",
             )
     return options
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+from xsm.faces import spoken
+
 
 class XsmError(Exception):
     """Base of all errors that xsm raises on purpose.
@@ -18,7 +20,7 @@ class XsmError(Exception):
     message : str
         One sentence: what was got, what was wanted.
     hint : str, optional
-        What to do about it.
+        What to do about it; names of operations and parameters as in `xsm.faces`.
     """
 
     exit_code = 1
@@ -26,7 +28,12 @@ class XsmError(Exception):
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
         self.message = message
-        self.hint = hint
+        self._hint = hint
+
+    @property
+    def hint(self) -> str:
+        """What to do about it, in the words of the face that asks."""
+        return spoken(self._hint)
 
     def __str__(self) -> str:
         return f"{self.message} {self.hint}".strip()

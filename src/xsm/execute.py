@@ -30,6 +30,7 @@ SUFFIXES = {
     Kind.TABLE: (".nc", ".zarr", ".tif", ".tiff", ".csv"),
     Kind.FIGURE: (".png", ".svg", ".pdf"),
 }
+TIFF = (".tif", ".tiff")
 FOLDERS = ("zarr.json", ".zgroup", "card.json")
 """Marks of the folders that may be replaced: Zarr stores and model bundles."""
 
@@ -75,13 +76,19 @@ def execute(
 
 
 def _check_apart(op: Operation, values: Mapping[str, Any], target: Path) -> None:
-    """Stop where the result would take the place of an input."""
+    """Stop where the result could take the place of an input."""
     kinds = (Kind.DATASET, Kind.DATASETS, Kind.STATIONS, Kind.MODEL, Kind.PATH, Kind.PATHS)
     for param in (p for p in op.params if p.kind in kinds):
         given = values.get(param.name)
         for item in given if isinstance(given, list | tuple) else [given]:
-            if isinstance(item, str | Path) and Path(item).absolute() == target.absolute():
-                raise UsageError(f"'{target}' is an input and would be replaced by the result.", hint="Name another.")
+            if isinstance(item, str | Path) and _takes(target.absolute(), Path(item).absolute()):
+                raise UsageError(f"'{item}' is an input and would be replaced by the result.", hint="Name another.")
+
+
+def _takes(target: Path, path: Path) -> bool:
+    """Tell whether a path is that of a result, or may be: a GeoTIFF's further variables lie beside it."""
+    beside = target.suffix.lower() in TIFF and path.parent == target.parent and path.suffix.lower() in TIFF
+    return path == target or (beside and path.name.startswith(f"{target.stem}_"))
 
 
 def bind(op: Operation, values: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
@@ -151,5 +158,5 @@ def pair(text: str) -> tuple[str, str]:
     """Take ``name=value`` apart."""
     name, sign, value = str(text).partition("=")
     if not sign:
-        raise UsageError(f"The option '{text}' is no name=value.", hint="Write for example epochs=5.")
+        raise UsageError(f"The option '{text}' is no name=value.", hint="Write it as NAME=VALUE.")
     return name.strip().replace("-", "_"), value.strip()

@@ -45,7 +45,7 @@ def read(path: str | Path) -> xr.Dataset:
     try:
         if path.is_dir():
             if not (path / "zarr.json").exists() and not (path / ".zgroup").exists():
-                raise DataError(f"The folder '{path}' is no Zarr store.", hint="Granules are read with `xsm open`.")
+                raise DataError(f"The folder '{path}' is no Zarr store.", hint="Granules are read with <open()>.")
             with xr.open_zarr(path, consolidated=False, chunks=None, decode_cf=False) as raw:
                 _check_sizes(raw, path)
             return _decoded(xr.open_zarr(path, consolidated=False, decode_coords="all"))
@@ -84,7 +84,7 @@ def write(ds: xr.Dataset, path: str | Path, *, overwrite: bool = False, processe
     ds : xarray.Dataset
         What to write; computed block by block where it is lazy.
     path : str or Path
-        ``.nc``, ``.zarr``, ``.tif`` (one file for each variable and its dates as bands) or ``.csv``.
+        ``.nc``, ``.zarr``, ``.tif`` (one file for each variable, see `xsm.geotiff.write`) or ``.csv``.
     overwrite : bool
         Replace an existing file; otherwise it is refused.
     processes : int
@@ -165,13 +165,23 @@ def abandon() -> None:
 
 
 def _not_written(path: Path, error: OSError) -> DataError:
+    if isinstance(error, PermissionError) and path.exists():
+        return DataError(
+            f"'{path}' cannot be replaced ({error.strerror or error}): a program has it open, or it is protected.",
+            hint="Remove its layers from QGIS, close it elsewhere, or give another name.",
+        )
     return DataError(f"'{path}' cannot be written ({error.strerror or error}).", hint="Check space and rights.")
 
 
 def check_output(path: Path, overwrite: bool = False) -> None:
-    """Refuse an output that exists, before any work is done."""
+    """Refuse an output that exists and is not to be or cannot be replaced, before any work is done."""
     if path.exists() and not overwrite:
-        raise UsageError(f"'{path}' exists already.", hint="Give another name, or --overwrite.")
+        raise UsageError(f"'{path}' exists already.", hint="Give another name, or <overwrite=True>.")
+    if path.exists():
+        try:
+            os.rename(path, path)  # which Windows refuses while a program has it open
+        except OSError as error:
+            raise _not_written(path, error) from error
 
 
 def _check_sizes(ds: xr.Dataset, path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -57,19 +58,25 @@ def fill_gaps(
         bundle = fit_series(sample, filler, learn, covariates, mode=mode, train=train, seed=seed, options=options)
     elif bundle is not None:
         if bundle.card["model"] != method:
-            raise DataError(f"The bundle is of model '{bundle.card['model']}', wanted '{method}'.", hint="Set method=.")
+            raise DataError(
+                f"The bundle is of model '{bundle.card['model']}', wanted '{method}'.",
+                hint=f"Give <method={bundle.card['model']}>.",
+            )
         if mode == "filter" and bundle.card["options"].get("mode", mode) != mode:
-            raise DataError("The bundle was trained as a smoother, wanted a filter.", hint="Train one: mode='filter'.")
+            raise DataError(
+                "The bundle was trained as a smoother, wanted a filter.", hint="Train one with <mode=filter>."
+            )
         covariates = [
             n for n in (*bundle.card["inputs"], *bundle.card.get("statics", ())) if n not in bundle.card["targets"]
         ]
         _refuse_leaks(covariates, allow_target_leak)
-        learn = [n for n in learn if n in bundle.card["targets"]]
-        if lacking := [n for n in names if patterns[n] is Pattern.NONE and n not in learn]:
-            raise DataError(
-                f"The bundle fills {', '.join(bundle.card['targets'])}, not {', '.join(lacking)}.",
-                hint="Give variables= or another model=.",
-            )
+        lacking = [n for n in learn if n not in bundle.card["targets"]]
+        told = f"The bundle fills {', '.join(bundle.card['targets'])}, not {', '.join(lacking)}"
+        if lacking and (variables is not None or lacking == learn):
+            raise DataError(f"{told}.", hint="Leave them out of <variables=>, or give another <model=>.")
+        if lacking:
+            warnings.warn(f"{told}: these stay as they are.", stacklevel=4)
+        names, learn = ([n for n in found if n not in lacking] for found in (names, learn))
     out = ds
     for name in names:
         if patterns[name] is not Pattern.NONE:
@@ -122,7 +129,7 @@ def check_series(
         raise DataError("The time axis is not sorted, has days twice or fewer than two days.", hint="Sort it first.")
     if np.any(np.diff(day.astype("M8[D]")) != np.timedelta64(1, "D")):
         raise DataError(
-            "The time axis lacks days.", hint="Open the files with xsm.open, which adds missing days as NaN."
+            "The time axis lacks days.", hint="Open the files with <open()>, which adds missing days as NaN."
         )
     names = list(variables) if variables is not None else _default_variables(ds)
     for name in (*names, *covariates):
@@ -132,7 +139,7 @@ def check_series(
         if ds[name].dtype.kind != "f":
             raise DataError(f"'{name}' has the type {ds[name].dtype}; only continuous series can be filled.")
     if not names:
-        raise DataError("The dataset holds no daily continuous variable to fill.", hint="Name them with variables=.")
+        raise DataError("The dataset holds no daily continuous variable to fill.", hint="Name them in <variables=>.")
     _refuse_leaks(covariates, allow_target_leak)
     check_units(ds, (*names, *covariates))
     cells = cells_of(ds, names)
@@ -174,7 +181,7 @@ def _refuse_leaks(covariates: Sequence[str], allowed: bool) -> None:
     if _leaks(covariates) and not allowed:
         raise UsageError(
             f"Land-model soil moisture ({', '.join(_leaks(covariates))}) as a covariate leaks the reference into it.",
-            hint="Use precipitation and temperature, or set allow_target_leak=True.",
+            hint="Use precipitation and temperature, or give <allow_target_leak=True>.",
         )
 
 

@@ -130,7 +130,7 @@ def geometry(ds: xr.Dataset) -> Regular | Scattered:
     if lon is None or lat is None:
         raise DataError(
             f"The dataset has no horizontal coordinates: dims {dict(ds.sizes)}, coordinates {[*map(str, ds.coords)]}.",
-            hint="Give it longitude and latitude, or x and y with a CRS (for example ds.rio.write_crs('EPSG:5070')).",
+            hint="Give it longitude and latitude, or x and y with a CRS.",
         )
     if ds[lon].ndim == 1 and ds[lat].ndim == 1 and ds[lon].dims != ds[lat].dims:
         return Regular(_axis(ds[lat]), _axis(ds[lon], period=360.0))
@@ -176,7 +176,8 @@ def _projected(ds: xr.Dataset, x: str, y: str) -> Regular:
         return Regular(*axes, ease=True)
     if crs is None:
         raise DataError(
-            f"The dataset has '{x}' and '{y}' but no CRS.", hint="Write one, for example ds.rio.write_crs('EPSG:5070')."
+            f"The dataset has '{x}' and '{y}' but no CRS.",
+            hint="Give the file one with rioxarray or 'Assign projection' of QGIS.",
         )
     if crs.is_geographic and not crs.is_derived:
         return Regular(axes[0], _axis(ds[x], period=360.0))
@@ -203,7 +204,7 @@ def find_crs(ds: xr.Dataset) -> CRS | None:
             except (CRSError, KeyError) as error:
                 raise DataError(
                     f"The grid mapping '{attrs['grid_mapping_name']}' cannot be read: {error}.",
-                    hint="Write the CRS anew, for example ds.rio.write_crs('EPSG:5070').",
+                    hint="Give the file one with rioxarray or 'Assign projection' of QGIS.",
                 ) from None
     return None
 
@@ -226,7 +227,7 @@ def _axis(coord: xr.DataArray, period: float = 0.0) -> Axis:
     if np.unique(v).size < v.size:
         raise DataError(
             f"The coordinate '{name}' repeats {v.size - np.unique(v).size} of its {v.size} values.",
-            hint=f"Drop them, for example ds.drop_duplicates('{coord.dims[0]}').",
+            hint="Leave them out.",
         )
     step = (v[-1] - v[0]) / (v.size - 1)
     off = np.abs(v - (v[0] + step * np.arange(v.size))).max()

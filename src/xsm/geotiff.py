@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import glob
 import itertools
 import json
+import logging
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -16,10 +18,13 @@ import xarray as xr
 from xsm.errors import DataError
 from xsm.files import check_output, fresh
 from xsm.grids import grid_of, require_grid
+from xsm.styles import is_own, qml, signed
 
+log = logging.getLogger("xsm")
 DAYS_AT_ONCE = 64
 TAGS = "XSM"
-"""Domain of the tags that hold all attributes of dataset and variable as JSON."""
+"""Domain of the tags that hold all attributes of dataset and variable as JSON, and the name of the first file."""
+DERIVED = (".aux.xml", ".ovr")
 
 
 def map_names(ds: xr.Dataset) -> list[str]:
@@ -30,7 +35,9 @@ def map_names(ds: xr.Dataset) -> list[str]:
 def write(ds: xr.Dataset, path: Path, *, overwrite: bool = False, daily: bool = False) -> list[Path]:
     """Write each map variable as a GeoTIFF, the dates as bands with ISO names, or (``daily``) one file for each day.
 
-    One variable gets the path itself, several ``<stem>_<variable>.tif``; a style for QGIS (``.qml``) lies beside each.
+    The first variable gets the path itself, each further one ``<stem>_<variable>.tif``, so that the path is always
+    there. What an earlier call put beside the path is replaced or removed with it. A style for QGIS (``.qml``) lies
+    beside each; one that somebody has changed stays.
     """
     grid = grid_of(ds)
     if grid is None:
@@ -40,22 +47,51 @@ def write(ds: xr.Dataset, path: Path, *, overwrite: bool = False, daily: bool = 
         raise DataError("The dataset holds no map of numbers.", hint="Write .nc or .zarr instead.")
     if other := sorted({str(n) for n in ds.data_vars} - set(names)):
         warnings.warn(f"{', '.join(other)} are no maps of numbers and are not in the GeoTIFF.", stacklevel=3)
-    stems = {n: path if len(names) == 1 else path.with_name(f"{path.stem}_{n}.tif") for n in names}
-    if not daily:
-        for stem in stems.values():
-            check_output(stem, overwrite)
+    stems = {n: path.with_name(f"{path.stem}_{n}.tif") if i else path for i, n in enumerate(names)}
     if daily:
         return [path for name, stem in stems.items() for path in _write_days(ds[name], ds.attrs, stem, overwrite)]
+    old = [p for p in siblings(path) if p not in stems.values()]
+    for stem in (*stems.values(), *old):
+        check_output(stem, overwrite)
     timed = [n for n in names if "time" in ds[n].dims]
     with ExitStack() as stack:
-        put = {n: stack.enter_context(_geotiff(ds[n], ds.attrs, stem, overwrite)) for n, stem in stems.items()}
+        put = {
+            n: stack.enter_context(_geotiff(ds[n], ds.attrs, stem, overwrite, path.name)) for n, stem in stems.items()
+        }
         for first in range(0, ds.sizes["time"] if timed else 0, DAYS_AT_ONCE):
             block = ds[timed].isel(time=slice(first, first + DAYS_AT_ONCE)).load()  # variables share their work
             for name in timed:
                 put[name](block[name])
         for name in set(names).difference(timed):
             put[name](ds[name])
+    for stem in old:
+        _remove(stem)
+        log.info("'%s' of an earlier result was removed", stem.name)
     return list(stems.values())
+
+
+def siblings(path: Path) -> list[Path]:
+    """Files of further variables that an earlier `write` put beside a path."""
+    found = sorted(path.parent.glob(f"{glob.escape(path.stem)}_*.tif"))
+    return [p for p in found if p != path and _told(p).get("beside") == path.name]
+
+
+def _remove(path: Path) -> None:
+    """Remove a GeoTIFF with all that lies beside it, but for a style that somebody has changed."""
+    _remove_derived(path)
+    if _own_style(path.with_suffix(".qml")):
+        path.with_suffix(".qml").unlink()
+    path.unlink()
+
+
+def _remove_derived(path: Path) -> None:
+    """Remove what GDAL and QGIS computed from a file that is no more: statistics and overviews."""
+    for ending in DERIVED:
+        path.with_name(path.name + ending).unlink(missing_ok=True)
+
+
+def _own_style(path: Path) -> bool:
+    return path.exists() and is_own(path.read_text(encoding="utf-8", errors="replace"))
 
 
 def _write_days(array: xr.DataArray, about: Mapping[Any, Any], stem: Path, overwrite: bool) -> Iterator[Path]:
@@ -75,13 +111,11 @@ def _write_days(array: xr.DataArray, about: Mapping[Any, Any], stem: Path, overw
 
 @contextmanager
 def _geotiff(
-    array: xr.DataArray, about: Mapping[Any, Any], path: Path, overwrite: bool
+    array: xr.DataArray, about: Mapping[Any, Any], path: Path, overwrite: bool, beside: str = ""
 ) -> Iterator[Callable[[xr.DataArray], None]]:
     """Open the file of a variable; gives a function that writes the next bands, and finishes the file at the end."""
     import rasterio
     from rasterio.transform import Affine
-
-    from xsm.styles import qml
 
     grid = require_grid(array, f"'{array.name}'")
     dtype = np.dtype("u1") if array.dtype == bool else array.dtype
@@ -119,10 +153,15 @@ def _geotiff(
         told = {"units": units, "long_name": array.attrs.get("long_name", str(array.name))}
         plain = {str(k): str(v) for k, v in about.items() if np.ndim(v) == 0}
         file.update_tags(**(plain | told), variable=str(array.name))
-        file.update_tags(ns=TAGS, dataset=_json(about), variable=_json(array.attrs))
-    with fresh(path.with_suffix(".qml"), overwrite=True) as part:
+        file.update_tags(ns=TAGS, dataset=_json(about), variable=_json(array.attrs), beside=beside)
+    _remove_derived(path)
+    style = path.with_suffix(".qml")
+    if style.exists() and not _own_style(style):
+        log.info("'%s' was changed by somebody and stays as it is", style.name)
+        return
+    with fresh(style, overwrite=True) as part:
         low, high = min(extremes, default=0.0), max(extremes, default=1.0)
-        part.write_text(qml(str(array.name), array.attrs, low, high), encoding="utf-8")
+        part.write_text(signed(qml(str(array.name), array.attrs, low, high)), encoding="utf-8")
 
 
 def _json(attrs: Mapping[Any, Any]) -> str:
@@ -192,15 +231,23 @@ def read(path: Path) -> xr.Dataset:
 
 def _attributes(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """Attributes of dataset and variable where `write` made the file; empty for others."""
-    import rasterio
-
-    with rasterio.open(path) as file:
-        tags = file.tags(ns=TAGS)
+    tags = _told(path)
     try:
         about, own = (json.loads(tags.get(k, "{}")) for k in ("dataset", "variable"))
         return dict(about), dict(own)
     except (ValueError, TypeError):
         return {}, {}
+
+
+def _told(path: Path) -> dict[str, str]:
+    """What `write` told of a file in its tags; empty for others, also for what is no raster."""
+    import rasterio
+
+    try:
+        with rasterio.open(path) as file:
+            return dict(file.tags(ns=TAGS))
+    except rasterio.errors.RasterioIOError:
+        return {}
 
 
 def _is_date(text: str) -> bool:

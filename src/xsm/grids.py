@@ -226,7 +226,7 @@ def region_bbox(region: Any) -> BBox | None:
         return west, south, east, north
     raise UsageError(
         f"A region cannot be made from {type(region).__name__}.",
-        hint=f"Give a name ({', '.join(REGIONS)}), west/south/east/north in degrees, a geometry or a Grid.",
+        hint=f"Give a name ({', '.join(REGIONS)}), west,south,east,north in degrees, a geometry or a Grid.",
     )
 
 
@@ -270,7 +270,7 @@ def require_grid(ds: xr.Dataset | xr.DataArray, what: str) -> Grid:
     if grid is None:
         raise DataError(
             f"{what} is not on an EASE-Grid 2.0 (dims {dict(ds.sizes)}).",
-            hint="Call .sm.regrid_ease9km() first.",
+            hint="Run <regrid_ease9km()> first.",
         )
     return grid
 

@@ -88,6 +88,11 @@ class Param:
     unit: str = ""
     advanced: bool = False
 
+    @property
+    def title(self) -> str:
+        """Name in forms."""
+        return self.label or ("Input" if self.name == "ds" else self.name.replace("_", " ").capitalize())
+
     def to_json(self) -> dict[str, Any]:
         """Describe the parameter with JSON types only."""
         default = self.default
@@ -95,7 +100,7 @@ class Param:
             default = list(default)
         return {
             "name": self.name,
-            "label": self.label or ("Input" if self.name == "ds" else self.name.replace("_", " ").capitalize()),
+            "label": self.title,
             "kind": str(self.kind),
             "help": self.help,
             "required": self.required,

@@ -20,7 +20,7 @@ from typing import Any, Literal
 import pluggy
 
 from xsm import hookspecs
-from xsm.describe import BUILTIN, Operation
+from xsm.describe import Operation, builtin
 from xsm.errors import MissingPlugin, XsmError
 from xsm.model import ModelInfo
 from xsm.source import SourceInfo
@@ -155,7 +155,8 @@ def _registrar(found: Manager, plugin: Plugin, kind: str) -> Callable[[Any], Non
 
     def register(item: Any) -> None:
         name = item.id if kind == "operations" else item.name
-        owner = found.owners.get((kind, name)) or ("xsm" if kind == "operations" and name in BUILTIN else None)
+        owners = found.owners | ({("operations", n): "xsm" for n in builtin()} if kind == "operations" else {})
+        owner = next((o for (k, n), o in owners.items() if k == kind and _plain(n) == _plain(name)), None)
         if owner is not None:
             raise XsmError(f"{kind[:-1]} '{name}' of plugin '{plugin.name}' is already registered by '{owner}'.")
         registry[name] = item
@@ -163,6 +164,11 @@ def _registrar(found: Manager, plugin: Plugin, kind: str) -> Callable[[Any], Non
         plugin.registers[kind].append(name)
 
     return register
+
+
+def _plain(name: str) -> str:
+    """A name as in the ids of QGIS, which have no underscore."""
+    return name.replace("_", "")
 
 
 def _withdraw(found: Manager, plugin: Plugin) -> None:

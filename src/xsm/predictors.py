@@ -18,7 +18,7 @@ def require(ds: xr.Dataset, scenario: Scenario, *, with_references: bool = False
     if missing:
         raise DataError(
             f"{scenario.depth} cm scenario {scenario.number} needs {', '.join(missing)}, which the cube lacks.",
-            hint="Add them with xsm.cube(...): SMAP, NLDAS-2 Noah and SOLUS100 bring them.",
+            hint="Add them with <cube()>: SMAP, NLDAS-2 Noah and SOLUS100 bring them.",
         )
     if "time" not in ds.dims or ds.sizes["time"] <= scenario.lead_in:
         raise DataError(
@@ -37,7 +37,7 @@ def split_predictors(ds: xr.Dataset, scenario: Scenario) -> tuple[xr.Dataset, xr
                 raise DataError(
                     f"'{name}' has the soil depths {ds['soil_depth'].values.tolist()} cm, "
                     f"{scenario.depth} cm scenario {scenario.number} needs {scenario.soil_depth}.",
-                    hint="Open SOLUS100 with soil_depth=[5, 30].",
+                    hint="Open SOLUS100 with <soil_depth=5,30>.",
                 )
             variable = variable.sel(soil_depth=scenario.soil_depth, drop=True)
         statics[name] = variable
@@ -50,7 +50,7 @@ def references(ds: xr.Dataset, scenario: Scenario) -> xr.Dataset:
     for name in scenario.references:
         if "denoised" in ds[name].attrs:
             raise DataError(
-                f"The reference '{name}' was denoised, so its observations are gone.", hint="Fill with denoise=False."
+                f"The reference '{name}' was denoised, so its observations are gone.", hint="Fill with <denoise=False>."
             )
         mark = f"{name}_observed"
         found[name] = ds[name].where(ds[mark]) if mark in ds else ds[name]
@@ -91,5 +91,5 @@ def check_gaps(dynamic: xr.Dataset, cells: xr.DataArray, scenario: Scenario, day
         told = ", ".join(f"{n} ({c} cell-days)" for n, c in found.items())
         raise DataError(
             f"{scenario.depth} cm scenario {scenario.number} needs predictors without gaps, but some are in {told}.",
-            hint="Run gapfill first: ds.sm.gapfill_cru().",
+            hint="Run <gapfill_cru()> first.",
         )

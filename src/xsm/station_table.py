@@ -29,6 +29,8 @@ COLUMNS = {
 """Names of the columns, in any case; the first that is there counts. The last two may be absent."""
 OPTIONAL = ("depth", "network")
 SURFACE_CM = 5.0
+MISSING = ("", "na", "n/a", "nan", "null", "none", "<na>")
+"""Words for a missing number or time, in any case; a station may be called so."""
 
 
 def read(path: str | Path) -> xr.Dataset:
@@ -86,7 +88,9 @@ def _frame(path: Path) -> pd.DataFrame:
     import pandas as pd
 
     try:
-        given = pd.read_csv(path, sep=None, engine="python", encoding="utf-8-sig", dtype=str)
+        given = pd.read_csv(
+            path, sep=None, engine="python", encoding="utf-8-sig", dtype=str, keep_default_na=False, na_values=[""]
+        )
     except (ValueError, OSError, csv.Error) as error:  # ValueError: also pandas' own and wrong text encodings
         raise DataError(f"'{path}' cannot be read as CSV ({error}).", hint="Save it as CSV, UTF-8.") from None
     by_name = {str(c).strip().lower(): c for c in reversed(given.columns)}
@@ -108,17 +112,25 @@ def _frame(path: Path) -> pd.DataFrame:
     )
     frame["time"] = utc.dt.tz_localize(None)
     frame = frame.assign(**{n: v for n, v in (("depth", SURFACE_CM), ("network", "")) if n not in frame})
+    rows = len(frame)
     frame = frame.dropna(subset=["station", "time", "lat", "lon", "depth"])
     if frame.empty:
         raise DataError(f"'{path}' holds no row with station, time, lat and lon.", hint="Look at the table.")
+    if left_out := rows - len(frame):
+        warnings.warn(
+            f"{left_out} of {rows} rows of '{path}' lack station, time, lat, lon or depth and are left out.",
+            UserWarning,
+            stacklevel=4,
+        )
     if (frame["lat"].abs() > 90).any() or (frame["lon"].abs() > 180).any():
         raise DataError(f"'{path}' has places outside the globe.", hint="Give lat and lon in degrees (EPSG:4326).")
     return frame.fillna({"network": ""})
 
 
 def _parsed(path: Path, text: pd.Series, name: str, parse: Callable[[pd.Series], pd.Series]) -> pd.Series:
+    text = text.where(~text.str.strip().str.lower().isin(MISSING))
     parsed = parse(text)
-    wrong = np.flatnonzero(parsed.isna() & text.notna() & (text.str.strip() != ""))
+    wrong = np.flatnonzero(parsed.isna() & text.notna())
     if len(wrong):
         raise DataError(
             f"'{path}' has {text.iloc[wrong[0]]!r} as {name} in row {wrong[0] + 2}, wanted a "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import colorsys
+import hashlib
 from collections.abc import Mapping
 from typing import Any
 from xml.sax.saxutils import quoteattr
@@ -38,6 +39,7 @@ colour-blind."""
 TEXTURE = ("#fde725", "#f6c945", "#e8a33d", "#8fd2c5", "#5ab4ac", "#2f8f87",
            "#b8a9d9", "#8e7cc3", "#6650a4", "#d98fb0", "#b3477f", "#6d1f4f")  # fmt: skip
 """Colours of the USDA texture classes 1 to 12."""
+MARK = "<!-- xsm "
 
 
 def colours(ramp: str) -> Any:
@@ -93,6 +95,16 @@ def qml(name: str, attrs: Mapping[str, Any], low: float, high: float) -> str:
             "</rastershader>\n</rasterrenderer>"
         )
     return f'<!DOCTYPE qgis>\n<qgis version="3.22" styleCategories="Symbology">\n<pipe>\n{renderer}\n</pipe>\n</qgis>\n'
+
+
+def signed(style: str) -> str:
+    """A style with a last line by which `is_own` knows it."""
+    return f"{style}{MARK}{hashlib.sha256(style.encode()).hexdigest()[:16]} -->\n"
+
+
+def is_own(style: str) -> bool:
+    """Tell whether a style is as `signed` made it; QGIS and people write another."""
+    return signed(style.rpartition(MARK)[0]) == style
 
 
 def _hue(share: float) -> str:

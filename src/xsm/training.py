@@ -185,7 +185,7 @@ def split_days(days: np.ndarray, train: Any, validation: Any) -> Splits:
     if (used & held).any():
         raise DataError(f"{(used & held).sum()} days are both training and validation days.", hint="Split by date.")
     if not used.any():
-        raise DataError("There is no training day.", hint="Give train=slice(first, last).")
+        raise DataError("There is no training day.", hint="Give the days of <train=>.")
     return used, held
 
 

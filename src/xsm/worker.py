@@ -12,6 +12,7 @@ import json
 import logging
 import os
 import platform
+import select
 import signal
 import sys
 import threading
@@ -31,6 +32,7 @@ PROTOCOL = 1
 CANCELLED = 130
 LONGEST_REQUEST = 1 << 20
 LONGEST_TEXT = 16_000
+POLL_S = 0.1
 GRACE_S = 1.5
 """How long an interrupted run may unwind; long native code hears of nothing."""
 
@@ -102,6 +104,13 @@ def check(emit: Emit) -> int:
 
 def run(line: str, emit: Emit) -> int:
     """Carry out one request ``{"operation", "values", "output", "overwrite", "version", "digest"}``."""
+    from xsm.faces import speaking
+
+    with speaking("form"):
+        return _run(line, emit)
+
+
+def _run(line: str, emit: Emit) -> int:
     from xsm.errors import UsageError, XsmError
     from xsm.execute import execute
     from xsm.progress import show
@@ -200,7 +209,8 @@ def _first_line() -> str:
 
 
 def _end_with_caller() -> None:
-    while os.read(0, 1):
+    """Watch stdin without a read that waits: on Windows that would hold up what else looks at it, as DLLs do."""
+    while _caller_is_there():
         pass
     main_thread = threading.main_thread().ident
     if hasattr(signal, "pthread_kill") and main_thread is not None:
@@ -209,6 +219,21 @@ def _end_with_caller() -> None:
         _thread.interrupt_main(signal.SIGTERM)
     time.sleep(GRACE_S)
     _leave()
+
+
+def _caller_is_there() -> bool:
+    """Wait for a moment, or until stdin has bytes or ends; tell whether it goes on."""
+    if sys.platform == "win32":
+        import ctypes
+        import msvcrt
+
+        time.sleep(POLL_S)
+        waiting = ctypes.c_ulong()
+        pipe = ctypes.c_void_p(msvcrt.get_osfhandle(0))
+        peeked = ctypes.windll.kernel32.PeekNamedPipe(pipe, None, 0, None, ctypes.byref(waiting), None)
+        return bool(peeked) and (not waiting.value or bool(os.read(0, waiting.value)))
+    ready, _, _ = select.select([0], [], [], POLL_S)
+    return not ready or bool(os.read(0, 4096))
 
 
 def _interrupt(*_: object) -> None:

@@ -213,7 +213,7 @@ def _no_gaps(arrays: dict[str, np.ndarray], chosen: Scenario) -> None:
     if bad:
         raise DataError(
             f"{chosen.depth} cm scenario {chosen.number} needs predictors without gaps, but {', '.join(bad)} has some.",
-            hint="Run gapfill first: ds.sm.gapfill_cru().",
+            hint="Run <gapfill_cru()> first.",
         )
 
 

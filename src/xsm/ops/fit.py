@@ -16,6 +16,7 @@ from xsm.calibrate import to_reference, to_stations
 from xsm.cf import check_units, same_units
 from xsm.describe import Kind, Param, operation
 from xsm.errors import DataError, UsageError
+from xsm.faces import spoken
 from xsm.grids import grid_of
 from xsm.matching import Sensors
 from xsm.model import Samples, Spec, get_model
@@ -222,7 +223,7 @@ def _check_domain(dynamic: xr.Dataset, static: xr.Dataset, cells: xr.DataArray, 
     told = f"{', '.join(empty)} hold no value at all" if empty else "no cell has a value of all of them"
     raise DataError(
         f"No cell can be trained on: of the predictors of {chosen.depth} cm, {told}.",
-        hint="Compare region and period of the products, or look at cube.sm.",
+        hint="Compare region and period of the products.",
     )
 
 
@@ -231,7 +232,7 @@ def _warn_of_leaks(dynamic: xr.Dataset, last: str) -> None:
     if late:
         warnings.warn(
             f"The gaps of {', '.join(late)} were filled by a model that saw days after the training days (to {last}); "
-            "fill with train= for an honest test.",
+            + spoken("fill with <train=> for an honest test."),
             stacklevel=4,
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import hashlib
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -14,9 +15,13 @@ import xarray as xr
 from xsm.cf import add_history
 from xsm.describe import Kind, Param, operation
 from xsm.errors import DataError, UsageError, unknown
-from xsm.grids import EASE2_M09, Grid
+from xsm.faces import spoken
+from xsm.grids import EASE2_M09, REGIONS, Grid
 from xsm.source import Area, DataSource, SourceInfo, get_source
 
+log = logging.getLogger("xsm")
+LARGE = 1 << 30
+"""Bytes that somebody may not have meant to read."""
 MARGIN = 32
 """Cells read beyond a region by default: half of the larger patch."""
 
@@ -27,10 +32,15 @@ def open(
     paths: Annotated[Any, Param("Files, folders or patterns such as 'SMAP/*.h5'.", kind=Kind.PATHS)],
     *,
     region: Annotated[
-        Any, Param("Name ('conus'), west,south,east,north in degrees, geometry or Grid.", kind=Kind.REGION)
+        Any,
+        Param(
+            "Name ('conus') or west,south,east,north in degrees; all that the files hold if not given.",
+            kind=Kind.REGION,
+            choices=tuple(REGIONS),
+        ),
     ] = None,
     time: Annotated[
-        slice | None, Param("Period, both days included: slice or '2018-01-01/2018-12-31'.", kind=Kind.PERIOD)
+        slice | None, Param("Period, both days included: '2018-01-01/2018-12-31'.", kind=Kind.PERIOD)
     ] = None,
     variables: Annotated[tuple[str, ...] | None, Param("Canonical names; all of the source where not given.")] = None,
     margin: Annotated[
@@ -50,7 +60,7 @@ def open(
     paths : str, Path or sequence of them
         Files, folders (searched for files of the product) or glob patterns.
     region : str, sequence of float, geometry or Grid, optional
-        What to read; see `xsm.grids.Grid.region`.
+        What to read; see `xsm.grids.Grid.region`. Without one, more than `LARGE` bytes are told in the log.
     time : slice, optional
         First and last UTC day.
     variables : sequence of str, optional
@@ -98,6 +108,8 @@ def open(
         on_error=on_error,
         **check_options(f"option of source '{source}'", plugin.info.options, options),
     )
+    if region is None and ds.nbytes > LARGE:
+        log.warning(spoken(f"all cells are read, {ds.nbytes / 1e9:.1f} GB: give <region=> to read less"))
     if region is not None and not plugin.info.stations:
         ds.attrs["xsm_region"] = f"{window.row0} {window.row0 + window.rows} {window.col0} {window.col0 + window.cols}"
     return add_history(ds, "open", source=source, region=region, time=time, **(told_files(found) | options))

@@ -50,7 +50,7 @@ def plot_boxes(
 
     _check_table(ds)
     if by not in ds.coords:
-        raise UsageError(f"The scores are not grouped by '{by}'.", hint=f"Run validate with by=['{by}'].")
+        raise UsageError(f"The scores are not grouped by '{by}'.", hint=f"Run <validate()> with <by={by}>.")
     return drawn(lambda: boxes(ds, by))
 
 
@@ -156,4 +156,4 @@ def _against(ds: xr.Dataset, stations: xr.Dataset, cube: xr.Dataset | None) -> t
 
 def _check_table(ds: xr.Dataset) -> None:
     if not {"r", "rmse", "bias", "ubrmse", "n"} <= set(ds.data_vars) or "station" not in ds.dims:
-        raise UsageError("The dataset is no result of validate.", hint="Call maps.sm.validate(stations) first.")
+        raise UsageError("The dataset is no result of validate.", hint="Run <validate()> first.")

@@ -26,7 +26,14 @@ OLD_PLACE = ("crs", "crs_wkt", "epsg_code", "spatial_ref", "transform", "res")
 Method = Literal["auto", "bicubic", "bilinear", "average", "nearest", "mode"]
 _Input = Annotated[xr.Dataset, Param("Maps on any grid, or points.")]
 _Like = Annotated[xr.Dataset | None, Param("Dataset on an EASE-Grid 2.0 whose window is taken.", kind=Kind.DATASET)]
-_Region = Annotated[Any, Param("Name, west,south,east,north in degrees, geometry or Grid.", kind=Kind.REGION)]
+_Region = Annotated[
+    Any,
+    Param(
+        "Name ('conus') or west,south,east,north in degrees; that of the input if not given.",
+        kind=Kind.REGION,
+        choices=tuple(grids.REGIONS),
+    ),
+]
 _Method = Annotated[
     Method, Param("auto: bicubic for continuous variables, nearest for flags, mode for classes that get coarser.")
 ]
@@ -159,7 +166,9 @@ def _target(geo: Regular | Scattered, globe: Grid, like: Any, region: Any) -> Gr
     if like is not None:
         target = like if isinstance(like, Grid) else grids.require_grid(like, "'like'")
         if target.name != globe.name:
-            raise UsageError(f"'like' is on {target.name}, wanted {globe.name}.", hint=f"regrid(grid='{target.name}').")
+            raise UsageError(
+                f"'like' is on {target.name}, wanted {globe.name}.", hint=f"Run <regrid()> with <grid={target.name}>."
+            )
     else:
         target = own if region is None else globe.region(region)
     apart = (
@@ -195,7 +204,7 @@ def _check_types(ds: xr.Dataset, names: list[Hashable]) -> None:
         if ds[n].dtype.kind not in "fiubmM":
             raise DataError(
                 f"'{n}' has the type {ds[n].dtype}, wanted numbers, booleans or times.",
-                hint=f"Convert it or leave it out, for example ds.drop_vars('{n}').",
+                hint="Convert it or leave it out.",
             )
 
 

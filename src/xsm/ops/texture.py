@@ -58,7 +58,7 @@ def texture(ds: Annotated[xr.Dataset, Param("Soil maps: sand, silt and clay.")])
     if missing:
         raise DataError(
             f"Soil texture needs sand, silt and clay; {', '.join(missing)} is not in the dataset.",
-            hint="Open the soil maps with xsm.open('solus100', ...).",
+            hint="Open the soil maps with <open()> from the source solus100.",
         )
     units = {name: ds[name].attrs["units"] for name in cf.SOIL_FRACTIONS if "units" in ds[name].attrs}
     if any(not cf.same_units(a, b) for a in units.values() for b in units.values()):

@@ -97,7 +97,7 @@ def triple_collocation(
     if len(variables) != 2 or len(set(variables)) != 2:
         raise UsageError(
             f"Triple collocation got {', '.join(variables) or 'no product'}, wanted two beside the stations.",
-            hint="Give variables=('sm_dca', 'sm_noah_0_10').",
+            hint="Give <variables=sm_dca,sm_noah_0_10>.",
         )
     layers = products_of(ds, variables)
     if len(layers) != 1:

@@ -259,12 +259,12 @@ def products_of(ds: xr.Dataset, variables: Sequence[str] | None) -> dict[str, li
         if layer is None:
             raise UsageError(
                 f"'{name}' is no known soil moisture and has no attribute depth of 5 or 25 (cm).",
-                hint=f"Set ds['{name}'].attrs['depth'], or rename it to one of {', '.join(PRODUCTS)}.",
+                hint=f"Give '{name}' the attribute depth, or rename it to one of {', '.join(PRODUCTS)}.",
             )
         layers[layer].append(name)
     if not names:
         raise DataError(
-            f"The dataset has none of {', '.join(PRODUCTS)}.", hint="Name the soil moisture with variables=[...]."
+            f"The dataset has none of {', '.join(PRODUCTS)}.", hint="Name the soil moisture in <variables=>."
         )
     return {layer: found for layer, found in layers.items() if found}
 

@@ -39,7 +39,7 @@ def windows(samples: Samples, config: Config) -> np.ndarray:
         raise DataError(
             f"The data have {mask.shape[0]} x {mask.shape[1]} cells, a patch of this model has {config.patch} x "
             f"{config.patch} and wants at least half of that.",
-            hint="Open a larger region, or give the options patch= and stride=.",
+            hint="Open a larger region, or give the options <patch=> and <stride=>.",
         )
     rows, columns = (_starts(n, config.patch, config.stride) for n in mask.shape)
     corners = [(r, c) for r in rows for c in columns if mask[r : r + config.patch, c : c + config.patch].any()]
@@ -116,7 +116,7 @@ def batches(index: np.ndarray, config: Config, rng: np.random.Generator, limit: 
         if not groups:
             raise DataError(
                 f"r2_over='cell' needs {size} dates in a batch, got {len(shuffled[0])} days to learn from.",
-                hint="Give a longer period, or use r2_over='batch'.",
+                hint="Give a longer period, or <r2_over=batch>.",
             )
         groups = [groups[k] for k in rng.permutation(len(groups))]
     else:

@@ -147,7 +147,7 @@ class CRU:
         if config.mode != trained:
             raise DataError(
                 f"The bundle was trained with mode '{trained}', wanted mode '{config.mode}'.",
-                hint=f"Pass mode='{trained}' or train anew.",
+                hint=f"Give <mode={trained}> or train anew.",
             )
         covariates = tuple(v for v in card["inputs"] if v not in card["targets"])
         statics = tuple(card["statics"])

@@ -48,7 +48,7 @@ class LandCoverBackend(BackendEntrypoint):
         path = Path(os.fspath(filename_or_obj))
         year = YEAR.search(path.name)
         if year is None:
-            raise DataError(f"The name of '{path}' tells no year.", hint="Keep the product's names, or use xsm.open.")
+            raise DataError(f"The name of '{path}' tells no year.", hint="Keep the product's names, or use <open()>.")
         ds = LandCoverSource().open([path], legend=legend)
         dropped = [drop_variables] if isinstance(drop_variables, str) else list(drop_variables or ())
         time = xr.Variable("time", [np.datetime64(f"{year[1]}-01-01", "ns")], {"standard_name": "time", "axis": "T"})

@@ -160,7 +160,9 @@ def legend_of(path: Path) -> str:
     """Tell the legend from the product in a file name; versions 5 and 5.1 of MCD12Q1 count from 0 too."""
     match = PRODUCT.match(path.name)
     if match is None:
-        raise DataError(f"The name of '{path}' does not tell its legend.", hint="Give legend='MCD12Q1' or 'MCD12C1'.")
+        raise DataError(
+            f"The name of '{path}' does not tell its legend.", hint="Give <legend=MCD12Q1> or <legend=MCD12C1>."
+        )
     return "MCD12Q1" if match[1].upper() == "Q1" and not OLD_VERSION.search(path.name) else "MCD12C1"
 
 

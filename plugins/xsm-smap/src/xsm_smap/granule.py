@@ -260,7 +260,7 @@ def _look_points(path: Path, file: Any, variables: Sequence[str], stamp: tuple[i
     if absent:
         raise DataError(
             f"{path.name} is a file of points without {', '.join(absent)}.",
-            hint=f"Open it with variables={list(POINT_DATASETS)}.",
+            hint=f"Open it with <variables={','.join(POINT_DATASETS)}>.",
         )
     day = date_in_name(path)
     if day is None:

@@ -195,7 +195,7 @@ def _check_pass(granules: Sequence[Granule], overpass: str) -> None:
         there = joined(p for g in granules for p in g.passes)
         message = f"The SMAP files hold the {there} pass only, wanted {overpass}."
         if granules[0].level == "L2":
-            raise DataError(message, hint=f"Open them with overpass='{there}'.")
+            raise DataError(message, hint=f"Open them with <overpass={there}>.")
         warnings.warn(f"{message} All values are missing.", UserWarning, stacklevel=3)
 
 

@@ -1,13 +1,10 @@
-"""The QGIS plugin without QGIS: its source, the runner, finding the interpreter, and the worker's cancelling."""
+"""What of the QGIS plugin needs no QGIS: the runner, finding the interpreter, and the worker's cancelling."""
 
 from __future__ import annotations
 
-import ast
-import configparser
 import importlib
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -16,13 +13,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.qgis_process import most_seconds
 from xsm import __version__
-from xsm.describe import Kind
 from xsm.qgis import plugin_folder
 from xsm.worker import PROTOCOL
 
 PLUGIN = plugin_folder()
-SOURCES = sorted(PLUGIN.glob("*.py"))
 posix = pytest.mark.skipif(os.name == "nt", reason="process groups and signals of POSIX")
 
 
@@ -58,110 +54,6 @@ def alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):
         return False
-
-
-STDLIB_ONLY = ("__init__.py", "runner.py", "interpreter.py", "opening.py")
-QGIS_ONLY = ("qgis", "processing")
-
-
-def unfit(text: str, name: str = "algorithm.py") -> list[str]:
-    """What in a module of the plugin would break in some QGIS: heavy imports, Qt by its version, unscoped enums."""
-    tree = ast.parse(text, feature_version=(3, 9))
-    found = []
-    allowed = set(sys.stdlib_module_names) | (set() if name in STDLIB_ONLY else set(QGIS_ONLY))
-    outer = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
-    called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            found += [alias.name for alias in node.names if alias.name.split(".")[0] not in allowed]
-        elif isinstance(node, ast.ImportFrom):
-            if not node.level and node.module.split(".")[0] not in allowed:
-                found.append(node.module)
-            found += [alias.name for alias in node.names if alias.name == "QVariant"]
-        elif isinstance(node, ast.Call):
-            func = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
-            found += [func] if func in ("__import__", "import_module", "exec_") else []
-        elif isinstance(node, ast.Attribute):
-            owner = node.value.id if isinstance(node.value, ast.Name) else ""
-            enum = re.fullmatch(r"(?!QGIS_)[A-Z]\w*", node.attr) and id(node) not in outer | called
-            if enum and (owner == "self" or re.match(r"Qt$|Qgis$|Q[A-Z]|Qgs", owner)):
-                found.append(f"{owner}.{node.attr}")
-    return found
-
-
-@pytest.mark.parametrize("path", SOURCES, ids=lambda p: p.name)
-def test_source_is_python_39_and_fit_for_qt_5_and_6(path):
-    assert unfit(path.read_text(encoding="utf-8"), path.name) == []
-
-
-@pytest.mark.parametrize(
-    ("text", "found"),
-    [
-        ("import numpy as np", "numpy"),
-        ("def f():\n    import xarray", "xarray"),
-        ("from xsm import files", "xsm"),
-        ("from osgeo import gdal", "osgeo"),
-        ("from PyQt5.QtCore import Qt", "PyQt5.QtCore"),
-        ("import PyQt6.QtCore", "PyQt6.QtCore"),
-        ("__import__('numpy')", "__import__"),
-        ("importlib.import_module('numpy')", "import_module"),
-        ("from qgis.PyQt.QtCore import QVariant", "QVariant"),
-        ("dialog.exec_()", "exec_"),
-        ("f(QgsProcessing.TypeFile)", "QgsProcessing.TypeFile"),
-        ("t.toTimeSpec(Qt.UTC)", "Qt.UTC"),
-        ("x = Qgis.Warning", "Qgis.Warning"),
-        ("x = self.FlagNoThreading", "self.FlagNoThreading"),
-        ("f(QgsProcessing.SourceType.TypeFile)", None),
-        ("QgsProcessingContext.LayerDetails(1)", None),
-        ("Qgis.QGIS_VERSION_INT >= 33800", None),
-        ("from qgis.PyQt.QtCore import Qt", None),
-        ("from . import runner\nimport os.path", None),
-    ],
-)
-def test_what_is_unfit_is_seen(text, found):
-    assert unfit(text) == ([] if found is None else [found])
-
-
-@pytest.mark.parametrize("text", ["match x:\n    case 1: pass", "def f[T](x: T): pass", "type X = int"])
-def test_newer_syntax_is_refused(text):
-    with pytest.raises(SyntaxError):
-        unfit(text)
-
-
-@pytest.mark.parametrize("name", STDLIB_ONLY)
-def test_import_of_qgis_is_seen_where_there_is_to_be_none(name):
-    assert unfit("from qgis.core import Qgis", name) == ["qgis.core"]
-
-
-def test_metadata_is_complete_and_fits_the_core():
-    parser = configparser.ConfigParser()
-    parser.read(PLUGIN / "metadata.txt", encoding="utf-8")
-    told = parser["general"]
-    for key in ("name", "description", "about", "author", "tags", "category", "license"):
-        assert told[key].strip(), key
-    assert told["version"] == __version__
-    assert told["qgisminimumversion"] == "3.22"
-    assert told["qgismaximumversion"].startswith("4.")
-    assert told["supportsqt6"] == "True"
-    assert told["hasprocessingprovider"] == "yes"
-    assert (PLUGIN / told["icon"]).is_file()
-
-
-def test_plugin_carries_the_licence_of_the_core():
-    licence = PLUGIN.parents[1] / "LICENSE"
-    if not licence.is_file():
-        pytest.skip("needs a checkout of the repository")
-    assert (PLUGIN / "LICENSE").read_text() == licence.read_text()
-
-
-def test_every_kind_of_parameter_can_be_drawn_and_read():
-    tree = ast.parse((PLUGIN / "parameters.py").read_text(encoding="utf-8"))
-    tables = {
-        node.targets[0].id: {key.value for key in node.value.keys}
-        for node in tree.body
-        if isinstance(node, ast.Assign) and node.targets[0].id in ("MAKE", "READ")
-    }
-    assert tables["MAKE"] == tables["READ"] == {str(kind) for kind in Kind}
 
 
 def test_protocol_is_the_same_on_both_sides(runner):
@@ -243,15 +135,13 @@ def test_cancel_leaves_no_process(play, runner, tmp_path, stubborn):
         f"os.replace({str(pids) + '.part'!r}, {str(pids)!r})\n"
         "time.sleep(60)\n"
     )
-    start = time.monotonic()
     with pytest.raises(runner.Cancelled):
         play(text, is_cancelled=pids.exists)
-    assert time.monotonic() - start < 30, "the core's sleep was waited for"
-    both = [int(pid) for pid in pids.read_text().split()]
-    deadline = time.monotonic() + 2  # the child's end is the init process's to notice
-    while any(map(alive, both)) and time.monotonic() < deadline:
+    begun, both = pids.stat().st_mtime, [int(pid) for pid in pids.read_text().split()]
+    while any(map(alive, both)) and time.time() - begun < most_seconds():
         time.sleep(0.02)
     assert [pid for pid in both if alive(pid)] == []
+    assert time.time() - begun < most_seconds()
 
 
 def test_find_takes_the_first_that_is_named(interpreter, runner, tmp_path):
@@ -282,12 +172,37 @@ def test_handshake_is_remembered_for_this_interpreter_only(interpreter, runner, 
 
 
 @posix
+def test_handshake_is_done_again_where_the_environment_changed(interpreter, tmp_path):
+    """The Python of a virtual environment is a link to the system's: its own time says nothing."""
+    env, state = tmp_path / "env", tmp_path / "xsm"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", "--symlinks", env], check=True)
+    python, found = str(env / "bin" / "python"), {"version": "1"}
+    assert Path(python).is_symlink()
+
+    def changed():
+        return interpreter.remembered(python, state, unchanged=True) is None
+
+    interpreter.remember(python, state, found)
+    assert not changed()
+    (info,) = [p / "xsm-2.dist-info" for p in env.glob("lib/python3*/site-packages")]
+    for change in (info.mkdir, (env / "pyvenv.cfg").unlink, Path(python).unlink):
+        change()
+        assert changed(), change
+        assert interpreter.remembered(python, state) == found, "the toolbox keeps what it knew"
+        interpreter.remember(python, state, found)
+        assert not changed()
+
+
+@posix
 @pytest.mark.parametrize(
     ("answer", "told"),
     [
         ("echo \"No module named 'xsm'\" >&2; exit 1", "cannot run xsm.*No module named 'xsm'"),
         ('echo \'{"event": "describe", "protocol": 99, "version": "9.0"}\'', "xsm 9.0 speaks 99"),
-        (f'echo \'{{"event": "describe", "protocol": {PROTOCOL}, "problems": ["EPSG:6933: x"]}}\'', "is broken"),
+        (
+            f'echo \'{{"event": "describe", "protocol": {PROTOCOL}, "problems": ["EPSG:6933: x", "y"]}}\'',
+            "is broken: EPSG:6933: x; y",
+        ),
         ("sleep 30", "no answer within"),
     ],
     ids=["no xsm", "protocol", "broken", "silent"],
@@ -317,6 +232,28 @@ def slow(op, values, output, overwrite):
 xsm.execute.execute = slow
 sys.exit(xsm.worker.main(["run"]))
 """
+
+
+WATCHED = """
+import sys, threading, time
+from xsm import worker
+thread = threading.Thread(target=worker._end_with_caller, daemon=True)
+thread.start()
+time.sleep(3 * worker.POLL_S)
+print(thread.is_alive(), flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("sent", ["", "more than a request\n"])
+def test_watching_the_caller_ends_with_it_and_not_before(sent):
+    argv, pipe = [sys.executable, "-c", WATCHED], subprocess.PIPE
+    with subprocess.Popen(argv, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True) as watching:
+        watching.stdin.write(sent)
+        watching.stdin.flush()
+        assert watching.stdout.readline() == "True\n"
+        watching.stdin.close()
+        assert watching.wait(20) != 0
 
 
 @posix

@@ -1,0 +1,142 @@
+"""The forms inside QGIS's own Python: parameters, what the core is sent, layers with their colours."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+import numpy as np
+import pytest
+from pyproj import Transformer
+
+from tests.qgis_process import inside
+from xsm import files
+from xsm.describe import operations
+
+pytestmark = pytest.mark.qgis
+
+INSIDE = """
+from xsm_qgis import algorithm, layers, opening, provider, styling
+context, feedback = QgsProcessingContext(), QgsProcessingFeedback()
+found, requests = {}, {}
+described = provider.description()
+for operation in opening.operations(described):
+    made = algorithm.CoreAlgorithm(operation, {"version": "1", "digest": "2"}).create()
+    advanced = QgsProcessingParameterDefinition.Flag.FlagAdvanced
+    found[operation["id"]] = {d.name(): [d.type(), bool(d.flags() & advanced), d.help(), d.defaultValue()]
+                              for d in made.parameterDefinitions()}
+    if operation["id"] in asked["runs"]:
+        given = asked["runs"][operation["id"]]
+        assert made.checkParameterValues(given, context)[0], made.checkParameterValues(given, context)
+        assert made.prepareAlgorithm(given, context, feedback)
+        requests[operation["id"]] = made.request
+project = QgsProject.instance()
+context.setProject(project)
+styling.load(asked["layers"], context, feedback)
+for key, details in context.layersToLoadOnCompletion().items():
+    layer = context.temporaryLayerStore().takeMapLayer(context.temporaryLayerStore().mapLayer(key))
+    project.addMapLayer(layer)
+    details.postProcessor().postProcessLayer(layer, context, feedback)
+loaded = {}
+for layer in project.mapLayers().values():
+    time = layer.temporalProperties()
+    ranges = time.fixedRangePerBand().values() if Qgis.QGIS_VERSION_INT >= 33800 else [time.fixedTemporalRange()]
+    painted = layer.renderer()
+    loaded[layer.name()] = [layer.isValid(), layer.crs().authid(), painted.type(), painted.usesBands(),
+                            time.isActive() and [r.begin().toString("yyyy-MM-dd") for r in ranges]]
+points = QgsVectorLayer(asked["points"], "points", "delimitedtext")
+table = open(layers.to_csv(points, context)).read()
+tree = [[g.name(), g.isVisible(), len(g.findLayers())] for g in project.layerTreeRoot().findGroups()]
+found["version"] = Qgis.QGIS_VERSION_INT
+plain = QgsRasterLayer(asked["layers"][1]["path"], "plain")
+styled = plain.renderer().type()
+answer = [found, requests, loaded, tree, table, styled]
+"""
+
+DAYS = ["2021-06-01", "2021-06-02", "2021-06-03", "2021-06-04"]
+RUNS = {
+    "open": {
+        "SOURCE": "nldas", "PATHS": "/data/NLDAS/*.nc", "REGION": "-99,-97,34,36 [EPSG:4326]",
+        "TIME_START": "2021-04-01", "VARIABLES": "sm_noah_0_10, precipitation", "MARGIN": 3, "OPTIONS": "a=1\nb=2",
+        "OUTPUT": "/out/nldas.nc",
+    },
+    "cube": {"FIRST": "/data/smap.zarr/zarr.json", "OTHERS": ["/a.nc", "/b.tif"], "OUTPUT": "/out/cube.zarr"},
+    "fit": {"DS": "c.nc", "DEPTH": "25", "TRAIN_START": "2018-01-01", "TRAIN_END": "2020-12-31", "OUTPUT": "/out/25"},
+    "open_smap": {"PATHS": "/data/SMAP", "OVERPASS": "PM", "OUTPUT": "/out/smap.nc"},
+    "texture": {"DS": 'NETCDF:"/data/soil.nc":sand', "OUTPUT": "/out/texture.tif"},
+    "open_nldas": {"PATHS": "/data", "REGION_NAME": "conus", "OUTPUT": "/out/nldas.nc"},
+    "validate": {"DS": "e.nc", "STATIONS": "/data/stations.csv", "OUTPUT": "/out/scores.csv"},
+    "report": {"DS": "e.nc", "OUTPUT": "/out/report.html"},
+}  # fmt: skip
+
+
+def test_forms_and_their_values(checked, law_cube, tmp_path):
+    """Inside QGIS's own Python: parameters of every operation, what the core is sent, layers with their colours."""
+    moisture = law_cube[["sm_noah_0_10"]].isel(time=slice(0, 4))
+    written = [p for n in ("sm.nc", "sm.tif") for p in files.write(moisture, tmp_path / n)]
+    shown = {"ramp": [[0.0, "#8c510a"], [0.5, "#01665e"]], "classes": [], "days": DAYS}
+    layers = [
+        {**shown, "path": str(written[0]), "variable": "sm_noah_0_10"},
+        {**shown, "path": str(written[1]), "variable": ""},
+    ]
+    (tmp_path / "points.csv").write_text("station;sm;x;y\nA;0.25;-10900000;4300000\n")
+    points = f"file://{tmp_path}/points.csv?delimiter=;&xField=x&yField=y&crs=EPSG:3857"
+    asked = {"runs": RUNS, "layers": layers, "points": points}
+    forms, requests, loaded, tree, table, styled = inside(checked, INSIDE, asked)
+    for op in operations().values():
+        form = forms[op.id]
+        for param in op.params:
+            names = [n for n in form if n == param.name.upper() or n.startswith(f"{param.name.upper()}_")]
+            assert names, f"{op.id} has no form for {param.name}"
+            assert form[names[0]][2].startswith("Extent") == (param.kind == "region")
+            assert form[names[0]][2].endswith(param.help) or param.kind == "options"
+            assert form[names[0]][2], f"{op.id} tells nothing of {param.name}"
+            assert form[names[0]][1] == (param.advanced or param.kind == "options")
+    assert forms["estimate"]["DEPTH"][0] == "enum"
+    assert forms["estimate"]["DEPTH"][3] == "5"
+    assert forms["report"]["OUTPUT"][0] == "fileDestination"
+    assert forms["fit"]["OUTPUT"][0] == "folderDestination"
+
+    opened = requests["open"]
+    assert (opened["version"], opened["digest"], opened["overwrite"]) == ("1", "2", True)
+    assert opened["output"] == "/out/nldas.nc"
+    wanted = {
+        "source": "nldas", "paths": ["/data/NLDAS/*.nc"], "time": ["2021-04-01", None], "options": ["a=1", "b=2"],
+        "region": [-99.0, 34.0, -97.0, 36.0], "variables": "sm_noah_0_10, precipitation", "margin": 3,
+    }  # fmt: skip
+    assert wanted.items() <= opened["values"].items()
+    assert requests["cube"]["values"] == {"first": "/data/smap.zarr", "others": ["/a.nc", "/b.tif"]}
+    assert requests["fit"]["values"]["train"] == ["2018-01-01", "2020-12-31"]
+    assert requests["fit"]["values"]["depth"] == "25"
+    assert "model" not in requests["fit"]["values"]
+    assert requests["report"]["output"] is None
+    assert requests["report"]["values"]["output"] == "/out/report.html"
+
+    assert requests["open_smap"]["operation"] == "open"
+    smap = {"source": "smap", "paths": ["/data/SMAP"], "margin": 32, "on_error": "raise"}
+    assert requests["open_smap"]["values"].pop("options") == {
+        "overpass": "PM", "quality": "successful", "projection": "global"
+    }  # fmt: skip
+    assert requests["open_smap"]["values"] == smap
+    assert requests["open_nldas"]["values"]["region"] == "conus"
+    assert requests["texture"]["values"] == {"ds": "/data/soil.nc"}
+    assert requests["validate"]["values"]["stations"] == "/data/stations.csv"
+
+    names = ["sm.nc sm_noah_0_10", "sm.tif"]
+    look = [True, "EPSG:6933", "singlebandpseudocolor"]
+    if forms["version"] >= 33800:
+        assert loaded == {name: [*look, [1], DAYS] for name in names}
+    else:
+        assert loaded == {
+            f"{day} {variable}".strip(): [*look, [band], [day]]
+            for variable in ("sm_noah_0_10", "")
+            for band, day in enumerate(DAYS, 1)
+        }
+        assert sorted(tree) == [[names[0], True, len(DAYS)], [names[1], False, len(DAYS)]]
+
+    assert styled == "singlebandpseudocolor", "the style beside a GeoTIFF is read by QGIS"
+    header, row = csv.reader(io.StringIO(table))
+    place = Transformer.from_crs(3857, 4326, always_xy=True).transform(-10900000, 4300000)
+    assert header == ["lat", "lon", "station", "sm", "x", "y"]
+    np.testing.assert_allclose([float(row[1]), float(row[0])], place, atol=1e-9)
+    assert row[2:4] == ["A", "0.25"]
