@@ -101,6 +101,35 @@ def test_the_latest_year_with_a_warning_or_the_one_asked_for(tmp_path):
         SOURCE.open(paths, year=2018)
 
 
+TILE = "MCD12Q1.A2020001.h08v05"
+
+
+@pytest.mark.parametrize(
+    "older, newer",
+    [
+        (NAME.replace("061", "006"), NAME),
+        (f"{TILE}.061.2021171160153.tif", f"{TILE}.061.2022171160153.tif"),
+        (f"{TILE}.051.2022171160153.tif", f"{TILE}.006.2018053185652.tif"),
+        (f"{TILE}.006.2022171160153.tif", f"{TILE}.061.2022171160152.tif"),
+        ("MCD12C1.A2020001.006.2019171160153.tif", "MCD12C1.A2020001.061.2022172062638.tif"),
+    ],
+)
+def test_of_versions_of_a_tile_the_latest_is_read(tmp_path, older, newer):
+    last, first = make(tmp_path / newer, classes(low=1, high=17)), make(tmp_path / older, classes(low=1, seed=2))
+    for paths in ([last, first], [first, last]):
+        with pytest.warns(UserWarning, match=f"1 files are not used, .*'{older}'"):
+            ds = SOURCE.open(paths)
+        assert np.array_equal(ds["land_cover"], classes(low=1, high=17))
+
+
+def test_files_of_one_name_in_two_folders_are_two_areas(tmp_path):
+    places = [tmp_path / n for n in "ab"]
+    for folder in places:
+        folder.mkdir()
+    paths = [make(folder / NAME, classes(low=1), left=-100 + i * 50 / 240) for i, folder in enumerate(places)]
+    assert SOURCE.open(paths)["land_cover"].shape == (40, 100)
+
+
 def test_tiles_in_the_sinusoidal_projection_are_put_together(tmp_path):
     whole = classes((60, 100), low=1)
     left, top = -8895604.157333, 4447802.078667  # corner of tile h10v05

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import shutil
 import types
-import warnings
 from pathlib import Path
 
 import h5py
@@ -45,7 +44,7 @@ def make(path: Path, hours, names=tuple(UNITS), lat=LAT, lon=LON, units=UNITS, s
             v.setncatts({"units": units.get(name, "K"), "missing_value": np.float32(-9999), "long_name": name})
             v.setncatts({"scale_factor": np.float32(1) if scale is None else scale, "add_offset": np.float32(0)})
             rate = units.get(name) == "kg m-2 s-1"
-            fields = np.stack([values(name, h) for h in hours])
+            fields = np.stack([values(name, h)[: len(lat), : len(lon)] for h in hours])
             v[:] = np.where(fields == -9999, -9999, fields / 3600) if rate else fields
     return path
 
@@ -285,17 +284,63 @@ def test_skip_lists_what_is_left_out(two_days, tmp_path):
     assert ds.sizes["time"] == 2
 
 
+def with_other(files: list[Path], at: int, folder: Path, **kwargs) -> list[Path]:
+    """The files with one of them made anew."""
+    hour = int(np.datetime64("2018-03-01", "h").astype(int)) + at
+    return [*files[:at], make(folder / files[at].name, [hour], **kwargs), *files[at + 1 :]]
+
+
 def test_another_grid_is_found_when_reading(two_days, tmp_path):
-    hour = int(np.datetime64("2018-03-03", "h").astype(int))
-    other = make(tmp_path / name(hour), [hour], lat=LAT + 1)
-    with pytest.warns(UserWarning, match="fewer"):
-        ds = SOURCE.open([*two_days, other])
-    with pytest.raises(DataError, match="another lat axis"):
-        ds.compute()
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        SOURCE.open([*two_days, other], on_error="skip").compute()
-    assert any("another lat axis" in str(w.message) for w in caught)
+    files = with_other(two_days, 5, tmp_path, lat=LAT + 1)
+    with pytest.raises(DataError, match=f"{files[5].name}' has another lat axis"):
+        SOURCE.open(files).compute()
+    with pytest.warns(UserWarning, match=f"left out: .*{files[5].name}' has another lat axis"):
+        got = SOURCE.open(files, on_error="skip").compute()
+    assert np.isfinite(got["sm_noah_0_10"].values[:, 5, 5]).all()
+
+
+@pytest.mark.parametrize("at", [0, 47])
+def test_the_grid_is_that_of_most_files(two_days, tmp_path, at):
+    files = with_other(two_days, at, tmp_path, lat=LAT[:5])
+    with pytest.raises(DataError, match=f"{files[at].name}' is on another grid"):
+        SOURCE.open(files)
+    with pytest.warns(UserWarning, match="1 files are left out"):
+        got = SOURCE.open(files, on_error="skip")
+    assert files[at].name in got.attrs["skipped"][0] and "(23)" in got.attrs["incomplete_days"]
+    assert np.array_equal(got["lat"], LAT) and np.isfinite(got["sm_noah_0_10"].values[:, 5:, 5:]).all()
+
+
+def test_where_all_headers_that_are_read_are_bad_others_are_read(two_days, tmp_path):
+    files = list(two_days[:24])
+    for at in np.linspace(0, 23, 5).astype(int):
+        files = with_other(files, at, tmp_path)
+        with h5py.File(files[at], "r+") as file:
+            del file["lat"]
+    with pytest.warns(UserWarning, match="5 files are left out"):
+        got = SOURCE.open(files, on_error="skip", min_hours=19)
+    assert len(got.attrs["skipped"]) == 5 and np.isfinite(got["sm_noah_0_10"].values[0, 5, 5])
+
+
+def test_each_file_has_its_own_packing_and_units(two_days, tmp_path):
+    rates = UNITS | {"Rainf": "kg m-2 s-1"}
+    files = with_other(with_other(two_days, 5, tmp_path, units=rates), 9, tmp_path)
+    with h5py.File(files[9], "r+") as file:
+        for name, unit in UNITS.items():  # halved, with another fill
+            stored = file[name]
+            raw = stored[:]
+            stored[:] = np.where(raw == -9999, -1, raw / 2)
+            stored.attrs.modify("scale_factor", np.float64(2))
+            stored.attrs["_FillValue"] = stored.attrs["missing_value"] = np.float32(-1)
+            stored.attrs["units"] = unit  # a text of variable length
+    got, wanted = SOURCE.open(files).compute(), SOURCE.open(two_days).compute()
+    for name in wanted:  # a rate in float32 and its mean: some roundings of 6e-8
+        np.testing.assert_allclose(got[name], wanted[name], rtol=5e-7, equal_nan=True)
+
+
+def test_a_unit_of_one_file_that_is_unknown_is_refused(two_days, tmp_path):
+    files = with_other(two_days, 5, tmp_path, units=UNITS | {"SoilM_0_10cm": "m3 m-3"})
+    with pytest.raises(DataError, match=f"{files[5].name}' 'SoilM_0_10cm' has the unit 'm3 m-3', wanted one of"):
+        SOURCE.open(files).compute()
 
 
 def test_identify():

@@ -177,6 +177,17 @@ def test_points_have_soil_moisture_only(points: list[Path]) -> None:
         open_(points[:1], variables=["tb_h"])
 
 
+def test_points_that_are_fill_or_impossible_are_missing(tmp_path: Path) -> None:
+    path = tmp_path / "Iowa_2020-01-01.nc"
+    window = EASE2_M09.window(300, 301, 920, 924)
+    with h5py.File(path, "w") as file:
+        file["longitude"], file["latitude"] = window.lon, np.repeat(window.lat, 4)
+        file["soil_moisture_dca"] = np.array([-9999, 7.5, 0.2, np.nan], "f4")
+    with pytest.warns(UserWarning, match=f"{path.name}: 1 of 4 values of 'sm_dca' are outside"):
+        got = open_([path], overpass="both")["sm_dca"].load(scheduler="sync")
+    np.testing.assert_array_equal(got[0, 0], np.array([np.nan, np.nan, 0.2, np.nan], "f4"))
+
+
 def test_points_of_two_places(points: list[Path], tmp_path: Path) -> None:
     other = tmp_path / "Elsewhere_2020-01-01.nc"
     shutil.copy(points[0], other)

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 PRODUCT = re.compile(r"MCD12(Q1|C1)\.", re.IGNORECASE)
 YEAR = re.compile(r"(?:doy|\.A)(\d{4})\d{3}")
 OTHER_LAYER = re.compile(r"LC_Type[2-5]|LC_Prop|_QC_|_LW_|Assessment|Land_Cover_Type_[2-5]")
+PLACE = re.compile(r"h\d\dv\d\d|aid\d+")
+VERSION = re.compile(r"\.0(\d)(\d)(?:\.(\d{13}))?[._]")
+"""Version (006, 061) and time of production."""
 OLD_VERSION = re.compile(r"\.0(?:05|51)[._]")
 SUFFIXES = (".tif", ".tiff", ".hdf")
 UNCLASSIFIED = 255
@@ -57,6 +60,8 @@ class LandCoverSource:
     ) -> xr.Dataset:
         """Open the land cover of one year as a lazy map; tiles of the year are put together.
 
+        Of several files of one tile the highest version, then the latest production is read, with a warning.
+
         Parameters
         ----------
         paths : sequence of Path
@@ -90,6 +95,7 @@ class LandCoverSource:
         if unknown := [v for v in variables or () if v != "land_cover"]:
             raise UsageError(f"MODIS land cover has no variable '{unknown[0]}'.", hint="It gives: land_cover.")
         chosen, year = _of_year([Path(p) for p in paths], year)
+        chosen = _latest(chosen)
         tiles, skipped = [], []
         for path in chosen:
             try:
@@ -249,3 +255,32 @@ def _of_year(paths: Sequence[Path], year: int | None) -> tuple[list[Path], int |
     if year is not None and known and year not in known:
         raise DataError(f"There is no land cover of {year}.", hint=f"There is: {', '.join(map(str, known))}.")
     return (by_year[year], year) if year in by_year else (by_year.get(None, []), year)
+
+
+def _latest(paths: Sequence[Path]) -> list[Path]:
+    """Leave out files of a tile, or of an area of AppEEARS, of which there is a later version or production."""
+    best: dict[tuple[str, str], tuple[int, int, str]] = {}
+    for path in paths:
+        best[_place_of(path)] = max(best.get(_place_of(path), (0, 0, "")), _rank(path))
+    older = [p for p in paths if _rank(p) < best[_place_of(p)]]
+    if older:
+        warnings.warn(
+            f"{len(older)} files are not used, for there is a later version of the same tile, the first: "
+            f"'{older[0].name}'.",
+            stacklevel=4,
+        )
+    return [p for p in paths if p not in older]
+
+
+def _place_of(path: Path) -> tuple[str, str]:
+    product, place = PRODUCT.match(path.name), PLACE.search(path.name)
+    return (product[1].upper(), place[0] if place else "") if product else ("", path.name)
+
+
+def _rank(path: Path) -> tuple[int, int, str]:
+    """Version 6.1, written 061, is above 6 (006), which is above 5.1 (051)."""
+    found = VERSION.search(path.name)
+    if found is None:
+        return 0, 0, ""
+    whole, part = (found[1], found[2]) if found[1] != "0" else (found[2], "0")
+    return int(whole), int(part), found[3] or ""

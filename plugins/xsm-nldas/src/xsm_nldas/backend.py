@@ -53,11 +53,10 @@ class NldasBackend(BackendEntrypoint):
 def _grib(path: Path, dropped: set[str]) -> xr.Dataset:
     """A file of version 002; GDAL decodes whole messages, so its few layers are read at once."""
     header = read_header(path)
-    names = [n for n in header.fields if n not in dropped]
+    names = [n for n in header.units if n not in dropped]
     values = grib.read(path, names, (slice(0, header.lat.size), slice(0, header.lon.size)))
     axes = {"lat": header.lat, "lon": header.lon, "time": header.hours.astype("M8[h]").astype("M8[ns]")}
     fields = {
-        n: (("time", "lat", "lon"), v[None], {"units": header.fields[n].units})
-        for n, v in zip(names, values, strict=True)
+        n: (("time", "lat", "lon"), v[None], {"units": header.units[n]}) for n, v in zip(names, values, strict=True)
     }
     return xr.Dataset(fields, {n: (n, v) for n, v in axes.items()})

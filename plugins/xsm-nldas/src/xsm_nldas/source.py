@@ -14,15 +14,14 @@ import xarray as xr
 from xsm import Area, DataError, UsageError, canonical_attrs, drop_impossible
 
 from xsm_nldas import INFO
-from xsm_nldas.files import NAME, Header, Index, index_files, read_hours
+from xsm_nldas.files import NAME, Header, factor_of, read_hours
+from xsm_nldas.index import Index, index_files
 
 if TYPE_CHECKING:
     from xsm import Manifest
 
 MARGIN = 3
 BLOCK_BYTES, BLOCK_DAYS = 2**25, 16
-UNITS = {"": 1.0, "K": 1.0} | dict.fromkeys(("kg m-2", "kg/m^2", "kg/m2", "mm"), 1.0) | {"kg m-2 s-1": 3600.0}
-"""Factor to kg m-2 (of the hour) or K of the units that the products use."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +85,7 @@ class NldasSource:
         variables : sequence of str, optional
             Canonical names; all that the files can give where not given.
         on_error : {"raise", "skip"}
-            What a file that cannot be read does.
+            What a file that cannot be read or is on another grid than most does; see `xsm.open`.
         min_hours : int
             Hours with a value that a cell needs in a day.
 
@@ -174,9 +173,9 @@ def choose(index: Index, variables: Sequence[str] | None) -> list[Recipe]:
     able: dict[str, Recipe] = {}
     for recipe in RECIPES:
         header = index.headers.get(recipe.product)
-        if header is not None and all(n in header.fields for n in recipe.inputs):
+        if header is not None and all(n in header.units for n in recipe.inputs):
             able.setdefault(recipe.name, recipe)
-    held = sorted({n for h in index.headers.values() for n in h.fields})
+    held = sorted({n for h in index.headers.values() for n in h.units})
     absent = [v for v in variables or () if v not in able]
     if absent or not able:
         wanted = ", ".join(absent or INFO.variables)
@@ -188,9 +187,8 @@ def choose(index: Index, variables: Sequence[str] | None) -> list[Recipe]:
     chosen = [able[v] for v in dict.fromkeys(variables or able)]
     for recipe in chosen:
         for name in recipe.inputs:
-            units = index.headers[recipe.product].fields[name].units
-            if units not in UNITS:
-                raise DataError(f"'{name}' has the unit '{units}', wanted one of: {', '.join(filter(None, UNITS))}.")
+            header = index.headers[recipe.product]
+            factor_of(header.units[name], name, header.path)
     return chosen
 
 
@@ -214,20 +212,17 @@ def read_days(
             except DataError as error:
                 if not skip:
                     raise
-                warnings.warn(f"Left out: {error}", stacklevel=2)
+                warnings.warn(f"left out: {error}", stacklevel=2)
                 continue
             for values, name in zip(found, inputs[product], strict=True):
                 recipe = next(r for r in recipes if r.product == product and name in r.inputs)
                 factor = 1 if recipe.cell_methods == "time: sum" else recipe.factor
-                scale = factor * UNITS[headers[product].fields[name].units]
-                drop_impossible(values, recipe.name, path.name, scale=scale)
+                drop_impossible(values, recipe.name, path.name, scale=factor)
             hourly[product][:, hours] = found
         for i, recipe in enumerate(recipes):
-            fields = headers[recipe.product].fields
             total = np.zeros((24, *shape), "f4")
             for name in recipe.inputs:
-                values = hourly[recipe.product][inputs[recipe.product].index(name)]
-                total += values * np.float32(UNITS[fields[name].units])
+                total += hourly[recipe.product][inputs[recipe.product].index(name)]
             out[i, day] = daily_mean(total, min_hours) * recipe.factor
     return out
 

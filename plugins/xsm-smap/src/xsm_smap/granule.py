@@ -110,7 +110,7 @@ def values(
     """
     with opened(granule.path) as file:
         if granule.level == "points":
-            return [{v: read_points(file, v, grid, overpass) for v in variables}]
+            return [{v: read_points(file, v, grid, overpass, granule.name) for v in variables}]
         passes = [p for p in granule.passes if overpass in (p, "both")]
         if granule.level == "L3":
             return [_read_l3(file, granule, p, variables, grid, quality) for p in passes]

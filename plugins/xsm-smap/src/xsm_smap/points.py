@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from xsm import EASE2_M09, EASE2_M36, DataError, Grid
+from xsm import EASE2_M09, EASE2_M36, DataError, Grid, drop_impossible
 
-from xsm_smap.layout import empty
+from xsm_smap.layout import FILL, empty
 
 DATASETS = {"sm_dca": "soil_moisture_dca"}
 TOLERANCE = 1e-3
@@ -36,14 +36,17 @@ def grid_of_points(lon: np.ndarray, lat: np.ndarray, name: str) -> Grid | None:
     )
 
 
-def read_points(file: Any, variable: str, grid: Grid, overpass: str) -> np.ndarray:
+def read_points(file: Any, variable: str, grid: Grid, overpass: str, name: str) -> np.ndarray:
     """Place one variable on a window, shape (grid.rows, grid.cols).
 
     Where a cell has two values, AM takes the first and PM the last; ``"both"`` the one whose nominal time (06:00 or
-    18:00 local solar time) is nearest 12 UTC.
+    18:00 local solar time) is nearest 12 UTC. What is physically impossible is missing, with a warning that has the
+    ``name`` of the file.
     """
     lon, lat = file["longitude"][:].astype("f8"), file["latitude"][:].astype("f8")
-    values = file[DATASETS[variable]][:].astype("f4")
+    with np.errstate(over="ignore"):
+        values = file[DATASETS[variable]][:].astype("f4")
+    values = drop_impossible(np.where(values == FILL, np.nan, values), variable, name)
     row, col = grid.rowcol(lon, lat)
     r, c = row - grid.row0, col - grid.col0
     inside = (r >= 0) & (r < grid.rows) & (c >= 0) & (c < grid.cols) & np.isfinite(values)
