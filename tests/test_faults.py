@@ -98,10 +98,12 @@ def test_files_left_out_are_listed_once_and_mark_their_days(out):
     def work(part):
         for text in ("left out: x_20210602.h5 is cut", "left out: x_20210602.h5", "Left out: A20210602.0300.nc", "odd"):
             warnings.warn(text, stacklevel=1)
+        warnings.warn_explicit("old", DeprecationWarning, "library.py", 7)
         part.write_text("x")
 
-    with pytest.warns(UserWarning, match="odd"):
+    with pytest.warns(UserWarning, match="odd") as heard:
         stages(out).run("open", 1, [], out / "a.txt", work)
+    assert [(str(w.message), w.filename) for w in heard] == [("odd", __file__), ("old", "library.py")]
     lost = left_out(out)
     assert lost == ["left out: x_20210602.h5 is cut", "Left out: A20210602.0300.nc"]
     days = np.arange("2021-06-01", "2021-06-04", dtype="M8[D]").astype("M8[ns]")

@@ -11,13 +11,15 @@ import pytest
 import rasterio
 import xarray as xr
 
+import xsm
 from xsm import config, files
 from xsm.demo import Size, make_files, score, study_changes
 from xsm.errors import DataError, UsageError
-from xsm.forecast import forecast
+from xsm.forecast import forecast, outlook
 from xsm.grids import grid_of
-from xsm.pipeline import plan, run_study
-from xsm.stages import alone, fingerprint
+from xsm.pipeline import plan, run_study, stage_names
+from xsm.regions import held
+from xsm.stages import alone, fingerprint, manifest
 
 SMALL = Size(12, "2021-06-01", 60, split=(32, 8))
 
@@ -118,6 +120,33 @@ def test_plan_tells_and_writes_nothing(folder):
     text = plan(config.load(folder / "study.toml"))
     assert "open smap" in text
     assert "1440 files" in text
+
+
+def test_stages_are_named_before_they_run(folder):
+    study = config.load(folder / "study.toml")
+    assert list(manifest(study.out)) == stage_names(study)
+    assert stage_names(replace(study, fit=None, stations={}, geotiff=()))[-3:] == ["fill gaps", "maps", "report"]
+    told = []
+    run_study(replace(study, title="Another title"), told.append)
+    assert told == [f"{len(stage_names(study))}/{len(stage_names(study))} report"]
+
+
+def test_sizes_are_predicted_from_the_files_alone(folder, monkeypatch):
+    study = config.load(folder / "study.toml")
+    told = outlook(study)
+    data = study.out / "data"
+    for name, entry in manifest(study.out).items():
+        if name.startswith(("open", "cube", "fill", "estimate")) and name != "open stations":
+            size = files.read(study.out / entry["path"]).nbytes
+            assert told.bytes[name] == pytest.approx(size, rel=0.1), name
+    assert told.bytes["cube"] == files.read(data / "cube.zarr").nbytes  # the very arrays, not a rule of thumb
+    assert set(stage_names(study)) - set(told.bytes) == {n for n in stage_names(study) if n[:5] == "train"} | {
+        "open stations",
+        "report",
+    }
+    wide = files.read(data / "cube.zarr").isel(time=slice(40)).pad(y=(0, 500), x=(0, 500), mode="edge")
+    with xsm.set_options(memory_limit=10**9):
+        assert 0.1e9 < held(wide.chunk(time=20), 2) <= 1e9
 
 
 def test_a_shorter_study_predicts_a_longer_one(folder):

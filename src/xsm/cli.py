@@ -170,7 +170,11 @@ def _means(table: Any) -> str:
 
 
 def _say(what: str, text: str) -> None:
-    click.echo(f"{click.style(f'{what}:', fg='red' if what == 'error' else 'yellow', bold=True)} {text}", err=True)
+    from rich.text import Text
+
+    from xsm.progress import console
+
+    console().print(Text.assemble((f"{what}:", f"bold {'red' if what == 'error' else 'yellow'}"), f" {text}"))
 
 
 def _warn(message: Warning | str, category: type[Warning], *_: object) -> None:

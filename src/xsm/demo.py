@@ -18,6 +18,7 @@ from xsm.errors import UsageError
 from xsm.grids import EASE2_M09, Grid
 from xsm.options import threads
 from xsm.pipeline import run_study
+from xsm.progress import Mode, show
 from xsm.training import split_days
 
 log = logging.getLogger("xsm")
@@ -101,7 +102,9 @@ def _split(size: Size) -> str:
     return f'train = "{day[0]}/{day[one - 1]}"\nvalidation = "{day[one]}/{day[two - 1]}"\n'
 
 
-def run_demo(out: Path, *, quick: bool = False, seed: int = 0, overwrite: bool = False) -> Path:
+def run_demo(
+    out: Path, *, quick: bool = False, seed: int = 0, overwrite: bool = False, progress: Mode = "auto"
+) -> Path:
     """Write a synthetic world, run the study on its files, score it against the truth, print a table.
 
     Parameters
@@ -114,14 +117,14 @@ def run_demo(out: Path, *, quick: bool = False, seed: int = 0, overwrite: bool =
         Seed of world and training.
     overwrite : bool
         Replace a folder that an earlier demo made.
+    progress : str
+        ``"auto"``, ``"bar"``, ``"json"`` or ``"off"``, as for `xsm.progress.show`.
 
     Returns
     -------
     Path
         Folder with the Zarr cube, NetCDF and GeoTIFF of the estimates and ``report/report.html``.
     """
-    from xsm.progress import show
-
     begin = time.monotonic()
     if out.exists():
         if not overwrite or not (out / ".xsm-demo").exists():
@@ -132,14 +135,14 @@ def run_demo(out: Path, *, quick: bool = False, seed: int = 0, overwrite: bool =
     out.mkdir(parents=True)
     (out / ".xsm-demo").touch()
     size = QUICK if quick else FULL
-    with show("auto", "xsm demo") as progress:
-        progress(0.0, "write a synthetic world")
+    with show(progress, "xsm demo") as stage:
+        stage("write a synthetic world")
         world = make_files(out / "files", size, seed)
         log.info("%-24s %6.1f s", "write files", time.monotonic() - begin)
         study_file = out / "study.toml"
         study_file.write_text(config.template(**study_changes(size, "files")).replace("seed = 0", f"seed = {seed}"))
         study = config.load(study_file)
-        results = run_study(study, lambda name: progress(0.0, name), processes=threads())
+        results = run_study(study, stage, processes=threads())
         table = score(results, world.truth, study)
     (out / "scores.json").write_text(json.dumps(table, indent=1) + "\n")
     _print(table, out, results, time.monotonic() - begin)

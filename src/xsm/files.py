@@ -20,6 +20,7 @@ import xarray as xr
 from xsm.cf import clean_encoding
 from xsm.errors import DataError, UsageError
 from xsm.regions import CHUNKS, write_regions
+from xsm.training import quiet
 
 READ = ".nc, .zarr, .tif or (stations) .csv"
 DAYS_AT_ONCE = 64
@@ -220,7 +221,8 @@ def _write_netcdf(ds: xr.Dataset, part: Path) -> None:
             size = [min(s, 64 if d == "time" else 256) for d, s in zip(variable.dims, variable.shape, strict=True)]
             encoding[str(name)] |= {"zlib": True, "complevel": 2, "shuffle": True, "chunksizes": size}
     try:
-        with dask.config.set(scheduler="threads"):  # the workers of a cluster cannot share a file of HDF5
+        # The workers of a cluster cannot share a file of HDF5.
+        with quiet(ds.nbytes), dask.config.set(scheduler="threads"):
             ds.to_netcdf(part, engine="netcdf4", encoding=encoding)
     except RuntimeError as error:  # how the library tells of any trouble with the disk
         if not str(error).startswith("NetCDF:"):

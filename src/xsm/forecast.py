@@ -1,8 +1,9 @@
-"""How many bytes and hours a study will take, from what the stages of an earlier, shorter one took on this machine."""
+"""How many bytes, how much memory and how many hours a study will take."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -12,24 +13,74 @@ from xsm.config import Study
 from xsm.errors import DataError, UsageError
 from xsm.grids import EASE2_M09
 from xsm.manifest import human
+from xsm.ops.cube import cube as make_cube
+from xsm.ops.estimate import trim
+from xsm.ops.gapfill import check_series
 from xsm.ops.open import days
+from xsm.options import threads
+from xsm.pipeline import in_order, opened, stage_names
+from xsm.regions import held
 from xsm.stages import manifest
 
 FIXED = ("train", "report")
 """Stages whose files do not grow with the period."""
+PROGRAM = 500_000_000
+"""Bytes of memory that the program itself and its libraries take."""
+FILLED, ESTIMATED = 9, 9
+"""Bytes of a cell and day: two spreads and a mark of each filled variable; estimate, spread and frozen ground."""
 
 
 @dataclass(frozen=True)
 class Forecast:
-    """Seconds and bytes of each stage of a study that is still to be run."""
+    """What stages of a study that is still to be run will take."""
 
-    seconds: dict[str, float]
-    bytes: dict[str, float]
+    bytes: Mapping[str, float]
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    memory: float | None = None
 
     def __str__(self) -> str:
-        total = sum(self.seconds.values()), sum(self.bytes.values())
-        lines = [f"  {n:24} {human(self.bytes[n]):>9}  {s / 3600:8.2f} h" for n, s in self.seconds.items()]
-        return "\n".join([*lines, f"  {'in all':24} {human(total[1]):>9}  {total[0] / 3600:8.2f} h"])
+        rows = {name: (size, self.seconds.get(name)) for name, size in self.bytes.items()}
+        rows["in all"] = sum(self.bytes.values()), sum(self.seconds.values()) if self.seconds else None
+        hours = {name: "" if took is None else f"  {took / 3600:8.2f} h" for name, (_, took) in rows.items()}
+        lines = [f"  {name:24} {human(size):>11}{hours[name]}" for name, (size, _) in rows.items()]
+        if self.memory is not None:
+            lines.append(f"  {'memory without training':24} {human(self.memory):>11}")
+        return "\n".join(lines)
+
+
+def outlook(study: Study, workers: int | None = None) -> Forecast:
+    """Predict what a study writes and how much memory that takes, from the heads of its files.
+
+    Parameters
+    ----------
+    study : Study
+        Whose input files are there.
+    workers : int, optional
+        Workers that write; by default `xsm.options.threads`.
+
+    Returns
+    -------
+    Forecast
+        Bytes before compression, which leaves a quarter to three quarters of them, of each stage whose size grows with
+        cells and days; no times, which only an earlier run can tell. Memory of opening, joining and filling.
+    """
+    workers = workers or threads()
+    parts = {name: opened(study, name) for name in in_order(study)}
+    cube = make_cube(*parts.values())
+    inner = trim(cube, cube.attrs.get("xsm_region"))
+    at, inside = (int(np.prod([ds.sizes[d] for d in ("time", "y", "x")])) for ds in (cube, inner))
+    sizes: dict[str, float] = {f"open {name}": ds.nbytes for name, ds in parts.items()} | {"cube": cube.nbytes}
+    memory = [held(ds, workers) for ds in (*parts.values(), cube)]
+    filled = check_series(cube, study.gapfill.variables, (), True) if study.gapfill else []
+    if study.gapfill:
+        sizes["fill gaps"] = cube.nbytes + FILLED * at * len(filled)
+        series = cube.chunk(time=-1, y=64, x=64)
+        memory.append(held(series, workers) * sizes["fill gaps"] / cube.nbytes)
+    pairs = study.fit.estimates if study.fit else ()
+    sizes |= {f"estimate {pair}": ESTIMATED * at for pair in pairs}
+    sizes |= {"estimate": ESTIMATED * inside * len(pairs), "maps": (4 + FILLED) * inside * len(filled)}
+    sizes["geotiff"] = 4 * inside * len(study.geotiff)
+    return Forecast({n: sizes[n] for n in stage_names(study) if n in sizes}, memory=PROGRAM + max(memory))
 
 
 def forecast(study: Study, like: Path) -> Forecast:
@@ -69,6 +120,6 @@ def forecast(study: Study, like: Path) -> Forecast:
         path = like / entry["path"]
         grows = cells * (longer if path.suffix != ".zarr" or (path / "time").is_dir() else 1)
         seconds[name] = entry["seconds"] * grows
-        held = sum(p.stat().st_size for p in ([path] if path.is_file() else path.rglob("*")) if p.is_file())
-        sizes[name] = held * (1 if name.split()[0] in FIXED else grows)
-    return Forecast(seconds, sizes)
+        kept = sum(p.stat().st_size for p in ([path] if path.is_file() else path.rglob("*")) if p.is_file())
+        sizes[name] = kept * (1 if name.split()[0] in FIXED else grows)
+    return Forecast(sizes, seconds)

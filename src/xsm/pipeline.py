@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import itertools
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -21,6 +22,7 @@ from xsm import files, geotiff
 from xsm.bundle import Bundle
 from xsm.config import Fill, Fit, Source, Study
 from xsm.errors import DataError
+from xsm.manifest import human
 from xsm.ops.cube import cube as make_cube
 from xsm.ops.estimate import estimate, trim
 from xsm.ops.fit import fit
@@ -45,14 +47,36 @@ def run_study(study: Study, step: Callable[[str], None] | None = None, *, proces
     study : Study
         From `xsm.config.load`.
     step : callable, optional
-        Told the name of each stage that is begun.
+        Told each stage that is begun, such as ``"6/17 fill gaps"``.
     processes : int
         Processes that read files and write Zarr; see `xsm.files.write`.
     """
+    names = stage_names(study)
+
+    def begin(name: str) -> None:
+        if step is not None:
+            step(f"{names.index(name) + 1}/{len(names)} {name}")
+
     with alone(study.out):
-        _run(study, Stages(study.out, step or (lambda name: None)), processes)
+        _run(study, Stages(study.out, begin), processes)
         clear(study.out)
     return study.out
+
+
+def stage_names(study: Study) -> list[str]:
+    """Names of a study's stages, in the order in which they are run."""
+    fit = study.fit
+    pairs = [(f"train {p}",) * (p not in fit.bundles) + (f"estimate {p}",) for p in fit.estimates] if fit else []
+    return [
+        *(f"open {name}" for name in study.inputs),
+        "cube",
+        *["fill gaps"] * bool(study.gapfill),
+        *["open stations"] * bool(study.stations),
+        *itertools.chain(*pairs),
+        "estimate" if fit else "maps",
+        *["geotiff"] * bool(study.geotiff),
+        "report",
+    ]
 
 
 def plan(study: Study) -> str:
@@ -60,8 +84,8 @@ def plan(study: Study) -> str:
     lines = [f"{study.title}: region {study.region or 'all'}, {study.time or 'all days'} -> {study.out}"]
     for name, source in {**study.inputs, **study.stations}.items():
         paths = expand(source.paths, get_source(name))
-        size = sum(p.stat().st_size for p in paths if isinstance(p, Path)) / 1e9
-        lines.append(f"  open {name}: {len(paths)} files, {size:.2f} GB")
+        size = sum(p.stat().st_size for p in paths if isinstance(p, Path))
+        lines.append(f"  open {name}: {len(paths)} file{'s' * (len(paths) != 1)}, {human(size)}")
     if study.gapfill:
         lines.append(f"  fill gaps: {study.gapfill.method} ({study.gapfill.mode})")
     if study.fit:
@@ -73,19 +97,18 @@ def plan(study: Study) -> str:
 
 def _run(study: Study, stages: Stages, processes: int) -> None:
     out = study.out
-    first = FIRST if FIRST in study.inputs else next(iter(study.inputs))
-    opened = {
+    stores = {
         name: stages.run(
             f"open {name}", _inputs(study, name, source), [], out / "data" / f"{name}.zarr",
-            functools.partial(_open, study, name, source, processes=processes),
+            functools.partial(_open, study, name, processes=processes),
         )
         for name, source in study.inputs.items()
     }  # fmt: skip
-    order = [first, *(n for n in opened if n != first)]
+    order = in_order(study)
     lost = stages.left_out(f"open {n}" for n in order)
     cube = stages.run(
         "cube", [order, lost], [f"open {n}" for n in order], out / "data" / "cube.zarr",
-        lambda part: _write(mark(make_cube(*(files.read(opened[n]) for n in order)), lost), part),
+        lambda part: _write(mark(make_cube(*(files.read(stores[n]) for n in order)), lost), part),
     )  # fmt: skip
     if study.gapfill:
         split = asdict(study.fit) if study.fit else None
@@ -117,11 +140,19 @@ def _write(ds: xr.Dataset, part: Path, processes: int = 1) -> None:
     files.write_zarr(ds, part, processes, journal=part.with_suffix(".journal"))
 
 
-def _open(study: Study, name: str, source: Source, part: Path, *, processes: int) -> None:
-    ds = _read(study, name, source, margin=study.margin)
-    if name != FIRST:
-        ds = regrid_ease9km(ds, region=study.region and _window(study))
-    _write(ds, part, processes)
+def opened(study: Study, name: str) -> xr.Dataset:
+    """Open an input of a study on its window, lazily."""
+    ds = _read(study, name, study.inputs[name], margin=study.margin)
+    return ds if name == FIRST else regrid_ease9km(ds, region=study.region and _window(study))
+
+
+def _open(study: Study, name: str, part: Path, *, processes: int) -> None:
+    _write(opened(study, name), part, processes)
+
+
+def in_order(study: Study) -> list[str]:
+    """Names of a study's inputs as the cube takes them: what is on its grid already comes first."""
+    return sorted(study.inputs, key=lambda name: name != FIRST)
 
 
 def _read(study: Study, name: str, source: Source, **more: Any) -> xr.Dataset:

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from xsm.crew import HELD, Crew, Region, client, crew, memory, messages
+from xsm.crew import HELD, Crew, Region, client, crew, memory, messages, workers_for
 from xsm.options import memory_limit
 from xsm.training import quiet
 
@@ -102,6 +102,14 @@ def regions(ds: xr.Dataset, dims: tuple[str, ...], limit: int) -> list[Region]:
     return [dict(spot) for spot in itertools.product(*cuts)]
 
 
+def held(ds: xr.Dataset, wanted: int) -> int:
+    """Bytes that writing a dataset holds at a time, at most, with so many workers."""
+    lazy = [n for n, v in ds.variables.items() if v.chunks is not None]
+    dims = cut_dims(ds)
+    every = regions(ds[lazy], dims, memory_limit()) if dims else [{}]
+    return HELD * max(ds[lazy].isel(r).nbytes for r in every) * workers_for(ds[lazy], every, wanted)
+
+
 class _Journal:
     """Which regions of a store are whole, one JSON line each; without a file nothing is remembered."""
 
@@ -179,18 +187,23 @@ def _with_known(ds: xr.Dataset, known: Mapping[str, tuple[Any, np.ndarray]]) -> 
 
 def _write_all(those: Crew, ds: xr.Dataset, store: Path, left: list[Region], done: _Journal) -> None:
     told: dict[str, None] = {}
-    waiting: dict[Future[list[str]], Region] = {}
-    with quiet() as progress, warnings.catch_warnings(record=True) as heard:
+    waiting: dict[Future[list[str]], tuple[Region, int]] = {}
+    written = 0
+    alone = ds.isel(left[0]).nbytes if len(left) == 1 else 0
+    with quiet(alone) as progress, warnings.catch_warnings(record=True) as heard:
         warnings.simplefilter("always", UserWarning)
         todo = iter(left)
         for finished in range(1, len(left) + 1):
             for region in itertools.islice(todo, those.ahead - len(waiting)):
-                waiting[those.submit(ds.isel(region), store, region)] = region
+                part = ds.isel(region)
+                waiting[those.submit(part, store, region)] = region, part.nbytes
             future = next(as_completed(waiting))
             lost = [*future.result(), *messages(heard)]
             heard.clear()
             told |= dict.fromkeys(lost)
-            done.close(waiting.pop(future), lost)
-            progress(finished / len(left), "")
+            region, size = waiting.pop(future)
+            done.close(region, lost)
+            written += size
+            progress(finished / len(left), "", (written, "byte"))
     for message in told:
         warnings.warn(message, UserWarning, stacklevel=4)

@@ -141,7 +141,7 @@ def _listen() -> Iterator[list[str]]:
             told += [t for t in lost if not any(t[len(SKIPPED) + 2 :] in other for other in lost if other != t)]
     for warning in heard:
         if SKIPPED not in _text(warning).lower():
-            warnings.warn(_text(warning), warning.category, stacklevel=4)
+            warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
 
 
 def _text(warning: warnings.WarningMessage) -> str:

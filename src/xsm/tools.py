@@ -177,11 +177,12 @@ def init(what: str, name: str | None, example: bool) -> None:
 
 @click.command("run", help="Run a study from its TOML file; run again to continue.")
 @click.argument("study", type=OUT)
-@click.option("--dry-run", is_flag=True, help="Show the plan and stop.")
+@click.option("--dry-run", is_flag=True, help="Show the plan, predict bytes and memory, and stop.")
 @click.option("--like", type=OUT, help="Results of a shorter study, from which --dry-run predicts bytes and hours.")
 @click.option("--allow-skipped", is_flag=True, help="End well although files were left out (on_error = 'skip').")
 def run(study: Path, dry_run: bool, like: Path | None, allow_skipped: bool) -> None:
     """Run the study; files that were left out are listed at the end."""
+    from xsm.cli import setting
     from xsm.config import load
     from xsm.options import threads
     from xsm.pipeline import plan, run_study
@@ -190,14 +191,17 @@ def run(study: Path, dry_run: bool, like: Path | None, allow_skipped: bool) -> N
 
     config = load(study)
     if dry_run:
-        click.echo(plan(config))
-        if like is not None:
-            from xsm.forecast import forecast
+        from xsm.forecast import forecast, outlook
 
-            click.echo(forecast(config, like))
+        click.echo(plan(config))
+        if like is None:
+            click.echo(f"predicted, before compression:\n{outlook(config)}")
+            click.echo("hint: --like RESULTS of a shorter study predicts hours, and bytes as compressed.", err=True)
+        else:
+            click.echo(f"predicted from '{like}':\n{forecast(config, like)}")
     else:
-        with show("auto", "xsm run") as progress:
-            out = run_study(config, lambda name: progress(0.0, name), processes=threads())
+        with show(setting("progress"), "xsm run") as begin:
+            out = run_study(config, begin, processes=threads())
         click.echo(str(out))
         lost = left_out(out)
         for line in lost:
@@ -216,9 +220,10 @@ def run(study: Path, dry_run: bool, like: Path | None, allow_skipped: bool) -> N
 @click.option("--overwrite", is_flag=True, help="Replace an existing demo folder.")
 def demo(out: Path, quick: bool, seed: int, overwrite: bool) -> None:
     """Run the demo into a folder."""
+    from xsm.cli import setting
     from xsm.demo import run_demo
 
-    run_demo(out, quick=quick, seed=seed, overwrite=overwrite)
+    run_demo(out, quick=quick, seed=seed, overwrite=overwrite, progress=setting("progress"))
 
 
 @click.command("twin", help="Write a synthetic world as files of the true formats.")

@@ -2,36 +2,70 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 import xarray as xr
 
 from xsm.errors import DataError, unknown
 from xsm.grids import grid_of
-from xsm.model import ModelInfo, Progress, Samples, Spec
+from xsm.model import ModelInfo, Samples, Spec
 from xsm.options import get_option
 
-_PROGRESS: ContextVar[Progress | None] = ContextVar("progress", default=None)
+Done = tuple[float, str]
+"""How much is done and its unit, such as ``(3e6, "byte")``."""
+
+
+class Tell(Protocol):
+    """Where progress goes: a share from 0 to 1, a text, and how much is done where that is known."""
+
+    def __call__(self, share: float, text: str, done: Done | None = None) -> None: ...
+
+
+@dataclass
+class Report:
+    """Who is told of progress, and what is going on."""
+
+    tell: Tell
+    restart: Callable[[float], None]
+    """Called where another piece of work begins, with the share told from there on."""
+    telling: int = 0
+    """Pieces of work that tell their progress by themselves."""
+    size: int = 0
+    """Bytes of the file that is being written."""
+
+
+_REPORT: ContextVar[Report | None] = ContextVar("report", default=None)
 
 
 @contextmanager
-def report_progress(progress: Progress) -> Iterator[None]:
-    """Send the progress of training inside the body to a function of share (0 to 1) and text."""
-    token = _PROGRESS.set(progress)
+def report_progress(tell: Tell, restart: Callable[[float], None] = lambda share: None) -> Iterator[Report]:
+    """Send the progress of training, writing and fetching inside the body to a function."""
+    report = Report(tell, restart)
+    token = _REPORT.set(report)
     try:
-        yield
+        yield report
     finally:
-        _PROGRESS.reset(token)
+        _REPORT.reset(token)
 
 
 @contextmanager
-def quiet() -> Iterator[Progress]:
-    """Give the progress function in force; one that does nothing where there is none."""
-    yield _PROGRESS.get() or (lambda share, text: None)
+def quiet(size: int = 0) -> Iterator[Tell]:
+    """Give a piece of work the function in force, which may do nothing.
+
+    The work tells its progress itself. With ``size``, dask's tasks tell it, which write so many bytes in all.
+    """
+    report = _REPORT.get() or Report(lambda share, text, done=None: None, lambda share: None)
+    report.restart(0.0)
+    report.size, report.telling = size, report.telling + (not size)
+    try:
+        yield report.tell
+    finally:
+        report.size, report.telling = 0, report.telling - (not size)
 
 
 def device() -> str:

@@ -27,7 +27,7 @@ from xsm import web
 from xsm.errors import DataError, FetchError, UsageError
 from xsm.keys import Login, find_keys
 from xsm.manifest import NAME, Entry, Manifest, Remote, complete, human, load, plain, save
-from xsm.training import quiet
+from xsm.training import Done, quiet
 
 log = logging.getLogger("xsm")
 SAVE_EVERY, LOOK_EVERY = 5.0, 0.2
@@ -158,10 +158,10 @@ class _Job:
                 with contextlib.suppress(ValueError, RuntimeError, OSError):
                     response.raw.shutdown()
 
-    def _state(self, files: int, total: int | None) -> tuple[float, str]:
+    def _state(self, files: int, total: int | None) -> tuple[float, str, Done]:
         came = self.bytes + sum(list(self.coming.values()))
         share = came / total if total else self.files / files
-        return min(share, 1.0), f"{self.files} of {files} files, {human(came)}"
+        return min(share, 1.0), f"{self.files} of {files} files, {human(came)}", (came, "byte")
 
     def _save(self) -> None:
         with self.lock:

@@ -163,7 +163,7 @@ def _descend(
         late = time.monotonic() - start > config.budget
         if epoch % every == 0 or epoch == config.epochs or late:
             now = judge(average.module)
-            tell(epoch / config.epochs, f"loss {now:.4f}")
+            tell(epoch / config.epochs, f"step {epoch}/{config.epochs}: loss {now:.4f}")
             if now < best:
                 best, kept = now, copy.deepcopy(average.module.state_dict())
         if late:
