@@ -16,7 +16,8 @@ from xsm.blocks import anchored, gathered, in_threads
 from xsm.errors import DataError
 from xsm.geometry import Regular, Scattered
 from xsm.grids import Grid
-from xsm.kernels.plan import Plan, Window, at_nearest
+from xsm.kernels.located import Window, at_nearest
+from xsm.kernels.plan import Plan
 from xsm.options import threads
 
 BLOCK_CELLS = 2**24
