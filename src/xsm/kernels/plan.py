@@ -14,7 +14,7 @@ import numpy as np
 
 from xsm.geometry import Axis, Regular, Scattered
 from xsm.grids import X0, Grid
-from xsm.kernels import scattered, separable, weights
+from xsm.kernels import scattered, separable, tiles, weights
 from xsm.kernels.located import Located, Window
 from xsm.kernels.reduced import Reduced
 
@@ -162,11 +162,9 @@ def _ratio(geo: Regular, grid: Grid) -> float:
     """Source cells per side of a target cell, the median of nine places in the source."""
     lines = [(n - 1) * np.array([1, 3, 5]) / 6 for n in (geo.y.size, geo.x.size)]
     v, u = (a.ravel()[:, None] for a in np.meshgrid(*lines, indexing="ij"))
-    places = geo.to_ease(geo.x.value(u + np.array([0, 0, 1])), geo.y.value(v + np.array([0, 1, 0])))
-    (dx_v, dx_u), (dy_v, dy_u) = ((np.asarray(p)[:, 1:] - np.asarray(p)[:, :1]).T / grid.cell for p in places)
-    turn = grid.shape_global[1]
-    dx_v, dx_u = (d - turn * np.round(d / turn) for d in (dx_v, dx_u))
-    area = np.abs(dx_v * dy_u - dx_u * dy_v)
+    x, y = tiles.place(geo, grid, v + np.array([0, 1, 0]), u + np.array([0, 0, 1]))
+    along_v, along_u = (tiles.turn(x[:, k] - x[:, 0], grid.shape_global[1]) for k in (1, 2))
+    area = np.abs(along_v * (y[:, 2] - y[:, 0]) - along_u * (y[:, 1] - y[:, 0]))
     area = area[np.isfinite(area) & (area > 0)]
     return float(1 / np.sqrt(np.median(area))) if area.size else 1.0
 

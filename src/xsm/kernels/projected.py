@@ -107,10 +107,14 @@ def _turn(d, around):  # type: ignore[no-untyped-def]
     return d - around * math.floor(d / around + 0.5) if around and abs(d) > 0.5 * around else d
 
 
-@jit()
+@jit(inline="always")
 def _column(col, col0, around):  # type: ignore[no-untyped-def]
     """Column of a block that begins at the global column ``col0``, not negative."""
-    return (col - col0) % around
+    j = col - col0
+    if j < 0:
+        j += around
+        return j + around if j < 0 else j
+    return j - around if j >= around else j
 
 
 @jit()
@@ -270,15 +274,17 @@ def overlap_of(values, codes, x, y, half_x, half_y, around, row0, col0, sums):  
             _cover(values[k], codes[k], x[k], y[k], half_x[k], half_y[k], around, row0, col0, sums)
 
 
-@jit()
+@jit(inline="always")
 def _cover(value, code, x, y, half_x, half_y, around, row0, col0, sums):  # type: ignore[no-untyped-def]
     rows, cols = sums.shape[:2]
-    for row in range(max(math.floor(y - half_y + 0.5), row0), min(math.floor(y + half_y + 0.5) + 1, row0 + rows)):
+    top, bottom = math.floor(y - half_y + 0.5), math.floor(y + half_y + 0.5)
+    left, right = math.floor(x - half_x + 0.5), math.floor(x + half_x + 0.5)
+    share = 1 / (4 * half_x * half_y)
+    for row in range(max(top, row0), min(bottom + 1, row0 + rows)):
         wy = min(y + half_y, row + 0.5) - max(y - half_y, row - 0.5)
-        for col in range(math.floor(x - half_x + 0.5), math.floor(x + half_x + 0.5) + 1):
+        for col in range(left, right + 1):
             j = _column(col, col0, around)
-            wx = min(x + half_x, col + 0.5) - max(x - half_x, col - 0.5)
-            area = wx * wy / (4 * half_x * half_y)
+            area = share * wy * (min(x + half_x, col + 0.5) - max(x - half_x, col - 0.5))
             if j < cols and area > 0:
                 sums[row - row0, j, code, 0] += area * value
                 sums[row - row0, j, code, 1] += area

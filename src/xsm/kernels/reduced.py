@@ -38,10 +38,14 @@ class Reduced:
         return self.grid.shape_global[1]
 
     @property
+    def size(self) -> tuple[int, int]:
+        """Rows and columns of the source."""
+        return self.geo.y.size, self.geo.x.size
+
+    @property
     def located(self) -> Located:
         """The plan of cells that hold too few pixels."""
-        size = self.geo.y.size, self.geo.x.size
-        return Located(self.geo, self.grid, size, self.method, self.min_valid, self.coarser)
+        return Located(self.geo, self.grid, self.size, self.method, self.min_valid, self.coarser)
 
     def window(self, rows: slice, cols: slice) -> Window | None:
         """See `Plan.window`."""
@@ -54,8 +58,7 @@ class Reduced:
             edges += [int(touched.min()) * tile, int(touched.max() + 1) * tile] if len(touched) else []
             if not edges:
                 return None
-            size = (self.geo.y.size, self.geo.x.size)[axis]
-            spans += [min(edges) // tile * tile, min(-(-max(edges) // tile) * tile, size)]
+            spans += [min(edges) // tile * tile, min(-(-max(edges) // tile) * tile, self.size[axis])]
         top, bottom, left, right = spans
         return top, bottom, left, right
 
@@ -66,19 +69,22 @@ class Reduced:
     def interpolate(self, frames: np.ndarray, at: Window, rows: slice, cols: slice) -> np.ndarray:
         """See `Plan.interpolate`."""
         position = self.located.position(rows, cols)
-        full = self._pixels(rows, cols, *position[:2])
+        full, whole = self._pixels(rows, cols, *position[:2])
         places = self._places(at)
         out = np.empty((len(frames), *full.shape), frames.dtype)
-        if self.method == "average":
-            for frame, result in zip(frames, out, strict=True):
-                codes = np.isfinite(frame).astype("i4") - 1
-                num, den = np.moveaxis(self._areas(frame, codes, 1, places, at, rows, cols)[:, :, 0], -1, 0)
-                with np.errstate(invalid="ignore", divide="ignore"):
-                    result[...] = np.where(den >= self.min_valid * full, num / den, np.nan)
-            return out
-        size = self.geo.y.size, self.geo.x.size
-        near, found = at_nearest(frames, *inside(*position[:2], size, at))
+        near, found = at_nearest(frames, *inside(*position[:2], self.size, at))
         near = np.where(found, near, np.nan).astype(frames.dtype, copy=False)
+        if self.method == "average":
+            for frame, centre, result in zip(frames, near, out, strict=True):
+                areas = self._areas(frame, np.isnan(frame).astype("i4"), 2, places, at, rows, cols)
+                num, den = areas[..., 0, 0], areas[..., 0, 1]
+                covered = den + areas[..., 1, 1]
+                wanted = self.min_valid * np.where(whole, np.minimum(full, covered), full)
+                with np.errstate(invalid="ignore", divide="ignore"):
+                    result[...] = np.where(den >= wanted, num / den, np.nan)
+                lost = whole & (covered == 0)
+                result[lost] = centre[lost]
+            return out
         cubic = self.method == "bicubic"
         for frame, centre, result in zip(frames, near, out, strict=True):
             sums = self._moments(frame, places, at, rows, cols)
@@ -92,9 +98,9 @@ class Reduced:
     def majority(self, codes: np.ndarray, classes: int, at: Window, rows: slice, cols: slice) -> np.ndarray:
         """See `Plan.majority`."""
         v, u = self.located.position(rows, cols)[:2]
-        full = self._pixels(rows, cols, v, u)
+        full, _ = self._pixels(rows, cols, v, u)
         places = self._places(at)
-        near, found = at_nearest(codes, *inside(v, u, (self.geo.y.size, self.geo.x.size), at))
+        near, found = at_nearest(codes, *inside(v, u, self.size, at))
         out = np.empty((len(codes), *full.shape), codes.dtype)
         ones = np.ones(codes.shape[1:], "f4")
         for frame, centre, result in zip(codes, near, out, strict=True):
@@ -136,16 +142,16 @@ class Reduced:
         projected.overlap_of(frame[spot], codes[spot], cut.x, cut.y, *half, self.around, row0, col0, sums)
         return sums
 
-    def _pixels(self, rows: slice, cols: slice, v: np.ndarray, u: np.ndarray) -> np.ndarray:
-        """Pixels per target cell; infinite where its centre has no place in the source.
+    def _pixels(self, rows: slice, cols: slice, v: np.ndarray, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Pixels per target cell, infinite where its centre has no place in the source; whether all of it lies there.
 
         From the least of the triangles of its centre and two corners: the map may be cut within the cell.
         """
         row, col = (np.arange(p.start, p.stop + 1) - 0.5 for p in (rows, cols))
-        corner = source_index(self.geo, self.grid, *np.meshgrid(row, col, indexing="ij"))
-        ring = [(slice(0, -1), slice(0, -1)), (slice(0, -1), slice(1, None)), (slice(1, None), slice(1, None))]
-        ring += [(slice(1, None), slice(0, -1))]
-        ways = [(corner[0][spot] - v, corner[1][spot] - u) for spot in ring]
+        corner = np.stack(source_index(self.geo, self.grid, *np.meshgrid(row, col, indexing="ij")))
+        ring = [corner[:, i : i + len(v), j : j + v.shape[1]] for i, j in ((0, 0), (0, 1), (1, 1), (1, 0))]
+        ways = [(at[0] - v, at[1] - u) for at in ring]
         pairs = zip(ways, ways[1:] + ways[:1], strict=True)
         least = functools.reduce(np.fmin, (np.abs(a[0] * b[1] - a[1] * b[0]) for a, b in pairs))
-        return np.where(np.isfinite(least), 2 * least, np.inf)
+        whole = np.all([(at[k] >= -0.5) & (at[k] <= self.size[k] - 0.5) for at in ring for k in (0, 1)], 0)
+        return np.where(np.isfinite(least), 2 * least, np.inf), whole
