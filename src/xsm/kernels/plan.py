@@ -92,9 +92,9 @@ class Separable:
 @functools.lru_cache(maxsize=16)
 def make_plan(geo: Regular | Scattered, grid: Grid, method: str, min_valid: float) -> Plan:
     """Choose the kernel of a pair of grids and a method (``"nearest"`` and ``"mode"`` included); kept by both grids."""
-    if isinstance(geo, Scattered) and geo.lon.ndim == 1:
-        return scattered.Points(scattered.nearest_index(geo, grid), geo.lon.size)
     min_valid = max(min_valid - ROUNDING, 0.0)
+    if isinstance(geo, Scattered) and geo.lon.ndim == 1:
+        return scattered.Points(scattered.nearest_index(geo, grid), scattered.cells_of(geo, grid), min_valid)
     if isinstance(geo, Scattered):
         table = scattered.located(geo, grid)
         coarser = scattered.is_coarser(table)

@@ -12,6 +12,7 @@ from xsm.grids import Grid
 from xsm.kernels import projected, tiles, weights
 from xsm.kernels.located import Located, Window, at_nearest, gathered, inside, source_index
 
+Places = tuple[np.ndarray, np.ndarray, np.ndarray, tiles.Pixels]
 SPARSE = 4.0
 """Pixels per target cell below which the cell is interpolated instead, as near a horizon."""
 
@@ -72,7 +73,7 @@ class Reduced:
         full, whole = self._pixels(rows, cols, *position[:2])
         places = self._places(at)
         out = np.empty((len(frames), *full.shape), frames.dtype)
-        near, found = at_nearest(frames, *inside(*position[:2], self.size, at))
+        near, found = at_nearest(frames, *inside(position[0], position[1], self.size, at))
         near = np.where(found, near, np.nan).astype(frames.dtype, copy=False)
         if self.method == "average":
             for frame, centre, result in zip(frames, near, out, strict=True):
@@ -109,15 +110,15 @@ class Reduced:
             result[...] = np.where(enough & (area.sum(-1) > 0), area.argmax(-1), -1)
         return out
 
-    def _places(self, at: Window) -> tuple[np.ndarray, np.ndarray, np.ndarray, tiles.Pixels]:
+    def _places(self, at: Window) -> Places:
         x, y, plain = tiles.nodes(self.geo, self.grid, self.tile, at)
         return plain, x, y, tiles.pixels(self.geo, self.grid, self.tile, at, plain)
 
-    def _moments(self, frame: np.ndarray, places: tuple, at: Window, rows: slice, cols: slice) -> np.ndarray:  # type: ignore[type-arg]
-        *nodes, cut = places
+    def _moments(self, frame: np.ndarray, places: Places, at: Window, rows: slice, cols: slice) -> np.ndarray:
+        plain, x, y, cut = places
         row0, col0, around = self.grid.row0 + rows.start - 2, self.grid.col0 + cols.start - 2, self.around
         sums = np.zeros((rows.stop - rows.start + 3, cols.stop - cols.start + 3, 32))
-        projected.moments(frame, *nodes, self.tile, around, row0, col0, sums)
+        projected.moments(frame, plain, x, y, self.tile, around, row0, col0, sums)
         projected.moments_of(frame[cut.r - at[0], cut.c - at[2]], cut.x, cut.y, around, row0, col0, sums)
         if sums.shape[1] > around:  # dual cells of the first columns are those of the last
             sums[:, around:] = sums[:, : sums.shape[1] - around]
@@ -128,18 +129,18 @@ class Reduced:
         frame: np.ndarray,
         codes: np.ndarray,
         classes: int,
-        places: tuple,  # type: ignore[type-arg]
+        places: Places,
         at: Window,
         rows: slice,
         cols: slice,
     ) -> np.ndarray:
-        *nodes, cut = places
+        plain, x, y, cut = places
         row0, col0 = self.grid.row0 + rows.start, self.grid.col0 + cols.start
         sums = np.zeros((rows.stop - rows.start, cols.stop - cols.start, classes, 2))
-        projected.overlap(frame, codes, *nodes, self.tile, self.around, row0, col0, sums)
+        projected.overlap(frame, codes, plain, x, y, self.tile, self.around, row0, col0, sums)
         spot = cut.r - at[0], cut.c - at[2]
-        half = cut.half_x, cut.half_y
-        projected.overlap_of(frame[spot], codes[spot], cut.x, cut.y, *half, self.around, row0, col0, sums)
+        exact = cut.x, cut.y, cut.half_x, cut.half_y
+        projected.overlap_of(frame[spot], codes[spot], *exact, self.around, row0, col0, sums)
         return sums
 
     def _pixels(self, rows: slice, cols: slice, v: np.ndarray, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
