@@ -271,9 +271,14 @@ def extent(geo: Regular | Scattered) -> tuple[float, float, float, float]:
         x, y = geo.to_ease(*np.broadcast_arrays(own_x, own_y))
         pad_x = pad_y = 0.0
     good = np.isfinite(x) & np.isfinite(y)
-    if not good.any():
-        raise DataError("No cell of the dataset lies on the Earth.", hint="Check its CRS and its coordinates.")
+    if isinstance(geo, Regular) and not geo.separable and _goes_around(np.where(good, x, np.nan)):
+        pad_x = 2 * abs(grids.X0)
     x, y = np.asarray(x)[good], np.asarray(y)[good]
+    if isinstance(geo, Regular) and not good.all():
+        inner_x, inner_y = _seen(geo)
+        x, y = np.concatenate([x, inner_x]), np.concatenate([y, inner_y])
+    if not x.size:
+        raise DataError("No cell of the dataset lies on the Earth.", hint="Check its CRS and its coordinates.")
     edge_x, edge_y = -grids.X0, grids.Y0
     return (
         max(float(x.min()) - pad_x, -edge_x),
@@ -283,6 +288,15 @@ def extent(geo: Regular | Scattered) -> tuple[float, float, float, float]:
     )
 
 
+def _seen(geo: Regular) -> tuple[np.ndarray, np.ndarray]:
+    """EPSG:6933 metres of the nodes of the 36 km grid that lie in a raster, which a horizon may limit."""
+    cells = grids.EASE2_M36
+    x, y = np.meshgrid(cells.x[:-1] + cells.cell / 2, cells.y[:-1] - cells.cell / 2)
+    u, v = (axis.index(own) for axis, own in zip((geo.x, geo.y), geo.from_ease(x, y), strict=True))
+    found = (np.abs(2 * u - geo.x.size + 1) <= geo.x.size) & (np.abs(2 * v - geo.y.size + 1) <= geo.y.size)
+    return x[found], y[found]
+
+
 def window(geo: Regular | Scattered, grid: grids.Grid) -> grids.Grid:
     """Find the window of all cells of a global grid that touch a horizontal grid."""
     left, bottom, right, top = extent(geo)
@@ -290,6 +304,11 @@ def window(geo: Regular | Scattered, grid: grids.Grid) -> grids.Grid:
     row0, row1 = (grids.Y0 - top) / grid.cell + tiny, (grids.Y0 - bottom) / grid.cell - tiny
     col0, col1 = (left - grids.X0) / grid.cell + tiny, (right - grids.X0) / grid.cell - tiny
     return grid.window(*(int(v) for v in (np.floor(row0), np.ceil(row1), np.floor(col0), np.ceil(col1))))
+
+
+def _goes_around(x: np.ndarray) -> bool:
+    """Whether metres of a raster jump from one side of the date line to the other."""
+    return any((np.abs(np.diff(x, axis=axis)) > abs(grids.X0)).any() for axis in (0, 1))
 
 
 def _half_cell(v: np.ndarray) -> float:

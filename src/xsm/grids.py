@@ -278,7 +278,8 @@ def require_grid(ds: xr.Dataset | xr.DataArray, what: str) -> Grid:
 def take(ds: xr.Dataset, grid: Grid) -> xr.Dataset:
     """Place a dataset on another window of its own grid by integer row and column.
 
-    Lazy for dask. Cells outside the dataset become NaN (flags: 65534, booleans: False, other integers: 0).
+    Lazy for dask. Cells outside the dataset become NaN (uint8: 255, uint16: 65534, booleans: False; other integers
+    become float).
 
     Parameters
     ----------

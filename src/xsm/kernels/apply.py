@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-from dataclasses import dataclass
 from typing import Any
 
 import dask
@@ -16,7 +15,9 @@ from xsm.blocks import anchored, gathered, in_threads
 from xsm.errors import DataError
 from xsm.geometry import Regular, Scattered
 from xsm.grids import Grid
-from xsm.kernels.plan import Plan, Window, at_nearest
+from xsm.kernels.jobs import Job
+from xsm.kernels.located import Window, at_nearest
+from xsm.kernels.plan import Plan
 from xsm.options import threads
 
 BLOCK_CELLS = 2**24
@@ -29,18 +30,6 @@ EAGER_CELLS = 2**21
 """Target cells that a piece of a variable in memory has: 8 MB of float32, about what a core's cache holds."""
 
 MOST_CLASSES = 1024
-
-
-@dataclass(frozen=True)
-class Job:
-    """How one variable is resampled: method, type of the result, missing values of the source, fill, range."""
-
-    method: str
-    dtype: np.dtype
-    missing: tuple[Any, ...] = ()
-    fill: Any = np.nan
-    low: float = -math.inf
-    high: float = math.inf
 
 
 def apply(
@@ -230,7 +219,7 @@ def _mode(frames: np.ndarray, plan: Plan, job: Job, at: Window, rows: slice, col
         valid &= ~np.isin(frames, job.missing)
     classes = np.unique(frames[valid])
     if not len(classes):
-        return np.full((len(frames), rows.stop - rows.start, cols.stop - cols.start), job.fill, frames.dtype)
+        return np.full((len(frames), rows.stop - rows.start, cols.stop - cols.start), job.fill, job.dtype)
     if len(classes) > MOST_CLASSES:
         raise DataError(
             f"method='mode' met {len(classes)} different values, wanted classes (at most {MOST_CLASSES}).",
@@ -238,7 +227,7 @@ def _mode(frames: np.ndarray, plan: Plan, job: Job, at: Window, rows: slice, col
         )
     codes = np.where(valid, np.searchsorted(classes, frames).clip(max=len(classes) - 1), -1).astype("i4")
     found = plan.majority(codes, len(classes), at, rows, cols)
-    return np.where(found >= 0, classes[np.maximum(found, 0)], np.asarray(job.fill, frames.dtype))
+    return np.where(found >= 0, classes[np.maximum(found, 0)], np.asarray(job.fill, job.dtype))
 
 
 def _finish(out: np.ndarray, job: Job) -> np.ndarray:

@@ -6,30 +6,41 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from xsm.files import fresh
 from xsm.geometry import Scattered, ease_of
 from xsm.grids import X0, Y0, Grid
+from xsm.kernels.located import Window
 from xsm.options import get_option
 
-Window = tuple[int, int, int, int]
+if TYPE_CHECKING:
+    from scipy.spatial import cKDTree
+
 HALF_DIAGONAL = 0.7072
+FEW, EVEN = 16, 1.5
+"""Points that make a spacing, and by what factor the distances of most neighbours may differ where it is even."""
 FAR = 1e4  # keeps rows beyond the grid positive, as the periodic tree wants
 
 
 @dataclass(frozen=True)
 class Points:
-    """Points without neighbours: the nearest one, as frames of one row (`xsm.kernels.plan.Plan`)."""
+    """Points without neighbours, as frames of one row (`xsm.kernels.plan.Plan`): those in a cell, else the nearest.
+
+    ``index`` (rows, cols) is the nearest point of each target cell, -1 where none is near; ``cell`` (points, 2) the row
+    and column in the target that hold each point, -1 outside.
+    """
 
     index: np.ndarray
-    size: int
+    cell: np.ndarray
+    min_valid: float
     coarser: bool = False
 
     def window(self, rows: slice, cols: slice) -> Window | None:
         """See `Plan.window`."""
-        return (0, 1, 0, self.size) if (self.index[rows, cols] >= 0).any() else None
+        return (0, 1, 0, len(self.cell)) if (self.index[rows, cols] >= 0).any() else None
 
     def nearest(self, at: Window, rows: slice, cols: slice) -> tuple[np.ndarray, np.ndarray]:
         """See `Plan.nearest`."""
@@ -38,11 +49,46 @@ class Points:
 
     def interpolate(self, frames: np.ndarray, at: Window, rows: slice, cols: slice) -> np.ndarray:
         """See `Plan.interpolate`."""
-        raise NotImplementedError
+        index = self.index[rows, cols]
+        out = np.where(index >= 0, frames[:, 0, index], np.nan).astype(frames.dtype, copy=False)
+        point, spot, count = self._held(rows, cols)
+        for frame, result in zip(frames[:, 0, point], out, strict=True):
+            valid = np.isfinite(frame)
+            number = np.bincount(spot[valid], minlength=index.size).reshape(index.shape)
+            total = np.bincount(spot[valid], frame[valid], index.size).reshape(index.shape)
+            enough = (number > 0) & (number >= self.min_valid * count)
+            result[enough] = total[enough] / number[enough]
+        return out
 
     def majority(self, codes: np.ndarray, classes: int, at: Window, rows: slice, cols: slice) -> np.ndarray:
         """See `Plan.majority`."""
-        raise NotImplementedError
+        index = self.index[rows, cols]
+        out = np.where(index >= 0, codes[:, 0, index], -1)
+        point, spot, count = self._held(rows, cols)
+        for frame, result in zip(codes[:, 0, point], out, strict=True):
+            valid = frame >= 0
+            share = np.bincount(spot[valid] * classes + frame[valid], minlength=index.size * classes)
+            share = share.reshape(*index.shape, classes)
+            number = share.sum(-1)
+            enough = (number > 0) & (number >= self.min_valid * count)
+            result[enough] = share.argmax(-1)[enough]
+        return out
+
+    def _held(self, rows: slice, cols: slice) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Points in the cells of a block, the cell that holds each, and how many each cell holds."""
+        low, high = (rows.start, cols.start), (rows.stop, cols.stop)
+        point = np.flatnonzero(((self.cell >= low) & (self.cell < high)).all(1))
+        shape = high[0] - low[0], high[1] - low[1]
+        spot = np.ravel_multi_index(tuple((self.cell[point] - low).T), shape)
+        return point, spot, np.bincount(spot, minlength=shape[0] * shape[1]).reshape(shape)
+
+
+def cells_of(geo: Scattered, grid: Grid) -> np.ndarray:
+    """Row and column (points, 2) in a target window that hold each point; -1 outside."""
+    row, col = grid.rowcol(geo.lon, geo.lat)
+    found = np.column_stack([row - grid.row0, col - grid.col0])
+    found[(row < 0) | (found < 0).any(1) | (found >= grid.shape).any(1)] = -1
+    return found
 
 
 def positions(geo: Scattered, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
@@ -54,8 +100,8 @@ def positions(geo: Scattered, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
 def nearest_cells(geo: Scattered, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
     """Flat index of the source cell nearest to every target centre, and its distance in target cells.
 
-    A cell is nearest within half a diagonal of the larger of a target cell and the spacing of the source; elsewhere the
-    index is -1. Curvilinear cells are looked for twice as far.
+    A cell is nearest within half a diagonal of a target cell, or of the spacing of the source where that is even and
+    larger; elsewhere the index is -1. Curvilinear cells are looked for twice as far.
     """
     from scipy.spatial import cKDTree
 
@@ -65,11 +111,22 @@ def nearest_cells(geo: Scattered, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
     turned = np.mod(col[good] + 0.5, around)
     places = np.column_stack([row[good] + FAR, np.where(turned < around, turned, 0.0)])
     tree = cKDTree(places, boxsize=[0, around])
-    spacing = float(np.median(tree.query(tree.data, k=2)[0][:, 1])) if len(good) > 1 else 1.0
-    reach = HALF_DIAGONAL * max(1.0, spacing) * (1 if geo.lon.ndim == 1 else 2)
+    reach = HALF_DIAGONAL * max(1.0, _spacing(tree, curved=geo.lon.ndim == 2)) * (1 if geo.lon.ndim == 1 else 2)
     target = np.stack(np.meshgrid(grid.row + FAR, grid.col + 0.5, indexing="ij"), axis=-1)
     distance, near = tree.query(target, distance_upper_bound=reach)
     return np.append(good, -1)[near], distance
+
+
+def _spacing(tree: cKDTree, curved: bool) -> float:
+    """Median distance of neighbours; 0 for points that are few or spread unevenly."""
+    from scipy.spatial import cKDTree
+
+    places = tree.data if curved else np.unique(np.round(tree.data, 3), axis=0)
+    if len(places) < (2 if curved else FEW):
+        return 0.0
+    own = tree if curved else cKDTree(places, boxsize=tree.boxsize)
+    low, middle, high = np.quantile(own.query(places, k=2)[0][:, 1], [0.1, 0.5, 0.9])
+    return float(middle) if curved or high < EVEN * low else 0.0
 
 
 def nearest_index(geo: Scattered, grid: Grid) -> np.ndarray:
@@ -86,7 +143,7 @@ def _kept(what: str, geo: Scattered, grid: Grid, make: Callable[[], np.ndarray])
     folder = get_option("cache")
     if folder is None:
         return make()
-    key = hashlib.sha256(f"1 {what} {geo.digest} {grid}".encode()).hexdigest()[:32]
+    key = hashlib.sha256(f"2 {what} {geo.digest} {grid}".encode()).hexdigest()[:32]
     path = Path(folder) / "weights" / f"{what}-{key}.npy"
     try:
         return np.load(path, allow_pickle=False)

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import functools
-import math
 import warnings
-from collections.abc import Callable, Hashable
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from collections.abc import Hashable
+from typing import Annotated, Any, Literal
 
-import numpy as np
 import xarray as xr
 
 from xsm import cf, grids
@@ -16,9 +14,6 @@ from xsm.describe import Kind, Param, operation, share_sections
 from xsm.errors import DataError, UsageError
 from xsm.geometry import Regular, Scattered, geometry, window
 from xsm.grids import Grid
-
-if TYPE_CHECKING:
-    from xsm.kernels.apply import Job
 
 OLD_PLACE = ("crs", "crs_wkt", "epsg_code", "spatial_ref", "transform", "res")
 """Attributes that tell where the source lay."""
@@ -89,7 +84,9 @@ def regrid(
     ``nearest``, classes with ``mode`` where cells get coarser (else ``nearest``). Kernels are widened where the target
     is coarser than the source, so that nothing aliases. Results are clipped to the physical range of canonical
     variables; sand, silt and clay get one mask and are rescaled to 100 percent. Lazy for dask and equal to the last bit
-    under every chunking.
+    under every chunking. A cell without a point takes the nearest one within 0.71 of its side, or of the spacing of the
+    points where that is even (a swath or a grid: the nearest neighbours of four fifths of them differ by less than
+    half), so that a coarse swath stays closed and lone stations do not spread.
 
     Parameters
     ----------
@@ -104,7 +101,9 @@ def regrid(
         Take the window of this region; without ``like`` and ``region`` the window of the input.
     method : {"auto", "bicubic", "bilinear", "average", "nearest", "mode"}
         Kernel for continuous variables: Keys cubic with a = -1/2, triangle, share of area, or the cell that holds the
-        target centre. ``"nearest"`` and ``"mode"`` hold for every variable. Points take ``"nearest"``.
+        target centre. ``"nearest"`` holds for every variable, ``"mode"`` for classes and flags (or, without any, for
+        integers, or for all); a warning names the others. Of points in a cell, ``"average"`` takes the mean,
+        ``"mode"`` the commonest; ``"auto"`` is ``"average"`` for continuous variables and ``"mode"`` for classes.
     min_valid : float
         Smallest share (0..1) of the signed weights that must lie on valid cells. Below it, bilinear and then nearest
         values stand in where the nearest source cell is valid, so that coasts are not eroded.
@@ -115,8 +114,9 @@ def regrid(
     -------
     xarray.Dataset
         Dims ``(..., y, x)``; types and attributes kept. An eager variable that was clipped says so in
-        ``clipped_cells``. Clipping to the physical range, and one mask and the sum 100 for sand, silt and clay, need
-        the attribute ``units``.
+        ``clipped_cells``. Clipping to the physical range, and one mask and the sum 100 for sand, silt and clay (which
+        become float), need the attribute ``units``. Where cells lie outside the source, integers without a missing
+        value become float, classes and flags of uint8 and uint16 get the ``_FillValue`` 255 and 65534.
 
     Raises
     ------
@@ -209,20 +209,20 @@ def _check_types(ds: xr.Dataset, names: list[Hashable]) -> None:
 
 
 def _check_method(ds: xr.Dataset, names: list[Hashable], method: str, geo: Regular | Scattered) -> None:
-    if method in ("bicubic", "bilinear", "average") and all(_categorical(ds[n].variable, str(n)) for n in names):
+    from xsm.kernels.jobs import SMOOTH, categorical
+
+    if method in SMOOTH and all(categorical(ds[n].variable, str(n)) for n in names):
         raise DataError(
             f"method='{method}' would average classes or flags, and {sorted(map(str, names))} hold nothing else.",
             hint="Use 'auto', 'mode' or 'nearest'.",
         )
     if isinstance(geo, Scattered):
-        allowed = ("auto", "nearest") if geo.lon.ndim == 1 else ("auto", "nearest", "bilinear", "bicubic")
+        allowed = (
+            ("auto", "average", "nearest", "mode") if geo.lon.ndim == 1 else ("auto", "nearest", "bilinear", "bicubic")
+        )
         if method not in allowed:
-            what = "points" if geo.lon.ndim == 1 else "2-D longitude and latitude"
+            what = "points" if points else "2-D longitude and latitude"
             raise DataError(f"method='{method}' is not offered for {what}.", hint=f"Use one of: {', '.join(allowed)}.")
-
-
-def _categorical(variable: xr.Variable, name: str) -> bool:
-    return variable.dtype.kind in "bmM" or cf.kind(variable, name) != "continuous"
 
 
 def _resampled(
@@ -235,88 +235,30 @@ def _resampled(
     min_valid: float,
     chunks: int | None,
 ) -> xr.Dataset:
+    from xsm.kernels import jobs
     from xsm.kernels.apply import apply
     from xsm.kernels.plan import is_coarser, make_plan
 
-    plan = functools.partial(make_plan, geo, target, min_valid=min_valid)
-    coarser = is_coarser(geo, target)
-
     @functools.cache
-    def covered() -> bool:
-        whole = slice(0, target.rows), slice(0, target.cols)
-        at = plan("nearest").window(*whole)
-        return at is not None and all(bool((a >= 0).all()) for a in plan("nearest").nearest(at, *whole))
+    def covered(whole_cells: bool) -> bool:
+        grid = target.grow(1) if whole_cells else target
+        whole = slice(0, grid.rows), slice(0, grid.cols)
+        plan = make_plan(geo, grid, "nearest", min_valid=min_valid)
+        at = plan.window(*whole)
+        return at is not None and all(bool((a >= 0).all()) for a in plan.nearest(at, *whole))
 
+    variables = jobs.unrounded({n: ds[n].variable for n in names})
     made = {}
-    for n in names:
-        variable = ds[n].variable
-        own = _method_of(variable, str(n), method, geo, coarser)
-        made[n] = apply(variable, geo, target, plan(own), _job(variable, str(n), own, covered), chunks)
+    for n, own in jobs.methods(variables, method, geo, is_coarser(geo, target)).items():
+        variable = variables[n]
+        job = jobs.make_job(variable, str(n), own, covered)
+        made[n] = apply(variable, geo, target, make_plan(geo, target, own, min_valid=min_valid), job, chunks)
         drop = {"grid_mapping", "coordinates", "actual_range", *OLD_PLACE}
         drop |= {"_FillValue", "missing_value"} if made[n].dtype.kind == "f" else set()
         made[n].attrs = {k: v for k, v in made[n].attrs.items() if k not in drop}
+        made[n].attrs |= jobs.attributes(variable, job, covered)
         made[n].encoding = dict(variable.encoding)
-    return _rebuilt(ds, _soil_shares(made), positions, geo)
-
-
-def _method_of(variable: xr.Variable, name: str, method: str, geo: Regular | Scattered, coarser: bool) -> str:
-    if variable.dtype.kind in "mM":
-        return "nearest"
-    if method in ("nearest", "mode"):
-        return method
-    if _categorical(variable, name):
-        is_class = variable.dtype.kind == "b" or cf.kind(variable, name) == "class"
-        return "mode" if is_class and coarser and isinstance(geo, Regular) else "nearest"
-    if isinstance(geo, Scattered) and geo.lon.ndim == 1:
-        return "nearest"
-    return "bicubic" if method == "auto" else method
-
-
-def _missing(variable: xr.Variable, name: str) -> tuple[Any, ...]:
-    """Values that the attributes of a variable call missing, in its type; NaN is missing anyway."""
-    found = [v for key in ("_FillValue", "missing_value") for v in np.ravel(variable.attrs.get(key, ()))]
-    found = [v for v in found if v == v]
-    if variable.dtype.kind in "iu":
-        limits = np.iinfo(variable.dtype)
-        for value in found:
-            if not (limits.min <= value <= limits.max and value == int(value)):
-                raise DataError(
-                    f"'{name}' holds {variable.dtype} and calls {value} missing, which that type cannot hold.",
-                    hint="Mend _FillValue and missing_value, or decode the file with xarray.",
-                )
-    return tuple(np.asarray(found).astype(variable.dtype)) if found else ()
-
-
-def _job(variable: xr.Variable, name: str, method: str, covered: Callable[[], bool]) -> Job:
-    from xsm.kernels.apply import Job
-
-    dtype, missing = variable.dtype, _missing(variable, name)
-    fill = missing[0] if missing and dtype.kind != "f" else cf.fill_of(dtype)
-    fill = 0 if fill is None else fill
-    low, high = -math.inf, math.inf
-    if method in ("bicubic", "bilinear", "average"):
-        if dtype.kind != "f" and not missing and not covered():  # integers have no NaN for the cells outside
-            dtype, fill = np.dtype("f4" if dtype.itemsize <= 2 else "f8"), np.nan
-        spec = cf.VARIABLES.get(name)
-        packed = {"scale_factor", "add_offset"} & set(variable.attrs)
-        if spec is not None and not packed and cf.same_units(variable.attrs.get("units", ""), spec.units):
-            low, high = spec.low, spec.high
-        if dtype.kind in "iu":
-            low, high = max(low, np.iinfo(dtype).min), min(high, np.iinfo(dtype).max)
-    return Job(method, dtype, missing, fill, low, high)
-
-
-def _soil_shares(made: dict[Hashable, xr.Variable]) -> dict[Hashable, xr.Variable]:
-    """Give sand, silt and clay one mask and the sum 100."""
-    shares = [made[n] for n in cf.SOIL_FRACTIONS if n in made]
-    percent = all(v.dtype.kind == "f" and cf.same_units(v.attrs.get("units", ""), "percent") for v in shares)
-    if len(shares) < 3 or not percent or len({v.dims for v in shares}) > 1 or len({v.shape for v in shares}) > 1:
-        return made
-    total = shares[0] + shares[1] + shares[2]
-    factor = 100.0 / total.where(total > 0)
-    for n, v in zip(cf.SOIL_FRACTIONS, shares, strict=True):
-        made[n] = xr.Variable(v.dims, (v * factor).data, v.attrs, v.encoding)
-    return made
+    return _rebuilt(ds, jobs.one_sum(made), positions, geo)
 
 
 def _rebuilt(
