@@ -11,11 +11,11 @@ import numpy as np
 from xsm import files
 from xsm.config import Study
 from xsm.errors import DataError, UsageError
+from xsm.filling import check_series
 from xsm.grids import EASE2_M09
 from xsm.manifest import human
 from xsm.ops.cube import cube as make_cube
 from xsm.ops.estimate import trim
-from xsm.ops.gapfill import check_series
 from xsm.ops.open import days
 from xsm.options import threads
 from xsm.pipeline import in_order, opened, stage_names

@@ -221,7 +221,7 @@ def _check_method(ds: xr.Dataset, names: list[Hashable], method: str, geo: Regul
             ("auto", "average", "nearest", "mode") if geo.lon.ndim == 1 else ("auto", "nearest", "bilinear", "bicubic")
         )
         if method not in allowed:
-            what = "points" if points else "2-D longitude and latitude"
+            what = "points" if geo.lon.ndim == 1 else "2-D longitude and latitude"
             raise DataError(f"method='{method}' is not offered for {what}.", hint=f"Use one of: {', '.join(allowed)}.")
 
 
