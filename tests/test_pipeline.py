@@ -164,6 +164,11 @@ def test_a_shorter_study_predicts_a_longer_one(folder):
         longer.bytes["open solus100"] == same.bytes["open solus100"] and longer.bytes["report"] == same.bytes["report"]
     )
     assert "in all" in str(longer)
+    fewer = forecast(replace(study, geotiff=()), folder / "results")
+    assert set(same.bytes) - set(fewer.bytes) == {"geotiff"}
+    another = replace(study, inputs={**study.inputs, "smap_l4": study.inputs["smap"]})
+    with pytest.raises(DataError, match="has no stage open smap_l4, which this one has"):
+        forecast(another, folder / "results")
     with pytest.raises(DataError, match="no finished study"):
         forecast(study, folder)
     with pytest.raises(UsageError, match="no region"):

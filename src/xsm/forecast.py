@@ -104,7 +104,7 @@ def forecast(study: Study, like: Path) -> Forecast:
     UsageError
         For a study without region or period.
     DataError
-        Where ``like`` holds no finished study.
+        Where ``like`` holds no finished study, or one without a stage of this one.
     """
     done = manifest(like)
     if not (like / "data" / "cube.zarr").is_dir() or "report" not in done:
@@ -115,8 +115,15 @@ def forecast(study: Study, like: Path) -> Forecast:
     window = EASE2_M09.region(study.region).grow(study.margin)
     cells = window.rows * window.cols / (cube.sizes["y"] * cube.sizes["x"])
     longer = int((period.stop - period.start) / np.timedelta64(1, "D") + 1) / cube.sizes["time"]
+    wanted = stage_names(study)
+    if lacking := [name for name in wanted if name not in done]:
+        raise DataError(
+            f"The study in '{like}' has no stage {', '.join(lacking)}, which this one has.",
+            hint="Run a short period of this very study first.",
+        )
     seconds, sizes = {}, {}
-    for name, entry in done.items():
+    for name in wanted:
+        entry = done[name]
         path = like / entry["path"]
         grows = cells * (longer if path.suffix != ".zarr" or (path / "time").is_dir() else 1)
         seconds[name] = entry["seconds"] * grows
