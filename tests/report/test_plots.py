@@ -123,6 +123,8 @@ def test_series_and_availability(world: tuple[xr.Dataset, xr.Dataset, xr.Dataset
     told = {t.get_text() for t in figure.legends[0].get_texts()}
     assert {"Scenario 1", "Scenario 2", "Noah", "Station", "Precipitation"} <= told
     assert figure.axes[1].get_title() == "CDF"
+    (rain,) = (a for a in figure.axes if a.get_ylabel().startswith("Rain"))
+    assert len(rain.get_yticks()) >= 2 and max(rain.get_yticks()) <= rain.get_ylim()[0] / 3
     with pytest.raises(UsageError, match="Unknown station"):
         estimates.sm.plot_series(stations, "nowhere")
     name = str(stations["station"].values[-1])

@@ -49,6 +49,13 @@ def test_counts_are_the_same_under_every_chunking(cube: xr.Dataset, estimates: x
     assert day is not None and day >= 2 and share[day] == share[2:][share[2:] > gather.LEAST_SHARE].min()
 
 
+def test_a_spread_that_is_not_shown_is_told(estimates: xr.Dataset) -> None:
+    one = estimates[["sm_5cm_s2", "sm_5cm_s2_std"]]
+    told = gather.scene(one.rename(sm_5cm_s2_std="sm_5cm_s2_reference_std"), None).no_spread
+    assert told == "the maps have only that of the reference (sm_5cm_s2_reference_std), not calibrated to stations"
+    assert gather.scene(one[["sm_5cm_s2"]], None).no_spread == "the maps have none"
+
+
 def test_maps_have_north_up_and_true_aspect() -> None:
     lat, lon = np.array([40.0, 40.5, 41.0]), np.array([-100.0, -99.5])
     field = xr.DataArray(np.arange(6.0).reshape(3, 2), {"lat": lat, "lon": lon}, ("lat", "lon"))
