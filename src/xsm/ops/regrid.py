@@ -217,9 +217,8 @@ def _check_method(ds: xr.Dataset, names: list[Hashable], method: str, geo: Regul
             hint="Use 'auto', 'mode' or 'nearest'.",
         )
     if isinstance(geo, Scattered):
-        allowed = (
-            ("auto", "average", "nearest", "mode") if geo.lon.ndim == 1 else ("auto", "nearest", "bilinear", "bicubic")
-        )
+        points = geo.lon.ndim == 1
+        allowed = ("auto", "nearest", "average", "mode") if points else ("auto", "nearest", "bilinear", "bicubic")
         if method not in allowed:
             what = "points" if geo.lon.ndim == 1 else "2-D longitude and latitude"
             raise DataError(f"method='{method}' is not offered for {what}.", hint=f"Use one of: {', '.join(allowed)}.")
