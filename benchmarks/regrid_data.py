@@ -72,7 +72,7 @@ def exact_reduction(ds: xr.Dataset, grid: Grid) -> tuple[np.ndarray, np.ndarray]
     Returns
     -------
     value, share : ndarray (rows, cols)
-        Weighted mean, and the signed weight of the valid pixels relative to that of all.
+        Weighted mean, and the signed weight of the valid pixels relative to that of a cell full of pixels.
     """
     to_ease = pyproj.Transformer.from_crs(ALBERS, "EPSG:6933", always_xy=True)
     sums = np.zeros((3, grid.rows * grid.cols))
@@ -92,7 +92,7 @@ def exact_reduction(ds: xr.Dataset, grid: Grid) -> tuple[np.ndarray, np.ndarray]
                     sums[k] += np.bincount(at, v[inside], sums.shape[1])
     num, den, full = sums.reshape(3, *grid.shape)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return num / den, den / full
+        return num / den, den / np.median(full[full > 0.5 * full.max()])
 
 
 def write_solus_layer(path: Path) -> None:
