@@ -221,6 +221,7 @@ def test_a_shorter_study_predicts_a_longer_one(folder):
         ("title = 'x'", UsageError, "names no inputs"),
         ("[inputs.smap]\npath='x'", UsageError, "Did you mean 'paths'"),
         ("[inputs.smap]\npaths='x'\n[fit]\nestimates=['5-3']", UsageError, "Did you mean '5-"),
+        ("geotiff=['5-2']\n[inputs.smap]\npaths='x'\n[fit]", UsageError, "Unknown map in geotiff '5-2'.*sm_5cm_s2"),
         ("[inputs.smap]\npaths='x'\n[gapfill]\nmehtod='cru'", UsageError, "Did you mean 'method'"),
     ],
 )
