@@ -1,6 +1,6 @@
 """Fill the real SMAP lattice with ``xsm-cru`` and score it beside what users have.
 
-    python -m benchmarks.bench_gapfill [--data smap_conus_lattice.nc] [--bench gapfill.py] [--seed 1] [--quick]
+    python -m benchmarks.bench_gapfill [--data smap_conus_lattice.nc] [--bench gapfill.py] [--quick | --small]
 
 Observations are hidden in three ways (20 % at random, a 35-day block in each cell, common 35-day outages) by the
 scoring script beside the data; each masked lattice trains a model of its own and is filled by it. Then: growth over
@@ -31,6 +31,9 @@ WEATHER = ("precipitation", "air_temperature", "shortwave_down")
 GOALS = {"xsm, own series": ("Gaussian process", 0.97), "xsm, with weather": ("GP with weather", 0.95)}
 CRPS_GOAL = 0.95
 FASTER = 25
+STEPS, PIXELS = 60, 20_000
+"""Training steps of the plain unit; pixels whose filling is timed, by ours and (a tenth) by the plain unit."""
+SMALL = {"cells": 12, "days": 200, "steps": 1, "pixels": 200, "options": {"epochs": 1, "budget": 5}}
 
 
 def train(
@@ -47,7 +50,9 @@ def train(
     return model, bundle, arrays | {"days": days}
 
 
-def lattice(bench: Any, ds: xr.Dataset, seed: int, options: dict[str, object]) -> tuple[dict[str, list[Score]], Bundle]:
+def lattice(
+    bench: Any, ds: xr.Dataset, seed: int, options: dict[str, object], steps: int
+) -> tuple[dict[str, list[Score]], Bundle]:
     """Score all fillers in the three experiments; also the model of random gaps from own series."""
     truth = ds.soil_moisture.transpose("time", "cell").values.astype("f8")
     masks = bench.hidden(truth, seed)
@@ -81,7 +86,7 @@ def lattice(bench: Any, ds: xr.Dataset, seed: int, options: dict[str, object]) -
                 fill = np.stack([f for f, _ in fills], 1)
                 std = None if fills[0][1] is None else np.stack([s for _, s in fills], 1)
             add(name, fill, std, 0.0, time.perf_counter() - begin)
-        add("plain CRU (PyTorch)", *gapfill_peers.plain_cru(masked, seed))
+        add("plain CRU (PyTorch)", *gapfill_peers.plain_cru(masked, seed, steps))
         for name, covariates in (("xsm, own series", ()), ("xsm, with weather", WEATHER)):
             begin = time.perf_counter()
             model, bundle, arrays = train(ds, masked, covariates, seed, options)
@@ -121,6 +126,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1, help="seed of the hiding and of the training")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--quick", action="store_true", help="the lattice alone")
+    parser.add_argument("--small", action="store_true", help="a few cells and steps: only whether it runs")
     parser.add_argument("--option", action="append", default=[], metavar="NAME=VALUE", help="option of the model")
     args = parser.parse_args()
     for path in (args.data, args.bench):
@@ -135,7 +141,11 @@ def main() -> int:
     bench = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(bench)
     ds = bench.load(args.data)
-    rows, bundle = lattice(bench, ds, args.seed, options)
+    steps, pixels = STEPS, PIXELS
+    if args.small:
+        steps, pixels, options = SMALL["steps"], SMALL["pixels"], SMALL["options"] | options
+        ds = ds.isel(cell=slice(None, None, ds.sizes["cell"] // SMALL["cells"]), time=slice(SMALL["days"]))
+    rows, bundle = lattice(bench, ds, args.seed, options, steps)
     print(f"SMAP 36 km over CONUS, {ds.sizes['time']} days, seed {args.seed}, {args.threads} threads")
     print(table(rows))
     good = verdict(rows)
@@ -143,8 +153,8 @@ def main() -> int:
     values = ds.soil_moisture.transpose("time", "cell").values
     model = get_model("cru", "gapfill")
     own, plain = "xsm, own series", "plain CRU (PyTorch)"
-    many = np.tile(values, (1, -(-20000 // values.shape[1])))[:, :20000]
-    few = many[:, :2000]
+    many = np.tile(values, (1, -(-pixels // values.shape[1])))[:, :pixels]
+    few = many[:, : pixels // 10]
     begin = time.perf_counter()
     model.predict_block({"soil_moisture": many, "days": days}, bundle, device="cpu")
     speeds = {own: many.size / (time.perf_counter() - begin)}
@@ -153,7 +163,7 @@ def main() -> int:
         print(f"filling {len(days)} days x {pixels} pixels, {name}: {speeds[name]:,.0f} pixel-days/s")
     ratio = speeds[own] / speeds[plain]
     print(f"  {ratio:.1f} times the plain CRU (wanted {FASTER})")
-    if not args.quick:
+    if not (args.quick or args.small):
         print("\nGrowth")
         gapfill_other.growth(values, days, bundle)
         gapfill_other.western_australia(

@@ -11,20 +11,23 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 SMALL = {
-    "bench_gapfill": ("--quick", "--option", "epochs=1", "--option", "budget=5"),
+    "bench_estimate": ("--part", "speed", "--quick", "--preset", "small"),
+    "bench_gapfill": ("--small", "--threads", "1"),
     "bench_ingest": ("--granules", "1", "--days", "2", "--repeats", "1", "--workers", "1"),
     "bench_regrid": ("--part", "speed", "--days", "4"),
+    "bench_scale": ("--quick", "--days", "2", "--threads", "1"),
     "bench_validate": ("--stations", "12", "--days", "400", "--repeat", "1"),
 }
 NEED_DATA = ("bench_gapfill",)
 
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(not (ROOT / "benchmarks").is_dir(), reason="needs a checkout")]
+pytestmark = pytest.mark.skipif(not (ROOT / "benchmarks").is_dir(), reason="needs a checkout")
 
 
 def test_every_benchmark_is_here():
     assert {p.stem for p in (ROOT / "benchmarks").glob("bench_*.py")} == set(SMALL)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("name", SMALL)
 def test_benchmark_runs_small(name, tmp_path):

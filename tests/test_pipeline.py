@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +17,7 @@ import xarray as xr
 
 import xsm
 from xsm import config, files
+from xsm.cli import main
 from xsm.demo import Size, make_files, score, study_changes
 from xsm.errors import DataError, UsageError
 from xsm.forecast import forecast, outlook
@@ -24,18 +29,19 @@ from xsm.stages import alone, fingerprint, manifest
 SMALL = Size(12, "2021-06-01", 60, split=(32, 8))
 
 
+def with_quick_models(text):
+    """A study file with models that need no training to speak of."""
+    text = text.replace('method = "cru"', 'method = "linear"').replace('model = "convlstm"', 'model = "ridge"')
+    return re.sub(r"(?m)^(covariates|options = \{ (epochs|preset)) .*\n", "", text)
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """A small world's files and its study file, run once."""
     base = tmp_path_factory.mktemp("study")
     base.joinpath("world").mkdir()
     world = make_files(base / "files", SMALL, seed=1)
-    text = config.template(**study_changes(SMALL, "files"))
-    text = text.replace('method = "cru"', 'method = "linear"').replace('model = "convlstm"', 'model = "ridge"')
-    text = text.replace('covariates = ["precipitation", "air_temperature"]\n', "").replace(
-        'options = { preset = "small" }', ""
-    )
-    (base / "study.toml").write_text(text)
+    (base / "study.toml").write_text(with_quick_models(config.template(**study_changes(SMALL, "files"))))
     world.truth.to_netcdf(base / "world" / "truth.nc")
     run_study(config.load(base / "study.toml"))
     return base
@@ -105,6 +111,44 @@ def test_a_lost_result_is_made_again_to_the_same_values(folder):
     assert {k: v for k, v in again.attrs.items() if k != "history"} == {
         k: v for k, v in first.attrs.items() if k != "history"
     }
+
+
+def xsm_in(*arguments):
+    """Run the command in a process of its own, in the current folder."""
+    subprocess.run([sys.executable, "-m", "xsm", *arguments], check=True)
+
+
+def xsm_here(*arguments):
+    """Run the command in this process, in the current folder."""
+    with pytest.raises(SystemExit) as stop:
+        main([*arguments])
+    assert stop.value.code == 0
+
+
+def init_and_run(run, mend=lambda text: text):
+    """As the page says it, in an empty folder: `xsm init rabiei2024 --example`, then `xsm run rabiei2024.toml`."""
+    run("init", "rabiei2024", "--example")
+    study = Path("rabiei2024.toml")
+    study.write_text(mend(study.read_text()))
+    run("run", "rabiei2024.toml")
+    assert {p.name for p in Path().iterdir()} == {"rabiei2024.toml", "rabiei2024-data", "results"}
+    estimates = files.read("results/estimates.nc")
+    assert "synthetic" in str(estimates.attrs).lower()
+    for name in ("sm_5cm_s1", "sm_5cm_s2", "sm_25cm_s1", "sm_25cm_s2"):
+        assert float(estimates[name].isel(time=slice(4, None)).notnull().mean()) > 0.8, name
+    assert Path("results/report/report.html").stat().st_size > 10_000
+
+
+@pytest.mark.slow
+def test_the_example_study_runs_as_it_is_written(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    init_and_run(xsm_in)
+
+
+def test_a_smaller_example_study_runs_with_quick_models(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("xsm.demo.QUICK", Size(12, "2021-06-01", 30, split=(16, 7)))
+    init_and_run(xsm_here, with_quick_models)
 
 
 def test_a_second_process_is_refused(folder):
@@ -183,6 +227,7 @@ def test_a_shorter_study_predicts_a_longer_one(folder):
         ("title = 'x'", UsageError, "names no inputs"),
         ("[inputs.smap]\npath='x'", UsageError, "Did you mean 'paths'"),
         ("[inputs.smap]\npaths='x'\n[fit]\nestimates=['5-3']", UsageError, "Did you mean '5-"),
+        ("geotiff=['5-2']\n[inputs.smap]\npaths='x'\n[fit]", UsageError, "Unknown map in geotiff '5-2'.*sm_5cm_s2"),
         ("[inputs.smap]\npaths='x'\n[gapfill]\nmehtod='cru'", UsageError, "Did you mean 'method'"),
     ],
 )

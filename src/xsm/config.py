@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -103,7 +104,18 @@ def parse(raw: Mapping[str, Any], folder: Path) -> Study:
     if values["gapfill"] is None and values["fit"] is None:
         raise UsageError("The study neither fills gaps nor estimates.", hint="Add a table [gapfill] or [fit].")
     values["geotiff"] = tuple(values.get("geotiff", ()))
+    pairs = map(depth_and_scenario, values["fit"].estimates if values["fit"] else ())
+    maps = [f"sm_{depth}cm_s{number}" for depth, number in pairs]
+    for name in values["geotiff"] if maps else ():
+        if not name.startswith((*maps, "mask_reason_", "frozen")):
+            raise unknown("map in geotiff", name, maps)
     return Study(**values)
+
+
+def depth_and_scenario(pair: str) -> tuple[int, int]:
+    """Depth and number of a pair such as ``"25-2"``."""
+    depth, number = pair.split("-")
+    return int(depth), int(number)
 
 
 def _known(values: Mapping[str, Any], kind: type, what: str) -> None:
@@ -142,7 +154,7 @@ margin = {margin}                            # cells read beyond it: one patch o
 time = "{time}"                        # UTC days, both included
 seed = 0
 on_error = "raise"                     # "skip" leaves out files that cannot be read and marks their days
-geotiff = {geotiff}                    # estimates also written as GeoTIFF, for example ["5-2"]
+geotiff = {geotiff}                    # maps also written as GeoTIFF, for example ["sm_5cm_s2"]
 
 [inputs.smap]                          # SPL3SMP_E version 6
 paths = "{smap}"
@@ -195,7 +207,8 @@ FULL = {
 
 def template(**changes: str) -> str:
     """Text of a study file; ``changes`` replace single entries."""
-    return TEMPLATE.format(**{**FULL, **changes})
+    text = TEMPLATE.format(**{**FULL, **changes})
+    return re.sub(r"(?m)^(\S.*?) +# ", lambda line: f"{line[1]:38} # ", text)
 
 
 def write_template(path: Path, *, example: bool = False) -> Path:

@@ -296,6 +296,7 @@ class _Moments:
 
     @property
     def kge(self) -> Array:
+        """Kling-Gupta efficiency."""
         with np.errstate(invalid="ignore", divide="ignore"):
             ratios = np.sqrt(self.xx / self.yy), self.mean_x / self.mean_y
             value = 1 - np.sqrt((self.r - 1) ** 2 + (ratios[0] - 1) ** 2 + (ratios[1] - 1) ** 2)

@@ -20,7 +20,7 @@ import xarray as xr
 
 from xsm import files, geotiff
 from xsm.bundle import Bundle
-from xsm.config import Fill, Fit, Source, Study
+from xsm.config import Fill, Fit, Source, Study, depth_and_scenario
 from xsm.errors import DataError
 from xsm.manifest import human
 from xsm.ops.cube import cube as make_cube
@@ -219,7 +219,7 @@ def _bundle(
 ) -> tuple[Path, list[str]]:
     if pair in config.bundles:
         return Path(config.bundles[pair]), []
-    depth, number = _pair(pair)
+    depth, number = depth_and_scenario(pair)
 
     def train(part: Path) -> None:
         model = fit(
@@ -255,13 +255,8 @@ def _with_surface(cube: Path, made: Mapping[str, Path], pair: str) -> Callable[[
 
 
 def _estimate(pair: str, cube: Callable[[], xr.Dataset], bundle: Path, part: Path) -> None:
-    depth, number = _pair(pair)
+    depth, number = depth_and_scenario(pair)
     _write(estimate(cube(), depth=depth, scenario=number, model=Bundle.load(bundle)), part)
-
-
-def _pair(pair: str) -> tuple[int, int]:
-    depth, number = pair.split("-")
-    return int(depth), int(number)
 
 
 def combine(made: Mapping[str, Path], cube: xr.Dataset) -> xr.Dataset:
@@ -269,7 +264,7 @@ def combine(made: Mapping[str, Path], cube: xr.Dataset) -> xr.Dataset:
     parts: list[xr.Dataset] = []
     history = dict.fromkeys(str(cube.attrs.get("history", "")).splitlines())
     for pair, path in made.items():
-        depth, number = _pair(pair)
+        depth, number = depth_and_scenario(pair)
         ds = files.read(path)
         name = f"sm_{depth}cm"
         spread = next(s for s in ("_std", "_reference_std") if f"{name}{s}" in ds)

@@ -130,9 +130,10 @@ def _bar(title: str) -> Iterator[tuple[Begin, Tell, Pace]]:
     from rich.text import Text
 
     class Shown(ProgressColumn):
-        """Time, what is left, rate."""
+        """Shows the pace."""
 
         def render(self, task: Any) -> Text:
+            """Time, what is left, rate."""
             return Text(str(pace), no_wrap=True)
 
     pace, rest = Pace(), Column(no_wrap=True, overflow="ellipsis", ratio=1)

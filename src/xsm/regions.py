@@ -129,6 +129,7 @@ class _Journal:
         return name in self.names
 
     def begin(self) -> None:
+        """Enter that the store is laid out."""
         self.lines = [self.head]
         self._save()
 

@@ -215,6 +215,7 @@ class _Moments:
         self.n, self.shift, self.sum, self.squares = 0, 0.0, 0.0, 0.0
 
     def add(self, values: np.ndarray) -> None:
+        """Take in more values."""
         if not values.size:
             return
         values = values.astype(np.float64).ravel()
@@ -226,6 +227,7 @@ class _Moments:
         self.squares += float(values @ values)
 
     def result(self) -> dict[str, float]:
+        """Mean and standard deviation; 1 for what does not vary."""
         mean = self.sum / max(self.n, 1)
         std = max(self.squares / max(self.n, 1) - mean**2, 0.0) ** 0.5
         return {"mean": self.shift + mean, "std": std if std > 1e-6 * max(abs(self.shift), 1e-6) else 1.0}

@@ -109,6 +109,7 @@ class _Rows:
         self.buffers: dict[str, np.ndarray] = {}
 
     def store(self, group: Any, fields: dict[str, np.ndarray]) -> None:
+        """Put fields into the rows of a granule that they cover."""
         cols = slice(self.grid.col0, self.grid.col0 + self.grid.cols)
         lines = np.flatnonzero((fields["EASE_row_index"] != NO_FLAG).any(1))
         for name, values in fields.items():
