@@ -82,9 +82,12 @@ def test_errors_and_warnings_come_back(granules, tmp_path):
     with pytest.raises(DataError, match=f"{last.name} cannot be read as HDF5.*download it again"):
         files.write(ds, tmp_path / "out.zarr", processes=2)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["granules"]
-    with pytest.warns(UserWarning, match=f"left out: {last.name}"):
-        files.write(skipping, tmp_path / "out.zarr", processes=2)
-    assert np.isnan(files.read(tmp_path / "out.zarr")["tb_h"].isel(time=-1)).all()
+    for kind in ("zarr", "nc", "tif"):
+        with pytest.warns(UserWarning, match=f"left out: {last.name}"):
+            written = files.write(skipping[["tb_h"]], tmp_path / f"out.{kind}", processes=2)
+        back = files.read(written[0])
+        assert back.attrs["skipped"].startswith(f"{last.name} cannot be read") and back.attrs["crid"] == "R19240"
+        assert np.isnan(back["tb_h"].isel(time=-1)).all() and np.isfinite(back["tb_h"]).any()
 
 
 def test_a_process_that_is_killed_is_told(tmp_path):

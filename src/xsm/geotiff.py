@@ -16,6 +16,7 @@ import xarray as xr
 from xsm.errors import DataError
 from xsm.files import check_output, fresh
 from xsm.grids import grid_of, require_grid
+from xsm.skipped import listen, with_skipped
 
 DAYS_AT_ONCE = 64
 TAGS = "XSM"
@@ -47,14 +48,16 @@ def write(ds: xr.Dataset, path: Path, *, overwrite: bool = False, daily: bool = 
     if daily:
         return [path for name, stem in stems.items() for path in _write_days(ds[name], ds.attrs, stem, overwrite)]
     timed = [n for n in names if "time" in ds[n].dims]
-    with ExitStack() as stack:
-        put = {n: stack.enter_context(_geotiff(ds[n], ds.attrs, stem, overwrite)) for n, stem in stems.items()}
+    about = dict(ds.attrs)
+    with listen() as lost, ExitStack() as stack:
+        put = {n: stack.enter_context(_geotiff(ds[n], about, stem, overwrite)) for n, stem in stems.items()}
         for first in range(0, ds.sizes["time"] if timed else 0, DAYS_AT_ONCE):
             block = ds[timed].isel(time=slice(first, first + DAYS_AT_ONCE)).load()  # variables share their work
             for name in timed:
                 put[name](block[name])
         for name in set(names).difference(timed):
             put[name](ds[name])
+        about |= with_skipped(about, lost())
     return list(stems.values())
 
 
@@ -77,7 +80,10 @@ def _write_days(array: xr.DataArray, about: Mapping[Any, Any], stem: Path, overw
 def _geotiff(
     array: xr.DataArray, about: Mapping[Any, Any], path: Path, overwrite: bool
 ) -> Iterator[Callable[[xr.DataArray], None]]:
-    """Open the file of a variable; gives a function that writes the next bands, and finishes the file at the end."""
+    """Open the file of a variable; gives a function that writes the next bands.
+
+    At the end the file is finished, with what is in ``about`` then.
+    """
     import rasterio
     from rasterio.transform import Affine
 
