@@ -23,7 +23,8 @@ from xsm import download, files
 from xsm.bundle import Bundle
 from xsm.errors import DataError
 from xsm.options import set_options
-from xsm.stages import LEFT_OUT, Stages, alone, clear, left_out, mark
+from xsm.skipped import LEFT_OUT, mark
+from xsm.stages import Stages, alone, clear, left_out
 
 
 @pytest.fixture

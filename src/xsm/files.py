@@ -20,6 +20,7 @@ import xarray as xr
 from xsm.cf import clean_encoding
 from xsm.errors import DataError, UsageError
 from xsm.regions import CHUNKS, write_regions
+from xsm.skipped import listen, with_skipped
 from xsm.training import quiet
 
 READ = ".nc, .zarr, .tif or (stations) .csv"
@@ -80,6 +81,9 @@ def read(path: str | Path) -> xr.Dataset:
 def write(ds: xr.Dataset, path: str | Path, *, overwrite: bool = False, processes: int = 1) -> list[Path]:
     """Write a dataset to the format of the path's ending.
 
+    What reading leaves out meanwhile (``on_error="skip"``) is told by warnings and in the attribute ``skipped`` of the
+    file.
+
     Parameters
     ----------
     ds : xarray.Dataset
@@ -113,8 +117,10 @@ def write(ds: xr.Dataset, path: str | Path, *, overwrite: bool = False, processe
         raise UsageError(
             f"'{path}' ends with '{kind}', wanted .nc, .zarr, .tif or .csv.", hint="Change the output's name."
         )
-    with fresh(path, overwrite) as part:
+    with fresh(path, overwrite) as part, listen() as lost:
         writers[kind](ds, part)
+        if lost():
+            _tell_skipped(part, with_skipped(ds.attrs, lost())["skipped"])
     return [path]
 
 
@@ -249,6 +255,19 @@ def _write_csv(ds: xr.Dataset, part: Path) -> None:
 
     frame = to_frame(ds) if {"product", "station"} <= set(ds.dims) else ds.to_dataframe().reset_index()
     frame.to_csv(part, index=False)
+
+
+def _tell_skipped(part: Path, skipped: str) -> None:
+    """Set the attribute of a file that was just written."""
+    if part.suffix.lower() == ".nc":
+        import netCDF4
+
+        with netCDF4.Dataset(part, "a") as file:
+            file.skipped = skipped
+    elif part.suffix.lower() == ".zarr":
+        import zarr
+
+        zarr.open_group(part, mode="r+").attrs["skipped"] = skipped
 
 
 def _encodings(ds: xr.Dataset) -> tuple[xr.Dataset, dict[str, dict[str, Any]]]:

@@ -18,6 +18,7 @@ import xarray as xr
 from xsm.errors import DataError
 from xsm.files import check_output, fresh
 from xsm.grids import grid_of, require_grid
+from xsm.skipped import listen, with_skipped
 from xsm.styles import is_own, qml, signed
 
 log = logging.getLogger("xsm")
@@ -54,16 +55,16 @@ def write(ds: xr.Dataset, path: Path, *, overwrite: bool = False, daily: bool = 
     for stem in (*stems.values(), *old):
         check_output(stem, overwrite)
     timed = [n for n in names if "time" in ds[n].dims]
-    with ExitStack() as stack:
-        put = {
-            n: stack.enter_context(_geotiff(ds[n], ds.attrs, stem, overwrite, path.name)) for n, stem in stems.items()
-        }
+    about = dict(ds.attrs)
+    with listen() as lost, ExitStack() as stack:
+        put = {n: stack.enter_context(_geotiff(ds[n], about, stem, overwrite, path.name)) for n, stem in stems.items()}
         for first in range(0, ds.sizes["time"] if timed else 0, DAYS_AT_ONCE):
             block = ds[timed].isel(time=slice(first, first + DAYS_AT_ONCE)).load()  # variables share their work
             for name in timed:
                 put[name](block[name])
         for name in set(names).difference(timed):
             put[name](ds[name])
+        about |= with_skipped(about, lost())
     for stem in old:
         _remove(stem)
         log.info("'%s' of an earlier result was removed", stem.name)
@@ -113,7 +114,10 @@ def _write_days(array: xr.DataArray, about: Mapping[Any, Any], stem: Path, overw
 def _geotiff(
     array: xr.DataArray, about: Mapping[Any, Any], path: Path, overwrite: bool, beside: str = ""
 ) -> Iterator[Callable[[xr.DataArray], None]]:
-    """Open the file of a variable; gives a function that writes the next bands, and finishes the file at the end."""
+    """Open the file of a variable; gives a function that writes the next bands.
+
+    At the end the file is finished, with what is in ``about`` then.
+    """
     import rasterio
     from rasterio.transform import Affine
 

@@ -31,8 +31,9 @@ from xsm.ops.open import expand
 from xsm.ops.open import open as open_source
 from xsm.ops.regrid import regrid_ease9km
 from xsm.options import block_threads
+from xsm.skipped import LEFT_OUT, mark, tell_skipped
 from xsm.source import get_source
-from xsm.stages import LEFT_OUT, Stages, alone, clear, fingerprint, mark, tell_skipped
+from xsm.stages import Stages, alone, clear, fingerprint
 from xsm.training import split_days
 
 FIRST = "smap"

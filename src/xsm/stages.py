@@ -6,29 +6,21 @@ import hashlib
 import json
 import logging
 import os
-import re
 import shutil
 import time
-import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import xarray as xr
-
 from xsm import __version__, files
 from xsm.bundle import versions
 from xsm.errors import DataError
+from xsm.skipped import listen
 
 log = logging.getLogger("xsm")
-LEFT_OUT = "files_left_out"
-SKIPPED = "left out"
 ENDS = 2**16
 """Bytes at each end of a file by which it is known again."""
-DATED = re.compile(r"[\w.-]*?(?<!\d)((?:19|20)\d{2}[01]\d[0-3]\d)(?!\d)[\w.-]*")
-"""A file's name with its date."""
 
 
 class Stages:
@@ -53,11 +45,12 @@ class Stages:
         self.step(name)
         keep = digest if target.suffix == ".zarr" else ""
         _clear(target.parent, f".{target.name}.*.part", keep)
-        with files.fresh(target, overwrite=True, keep=keep) as part, _listen() as left_out:
+        with files.fresh(target, overwrite=True, keep=keep) as part, listen(hide=True) as left_out:
             work(part)
+            lost = left_out()
         seconds = round(time.monotonic() - start, 1)
         entry = {"digest": digest, "path": str(target.relative_to(self.out)), "seconds": seconds, "rests_on": rests_on}
-        entry |= {"about": about, "versions": versions("xarray", "dask", "zarr"), "left_out": left_out}
+        entry |= {"about": about, "versions": versions("xarray", "dask", "zarr"), "left_out": lost}
         self.done[name] = json.loads(json.dumps(entry, default=str))
         with files.fresh(self.file, overwrite=True) as part:
             part.write_text(json.dumps(self.done, indent=1) + "\n", encoding="utf-8")
@@ -110,49 +103,11 @@ def left_out(out: Path) -> list[str]:
     return [line for entry in manifest(out).values() for line in entry["left_out"]]
 
 
-def mark(cube: xr.Dataset, lost: list[str]) -> xr.Dataset:
-    """Add ``files_left_out`` (time): how many files of a day could not be read, by the dates in their names."""
-    if not lost:
-        return cube
-    named = {found.group(): found[1] for line in lost for found in DATED.finditer(line)}
-    days = [np.datetime64(f"{d[:4]}-{d[4:6]}-{d[6:]}") for d in named.values()]
-    count = [days.count(day) for day in cube["time"].values.astype("M8[D]")]
-    about = {"long_name": "Files of the day that could not be read", "units": "1"}
-    return cube.assign({LEFT_OUT: ("time", np.array(count, "i4"), about)})
-
-
 def _clear(folder: Path, pattern: str, keep: str = "") -> None:
     """Remove what ended runs left behind, but what carries the mark ``keep``."""
     for left in folder.glob(pattern):
         if not keep or not left.name.endswith(f".{keep}.part"):
             shutil.rmtree(left, ignore_errors=True)
-
-
-@contextmanager
-def _listen() -> Iterator[list[str]]:
-    """Collect what the body says it leaves out, each file once; other warnings pass."""
-    told: list[str] = []
-    with warnings.catch_warnings(record=True) as heard:
-        warnings.simplefilter("always", UserWarning)
-        try:
-            yield told
-        finally:
-            lost = list(dict.fromkeys(t for t in map(_text, heard) if SKIPPED in t.lower()))
-            told += [t for t in lost if not any(t[len(SKIPPED) + 2 :] in other for other in lost if other != t)]
-    for warning in heard:
-        if SKIPPED not in _text(warning).lower():
-            warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
-
-
-def _text(warning: warnings.WarningMessage) -> str:
-    return str(warning.message)
-
-
-def tell_skipped(ds: xr.Dataset) -> None:
-    """Warn of each file in the attribute ``skipped``."""
-    skipped = ds.attrs.get("skipped", [])
-    for item in re.split(r"\n|; ", skipped) if isinstance(skipped, str) else skipped:
-        warnings.warn(f"{SKIPPED}: {item}", stacklevel=3)
 
 
 @contextmanager

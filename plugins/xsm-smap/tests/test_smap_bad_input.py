@@ -152,3 +152,18 @@ def test_row_that_lies_where_another_dataset_lies(granules: list[Path], area: Ar
     bad.write_bytes(whole.replace(mine, other))
     with pytest.raises(DataError, match="holds the values of another dataset"):
         open_([bad], region=area, variables=["tb_h", "tb_v"]).load()
+
+
+def test_day_of_the_name_against_the_metadata(granules: list[Path], area: Area, tmp_path: Path) -> None:
+    """A file under the name of another day is refused; the metadata may begin a day before."""
+    for day in ("20220620", "20220603"):
+        shutil.copy(granules[0], tmp_path / NAME.replace("20220602", day))
+    wrong, right = sorted(tmp_path.iterdir(), reverse=True)
+    with pytest.raises(DataError, match=f"{wrong.name} tell the time '2022-06-01T.*its name the day 2022-06-20"):
+        open_([wrong], region=area, variables=["tb_h"])
+    with pytest.warns(UserWarning, match=wrong.name):
+        got = open_([wrong, granules[1]], region=area, variables=["tb_h"], on_error="skip")
+    assert got.attrs["skipped"] == wrong.name and got.sizes["time"] == 1
+    with h5py.File(right, "r+") as file:
+        file["Metadata/Extent"].attrs["rangeBeginningDateTime"] = np.bytes_(b"2022-06-02T18:00:00.000Z")
+    assert open_([right], region=area, variables=["tb_h"])["time"].values[0] == np.datetime64("2022-06-03")

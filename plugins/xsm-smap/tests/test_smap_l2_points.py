@@ -115,6 +115,13 @@ def test_half_orbit_over_midnight(orbit: Path, cells: dict[str, np.ndarray], tmp
     assert np.nanmax(got["obs_time"].values) < np.datetime64("2015-08-12")
 
 
+def test_half_orbit_under_another_day(orbit: Path, tmp_path: Path) -> None:
+    wrong = tmp_path / NAME.replace("20150811", "20150611")
+    shutil.copy(orbit, wrong)
+    with pytest.raises(DataError, match=f"{wrong.name} tell the time '2015-08-11T01:30.*its name the day 2015-06-11"):
+        open_([wrong], overpass="PM")
+
+
 def test_scatter_averages_values_and_takes_the_last_flag() -> None:
     grid = EASE2_M36.window(10, 12, 20, 22)
     row, col = np.array([10, 10, 11, 65534, 50], "u2"), np.array([20, 20, 21, 65534, 20], "u2")

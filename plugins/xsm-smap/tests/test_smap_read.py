@@ -110,6 +110,8 @@ def test_flags_stay_integers(granules: list[Path], area: Area) -> None:
 def test_time_is_utc_since_noon(both: list[Path], area: Area) -> None:
     """Trap 4 and the epoch: the pair of numbers is that of a true granule (section 1.5)."""
     edit(both[0], AM, "tb_time_seconds", 775816570.006)
+    with h5py.File(both[0], "r+") as file:
+        file["Metadata/Extent"].attrs["rangeBeginningDateTime"] = np.bytes_(b"2024-08-01T00:00:00.000Z")
     granule = both[0].rename(both[0].with_name("SMAP_L3_SM_P_E_20240801_R19240_001.h5"))
     got = open_([granule], area, variables=["obs_time"])["obs_time"]
     assert got.dtype == "datetime64[ns]"

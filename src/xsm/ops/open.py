@@ -69,7 +69,10 @@ def open(
         Cells of 9 km read beyond the region; ``estimate`` trims them (the attribute ``xsm_region`` remembers the
         region).
     on_error : {"raise", "skip"}
-        Stop at a file that cannot be read, or leave it out and list it in the attribute ``skipped``.
+        Stop at a file that cannot be read, or leave it out: its values are missing. The attribute ``skipped`` lists
+        what was left out at opening. Values are read later, so damage inside a file may show only then: a warning
+        names it, and `xsm.files.write` and ``xsm open`` add it to ``skipped`` of the file that they write. ``xsm run``
+        lists both and counts them for each day in ``files_left_out``.
     **options
         Options of the source; see ``xsm sources``.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import math
 import os
@@ -210,8 +211,15 @@ def _look_l3(
                     f"{path.name}: {group.name}/{dataset} has the shape {' x '.join(map(str, shape))}, wanted {known}.",
                     hint="Regional subsets without the global grid cannot be placed; take the whole granule.",
                 )
-    day = date_in_name(path) if found else _day(path, meta["rangeBeginningDateTime"])
-    assert grid is not None and day is not None  # noqa: S101
+    named = date_in_name(path) if found else None
+    told = _told_day(path, meta["rangeBeginningDateTime"], named)
+    day = told if named is None else named
+    if day is None:
+        raise DataError(
+            f"Neither the name of {path.name} nor its metadata tell its day.",
+            hint="Keep the names that the product came with.",
+        )
+    assert grid is not None  # noqa: S101
     rank = (crid, found["counter"] if found else "", -bool(found and found["service"]))
     return Granule(
         str(path), "L3", grid, (day,), tuple(groups), str(day), rank, crid, meta["ECSVersionID"], meta["shortName"],
@@ -245,8 +253,11 @@ def _look_l2(path: Path, file: Any, variables: Sequence[str], quality: str, stam
             f"{path.name} is {meta['shortName']}, wanted SPL2SMP (36 km).", hint="Use the Level-3 product instead."
         )
     first = date_in_name(path)
-    last = _day(path, meta["rangeEndingDateTime"]) if meta["rangeEndingDateTime"] else first
-    assert first is not None and last is not None  # noqa: S101
+    if first is None:
+        raise DataError(f"The name of {path.name} holds no date.", hint="Keep the names that the product came with.")
+    _told_day(path, meta["rangeBeginningDateTime"], first)
+    last = _told_day(path, meta["rangeEndingDateTime"], first)
+    last = first if last is None else last
     node = "PM" if found["node"] == "A" else "AM"
     return Granule(
         str(path), "L2", EASE2_M36, tuple(np.arange(first, max(first, last) + 1)), (node,),
@@ -283,11 +294,17 @@ def _metadata(file: Any) -> dict[str, str]:
     return found | {"synthetic": text("/", "synthetic")}
 
 
-def _day(path: Path, text: str) -> np.datetime64:
-    try:
-        return np.datetime64(text[:10], "D")
-    except ValueError:
+def _told_day(path: Path, text: str, named: np.datetime64 | None) -> np.datetime64 | None:
+    """UTC day that the metadata of a file tell, None where there are none; it is that of the name or next to it."""
+    if not text:
+        return None
+    day: np.datetime64 = np.datetime64("NaT")
+    with contextlib.suppress(ValueError):
+        day = np.datetime64(text[:10], "D")
+    if np.isnat(day) or (named is not None and abs(day - named) > np.timedelta64(1, "D")):
+        known = "no day" if named is None else f"the day {named}"
         raise DataError(
-            f"Neither the name of {path.name} nor its metadata tell its day (rangeBeginningDateTime is '{text}').",
-            hint="Keep the names that the product came with.",
-        ) from None
+            f"The metadata of {path.name} tell the time '{text}', its name {known}.",
+            hint="Give it the name that the product came with, or download it again.",
+        )
+    return day
