@@ -106,6 +106,48 @@ def test_infinite_values_are_gaps_and_nothing_is_invented(gappy):
     odd["tb_h"][5, 3, 3] = np.inf
     filled = odd.sm.gapfill(method="linear", variables=["tb_h"])
     assert np.isfinite(filled["tb_h"].values[5, 3, 3])
+    assert not filled["tb_h_observed"].values[5, 3, 3]
+    whole = xr.ones_like(gappy[["tb_h"]]) * 250
+    whole["tb_h"][5, 3, 3] = np.inf
+    assert np.isfinite(whole.sm.gapfill(method="linear", variables=["tb_h"])["tb_h"].values).all()
+
+
+def test_only_cells_with_three_observations_tell_that_a_map_is_fixed():
+    time = np.arange("2021-01-01", "2021-01-31", dtype="M8[D]")
+    rng = np.random.default_rng(0)
+    once = np.full((30, 40), np.nan)
+    once[rng.integers(0, 30, 40), np.arange(40)] = rng.normal(size=40)
+    assert find_pattern(once, time) is Pattern.NONE
+    fixed = np.where(rng.random((30, 40)) < 0.5, rng.normal(size=40), np.nan)
+    assert find_pattern(fixed, time) is Pattern.STATIC
+    assert find_pattern(np.where(np.arange(40) < 30, once, fixed), time) is Pattern.NONE, "a quarter of the cells tells"
+    assert find_pattern(np.where(np.arange(40) < 10, once, fixed), time) is Pattern.STATIC
+
+
+@pytest.mark.parametrize("given", ["frozen", "surface_temperature"])
+def test_frozen_days_teach_temperatures_alone(gappy, given):
+    cold = gappy["tb_h"].isel(y=0, x=0, drop=True).copy(data=np.arange(gappy.sizes["time"]) % 40 < 20)
+    cold = cold.astype(bool).broadcast_like(gappy["tb_h"])
+    seen = gappy["tb_h"].notnull()
+    warmth = (xr.where(cold, 262.0, 285.0) + 0 * gappy["tb_h"]).assign_attrs(units="K")
+    ds = gappy[["tb_h"]].assign({given: {"frozen": cold, "surface_temperature": warmth}[given]})
+    spoiled = ds.assign(tb_h=ds["tb_h"].where(~(cold & seen), 10.0).assign_attrs(units="K"))
+    learnt, again = (d.sm.fit(task="gapfill", model="linear", variables=["tb_h"]) for d in (ds, spoiled))
+    np.testing.assert_array_equal(learnt.weights["tb_h"], again.weights["tb_h"])
+    filled = spoiled.sm.gapfill(method="linear", variables=["tb_h"])
+    assert again.hash in filled["tb_h"].attrs["fill_method"], "a fill without a bundle trains as fit does"
+    warm = ds.assign(surface_temperature=warmth).sm.fit(
+        task="gapfill", model="linear", variables=["surface_temperature"]
+    )
+    assert warm.weights["surface_temperature"].max() > 5, "jumps of 23 K between frozen and thawed days are errors"
+    with pytest.raises(DataError, match="'tb_h' has no observation on thawed ground"):
+        ds.assign(frozen=xr.ones_like(cold)).sm.fit(task="gapfill", model="linear", variables=["tb_h"])
+
+
+def test_observed_values_stay_even_outside_the_physical_range(gappy):
+    odd = gappy.copy(deep=True)
+    odd["tb_h"][5, 3, 3] = 400
+    assert odd.sm.gapfill(method="linear", variables=["tb_h"])["tb_h"].values[5, 3, 3] == 400
 
 
 @pytest.mark.parametrize(
@@ -153,6 +195,40 @@ def test_training_sees_training_days_only(gappy):
     train = slice("2021-01-01", "2021-03-21")
     options = {"task": "gapfill", "model": "linear", "variables": ["tb_h"], "train": train}
     assert gappy.sm.fit(**options).weights["tb_h"] == pytest.approx(spoiled.sm.fit(**options).weights["tb_h"])
+
+
+@pytest.mark.parametrize(
+    ("fill", "honest"),
+    [
+        (np.s_[50:100], True),
+        (np.s_[50:90], True),
+        (np.s_[50:101], False),
+        (np.s_[49:100], False),
+        (np.s_[0:120], False),
+        ([*range(50, 60), *range(80, 100)], True),
+    ],
+)
+def test_fit_warns_of_a_fill_that_saw_other_days(gappy, fill, honest, recwarn):
+    use = np.zeros((2, gappy.sizes["time"]), bool)
+    use[0, fill], use[1, 50:100] = True, True
+    _warns(gappy, use, honest, recwarn)
+
+
+def test_fit_warns_of_a_fill_that_saw_days_between_the_training_days(gappy, recwarn):
+    use = np.zeros((2, gappy.sizes["time"]), bool)
+    use[:, 20:50] = use[:, 80:110] = True
+    _warns(gappy, use, True, recwarn)
+    use[0, 60] = True
+    _warns(gappy, use, False, recwarn)
+
+
+def _warns(ds, use, honest, recwarn):
+    bundle = ds.sm.fit(task="gapfill", model="linear", variables=["tb_h"], train=use[0])
+    filled = ds.sm.gapfill("linear", variables=["tb_h"], model=bundle)
+    law = (0.2 + (filled["tb_h"] - 240) / 1000).assign_attrs(units="m3 m-3")
+    filled.assign(sm_noah_0_10=law).sm.fit(model="ridge", predictors=["tb_h"], target="sm_noah_0_10", train=use[1])
+    told = [str(w.message) for w in recwarn if "saw other days than the training days" in str(w.message)]
+    assert len(told) == (not honest), told
 
 
 def test_a_fill_with_a_bundle_is_lazy_at_once(gappy):

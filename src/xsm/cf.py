@@ -19,7 +19,10 @@ log = logging.getLogger("xsm")
 
 @dataclass(frozen=True)
 class Canonical:
-    """A variable of the cube: unit, names, kind and physical range (values outside are clipped or refused)."""
+    """A variable of the cube: unit, names, kind, physical range (values outside are clipped or refused).
+
+    ``when_frozen``: values mean the same on frozen ground, so gap filling learns from them; retrievals do not.
+    """
 
     units: str
     long_name: str
@@ -27,6 +30,7 @@ class Canonical:
     kind: Literal["continuous", "class", "flag"] = "continuous"
     low: float = -np.inf
     high: float = np.inf
+    when_frozen: bool = False
 
 
 _SM = "volume_fraction_of_condensed_water_in_soil"
@@ -38,8 +42,10 @@ VARIABLES: Mapping[str, Canonical] = {
     "albedo": Canonical("1", "Single-scattering albedo (DCA)", low=0, high=1),
     "roughness": Canonical("1", "Roughness coefficient (DCA)", low=0, high=5),
     "vegetation_opacity": Canonical("1", "Vegetation opacity along the line of sight (DCA)", low=0, high=5),
-    "vegetation_water_content": Canonical("kg m-2", "Vegetation water content", low=0, high=30),
-    "surface_temperature": Canonical("K", "Effective surface temperature", "surface_temperature", low=200, high=350),
+    "vegetation_water_content": Canonical("kg m-2", "Vegetation water content", low=0, high=30, when_frozen=True),
+    "surface_temperature": Canonical(
+        "K", "Effective surface temperature", "surface_temperature", low=200, high=350, when_frozen=True
+    ),
     "sm_dca": Canonical("m3 m-3", "Soil moisture, dual channel algorithm", _SM, low=0, high=1),
     "sm_scav": Canonical("m3 m-3", "Soil moisture, single channel algorithm, V", _SM, low=0, high=1),
     "sm_scah": Canonical("m3 m-3", "Soil moisture, single channel algorithm, H", _SM, low=0, high=1),
@@ -48,10 +54,16 @@ VARIABLES: Mapping[str, Canonical] = {
     "obs_time": Canonical("", "Mean time of the observations in the cell", "time"),
     "sm_noah_0_10": Canonical("m3 m-3", "Soil moisture, Noah, 0-10 cm", _SM, low=0, high=1),
     "sm_noah_10_40": Canonical("m3 m-3", "Soil moisture, Noah, 10-40 cm", _SM, low=0, high=1),
-    "soil_temperature_0_10": Canonical("K", "Soil temperature, 0-10 cm", "soil_temperature", low=200, high=350),
-    "soil_temperature_10_40": Canonical("K", "Soil temperature, 10-40 cm", "soil_temperature", low=200, high=350),
-    "air_temperature": Canonical("K", "Air temperature at 2 m", "air_temperature", low=180, high=340),
-    "precipitation": Canonical("kg m-2", "Precipitation of the UTC day", "precipitation_amount", low=0, high=3000),
+    "soil_temperature_0_10": Canonical(
+        "K", "Soil temperature, 0-10 cm", "soil_temperature", low=200, high=350, when_frozen=True
+    ),
+    "soil_temperature_10_40": Canonical(
+        "K", "Soil temperature, 10-40 cm", "soil_temperature", low=200, high=350, when_frozen=True
+    ),
+    "air_temperature": Canonical("K", "Air temperature at 2 m", "air_temperature", low=180, high=340, when_frozen=True),
+    "precipitation": Canonical(
+        "kg m-2", "Precipitation of the UTC day", "precipitation_amount", low=0, high=3000, when_frozen=True
+    ),
     "sm_surface": Canonical("m3 m-3", "Soil moisture, SMAP Level 4, 0-5 cm", _SM, low=0, high=1),
     "sm_rootzone": Canonical("m3 m-3", "Soil moisture, SMAP Level 4, 0-100 cm", _SM, low=0, high=1),
     "sand": Canonical("percent", "Sand, mass share of the fine earth", low=0, high=100),

@@ -16,7 +16,6 @@ from xsm.bundle import Bundle
 from xsm.cf import VARIABLES, add_history, check_units
 from xsm.errors import DataError, UsageError, unknown
 from xsm.model import Model, get_model
-from xsm.ops.cube import with_masks
 from xsm.seasonal import Pattern, fill_pattern, find_pattern
 from xsm.training import day_mask, quiet, sample_cells, series_samples, series_spec
 
@@ -47,11 +46,11 @@ def fill_gaps(
     bundle = as_bundle(model)
     patterns = dict.fromkeys(names, Pattern.NONE)
     if unknown_to := [n for n in names if bundle is None or n not in bundle.card["targets"]]:
-        sample = sample_cells(with_masks(ds), unknown_to, covariates, SAMPLE_CELLS, seed)
+        sample = sample_cells(ds, unknown_to, covariates, SAMPLE_CELLS, seed)
         patterns |= {n: find_pattern(sample[n].values, sample["time"].values) for n in unknown_to}
     for name in (n for n, p in patterns.items() if p is Pattern.COMPLETE):
-        gaps = ds[name].isnull() & ds[name].notnull().any("time")
-        patterns[name] = Pattern.NONE if bool(gaps.any()) else Pattern.COMPLETE
+        seen = abs(ds[name]) < np.inf
+        patterns[name] = Pattern.NONE if bool((~seen & seen.any("time")).any()) else Pattern.COMPLETE
     learn = [n for n in names if patterns[n] is Pattern.NONE]
     if bundle is None and learn:
         log.info("training '%s' on %d of the cells for %s", method, sample.sizes["cell"], ", ".join(learn))
@@ -84,8 +83,9 @@ def fill_gaps(
     if learn and bundle is not None:
         out = _fill_with_model(out, ds, filler, bundle, learn, max_gap, denoise)
     out = add_history(
-        out, "gapfill", method=method, variables=list(names), covariates=covariates, mode=mode, max_gap=max_gap,
-        seed=seed, model=bundle.hash if bundle else None, train=train,
+        out, "gapfill", method=method, variables=list(names), covariates=covariates, max_gap=max_gap,
+        mode=bundle.card["options"].get("mode") if bundle else None, seed=seed, model=bundle.hash if bundle else None,
+        train=train,
     )  # fmt: skip
     return (
         out.assign_attrs(gapfill_target_leak="land-model soil moisture was a covariate") if _leaks(covariates) else out
@@ -109,11 +109,23 @@ def fit_series(
         chosen.setdefault("mode", mode)
     spec = series_spec(ds, targets, covariates, filler.info, chosen)
     use = None if train is None else day_mask(ds["time"].values.astype("M8[D]"), train, "train")
-    samples = series_samples(ds, (*targets, *covariates), use=use)
+    samples = series_samples(ds, targets, covariates, use)
     with quiet() as progress:
         bundle = filler.fit(samples, spec, validation=None, seed=seed, progress=progress)
-    span = {"days": [str(samples.days[0]), str(samples.days[-1])]}
+    span = {"days": [str(samples.days[0]), str(samples.days[-1])], "periods": periods(samples.days[samples.use])}
     return Bundle({**bundle.card, "training": {**bundle.card.get("training", {}), **span}}, bundle.weights)
+
+
+def periods(days: np.ndarray) -> list[str]:
+    """Runs of days as text.
+
+    Examples
+    --------
+    >>> periods(np.array(["2020-01-01", "2020-01-02", "2021-05-01"], "M8[D]"))
+    ['2020-01-01 to 2020-01-02', '2021-05-01 to 2021-05-01']
+    """
+    runs = np.split(days, 1 + np.flatnonzero(np.diff(days) > np.timedelta64(1, "D")))
+    return [f"{run[0]} to {run[-1]}" for run in runs]
 
 
 def check_series(
@@ -223,11 +235,12 @@ def _fill_with_model(
         result = dict(filler.predict_block(arrays, bundle, device=device()))
         for name in names:
             observed = np.isfinite(arrays[name])
-            if not denoise:
-                result[name] = np.where(observed, arrays[name], result[name])
-            spec = VARIABLES.get(name)
-            if spec is not None:
+            if (spec := VARIABLES.get(name)) is not None:
                 result[name] = np.clip(result[name], spec.low, spec.high)
+            if not denoise:
+                kept = _kept(arrays[name], result[f"{name}_std"], result[f"{name}_obs_std"])
+                for key, value in zip((name, f"{name}_std", f"{name}_obs_std"), kept, strict=True):
+                    result[key] = np.where(observed, value, result[key])
             if max_gap is not None:
                 long = long_gaps(observed, max_gap)
                 for suffix in ("", "_std", "_obs_std"):
@@ -247,9 +260,20 @@ def _fill_with_model(
             out[name].attrs["empty_cells"] = empty
             if empty:
                 log.info("%d cells have no value of '%s' and stay empty", empty, name)
-        if span := bundle.card.get("training", {}).get("days"):
-            out[name].attrs["fill_training"] = " to ".join(span)
+        training = bundle.card.get("training", {})
+        if days := training.get("days"):
+            out[name].attrs["fill_training"] = ", ".join(training.get("periods", [" to ".join(days)]))
     return out
+
+
+def _kept(values: np.ndarray, std: np.ndarray, obs_std: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Observed values as they are: off the truth by the noise of the retrieval, off another observation by it twice.
+
+    A model that does not tell noise from truth (``std`` equals ``obs_std``) keeps its spread, which is more than noise.
+    """
+    noise = np.sqrt(np.maximum(obs_std**2 - std**2, 0))
+    own = np.where(noise > 0, noise, obs_std)
+    return values, own, np.hypot(own, noise)
 
 
 def long_gaps(observed: np.ndarray, max_gap: int) -> np.ndarray:
@@ -281,7 +305,7 @@ def _assign(
         f"{name}_obs_std": obs_std.assign_attrs(
             long_name=f"{long_name}: standard deviation of a would-be observation", **units
         ),
-        f"{name}_observed": source.notnull()
+        f"{name}_observed": (abs(source) < np.inf)
         .drop_attrs()
         .assign_attrs(
             long_name=f"{long_name}: observed on that day", flag_values=[0, 1], flag_meanings="filled observed"

@@ -249,7 +249,8 @@ class Model(Protocol):
         """Predict one block: physical units in, physical units out, one array for each target and its spread.
 
         Series: dynamic ``(time, cell)``, static ``(cell,)``, NaN where not observed; gives for each target ``v`` the
-        arrays ``v``, ``v_std`` (spread of the true value) and ``v_obs_std`` (spread of a would-be observation).
+        arrays ``v``, ``v_std`` (spread of the true value) and ``v_obs_std`` (spread of a would-be observation, its
+        noise included), for observed days too: estimates, which the core replaces by what was observed.
         Filling also gets ``days`` (time,), datetime64[D].
         Patch: dynamic ``(patch, time, y, x)``, static ``(patch, y, x)`` and ``mask (patch, y, x)`` bool, no NaN inside
         the mask; gives ``v`` and ``v_std`` as ``(patch, time - look_back + 1, y, x)``.

@@ -10,6 +10,7 @@ TINY = 1e-4
 CYCLE = 5e-3
 SHARE = 0.98
 MIN_PAIRS = 3
+MIN_SEEN = 3
 
 
 class Pattern(StrEnum):
@@ -25,7 +26,8 @@ def find_pattern(values: np.ndarray, time: np.ndarray) -> Pattern:
     """Tell whether series ``(time, cell)`` with gaps are constant, repeat every year, or neither.
 
     A variable is static where at least 98 % of the cells vary by less than 1e-4 of its spread over all cells and days,
-    and periodic where they repeat on the same calendar day of other years to 0.5 % of it. Series without a gap in any
+    and periodic where they repeat on the same calendar day of other years to 0.5 % of it; only cells with at least 3
+    observations, or 3 calendar days seen twice, tell, and at least half of the cells must. Series without a gap in any
     cell that has values are complete.
     """
     with np.errstate(invalid="ignore"):
@@ -37,11 +39,16 @@ def find_pattern(values: np.ndarray, time: np.ndarray) -> Pattern:
             return Pattern.COMPLETE
         scale = np.nanstd(values) or 1.0
         spread = np.nanmax(values, 0) - np.nanmin(values, 0)
-        if (spread <= TINY * max(scale, np.nanmax(np.abs(values)) * 1e-3)).mean() >= SHARE:
+        fixed = spread <= TINY * max(scale, np.nanmax(np.abs(values)) * 1e-3)
+        if _most(fixed, np.isfinite(values).sum(0) >= MIN_SEEN):
             return Pattern.STATIC
         repeats, close = _repeats(values, calendar_day(time), CYCLE * scale)
-    enough = repeats >= MIN_PAIRS
-    return Pattern.PERIODIC if enough.mean() > 0.5 and (close[enough] >= SHARE).mean() >= SHARE else Pattern.NONE
+    return Pattern.PERIODIC if _most(close >= SHARE, repeats >= MIN_PAIRS) else Pattern.NONE
+
+
+def _most(agree: np.ndarray, enough: np.ndarray) -> bool:
+    """Whether at least half of the cells have enough to tell, and nearly all of these agree."""
+    return bool(enough.mean() >= 0.5 and agree[enough].mean() >= SHARE)
 
 
 def fill_pattern(values: np.ndarray, time: np.ndarray, pattern: Pattern) -> np.ndarray:

@@ -11,9 +11,11 @@ from typing import Any, Protocol
 import numpy as np
 import xarray as xr
 
+from xsm.cf import VARIABLES
 from xsm.errors import DataError, unknown
 from xsm.grids import grid_of
 from xsm.model import ModelInfo, Samples, Spec
+from xsm.ops.cube import with_masks
 from xsm.options import get_option
 
 Done = tuple[float, str]
@@ -109,8 +111,9 @@ def sample_cells(ds: xr.Dataset, names: Sequence[str], covariates: Sequence[str]
     Returns
     -------
     xarray.Dataset
-        Dims ``(time, cell)`` and ``(cell,)``, numpy; ``frozen`` too where the dataset has it.
+        Dims ``(time, cell)`` and ``(cell,)``, numpy; ``frozen`` too where the dataset has it or tells it.
     """
+    ds = with_masks(ds)
     dims = [str(d) for d in ds[names[0]].dims if d != "time"]
     grid = grid_of(ds) if set(dims) == {"y", "x"} else None
     keep = [*names, *covariates, *(("frozen",) if "frozen" in ds and set(ds["frozen"].dims) >= set(dims) else ())]
@@ -157,23 +160,31 @@ def series_spec(
     )
 
 
-def series_samples(ds: xr.Dataset, names: Sequence[str], use: np.ndarray | None = None) -> Samples:
-    """Samples of series on ``(time, cell)``, cut to the span of the days in use; frozen days carry no weight."""
+def series_samples(
+    ds: xr.Dataset, targets: Sequence[str], covariates: Sequence[str] = (), use: np.ndarray | None = None
+) -> Samples:
+    """Samples of series on ``(time, cell)``, cut to the span of the days in use.
+
+    Targets are missing on frozen days, but those that mean the same there (``when_frozen`` of `xsm.cf.VARIABLES`).
+    """
     use = np.ones(ds.sizes["time"], bool) if use is None else use
     first, last = np.flatnonzero(use)[[0, -1]]
     ds, use = ds.isel(time=slice(first, last + 1)), use[first : last + 1]
     days = ds["time"].values.astype("M8[D]")
     arrays = {
-        n: _finite(ds[n].transpose("time", "cell").values if "time" in ds[n].dims else ds[n].values) for n in names
+        n: _finite(ds[n].transpose("time", "cell").values if "time" in ds[n].dims else ds[n].values)
+        for n in (*targets, *covariates)
     }
-    frozen = ds["frozen"].transpose("time", "cell").values if "frozen" in ds else None
-    return Samples(
-        arrays,
-        days,
-        use,
-        np.ones(ds.sizes["cell"], bool),
-        None if frozen is None else ~frozen.astype(bool),
-    )
+    frozen = ds["frozen"].transpose("time", "cell").values.astype(bool) if "frozen" in ds else False
+    for name in targets:
+        if name not in VARIABLES or not VARIABLES[name].when_frozen:
+            arrays[name] = np.where(frozen, np.float32(np.nan), arrays[name])
+        if not np.isfinite(arrays[name][use]).any():
+            raise DataError(
+                f"'{name}' has no observation on thawed ground to learn from on the {use.sum()} days of training.",
+                hint="Check its masks, or take a longer period.",
+            )
+    return Samples(arrays, days, use, np.ones(ds.sizes["cell"], bool))
 
 
 def _finite(values: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
-from xsm import Bundle, DataError, Samples, Spec, UsageError
+from xsm import Bundle, DataError, Samples, Spec, UsageError, gapfill_cru
 from xsm.testing import check_model
 from xsm_cru.config import OPTIONS, Config
 from xsm_cru.hide import distance, hide, neighbours
@@ -173,6 +173,86 @@ def test_bundle_is_complete_and_repeatable(world, bundle, tmp_path: Path) -> Non
     loaded = Bundle.load(bundle.save(tmp_path / "cru"))
     np.testing.assert_array_equal(_fill(world, loaded)["sm_dca"], _fill(world, bundle)["sm_dca"])
     assert Config.of(loaded.card["options"]) == replace(Config(), **QUICK, season=0), "less than 11 months: no season"
+
+
+def _dataset(name: str, values: np.ndarray, units: str) -> xr.Dataset:
+    time = DAYS[0].astype("M8[ns]") + np.arange(len(values)) * np.timedelta64(1, "D")
+    return xr.Dataset({name: (("time", "cell"), values.astype("f4"), {"units": units})}, {"time": time})
+
+
+def test_a_cell_beyond_what_training_saw_is_filled_at_its_own_level(world, bundle) -> None:
+    wet = world["sm_dca"] + np.float32(0.3)
+    assert np.nanmin(wet) > np.nanmax(world["sm_dca"])
+    gap = np.isnan(wet)
+    error = _fill(world, bundle, sm_dca=wet)["sm_dca"] - (world["whole"] + 0.3)
+    as_trained = _fill(world, bundle)["sm_dca"] - world["whole"]
+    assert np.sqrt((error[gap] ** 2).mean()) < 1.2 * np.sqrt((as_trained[gap] ** 2).mean())
+
+
+def test_winter_temperatures_are_filled_with_frozen_days() -> None:
+    rng = np.random.default_rng(0)
+    truth = 268 + 14 * np.sin(np.arange(240) / 38)[:, None] + rng.normal(0, 2, (240, 40))
+    gap = rng.random(truth.shape) < 0.5
+    ds = _dataset("surface_temperature", np.where(gap, np.nan, truth), "K")
+    filled = gapfill_cru(ds, epochs=0)
+    cold = gap & (truth < 265)
+    error = filled["surface_temperature"].values[cold] - truth[cold]
+    assert abs(error.mean()) < 1 and np.sqrt((error**2).mean()) < 3
+    inside = np.abs(error) < 1.96 * filled["surface_temperature_obs_std"].values[cold]
+    assert 0.9 < inside.mean() < 0.99
+
+
+@pytest.mark.parametrize("mode", ["smoother", "filter"])
+def test_spread_is_that_of_the_value_beside_it(mode) -> None:
+    """An Ornstein-Uhlenbeck truth of 0.05 and 12 days, seen on half of the days with white noise of 0.03."""
+    rng = np.random.default_rng(3)
+    keep = np.exp(-1 / 12)
+    truth = 0.25 + 0.05 * _ou(rng, keep, (200, 50))
+    seen = rng.random(truth.shape) < 0.5
+    values = np.where(seen, truth + 0.03 * rng.standard_normal(truth.shape), np.nan)
+    ds = _dataset("sm_dca", values, "m3 m-3")
+    bundle = _learn(ds, mode)
+    kept, clean = (gapfill_cru(ds, model=bundle, denoise=d) for d in (False, True))
+    for filled in (kept, clean):
+        error = np.abs(filled["sm_dca"].values - truth)
+        for where in (seen, ~seen):
+            inside = (error < 1.96 * filled["sm_dca_std"].values)[where].mean()
+            assert 0.9 < inside < 0.99, "of the truth"
+        again = np.abs(filled["sm_dca"].values - truth - 0.03 * rng.standard_normal(truth.shape))
+        for where in (seen, ~seen):
+            inside = (again < 1.96 * filled["sm_dca_obs_std"].values)[where].mean()
+            assert 0.9 < inside < 0.99, "of another observation"
+    assert abs(kept["sm_dca_std"].values[seen].mean() - 0.03) < 0.004
+    assert clean["sm_dca_std"].values[seen].mean() < kept["sm_dca_std"].values[seen].mean()
+    for name in ("sm_dca", "sm_dca_std", "sm_dca_obs_std"):
+        np.testing.assert_array_equal(kept[name].values[~seen], clean[name].values[~seen])
+    assert f"mode={mode}" in kept.attrs["history"].splitlines()[-1]
+
+
+def _ou(rng: np.random.Generator, keep: float, shape: tuple[int, int]) -> np.ndarray:
+    out = rng.standard_normal(shape)
+    for t in range(1, shape[0]):
+        out[t] = keep * out[t - 1] + np.sqrt(1 - keep**2) * out[t]
+    return out
+
+
+def _learn(ds: xr.Dataset, mode: str) -> Bundle:
+    import torch
+
+    torch.manual_seed(5)
+    wanted = torch.rand(1)
+    torch.manual_seed(5)
+    bundle = ds.sm.fit(task="gapfill", variables=["sm_dca"], mode=mode, epochs=5)
+    assert torch.rand(1) == wanted, "the user's generator goes on where it was"
+    return bundle
+
+
+def test_one_observation_in_each_cell_is_no_map() -> None:
+    values = np.full((5, 400), np.nan)
+    values[np.arange(400) % 5, np.arange(400)] = np.random.default_rng(0).uniform(0.1, 0.4, 400)
+    filled = gapfill_cru(_dataset("sm_dca", values, "m3 m-3"), epochs=1)
+    assert filled["sm_dca"].attrs["fill_method"].startswith("cru")
+    assert (filled["sm_dca_std"].values > 0.01).all(), "cells of 0.1 to 0.4 tell no smaller spread"
 
 
 def test_grid_samples_equal_cell_samples(world) -> None:

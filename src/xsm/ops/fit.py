@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -131,7 +132,7 @@ def fit(
     dynamic, static = split_predictors(ds, chosen)
     cells = domain(dynamic, static, ds.get("land")).compute()
     _check_domain(dynamic, static, cells, chosen)
-    _warn_of_leaks(dynamic, str(day[used][-1]))
+    _warn_of_leaks(dynamic, day[used])
     skip = lead_days(surface) if chosen.needs_surface else 0
     back = int(checked.get("look_back") or learner.info.look_back) - 1
     given = np.zeros(len(day), bool)
@@ -227,12 +228,17 @@ def _check_domain(dynamic: xr.Dataset, static: xr.Dataset, cells: xr.DataArray, 
     )
 
 
-def _warn_of_leaks(dynamic: xr.Dataset, last: str) -> None:
-    late = [str(n) for n, v in dynamic.data_vars.items() if str(v.attrs.get("fill_training", ""))[-10:] > last]
-    if late:
+def _warn_of_leaks(dynamic: xr.Dataset, used: np.ndarray) -> None:
+    more = []
+    for name, variable in dynamic.data_vars.items():
+        ends = re.findall(r"\d{4}-\d\d-\d\d", str(variable.attrs.get("fill_training", "")))
+        runs = [np.arange(a, b + 1) for a, b in np.array(ends, "M8[D]").reshape(-1, 2)]
+        if not np.isin(np.concatenate([used[:0], *runs]), used).all():
+            more.append(str(name))
+    if more:
         warnings.warn(
-            f"The gaps of {', '.join(late)} were filled by a model that saw days after the training days (to {last}); "
-            + spoken("fill with <train=> for an honest test."),
+            f"The gaps of {', '.join(more)} were filled by a model that saw other days than the training days "
+            f"({used[0]} to {used[-1]}); " + spoken("fill with <train=> for an honest test."),
             stacklevel=4,
         )
 

@@ -93,7 +93,7 @@ def gapfill(
     max_gap : int, optional
         Longest gap (days) that is filled.
     denoise : bool
-        Whether observed values are replaced too; else they stay as they are.
+        Whether the estimate of the true value replaces observed values too; else they stay as they are.
     seed : int
         Seed of everything random.
     train : slice, optional
@@ -106,8 +106,9 @@ def gapfill(
     Returns
     -------
     xarray.Dataset
-        For each filled ``v`` also ``v_std`` (spread of the true value), ``v_obs_std`` (spread of a would-be
-        observation) and ``v_observed``; ``v`` has the attribute ``fill_method``. Cells without any value stay
+        For each filled ``v`` also ``v_std`` (spread of the true value about ``v``: on observed days that of the
+        retrieval noise, unless ``denoise``), ``v_obs_std`` (spread of a would-be observation about ``v``) and
+        ``v_observed``; ``v`` has the attribute ``fill_method``. Cells without any value stay
         empty, counted in the attribute ``empty_cells`` unless the input is lazy; cells without covariates (over
         water, say) are filled with these at their usual value. Variables that are fixed maps or fixed seasonal
         cycles are copied or looked up, with zero spread.

@@ -100,19 +100,18 @@ class CRU:
                 values = _targets(validation, target, everywhere)
                 season = cycle(validation.days, config.season)
                 check = _inputs(values, theirs, scaling, covariates, spec.statics, target, season)
-            torch.manual_seed(seed)
-            unit = _unit(config, scaling, covariates, spec.statics)
-            unit.learn_scales(inputs)
 
             def tell(share: float, text: str, i: int = i, target: str = target) -> None:
                 progress((i + share) / len(spec.targets), f"{target}: {text}")
 
-            outcome = train(unit, inputs, check, config, seed, tell)
+            with torch.random.fork_rng(devices=[]):
+                torch.default_generator.manual_seed(seed)
+                unit = _unit(config, scaling, covariates, spec.statics)
+                unit.learn_scales(inputs)
+                outcome = train(unit, inputs, check, config, seed, tell)
             progress((i + 1) / len(spec.targets), f"{target}: trained")
             weights |= {f"{target}/{k}": v.detach().numpy() for k, v in unit.state_dict().items()}
             weights[f"{target}/factors"] = outcome.factors
-            seen = observed[np.isfinite(observed)]
-            weights[f"{target}/limits"] = np.array([seen.min(), seen.max()], np.float32)
             metrics[target] = outcome.metrics
         return Bundle(_card(samples, spec, config, scaling, metrics, seed, int(cells.sum())), weights)
 
@@ -160,7 +159,7 @@ class CRU:
         for target in card["targets"]:
             state = {k.split("/", 1)[1]: v for k, v in bundle.weights.items() if k.startswith(f"{target}/")}
             factors = torch.tensor(state.pop("factors"), device=device)
-            limits = state.pop("limits")
+            state.pop("limits", None)  # of bundles made before it was dropped
             unit = _unit(config, card["normalisation"], covariates, statics)
             unit.load_state_dict({k: torch.tensor(v) for k, v in state.items()})
             unit.to(device)
@@ -176,7 +175,7 @@ class CRU:
                     result = unit(inputs)
                 factor = spread_factor(inputs.observed, factors, config.mode == "filter")
                 noise = result.latent + result.noise
-                filled[""][:, part] = result.mean.clamp(*limits.tolist()).cpu().numpy()
+                filled[""][:, part] = result.mean.cpu().numpy()
                 filled["_std"][:, part] = (factor * result.latent.sqrt()).cpu().numpy()
                 filled["_obs_std"][:, part] = (factor * noise.sqrt()).cpu().numpy()
             out |= {target + suffix: array for suffix, array in filled.items()}

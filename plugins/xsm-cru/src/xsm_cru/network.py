@@ -321,12 +321,16 @@ def standard(features: Tensor) -> Tensor:
 
 
 def center_scale(inputs: Inputs) -> tuple[Tensor, Tensor]:
-    """Mean of all observations, and the mean standard deviation within cells (never zero)."""
+    """Mean of all observations, and the mean standard deviation within cells (never zero).
+
+    The latter is drawn to that over all cells, which is all that is known where cells have one observation.
+    """
     count = inputs.observed.sum(0)
     center = inputs.values.sum(0) / count.clamp_min(1)
-    square = (torch.where(inputs.observed, inputs.values - center, 0.0) ** 2).sum(0)
     level = inputs.values.sum() / count.sum().clamp_min(1)
-    scale = torch.sqrt(square.sum() / count.sum().clamp_min(1))
+    within, overall = (torch.where(inputs.observed, inputs.values - c, 0.0).square().sum() for c in (center, level))
+    prior = PRIOR_COUNT * overall / count.sum().clamp_min(1)
+    scale = torch.sqrt((within + prior) / ((count - 1).clamp_min(0).sum() + PRIOR_COUNT))
     return level, scale.clamp_min(float(level.abs()) * 1e-4 + 1e-6)
 
 
