@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import logging
@@ -9,8 +10,7 @@ import os
 import re
 import shutil
 import time
-import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,15 +20,15 @@ import xarray as xr
 
 from xsm import __version__, files
 from xsm.bundle import versions
-from xsm.errors import DataError
+from xsm.disk import lock, to_disk
+from xsm.errors import DataError, SkippedFile, hear, tell
 
 log = logging.getLogger("xsm")
 LEFT_OUT = "files_left_out"
-SKIPPED = "left out"
 ENDS = 2**16
 """Bytes at each end of a file by which it is known again."""
-DATED = re.compile(r"[\w.-]*?(?<!\d)((?:19|20)\d{2}[01]\d[0-3]\d)(?!\d)[\w.-]*")
-"""A file's name with its date."""
+DATED = re.compile(r"(?<!\d)(?:19|20)\d{2}[01]\d[0-3]\d(?!\d)")
+"""The date in a file's name."""
 
 
 class Stages:
@@ -38,15 +38,21 @@ class Stages:
         self.out, self.step = out, step
         self.file = out / ".xsm" / "manifest.json"
         self.done = manifest(out)
+        self.wanted: set[str] = set()
 
-    def run(self, name: str, about: Any, rests_on: list[str], target: Path, work: Callable[[Path], Any]) -> Path:
+    def run(
+        self, name: str, about: Any, rests_on: list[str], target: Path, work: Callable[[Path], Any], *,
+        strict: bool = False,
+    ) -> Path:  # fmt: skip
         """Do a stage unless it is done: ``work`` writes the file or folder it is given.
 
-        A Zarr store that an ended run left behind is gone on with, unless the stage has changed since.
+        A Zarr store that an ended run left behind is gone on with, unless the stage has changed since. A ``strict``
+        stage is not done where files were left out.
         """
+        self.wanted.add(name)
         digest = self._digest(about, rests_on)
         entry = self.done.get(name)
-        if entry and entry["digest"] == digest and target.exists():
+        if entry and entry["digest"] == digest and target.exists() and not (strict and entry["left_out"]):
             log.info("%-24s done before", name)
             return target
         start = time.monotonic()
@@ -55,18 +61,31 @@ class Stages:
         _clear(target.parent, f".{target.name}.*.part", keep)
         with files.fresh(target, overwrite=True, keep=keep) as part, _listen() as left_out:
             work(part)
+            if part.is_dir():
+                to_disk(part)
+            if self.done.pop(name, None):  # what is entered is never older than the files
+                self._save()
         seconds = round(time.monotonic() - start, 1)
         entry = {"digest": digest, "path": str(target.relative_to(self.out)), "seconds": seconds, "rests_on": rests_on}
         entry |= {"about": about, "versions": versions("xarray", "dask", "zarr"), "left_out": left_out}
         self.done[name] = json.loads(json.dumps(entry, default=str))
-        with files.fresh(self.file, overwrite=True) as part:
-            part.write_text(json.dumps(self.done, indent=1) + "\n", encoding="utf-8")
+        self._save()
         log.info("%-24s %6.1f s", name, seconds)
         return target
 
     def left_out(self, names: Iterable[str]) -> list[str]:
-        """What stages left out because it could not be read."""
-        return [line for name in names for line in self.done[name]["left_out"]]
+        """Names of the files that stages left out because they could not be read."""
+        return sorted({file for name in names for file in self.done[name]["left_out"]})
+
+    def end(self) -> None:
+        """Enter which stages this run wanted: others stay, for a study that wants them again."""
+        for name, entry in self.done.items():
+            entry["wanted"] = name in self.wanted
+        self._save()
+
+    def _save(self) -> None:
+        with files.fresh(self.file, overwrite=True) as part:
+            part.write_text(json.dumps(self.done, indent=1) + "\n", encoding="utf-8")
 
     def _digest(self, about: Any, rests_on: list[str]) -> str:
         below = [self.done[name]["digest"] for name in rests_on]
@@ -77,15 +96,19 @@ class Stages:
 def fingerprint(path: Path) -> tuple[int, int, str]:
     """What an input is known by: bytes, time, and the hash of both its ends (that of all of a small file).
 
-    The whole of an archive of a terabyte is not read for it. The time does not count where all is hashed.
+    The whole of an archive of a terabyte is not read for it. The time does not count where all is hashed. One that
+    cannot be read is known by that; its source tells of it.
     """
-    stat = path.stat()
-    if not path.is_file():
-        return stat.st_size, stat.st_mtime_ns, ""
-    with open(path, "rb") as file:
-        ends = file.read(ENDS)
-        file.seek(max(stat.st_size - ENDS, ENDS))
-        ends += file.read(ENDS)
+    try:
+        stat = path.stat()
+        if not path.is_file():
+            return stat.st_size, stat.st_mtime_ns, ""
+        with open(path, "rb") as file:
+            ends = file.read(ENDS)
+            file.seek(max(stat.st_size - ENDS, ENDS))
+            ends += file.read(ENDS)
+    except OSError as error:
+        return 0, 0, str(error.strerror)
     small = stat.st_size <= len(ends)
     return stat.st_size, 0 if small else stat.st_mtime_ns, hashlib.sha256(ends).hexdigest()[:16]
 
@@ -105,17 +128,17 @@ def clear(out: Path) -> None:
         _clear(folder, ".*.part")
 
 
-def left_out(out: Path) -> list[str]:
-    """What a study's stages left out because it could not be read (``on_error = "skip"``), one line each."""
-    return [line for entry in manifest(out).values() for line in entry["left_out"]]
+def left_out(out: Path) -> dict[str, str]:
+    """What the stages of the last run left out because it could not be read, by file."""
+    return {f: told for entry in manifest(out).values() if entry.get("wanted") for f, told in entry["left_out"].items()}
 
 
-def mark(cube: xr.Dataset, lost: list[str]) -> xr.Dataset:
+def mark(cube: xr.Dataset, lost: Collection[str]) -> xr.Dataset:
     """Add ``files_left_out`` (time): how many files of a day could not be read, by the dates in their names."""
     if not lost:
         return cube
-    named = {found.group(): found[1] for line in lost for found in DATED.finditer(line)}
-    days = [np.datetime64(f"{d[:4]}-{d[4:6]}-{d[6:]}") for d in named.values()]
+    dates = [found.group() for found in map(DATED.search, lost) if found]
+    days = [np.datetime64(f"{d[:4]}-{d[4:6]}-{d[6:]}") for d in dates]
     count = [days.count(day) for day in cube["time"].values.astype("M8[D]")]
     about = {"long_name": "Files of the day that could not be read", "units": "1"}
     return cube.assign({LEFT_OUT: ("time", np.array(count, "i4"), about)})
@@ -129,30 +152,26 @@ def _clear(folder: Path, pattern: str, keep: str = "") -> None:
 
 
 @contextmanager
-def _listen() -> Iterator[list[str]]:
-    """Collect what the body says it leaves out, each file once; other warnings pass."""
-    told: list[str] = []
-    with warnings.catch_warnings(record=True) as heard:
-        warnings.simplefilter("always", UserWarning)
+def _listen() -> Iterator[dict[str, str]]:
+    """Collect the files that the body leaves out, each once; other warnings pass."""
+    lost: dict[str, str] = {}
+    with hear() as heard:
         try:
-            yield told
+            yield lost
         finally:
-            lost = list(dict.fromkeys(t for t in map(_text, heard) if SKIPPED in t.lower()))
-            told += [t for t in lost if not any(t[len(SKIPPED) + 2 :] in other for other in lost if other != t)]
-    for warning in heard:
-        if SKIPPED not in _text(warning).lower():
-            warnings.warn(_text(warning), warning.category, stacklevel=4)
+            for warning in heard:
+                if isinstance(warning, SkippedFile):
+                    lost.setdefault(warning.file, str(warning))
+    for text in dict.fromkeys(str(w) for w in heard if not isinstance(w, SkippedFile)):
+        tell(text, stacklevel=4)
 
 
-def _text(warning: warnings.WarningMessage) -> str:
-    return str(warning.message)
-
-
-def tell_skipped(ds: xr.Dataset) -> None:
-    """Warn of each file in the attribute ``skipped``."""
-    skipped = ds.attrs.get("skipped", [])
+def tell_skipped(ds: xr.Dataset, paths: Sequence[Any]) -> None:
+    """Tell of each file in the attribute ``skipped``, which is a list or a text of items."""
+    skipped, names = ds.attrs.get("skipped", []), {Path(str(p)).name for p in paths}
     for item in re.split(r"\n|; ", skipped) if isinstance(skipped, str) else skipped:
-        warnings.warn(f"{SKIPPED}: {item}", stacklevel=3)
+        file = next((word for word in re.findall(r"[\w.+-]+", item) if word in names), item)
+        tell(SkippedFile(file, item), stacklevel=3)
 
 
 @contextmanager
@@ -170,13 +189,15 @@ def alone(out: Path) -> Iterator[None]:
         raise DataError(f"The folder '{out}' cannot be used ({error.strerror}).", hint="Check its rights.") from None
     try:
         try:
-            import fcntl
-
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except ImportError:
-            pass
-        except OSError:
-            raise DataError(f"Another run works in '{out}'.", hint="Wait for it, or choose another folder.") from None
+            free = lock(handle)
+        except OSError as error:
+            code = errno.errorcode.get(error.errno or 0, "")
+            raise DataError(
+                f"The folder '{out}' cannot be locked ({error.strerror}, {code}).",
+                hint="Choose an out = on a file system with locks (flock).",
+            ) from None
+        if not free:
+            raise DataError(f"Another run works in '{out}'.", hint="Wait for it, or choose another folder.")
         yield
     finally:
         os.close(handle)
