@@ -6,25 +6,33 @@ the fast part are the rules that it rests on.
 
 from __future__ import annotations
 
+import errno
+import os
 import random
 import sys
 import threading
 import time
 import warnings
+from dataclasses import replace
 
 import dask.array as da
 import numpy as np
 import pytest
 import xarray as xr
 
+import xsm
 from benchmarks import faults
 from tests.web_server import BODY, cut, in_turn, names, one, ranged
-from xsm import download, files
+from xsm import download, files, pipeline, regions
 from xsm.bundle import Bundle
-from xsm.errors import DataError
+from xsm.config import Fill, Source, Study
+from xsm.errors import DataError, SkippedFile, hear, tell
 from xsm.options import set_options
-from xsm.skipped import LEFT_OUT, mark
-from xsm.stages import Stages, alone, clear, left_out
+from xsm.pipeline import plan, run_study
+from xsm.skipped import LEFT_OUT, mark, tell_skipped
+from xsm.source import get_source
+from xsm.stages import Stages, alone, clear, fingerprint, left_out
+from xsm.twin import default_grid, make_world
 
 
 @pytest.fixture
@@ -97,20 +105,231 @@ def test_what_rests_on_a_changed_stage_is_done_again(out):
 
 def test_files_left_out_are_listed_once_and_mark_their_days(out):
     def work(part):
-        for text in ("left out: x_20210602.h5 is cut", "left out: x_20210602.h5", "Left out: A20210602.0300.nc", "odd"):
-            warnings.warn(text, stacklevel=1)
+        tell(SkippedFile("in/x_20210602.h5", "x_20210602.h5 is cut"))
+        tell_skipped(xr.Dataset(attrs={"skipped": "x_20210602.h5; in/A20210602.0300.nc: no HDF5"}), names)
+        tell("odd")
+        tell("3 station values lie outside 0 to 1 m3 m-3 and are left out.")
+        tell("2 files are left out, the first: x_20210602.h5")
         warnings.warn_explicit("old", DeprecationWarning, "library.py", 7)
         part.write_text("x")
 
-    with pytest.warns(UserWarning, match="odd") as heard:
-        stages(out).run("open", 1, [], out / "a.txt", work)
-    assert [(str(w.message), w.filename) for w in heard] == [("odd", __file__), ("old", "library.py")]
+    names = ["in/x_20210602.h5", "in/A20210602.0300.nc"]
+    made = stages(out)
+    with pytest.warns(UserWarning, match="odd") as told:
+        made.run("open", 1, [], out / "a.txt", work)
+    assert ("old", "library.py") in [(str(w.message), w.filename) for w in told]
+    made.end()
     lost = left_out(out)
-    assert lost == ["left out: x_20210602.h5 is cut", "Left out: A20210602.0300.nc"]
+    assert lost == {
+        "x_20210602.h5": "left out: x_20210602.h5 is cut",
+        "A20210602.0300.nc": "left out: in/A20210602.0300.nc: no HDF5",
+    }
+    assert made.left_out(["open"]) == sorted(lost)
     days = np.arange("2021-06-01", "2021-06-04", dtype="M8[D]").astype("M8[ns]")
     marked = mark(xr.Dataset(coords={"time": days}), lost)
     assert marked[LEFT_OUT].values.tolist() == [0, 2, 0]
     assert LEFT_OUT not in mark(xr.Dataset(coords={"time": days}), [])
+    other = stages(out)  # of a study that wants this stage no more
+    other.run("cube", 1, [], out / "b.txt", lambda part: part.write_text("x"))
+    other.end()
+    assert left_out(out) == {} and "open" in stages(out).done
+
+
+def test_what_is_skipped_is_told_whatever_thread_reads_it(tmp_path):
+    def block(block_info):
+        first = block_info[None]["array-location"][0][0]
+        with warnings.catch_warnings():  # as libraries do, which is not safe in threads
+            warnings.simplefilter("ignore")
+            time.sleep(0.002 * (first % 7))
+        tell(SkippedFile(f"granule_{first}", "is cut"))
+        return np.full(block_info[None]["chunk-shape"], first, "f4")
+
+    days = np.arange(64 * 12).astype("M8[D]").astype("M8[ns]")
+    array = da.map_blocks(block, chunks=((16,) * 48, (4,)), dtype="f4", meta=np.empty((0, 0), "f4"))
+    ds = xr.Dataset({"a": (("time", "x"), array)}, {"time": days})
+    with set_options(threads=4), hear() as heard:
+        files.write(ds, tmp_path / "a.zarr")
+    assert {w.file for w in heard} == {f"granule_{first}" for first in range(0, 768, 16)}
+
+
+def test_a_crash_before_the_manifest_is_written_does_not_pass_for_the_old_result(out, monkeypatch):
+    def run(mode):
+        steps = []
+        made = Stages(out, steps.append)
+        made.run("fill", mode, [], out / "a.txt", lambda part: part.write_text(mode))
+        return steps
+
+    run("smoother")
+    save = Stages._save
+
+    def killed(self):
+        if "fill" in self.done:
+            raise SystemExit(9)
+        save(self)
+
+    with monkeypatch.context() as patched, pytest.raises(SystemExit):
+        patched.setattr(Stages, "_save", killed)
+        run("filter")
+    assert (out / "a.txt").read_text() == "filter"
+    assert run("smoother") == ["fill"] and (out / "a.txt").read_text() == "smoother"
+
+
+def test_a_smaller_memory_limit_keeps_what_is_written(out):
+    def maps(fail_at=None):
+        def block(block_info):
+            (first, _), (row, _), _ = block_info[None]["array-location"]
+            if (first, row) == fail_at:
+                raise DataError("a fault.")
+            made.append((first, row))
+            return np.full(block_info[None]["chunk-shape"], first + row, "f4")
+
+        shape = ((64, 64), (64, 64, 64, 8), (64,))
+        array = da.map_blocks(block, chunks=shape, dtype="f4", meta=np.empty((0, 0, 0), "f4"))
+        return xr.Dataset({"a": (("time", "y", "x"), array)}, {"time": np.arange(128).astype("M8[D]").astype("M8[ns]")})
+
+    row, made = 16 * 64 * 64, list[tuple[int, int]]()
+    with set_options(threads=1, memory_limit=128 * row), pytest.raises(DataError, match="a fault"):
+        stages(out).run("a", 1, [], out / "a.zarr", write(maps((64, 128))))
+    for limit in (64 * row, 1024 * row):  # less memory, then more
+        with set_options(threads=1, memory_limit=limit), pytest.raises(DataError, match="a fault"):
+            stages(out).run("a", 1, [], out / "a.zarr", write(maps((64, 192))))
+    with set_options(threads=1, memory_limit=64 * row):
+        stages(out).run("a", 1, [], out / "a.zarr", write(maps()))
+    assert {made.count(place) for place in ((0, 0), (0, 192), (64, 64), (64, 128))} == {1}
+    stored = files.read(out / "a.zarr")["a"][::64, ::64, 0]
+    np.testing.assert_array_equal(stored, [[0, 64, 128, 192], [64, 128, 192, 256]])
+
+
+def test_files_that_stop_a_run_are_settled_only_where_some_were_left_out(out):
+    def run(strict, lost=None):
+        steps = []
+        made = Stages(out, steps.append)
+        work = lambda part: (lost and tell(SkippedFile(lost, "is cut")), part.write_text("x"))  # noqa: E731
+        made.run("open", 1, [], out / "a.txt", work, strict=strict)
+        return steps
+
+    assert run(True) == ["open"] and run(False) == []
+    (out / "a.txt").unlink()
+    assert run(False, "x.h5") == ["open"] and run(False) == [] and run(True) == ["open"]
+
+
+def test_a_journal_that_tells_of_files_left_out_is_not_for_a_strict_run(tmp_path):
+    part, journal, made = tmp_path / "a.zarr", tmp_path / "a.journal", []
+
+    def block(array, fail):
+        made.append(1)
+        if fail and len(made) == 2:
+            raise DataError("a fault.")
+        tell(SkippedFile("x.h5", "is cut"))
+        return array
+
+    def store(fail, strict):
+        ds = lazy()
+        ds["a"].data = ds["a"].data.map_blocks(block, fail, dtype="f4", meta=np.empty((0, 0), "f4"))
+        with set_options(threads=1), hear() as heard:
+            files.write_zarr(ds, part, journal=journal, strict=strict)
+        return [w.file for w in heard]
+
+    with pytest.raises(DataError, match="a fault"):
+        store(True, False)
+    assert store(False, False).count("x.h5") >= 1 and len(made) == 4  # the first region is there, and told of
+    assert store(False, False) == ["x.h5"] and len(made) == 4
+    store(False, True)
+    assert len(made) == 7
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links")
+def test_an_input_that_cannot_be_read_is_its_sources_matter(tmp_path):
+    get_source("smap").write(make_world(default_grid(8), 8, seed=1), tmp_path / "SMAP")
+    there = sorted((tmp_path / "SMAP").rglob("*.h5"))
+    gone = there[1]
+    gone.unlink()
+    gone.symlink_to("nowhere")
+    assert fingerprint(gone) == (0, 0, "No such file or directory")
+    study = Study(tmp_path / "out", {"smap": Source([tmp_path / "SMAP"])}, gapfill=Fill("linear", variables=("tb_h",)))
+    study = replace(study, region=default_grid(8), margin=0)
+    assert f"open smap: {len(there)} files" in plan(study)
+    with pytest.raises(DataError, match=f"{gone.name} cannot be opened"):
+        run_study(study)
+    run_study(replace(study, on_error="skip"))
+    assert list(left_out(study.out)) == [gone.name]
+    assert files.read(study.out / "maps.nc")[LEFT_OUT].values.sum() == 1
+
+
+def test_a_gap_fill_that_goes_on_has_one_model(tmp_path, monkeypatch):
+    """Training is made to differ from call to call, as it does where a clock ends it."""
+    rng, grid = np.random.default_rng(0), xsm.EASE2_M09.window(300, 308, 1000, 1140)
+    days = np.arange("2021-04-01", "2021-05-11", dtype="M8[D]").astype("M8[ns]")
+    values = np.where(rng.random((40, *grid.shape)) < 0.5, rng.normal(250, 9, (40, *grid.shape)), np.nan).astype("f4")
+    cube = grid.assign(xr.Dataset({"tb_h": (("time", "y", "x"), values, {"units": "K"})}, {"time": days}))
+    files.write(cube, tmp_path / "cube.zarr")
+    out = tmp_path / "out"
+    (out / ".xsm").mkdir(parents=True)
+    study, trained = Study(out, {}, gapfill=Fill("linear", variables=("tb_h",))), []
+
+    def fit(*args, **options):
+        bundle = pipeline_fit(*args, **options)
+        trained.append(Bundle({**bundle.card, "seed": len(trained)}, bundle.weights))
+        return trained[-1]
+
+    def killed(self, *args):
+        close(self, *args)
+        raise SystemExit(9)
+
+    pipeline_fit, close = pipeline.fit, regions._Journal.close
+    monkeypatch.setattr(pipeline, "fit", fit)
+
+    def fill():
+        made = stages(out)
+        made.run("cube", 1, [], out / "cube.txt", lambda part: part.write_text("x"))
+        with set_options(threads=1):
+            return pipeline._filled(study, study.gapfill, made, tmp_path / "cube.zarr")
+
+    with monkeypatch.context() as patched, pytest.raises(SystemExit):
+        patched.setattr(regions._Journal, "close", killed)
+        fill()
+    filled = files.read(fill())
+    assert len(trained) == 1 and Bundle.load(out / "models" / "fill").hash == trained[0].hash
+    assert trained[0].hash in filled["tb_h"].attrs["fill_method"] and trained[0].hash in filled.attrs["history"]
+    assert not filled["tb_h"].isnull().any()
+
+
+def test_series_that_need_no_model_have_none(tmp_path):
+    get_source("smap").write(make_world(default_grid(8), 4, seed=1), tmp_path / "SMAP")
+    opened = xsm.open("smap", tmp_path / "SMAP", region=default_grid(8), margin=0, variables=["albedo"]).load()
+    files.write(opened.fillna(0.05), tmp_path / "cube.zarr")
+    (tmp_path / "out" / ".xsm").mkdir(parents=True)
+    made = stages(tmp_path / "out")
+    made.run("cube", 1, [], tmp_path / "out" / "cube.txt", lambda part: part.write_text("x"))
+    fill = Fill("linear", variables=("albedo",))
+    store = pipeline._filled(Study(made.out, {}, gapfill=fill), fill, made, tmp_path / "cube.zarr")
+    assert not list((made.out / "models" / "fill").iterdir()) and files.read(store)["albedo"].notnull().all()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="flock")
+def test_a_file_system_without_locks_is_named(out, monkeypatch):
+    import fcntl
+
+    def flock(*_):
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with pytest.raises(DataError, match=r"cannot be locked \(Function not implemented, ENOSYS\)"), alone(out):
+        pass
+
+
+def test_files_are_on_the_disk_before_they_have_their_names(out, monkeypatch):
+    done = []
+    for name in ("fsync", "replace", "sync"):
+        true = getattr(os, name)
+        monkeypatch.setattr(os, name, lambda *a, true=true, name=name: (done.append(name), true(*a))[1])
+    files.write(xr.Dataset({"a": ("x", [1.0])}), out / "a.nc")
+    assert done == ["fsync", "replace", "fsync"]
+    done.clear()
+    with set_options(threads=1):
+        stages(out).run("a", 1, [], out / "a.zarr", write(lazy()))
+    last_of_journal, store = ["sync", "fsync", "replace", "fsync"], ["sync", "replace", "fsync"]
+    assert done[-10:] == [*last_of_journal, *store, "fsync", "replace", "fsync"]  # then the manifest
 
 
 def test_a_damaged_manifest_and_a_strange_folder_are_one_sentence(out, tmp_path):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import logging
-import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -12,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 import xarray as xr
 
-from xsm.errors import DataError
+from xsm.errors import DataError, tell
 
 log = logging.getLogger("xsm")
 
@@ -146,6 +145,7 @@ def drop_impossible(values: np.ndarray, name: str, where: object, *, scale: floa
 
     Examples
     --------
+    >>> import warnings
     >>> with warnings.catch_warnings(action="ignore"):
     ...     drop_impossible(np.array([0.2, 1e20]), "sm_dca", "a.h5")
     array([0.2, nan])
@@ -157,10 +157,9 @@ def drop_impossible(values: np.ndarray, name: str, where: object, *, scale: floa
         wrong = (scaled < spec.low - slack) | (scaled > spec.high + slack)
     if not wrong.any():
         return values
-    warnings.warn(
+    tell(
         f"{where}: {int(wrong.sum())} of {wrong.size} values of '{name}' are outside {spec.low:g} to {spec.high:g} "
         f"{spec.units} and missing; the file may be damaged.",
-        UserWarning,
         stacklevel=3,
     )
     out = values if values.flags.writeable else values.copy()

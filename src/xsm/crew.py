@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import functools
 import io
+import logging
 import multiprocessing
 import os
 import pickle
 import signal
 import sys
 import threading
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import CancelledError, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -22,7 +22,7 @@ from typing import Any
 import xarray as xr
 
 from xsm.bundle import Bundle
-from xsm.errors import DataError
+from xsm.errors import DataError, hear
 from xsm.options import memory_limit, threads
 
 CANCELLED = 130
@@ -30,6 +30,11 @@ HELD = 4
 """Bytes held while a region is made, in bytes of the region: inputs, results, what is being compressed."""
 WORTH = 1 << 28
 """Bytes below which the start of processes costs more than they save."""
+QUEUED = 64
+"""Regions that wait at the scheduler of a cluster beyond those of the threads that there are."""
+log = logging.getLogger("xsm")
+_FREED, _HELD_HERE = threading.Condition(), list[int]()
+"""Bytes of the regions that the threads of this process make as a worker."""
 
 Region = dict[str, slice]
 
@@ -40,10 +45,19 @@ def workers_for(ds: xr.Dataset, every: list[Region], wanted: int) -> int:
     return int(max(min(wanted, len(every), memory_limit() // max(HELD * largest, 1)), 1))
 
 
-def memory(cluster: Any) -> list[int]:
-    """Bytes that each worker of a cluster may use."""
+def memory(cluster: Any) -> int:
+    """Bytes that any worker of a cluster may use; waits for a first worker."""
+    if not cluster.nthreads():
+        log.info("waiting for a first worker of the cluster")
+    first = cluster.submit(_memory_here, pure=False).result()  # a cluster that adapts starts workers for tasks alone
     workers = cluster.scheduler_info(n_workers=-1)["workers"].values()
-    return [w["memory_limit"] or memory_limit() for w in workers] or [memory_limit()]
+    return min([first, *(w["memory_limit"] or first for w in workers)])
+
+
+def _memory_here() -> int:
+    from distributed import get_worker
+
+    return get_worker().memory_manager.memory_limit or memory_limit()
 
 
 def client() -> Any:
@@ -59,17 +73,15 @@ def client() -> Any:
     return found if found.status == "running" else None
 
 
-def messages(heard: list[warnings.WarningMessage]) -> list[str]:
-    """Texts of plain user warnings."""
-    return [str(w.message) for w in heard if w.category is UserWarning]
-
-
 @dataclass(frozen=True)
 class Crew:
-    """Those who make regions: how a part is handed to them, and how many are handed out ahead."""
+    """Those who make regions: how a part is handed to them, and how many are handed out at a time.
 
-    submit: Callable[[xr.Dataset, Path, Region], Future[list[str]]]
-    ahead: int
+    What is handed out gives the warnings that this process has not heard.
+    """
+
+    submit: Callable[[xr.Dataset, Path, Region], Future[list[Warning]]]
+    ahead: Callable[[], int]
 
 
 @contextmanager
@@ -100,7 +112,7 @@ def _in_threads(count: int, *, alone: bool) -> Iterator[Crew]:
     watching = ((None, None, before, None, None), *(Callback.active if alone else ()))
     how = {"scheduler": "threads" if each > 1 else "synchronous", "num_workers": each, "callbacks": watching}
     try:
-        yield Crew(lambda *what: pool.submit(_write_region, how, *what), 2 * count)
+        yield Crew(lambda *what: pool.submit(_write_region, how, *what), lambda: 2 * count)
     finally:
         stop.set()
         pool.shutdown(wait=True, cancel_futures=True)
@@ -113,7 +125,7 @@ def _in_processes(count: int) -> Iterator[Crew]:
     theirs, ours = context.Pipe(duplex=False)
     pool = ProcessPoolExecutor(count, context, initializer=_prepare, initargs=(theirs,))
     try:
-        yield Crew(functools.partial(_submit, pool, {}), 2 * count)
+        yield Crew(functools.partial(_submit, pool, {}, 0), lambda: 2 * count)
     except BrokenProcessPool:
         raise DataError(
             "A process that read files was ended from outside.",
@@ -127,16 +139,20 @@ def _in_processes(count: int) -> Iterator[Crew]:
 
 @contextmanager
 def _on_cluster(cluster: Any, ds: xr.Dataset, left: list[Region]) -> Iterator[Crew]:
-    """The workers of a cluster, as many at a time as their memory allows; the models go to each of them once."""
+    """The workers of a cluster, those that come later too; the models go to each of them once.
+
+    More regions are handed out than there are threads, so that a cluster that adapts grows. A worker makes as many at a
+    time as its memory allows.
+    """
     from distributed import KilledWorker
 
     _, models = pack(ds.isel(left[0]))
     there = {name: cluster.submit(_same, model, pure=False) for name, model in models.items()}
     need = HELD * max(ds.isel(r).nbytes for r in left)
-    at_once = min(sum(cluster.nthreads().values()), sum(max(m // max(need, 1), 1) for m in memory(cluster)))
     executor = cluster.get_executor(pure=False)
     try:
-        yield Crew(functools.partial(_submit, executor, there), max(at_once, 1))
+        ahead = lambda: 2 * sum(cluster.nthreads().values()) + QUEUED  # noqa: E731
+        yield Crew(functools.partial(_submit, executor, there, need), ahead)
     except KilledWorker as error:
         raise DataError(
             f"The workers of the cluster were lost again and again ({error.last_worker.address}).",
@@ -151,9 +167,9 @@ def _same(model: Bundle) -> Bundle:
     return model
 
 
-def _submit(executor: Any, models: Mapping[str, Any], part: xr.Dataset, store: Path, region: Region) -> Any:
+def _submit(executor: Any, models: Mapping[str, Any], need: int, part: xr.Dataset, store: Path, region: Region) -> Any:
     packed, _ = pack(part)
-    return executor.submit(_write_packed, packed, str(store), region, models)
+    return executor.submit(_write_packed, packed, str(store), region, models, need)
 
 
 def pack(part: xr.Dataset) -> tuple[bytes, dict[str, Bundle]]:
@@ -198,17 +214,31 @@ def unpack(packed: bytes, models: Mapping[str, Bundle]) -> xr.Dataset:
     return part
 
 
-def _write_packed(packed: bytes, store: str, region: Region, models: Mapping[str, Bundle]) -> list[str]:
-    """Make a region in a process; gives the warnings."""
+def _write_packed(packed: bytes, store: str, region: Region, models: Mapping[str, Bundle], need: int) -> list[Warning]:
+    """Make a region in another process, which is a worker's where it says how many bytes are needed; gives warnings."""
     if not (Path(store) / "zarr.json").exists():
         raise DataError(f"A worker does not see '{store}'.", hint="Workers need the same folders as this process.")
-    with warnings.catch_warnings(record=True) as heard:
-        warnings.simplefilter("always", UserWarning)
+    with hear(thread=True) as heard, _room(need):
         _write_region({"scheduler": "synchronous"}, unpack(packed, models), Path(store), region)
-    return messages(heard)
+    return heard
 
 
-def _write_region(how: Mapping[str, Any], part: xr.Dataset, store: Path, region: Region) -> list[str]:
+@contextmanager
+def _room(need: int) -> Iterator[None]:
+    """Wait until what the threads of a worker make at a time fits into its memory; one region always does."""
+    limit = _memory_here() if need else 0
+    with _FREED:
+        _FREED.wait_for(lambda: not sum(_HELD_HERE) or sum(_HELD_HERE) + need <= limit)
+        _HELD_HERE.append(need)
+    try:
+        yield
+    finally:
+        with _FREED:
+            _HELD_HERE.remove(need)
+            _FREED.notify_all()
+
+
+def _write_region(how: Mapping[str, Any], part: xr.Dataset, store: Path, region: Region) -> list[Warning]:
     part = part.load(**how)
     for dims in {v.dims for v in part.data_vars.values()}:
         names = [n for n, v in part.data_vars.items() if v.dims == dims]

@@ -1,15 +1,23 @@
-"""The errors of xsm: one sentence, a hint, an exit code.
+"""The errors and warnings of xsm: one sentence, a hint, an exit code.
 
 The sentence says what was got and what was wanted; the hint says what to do. The command line turns the class into the
-process's exit code, the QGIS provider into a ``QgsProcessingException``.
+process's exit code, the QGIS provider into a ``QgsProcessingException``. What is said while data are made goes through
+`tell`: Python's ``catch_warnings`` loses warnings of other threads.
 """
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+import threading
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import PurePath
 
 from xsm.faces import spoken
+
+_EARS: dict[int | None, list[Warning]] = {}
+"""Who listens in a thread, or (None) in all the others."""
 
 
 class XsmError(Exception):
@@ -63,6 +71,74 @@ class QualityError(XsmError):
     """A quality check that failed (exit code 4)."""
 
     exit_code = 4
+
+
+LEFT_OUT = "left out: "
+
+
+class SkippedFile(UserWarning):
+    """A file that is left out because it cannot be read (``on_error="skip"``).
+
+    Parameters
+    ----------
+    file : str or path-like
+        The file, of which the name is kept.
+    reason : object
+        The error, or a sentence.
+
+    Examples
+    --------
+    >>> print(SkippedFile("SMAP/a.h5", "'SMAP/a.h5' is truncated."))
+    left out: 'SMAP/a.h5' is truncated.
+    """
+
+    def __init__(self, file: str | PurePath, reason: object = "") -> None:
+        self.file, self.reason = PurePath(file).name, str(reason)
+        super().__init__(self.file, self.reason)
+
+    def __str__(self) -> str:
+        named = self.file in self.reason
+        return LEFT_OUT + (self.reason if named else ": ".join(filter(None, (self.file, self.reason))))
+
+
+def tell(warning: Warning | str, stacklevel: int = 2) -> None:
+    """Warn, also from tasks that make data: the warning reaches the one who runs them, whatever thread or process.
+
+    Parameters
+    ----------
+    warning : Warning or str
+        A `SkippedFile` for a file that is left out, or a sentence.
+    stacklevel : int
+        As in `warnings.warn`.
+
+    Examples
+    --------
+    >>> with hear() as heard:
+    ...     tell(SkippedFile("a.h5", "a.h5 is truncated."))
+    >>> heard[0].file
+    'a.h5'
+    """
+    warning = UserWarning(warning) if isinstance(warning, str) else warning
+    ear = _EARS.get(threading.get_ident(), _EARS.get(None))
+    if ear is None:
+        warnings.warn(warning, stacklevel=stacklevel + 1)
+    else:
+        ear.append(warning)
+
+
+@contextmanager
+def hear(*, thread: bool = False) -> Iterator[list[Warning]]:
+    """Collect what the body tells: in all threads that have no ear of their own, or in this ``thread`` alone."""
+    key, heard = threading.get_ident() if thread else None, list[Warning]()
+    before = _EARS.get(key)
+    _EARS[key] = heard
+    try:
+        yield heard
+    finally:
+        if before is None:
+            del _EARS[key]
+        else:
+            _EARS[key] = before
 
 
 def unknown(kind: str, got: object, known: Iterable[str]) -> UsageError:

@@ -10,14 +10,16 @@ import shutil
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import xarray as xr
+from xarray.backends import AbstractDataStore, H5NetCDFStore, NetCDF4DataStore, ZarrStore
 
 from xsm.cf import clean_encoding
+from xsm.disk import replace, to_disk
 from xsm.errors import DataError, UsageError
 from xsm.regions import CHUNKS, write_regions
 from xsm.skipped import listen, with_skipped
@@ -26,8 +28,8 @@ from xsm.training import quiet
 READ = ".nc, .zarr, .tif or (stations) .csv"
 DAYS_AT_ONCE = 64
 NEARLY_FULL = 1 << 24
-MOST_CELLS, MOST_CHUNKS = 2e11, 1e7
-"""Fifty years of the globe at 9 km, 1.1e11 cells in 1.8e6 chunks, are below."""
+MOST_CELLS, MOST_CHUNKS, MOST_ALONG = 2e11, 1e7, 1e8
+"""Fifty years of the globe at 9 km, 1.1e11 cells in 1.8e6 chunks, are below; coordinates of dims are loaded whole."""
 _unfinished: set[Path] = set()
 _MAGIC = {b"\x89HDF": "netcdf", b"CDF\x01": "netcdf", b"CDF\x02": "netcdf", b"CDF\x05": "netcdf"}
 
@@ -48,8 +50,7 @@ def read(path: str | Path) -> xr.Dataset:
         if path.is_dir():
             if not (path / "zarr.json").exists() and not (path / ".zgroup").exists():
                 raise DataError(f"The folder '{path}' is no Zarr store.", hint="Granules are read with <open()>.")
-            with xr.open_zarr(path, consolidated=False, chunks=None, decode_cf=False) as raw:
-                _check_sizes(raw, path)
+            _check_sizes(ZarrStore.open_group(path, mode="r", consolidated=False), path)
             return _decoded(xr.open_zarr(path, consolidated=False, decode_coords="all"))
         if path.suffix.lower() in (".tif", ".tiff"):
             from xsm import geotiff
@@ -66,8 +67,8 @@ def read(path: str | Path) -> xr.Dataset:
             )
             raise DataError(f"'{path}' is {what}.", hint="Get the file again, or convert it.")
         engine = "h5netcdf" if head[:4] == b"\x89HDF" else "netcdf4"
-        names: dict[str, Any] = {"phony_dims": "sort"} if engine == "h5netcdf" else {}
-        with xr.open_dataset(path, engine=engine, decode_cf=False, **names) as raw:
+        hdf5 = engine == "h5netcdf"
+        with closing(H5NetCDFStore.open(path, phony_dims="sort") if hdf5 else NetCDF4DataStore.open(path)) as raw:
             _check_sizes(raw, path)
         return _decoded(xr.open_dataset(path, engine=engine, chunks={}, decode_coords="all"))
     except (OSError, ValueError, KeyError) as error:
@@ -146,10 +147,12 @@ def fresh(path: Path, overwrite: bool = False, *, keep: str = "") -> Iterator[Pa
         _unfinished.add(folder)
     try:
         yield part
+        if part.is_file():
+            to_disk(part)
         if path.is_dir():
             os.replace(path, folder / "replaced")
         try:
-            os.replace(part, path)
+            replace(part, path)
         except OSError:
             if (folder / "replaced").is_dir():
                 os.replace(folder / "replaced", path)
@@ -191,15 +194,16 @@ def check_output(path: Path, overwrite: bool = False) -> None:
             raise _not_written(path, error) from error
 
 
-def _check_sizes(ds: xr.Dataset, path: Path) -> None:
+def _check_sizes(store: AbstractDataStore, path: Path) -> None:
     """Refuse a file that claims more cells or chunks than any grid of daily maps has, before anything is laid out."""
-    for name, variable in ds.variables.items():
+    for name, variable in store.get_variables().items():
+        most = MOST_ALONG if variable.dims == (name,) else MOST_CELLS
         sizes = variable.encoding.get("chunks") or variable.encoding.get("chunksizes") or variable.shape
         chunks = math.prod(-(-n // max(size, 1)) for n, size in zip(variable.shape, sizes, strict=True))
-        if variable.size > MOST_CELLS or chunks > MOST_CHUNKS:
+        if variable.size > most or chunks > MOST_CHUNKS:
             raise DataError(
                 f"'{path}' claims {variable.size:.3g} cells in {chunks:.3g} chunks for '{name}', wanted at most "
-                f"{MOST_CELLS:.0e} in {MOST_CHUNKS:.0e}.",
+                f"{most:.0e} in {MOST_CHUNKS:.0e}.",
                 hint="It is damaged, or no file for xsm.",
             )
 
@@ -237,7 +241,9 @@ def _write_netcdf(ds: xr.Dataset, part: Path) -> None:
         raise OSError(errno.ENOSPC if full else errno.EIO, "No space left on device" if full else str(error)) from error
 
 
-def write_zarr(ds: xr.Dataset, part: Path, processes: int = 1, journal: Path | None = None) -> None:
+def write_zarr(
+    ds: xr.Dataset, part: Path, processes: int = 1, journal: Path | None = None, strict: bool = False
+) -> None:
     """Write a Zarr store; with a journal, go on with the one that is there (see `xsm.regions`)."""
     ds, encoding = _encodings(ds)
     for name, variable in ds.data_vars.items():
@@ -247,7 +253,7 @@ def write_zarr(ds: xr.Dataset, part: Path, processes: int = 1, journal: Path | N
     layout: dict[str, Any] = {"zarr_format": 3, "consolidated": False, "encoding": encoding}
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*Zarr format 3.*")
-        write_regions(ds, part, layout, processes=processes, journal=journal)
+        write_regions(ds, part, layout, processes=processes, journal=journal, strict=strict)
 
 
 def _write_csv(ds: xr.Dataset, part: Path) -> None:

@@ -23,11 +23,12 @@ from xsm.bundle import Bundle
 from xsm.config import Fill, Fit, Source, Study, depth_and_scenario
 from xsm.errors import DataError
 from xsm.manifest import human
+from xsm.model import get_model
 from xsm.ops.cube import cube as make_cube
 from xsm.ops.estimate import estimate, trim
-from xsm.ops.fit import fit
+from xsm.ops.fit import NothingToLearn, fit
 from xsm.ops.gapfill import gapfill
-from xsm.ops.open import expand
+from xsm.ops.open import expand, size_of
 from xsm.ops.open import open as open_source
 from xsm.ops.regrid import regrid_ease9km
 from xsm.options import block_threads
@@ -37,6 +38,8 @@ from xsm.stages import Stages, alone, clear, fingerprint
 from xsm.training import split_days
 
 FIRST = "smap"
+AT_FILLING = ("max_gap", "denoise", "allow_target_leak")
+"""Options of a study's [gapfill] that are not the model's."""
 
 
 @block_threads()
@@ -59,7 +62,9 @@ def run_study(study: Study, step: Callable[[str], None] | None = None, *, proces
             step(f"{names.index(name) + 1}/{len(names)} {name}")
 
     with alone(study.out):
-        _run(study, Stages(study.out, begin), processes)
+        stages = Stages(study.out, begin)
+        _run(study, stages, processes)
+        stages.end()
         clear(study.out)
     return study.out
 
@@ -71,6 +76,7 @@ def stage_names(study: Study) -> list[str]:
     return [
         *(f"open {name}" for name in study.inputs),
         "cube",
+        *["train fill"] * bool(study.gapfill and study.gapfill.model is None),
         *["fill gaps"] * bool(study.gapfill),
         *["open stations"] * bool(study.stations),
         *itertools.chain(*pairs),
@@ -85,7 +91,7 @@ def plan(study: Study) -> str:
     lines = [f"{study.title}: region {study.region or 'all'}, {study.time or 'all days'} -> {study.out}"]
     for name, source in {**study.inputs, **study.stations}.items():
         paths = expand(source.paths, get_source(name))
-        size = sum(p.stat().st_size for p in paths if isinstance(p, Path))
+        size = sum(map(size_of, paths))
         lines.append(f"  open {name}: {len(paths)} file{'s' * (len(paths) != 1)}, {human(size)}")
     if study.gapfill:
         lines.append(f"  fill gaps: {study.gapfill.method} ({study.gapfill.mode})")
@@ -101,7 +107,7 @@ def _run(study: Study, stages: Stages, processes: int) -> None:
     stores = {
         name: stages.run(
             f"open {name}", _inputs(study, name, source), [], out / "data" / f"{name}.zarr",
-            functools.partial(_open, study, name, processes=processes),
+            functools.partial(_open, study, name, source, processes=processes), strict=_strict(study, source),
         )
         for name, source in study.inputs.items()
     }  # fmt: skip
@@ -112,14 +118,7 @@ def _run(study: Study, stages: Stages, processes: int) -> None:
         lambda part: _write(mark(make_cube(*(files.read(stores[n]) for n in order)), lost), part),
     )  # fmt: skip
     if study.gapfill:
-        split = asdict(study.fit) if study.fit else None
-        own = study.gapfill.model
-        model = Bundle.load(Path(own)).hash if own not in (None, "pretrained") else own
-        about = [asdict(study.gapfill), model, study.seed, split and [split["train"], split["validation"]]]
-        cube = stages.run(
-            "fill gaps", about, ["cube"], out / "data" / "filled.zarr",
-            functools.partial(_fill, study, study.gapfill, cube),
-        )  # fmt: skip
+        cube = _filled(study, study.gapfill, stages, cube)
     ready = "fill gaps" if study.gapfill else "cube"
     stations = _stations(study, stages)
     estimates = _estimates(study, study.fit, stages, cube, ready, stations) if study.fit else None
@@ -134,11 +133,17 @@ def _inputs(study: Study, name: str, source: Source) -> Any:
         "bytes": sum(size for _, size, _, _ in known),
         "hash": hashlib.sha256(json.dumps(known).encode()).hexdigest()[:16],
     }
-    return [told, dict(source.options), study.region, study.time, study.margin, study.on_error]
+    options = {k: v for k, v in source.options.items() if k != "on_error"}
+    return [told, options, study.region, study.time, study.margin]
 
 
-def _write(ds: xr.Dataset, part: Path, processes: int = 1) -> None:
-    files.write_zarr(ds, part, processes, journal=part.with_suffix(".journal"))
+def _strict(study: Study, *sources: Source) -> bool:
+    """Whether a file that cannot be read stops the run: what has left none out is the same either way."""
+    return any(s.options.get("on_error", study.on_error) == "raise" for s in sources)
+
+
+def _write(ds: xr.Dataset, part: Path, processes: int = 1, *, strict: bool = False) -> None:
+    files.write_zarr(ds, part, processes, journal=part.with_suffix(".journal"), strict=strict)
 
 
 def opened(study: Study, name: str) -> xr.Dataset:
@@ -147,8 +152,8 @@ def opened(study: Study, name: str) -> xr.Dataset:
     return ds if name == FIRST else regrid_ease9km(ds, region=study.region and _window(study))
 
 
-def _open(study: Study, name: str, part: Path, *, processes: int) -> None:
-    _write(opened(study, name), part, processes)
+def _open(study: Study, name: str, source: Source, part: Path, *, processes: int) -> None:
+    _write(opened(study, name), part, processes, strict=_strict(study, source))
 
 
 def in_order(study: Study) -> list[str]:
@@ -159,7 +164,7 @@ def in_order(study: Study) -> list[str]:
 def _read(study: Study, name: str, source: Source, **more: Any) -> xr.Dataset:
     options = {"on_error": study.on_error, **source.options}
     ds = open_source(name, source.paths, region=study.region, time=study.time, **more, **options)
-    tell_skipped(ds)
+    tell_skipped(ds, expand(source.paths, get_source(name)))
     return ds
 
 
@@ -169,15 +174,51 @@ def _window(study: Study) -> Any:
     return EASE2_M09.region(study.region).grow(study.margin)
 
 
-def _fill(study: Study, fill: Fill, path: Path, part: Path) -> None:
-    cube = files.read(path)
-    train = None
+def _filled(study: Study, fill: Fill, stages: Stages, cube: Path) -> Path:
+    """The cube without gaps; its model is trained in a stage of its own, so that a run that goes on has the same."""
+    model: Any = fill.model
+    if model is None:
+        days = study.fit and [study.fit.train, study.fit.validation]
+        model = stages.run(
+            "train fill", [asdict(fill), study.seed, days], ["cube"], study.out / "models" / "fill",
+            functools.partial(_train_fill, study, fill, cube),
+        )  # fmt: skip
+    bundle = _bundle_of_fill(model)
+    return stages.run(
+        "fill gaps", [asdict(fill), bundle.hash if isinstance(bundle, Bundle) else bundle, study.seed],
+        ["cube", *(["train fill"] if fill.model is None else [])], study.out / "data" / "filled.zarr",
+        functools.partial(_fill, study, fill, cube, bundle),
+    )  # fmt: skip
+
+
+def _bundle_of_fill(model: str | Path) -> Bundle | str | None:
+    """None is the model of series that need none: an empty folder."""
+    if model == "pretrained":
+        return "pretrained"
+    return Bundle.load(model) if any(Path(model).glob("*")) else None
+
+
+def _train_fill(study: Study, fill: Fill, path: Path, part: Path) -> None:
+    cube, options, train = files.read(path), {k: v for k, v in fill.options.items() if k not in AT_FILLING}, None
     if study.fit:
-        used, _ = split_days(cube["time"].values.astype("M8[D]"), study.fit.train, study.fit.validation)
-        train = used
+        train, _ = split_days(cube["time"].values.astype("M8[D]"), study.fit.train, study.fit.validation)
+    if any(p.name == "mode" for p in get_model(fill.method, "gapfill").info.options):
+        options = {"mode": fill.mode} | options
+    try:
+        bundle = fit(
+            cube, task="gapfill", model=fill.method, variables=fill.variables, covariates=fill.covariates, train=train,
+            seed=study.seed, allow_target_leak=fill.options.get("allow_target_leak", False), **options,
+        )  # fmt: skip
+    except NothingToLearn:
+        part.mkdir()
+    else:
+        bundle.save(part)
+
+
+def _fill(study: Study, fill: Fill, path: Path, model: Bundle | str | None, part: Path) -> None:
     filled = gapfill(
-        cube, fill.method, variables=fill.variables, covariates=fill.covariates, mode=fill.mode, model=fill.model,
-        seed=study.seed, train=train, **dict(fill.options),
+        files.read(path), fill.method, variables=fill.variables, covariates=fill.covariates, mode=fill.mode,
+        model=model, seed=study.seed, **{k: v for k, v in fill.options.items() if k in AT_FILLING or fill.model},
     )  # fmt: skip
     _write(filled, part)
 
@@ -332,4 +373,5 @@ def _stations(study: Study, stages: Stages) -> Path | None:
         parts = [_read(study, n, s) for n, s in study.stations.items()]
         files.write(xr.concat(parts, "sensor", join="outer") if len(parts) > 1 else parts[0], part)
 
-    return stages.run("open stations", about, [], study.out / "data" / "stations.nc", work)
+    strict = _strict(study, *study.stations.values())
+    return stages.run("open stations", about, [], study.out / "data" / "stations.nc", work, strict=strict)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import os
 import re
-import warnings
 import zlib
 from pathlib import Path
 from typing import Any, Literal
@@ -20,7 +19,7 @@ from rasterio.transform import from_origin
 from rasterio.warp import transform_bounds
 from rasterio.windows import Window
 
-from xsm.errors import DataError
+from xsm.errors import DataError, SkippedFile, tell
 from xsm.source import Area
 
 CHUNK = 1024
@@ -208,7 +207,7 @@ def _lazy(name: str, rows: slice, cols: slice, dtype: str, stand_in: float | Non
         except DataError as error:
             if stand_in is None:
                 raise
-            warnings.warn(f"left out: {error}", UserWarning, stacklevel=2)
+            tell(SkippedFile(name, error))
             return np.full((r1 - r0, c1 - c0), stand_in, dtype)
 
     chunks = tuple(tuple(_sizes(span)) for span in (rows, cols))
@@ -236,6 +235,9 @@ def _damage(path: Path | str) -> str:
         return "cannot be read"
     if not Path(path).is_file():
         return "does not exist"
-    with open(path, "rb") as file:
-        head = file.read(512).lower()
+    try:
+        with open(path, "rb") as file:
+            head = file.read(512).lower()
+    except OSError:
+        return "cannot be read"
     return "is an HTML page" if b"<html" in head or b"<!doctype" in head else "cannot be read"

@@ -10,17 +10,17 @@ from __future__ import annotations
 import itertools
 import json
 import logging
-import os
-import warnings
-from collections.abc import Mapping
-from concurrent.futures import Future, as_completed
+from collections.abc import Container, Iterable, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from xsm.crew import HELD, Crew, Region, client, crew, memory, messages, workers_for
+from xsm.crew import HELD, Crew, Region, client, crew, memory, workers_for
+from xsm.disk import replace, to_disk
+from xsm.errors import SkippedFile, hear, tell
 from xsm.options import memory_limit
 from xsm.training import quiet
 
@@ -29,8 +29,9 @@ CHUNKS = {"time": 64, "y": 64, "x": 64}
 
 
 def write_regions(
-    ds: xr.Dataset, store: Path, layout: Mapping[str, Any], *, processes: int = 1, journal: Path | None = None
-) -> None:
+    ds: xr.Dataset, store: Path, layout: Mapping[str, Any], *, processes: int = 1, journal: Path | None = None,
+    strict: bool = False,
+) -> None:  # fmt: skip
     """Write a dataset as Zarr, region by region where it is lazy and `cut_dims` allows it.
 
     Parameters
@@ -44,7 +45,10 @@ def write_regions(
     processes : int
         Processes at most, for data that come from files.
     journal : Path, optional
-        Tells which regions of the store are whole; those are left alone. A line is written when a region is closed.
+        Tells which units (chunks of days and of rows, or of rows and columns) of the store are whole; those are left
+        alone, whatever the memory. A line is written when a region of them is closed and on the disk.
+    strict : bool
+        Do not go on with a journal that tells of files that were left out.
 
     Raises
     ------
@@ -61,17 +65,17 @@ def write_regions(
     ds, known = _computed(ds, [n for n in lazy if n not in cut])
     part = ds[cut]
     part = _with_known(part.drop_vars([n for n in part.coords if n not in cut]).reset_coords(), known)
-    limit = memory_limit() if cluster is None else min(memory(cluster))
-    every = regions(part, dims, limit)
-    done = _Journal(journal, [len(every), sorted(map(str, cut))])
+    limit = memory_limit() if cluster is None else memory(cluster)
+    every = sum(map(len, map(units, regions(part, dims, limit))))
+    done = _Journal(journal, [list(dims), every, sorted(map(str, cut))], strict)
     if not done.begun:
         ds.to_zarr(store, compute=False, mode="w", safe_chunks=False, **layout)
         done.begin()
-    for message in done.told:
-        warnings.warn(message, UserWarning, stacklevel=3)
-    left = [r for r in every if _name(r) not in done]
-    if len(left) < len(every):
-        log.info("%d of %d regions of '%s' were written before", len(every) - len(left), len(every), store.name)
+    for warning in done.told:
+        tell(warning, stacklevel=3)
+    left = regions(part, dims, limit, done.names)
+    if done.names:
+        log.info("%.0f %% of '%s' were written before", 100 * len(done.names) / every, store.name)
     if left:
         with crew(part, left, processes, cluster) as those:
             _write_all(those, part, store, left, done)
@@ -89,17 +93,31 @@ def cut_dims(ds: xr.Dataset) -> tuple[str, ...]:
     return ()
 
 
-def regions(ds: xr.Dataset, dims: tuple[str, ...], limit: int) -> list[Region]:
-    """Regions of whole chunks; bands of rows where whole maps of 64 days are more than ``limit`` bytes."""
-    if dims == ("time",) and "y" in ds.dims:
-        row = HELD * ds.nbytes * min(CHUNKS["time"] / max(ds.sizes["time"], 1), 1) / max(ds.sizes["y"], 1)
-        rows = max(int(limit // max(row, 1)) // CHUNKS["y"], 1) * CHUNKS["y"]
-        steps = {"time": CHUNKS["time"], **({"y": rows} if rows < ds.sizes["y"] else {})}
-    else:
-        steps = {d: CHUNKS.get(d, ds.sizes[d]) for d in dims}
-    cuts = [[(d, slice(a, min(a + step, ds.sizes[d]))) for a in range(0, ds.sizes[d], step)]
-            for d, step in steps.items()]  # fmt: skip
-    return [dict(spot) for spot in itertools.product(*cuts)]
+def regions(ds: xr.Dataset, dims: tuple[str, ...], limit: int, done: Container[str] = ()) -> list[Region]:
+    """Regions of whole chunks that are not ``done``: units, or bands of them that need ``limit`` bytes at most."""
+    bands = dims == ("time",) and "y" in ds.dims
+    cuts = [[(d, slice(a, min(a + CHUNKS[d], ds.sizes[d]))) for a in range(0, ds.sizes[d], CHUNKS[d])]
+            for d in (*dims, *(["y"] if bands else []))]  # fmt: skip
+    left = [r for r in map(dict, itertools.product(*cuts)) if units(r)[0] not in done]
+    if not bands:
+        return left
+    row = HELD * ds.nbytes * min(CHUNKS["time"] / max(ds.sizes["time"], 1), 1) / max(ds.sizes["y"], 1)
+    rows, joined = max(limit // max(row, 1), CHUNKS["y"]), list[Region]()
+    for unit in left:
+        last = joined[-1] if joined else unit
+        start, stop = last["y"].start, unit["y"].stop
+        if last["time"] == unit["time"] and last["y"].stop == unit["y"].start and stop - start <= rows:
+            last["y"] = slice(start, stop)
+        else:
+            joined.append(unit)
+    return joined
+
+
+def units(region: Region) -> list[str]:
+    """Names of the chunks along the dims of a region."""
+    cuts = [[f"{d}={a}:{min(a + CHUNKS[d], s.stop)}" for a in range(s.start, s.stop, CHUNKS[d])]
+            for d, s in region.items()]  # fmt: skip
+    return [" ".join(spot) for spot in itertools.product(*cuts)]
 
 
 def held(ds: xr.Dataset, wanted: int) -> int:
@@ -111,9 +129,9 @@ def held(ds: xr.Dataset, wanted: int) -> int:
 
 
 class _Journal:
-    """Which regions of a store are whole, one JSON line each; without a file nothing is remembered."""
+    """Which units of a store are whole, those of a region in one JSON line; without a file nothing is remembered."""
 
-    def __init__(self, path: Path | None, about: Any) -> None:
+    def __init__(self, path: Path | None, about: Any, strict: bool) -> None:
         self.path, self.head = path, {"about": about}
         self.lines: list[Any] = []
         for line in path.read_bytes().splitlines() if path and path.exists() else ():
@@ -121,32 +139,39 @@ class _Journal:
                 self.lines.append(json.loads(line))
             except ValueError:  # the line that was being written
                 break
-        self.begun = self.lines[:1] == [self.head]
-        self.names = {line["done"] for line in self.lines[1:]} if self.begun else set()
-        self.told = dict.fromkeys(m for line in self.lines[1:] for m in line["told"]) if self.begun else {}
-
-    def __contains__(self, name: str) -> bool:
-        return name in self.names
+        before = [line for line in self.lines[1:] if self.lines[0] == self.head]
+        self.told = _unlike(_warning(*w) for line in before for w in line["told"])
+        refused = strict and any(isinstance(w, SkippedFile) for w in self.told)
+        self.begun = self.lines[:1] == [self.head] and not refused
+        self.names = {name for line in before for name in line["done"]} if self.begun else set()
 
     def begin(self) -> None:
         """Enter that the store is laid out."""
-        self.lines = [self.head]
+        self.lines, self.told = [self.head], []
         self._save()
 
-    def close(self, region: Region, told: list[str]) -> None:
+    def close(self, region: Region, told: list[Warning]) -> None:
         """Enter a region that is whole."""
-        self.lines.append({"done": _name(region), "told": told})
+        heard = [[w.file, w.reason] if isinstance(w, SkippedFile) else ["", str(w)] for w in told]
+        self.lines.append({"done": units(region), "told": heard})
         self._save()
 
     def _save(self) -> None:
         if self.path is not None:
             part = self.path.with_suffix(".new")
             part.write_text("".join(json.dumps(line) + "\n" for line in self.lines), encoding="utf-8")
-            os.replace(part, self.path)
+            to_disk(self.path.parent)
+            to_disk(part)
+            replace(part, self.path)
 
 
-def _name(region: Region) -> str:
-    return " ".join(f"{d}={s.start}:{s.stop}" for d, s in region.items())
+def _warning(file: str, text: str) -> Warning:
+    return SkippedFile(file, text) if file else UserWarning(text)
+
+
+def _unlike(told: Iterable[Warning]) -> list[Warning]:
+    """Each warning once, by its text."""
+    return list({str(w): w for w in told}.values())
 
 
 def _computed(ds: xr.Dataset, names: list[Any]) -> tuple[xr.Dataset, dict[str, tuple[Any, np.ndarray]]]:
@@ -187,24 +212,24 @@ def _with_known(ds: xr.Dataset, known: Mapping[str, tuple[Any, np.ndarray]]) -> 
 
 
 def _write_all(those: Crew, ds: xr.Dataset, store: Path, left: list[Region], done: _Journal) -> None:
-    told: dict[str, None] = {}
-    waiting: dict[Future[list[str]], tuple[Region, int]] = {}
+    told: list[Warning] = []
+    waiting: dict[Future[list[Warning]], tuple[Region, int]] = {}
     written = 0
     alone = ds.isel(left[0]).nbytes if len(left) == 1 else 0
-    with quiet(alone) as progress, warnings.catch_warnings(record=True) as heard:
-        warnings.simplefilter("always", UserWarning)
+    with quiet(alone) as progress, hear() as heard:
         todo = iter(left)
         for finished in range(1, len(left) + 1):
-            for region in itertools.islice(todo, those.ahead - len(waiting)):
+            for region in itertools.islice(todo, max(those.ahead() - len(waiting), 0)):
                 part = ds.isel(region)
                 waiting[those.submit(part, store, region)] = region, part.nbytes
-            future = next(as_completed(waiting))
-            lost = [*future.result(), *messages(heard)]
+            wait(waiting, return_when=FIRST_COMPLETED)
+            future = next(f for f in waiting if f.done())
+            new = _unlike([*future.result(), *heard])
             heard.clear()
-            told |= dict.fromkeys(lost)
+            told += new
             region, size = waiting.pop(future)
-            done.close(region, lost)
+            done.close(region, new)
             written += size
             progress(finished / len(left), "", (written, "byte"))
-    for message in told:
-        warnings.warn(message, UserWarning, stacklevel=4)
+    for warning in _unlike(told):
+        tell(warning, stacklevel=4)

@@ -1,66 +1,62 @@
 """What was left out because it could not be read (``on_error="skip"``): heard, told in attributes, marked by day.
 
 A file whose damage shows when it is opened is in the attribute ``skipped``. Reading is lazy, so that damage in the
-middle of a file shows later: then a warning that starts with `SKIPPED` names it, and who writes files listens to those.
+middle of a file shows later: then a `SkippedFile` is told, and who writes files listens to those.
 """
 
 from __future__ import annotations
 
 import re
-import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
+from xsm.errors import LEFT_OUT as PREFIX
+from xsm.errors import SkippedFile, hear, tell
+
 LEFT_OUT = "files_left_out"
-SKIPPED = "left out: "
-DATED = re.compile(r"[\w.-]*?(?<!\d)((?:19|20)\d{2}[01]\d[0-3]\d)(?!\d)[\w.-]*")
-"""A file's name with its date."""
+DATED = re.compile(r"(?<!\d)(?:19|20)\d{2}[01]\d[0-3]\d(?!\d)")
+"""The date in a file's name."""
 
 
 @contextmanager
-def listen(*, hide: bool = False) -> Iterator[Callable[[], list[str]]]:
-    """Hear what the body says it leaves out; gives a function that lists it, each file once.
+def listen(*, hide: bool = False) -> Iterator[Callable[[], dict[str, str]]]:
+    """Hear which files the body leaves out; gives a function that lists them with what was told, each once.
 
-    All warnings are given again at the end, with ``hide`` except those of files that are left out.
+    What was told is told again at the end, with ``hide`` except of files.
     """
-    heard: list[warnings.WarningMessage] = []
+    heard: list[Warning] = []
     try:
-        with warnings.catch_warnings(record=True) as heard:
-            warnings.simplefilter("always", UserWarning)
-            yield lambda: _once([t for t in map(_text, heard) if _is_skipped(t)])
+        with hear() as heard:
+            yield lambda: {file: str(warning) for file, warning in _files(heard).items()}
     finally:
-        for warning in heard:
-            if not (hide and _is_skipped(_text(warning))):
-                warnings.warn(_text(warning), warning.category, stacklevel=4)
+        others = {str(w): w for w in heard if not isinstance(w, SkippedFile)}
+        for warning in (*(() if hide else _files(heard).values()), *others.values()):
+            tell(warning, stacklevel=4)
 
 
-def _once(texts: list[str]) -> list[str]:
-    texts = list(dict.fromkeys(texts))
-    return [t for t in texts if not any(t[len(SKIPPED) :] in other for other in texts if other != t)]
+def _files(heard: list[Warning]) -> dict[str, SkippedFile]:
+    return {w.file: w for w in reversed(heard) if isinstance(w, SkippedFile)}
 
 
-def _is_skipped(text: str) -> bool:
-    return text.lower().startswith(SKIPPED)
-
-
-def _text(warning: warnings.WarningMessage) -> str:
-    return str(warning.message)
-
-
-def tell_skipped(ds: xr.Dataset) -> None:
-    """Warn of each file in the attribute ``skipped``."""
+def tell_skipped(ds: xr.Dataset, paths: Sequence[Any]) -> None:
+    """Tell of each file in the attribute ``skipped``, which is a list or a text of items."""
+    names = {Path(str(p)).name for p in paths}
     for item in _listed(ds.attrs):
-        warnings.warn(f"{SKIPPED}{item}", stacklevel=3)
+        file = next((word for word in re.findall(r"[\w.+-]+", item) if word in names), item)
+        tell(SkippedFile(file, item), stacklevel=3)
 
 
-def with_skipped(attrs: Mapping[Any, Any], lost: list[str]) -> dict[Any, Any]:
+def with_skipped(attrs: Mapping[Any, Any], lost: Mapping[str, str]) -> dict[Any, Any]:
     """Attributes whose ``skipped`` lists also what was left out later, one line each."""
-    told = [*_listed(attrs), *(line[len(SKIPPED) :] for line in lost)]
-    return {**attrs, **({"skipped": "\n".join(dict.fromkeys(told))} if lost else {})}
+    if not lost:
+        return dict(attrs)
+    told = [*_listed(attrs), *(line.removeprefix(PREFIX) for line in lost.values())]
+    return {**attrs, "skipped": "\n".join(dict.fromkeys(told))}
 
 
 def _listed(attrs: Mapping[Any, Any]) -> list[str]:
@@ -68,12 +64,12 @@ def _listed(attrs: Mapping[Any, Any]) -> list[str]:
     return [s for s in re.split(r"\n|; ", skipped) if s] if isinstance(skipped, str) else list(skipped)
 
 
-def mark(cube: xr.Dataset, lost: list[str]) -> xr.Dataset:
+def mark(cube: xr.Dataset, lost: Collection[str]) -> xr.Dataset:
     """Add ``files_left_out`` (time): how many files of a day could not be read, by the dates in their names."""
     if not lost:
         return cube
-    named = {found.group(): found[1] for line in lost for found in DATED.finditer(line)}
-    days = [np.datetime64(f"{d[:4]}-{d[4:6]}-{d[6:]}") for d in named.values()]
+    dates = [found.group() for found in map(DATED.search, lost) if found]
+    days = [np.datetime64(f"{d[:4]}-{d[4:6]}-{d[6:]}") for d in dates]
     count = [days.count(day) for day in cube["time"].values.astype("M8[D]")]
     about = {"long_name": "Files of the day that could not be read", "units": "1"}
     return cube.assign({LEFT_OUT: ("time", np.array(count, "i4"), about)})

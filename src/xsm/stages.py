@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import logging
@@ -15,6 +16,7 @@ from typing import Any
 
 from xsm import __version__, files
 from xsm.bundle import versions
+from xsm.disk import lock, to_disk
 from xsm.errors import DataError
 from xsm.skipped import listen
 
@@ -30,15 +32,21 @@ class Stages:
         self.out, self.step = out, step
         self.file = out / ".xsm" / "manifest.json"
         self.done = manifest(out)
+        self.wanted: set[str] = set()
 
-    def run(self, name: str, about: Any, rests_on: list[str], target: Path, work: Callable[[Path], Any]) -> Path:
+    def run(
+        self, name: str, about: Any, rests_on: list[str], target: Path, work: Callable[[Path], Any], *,
+        strict: bool = False,
+    ) -> Path:  # fmt: skip
         """Do a stage unless it is done: ``work`` writes the file or folder it is given.
 
-        A Zarr store that an ended run left behind is gone on with, unless the stage has changed since.
+        A Zarr store that an ended run left behind is gone on with, unless the stage has changed since. A ``strict``
+        stage is not done where files were left out.
         """
+        self.wanted.add(name)
         digest = self._digest(about, rests_on)
         entry = self.done.get(name)
-        if entry and entry["digest"] == digest and target.exists():
+        if entry and entry["digest"] == digest and target.exists() and not (strict and entry["left_out"]):
             log.info("%-24s done before", name)
             return target
         start = time.monotonic()
@@ -48,18 +56,31 @@ class Stages:
         with files.fresh(target, overwrite=True, keep=keep) as part, listen(hide=True) as left_out:
             work(part)
             lost = left_out()
+            if part.is_dir():
+                to_disk(part)
+            if self.done.pop(name, None):  # what is entered is never older than the files
+                self._save()
         seconds = round(time.monotonic() - start, 1)
         entry = {"digest": digest, "path": str(target.relative_to(self.out)), "seconds": seconds, "rests_on": rests_on}
         entry |= {"about": about, "versions": versions("xarray", "dask", "zarr"), "left_out": lost}
         self.done[name] = json.loads(json.dumps(entry, default=str))
-        with files.fresh(self.file, overwrite=True) as part:
-            part.write_text(json.dumps(self.done, indent=1) + "\n", encoding="utf-8")
+        self._save()
         log.info("%-24s %6.1f s", name, seconds)
         return target
 
     def left_out(self, names: Iterable[str]) -> list[str]:
-        """What stages left out because it could not be read."""
-        return [line for name in names for line in self.done[name]["left_out"]]
+        """Names of the files that stages left out because they could not be read."""
+        return sorted({file for name in names for file in self.done[name]["left_out"]})
+
+    def end(self) -> None:
+        """Enter which stages this run wanted: others stay, for a study that wants them again."""
+        for name, entry in self.done.items():
+            entry["wanted"] = name in self.wanted
+        self._save()
+
+    def _save(self) -> None:
+        with files.fresh(self.file, overwrite=True) as part:
+            part.write_text(json.dumps(self.done, indent=1) + "\n", encoding="utf-8")
 
     def _digest(self, about: Any, rests_on: list[str]) -> str:
         below = [self.done[name]["digest"] for name in rests_on]
@@ -70,15 +91,19 @@ class Stages:
 def fingerprint(path: Path) -> tuple[int, int, str]:
     """What an input is known by: bytes, time, and the hash of both its ends (that of all of a small file).
 
-    The whole of an archive of a terabyte is not read for it. The time does not count where all is hashed.
+    The whole of an archive of a terabyte is not read for it. The time does not count where all is hashed. One that
+    cannot be read is known by that; its source tells of it.
     """
-    stat = path.stat()
-    if not path.is_file():
-        return stat.st_size, stat.st_mtime_ns, ""
-    with open(path, "rb") as file:
-        ends = file.read(ENDS)
-        file.seek(max(stat.st_size - ENDS, ENDS))
-        ends += file.read(ENDS)
+    try:
+        stat = path.stat()
+        if not path.is_file():
+            return stat.st_size, stat.st_mtime_ns, ""
+        with open(path, "rb") as file:
+            ends = file.read(ENDS)
+            file.seek(max(stat.st_size - ENDS, ENDS))
+            ends += file.read(ENDS)
+    except OSError as error:
+        return 0, 0, str(error.strerror)
     small = stat.st_size <= len(ends)
     return stat.st_size, 0 if small else stat.st_mtime_ns, hashlib.sha256(ends).hexdigest()[:16]
 
@@ -98,9 +123,9 @@ def clear(out: Path) -> None:
         _clear(folder, ".*.part")
 
 
-def left_out(out: Path) -> list[str]:
-    """What a study's stages left out because it could not be read (``on_error = "skip"``), one line each."""
-    return [line for entry in manifest(out).values() for line in entry["left_out"]]
+def left_out(out: Path) -> dict[str, str]:
+    """What the stages of the last run left out because it could not be read, by file."""
+    return {f: told for entry in manifest(out).values() if entry.get("wanted") for f, told in entry["left_out"].items()}
 
 
 def _clear(folder: Path, pattern: str, keep: str = "") -> None:
@@ -125,13 +150,15 @@ def alone(out: Path) -> Iterator[None]:
         raise DataError(f"The folder '{out}' cannot be used ({error.strerror}).", hint="Check its rights.") from None
     try:
         try:
-            import fcntl
-
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except ImportError:
-            pass
-        except OSError:
-            raise DataError(f"Another run works in '{out}'.", hint="Wait for it, or choose another folder.") from None
+            free = lock(handle)
+        except OSError as error:
+            code = errno.errorcode.get(error.errno or 0, "")
+            raise DataError(
+                f"The folder '{out}' cannot be locked ({error.strerror}, {code}).",
+                hint="Choose an out = on a file system with locks (flock).",
+            ) from None
+        if not free:
+            raise DataError(f"Another run works in '{out}'.", hint="Wait for it, or choose another folder.")
         yield
     finally:
         os.close(handle)

@@ -204,11 +204,11 @@ def run(study: Path, dry_run: bool, like: Path | None, allow_skipped: bool) -> N
             out = run_study(config, begin, processes=threads())
         click.echo(str(out))
         lost = left_out(out)
-        for line in lost:
-            click.echo(line, err=True)
+        for told in lost.values():
+            click.echo(told, err=True)
         if lost and not allow_skipped:
             raise DataError(
-                f"The results are complete but for {len(lost)} left out as listed above.",
+                f"The results are complete but for {len(lost)} files left out as listed above.",
                 hint="Get those files again and run again, or accept it with --allow-skipped.",
             )
 

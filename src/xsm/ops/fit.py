@@ -31,6 +31,10 @@ LOADED = 2**30
 """Bytes of predictors and references up to which a lazy cube is loaded once."""
 
 
+class NothingToLearn(DataError):
+    """Series whose gaps need no model."""
+
+
 @operation(title="Train a model", group="Estimation", result=Kind.MODEL)
 def fit(
     ds: Annotated[xr.Dataset, Param("Cube with the predictors and references.")],
@@ -49,6 +53,9 @@ def fit(
     target: Annotated[str | None, Param("Other reference than the scenario's.", advanced=True)] = None,
     variables: Annotated[tuple[str, ...] | None, Param("Gap filling: variables to fill.", advanced=True)] = None,
     covariates: Annotated[tuple[str, ...], Param("Gap filling: driving series and maps.", advanced=True)] = (),
+    allow_target_leak: Annotated[
+        bool, Param("Gap filling: allow land-model soil moisture as a covariate.", advanced=True)
+    ] = False,
     surface: Annotated[
         Any, Param("25 cm, scenario 2: the 5 cm bundle; trained too if absent.", kind=Kind.MODEL)
     ] = None,
@@ -77,6 +84,8 @@ def fit(
         Free predictors and reference beyond the scenarios; the target is a variable of the dataset.
     variables, covariates : sequence of str, optional
         Gap filling: what the model learns to fill, and the gap-free series and maps that help it.
+    allow_target_leak : bool
+        Gap filling: allow land-model soil moisture as a covariate.
     surface : Bundle or path, optional
         The 5 cm bundle that feeds 25 cm scenario 2; it becomes part of the result.
     stations : xarray.Dataset, optional
@@ -97,6 +106,8 @@ def fit(
     DataError
         For a missing predictor (named, with the scenario that needs it), gaps in predictors, other units, dates outside
         the data.
+    NothingToLearn
+        Gap filling: a `DataError` where all variables are without gaps, fixed maps or fixed seasonal cycles.
 
     Examples
     --------
@@ -108,7 +119,7 @@ def fit(
     ['tb_h', 'precipitation']
     """
     if task == "gapfill":
-        return _fit_gapfill(ds, model or "cru", variables, covariates, train, seed, options)
+        return _fit_gapfill(ds, model or "cru", variables, covariates, allow_target_leak, train, seed, options)
     learner = get_model(model or "convlstm", "estimate")
     if predictors is not None or target is not None:
         chosen = _free(ds, predictors, target, depth, scenario)
@@ -309,6 +320,7 @@ def _fit_gapfill(
     model: str,
     variables: Any,
     covariates: Sequence[str],
+    allow_target_leak: bool,
     train: Any,
     seed: int,
     options: Mapping[str, Any],
@@ -316,9 +328,15 @@ def _fit_gapfill(
     from xsm.filling import SAMPLE_CELLS, check_series, fit_series
     from xsm.seasonal import Pattern, find_pattern
 
-    names = check_series(ds, variables, covariates)
+    names = check_series(ds, variables, covariates, allow_target_leak)
     sample = sample_cells(ds, names, covariates, SAMPLE_CELLS, seed)
-    learn = [n for n in names if find_pattern(sample[n].values, sample["time"].values) is Pattern.NONE]
+    patterns = {n: find_pattern(sample[n].values, sample["time"].values) for n in names}
+    learn = [n for n, p in patterns.items() if p is Pattern.NONE or (p is Pattern.COMPLETE and _has_gaps(ds[n]))]
     if not learn:
-        raise DataError(f"{', '.join(names)} have no gaps or repeat every year: there is nothing to learn.")
+        raise NothingToLearn(f"{', '.join(names)} have no gaps or repeat every year: there is nothing to learn.")
     return fit_series(sample, get_model(model, "gapfill"), learn, covariates, train=train, seed=seed, options=options)
+
+
+def _has_gaps(series: xr.DataArray) -> bool:
+    """Whether cells that have values lack some; a sample of cells may not show it."""
+    return bool((series.isnull() & series.notnull().any("time")).any())

@@ -128,7 +128,7 @@ def expand(paths: Any, source: DataSource) -> list[Path]:
             continue
         path = Path(item).expanduser()
         if path.is_dir():
-            inside = sorted(p for p in path.rglob("*") if p.is_file() and source.identify(p))
+            inside = sorted(p for p in path.rglob("*") if not p.is_dir() and source.identify(p))
             if not inside:
                 raise DataError(f"'{item}' holds no file of source '{source.info.name}'.", hint=source.info.title + ".")
             found += inside
@@ -143,11 +143,18 @@ def expand(paths: Any, source: DataSource) -> list[Path]:
 
 def told_files(found: Sequence[Any]) -> dict[str, str]:
     """Files in a few words for the history: number, first and last name, and a hash of all names and sizes."""
-    sizes = [Path(f).stat().st_size if isinstance(f, Path) and f.is_file() else 0 for f in found]
-    known = sorted(zip((Path(str(f)).name for f in found), sizes, strict=True))
+    known = sorted((Path(str(f)).name, size_of(f)) for f in found)
     told = known[0][0] if len(known) == 1 else f"{len(known)} from {known[0][0]}"
     last = {"to": known[-1][0]} if len(known) > 1 else {}
     return {"files": told, **last, "files_hash": hashlib.sha256(repr(known).encode()).hexdigest()[:16]}
+
+
+def size_of(path: Any) -> int:
+    """Bytes of a file; 0 of what is none or cannot be looked at."""
+    try:
+        return path.stat().st_size if isinstance(path, Path) and path.is_file() else 0
+    except OSError:
+        return 0
 
 
 def day_of(text: str) -> np.datetime64:

@@ -43,8 +43,8 @@ OPTIONS = (
         name="epochs", kind=Kind.INTEGER, default=100, minimum=0, maximum=10000,
     ),
     Param(
-        "Wall time of training at most, for each variable.",
-        name="budget", kind=Kind.NUMBER, default=240.0, minimum=1, unit="s",
+        "Wall time of training at most, for each variable; two trainings that it ends differ.",
+        name="budget", kind=Kind.NUMBER, minimum=1, unit="s", advanced=True,
     ),
     Param("Cells to learn from at most.", name="cells", kind=Kind.INTEGER, default=512, minimum=1, advanced=True),
     Param(
@@ -67,7 +67,7 @@ class Config:
     latent: int = 5
     mixtures: int = 1
     epochs: int = 100
-    budget: float = 240.0
+    budget: float | None = None
     cells: int = 512
     learning_rate: float = 0.02
 

@@ -83,6 +83,7 @@ def train(
         Receives a share done and a line.
     """
     start = time.monotonic()
+    ends = start + (config.budget or math.inf)
     rng = np.random.default_rng(seed)
     cells = inputs.values.shape[1]
     if check is None:
@@ -94,9 +95,9 @@ def train(
     judge = Judge(check, np.random.default_rng(seed + 1))
     first = judge(unit)
     unseen = None
-    middle = best = _descend(unit, learn, judge, first, config, rng, start, tell)
+    middle = best = _descend(unit, learn, judge, first, config, rng, ends, tell)
     if isinstance(unit, BankUnit) and config.epochs:
-        best, unseen = _decoder(unit, learn, judge, best, config, rng, start)
+        best, unseen = _decoder(unit, learn, judge, best, config, rng, ends)
     log.debug("cru: loss %.4f before, %.4f after the recursion, %.4f after the decoder", first, middle, best)
     if unseen is None:
         unseen = rehearse(unit, inputs, config, np.random.default_rng(seed + 2))
@@ -133,7 +134,7 @@ def _window(inputs: Inputs, rng: np.random.Generator) -> Inputs:
 
 
 def _descend(
-    unit: nn.Module, learn: Inputs, judge: Judge, best: float, config: Config, rng: np.random.Generator, start: float,
+    unit: nn.Module, learn: Inputs, judge: Judge, best: float, config: Config, rng: np.random.Generator, ends: float,
     tell: Callable[[float, str], None],
 ) -> float:  # fmt: skip
     """Adam through the whole recursion, keeping the best state on the check series."""
@@ -160,7 +161,7 @@ def _descend(
             optimiser.step()
             average.update_parameters(unit)
             plan.step()
-        late = time.monotonic() - start > config.budget
+        late = time.monotonic() > ends
         if epoch % every == 0 or epoch == config.epochs or late:
             now = judge(average.module)
             tell(epoch / config.epochs, f"step {epoch}/{config.epochs}: loss {now:.4f}")
@@ -176,7 +177,7 @@ def _descend(
 
 
 def _decoder(
-    unit: BankUnit, learn: Inputs, judge: Judge, best: float, config: Config, rng: np.random.Generator, start: float
+    unit: BankUnit, learn: Inputs, judge: Judge, best: float, config: Config, rng: np.random.Generator, ends: float
 ) -> tuple[float, Residuals | None]:
     """Train the decoder alone on latent states that stay fixed: pointwise, so many cheap steps.
 
@@ -194,7 +195,7 @@ def _decoder(
         nears.append(distance(given.observed, config.mode == "filter")[hidden])
         truths.append(piece.values[hidden])
         dates.append(torch.nonzero(hidden)[:, 0])
-        if time.monotonic() - start > config.budget:
+        if time.monotonic() > ends:
             break
     pool = Latents(*(torch.cat(parts) for parts in zip(*(vars(r).values() for r in rows), strict=True)))
     truth, date, near = torch.cat(truths), torch.cat(dates), torch.cat(nears)

@@ -10,7 +10,6 @@ import json
 import re
 import subprocess
 import sys
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,7 @@ from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
-from xsm import Area, DataError, MissingPlugin, raster_window
+from xsm import Area, DataError, MissingPlugin, SkippedFile, raster_window, tell
 
 SINUSOIDAL = "+proj=sinu +lon_0=0 +x_0=0 +y_0=0 +R=6371007.181 +units=m +no_defs"
 LEFT, TOP, TILE = -20015109.354, 10007554.677, 1111950.5197
@@ -152,7 +151,7 @@ def _read(path: str, dataset: str, window: tuple[int, int, int, int], on_error: 
     except DataError as error:
         if on_error == "raise":
             raise
-        warnings.warn(f"left out: {error}", UserWarning, stacklevel=2)
+        tell(SkippedFile(path, error))
         return np.full((r1 - r0, c1 - c0), FILL, "u1")
     return np.frombuffer(raw, "u1").reshape(r1 - r0, c1 - c0)
 

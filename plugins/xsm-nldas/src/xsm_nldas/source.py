@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import xarray as xr
-from xsm import Area, DataError, UsageError, canonical_attrs, drop_impossible
+from xsm import Area, DataError, SkippedFile, UsageError, canonical_attrs, drop_impossible, tell
 
 from xsm_nldas import INFO
 from xsm_nldas.files import NAME, Header, factor_of, read_hours
@@ -212,7 +212,7 @@ def read_days(
             except DataError as error:
                 if not skip:
                     raise
-                warnings.warn(f"left out: {error}", stacklevel=2)
+                tell(SkippedFile(path, error))
                 continue
             for values, name in zip(found, inputs[product], strict=True):
                 recipe = next(r for r in recipes if r.product == product and name in r.inputs)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import itertools
-import warnings
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import xarray as xr
-from xsm import DataError, Grid
+from xsm import DataError, Grid, SkippedFile, tell
 
 from xsm_smap import layout
 from xsm_smap.granule import Granule, values
@@ -114,7 +113,7 @@ def _block(
     except DataError as error:
         if on_error == "raise":
             raise
-        warnings.warn(f"left out: {error}", UserWarning, stacklevel=2)
+        tell(SkippedFile(next((g.name for g in granules[0] if g.name in str(error)), granules[0][0].name), error))
         found = {}
     return np.stack([found[n] if n in found else layout.empty(n, grid.shape) for n in names])[None]
 

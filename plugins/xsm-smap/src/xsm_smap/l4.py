@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import xarray as xr
-from xsm import EASE2_M09, Area, DataError, Grid, UsageError, canonical_attrs, drop_impossible
+from xsm import EASE2_M09, Area, DataError, Grid, SkippedFile, UsageError, canonical_attrs, drop_impossible, tell
 
 from xsm_smap import L4_INFO
 from xsm_smap.layout import FILL
@@ -171,7 +171,7 @@ def read_day(day: Day, names: Sequence[str], grid: Grid, min_steps: int, on_erro
         except DataError as error:
             if on_error == "raise":
                 raise
-            warnings.warn(f"left out: {error}", UserWarning, stacklevel=2)
+            tell(SkippedFile(path, error))
             continue
         found[found == FILL] = np.nan
         for values, name in zip(found, names, strict=True):

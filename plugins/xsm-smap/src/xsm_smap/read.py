@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import warnings
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from xsm import DataError, Grid, XsmError, drop_impossible
+from xsm import DataError, Grid, XsmError, drop_impossible, tell
 
 from xsm_smap.layout import BAD_BITS, EPOCH, FIELDS, FILL, FLAGS, LAND, MAGIC, NO_FLAG, OBSERVED
 
@@ -212,4 +211,4 @@ def decode(raw: Raw, variable: str, quality: str, *, where: str, day: np.datetim
 
 def _tell(odd: np.ndarray, what: str, where: str) -> None:
     if odd.any():
-        warnings.warn(f"{where}: {int(odd.sum())} of {odd.size} {what}; they are missing.", UserWarning, stacklevel=3)
+        tell(f"{where}: {int(odd.sum())} of {odd.size} {what}; they are missing.", stacklevel=3)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import xarray as xr
-from xsm import EASE2_M09, Area, DataError, Grid
+from xsm import EASE2_M09, Area, DataError, Grid, SkippedFile, tell
 
 from xsm_smap import INFO, layout
 from xsm_smap.daily import dataset, joined, lazy
@@ -166,7 +166,7 @@ def _look_all(
             if on_error == "raise":
                 raise
             skipped.append(path.name)
-            warnings.warn(f"left out: {error}", UserWarning, stacklevel=3)
+            tell(SkippedFile(path, error), stacklevel=3)
     if not granules:
         period = "" if span == (None, None) else f" in the period {span[0]} to {span[1]}"
         raise DataError(
