@@ -159,7 +159,6 @@ class CRU:
         for target in card["targets"]:
             state = {k.split("/", 1)[1]: v for k, v in bundle.weights.items() if k.startswith(f"{target}/")}
             factors = torch.tensor(state.pop("factors"), device=device)
-            state.pop("limits", None)  # of bundles made before it was dropped
             unit = _unit(config, card["normalisation"], covariates, statics)
             unit.load_state_dict({k: torch.tensor(v) for k, v in state.items()})
             unit.to(device)
