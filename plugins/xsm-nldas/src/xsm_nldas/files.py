@@ -163,7 +163,7 @@ def read_hours(
         found = grib.layers(path)
         if not (np.array_equal(found.lat, header.lat) and np.array_equal(found.lon, header.lon)):
             raise DataError(
-                f"'{path}' is on another grid than '{header.path.name}'.", hint="Give one region at a time."
+                f"'{path}' is on another grid than other files.", hint="Give the files of one region at a time."
             )
         match = NAME.match(path.name)
         if match is not None and not near(found.hour, hour_of(match[2], match[3]), path):
@@ -235,7 +235,7 @@ def _check_grid(path: Path, file: Any, header: Header) -> None:
             same = bool(np.array_equal(got, wanted))
         if not same:
             raise DataError(
-                f"'{path}' has another {name} axis ({dataset.shape[0]}) than '{header.path.name}' ({wanted.size}).",
+                f"'{path}' has another {name} axis ({dataset.shape[0]}) than other files ({wanted.size}).",
                 hint="Give the files of one region at a time.",
             )
     match = NAME.match(path.name)

@@ -105,7 +105,7 @@ def _look(found: Index, product: str, *, skip: bool) -> None:
         found.headers[product] = usual = headers[kinds.index(common)]
         for header, kind in zip(headers, kinds, strict=True):
             if kind[:2] != common[:2]:
-                odd[header.path] = f"'{header.path}' is on another grid than '{usual.path.name}'."
+                odd[header.path] = f"'{header.path}' is on another grid than other files."
             differ = sorted(set(header.units) ^ set(usual.units))
             if not skip and header.path in odd:
                 raise DataError(odd[header.path], hint="Give the files of one region at a time.")
