@@ -61,7 +61,7 @@ def open(
     on_error : {"raise", "skip"}
         Stop at a file that cannot be read, or leave it out: its values are missing. The attribute ``skipped`` lists
         what was left out at opening. Values are read later, so damage inside a file may show only then: a warning that
-        starts with "left out:" names it, and `xsm.files.write` and ``xsm open`` add it to ``skipped`` of the file that they
+        starts with "left out:" names it, and `xsm.files.write` and ``xsm open`` add it to the attribute of what they
         write. ``xsm run`` lists both and counts them for each day in ``files_left_out``.
     **options
         Options of the source; see ``xsm sources``.
