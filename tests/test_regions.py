@@ -93,7 +93,7 @@ def test_errors_and_warnings_come_back(granules, tmp_path):
 def test_a_process_that_is_killed_is_told(tmp_path):
     lazy = da.map_blocks(lambda: os._exit(9), chunks=((1,) * DAYS,), dtype="f4", meta=np.empty(0, "f4"))
     ds = xr.Dataset({"a": ("time", lazy)}, {"time": np.arange(DAYS).astype("M8[D]").astype("M8[ns]")})
-    with pytest.raises(DataError, match=r"ended from outside.*--threads"):
+    with pytest.raises(DataError, match=r"ended from outside.*fewer threads"):
         files.write(ds, tmp_path / "out.zarr", processes=2)
     assert not list(tmp_path.iterdir())
 
