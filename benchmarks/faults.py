@@ -29,8 +29,11 @@ from pathlib import Path
 import numpy as np
 
 import xsm
-from benchmarks.faults_bench import LEARNED_WORLD, LONGEST, Bench, Tally, contents, one_sentence
+from benchmarks.faults_bench import LEARNED_WORLD, LONGER_WORLD, LONGEST, Bench, Tally, contents, one_sentence
 from xsm import files
+
+AS_OWNER = ("setpriv", "--bounding-set=-all", "--inh-caps=-all") if os.geteuid() == 0 else ()
+"""Root may read and write anything; its files' owner may not."""
 
 
 def kills(bench: Bench, rng: random.Random, count: int) -> Tally:
@@ -56,6 +59,39 @@ def kills_in_training(bench: Bench, rng: random.Random, count: int) -> Tally:
     tally = kills(networks, rng, count)
     tally.name = "kill -9 of a run with CRU and ConvLSTM"
     return tally
+
+
+def kills_of_processes(bench: Bench, rng: random.Random, count: int) -> Tally:
+    """``kill -9`` of a process that reads files (one sentence, then on), and of the run that such processes work for."""
+    tally = Tally("kill -9 of a process that reads files, of their parent")
+    pool = Bench(bench.folder / "pool", LONGER_WORLD, pool=True)
+    folder = pool.study()
+    for number in range(count):
+        run = pool.start(folder)
+        children: list[int] = []
+        while run.poll() is None and not children:
+            time.sleep(0.02)
+            children = [c for c in _children(run.pid) if b"spawn_main" in Path(f"/proc/{c}/cmdline").read_bytes()]
+        if not children:
+            tally.notes.append("no process was there to be killed")
+            run.communicate()
+            break
+        time.sleep(rng.uniform(0, 3))
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(run.pid if number % 2 else rng.choice(children), signal.SIGKILL)
+        _, told = run.communicate(timeout=LONGEST)
+        if run.returncode > 0 and not one_sentence(told, "ended from outside"):
+            tally.notes.append(f"exit code {run.returncode}: {told[-500:]}")
+        pool.check(tally, folder)
+        tally.injected += 1
+    pool.finish(tally, folder, tally.injected if not tally.notes else 0)
+    return tally
+
+
+def _children(pid: int) -> list[int]:
+    with contextlib.suppress(OSError):
+        return [int(c) for c in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return []
 
 
 def interrupts(bench: Bench, rng: random.Random, count: int) -> Tally:
@@ -129,7 +165,6 @@ def no_rights(bench: Bench, rng: random.Random, count: int) -> Tally:
         bench.study(folder, changed)
         change("ro")
         _refused(bench, tally, folder, (), "cannot be used (Read-only file system)")
-    as_owner = ("setpriv", "--bounding-set=-all", "--inh-caps=-all") if os.geteuid() == 0 else ()
     for name, word in ((".xsm", "cannot be used"), ("data", "cannot be written"), (".", "")):
         folder = bench.copy()
         bench.study(folder, changed if name != "." else ("out = ", "out = 'locked/new' # "))
@@ -138,7 +173,7 @@ def no_rights(bench: Bench, rng: random.Random, count: int) -> Tally:
         for path in (locked / "lock", locked):
             if path.exists():
                 path.chmod(0o555 if path.is_dir() else 0o444)
-        _refused(bench, tally, folder, as_owner, f"{word} (Permission denied)" if word else "Permission denied")
+        _refused(bench, tally, folder, AS_OWNER, f"{word} (Permission denied)" if word else "Permission denied")
         locked.chmod(0o755)
     return tally
 
@@ -154,7 +189,7 @@ def _refused(bench: Bench, tally: Tally, folder: Path, before: tuple[str, ...], 
 
 
 def damaged_files(bench: Bench, rng: random.Random, count: int) -> Tally:
-    """5 % of the granules cut short, zeroed or replaced by a web page, and ``on_error = "skip"``."""
+    """5 % of the granules cut short, zeroed, replaced by a web page, or not to be read, and ``on_error = "skip"``."""
     tally = Tally('5 % of the granules damaged, on_error = "skip"')
     folder = bench.study(None, ('on_error = "raise"', 'on_error = "skip"'), (f'"{bench.folder}/files/', '"files/'))
     shutil.copytree(bench.folder / "files", folder / "files", copy_function=os.link)
@@ -162,13 +197,18 @@ def damaged_files(bench: Bench, rng: random.Random, count: int) -> Tally:
     for product in ("SMAP", "NLDAS"):
         there = sorted(p for p in (folder / "files" / product).rglob("*") if p.suffix in (".h5", ".nc"))
         victims += rng.sample(there, max(len(there) // 20, 2))
+    locked, gone = victims[0], victims[-1]
     for path in victims:
         raw = path.read_bytes()
         path.unlink()
+        if path == gone:
+            path.symlink_to("nowhere")
+            continue
         ways = (raw[: rng.randrange(len(raw))], bytes(len(raw)), b"<!DOCTYPE html><html>Please log in</html>", b"")
-        path.write_bytes(rng.choice(ways))
+        path.write_bytes(rng.choice(ways) if path != locked else raw)
+    locked.chmod(0)
     tally.injected = len(victims)
-    done = bench.run(folder)
+    done = bench.run(folder, before=AS_OWNER)
     if done.returncode != 1 or "Traceback" in done.stderr:
         tally.notes.append(f"exit code {done.returncode}: {done.stderr[-800:]}")
     told = done.stderr.split("error:")[0]
@@ -186,7 +226,7 @@ def damaged_files(bench: Bench, rng: random.Random, count: int) -> Tally:
     good = [s for s in ("smap", "nldas") if not _equal_elsewhere(bench, folder, s, days)]
     tally.silent += len(good)
     tally.notes += [f"other days of {s} differ" for s in good]
-    if bench.run(folder, "--allow-skipped").returncode:
+    if bench.run(folder, "--allow-skipped", before=AS_OWNER).returncode:
         tally.notes.append("--allow-skipped does not end well")
         tally.survived = 0
     return tally
@@ -246,7 +286,7 @@ def changes(bench: Bench, rng: random.Random, count: int) -> Tally:
             os.utime(held[0], ns=(held[1].st_atime_ns, held[1].st_mtime_ns))
         wanted = {n for n in before if n in expected or n.split()[0] in expected}
         wanted = {"estimate"} if what == "a lost result" else wanted
-        wanted -= {"train 25-1", "estimate 25-1"} if what == "estimates wanted" else set()
+        wanted -= {"train fill", "train 25-1", "estimate 25-1"} if what == "estimates wanted" else set()
         if done.returncode == 0 and redone == wanted:
             tally.survived += 1
         else:
@@ -332,6 +372,7 @@ def lost_scheduler(bench: Bench, rng: random.Random, count: int) -> Tally:
 SCENARIOS: dict[str, tuple[Callable[[Bench, random.Random, int], Tally], int]] = {
     "kills": (kills, 20),
     "kills_in_training": (kills_in_training, 10),
+    "kills_of_processes": (kills_of_processes, 4),
     "interrupts": (interrupts, 4),
     "full_disk": (full_disk, 8),
     "no_rights": (no_rights, 4),

@@ -19,6 +19,8 @@ from xsm import config
 from xsm.demo import Size, make_files, study_changes
 
 WORLD = Size(8, "2021-04-01", 70, split=(45, 10))
+LONGER_WORLD = Size(8, "2021-04-01", 135, split=(90, 20))
+"""Three regions along time."""
 LEARNED_WORLD = Size(16, "2021-04-01", 60, fill="epochs = 2, cells = 32", fit=", epochs = 2", split=(40, 10))
 NUMPY = (
     ('method = "cru"', 'method = "linear"'),
@@ -30,6 +32,8 @@ NUMPY = (
 LINE = re.compile(rb"\d{4}-\d\d-\d\dT[\d:]+Z( xsm [^\n\"<\\]*)(?:\\n|\n)?")
 """A line of a history, in text or JSON."""
 STAMP = re.compile(rb"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?(\.\d+)?(Z|\+00:00)?")
+POOL = "from xsm import cli, crew; crew.WORTH = 0; cli.main()"
+"""The command line, with processes that read files however small these are."""
 LONGEST = 280
 
 
@@ -53,8 +57,10 @@ class Tally:
 class Bench:
     """A world's files, a study of them, and the files of an uninterrupted run."""
 
-    def __init__(self, folder: Path, world: Size = WORLD, edits: tuple[tuple[str, str], ...] = NUMPY) -> None:
-        self.folder = folder
+    def __init__(
+        self, folder: Path, world: Size = WORLD, edits: tuple[tuple[str, str], ...] = NUMPY, *, pool: bool = False
+    ) -> None:
+        self.folder, self.pool = folder, pool
         folder.mkdir()
         make_files(folder / "files", world, seed=1)
         text = config.template(**study_changes(world, "files"))
@@ -89,7 +95,9 @@ class Bench:
 
     def command(self, folder: Path, *more: str) -> list[str]:
         """The command line of a run."""
-        return [sys.executable, "-m", "xsm", "run", str(folder / "study.toml"), *more]
+        how = ["-c", POOL] if self.pool else ["-m", "xsm"]
+        threads = ["--threads", "2"] if self.pool else []
+        return [sys.executable, *how, "run", str(folder / "study.toml"), *threads, *more]
 
     def start(self, folder: Path, *more: str) -> subprocess.Popen[str]:
         """Begin a run."""

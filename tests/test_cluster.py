@@ -8,7 +8,10 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
+from unittest import mock
 
+import dask.array as da
 import numpy as np
 import pytest
 import xarray as xr
@@ -17,6 +20,7 @@ import xsm
 from xsm import files
 from xsm.bundle import Bundle
 from xsm.crew import client
+from xsm.errors import SkippedFile, hear, tell
 from xsm.options import block_threads, set_options
 
 distributed = pytest.importorskip("distributed")
@@ -145,6 +149,59 @@ def test_a_worker_that_is_killed_is_replaced(cube, cluster, active, tmp_path):
     killer.join()
     np.testing.assert_array_equal(files.read(tmp_path / "a.zarr")["tb_h"], cube["tb_h"] + 1)
     assert set(active.run(os.getpid).values()) != set(pids.values())
+
+
+def made_by(regions, work):
+    """A dataset of regions along time, each made by ``work`` of its first day."""
+
+    def block(block_info):
+        made = np.empty(block_info[None]["chunk-shape"], "f4")
+        made[:] = work(block_info[None]["array-location"][0][0])
+        return made
+
+    array = da.map_blocks(block, chunks=((64,) * regions, (4,)), dtype="f4", meta=np.empty((0, 0), "f4"))
+    return xr.Dataset({"a": (("time", "x"), array)}, {"time": np.arange(64 * regions).astype("M8[D]").astype("M8[ns]")})
+
+
+def test_a_cluster_that_adapts_grows(tmp_path):
+    def work(first):
+        time.sleep(1.5)
+        return os.getpid() % 2**24
+
+    with distributed.LocalCluster(
+        n_workers=0, threads_per_worker=1, memory_limit="1GiB", processes=True, dashboard_address=None
+    ) as made:
+        made.adapt(minimum=0, maximum=2, interval="200ms")
+        with distributed.Client(made):
+            files.write(made_by(16, work), tmp_path / "a.zarr")
+    assert len(np.unique(files.read(tmp_path / "a.zarr")["a"])) == 2
+
+
+def test_workers_with_threads_lose_no_warning_and_keep_their_memory(tmp_path):
+    def work(first):
+        begun = time.time()
+        with warnings.catch_warnings():  # as libraries do, which is not safe in threads
+            warnings.simplefilter("ignore")
+            time.sleep(0.02 * (first // 64 % 7))
+        tell(SkippedFile(f"granule_{first}", "is cut"))
+        (tmp_path / f"{first}.span").write_text(f"{begun} {time.time()}")
+        return first
+
+    with (
+        distributed.LocalCluster(
+            n_workers=1, threads_per_worker=4, memory_limit="1GiB", processes=True, dashboard_address=None
+        ) as made,
+        distributed.Client(made),
+    ):
+        for need, most in ((1 << 20, 4), (1 << 29, 2)):
+            ds = made_by(16, work)
+            with mock.patch("xsm.crew.HELD", need // (64 * 4 * 4)), hear() as heard:
+                files.write(ds, tmp_path / f"{most}.zarr")
+            assert {w.file for w in heard} == {f"granule_{first}" for first in range(0, 1024, 64)}
+            times = np.array([p.read_text().split() for p in tmp_path.glob("*.span")], "f8")
+            beside = [((times[:, 0] <= t) & (times[:, 1] > t)).sum() for t in times[:, 0]]
+            assert max(beside) <= most
+    np.testing.assert_array_equal(files.read(tmp_path / "2.zarr")["a"][::64, 0], range(0, 1024, 64))
 
 
 def test_no_scheduler_is_one_sentence(tmp_path, monkeypatch):
