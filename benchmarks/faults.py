@@ -62,7 +62,7 @@ def kills_in_training(bench: Bench, rng: random.Random, count: int) -> Tally:
 
 
 def kills_of_processes(bench: Bench, rng: random.Random, count: int) -> Tally:
-    """``kill -9`` of a process that reads files (one sentence, then on), and of the run that such processes work for."""
+    """``kill -9`` of a process that reads files (one sentence, then on), and of the run that it works for."""
     tally = Tally("kill -9 of a process that reads files, of their parent")
     pool = Bench(bench.folder / "pool", LONGER_WORLD, pool=True)
     folder = pool.study()
