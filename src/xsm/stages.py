@@ -32,7 +32,7 @@ class Stages:
         self.out, self.step = out, step
         self.file = out / ".xsm" / "manifest.json"
         self.done = manifest(out)
-        self.wanted: set[str] = set()
+        self.wanted: list[str] = []
 
     def run(
         self, name: str, about: Any, rests_on: list[str], target: Path, work: Callable[[Path], Any], *,
@@ -43,7 +43,7 @@ class Stages:
         A Zarr store that an ended run left behind is gone on with, unless the stage has changed since. A ``strict``
         stage is not done where files were left out.
         """
-        self.wanted.add(name)
+        self.wanted.append(name)
         digest = self._digest(about, rests_on)
         entry = self.done.get(name)
         if entry and entry["digest"] == digest and target.exists() and not (strict and entry["left_out"]):
@@ -73,7 +73,8 @@ class Stages:
         return sorted({file for name in names for file in self.done[name]["left_out"]})
 
     def end(self) -> None:
-        """Enter which stages this run wanted: others stay, for a study that wants them again."""
+        """Enter which stages this run wanted, in order: others stay, for a study that wants them again."""
+        self.done = {name: self.done[name] for name in dict.fromkeys([*self.wanted, *self.done])}
         for name, entry in self.done.items():
             entry["wanted"] = name in self.wanted
         self._save()
