@@ -111,6 +111,10 @@ def tell(warning: Warning | str, stacklevel: int = 2) -> None:
     stacklevel : int
         As in `warnings.warn`.
 
+    Returns
+    -------
+    None
+
     Examples
     --------
     >>> with hear() as heard:
