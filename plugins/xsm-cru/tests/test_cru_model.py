@@ -354,3 +354,13 @@ def test_real_lattice_before_training_beats_linear_interpolation() -> None:
     assert error(out["sm"]) < 0.98 * error(line)
     inside = np.abs(out["sm"] - sm)[pick] < 1.96 * out["sm_obs_std"][pick]
     assert 0.92 < inside.mean() < 0.98
+
+
+def test_long_series_are_learnt_from_fewer_cells() -> None:
+    from xsm_cru.model import _choose
+
+    days = np.arange("2018-01-01", "2023-01-01", dtype="M8[D]")
+    samples = Samples({"sm_dca": np.ones((len(days), 600), "f4")}, days, np.ones(len(days), bool), np.ones(600, bool))
+    spec = Spec("gapfill", ("sm_dca",), ("sm_dca",), units={"sm_dca": "m3 m-3"})
+    assert _choose(samples, spec, 512).sum() == 200_000 // 1826
+    assert _choose(samples, spec, 60).sum() == 60

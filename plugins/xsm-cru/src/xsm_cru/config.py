@@ -46,7 +46,10 @@ OPTIONS = (
         "Wall time of training at most, for each variable; two trainings that it ends differ.",
         name="budget", kind=Kind.NUMBER, minimum=1, unit="s", advanced=True,
     ),
-    Param("Cells to learn from at most.", name="cells", kind=Kind.INTEGER, default=512, minimum=1, advanced=True),
+    Param(
+        "Cells to learn from at most; fewer where series are longer than a year.",
+        name="cells", kind=Kind.INTEGER, default=512, minimum=1, advanced=True,
+    ),
     Param(
         "Learning rate at its highest.",
         name="learning_rate", kind=Kind.NUMBER, default=0.02, minimum=1e-6, maximum=1, advanced=True,

@@ -19,6 +19,8 @@ from xsm_cru.training import spread_factor, train
 
 MEMORY = 48 * 1024**2
 SEASON_DAYS = 330
+CELL_DAYS, FEWEST_CELLS = 200_000, 48
+"""Days of all cells that are learnt from: long periods take as long as a year of 512 cells; cells at least."""
 
 
 class CRU:
@@ -234,7 +236,7 @@ def _parts(cells: np.ndarray, days: int, floats: int) -> list[np.ndarray]:
 
 
 def _choose(samples: Samples, spec: Spec, limit: int) -> np.ndarray:
-    """Return the cells to learn from: of the domain, with an observation, evenly thinned."""
+    """Return the cells to learn from: of the domain, with an observation, evenly thinned; fewer of long series."""
     mask = np.asarray(samples.mask, bool).ravel()
     seen = np.zeros_like(mask)
     for target in spec.targets:
@@ -248,7 +250,8 @@ def _choose(samples: Samples, spec: Spec, limit: int) -> np.ndarray:
             f"No cell has an observation of {', '.join(spec.targets)}.", hint="Check the masks and the period."
         )
     chosen = np.zeros_like(mask)
-    chosen[cells[np.linspace(0, len(cells) - 1, min(limit, len(cells))).round().astype(int)]] = True
+    count = min(limit, len(cells), max(CELL_DAYS // len(samples.days), FEWEST_CELLS))
+    chosen[cells[np.linspace(0, len(cells) - 1, count).round().astype(int)]] = True
     return chosen
 
 
