@@ -252,9 +252,10 @@ def test_other_files_are_refused_by_name(two_days, tmp_path, kind):
         SOURCE.open([*two_days, bad])
 
 
-def test_truncated_files_are_seen_before_anything_is_read(two_days, tmp_path):
+@pytest.mark.parametrize("end", [8, 12, 63, -1])
+def test_truncated_files_are_seen_before_anything_is_read(two_days, tmp_path, end):
     bad = tmp_path / name(int(np.datetime64("2018-03-03", "h").astype(int)))
-    bad.write_bytes(two_days[0].read_bytes()[:-1])
+    bad.write_bytes(two_days[0].read_bytes()[:end])
     with pytest.raises(DataError, match="is truncated"):
         SOURCE.open([*two_days, bad])
     with pytest.raises(DataError, match="No such file"):

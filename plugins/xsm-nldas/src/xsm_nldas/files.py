@@ -75,6 +75,8 @@ def check_whole(path: Path) -> None:
         elif head[:3] == b"CDF":
             kind, hint = "netCDF-3", "Convert it with `nccopy -k nc4`."
         raise DataError(f"'{path}' is {kind}, wanted NLDAS-2 netCDF-4.", hint=hint)
+    if size < 64:
+        raise DataError(f"'{path}' is truncated ({size} bytes).", hint="Download it again.")
     at, width = (28, head[9]) if head[8] >= 2 else (40 + 4 * head[8], head[13])
     wanted = int.from_bytes(head[at : at + width], "little")
     if size < wanted:
