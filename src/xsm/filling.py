@@ -46,11 +46,8 @@ def fill_gaps(
     bundle = as_bundle(model)
     patterns = dict.fromkeys(names, Pattern.NONE)
     if unknown_to := [n for n in names if bundle is None or n not in bundle.card["targets"]]:
-        sample = sample_cells(ds, unknown_to, covariates, SAMPLE_CELLS, seed)
-        patterns |= {n: find_pattern(sample[n].values, sample["time"].values) for n in unknown_to}
-    for name in (n for n, p in patterns.items() if p is Pattern.COMPLETE):
-        seen = abs(ds[name]) < np.inf
-        patterns[name] = Pattern.NONE if bool((~seen & seen.any("time")).any()) else Pattern.COMPLETE
+        sample = sample_cells(ds, names, covariates, SAMPLE_CELLS, seed)
+        patterns |= patterns_of(ds, unknown_to, sample)
     learn = [n for n in names if patterns[n] is Pattern.NONE]
     if bundle is None and learn:
         log.info("training '%s' on %d of the cells for %s", method, sample.sizes["cell"], ", ".join(learn))
@@ -90,6 +87,15 @@ def fill_gaps(
     return (
         out.assign_attrs(gapfill_target_leak="land-model soil moisture was a covariate") if _leaks(covariates) else out
     )
+
+
+def patterns_of(ds: xr.Dataset, names: Sequence[str], sample: xr.Dataset) -> dict[str, Pattern]:
+    """Kinds of series by a sample of cells; where these have no gaps, all cells are looked at."""
+    found = {n: find_pattern(sample[n].values, sample["time"].values) for n in names}
+    for name in (n for n, p in found.items() if p is Pattern.COMPLETE):
+        seen = abs(ds[name]) < np.inf
+        found[name] = Pattern.NONE if bool((~seen & seen.any("time")).any()) else Pattern.COMPLETE
+    return found
 
 
 def fit_series(

@@ -325,18 +325,12 @@ def _fit_gapfill(
     seed: int,
     options: Mapping[str, Any],
 ) -> Bundle:
-    from xsm.filling import SAMPLE_CELLS, check_series, fit_series
-    from xsm.seasonal import Pattern, find_pattern
+    from xsm.filling import SAMPLE_CELLS, check_series, fit_series, patterns_of
+    from xsm.seasonal import Pattern
 
     names = check_series(ds, variables, covariates, allow_target_leak)
     sample = sample_cells(ds, names, covariates, SAMPLE_CELLS, seed)
-    patterns = {n: find_pattern(sample[n].values, sample["time"].values) for n in names}
-    learn = [n for n, p in patterns.items() if p is Pattern.NONE or (p is Pattern.COMPLETE and _has_gaps(ds[n]))]
+    learn = [n for n, pattern in patterns_of(ds, names, sample).items() if pattern is Pattern.NONE]
     if not learn:
         raise NothingToLearn(f"{', '.join(names)} have no gaps or repeat every year: there is nothing to learn.")
     return fit_series(sample, get_model(model, "gapfill"), learn, covariates, train=train, seed=seed, options=options)
-
-
-def _has_gaps(series: xr.DataArray) -> bool:
-    """Whether cells that have values lack some; a sample of cells may not show it."""
-    return bool((series.isnull() & series.notnull().any("time")).any())

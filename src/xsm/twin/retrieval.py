@@ -138,7 +138,7 @@ def brightness(
     Examples
     --------
     >>> [round(float(tb), 1) for tb in brightness(0.2, 20.0, 0.3, 0.25, 0.06, 290.0)]
-    [239.2, 260.5]
+    [232.9, 257.6]
     """
     at_nadir = np.asarray(opacity, "f8") / radiometry.SLANT
     given = (np.asarray(v, "f8") for v in (moisture, clay, roughness, at_nadir, albedo, temperature))
