@@ -6,8 +6,7 @@ import pytest
 
 import xsm
 from xsm.errors import UsageError
-from xsm.options import get_option, threads
-from xsm.training import device
+from xsm.options import device, get_option, threads
 
 
 def test_the_environment_gives_what_python_did_not(monkeypatch):

@@ -87,6 +87,7 @@ _PUBLIC = {
     "set_options": "xsm.options",
     "show_versions": "xsm.options",
     "threads": "xsm.options",
+    "device": "xsm.options",
     "open_raster": "xsm.raster",
     "raster_window": "xsm.raster",
     "plugins": "xsm.plugin",

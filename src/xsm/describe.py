@@ -152,7 +152,7 @@ def operation(
                     bound.arguments[name] = simple[name].check(value)
                 elif name in datasets and isinstance(value, str | Path):
                     told = f"'{name}' is '{value}', wanted an xarray.Dataset."
-                    raise UsageError(told, hint="Open files with xsm.open.")
+                    raise UsageError(told, hint="Open files with <open()>.")
             return function(*bound.args, **bound.kwargs)
 
         op = Operation(function.__name__, title, group, summary, checked, params, result, accessor, analyst)

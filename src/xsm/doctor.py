@@ -117,7 +117,7 @@ def _torch() -> str:
 
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     gpu = ", ".join(torch.cuda.get_device_name(i) for i in range(count)) or "no GPU"
-    from xsm.training import device
+    from xsm.options import device
 
     return f"{torch.__version__}, {torch.get_num_threads()} threads, {gpu}; device '{device()}'"
 

@@ -221,7 +221,7 @@ def _fill_with_model(
     out: xr.Dataset, ds: xr.Dataset, filler: Model, bundle: Bundle, names: Sequence[str],
     max_gap: int | None, denoise: bool,
 ) -> xr.Dataset:  # fmt: skip
-    from xsm.training import device
+    from xsm.options import device
 
     inputs = list(bundle.card["inputs"])
     statics = list(bundle.card.get("statics", ()))

@@ -131,6 +131,34 @@ def threads() -> int:
     return get_option("threads") or os.cpu_count() or 1
 
 
+def device() -> str:
+    """Device that the option ``device`` means on this machine, by default the fastest there is.
+
+    Returns
+    -------
+    str
+        A torch device: ``"cuda"``, ``"mps"`` or ``"cpu"``.
+
+    Examples
+    --------
+    >>> with set_options(device="cpu"):
+    ...     device()
+    'cpu'
+    """
+    wanted = get_option("device")
+    if wanted not in (None, "auto"):
+        return str(wanted)
+    import importlib.util
+
+    if importlib.util.find_spec("torch") is None:
+        return "cpu"
+    import torch
+
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
 def memory_limit() -> int:
     """Bytes that a run may use: the option ``memory_limit``, else a quarter of the machine (4 GiB if unknown)."""
     if limit := get_option("memory_limit"):

@@ -16,7 +16,6 @@ from xsm.errors import DataError, unknown
 from xsm.grids import grid_of
 from xsm.model import ModelInfo, Samples, Spec
 from xsm.ops.cube import with_masks
-from xsm.options import get_option
 
 Done = tuple[float, str]
 """How much is done and its unit, such as ``(3e6, "byte")``."""
@@ -68,22 +67,6 @@ def quiet(size: int = 0) -> Iterator[Tell]:
         yield report.tell
     finally:
         report.size, report.telling = 0, report.telling - (not size)
-
-
-def device() -> str:
-    """Device that the option ``device`` means on this machine."""
-    wanted = get_option("device")
-    if wanted not in (None, "auto"):
-        return str(wanted)
-    import importlib.util
-
-    if importlib.util.find_spec("torch") is None:
-        return "cpu"
-    import torch
-
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
 def model_options(info: ModelInfo, options: Mapping[str, Any]) -> dict[str, Any]:

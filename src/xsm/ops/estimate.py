@@ -140,7 +140,7 @@ def _scenario(bundle: Bundle, depth: int, number: int) -> Scenario:
 
 
 def _run(ds: xr.Dataset, bundle: Bundle, chosen: Scenario, dropout_passes: int = 0) -> xr.Dataset:
-    from xsm.training import device
+    from xsm.options import device
 
     model = get_model(bundle.card["model"], "estimate")
     asked = bundle if not dropout_passes else _with_dropout(bundle, model, dropout_passes)

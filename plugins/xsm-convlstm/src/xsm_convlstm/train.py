@@ -26,7 +26,8 @@ import torch
 from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
 from torch import Tensor
 from torch.distributed.nn.functional import all_reduce
-from xsm import DataError, Samples, Spec, training
+from xsm import DataError, Samples, Spec
+from xsm import device as chosen_device
 
 from xsm_convlstm.config import Config
 from xsm_convlstm.inference import able
@@ -225,7 +226,7 @@ def _identity(task: Task, held: Task | None, seed: int) -> list[str | int]:
 
 
 def _trainer(config: Config, held: Task | None, place: Path, folder: str) -> pl.Trainer:
-    kind, shared = training.device(), config.devices > 1
+    kind, shared = chosen_device(), config.devices > 1
     callbacks: list[pl.Callback] = []
     if held is not None:
         callbacks += [EarlyStopping("validation", patience=config.patience), _keep(place, "best", "validation")]

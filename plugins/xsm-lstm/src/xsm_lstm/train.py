@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from xsm import DataError, Samples, Spec, training
+from xsm import DataError, Samples, Spec
+from xsm import device as chosen_device
 
 from xsm_lstm.network import Network
 
@@ -63,7 +64,7 @@ def train(
     progress: Callable[[float, str], None],
 ) -> Trained:
     """Train one network; every random number comes from ``(seed, epoch)``."""
-    device = torch.device(training.device())
+    device = torch.device(chosen_device())
     history: list[dict[str, float]] = []
     best, best_loss, weights = 0, math.inf, {}
     epochs = options["epochs"]
