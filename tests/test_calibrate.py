@@ -70,6 +70,13 @@ def test_factor_beside_another_error(spread, other, factor):
         assert found == pytest.approx(factor, rel=0.02 * (1 + (other / factor / spread) ** 2))
 
 
+def test_spread_at_25_cm_is_an_upper_bound_and_says_so(cube, stations):
+    bundle = cube.sm.fit(depth=25, scenario=1, model="ridge", stations=stations)
+    assert bundle.card["spread"]["of"] == "truth" and bundle.card["spread"]["station_error"] is None
+    assert bundle.card["limits"].endswith("it is an upper bound.")
+    assert np.isnan(factor_beside(np.ones(9), np.ones(9), np.nan))
+
+
 def test_other_days_of_the_stations_do_not_matter(cube, stations):
     one = cube.sm.fit(depth=5, scenario=2, model="ridge", stations=stations)
     last = np.datetime64(one.card["validation"]["days"][1]) + 1

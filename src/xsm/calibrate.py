@@ -54,7 +54,7 @@ def factor_beside(misses: np.ndarray, spread: np.ndarray, other: float) -> float
     Returns
     -------
     float
-        NaN where the other error leaves nothing for the spread.
+        NaN where the other error is not known or leaves nothing for the spread.
 
     Examples
     --------
@@ -62,7 +62,7 @@ def factor_beside(misses: np.ndarray, spread: np.ndarray, other: float) -> float
     >>> round(factor_beside(misses, np.full(misses.size, 0.01), 0.04), 1)
     3.0
     """
-    if other**2 > LARGEST_SHARE * np.mean(misses**2):
+    if not other**2 <= LARGEST_SHARE * np.mean(misses**2):
         return np.nan
     low, high = 0.0, conformal_factor(misses / spread)
     for _ in range(50):
