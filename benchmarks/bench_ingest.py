@@ -99,6 +99,8 @@ def _values(g: np.random.Generator, name: str, shape: tuple[int, ...], row: int,
     if kind == "u":
         return g.integers(0, 2, shape)
     middle, spread = CENTRE.get(spec.units, (0.3, 0.05))
+    if name.startswith(("albedo", "roughness")):  # fixed maps, as in the product
+        return middle + spread * np.sin(0.2 * row + 0.3 * col)
     return middle + spread * g.standard_normal(shape)
 
 
