@@ -27,7 +27,7 @@ def main(folder: Path) -> None:
         (observed, "SMAP DCA, observed", ramp, 0, 0.45),
         (maps["sm_5cm_s2"], "xsm 5 cm", ramp, 0, 0.45),
         (maps["sm_25cm_s2"], "xsm 25 cm", ramp, 0, 0.45),
-        (maps["sm_5cm_s2_std"], "xsm 5 cm, standard deviation", "magma_r", 0, 0.15),
+        (maps["sm_5cm_s2_std"], "5 cm, standard deviation", "magma_r", 0, 0.15),
     ]
     figure = plt.figure(figsize=(12, 5.6), layout="constrained")
     grid = figure.add_gridspec(2, 4, height_ratios=[1.25, 1])

@@ -275,3 +275,10 @@ def test_an_input_is_known_by_its_size_time_and_ends(tmp_path, size):
         path.write_bytes(changed)
         os.utime(path, ns=(when, when))
         assert fingerprint(path) != before
+
+
+def test_a_bundle_of_the_filling_that_is_no_bundle_stops(folder, tmp_path):
+    """An empty folder is what "train fill" leaves where nothing is to be learnt; given by the user it is a mistake."""
+    study = config.load(folder / "study.toml")
+    with pytest.raises(DataError, match="bundle"):
+        run_study(replace(study, gapfill=replace(study.gapfill, model=str(tmp_path))))

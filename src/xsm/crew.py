@@ -151,8 +151,8 @@ def _on_cluster(cluster: Any, ds: xr.Dataset, left: list[Region]) -> Iterator[Cr
     need = HELD * max(ds.isel(r).nbytes for r in left)
     executor = cluster.get_executor(pure=False)
     try:
-        ahead = lambda: 2 * sum(cluster.nthreads().values()) + QUEUED  # noqa: E731
-        yield Crew(functools.partial(_submit, executor, there, need), ahead)
+        submit = functools.partial(_submit, executor, there, need)
+        yield Crew(submit, lambda: 2 * sum(cluster.nthreads().values()) + QUEUED)
     except KilledWorker as error:
         raise DataError(
             f"The workers of the cluster were lost again and again ({error.last_worker.address}).",

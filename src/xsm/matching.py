@@ -235,7 +235,7 @@ def nothing_left(reasons: Sequence[str], most: int = 0) -> DataError:
     hint = "Check region, period and units."
     if most:
         hint = f"The most that a station has are {most} days: take a longer period"
-        hint += f", or min_days={most} or less." if most >= LEAST_DAYS else "."
+        hint += f", or <min_days={most}> or less." if most >= LEAST_DAYS else "."
     return DataError(f"None of {len(reasons)} sensors can be used: {told}.", hint=hint)
 
 

@@ -22,6 +22,7 @@ from xsm import files, geotiff
 from xsm.bundle import Bundle
 from xsm.config import Fill, Fit, Source, Study, depth_and_scenario
 from xsm.errors import DataError
+from xsm.filling import as_bundle
 from xsm.manifest import human
 from xsm.model import get_model
 from xsm.ops.cube import cube as make_cube
@@ -176,26 +177,19 @@ def _window(study: Study) -> Any:
 
 def _filled(study: Study, fill: Fill, stages: Stages, cube: Path) -> Path:
     """The cube without gaps; its model is trained in a stage of its own, so that a run that goes on has the same."""
-    model: Any = fill.model
-    if model is None:
+    rests_on, bundle = ["cube"], as_bundle(fill.model)
+    if bundle is None:
         days = study.fit and [study.fit.train, study.fit.validation]
-        model = stages.run(
+        folder = stages.run(
             "train fill", [asdict(fill), study.seed, days], ["cube"], study.out / "models" / "fill",
             functools.partial(_train_fill, study, fill, cube),
         )  # fmt: skip
-    bundle = _bundle_of_fill(model)
+        rests_on.append("train fill")
+        bundle = Bundle.load(folder) if any(folder.iterdir()) else None  # empty where series need no model
     return stages.run(
-        "fill gaps", [asdict(fill), bundle.hash if isinstance(bundle, Bundle) else bundle, study.seed],
-        ["cube", *(["train fill"] if fill.model is None else [])], study.out / "data" / "filled.zarr",
+        "fill gaps", [asdict(fill), bundle and bundle.hash, study.seed], rests_on, study.out / "data" / "filled.zarr",
         functools.partial(_fill, study, fill, cube, bundle),
     )  # fmt: skip
-
-
-def _bundle_of_fill(model: str | Path) -> Bundle | str | None:
-    """None is the model of series that need none: an empty folder."""
-    if model == "pretrained":
-        return "pretrained"
-    return Bundle.load(model) if any(Path(model).glob("*")) else None
 
 
 def _train_fill(study: Study, fill: Fill, path: Path, part: Path) -> None:
@@ -215,7 +209,7 @@ def _train_fill(study: Study, fill: Fill, path: Path, part: Path) -> None:
         bundle.save(part)
 
 
-def _fill(study: Study, fill: Fill, path: Path, model: Bundle | str | None, part: Path) -> None:
+def _fill(study: Study, fill: Fill, path: Path, model: Bundle | None, part: Path) -> None:
     filled = gapfill(
         files.read(path), fill.method, variables=fill.variables, covariates=fill.covariates, mode=fill.mode,
         model=model, seed=study.seed, **{k: v for k, v in fill.options.items() if k in AT_FILLING or fill.model},

@@ -12,6 +12,7 @@ import xarray as xr
 from xsm import cf, matching, metrics
 from xsm.describe import Kind, Param, operation
 from xsm.errors import DataError, UsageError
+from xsm.faces import spoken
 from xsm.ops.open import days as period
 from xsm.ops.validate import is_estimate, products_of
 from xsm.pairs import RETRIEVALS, pair
@@ -115,7 +116,7 @@ def triple_collocation(
     if min_days is None and least < MIN_DAYS:
         warnings.warn(
             f"The period has {len(pairs.days)} days, so stations with {least} days of all three take part, where "
-            f"{MIN_DAYS} are usual: look at the intervals, or give min_days.",
+            f"{MIN_DAYS} are usual: look at the intervals, or give {spoken('<min_days=>')}.",
             stacklevel=3,
         )
     valid = found.valid.all(0)

@@ -14,6 +14,7 @@ from xsm import cf, matching, metrics
 from xsm.cells import Cells
 from xsm.describe import Kind, Param, operation
 from xsm.errors import DataError, UsageError, unknown
+from xsm.faces import spoken
 from xsm.ops import texture as soil
 from xsm.ops.open import days as period
 from xsm.pairs import pair
@@ -188,10 +189,10 @@ def validate(
         raise matching.nothing_left(sensors.reasons, max(most.values()))
     for layer, days in most.items():
         if days < min_days:
-            shared = ", or common=False" if common and len(layers[layer]) > 1 else ""
+            shared = ", or <common=False>" if common and len(layers[layer]) > 1 else ""
             warnings.warn(
                 f"No station has {min_days} days of {', '.join(layers[layer])}, the most are {days}: they have no "
-                f"scores. Give min_days={days} or less{shared}.",
+                "scores. " + spoken(f"Give <min_days={days}> or less{shared}."),
                 stacklevel=3,
             )
     layer_of = [layer for layer, names in layers.items() for _ in names]
