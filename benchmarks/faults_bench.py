@@ -13,6 +13,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import rasterio
 import xarray as xr
 
 from xsm import config
@@ -135,16 +136,20 @@ class Bench:
 
 
 def contents(out: Path) -> dict[str, str]:
-    """Hashes of final files by name, without times: a Zarr store and a NetCDF file as one each."""
+    """Hashes of final files by name, without times: a Zarr store as one, NetCDF and GeoTIFF by what they hold."""
     found: dict[str, str] = {}
     for path in sorted(out.rglob("*")) if out.exists() else []:
         name = path.relative_to(out)
         if not path.is_file() or any(part.endswith(".part") or part == ".xsm" for part in name.parts):
             continue
         key = str(next((p for p in (*reversed(name.parents), name) if p.suffix == ".zarr"), name))
-        data = _dataset(path) if path.suffix == ".nc" else _timeless(path.read_bytes())
+        data = {".nc": _dataset, ".tif": _raster}.get(path.suffix, _bytes)(path)
         found[key] = hashlib.sha256((found.get(key, "") + str(name)).encode() + data).hexdigest()[:16]
     return found
+
+
+def _bytes(path: Path) -> bytes:
+    return _timeless(path.read_bytes())
 
 
 def _timeless(text: bytes) -> bytes:
@@ -158,6 +163,17 @@ def _dataset(path: Path) -> bytes:
         told = [repr(_timeless(json.dumps(sorted(ds.attrs.items()), default=str).encode()))]
         told += [f"{n} {v.dims} {v.dtype} {sorted(v.attrs.items())}" for n, v in sorted(ds.variables.items())]
         return "\n".join(told).encode() + b"".join(v.values.tobytes() for _, v in sorted(ds.variables.items()))
+
+
+def _raster(path: Path) -> bytes:
+    """Values, place and all tags: bytes move with the length of a history."""
+    with rasterio.open(path) as file:
+        told = [str((file.profile, file.descriptions, file.units, file.scales, file.offsets))]
+        names = sorted(set(file.tag_namespaces()) - {"DERIVED_SUBDATASETS"})  # which holds the path
+        spaces = [file.tags(), *(file.tags(ns=name) for name in names)]
+        spaces += [tags for band in file.indexes for tags in (file.tags(band), file.tags(band, ns="IMAGE_STRUCTURE"))]
+        told += [f"{name}={value}" for tags in spaces for name, value in sorted(tags.items())]
+        return _timeless("\n".join(told).encode()) + file.read().tobytes()
 
 
 def one_sentence(text: str, *words: str) -> bool:

@@ -22,6 +22,7 @@ import xarray as xr
 
 import xsm
 from benchmarks import faults
+from benchmarks.faults_bench import contents
 from tests.web_server import BODY, cut, in_turn, names, one, ranged
 from xsm import download, files, pipeline, regions
 from xsm.bundle import Bundle
@@ -386,3 +387,21 @@ def test_faults_are_survived(bench, name):
     work, count = faults.SCENARIOS[name]
     tally = work(bench, random.Random(name), count)
     assert tally.well, tally
+
+
+def test_contents_are_values_and_tags_but_no_times(tmp_path):
+    """A GeoTIFF whose history falls into other seconds is the same, one with another value or tag is not."""
+    maps = xsm.example("cube", size=16, days=8)[["tb_h"]].compute()
+
+    def written(name, **attrs):
+        folder = tmp_path / name
+        xsm.files.write(maps.assign_attrs(attrs), folder / "a.tif")
+        return contents(folder)["a.tif"]
+
+    lines = [f"2026-01-01T00:00:0{n}Z xsm 0.1.0: open(x=1)" for n in (1, 2)]
+    once, twice = written("once", history=lines[0]), written("twice", history="\n".join(lines))
+    assert once == twice
+    assert once != written("tag", history=lines[0], title="other")
+    assert once != written("line", history=lines[0].replace("x=1", "x=2"))
+    maps["tb_h"][0, 5, 5] = 200.0
+    assert once != written("value", history=lines[0])
