@@ -145,13 +145,15 @@ def class_map(
 
 
 def _map(frame: Frame, values: xr.DataArray, title: str, bar: str, style: dict[str, Any], extend: str) -> Figure:
+    from matplotlib.ticker import MaxNLocator
+
     figure, axes = _figure(frame, title, extra=0.62)
     image = axes.imshow(
         _oriented(frame, values), extent=frame.extent, interpolation="nearest", aspect=frame.aspect, **style
     )
     height = figure.get_figheight()
     cax = figure.add_axes((0.13, 0.4 / height, 0.82, 0.12 / height))
-    figure.colorbar(image, cax=cax, orientation="horizontal", extend=extend, label=bar)
+    figure.colorbar(image, cax=cax, orientation="horizontal", extend=extend, label=bar, ticks=MaxNLocator(5))
     return figure
 
 
