@@ -21,6 +21,8 @@ PRIOR_COUNT = 2.0
 SEASON_ROUNDS = 5
 MEMBERS = 4
 """Decoders trained apart and merged into one."""
+DECODED = 8192
+"""Rows decoded at once: what lies between two layers stays in the cache."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ class Given:
     """What the bank is conditioned on.
 
     Columns (T, Q, C) of series and design, noise (T, C), rates and variances (m, C), logarithm of the noise without
-    encoder, shift of the prior of each cell, features (T, P, C), what else the decoder reads (T, C, N), scaling.
+    encoder, shift of the prior of each cell, features (T, P, C), neighbouring observations (T, C, N), scaling.
     """
 
     columns: Tensor
@@ -76,7 +78,7 @@ class Given:
     base: Tensor
     shift: Tensor
     features: Tensor
-    around: Tensor
+    near: Tensor
     center: Tensor
     scale: Tensor
 
@@ -93,6 +95,32 @@ class Small(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Two layers with a tanh between them."""
         return self.last(torch.tanh(self.first(x)))
+
+
+class Decoder(nn.Module):
+    """The mean of small networks side by side, each of two hidden layers; zeros before training."""
+
+    def __init__(self, inputs: int, hidden: int, outputs: int, members: int) -> None:
+        super().__init__()
+        self.first, self.last = nn.Linear(inputs, members * hidden), nn.Linear(members * hidden, outputs)
+        drawn = [nn.Linear(hidden, hidden) for _ in range(members)]
+        self.weight = nn.Parameter(torch.stack([d.weight.detach().T for d in drawn]))
+        self.bias = nn.Parameter(torch.stack([d.bias.detach()[None] for d in drawn]))
+        self.register_buffer("center", torch.zeros(inputs))
+        self.register_buffer("spread", torch.ones(inputs))
+        nn.init.zeros_(self.last.weight)
+        nn.init.zeros_(self.last.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map ``(..., inputs)`` to ``(..., outputs)``."""
+        rows = x.flatten(0, -2).split(DECODED)
+        return torch.cat([self._decode(r) for r in rows]).unflatten(0, x.shape[:-1])
+
+    def _decode(self, rows: Tensor) -> Tensor:
+        members, hidden, _ = self.weight.shape
+        first = nn.functional.silu(self.first((rows - self.center) / self.spread))
+        second = torch.baddbmm(self.bias, first.unflatten(1, (members, hidden)).transpose(0, 1), self.weight)
+        return self.last(nn.functional.silu(second).transpose(0, 1).flatten(1))
 
 
 def standardise(inputs: Inputs, level: Tensor, config: Config) -> tuple[Tensor, Tensor, Tensor]:
@@ -158,8 +186,8 @@ class BankUnit(nn.Module):
         self.register_buffer("known_spread", torch.ones(known))
         self.cell = Small(max(known, 1), hidden, 2 * m + 1 + 1 + width)
         self.encoder = Small(1 + width, hidden, 2)
-        around = (4 if config.mode == "filter" else 8) + 2 * config.season
-        self.decoder = Small(2 * m + 4 + width + around, MEMBERS * (hidden // 2), 3)
+        around = 4 if config.mode == "filter" else 8
+        self.decoder = Decoder(2 * m + 4 + width + around, hidden, 3, MEMBERS)
 
     @torch.no_grad()
     def learn_scales(self, inputs: Inputs) -> None:
@@ -212,11 +240,6 @@ class BankUnit(nn.Module):
         """Fill series (T, C); physical units."""
         return self.decode(self.latents(inputs))
 
-    def _around(self, values: Tensor, inputs: Inputs) -> Tensor:
-        """What the decoder reads besides latent states (T, C, N): neighbouring observations and season."""
-        near = neighbours(values, inputs.observed, self.config.mode == "filter").movedim(1, 2)
-        return torch.cat([near, inputs.season[:, None].expand(-1, values.shape[1], -1)], 2)
-
     def _given(self, inputs: Inputs) -> Given:
         """Encode the observations and what is known of each cell: all that the bank is conditioned on."""
         m = self.config.modes
@@ -234,12 +257,13 @@ class BankUnit(nn.Module):
             torch.cat([values[:, None], features], 1).movedim(1, 2)[inputs.observed]
         )
         seen = torch.where(inputs.observed, values + 0.3 * torch.tanh(encoded[..., 0]), 0.0)
+        near = neighbours(values, inputs.observed, self.config.mode == "filter")
         cycle = (inputs.season @ self.season_basis)[:, :, None].expand(-1, -1, values.shape[1])
         columns = [seen[:, None], torch.ones_like(values)[:, None], features, self._orbits(values), cycle]
         return Given(
             torch.cat(columns, 1), torch.exp(base + 2 * torch.tanh(encoded[..., 1] / 2)),
             torch.exp(self.log_rate[:, None] + adapt[:m]), torch.exp(self.log_variance[:, None] + adapt[m : 2 * m]),
-            base, adapt[2 * m + 1 :], features, self._around(values, inputs), center, scale,
+            base, adapt[2 * m + 1 :], features, near.movedim(1, 2), center, scale,
         )  # fmt: skip
 
     def latents(self, inputs: Inputs) -> Latents:
@@ -252,7 +276,7 @@ class BankUnit(nn.Module):
         spread = torch.sqrt(variance + 1e-6)
         logs = torch.stack([spread.log(), 0.5 * filtered.predicted_variance.log(), size.log().expand_as(spread)], 1)
         read = torch.cat([modes, before, logs, trend[:, None], given.features], 1).movedim(1, 2)
-        read = torch.cat([read, given.around], 2)
+        read = torch.cat([read, given.near], 2)
         return Latents(trend + modes.sum(1), spread, given.base, size, read, given.center, given.scale)
 
     def _compiled(self, inputs: Inputs, given: Given) -> Latents:
@@ -270,7 +294,7 @@ class BankUnit(nn.Module):
         read = torch.from_numpy(found).transpose(0, 1)
         spread, size = torch.exp(read[..., 2 * m]), torch.exp(read[..., 2 * m + 2])
         linear = read[..., 2 * m + 3] + read[..., :m].sum(-1)
-        read = torch.cat([read, given.around], 2)
+        read = torch.cat([read, given.near], 2)
         return Latents(linear, spread, given.base, size, read, given.center, given.scale)
 
     def decode(self, latents: Latents, decoder: nn.Module | None = None) -> Filled:

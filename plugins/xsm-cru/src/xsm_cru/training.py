@@ -16,14 +16,14 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from xsm_cru.config import Config
 from xsm_cru.hide import distance, hide
-from xsm_cru.network import MEMBERS, BankUnit, Filled, Inputs, Latents, Small
+from xsm_cru.network import MEMBERS, BankUnit, Decoder, Filled, Inputs, Latents
 
 log = logging.getLogger("xsm")
 BANDS = (1, 2, 3, 5, 8, 13, 21, 34)
 WINDOW = 400
 BATCH = 160
-DRAWS = 8
-DECODER_STEPS = 300
+DRAWS = 16
+DECODER_STEPS = 600
 DECODER_BATCH = 4096
 STRETCH = 12
 
@@ -95,9 +95,12 @@ def train(
     judge = Judge(check, np.random.default_rng(seed + 1))
     first = judge(unit)
     unseen = None
+    if isinstance(unit, BankUnit):
+        unit.decoder.requires_grad_(False)
     middle = best = _descend(unit, learn, judge, first, config, rng, ends, tell)
     if isinstance(unit, BankUnit) and config.epochs:
-        best, unseen = _decoder(unit, learn, judge, best, config, rng, ends)
+        unseen = _decoder(unit, inputs, config, rng, ends)
+        best = judge(unit)
     log.debug("cru: loss %.4f before, %.4f after the recursion, %.4f after the decoder", first, middle, best)
     if unseen is None:
         unseen = rehearse(unit, inputs, config, np.random.default_rng(seed + 2))
@@ -140,7 +143,8 @@ def _descend(
     """Adam through the whole recursion, keeping the best state on the check series."""
     if not config.epochs:
         return best
-    optimiser = torch.optim.Adam(unit.parameters(), config.learning_rate, betas=(0.9, 0.98))
+    learnt = [p for p in unit.parameters() if p.requires_grad]
+    optimiser = torch.optim.Adam(learnt, config.learning_rate, betas=(0.9, 0.98))
     plan = torch.optim.lr_scheduler.OneCycleLR(
         optimiser,
         config.learning_rate,
@@ -176,18 +180,15 @@ def _descend(
     return best
 
 
-def _decoder(
-    unit: BankUnit, learn: Inputs, judge: Judge, best: float, config: Config, rng: np.random.Generator, ends: float
-) -> tuple[float, Residuals | None]:
+def _decoder(unit: BankUnit, inputs: Inputs, config: Config, rng: np.random.Generator, ends: float) -> Residuals | None:
     """Train the decoder alone on latent states that stay fixed: pointwise, so many cheap steps.
 
     Each of `MEMBERS` decoders stops on stretches of days that it never learns from, so that none rewards a memory of
-    dates; they are merged into one network, their mean. Gives the loss, and the residuals of each member on its own
-    unseen days where the merged network is kept.
+    dates; they are merged into one network, their mean. Gives the residuals of each member on its own unseen days.
     """
     rows, truths, dates, nears = [], [], [], []
     for _ in range(DRAWS):
-        piece = _window(_some(learn, rng) if config.mode == "filter" else learn, rng)
+        piece = _window(_some(inputs, rng) if config.mode == "filter" else inputs, rng)
         hidden = torch.as_tensor(hide(piece.observed.numpy(), rng))
         given = without(piece, hidden)
         with torch.no_grad():
@@ -199,34 +200,30 @@ def _decoder(
             break
     pool = Latents(*(torch.cat(parts) for parts in zip(*(vars(r).values() for r in rows), strict=True)))
     truth, date, near = torch.cat(truths), torch.cat(dates), torch.cat(nears)
-    before = copy.deepcopy(unit.decoder.state_dict())
     members, residuals = [], []
     for fold in range(MEMBERS):
         held = date // STRETCH % MEMBERS == fold
         if held.all() or not held.any():
-            return best, None
+            return None
         net = _member(unit, pool, truth, held, min(DECODER_STEPS, 10 * config.epochs), rng)
         with torch.no_grad():
             filled = unit.decode(Latents(*(v[held] for v in vars(pool).values())), net)
         residuals.append(Residuals.of(filled, truth[held], near[held]))
         members.append(net)
     unit.decoder.load_state_dict(merged(members))
-    now = judge(unit)
-    if now < best:
-        return now, Residuals.joined(residuals)
-    unit.decoder.load_state_dict(before)
-    return best, None
+    return Residuals.joined(residuals)
 
 
 def _member(
     unit: BankUnit, pool: Latents, truth: Tensor, held: Tensor, steps: int, rng: np.random.Generator
 ) -> nn.Module:
     """Train one small decoder, stopped early on the rows ``held`` back."""
-    first = unit.decoder.first
-    net = Small(first.in_features, first.out_features // MEMBERS, unit.decoder.last.out_features)
+    net = Decoder(unit.decoder.first.in_features, unit.config.hidden, unit.decoder.last.out_features, 1)
     best, kept = math.inf, copy.deepcopy(net.state_dict())
     optimiser = torch.optim.AdamW(net.parameters(), 0.004, weight_decay=0.05)
     plan = torch.optim.lr_scheduler.OneCycleLR(optimiser, 0.004, total_steps=steps + 1, pct_start=0.1)
+    net.center.copy_(pool.given.mean(0))
+    net.spread.copy_(pool.given.std(0).clamp_min(1e-3))
     use, spare = np.flatnonzero(~held.numpy()), torch.nonzero(held)[:, 0]
 
     def loss(pick: Tensor) -> Tensor:
@@ -253,8 +250,12 @@ def merged(members: list[nn.Module]) -> dict[str, Tensor]:
     """State of one network that gives the mean of its members."""
     states = [m.state_dict() for m in members]
     return {
+        "center": states[0]["center"],
+        "spread": states[0]["spread"],
         "first.weight": torch.cat([s["first.weight"] for s in states]),
         "first.bias": torch.cat([s["first.bias"] for s in states]),
+        "weight": torch.cat([s["weight"] for s in states]),
+        "bias": torch.cat([s["bias"] for s in states]),
         "last.weight": torch.cat([s["last.weight"] for s in states], 1) / len(states),
         "last.bias": torch.stack([s["last.bias"] for s in states]).mean(0),
     }
