@@ -6,6 +6,7 @@ import glob
 import hashlib
 import logging
 from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -165,25 +166,31 @@ def day_of(text: str) -> np.datetime64:
         raise UsageError(f"'{text}' is no day.", hint="Write it as 2018-12-31.") from None
 
 
-def days(period: slice | str | Sequence[Any]) -> slice:
-    """Normalise a period to a slice of ``datetime64[D]`` (or None) bounds, both included.
+def days(period: Any) -> slice:
+    """Normalise a period to a slice of ``datetime64[D]`` (or None) bounds, both included; one day is a period too.
 
     Examples
     --------
     >>> days("2018-01/2018-02")
     slice(np.datetime64('2018-01-01'), np.datetime64('2018-02-28'), None)
+    >>> days("2018-01/")
+    slice(np.datetime64('2018-01-01'), None, None)
     """
     if isinstance(period, str):
-        first, _, last = period.partition("/")
-        bounds = [first, last or first]
+        first, slash, last = period.partition("/")
+        bounds = [first, last if slash else first]
     elif isinstance(period, slice):
-        bounds = [period.start, period.stop]
+        bounds = [period.start, period.stop] if period.step is None else []
+    elif isinstance(period, np.datetime64 | date):
+        bounds = [period, period]
     else:
-        bounds = list(period)
+        bounds = list(period) if np.iterable(period) else []
     try:
+        if len(bounds) != 2:
+            raise ValueError
         start = None if bounds[0] in (None, "") else np.datetime64(bounds[0], "D")
         stop = None if bounds[1] in (None, "") else np.datetime64(bounds[1])
-    except (ValueError, IndexError, TypeError):
+    except (ValueError, TypeError):
         raise UsageError(f"The period {period!r} is no pair of dates.", hint="Write 2018-01-01/2018-12-31.") from None
     if stop is not None:
         unit = np.datetime_data(stop.dtype)[0]

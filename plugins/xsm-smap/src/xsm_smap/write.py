@@ -1,8 +1,8 @@
 """A synthetic world as SPL3SMP_E granules: full grid, true names, types, fills and chunks (FORMATS.md section 1.10).
 
 The file without data is made once; each day copies it and stores the compressed rows of the world's window directly.
-Rows outside the window or off the swath are never allocated, so they read as the off-swath codes of section 1.5. Only the times
-as text are written everywhere: closing a file whose texts have a fill value of their own crashes netCDF-C.
+Rows outside the window or off the swath are never allocated, so they read as the off-swath codes of section 1.5. Only
+the times as text are written everywhere: closing a file whose texts have a fill value of their own crashes netCDF-C.
 """
 
 from __future__ import annotations
