@@ -130,6 +130,12 @@ def test_a_geometry_is_a_region():
     assert region_bbox(Triangle()) == (-100, 30, -90, 40)
 
 
+def test_what_is_no_region_is_told():
+    """It was told as 'list' alone."""
+    with pytest.raises(UsageError, match=r"from list \[-98\.6, 35\.0, -97\.9\]"):
+        region_bbox("-98.6,35.0,-97.9")
+
+
 @pytest.mark.parametrize("region", ["conuss", (1, 2, 3), (10, 0, -10, 5), (0, 0, 10, 95), 7])
 def test_bad_regions_are_one_sentence(region):
     with pytest.raises(UsageError) as error:

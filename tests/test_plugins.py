@@ -172,7 +172,8 @@ def test_tiny_source_keeps_the_contract(tmp_path):
     path = tmp_path / "points.csv"
     path.write_text("date,lon,lat,soil_moisture\n2021-06-01,-98,36,0.2\n2021-06-03,-98,36,0.4\n2021-06-03,-97,35,0.1\n")
     check_source("tiny", files=[path])
-    ds = xsm.open("tiny", path)
+    ds = xsm.open("tiny", path, variables=["soil_moisture"], margin=0, on_error="skip")
+    assert "variables=soil_moisture, margin=0, on_error=skip" in ds.attrs["history"]
     assert ds.sizes["time"] == 3
     assert float(ds["soil_moisture"].isel(time=2).max()) == pytest.approx(0.4)
     assert int(ds["soil_moisture"].isel(time=1).count()) == 0

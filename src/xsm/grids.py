@@ -225,7 +225,7 @@ def region_bbox(region: Any) -> BBox | None:
             )
         return west, south, east, north
     raise UsageError(
-        f"A region cannot be made from {type(region).__name__}.",
+        f"A region cannot be made from {type(region).__name__} {str(region)[:60]}.",
         hint=f"Give a name ({', '.join(REGIONS)}), west,south,east,north in degrees, a geometry or a Grid.",
     )
 

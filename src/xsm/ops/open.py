@@ -116,7 +116,12 @@ def open(
         log.warning(spoken(f"all cells are read, {ds.nbytes / 1e9:.1f} GB: give <region=> to read less"))
     if region is not None and not plugin.info.stations:
         ds.attrs["xsm_region"] = f"{window.row0} {window.row0 + window.rows} {window.col0} {window.col0 + window.cols}"
-    return add_history(ds, "open", source=source, region=region, time=time, **(told_files(found) | options))
+    how = {
+        "variables": None if variables is None else " ".join(variables),
+        "margin": None if margin == MARGIN else margin,
+        "on_error": None if on_error == "raise" else on_error,
+    }
+    return add_history(ds, "open", source=source, region=region, time=time, **(told_files(found) | how | options))
 
 
 def expand(paths: Any, source: DataSource) -> list[Path]:
