@@ -35,7 +35,7 @@ def open(
     region: Annotated[
         Any,
         Param(
-            "Name ('conus') or west,south,east,north in degrees; all that the files hold if not given.",
+            "Name ('conus'), west,south,east,north in degrees or a GeoJSON file; all that the files hold if not given.",
             kind=Kind.REGION,
             choices=tuple(REGIONS),
         ),
@@ -60,7 +60,7 @@ def open(
         Name of a registered data source, for example ``"smap"``.
     paths : str, Path or sequence of them
         Files, folders (searched for files of the product) or glob patterns.
-    region : str, sequence of float, geometry or Grid, optional
+    region : str, sequence of float, geometry, Path of GeoJSON or Grid, optional
         What to read; see `xsm.grids.Grid.region`. Without one, more than `LARGE` bytes are told in the log.
     time : slice, optional
         First and last UTC day.
