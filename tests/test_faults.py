@@ -136,6 +136,13 @@ def test_files_left_out_are_listed_once_and_mark_their_days(out):
     assert left_out(out) == {} and "open" in stages(out).done
 
 
+def test_a_semicolon_in_a_reason_makes_no_second_file():
+    told = "'US/a.txt' cannot be read as USCRN hourly02: row 960 has not 38 columns; the file may be cut or damaged."
+    with pytest.warns(SkippedFile) as heard:
+        tell_skipped(xr.Dataset(attrs={"skipped": told}), ["US/a.txt"])
+    assert [w.message.file for w in heard] == ["a.txt"]
+
+
 def test_what_is_skipped_is_told_whatever_thread_reads_it(tmp_path):
     def block(block_info):
         first = block_info[None]["array-location"][0][0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import netCDF4
 import numpy as np
 import pytest
 import rasterio
@@ -63,6 +64,33 @@ def test_round_trip_keeps_values_types_grid_and_encoding(maps, tmp_path, ending,
     files.write(back, again)
     np.testing.assert_array_equal(files.read(again)["sm_5cm"].values, maps["sm_5cm"].values)
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted([path.name, again.name])
+
+
+@pytest.mark.parametrize("ending", [".nc", ".zarr"])
+@pytest.mark.parametrize("lazy", [False, True])
+@pytest.mark.parametrize("unit", ["days", "seconds", "milliseconds"])
+def test_times_are_integers_of_units_that_other_tools_read(maps, tmp_path, ending, lazy, unit):
+    path, step = tmp_path / f"maps{ending}", {"days": 86_400_000, "seconds": 300_000, "milliseconds": 7}[unit]
+    seen = maps["time"].values[:, None, None] + np.arange(120).reshape(GRID.shape) * np.timedelta64(60_001, "ms")
+    seen[:, 3] = np.datetime64("NaT")
+    given = maps.assign(obs_time=(("time", "y", "x"), seen)).assign_coords(
+        time=maps["time"].values[0] + np.arange(4) * np.timedelta64(step, "ms")
+    )
+    files.write(given.chunk(time=2, y=7) if lazy else given, path)
+    options = {} if ending == ".nc" else {"engine": "zarr", "consolidated": False}
+    with xr.open_dataset(path, **options) as back:
+        np.testing.assert_array_equal(back["obs_time"].values, seen)
+        np.testing.assert_array_equal(back["time"].values, given["time"].values)
+    with xr.open_dataset(path, decode_cf=False, **options) as raw:
+        assert {raw[n].dtype.kind for n in ("time", "obs_time")} == {"i"}
+        assert raw["time"].attrs["units"] == f"{unit} since 1970-01-01"
+        assert raw["obs_time"].attrs["units"] == "milliseconds since 1970-01-01"
+        assert raw["obs_time"].attrs["_FillValue"] == raw["obs_time"].values[0, 3, 0]
+        assert "_FillValue" not in raw["time"].attrs
+    if ending == ".nc":
+        with netCDF4.Dataset(path) as file:
+            told = netCDF4.num2date(file["obs_time"][:], file["obs_time"].units)
+        assert told.mask[:, 3].all() and str(told[0, 0, 1]) == "2021-01-01 00:01:00.001000"
 
 
 def test_gdal_sees_the_crs_and_place_of_a_netcdf(maps, tmp_path):

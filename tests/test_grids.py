@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from xsm.config import parse
 from xsm.errors import DataError, UsageError
 from xsm.grids import EASE2_M03, EASE2_M09, EASE2_M36, GRIDS, X0, Y0, grid_of, region_bbox, take
 
@@ -128,6 +130,71 @@ def test_a_geometry_is_a_region():
         }
 
     assert region_bbox(Triangle()) == (-100, 30, -90, 40)
+
+
+POLYGON = {"type": "Polygon", "coordinates": [[[-100, 30], [-90, 30, 7], [-95, 40], [-100, 30]]]}
+FEATURE = {"type": "Feature", "properties": {}, "geometry": POLYGON}
+NOWHERE = {"type": "Feature", "properties": {}, "geometry": None}
+
+
+@pytest.mark.parametrize(
+    "geo",
+    [
+        POLYGON,
+        FEATURE,
+        {"type": "FeatureCollection", "features": [NOWHERE, FEATURE], "crs": {"properties": {"name": "EPSG:4326"}}},
+        {"type": "GeometryCollection", "geometries": [POLYGON, {"type": "Point", "coordinates": [-91, 31]}]},
+    ],
+)
+def test_a_geojson_file_is_a_region(tmp_path, geo):
+    """It was an unknown region."""
+    path = tmp_path / "box.geojson"
+    path.write_text(json.dumps(geo), encoding="utf-8")
+    assert region_bbox(path) == region_bbox(str(path)) == (-100, 30, -90, 40)
+    assert EASE2_M09.region(path) == EASE2_M09.region((-100, 30, -90, 40))
+    geometry = type("Geometry", (), {"__geo_interface__": geo})()
+    assert region_bbox(geometry) == (-100, 30, -90, 40)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("box.shp", "x", r"wanted GeoJSON \(.geojson or .json\)"),
+        ("box", "x", "wanted GeoJSON"),
+        ("none.json", None, "cannot be read.*No such file"),
+        ("box.json", "<html>", "is no GeoJSON"),
+        ("box.json", "[1, 2]", "is no GeoJSON"),
+        ("box.json", '{"type": "FeatureCollection", "features": []}', "no positions"),
+        ("box.json", '{"type": "Topology"}', "has no coordinates"),
+        ("box.json", '{"type": "Point", "coordinates": ["a", 3]}', "is no GeoJSON"),
+        ("box.json", json.dumps(POLYGON | {"crs": {"properties": {"name": "urn:ogc:def:crs:EPSG::32614"}}}), "WGS 84"),
+        ("box.json", '{"type": "LineString", "coordinates": [[4e5, 3e6], [5e5, 4e6]]}', "in degrees"),
+    ],
+)
+def test_a_file_that_is_no_region_is_told(tmp_path, name, text, message):
+    path = tmp_path / name
+    if text is not None:
+        path.write_text(text, encoding="utf-8")
+    for region in (path, str(path)):
+        with pytest.raises((DataError, UsageError), match=message):
+            region_bbox(region)
+
+
+def test_an_unknown_region_tells_what_else_there_is():
+    with pytest.raises(UsageError, match=r"Unknown region 'conuss'.*Did you mean 'conus'.*west,south,east,north"):
+        region_bbox("conuss")
+
+
+def test_a_study_knows_the_box_of_a_file(tmp_path):
+    (tmp_path / "box.geojson").write_text(json.dumps(POLYGON), encoding="utf-8")
+    study = parse({"inputs": {"smap": {"paths": "*.h5"}}, "region": "box.geojson"}, tmp_path)
+    assert study.region == (-100, 30, -90, 40)
+
+
+def test_what_is_no_region_is_told():
+    """It was told as 'list' alone."""
+    with pytest.raises(UsageError, match=r"from list \[-98\.6, 35\.0, -97\.9\]"):
+        region_bbox("-98.6,35.0,-97.9")
 
 
 @pytest.mark.parametrize("region", ["conuss", (1, 2, 3), (10, 0, -10, 5), (0, 0, 10, 95), 7])

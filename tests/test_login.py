@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+from dataclasses import replace
 
 import pytest
 import requests
@@ -128,10 +129,11 @@ def test_approval_that_is_missing_is_named(provider, tmp_path, how):
     assert names(tmp_path / "d") == []
 
 
-def test_log_in_page_is_not_saved(provider, tmp_path):
+@pytest.mark.parametrize("size", [None, 700_000_000])
+def test_log_in_page_is_not_saved(provider, tmp_path, size):
     write_netrc(tmp_path / "netrc", f"machine localhost login {USER} password {PASSWORD}\n")
     provider.login.routes["/oauth/authorize"] = lambda r: reply(r, PAGE)
-    error = failure([provider.remote], tmp_path / "d", login=provider.place)
+    error = failure([replace(provider.remote, size=size)], tmp_path / "d", login=provider.place)
     assert "sent a log-in page ('Earthdata Login'), though credentials were found" in str(error)
     assert names(tmp_path / "d") == []
 

@@ -6,15 +6,18 @@ import inspect
 import os
 import subprocess
 import sys
+from datetime import date
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import xsm
 from xsm import hookspecs, plugin
 from xsm.errors import MissingPlugin, UsageError
 from xsm.model import get_model
+from xsm.ops.open import days
 from xsm.source import get_source
 from xsm.template import render
 from xsm.testing import check_model, check_source
@@ -143,11 +146,34 @@ def test_default_models_keep_the_contract(name, tmp_path):
     check_model(name, tmp=tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("period", "first", "last"),
+    [
+        ("2021-06-02/", "2021-06-02", None),
+        ("/2021-06", None, "2021-06-30"),
+        (np.datetime64("2021-06-02"), "2021-06-02", "2021-06-02"),
+        (date(2021, 6, 2), "2021-06-02", "2021-06-02"),
+        (np.array(["2021-06-01", "2021-06-02"], "M8[ns]"), "2021-06-01", "2021-06-02"),
+    ],
+)
+def test_periods(period, first, last):
+    found = days(period)
+    assert [str(d) if d is not None else None for d in (found.start, found.stop)] == [first, last]
+
+
+@pytest.mark.parametrize("period", [2021, ["2021-06-01", "2021-06-02", "2021-06-09"], slice("2021", "2022", 2)])
+def test_what_is_no_period_stops(period):
+    """Three days were read as the first two, and a number ended in a TypeError."""
+    with pytest.raises(xsm.UsageError, match="no pair of dates"):
+        days(period)
+
+
 def test_tiny_source_keeps_the_contract(tmp_path):
     path = tmp_path / "points.csv"
     path.write_text("date,lon,lat,soil_moisture\n2021-06-01,-98,36,0.2\n2021-06-03,-98,36,0.4\n2021-06-03,-97,35,0.1\n")
     check_source("tiny", files=[path])
-    ds = xsm.open("tiny", path)
+    ds = xsm.open("tiny", path, variables=["soil_moisture"], margin=0, on_error="skip")
+    assert "variables=soil_moisture, margin=0, on_error=skip" in ds.attrs["history"]
     assert ds.sizes["time"] == 3
     assert float(ds["soil_moisture"].isel(time=2).max()) == pytest.approx(0.4)
     assert int(ds["soil_moisture"].isel(time=1).count()) == 0

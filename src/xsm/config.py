@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from xsm.errors import DataError, UsageError, unknown
+from xsm.geojson import looks_like_file
+from xsm.grids import region_bbox
 from xsm.scenarios import SMAP_ANCILLARY
 
 
@@ -97,6 +99,8 @@ def parse(raw: Mapping[str, Any], folder: Path) -> Study:
             raise unknown("estimate", pair, ("5-1", "5-2", "25-1", "25-2"))
     if values.get("on_error", "raise") not in ("raise", "skip"):
         raise unknown("on_error", values["on_error"], ("raise", "skip"))
+    if isinstance(region := values.get("region"), str) and looks_like_file(region):
+        values["region"] = region_bbox(folder / os.path.expandvars(region))  # by its box a run knows a changed file
     values["out"] = folder / values.get("out", "study")
     if values["fit"]:
         bundles = {pair: str(folder / os.path.expandvars(path)) for pair, path in values["fit"].bundles.items()}
@@ -149,7 +153,7 @@ TEMPLATE = """\
 # Run it again to continue; a change redoes what depends on it.
 title = "{title}"
 out = "{out}"                     # folder of the results
-region = {region}                      # name, or west, south, east, north in degrees
+region = {region}                      # name, [west, south, east, north] in degrees, or GeoJSON file
 margin = {margin}                            # cells read beyond it: one patch of the model
 time = "{time}"                        # UTC days, both included
 seed = 0

@@ -30,6 +30,9 @@ DAYS_AT_ONCE = 64
 NEARLY_FULL = 1 << 24
 MOST_CELLS, MOST_CHUNKS, MOST_ALONG = 2e11, 1e7, 1e8
 """Fifty years of the globe at 9 km, 1.1e11 cells in 1.8e6 chunks, are below; coordinates of dims are loaded whole."""
+UNITS = {"D": "days", "s": "seconds", "ms": "milliseconds", "us": "microseconds"}
+"""Units of times in files; those of maps (``obs_time``) are kept to the millisecond, as SMAP's product has them."""
+NO_TIME = np.int64(np.iinfo("i8").min)
 _unfinished: set[Path] = set()
 _MAGIC = {b"\x89HDF": "netcdf", b"CDF\x01": "netcdf", b"CDF\x02": "netcdf", b"CDF\x05": "netcdf"}
 
@@ -292,8 +295,11 @@ def _encodings(ds: xr.Dataset) -> tuple[xr.Dataset, dict[str, dict[str, Any]]]:
             own["_FillValue"] = np.uint8(255)
         elif variable.dtype == np.uint16 and "flag_masks" in variable.attrs:
             own["_FillValue"] = np.uint16(65534)
-        if variable.dtype.kind == "M" and name == "time":
-            own |= {"units": "days since 1970-01-01", "dtype": "f8" if _sub_daily(variable.values) else "i4"}
+        if variable.dtype.kind == "M" and (name == "time" or name in ds.dims):
+            own |= _units(variable.values)
+        elif variable.dtype.kind == "M":
+            ds[name] = variable = variable.astype("M8[ms]")
+            own |= {"units": "milliseconds since 1970-01-01", "dtype": "i8", "_FillValue": NO_TIME}
         if "grid_mapping" in variable.encoding:
             own["grid_mapping"] = variable.encoding["grid_mapping"]
         encoding[str(name)] = own
@@ -301,8 +307,12 @@ def _encodings(ds: xr.Dataset) -> tuple[xr.Dataset, dict[str, dict[str, Any]]]:
     return ds, encoding
 
 
-def _sub_daily(time: np.ndarray) -> bool:
-    return bool((time.astype("M8[D]") != time).any())
+def _units(time: np.ndarray) -> dict[str, Any]:
+    """Integers of the longest unit that holds every time; those of a dim have no fill value, which CF forbids."""
+    known = time[~np.isnat(time)]
+    unit = next((u for u in UNITS if (known.astype(f"M8[{u}]") == known).all()), "ns")
+    own = {"units": f"{UNITS.get(unit, 'nanoseconds')} since 1970-01-01", "dtype": "i4" if unit == "D" else "i8"}
+    return own if known.size == time.size else own | {"dtype": "i8", "_FillValue": NO_TIME}
 
 
 def _first(error: Exception) -> str:

@@ -9,11 +9,13 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
+from xsm import geojson
 from xsm.cf import fill_of, with_room
 from xsm.errors import DataError, UsageError, unknown
 
@@ -138,7 +140,7 @@ class Grid:
         ----------
         region : str, sequence of four floats, Grid, geometry or None
             Name in `REGIONS`, (west, south, east, north) in degrees, another grid, an object with ``bounds`` or
-            ``__geo_interface__``, or None for the whole global grid.
+            ``__geo_interface__``, a GeoJSON file (WGS 84), or None for the whole global grid.
         """
         bbox = region_bbox(region)
         if bbox is None:
@@ -209,13 +211,19 @@ def region_bbox(region: Any) -> BBox | None:
         except ValueError as error:
             if isinstance(error, UsageError):
                 raise
-            raise unknown("region", region, REGIONS) from None
+            if geojson.looks_like_file(region):
+                return region_bbox(geojson.read(Path(region)))
+            other = unknown("region", region, REGIONS)
+            raise UsageError(
+                other.message, hint=f"{other.hint} Or give west,south,east,north in degrees, or a GeoJSON file."
+            ) from None
+    if isinstance(region, Path):
+        return region_bbox(geojson.read(region))
     if hasattr(region, "total_bounds") or hasattr(region, "bounds"):
         bounds = region.total_bounds if hasattr(region, "total_bounds") else region.bounds
         return region_bbox([float(v) for v in bounds])
     if hasattr(region, "__geo_interface__"):
-        points = np.array(_positions(region.__geo_interface__["coordinates"]), "f8")
-        return region_bbox([*points.min(0)[:2], *points.max(0)[:2]])
+        return region_bbox(geojson.bounds(region.__geo_interface__))
     if isinstance(region, Sequence | np.ndarray) and len(region) == 4:
         west, south, east, north = (float(v) for v in region)
         if not (-180 <= west < east <= 180 and -90 <= south < north <= 90):
@@ -225,8 +233,9 @@ def region_bbox(region: Any) -> BBox | None:
             )
         return west, south, east, north
     raise UsageError(
-        f"A region cannot be made from {type(region).__name__}.",
-        hint=f"Give a name ({', '.join(REGIONS)}), west,south,east,north in degrees, a geometry or a Grid.",
+        f"A region cannot be made from {type(region).__name__} {str(region)[:60]}.",
+        hint=f"Give a name ({', '.join(REGIONS)}), west,south,east,north in degrees, a geometry, a GeoJSON file or "
+        "a Grid.",
     )
 
 
@@ -340,12 +349,6 @@ def _axis(dim: str) -> dict[str, str]:
         "standard_name": f"projection_{dim}_coordinate",
         "long_name": f"{dim} coordinate of projection",
     }
-
-
-def _positions(coordinates: Any) -> list[Any]:
-    if coordinates and isinstance(coordinates[0], int | float):
-        return [coordinates]
-    return [p for part in coordinates for p in _positions(part)]
 
 
 @functools.cache

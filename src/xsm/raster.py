@@ -25,6 +25,8 @@ from xsm.source import Area
 CHUNK = 1024
 PIECE = 2**20
 """Bytes that a tile is inflated by, so that no stream can fill the memory."""
+WEB = "/vsicurl/"
+OFFLINE = "Check the connection and the address."
 
 
 def open_raster(
@@ -89,7 +91,8 @@ def open_raster(
             )
             return array.rio.write_crs(file.crs).rio.write_transform(transform).rio.write_coordinate_system()
     except RasterioError as error:
-        raise DataError(f"'{path}' {_damage(path)}, wanted a GeoTIFF ({error}).", hint="Get it again.") from None
+        hint = OFFLINE if name.startswith(WEB) else "Get it again."
+        raise DataError(f"'{name.removeprefix(WEB)}' {_damage(path)}, wanted a GeoTIFF ({error}).", hint=hint) from None
 
 
 def vsi_name(path: Path | str) -> str:
@@ -100,7 +103,7 @@ def vsi_name(path: Path | str) -> str:
     >>> vsi_name(Path("https://example.org/a.tif"))
     '/vsicurl/https://example.org/a.tif'
     """
-    return re.sub(r"^(https?):/+", r"/vsicurl/\1://", str(path))
+    return re.sub(r"^(https?):/+", rf"{WEB}\1://", str(path))
 
 
 def _check(file: Any, path: Path | str) -> None:
@@ -222,7 +225,8 @@ def _block(name: str, window: Window) -> np.ndarray:
     except (RasterioError, ValueError, MemoryError) as error:
         if isinstance(error, DataError):
             raise
-        raise DataError(f"'{name}' cannot be read ({error}).", hint="It may be truncated; get it again.") from error
+        hint = OFFLINE if name.startswith(WEB) else "It may be truncated; get it again."
+        raise DataError(f"'{name.removeprefix(WEB)}' cannot be read ({error}).", hint=hint) from error
 
 
 def _sizes(span: slice) -> list[int]:

@@ -21,6 +21,8 @@ from xsm.errors import SkippedFile, hear, tell
 LEFT_OUT = "files_left_out"
 DATED = re.compile(r"(?<!\d)(?:19|20)\d{2}[01]\d[0-3]\d(?!\d)")
 """The date in a file's name."""
+ITEMS = re.compile(r"\n|; (?=\S*\.\w)")
+"""Between items of a text: a line's end, or a semicolon before a file's name; other semicolons are in sentences."""
 
 
 @contextmanager
@@ -61,7 +63,7 @@ def with_skipped(attrs: Mapping[Any, Any], lost: Mapping[str, str]) -> dict[Any,
 
 def _listed(attrs: Mapping[Any, Any]) -> list[str]:
     skipped = attrs.get("skipped", [])
-    return [s for s in re.split(r"\n|; ", skipped) if s] if isinstance(skipped, str) else list(skipped)
+    return [s for s in ITEMS.split(skipped) if s] if isinstance(skipped, str) else list(skipped)
 
 
 def mark(cube: xr.Dataset, lost: Collection[str]) -> xr.Dataset:

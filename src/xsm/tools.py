@@ -138,7 +138,7 @@ def inspect(path: Path, text: bool, figure: Path | None) -> None:
 @click.command("fetch", help="Download files of a source into a folder (first with --dry-run).")
 @click.argument("source")
 @click.argument("dest", type=OUT)
-@click.option("--region", help="Name or west,south,east,north in degrees.")
+@click.option("--region", help="Name, west,south,east,north in degrees or a GeoJSON file.")
 @click.option("--time", help="Period such as 2021-01-01/2021-01-31.")
 @click.option("--dry-run", is_flag=True, help="Tell how many files and bytes there are; download nothing.")
 @click.option("--workers", type=click.IntRange(1, 32), help="Files downloaded at the same time.  (default: 4)")

@@ -211,6 +211,9 @@ class _Job:
                 self._drop(remote)
                 raise web.Again("the file is another one now, or the server cannot go on in it", 0.0)
             if total is not None:
+                if response.status_code == 200 and total and remote.size not in (None, total):  # a page, by and large
+                    head = next(response.iter_content(web.BLOCK), b"")
+                    web.check_start(head, remote.magic, remote.name, response, self.session.keys)
                 self._check_length(remote, total)
             checksum = remote.checksum or web.checksum_in(response)
             if not (web.tells_its_end(response) or checksum or remote.size):

@@ -13,7 +13,7 @@ import pytest
 
 import xsm
 from tests.web_server import BODY, PAGE, cut, failure, in_turn, names, one, parts, ranged, reply, status
-from xsm import Remote, download
+from xsm import Remote, download, set_options
 from xsm.cli import main
 from xsm.errors import DataError, FetchError, UsageError
 from xsm.progress import show
@@ -120,6 +120,16 @@ def test_content_with_status_200_that_is_no_data(server, tmp_path, body, magic, 
     assert text in str(failure([one(server, magic=magic)], tmp_path))
     assert names(tmp_path) == []
     assert len(server.seen) == 1
+
+
+def test_a_page_in_place_of_a_file_of_known_size_is_told_as_a_page(server, tmp_path):
+    """Its length differs from the catalogue's, which was all that was told, of each file of a listing."""
+    server.routes["/x.bin"] = server.routes["/y.bin"] = lambda r: reply(r, PAGE)
+    files = [one(server, name, size=len(BODY), magic=(b"\x89HDF",)) for name in ("x.bin", "y.bin")]
+    with set_options(workers=1):
+        error = failure(files, tmp_path)
+    assert "sent a web page ('Earthdata Login') instead of the file" in str(error)
+    assert names(tmp_path) == [] and len(server.seen) == 1
 
 
 def test_file_that_is_there_is_taken_or_left_alone(server, tmp_path):

@@ -373,6 +373,8 @@ def world():
 
 def test_written_world_equals_files_by_netcdf4(world, two_days, tmp_path):
     paths = SOURCE.write(world, tmp_path / "new" / "NLDAS")
+    whole = paths[0].read_bytes()
+    assert len(whole) == int.from_bytes(whole[28:36], "little")  # nothing behind the end that HDF5 knows
     assert [p.name for p in paths] == [p.name for p in two_days]
     assert sorted(p.name for p in (tmp_path / "new" / "NLDAS").iterdir()) == [p.name for p in paths]
     for ours, theirs in zip(paths[::7], two_days[::7], strict=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import zlib
 from collections.abc import Callable
@@ -65,7 +66,8 @@ def test_bad_file(case: str, granules: list[Path], area: Area, world: SimpleName
     assert NAME in str(caught.value)
     with pytest.warns(UserWarning, match=NAME):
         got = open_([*granules, bad], region=area, on_error="skip")
-    assert got.attrs["skipped"] == NAME
+    assert len(got.attrs["skipped"].splitlines()) == 1 and re.search(message, got.attrs["skipped"])
+    assert NAME in got.attrs["skipped"]
     np.testing.assert_array_equal(got["tb_h"], world.smap["tb_h"])
 
 
@@ -163,7 +165,7 @@ def test_day_of_the_name_against_the_metadata(granules: list[Path], area: Area, 
         open_([wrong], region=area, variables=["tb_h"])
     with pytest.warns(UserWarning, match=wrong.name):
         got = open_([wrong, granules[1]], region=area, variables=["tb_h"], on_error="skip")
-    assert got.attrs["skipped"] == wrong.name and got.sizes["time"] == 1
+    assert wrong.name in got.attrs["skipped"] and got.sizes["time"] == 1
     with h5py.File(right, "r+") as file:
         file["Metadata/Extent"].attrs["rangeBeginningDateTime"] = np.bytes_(b"2022-06-02T18:00:00.000Z")
     assert open_([right], region=area, variables=["tb_h"])["time"].values[0] == np.datetime64("2022-06-03")

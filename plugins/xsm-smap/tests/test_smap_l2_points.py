@@ -139,6 +139,7 @@ def points(real: Path) -> list[Path]:
 def test_points(points: list[Path]) -> None:
     with pytest.warns(UserWarning, match="do not tell the pass"):
         am, pm = (open_(points, overpass=p)["sm_dca"].load() for p in ("AM", "PM"))
+        assert open_(points[:1]).attrs["overpass"] == "AM or unknown"
     assert am.shape == (46, 62, 65)
     np.testing.assert_array_equal(am["time"], np.arange("2020-01-01", "2020-02-16", dtype="M8[D]").astype("M8[ns]"))
     assert am.sel(time="2020-01-29").isnull().all()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
 from types import SimpleNamespace
@@ -101,6 +103,13 @@ def test_time_as_text(granules: list[Path], world: SimpleNamespace) -> None:
     seen = ~np.isnat(truth)
     assert all(t.endswith("Z") for t in text[seen])
     np.testing.assert_array_equal(np.char.rstrip(text[seen], "Z").astype("M8[ns]"), truth[seen])
+
+
+def test_the_netcdf_library_survives_it(both: list[Path]) -> None:
+    """A fill value of texts made netCDF-C free what is not its own when the file was closed."""
+    read = f"import netCDF4; file = netCDF4.Dataset({str(both[0])!r}); print(len(file[{AM!r}].variables)); file.close()"
+    done = subprocess.run([sys.executable, "-c", read], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.strip()) == (0, "53")
 
 
 def test_plain_xarray_reads_it(granules: list[Path], world: SimpleNamespace) -> None:

@@ -34,7 +34,7 @@ def fetch(
         Name of a registered data source.
     dest : str or Path
         Folder; ``manifest.json`` in it lists what is complete. Run again to continue.
-    region : str, sequence of float, geometry or Grid, optional
+    region : str, sequence of float, geometry, Path of GeoJSON or Grid, optional
         Files that touch it are fetched, as whole files, with the margin that ``xsm.open`` reads around it.
     time : slice or str, optional
         First and last UTC day; most sources need it.

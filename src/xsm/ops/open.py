@@ -6,6 +6,7 @@ import glob
 import hashlib
 import logging
 from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -34,7 +35,7 @@ def open(
     region: Annotated[
         Any,
         Param(
-            "Name ('conus') or west,south,east,north in degrees; all that the files hold if not given.",
+            "Name ('conus'), west,south,east,north in degrees or a GeoJSON file; all that the files hold if not given.",
             kind=Kind.REGION,
             choices=tuple(REGIONS),
         ),
@@ -59,7 +60,7 @@ def open(
         Name of a registered data source, for example ``"smap"``.
     paths : str, Path or sequence of them
         Files, folders (searched for files of the product) or glob patterns.
-    region : str, sequence of float, geometry or Grid, optional
+    region : str, sequence of float, geometry, Path of GeoJSON or Grid, optional
         What to read; see `xsm.grids.Grid.region`. Without one, more than `LARGE` bytes are told in the log.
     time : slice, optional
         First and last UTC day.
@@ -115,7 +116,12 @@ def open(
         log.warning(spoken(f"all cells are read, {ds.nbytes / 1e9:.1f} GB: give <region=> to read less"))
     if region is not None and not plugin.info.stations:
         ds.attrs["xsm_region"] = f"{window.row0} {window.row0 + window.rows} {window.col0} {window.col0 + window.cols}"
-    return add_history(ds, "open", source=source, region=region, time=time, **(told_files(found) | options))
+    how = {
+        "variables": None if variables is None else " ".join(variables),
+        "margin": None if margin == MARGIN else margin,
+        "on_error": None if on_error == "raise" else on_error,
+    }
+    return add_history(ds, "open", source=source, region=region, time=time, **(told_files(found) | how | options))
 
 
 def expand(paths: Any, source: DataSource) -> list[Path]:
@@ -165,25 +171,31 @@ def day_of(text: str) -> np.datetime64:
         raise UsageError(f"'{text}' is no day.", hint="Write it as 2018-12-31.") from None
 
 
-def days(period: slice | str | Sequence[Any]) -> slice:
-    """Normalise a period to a slice of ``datetime64[D]`` (or None) bounds, both included.
+def days(period: Any) -> slice:
+    """Normalise a period to a slice of ``datetime64[D]`` (or None) bounds, both included; one day is a period too.
 
     Examples
     --------
     >>> days("2018-01/2018-02")
     slice(np.datetime64('2018-01-01'), np.datetime64('2018-02-28'), None)
+    >>> days("2018-01/")
+    slice(np.datetime64('2018-01-01'), None, None)
     """
     if isinstance(period, str):
-        first, _, last = period.partition("/")
-        bounds = [first, last or first]
+        first, slash, last = period.partition("/")
+        bounds = [first, last if slash else first]
     elif isinstance(period, slice):
-        bounds = [period.start, period.stop]
+        bounds = [period.start, period.stop] if period.step is None else []
+    elif isinstance(period, np.datetime64 | date):
+        bounds = [period, period]
     else:
-        bounds = list(period)
+        bounds = list(period) if np.iterable(period) else []
     try:
+        if len(bounds) != 2:
+            raise ValueError
         start = None if bounds[0] in (None, "") else np.datetime64(bounds[0], "D")
         stop = None if bounds[1] in (None, "") else np.datetime64(bounds[1])
-    except (ValueError, IndexError, TypeError):
+    except (ValueError, TypeError):
         raise UsageError(f"The period {period!r} is no pair of dates.", hint="Write 2018-01-01/2018-12-31.") from None
     if stop is not None:
         unit = np.datetime_data(stop.dtype)[0]

@@ -24,7 +24,7 @@ _Like = Annotated[xr.Dataset | None, Param("Dataset on an EASE-Grid 2.0 whose wi
 _Region = Annotated[
     Any,
     Param(
-        "Name ('conus') or west,south,east,north in degrees; that of the input if not given.",
+        "Name ('conus'), west,south,east,north in degrees or a GeoJSON file; that of the input if not given.",
         kind=Kind.REGION,
         choices=tuple(grids.REGIONS),
     ),
@@ -97,7 +97,7 @@ def regrid(
         Target grid.
     like : xarray.Dataset, optional
         Take the window of this dataset on the target grid.
-    region : str, sequence of float, geometry or Grid, optional
+    region : str, sequence of float, geometry, Path of GeoJSON or Grid, optional
         Take the window of this region; without ``like`` and ``region`` the window of the input.
     method : {"auto", "bicubic", "bilinear", "average", "nearest", "mode"}
         Kernel for continuous variables: Keys cubic with a = -1/2, triangle, share of area, or the cell that holds the

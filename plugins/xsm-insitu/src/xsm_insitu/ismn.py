@@ -30,6 +30,7 @@ _NAME = re.compile(
 )
 _LARGEST = 2**28
 """Bytes of a member of an archive; 60 years of minutes are less."""
+SYNTHETIC_NETWORK = "XSMTWIN"
 Item = Path | zipfile.Path
 _DATE = re.compile(r"\d{4}/\d\d/\d\d$")
 _LETTERS = {"M": sensors.MISSING, "G": sensors.GOOD, "U": sensors.UNKNOWN, "C": sensors.OUT_OF_RANGE,
@@ -130,6 +131,8 @@ class IsmnSource:
             skipped=skipped,
         )
         ds.attrs |= {"title": "ISMN soil moisture", "source": "ISMN", "flags_kept": ", ".join(keep)}
+        if SYNTHETIC_NETWORK in ds["network"].values:
+            ds.attrs["synthetic"] = "Stations of the synthetic world of xsm; no measurements."
         return ds
 
     def write(self, world: World, dest: Path) -> list[Path]:

@@ -100,6 +100,11 @@ class ScanSource:
         files = [Path(p) for p in paths]
         tables = {p for p in files if p.suffix == ".json" and is_table(p)}
         beside = {p.parent / STATIONS for p in files if (p.parent / STATIONS).is_file()}
+        if files and tables.issuperset(files):
+            raise DataError(
+                f"The {len(files)} files are tables of stations ({files[0].name}), wanted values of sensors too.",
+                hint="Fetch them, or give the folder where they lie.",
+            )
         places, lost = _tables(sorted(tables | beside), on_error)
 
         def read(path: Path) -> Iterator[Series]:

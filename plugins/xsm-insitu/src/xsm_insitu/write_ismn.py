@@ -9,7 +9,9 @@ from typing import Literal
 import numpy as np
 import xarray as xr
 
-SENSOR, NETWORK = "Twin", "XSMTWIN"
+from xsm_insitu.ismn import SYNTHETIC_NETWORK
+
+SENSOR, NETWORK = "Twin", SYNTHETIC_NETWORK
 _LETTERS = "CDGMU"
 
 

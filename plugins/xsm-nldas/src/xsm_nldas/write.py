@@ -97,6 +97,7 @@ def compose(hours: xr.Dataset, synthetic: str) -> tuple[bytearray, dict[str, int
         )
         variable[:] = np.float32(FILL)
     image = bytearray(nc.close())
+    del image[int.from_bytes(image[28:36], "little") :]  # the end of the file; what follows fills up the memory block
     with h5py.File(io.BytesIO(image), "r") as file:
         return image, {name: file[name].id.get_offset() for name in ("time", *map(str, hours.data_vars))}
 

@@ -68,9 +68,9 @@ def dataset(
         "product": joined(g.product for g in granules),
         "product_version": joined(g.version for g in granules),
         "crid": joined(g.crid for g in granules),
-        "overpass": overpass,
+        "overpass": overpass if granules[0].level != "points" or overpass == "both" else f"{overpass} or unknown",
         "quality": quality if granules[0].level != "points" else "as in the files",
-        "skipped": "; ".join(skipped),
+        "skipped": "\n".join(skipped),
         "synthetic": joined(g.synthetic for g in granules),
     }
     return grid.assign(ds).assign_attrs({k: v for k, v in told.items() if v})

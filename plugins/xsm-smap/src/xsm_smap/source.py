@@ -165,13 +165,13 @@ def _look_all(
         except DataError as error:
             if on_error == "raise":
                 raise
-            skipped.append(path.name)
+            skipped.append(str(error))
             tell(SkippedFile(path, error), stacklevel=3)
     if not granules:
         period = "" if span == (None, None) else f" in the period {span[0]} to {span[1]}"
         raise DataError(
             f"None of the {len(paths)} files is a readable SMAP file{period}.",
-            hint=f"Left out: {'; '.join(skipped)}." if skipped else "Check paths and period.",
+            hint=f"Left out: {' '.join(skipped)}" if skipped else "Check paths and period.",
         )
     return granules, skipped
 

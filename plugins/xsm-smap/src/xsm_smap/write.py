@@ -1,7 +1,8 @@
 """A synthetic world as SPL3SMP_E granules: full grid, true names, types, fills and chunks (FORMATS.md section 1.10).
 
 The file without data is made once; each day copies it and stores the compressed rows of the world's window directly.
-Rows outside the window or off the swath are never allocated, so they read as the off-swath codes of section 1.5.
+Rows outside the window or off the swath are never allocated, so they read as the off-swath codes of section 1.5. Only
+the times as text are written everywhere: closing a file whose texts have a fill value of their own crashes netCDF-C.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from xsm import EASE2_M09, DataError, Grid
 
 from xsm_smap.layout import EPOCH, FIELDS, L3_GROUPS, NO_FLAG, POLAR_GROUPS, SUFFIX
 from xsm_smap.schema import DATASETS, HARD_LINKS
+from xsm_smap.schema import Dataset as Spec
 
 if TYPE_CHECKING:
     from xsm.twin import World
@@ -169,8 +171,12 @@ def _group(group: Any, overpass: str, level: int) -> None:
         depth = (3,) if name.startswith("landcover_class") else ()
         dataset = group.create_dataset(
             name + SUFFIX[overpass], (*SHAPE, *depth), spec.type, chunks=(1, SHAPE[1], *depth), compression="gzip",
-            compression_opts=level, fillvalue=np.asarray(spec.off, spec.type)[()],
+            compression_opts=level, fillvalue=None if _is_text(spec) else np.asarray(spec.off, spec.type)[()],
         )  # fmt: skip
+        if _is_text(spec):
+            row = zlib.compress(np.full(SHAPE[1], spec.off, spec.type), 9)
+            for line in range(SHAPE[0]):
+                dataset.id.write_direct_chunk((line, 0), row)
         attrs: dict[str, Any] = {"long_name": spec.long_name, "units": spec.units}
         if not (overpass == "AM" and name in ("latitude", "longitude")):
             dtype = np.dtype(spec.type)
@@ -185,6 +191,11 @@ def _group(group: Any, overpass: str, level: int) -> None:
         _tell(dataset, attrs)
     for name in HARD_LINKS:
         group[name + SUFFIX[overpass]] = group[f"{name}_dca{SUFFIX[overpass]}"]
+
+
+def _is_text(spec: Spec) -> bool:
+    """Whether a dataset holds texts."""
+    return np.dtype(spec.type).kind == "S"
 
 
 def _tell(node: Any, attrs: dict[str, Any]) -> None:
