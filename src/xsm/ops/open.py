@@ -183,7 +183,7 @@ def days(period: Any) -> slice:
     """
     if isinstance(period, str):
         first, slash, last = period.partition("/")
-        bounds = [first, last if slash else first]
+        bounds: list[Any] = [first, last if slash else first]
     elif isinstance(period, slice):
         bounds = [period.start, period.stop] if period.step is None else []
     elif isinstance(period, np.datetime64 | date):

@@ -174,7 +174,7 @@ def _group(group: Any, overpass: str, level: int) -> None:
             compression_opts=level, fillvalue=None if _is_text(spec) else np.asarray(spec.off, spec.type)[()],
         )  # fmt: skip
         if _is_text(spec):
-            row = zlib.compress(np.full(SHAPE[1], spec.off, spec.type), 9)
+            row = zlib.compress(np.full(SHAPE[1], spec.off, spec.type).tobytes(), 9)
             for line in range(SHAPE[0]):
                 dataset.id.write_direct_chunk((line, 0), row)
         attrs: dict[str, Any] = {"long_name": spec.long_name, "units": spec.units}
