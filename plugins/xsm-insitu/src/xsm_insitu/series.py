@@ -191,7 +191,7 @@ def assemble(
         if name in ds.variables:
             ds[name].attrs |= attrs
     if skipped:
-        ds.attrs["skipped"] = "\n".join(skipped)
+        ds.attrs["skipped"] = list(skipped)
     return ds
 
 

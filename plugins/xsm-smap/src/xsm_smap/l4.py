@@ -117,7 +117,7 @@ class SmapL4Source:
             ),
             "daily_rule": f"mean of the 3-hourly values of the UTC day, at least {min_steps} of {STEPS}",
             "incomplete_days": _incomplete(files, min_steps),
-            "skipped": "\n".join(skipped),
+            "skipped": skipped,
             "synthetic": _synthetic(next(iter(by_stamp.values()))),
         }
         return grid.assign(ds).assign_attrs({k: v for k, v in told.items() if v})
