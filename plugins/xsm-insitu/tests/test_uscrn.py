@@ -85,6 +85,8 @@ def test_written_files_are_read_back(written: list[Path], stations: xr.Dataset) 
     assert (ds["time"].values == stations["time"].values).all() and ds["time"].attrs["stamps"] == "end of hour"
     for name in ("station", "wban", "lat", "lon", "depth"):
         assert (ds[name].values == stations[name].values).all(), name
+    assert len(set(ds["sensor_id"].values)) == 10 and ds["sensor_id"].attrs["cf_role"] == "timeseries_id"
+    assert ds["wban"].attrs["long_name"] == "WBAN number of the station"
     expected = stations["soil_moisture"].values.copy()
     expected[3, 10:20] = np.nan  # a spike is missing in the product; frozen soil is not
     np.testing.assert_allclose(ds["soil_moisture"], expected, atol=0.00051)  # three decimals in the file
