@@ -22,7 +22,7 @@ from xsm.cf import clean_encoding
 from xsm.disk import replace, to_disk
 from xsm.errors import DataError, UsageError
 from xsm.regions import CHUNKS, write_regions
-from xsm.skipped import listen, with_skipped
+from xsm.skipped import listed, listen, with_skipped
 from xsm.training import quiet
 
 READ = ".nc, .zarr, .tif or (stations) .csv"
@@ -213,6 +213,8 @@ def _check_sizes(store: AbstractDataStore, path: Path) -> None:
 
 def _decoded(ds: xr.Dataset) -> xr.Dataset:
     ds = ds.set_coords([n for n in ("land_cover", "texture") if n in ds.data_vars])
+    if "skipped" in ds.attrs:  # of one line NetCDF makes a text
+        ds.attrs["skipped"] = listed(ds.attrs)
     for name, variable in ds.variables.items():
         if "flag_masks" in variable.attrs and variable.dtype.kind == "f":
             ds[name] = variable.fillna(65534).astype("u2")
@@ -266,7 +268,7 @@ def _write_csv(ds: xr.Dataset, part: Path) -> None:
     frame.to_csv(part, index=False)
 
 
-def _tell_skipped(part: Path, skipped: str) -> None:
+def _tell_skipped(part: Path, skipped: list[str]) -> None:
     """Set the attribute of a file that was just written."""
     if part.suffix.lower() == ".nc":
         import netCDF4

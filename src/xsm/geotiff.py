@@ -18,7 +18,7 @@ import xarray as xr
 from xsm.errors import DataError
 from xsm.files import check_output, fresh
 from xsm.grids import grid_of, require_grid
-from xsm.skipped import listen, with_skipped
+from xsm.skipped import listed, listen, with_skipped
 from xsm.styles import is_own, qml, signed
 
 log = logging.getLogger("xsm")
@@ -156,6 +156,7 @@ def _geotiff(
         file.units = [units] * len(labels)
         told = {"units": units, "long_name": array.attrs.get("long_name", str(array.name))}
         plain = {str(k): str(v) for k, v in about.items() if np.ndim(v) == 0}
+        plain |= {"skipped": "\n".join(listed(about))} if "skipped" in about else {}
         file.update_tags(**(plain | told), variable=str(array.name))
         file.update_tags(ns=TAGS, dataset=_json(about), variable=_json(array.attrs), beside=beside)
     _remove_derived(path)

@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from xsm.cf import fill_of, with_room
 from xsm.errors import LEFT_OUT as PREFIX
 from xsm.errors import SkippedFile, hear, tell
 
 LEFT_OUT = "files_left_out"
-DATED = re.compile(r"(?<!\d)(?:19|20)\d{2}[01]\d[0-3]\d(?!\d)")
+DATED = re.compile(r"(?<!\d)((?:19|20)\d{2})(-?)([01]\d)\2([0-3]\d)(?!\d)")
 """The date in a file's name."""
 ITEMS = re.compile(r"\n|; (?=\S*\.\w)")
 """Between items of a text: a line's end, or a semicolon before a file's name; other semicolons are in sentences."""
@@ -46,32 +47,100 @@ def _files(heard: list[Warning]) -> dict[str, SkippedFile]:
 
 
 def tell_skipped(ds: xr.Dataset, paths: Sequence[Any]) -> None:
-    """Tell of each file in the attribute ``skipped``, which is a list or a text of items."""
-    names = {Path(str(p)).name for p in paths}
-    for item in _listed(ds.attrs):
-        file = next((word for word in re.findall(r"[\w.+-]+", item) if word in names), item)
-        tell(SkippedFile(file, item), stacklevel=3)
+    """Tell of each file in the attribute ``skipped``."""
+    for file, item in _by_file(ds, paths):
+        tell(SkippedFile(file or item, item), stacklevel=3)
+
+
+def settled(ds: xr.Dataset, paths: Sequence[Any], time: slice | None = None) -> xr.Dataset:
+    """What a source opened: ``skipped`` is a list, and daily maps have the days of files that were left out, empty."""
+    if "skipped" not in ds.attrs:
+        return ds
+    ds = ds.assign_attrs(skipped=listed(ds.attrs))
+    lost = [day for day in (day_in(file) for file, _ in _by_file(ds, paths)) if day is not None]
+    if not lost or "time" not in ds.dims or "sensor" in ds.dims:
+        return ds
+    days = ds["time"].values.astype("M8[D]")
+    if (days != ds["time"].values).any():
+        return ds
+    start, stop = (None, None) if time is None else (time.start, time.stop)
+    first = min([days[0], *lost]) if start is None else days[0]
+    last = max([days[-1], *lost]) if stop is None else days[-1]
+    return _with_days(ds, np.arange(first, days[0]), np.arange(days[-1] + 1, last + 1))
+
+
+def _with_days(ds: xr.Dataset, before: np.ndarray, after: np.ndarray) -> xr.Dataset:
+    """Put empty days before and after maps; a lazy one reads nothing and has the chunks of one day."""
+    if not len(before) and not len(after):
+        return ds
+    ds, _ = with_room(ds)
+    time = np.concatenate([before.astype("M8[ns]"), ds["time"].values, after.astype("M8[ns]")])
+
+    def empty(variable: xr.Variable, days: int) -> xr.Variable:
+        axis, fill = variable.get_axis_num("time"), fill_of(variable.dtype)
+        shape = tuple(days if i == axis else n for i, n in enumerate(variable.shape))
+        if variable.chunks is None:
+            return xr.Variable(variable.dims, np.full(shape, fill, variable.dtype))
+        import dask.array as da
+
+        chunks = tuple((1,) * days if i == axis else c for i, c in enumerate(variable.chunks))
+        return xr.Variable(variable.dims, da.full(shape, fill, dtype=variable.dtype, chunks=chunks))
+
+    put = {}
+    for name, variable in ds.variables.items():
+        if "time" in variable.dims and name != "time":
+            parts = [[empty(variable, len(days))] if len(days) else [] for days in (before, after)]
+            put[name] = xr.Variable.concat([*parts[0], variable, *parts[1]], "time")
+            put[name].attrs, put[name].encoding = variable.attrs, variable.encoding
+    axis = xr.Variable("time", time, ds["time"].attrs)
+    coords = {n: v for n, v in put.items() if n in ds.coords}
+    data = {n: put.get(n, v.variable) for n, v in ds.data_vars.items()}
+    others = ds.drop_vars([*ds.data_vars, *coords, "time"])
+    return others.assign_coords(time=axis, **coords).assign(data)
 
 
 def with_skipped(attrs: Mapping[Any, Any], lost: Mapping[str, str]) -> dict[Any, Any]:
-    """Attributes whose ``skipped`` lists also what was left out later, one line each."""
+    """Attributes whose ``skipped`` lists also what was left out later."""
     if not lost:
         return dict(attrs)
-    told = [*_listed(attrs), *(line.removeprefix(PREFIX) for line in lost.values())]
-    return {**attrs, "skipped": "\n".join(dict.fromkeys(told))}
+    told = [*listed(attrs), *(line.removeprefix(PREFIX) for line in lost.values())]
+    return {**attrs, "skipped": list(dict.fromkeys(told))}
 
 
-def _listed(attrs: Mapping[Any, Any]) -> list[str]:
+def listed(attrs: Mapping[Any, Any]) -> list[str]:
+    """The attribute ``skipped`` as a list of lines, whatever a source or a file made of it."""
     skipped = attrs.get("skipped", [])
-    return [s for s in ITEMS.split(skipped) if s] if isinstance(skipped, str) else list(skipped)
+    items = ITEMS.split(skipped) if isinstance(skipped, str) else map(str, skipped)
+    return [" ".join(item.split()) for item in items if item]
+
+
+def _by_file(ds: xr.Dataset, paths: Sequence[Any]) -> Iterator[tuple[str, str]]:
+    """Name of the file (or nothing), and the line, of each item of ``skipped``."""
+    names = {Path(str(p)).name for p in paths}
+    for item in listed(ds.attrs):
+        yield next((word for word in re.findall(r"[\w.+-]+", item) if word in names), ""), item
+
+
+def day_in(name: str) -> np.datetime64 | None:
+    """Day that the name of a file tells.
+
+    Examples
+    --------
+    >>> print(day_in("SMAP_L3_SM_P_E_20210412_R19240_001.h5"), day_in("sandtotal_5_cm_p.tif"))
+    2021-04-12 None
+    """
+    found = DATED.search(name)
+    try:
+        return np.datetime64(f"{found[1]}-{found[3]}-{found[4]}", "D") if found else None
+    except ValueError:
+        return None
 
 
 def mark(cube: xr.Dataset, lost: Collection[str]) -> xr.Dataset:
     """Add ``files_left_out`` (time): how many files of a day could not be read, by the dates in their names."""
     if not lost:
         return cube
-    dates = [found.group() for found in map(DATED.search, lost) if found]
-    days = [np.datetime64(f"{d[:4]}-{d[4:6]}-{d[6:]}") for d in dates]
+    days = [day_in(name) for name in lost]
     count = [days.count(day) for day in cube["time"].values.astype("M8[D]")]
     about = {"long_name": "Files of the day that could not be read", "units": "1"}
     return cube.assign({LEFT_OUT: ("time", np.array(count, "i4"), about)})

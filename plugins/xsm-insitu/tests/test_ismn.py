@@ -82,6 +82,9 @@ def test_temperature_joins_its_depth_and_sensors_stay_apart(tmp_path: Path) -> N
     assert ds.sizes == {"sensor": 3, "time": 8}
     assert list(ds["instrument"].values) == ["Hydraprobe Analog_A", "Hydraprobe Analog_B", "Hydraprobe Analog_A"]
     assert list(ds["depth"].values) == [5.08, 5.08, 20.32]
+    (series,) = [n for n, v in ds.variables.items() if v.attrs.get("cf_role") == "timeseries_id"]
+    assert ds[series].dims == ("sensor",) and len(set(ds[series].values)) == 3  # the station's name was no identifier
+    assert ds["instrument"].attrs["long_name"] and "cf_role" not in ds["station"].attrs
     np.testing.assert_allclose(ds["soil_temperature"][0], [271.65, *[np.nan] * 6, 276.15])
     assert np.isnan(ds["soil_temperature"][2]).all()
     assert "soil_temperature" not in SOURCE.open([one, heat], variables=["soil_moisture"])
@@ -112,7 +115,7 @@ def test_damaged_files_are_told(tmp_path: Path) -> None:
         with pytest.raises(DataError, match=match):
             SOURCE.open([bad])
         ds = SOURCE.open([good, bad], on_error="skip")
-        assert ds.sizes["sensor"] == 1 and bad.name in ds.attrs["skipped"]
+        assert ds.sizes["sensor"] == 1 and bad.name in ds.attrs["skipped"][0]
 
 
 def naive(path: Path) -> dict[np.datetime64, float]:

@@ -175,7 +175,7 @@ def test_bad_files_are_named_and_skipped(tmp_path: Path, name: str) -> None:
         SOURCE.open([good, bad])
     with pytest.warns(UserWarning, match="1 files are left out"):
         ds = SOURCE.open([good, bad], on_error="skip")
-    assert name in ds.attrs["skipped"] and ds.sizes["sensor"] == 1
+    assert name in ds.attrs["skipped"][0] and ds.sizes["sensor"] == 1
 
 
 def test_a_table_of_stations_alone_is_told(tmp_path: Path) -> None:

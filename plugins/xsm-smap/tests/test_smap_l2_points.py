@@ -118,7 +118,7 @@ def test_half_orbit_over_midnight(orbit: Path, cells: dict[str, np.ndarray], tmp
 def test_half_orbit_under_another_day(orbit: Path, tmp_path: Path) -> None:
     wrong = tmp_path / NAME.replace("20150811", "20150611")
     shutil.copy(orbit, wrong)
-    with pytest.raises(DataError, match=f"{wrong.name} tell the time '2015-08-11T01:30.*its name the day 2015-06-11"):
+    with pytest.raises(DataError, match=f"{wrong.name}' tell the time '2015-08-11T01:30.*its name the day 2015-06-11"):
         open_([wrong], overpass="PM")
 
 

@@ -87,7 +87,7 @@ def test_skip_and_refusals(files: list[Path], area: Area, tmp_path: Path) -> Non
         open_([*files[:7], bad], region=area)
     with pytest.warns(UserWarning, match=bad.name):
         got = open_([*files[:7], bad], region=area, on_error="skip")
-    assert bad.name in got.attrs["skipped"] and got["sm_surface"].notnull().any()
+    assert bad.name in got.attrs["skipped"][0] and got["sm_surface"].notnull().any()
     with pytest.raises(UsageError, match="sm_profile"):
         open_(files, variables=["sm_profile"])
 

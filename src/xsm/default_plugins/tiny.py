@@ -90,6 +90,6 @@ class TinySource:
         ds = xr.Dataset(
             {"soil_moisture": (("time", "y", "x"), mean, canonical_attrs("soil_moisture"))},
             {"time": days.astype("datetime64[ns]")},
-            {"source": "tiny", "skipped": "; ".join(skipped)} if skipped else {"source": "tiny"},
+            {"source": "tiny", "skipped": skipped} if skipped else {"source": "tiny"},
         )
         return grid.assign(ds)

@@ -13,6 +13,7 @@ from xsm.cf import NO_FLAG, add_history, check_units, with_room
 from xsm.describe import Param, operation
 from xsm.errors import DataError
 from xsm.grids import Grid, require_grid, take
+from xsm.skipped import listed, with_skipped
 
 log = logging.getLogger("xsm")
 FREEZING = 273.15
@@ -64,7 +65,7 @@ def cube(
             {n: c for n, c in placed.coords.items() if n not in merged.coords}
         )
         told = {k: v for k, v in other.attrs.items() if k not in ("history", "xsm_region", "Conventions")}
-        merged.attrs = told | merged.attrs
+        merged.attrs = with_skipped(told | merged.attrs, {line: line for line in listed(other.attrs)})
         merged.attrs["history"] = "\n".join(t for t in (merged.attrs.get("history"), other.attrs.get("history")) if t)
     check_units(merged, [str(n) for n in merged.data_vars])
     merged = with_masks(merged)

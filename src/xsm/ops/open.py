@@ -18,6 +18,7 @@ from xsm.describe import Kind, Param, operation
 from xsm.errors import DataError, UsageError, unknown
 from xsm.faces import spoken
 from xsm.grids import EASE2_M09, REGIONS, Grid
+from xsm.skipped import settled
 from xsm.source import Area, DataSource, SourceInfo, get_source
 
 log = logging.getLogger("xsm")
@@ -70,10 +71,11 @@ def open(
         Cells of 9 km read beyond the region; ``estimate`` trims them (the attribute ``xsm_region`` remembers the
         region).
     on_error : {"raise", "skip"}
-        Stop at a file that cannot be read, or leave it out: its values are missing. The attribute ``skipped`` lists
-        what was left out at opening. Values are read later, so damage inside a file may show only then: a warning
-        names it, and `xsm.files.write` and ``xsm open`` add it to ``skipped`` of the file that they write. ``xsm run``
-        lists both and counts them for each day in ``files_left_out``.
+        Stop at a file that cannot be read, or leave it out: its values are missing, and its day stays in ``time``
+        where its name tells it. The attribute ``skipped``, a list of str, tells what was left out at opening. Values
+        are read later, so damage inside a file may show only then: a warning names it, and `xsm.files.write` and
+        ``xsm open`` add it to ``skipped`` of the file that they write. ``xsm run`` lists both and counts them for each
+        day in ``files_left_out``.
     **options
         Options of the source; see ``xsm sources``.
 
@@ -103,15 +105,16 @@ def open(
     if region is not None:
         window = EASE2_M09.region(region)
         area = area_of(plugin.info, window, margin)
-    found = expand(paths, plugin)
+    found, period = expand(paths, plugin), None if time is None else days(time)
     ds = plugin.open(
         found,
         region=area,
-        time=None if time is None else days(time),
+        time=period,
         variables=None if variables is None else list(variables),
         on_error=on_error,
         **check_options(f"option of source '{source}'", plugin.info.options, options),
     )
+    ds = settled(ds, found, period)
     if region is None and ds.nbytes > LARGE:
         log.warning(spoken(f"all cells are read, {ds.nbytes / 1e9:.1f} GB: give <region=> to read less"))
     if region is not None and not plugin.info.stations:

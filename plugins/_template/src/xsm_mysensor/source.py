@@ -37,5 +37,5 @@ class Source:
             ds = ds.sel(lon=slice(west, east), lat=slice(south, north))
         ds["soil_moisture"] = ds["soil_moisture"].astype("f4").assign_attrs(canonical_attrs("soil_moisture"))
         if skipped:
-            ds.attrs["skipped"] = "; ".join(skipped)
+            ds.attrs["skipped"] = skipped
         return ds[list(variables)] if variables else ds

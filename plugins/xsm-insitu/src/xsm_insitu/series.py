@@ -23,8 +23,11 @@ KELVIN = 273.15
 LONGEST = 2_000_000
 """Steps of a time axis: two centuries of hours; more is a damaged date."""
 _ATTRS: dict[str, dict[str, Any]] = {
-    "station": {"long_name": "Name of the station", "cf_role": "timeseries_id"},
+    "sensor_id": {"long_name": "Network, station, depth and instrument", "cf_role": "timeseries_id"},
+    "station": {"long_name": "Name of the station"},
     "network": {"long_name": "Network of the station"},
+    "instrument": {"long_name": "Instrument of the sensor"},
+    "wban": {"long_name": "WBAN number of the station"},
     "lat": {"standard_name": "latitude", "units": "degrees_north"},
     "lon": {"standard_name": "longitude", "units": "degrees_east"},
     "depth": {"standard_name": "depth", "units": "cm", "positive": "down"},
@@ -57,6 +60,11 @@ class Series:
     def key(self) -> tuple[str, str, float, str]:
         """What makes a sensor the same in several files."""
         return self.network, self.station, self.depth, self.id
+
+    @property
+    def name(self) -> str:
+        """`key` as a text, which no other sensor has."""
+        return f"{self.network}:{self.station}:{self.depth} cm:{self.id}"
 
 
 def wanted(variables: Sequence[str] | None) -> bool:
@@ -182,6 +190,7 @@ def assemble(
             **{name: ("sensor", [getattr(s, name) for s in sensors]) for name in ("station", "network")},
             **{name: ("sensor", np.array([getattr(s, name) for s in sensors])) for name in ("lat", "lon", "depth")},
             id_name: ("sensor", [s.id for s in sensors]),
+            "sensor_id": ("sensor", [s.name for s in sensors]),
         },
         {"featureType": "timeSeries"},
     )
@@ -191,7 +200,7 @@ def assemble(
         if name in ds.variables:
             ds[name].attrs |= attrs
     if skipped:
-        ds.attrs["skipped"] = "\n".join(skipped)
+        ds.attrs["skipped"] = list(skipped)
     return ds
 
 

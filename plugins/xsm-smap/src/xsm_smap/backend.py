@@ -58,7 +58,7 @@ class SmapBackend(BackendEntrypoint):
         granule = look(Path(os.fspath(filename_or_obj)), variables, wanted, quality, projection)
         overpass = granule.passes[0] if overpass is None and granule.level == "L2" else wanted
         if granule.grid is None:
-            raise DataError(f"{granule.name} holds no point.", hint="<open()> places it beside files of other days.")
+            raise DataError(f"'{granule.path}' holds no point.", hint="<open()> places it beside files of other days.")
         day = granule.days[0]
         dropped = {drop_variables} if isinstance(drop_variables, str) else set(drop_variables or ())
         names = [n for n in wanted_variables(variables, granule.level) if n not in dropped]

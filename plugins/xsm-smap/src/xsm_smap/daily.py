@@ -70,7 +70,7 @@ def dataset(
         "crid": joined(g.crid for g in granules),
         "overpass": overpass if granules[0].level != "points" or overpass == "both" else f"{overpass} or unknown",
         "quality": quality if granules[0].level != "points" else "as in the files",
-        "skipped": "\n".join(skipped),
+        "skipped": list(skipped),
         "synthetic": joined(g.synthetic for g in granules),
     }
     return grid.assign(ds).assign_attrs({k: v for k, v in told.items() if v})

@@ -73,7 +73,7 @@ def look(
     check_magic(path)
     stat = os.stat(path)
     with opened(path) as file:
-        groups = {p: g for p, g in layout.GROUPS[projection].items() if g in file}
+        groups = {p: g for p, g in layout.GROUPS[projection].items() if len(file.get(g, ()))}
         stamp = (stat.st_mtime_ns, stat.st_size)
         if groups:
             wanted = wanted_variables(variables, "L3")
@@ -82,8 +82,17 @@ def look(
             return _look_l2(path, file, wanted_variables(variables, "L2"), quality, stamp)
         if projection == "global" and is_points(file):
             return _look_points(path, file, wanted_variables(variables, "points"), stamp)
+        if projection == "polar":
+            empty = [g for g in layout.POLAR_GROUPS.values() if g in file]
+            told = (
+                f"{' and '.join(empty)} hold nothing" if empty else f"it holds {', '.join(list(file)[:6]) or 'nothing'}"
+            )
+            raise DataError(
+                f"'{path}' has no values on the polar grid ({told}).",
+                hint="Only SPL3SMP_E has them; open it with <projection=global>.",
+            )
         raise DataError(
-            f"{path.name} holds no SMAP soil moisture group (found: {', '.join(list(file)[:6]) or 'nothing'}).",
+            f"'{path}' holds no SMAP soil moisture group (found: {', '.join(list(file)[:6]) or 'nothing'}).",
             hint=f"Wanted {' or '.join([*layout.GROUPS[projection].values(), layout.L2_GROUP])}.",
         )
 
@@ -129,7 +138,7 @@ def _read_l3(
 
     @functools.cache
     def raw(dataset: str) -> np.ndarray:
-        found = _dataset(group, dataset, granule.level, suffix, granule.crid, granule.name)
+        found = _dataset(group, dataset, granule.level, suffix, granule.crid, granule.path)
         check_own_rows(owners, found, (grid.row0, grid.row0 + grid.rows - 1))
         alike = observed is not None and (observed.shape, observed.chunks) == (found.shape, found.chunks)
         return window(found, grid, observed if alike else None)
@@ -144,11 +153,11 @@ def _read_l2(
     row, col = group["EASE_row_index"][:], group["EASE_column_index"][:]
     for name, index, size in zip(("row", "column"), (row, col), EASE2_M36.shape_global, strict=True):
         if ((index >= size) & (index != layout.NO_FLAG)).any():
-            raise DataError(f"{granule.name} has a {name} index of {index.max()}, wanted less than {size}.")
+            raise DataError(f"'{granule.path}' has a {name} index of {index.max()}, wanted less than {size}.")
 
     @functools.cache
     def raw(dataset: str) -> np.ndarray:
-        found = _dataset(group, dataset, granule.level, "", granule.crid, granule.name)
+        found = _dataset(group, dataset, granule.level, "", granule.crid, granule.path)
         return scatter(found[:], row, col, grid)
 
     told: dict[str, Any] = {"where": granule.name, "day": granule.days[0]}
@@ -160,7 +169,7 @@ def _read_l2(
     return found
 
 
-def _dataset(group: Any, dataset: str, level: str, suffix: str, crid: str, name: str) -> Any:
+def _dataset(group: Any, dataset: str, level: str, suffix: str, crid: str, path: str | Path) -> Any:
     suffixes = (suffix, "") if "Polar" in group.name else (suffix,)  # documentation disagrees on the polar PM group
     names = (layout.resolve(dataset, group, level=level, suffix=s, crid=crid) for s in suffixes)
     found = next((n for n in names if n is not None), None)
@@ -171,13 +180,13 @@ def _dataset(group: Any, dataset: str, level: str, suffix: str, crid: str, name:
             else ""
         )
         raise DataError(
-            f"{name} has no dataset {group.name}/{dataset}{suffix}{why}.",
+            f"'{path}' has no dataset {group.name}/{dataset}{suffix}{why}.",
             hint="Use release R18 or newer, or ask for other variables.",
         )
     node = group[found]
     if not is_plain(node, layout.type_class(dataset)):
         raise DataError(
-            f"{name}: {group.name}/{found} has the type {getattr(node, 'dtype', 'of a group')}, wanted "
+            f"'{path}': {group.name}/{found} has the type {getattr(node, 'dtype', 'of a group')}, wanted "
             f"{'unsigned integers' if layout.type_class(dataset) == 'u' else 'floats'}.",
             hint="Download the file again.",
         )
@@ -203,12 +212,12 @@ def _look_l3(
     for which in [p for p in groups if overpass in (p, "both")] or groups:
         group = file[groups[which]]
         for dataset in wanted:
-            shape = _dataset(group, dataset, "L3", layout.SUFFIX[which], crid, path.name).shape
+            shape = _dataset(group, dataset, "L3", layout.SUFFIX[which], crid, path).shape
             grid = grid or grids.get(shape)
             if grid is None or shape != grid.shape_global:
                 known = " or ".join(f"{s[0]} x {s[1]}" for s in grids)
                 raise DataError(
-                    f"{path.name}: {group.name}/{dataset} has the shape {' x '.join(map(str, shape))}, wanted {known}.",
+                    f"'{path}': {group.name}/{dataset} has the shape {' x '.join(map(str, shape))}, wanted {known}.",
                     hint="Regional subsets without the global grid cannot be placed; take the whole granule.",
                 )
     named = date_in_name(path) if found else None
@@ -216,7 +225,7 @@ def _look_l3(
     day = told if named is None else named
     if day is None:
         raise DataError(
-            f"Neither the name of {path.name} nor its metadata tell its day.",
+            f"Neither the name of '{path}' nor its metadata tell its day.",
             hint="Keep the names that the product came with.",
         )
     assert grid is not None  # noqa: S101
@@ -231,30 +240,30 @@ def _look_l2(path: Path, file: Any, variables: Sequence[str], quality: str, stam
     found = layout.L2_NAME.match(path.name)
     if found is None:
         raise DataError(
-            f"{path.name} is a Level-2 half orbit whose name tells no pass.",
+            f"'{path}' is a Level-2 half orbit whose name tells no pass.",
             hint="Keep the name SMAP_L2_SM_P_<orbit>_<A or D>_<date>T<time>_R<release>_<counter>.h5.",
         )
     group, meta = file[layout.L2_GROUP], _metadata(file)
     cells = group["EASE_row_index"].shape
     if not 0 < math.prod(cells) <= math.prod(EASE2_M36.shape_global):
-        raise DataError(f"{path.name} says it has {cells} cells.", hint="Download the file again.")
+        raise DataError(f"'{path}' says it has {cells} cells.", hint="Download the file again.")
     needed = [d for v in variables for d in layout.needs(v, quality=quality)]
     names = dict.fromkeys([*needed, layout.OBSERVED, "EASE_column_index"])
-    datasets = [_dataset(group, name, "L2", "", found["crid"], path.name) for name in names]
+    datasets = [_dataset(group, name, "L2", "", found["crid"], path) for name in names]
     for dataset in datasets:
         if dataset.shape != cells or len(cells) != 1:
             raise DataError(
-                f"{path.name}: {dataset.name} has the shape {dataset.shape}, wanted {cells}.",
+                f"'{path}': {dataset.name} has the shape {dataset.shape}, wanted {cells}.",
                 hint="Download the file again.",
             )
     check_complete(datasets)
     if meta["shortName"] not in ("SPL2SMP", ""):
         raise DataError(
-            f"{path.name} is {meta['shortName']}, wanted SPL2SMP (36 km).", hint="Use the Level-3 product instead."
+            f"'{path}' is {meta['shortName']}, wanted SPL2SMP (36 km).", hint="Use the Level-3 product instead."
         )
     first = date_in_name(path)
     if first is None:
-        raise DataError(f"The name of {path.name} holds no date.", hint="Keep the names that the product came with.")
+        raise DataError(f"The name of '{path}' holds no date.", hint="Keep the names that the product came with.")
     _told_day(path, meta["rangeBeginningDateTime"], first)
     last = _told_day(path, meta["rangeEndingDateTime"], first)
     last = first if last is None else last
@@ -270,15 +279,15 @@ def _look_points(path: Path, file: Any, variables: Sequence[str], stamp: tuple[i
     absent = [v for v in variables if v not in POINT_DATASETS]
     if absent:
         raise DataError(
-            f"{path.name} is a file of points without {', '.join(absent)}.",
+            f"'{path}' is a file of points without {', '.join(absent)}.",
             hint=f"Open it with <variables={','.join(POINT_DATASETS)}>.",
         )
     day = date_in_name(path)
     if day is None:
-        raise DataError(f"The name {path.name} holds no date.", hint="Wanted a name that ends in _YYYY-MM-DD.nc.")
+        raise DataError(f"The name '{path}' holds no date.", hint="Wanted a name that ends in _YYYY-MM-DD.nc.")
     if file["longitude"].size > 2 * math.prod(EASE2_M09.shape_global):
-        raise DataError(f"{path.name} says it has {file['longitude'].size} points.", hint="Download the file again.")
-    grid = grid_of_points(file["longitude"][:].astype("f8"), file["latitude"][:].astype("f8"), path.name)
+        raise DataError(f"'{path}' says it has {file['longitude'].size} points.", hint="Download the file again.")
+    grid = grid_of_points(file["longitude"][:].astype("f8"), file["latitude"][:].astype("f8"), f"'{path}'")
     return Granule(str(path), "points", grid, (day,), ("AM", "PM"), str(day), ("", "", 0), stamp=stamp)
 
 
@@ -304,7 +313,7 @@ def _told_day(path: Path, text: str, named: np.datetime64 | None) -> np.datetime
     if np.isnat(day) or (named is not None and abs(day - named) > np.timedelta64(1, "D")):
         known = "no day" if named is None else f"the day {named}"
         raise DataError(
-            f"The metadata of {path.name} tell the time '{text}', its name {known}.",
+            f"The metadata of '{path}' tell the time '{text}', its name {known}.",
             hint="Give it the name that the product came with, or download it again.",
         )
     return day

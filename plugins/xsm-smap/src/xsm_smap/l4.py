@@ -117,7 +117,7 @@ class SmapL4Source:
             ),
             "daily_rule": f"mean of the 3-hourly values of the UTC day, at least {min_steps} of {STEPS}",
             "incomplete_days": _incomplete(files, min_steps),
-            "skipped": "\n".join(skipped),
+            "skipped": skipped,
             "synthetic": _synthetic(next(iter(by_stamp.values()))),
         }
         return grid.assign(ds).assign_attrs({k: v for k, v in told.items() if v})
@@ -134,13 +134,13 @@ def stamp_of(path: Path) -> np.datetime64:
     match = NAME.match(path.name)
     if match is None:
         raise DataError(
-            f"The name of {path.name} does not tell its time.", hint="Keep names as SMAP_L4_SM_gph_<date>T<time>_...h5."
+            f"The name of '{path}' does not tell its time.", hint="Keep names as SMAP_L4_SM_gph_<date>T<time>_...h5."
         )
     date, clock = match["date"], match["clock"]
     try:
         return np.datetime64(f"{date[:4]}-{date[4:6]}-{date[6:]}T{clock[:2]}:{clock[2:]}", "m")
     except ValueError:
-        raise DataError(f"The name of {path.name} holds no date.", hint="Keep the product's names.") from None
+        raise DataError(f"The name of '{path}' holds no date.", hint="Keep the product's names.") from None
 
 
 def look(path: Path, names: Sequence[str]) -> None:
@@ -150,11 +150,11 @@ def look(path: Path, names: Sequence[str]) -> None:
         group = file.get(GROUP, {})
         for name in names:
             if name not in group:
-                raise DataError(f"{path.name} has no dataset {GROUP}/{name}.", hint="Wanted SPL4SMGP (gph), whole.")
+                raise DataError(f"'{path}' has no dataset {GROUP}/{name}.", hint="Wanted SPL4SMGP (gph), whole.")
             shape = group[name].shape
             if shape != EASE2_M09.shape_global or not is_plain(group[name], "f"):
                 raise DataError(
-                    f"{path.name}: {GROUP}/{name} is {group[name].dtype} of shape {shape}, wanted floats of "
+                    f"'{path}': {GROUP}/{name} is {group[name].dtype} of shape {shape}, wanted floats of "
                     f"{EASE2_M09.shape_global}.",
                     hint="Take the whole granule.",
                 )

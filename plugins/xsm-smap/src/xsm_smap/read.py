@@ -47,13 +47,13 @@ def check_magic(path: Path) -> None:
     if head.startswith(MAGIC):
         return
     if not head:
-        raise DataError(f"{path.name} is empty, wanted a SMAP HDF5 file.", hint="Download it again.")
+        raise DataError(f"'{path}' is empty, wanted a SMAP HDF5 file.", hint="Download it again.")
     if head.lstrip()[:1] == b"<":
         raise DataError(
-            f"{path.name} is a web page, most likely the Earthdata login page, wanted a SMAP HDF5 file.",
+            f"'{path}' is a web page, most likely the Earthdata login page, wanted a SMAP HDF5 file.",
             hint="Log in to Earthdata and download it again.",
         )
-    raise DataError(f"{path.name} is no HDF5 file (it starts with {head[:8]!r}).", hint="Download it again.")
+    raise DataError(f"'{path}' is no HDF5 file (it starts with {head[:8]!r}).", hint="Download it again.")
 
 
 @contextlib.contextmanager
@@ -67,11 +67,11 @@ def opened(path: str | Path) -> Iterator[Any]:
     except XsmError:
         raise
     except FileNotFoundError:
-        raise DataError(f"{path} does not exist.", hint="Check the path.") from None
+        raise DataError(f"'{path}' does not exist.", hint="Check the path.") from None
     except DAMAGE as error:
         reason = str(error).strip("'\"").split("\n")[0]
         raise DataError(
-            f"{Path(path).name} cannot be read as HDF5 ({reason}).", hint="It may be cut short: download it again."
+            f"'{path}' cannot be read as HDF5 ({reason}).", hint="It may be cut short: download it again."
         ) from error
 
 

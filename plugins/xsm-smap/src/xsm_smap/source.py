@@ -177,9 +177,9 @@ def _look_all(
 
 
 def _check_alike(granules: Sequence[Granule]) -> None:
-    kinds = {(g.level, g.grid.name): g.name for g in reversed(granules) if g.grid is not None}
+    kinds = {(g.level, g.grid.name): g.path for g in reversed(granules) if g.grid is not None}
     if len(kinds) > 1:
-        told = ", ".join(f"{name} ({level}, {grid})" for (level, grid), name in sorted(kinds.items()))
+        told = ", ".join(f"'{path}' ({level}, {grid})" for (level, grid), path in sorted(kinds.items()))
         raise DataError(f"The SMAP files are of unlike kinds: {told}.", hint="Open each kind by itself.")
 
 
@@ -204,7 +204,9 @@ def _latest(granules: Sequence[Granule]) -> list[Granule]:
     for g in granules:
         other = best.get(g.key)
         if other is not None and g.level == "points":
-            raise DataError(f"{other.name} and {g.name} are of one day.", hint="Open the points of each place alone.")
+            raise DataError(
+                f"'{other.path}' and '{g.path}' are of one day.", hint="Open the points of each place alone."
+            )
         best[g.key] = g if other is None else max(g, other, key=lambda item: item.rank)
         if other is not None:
             log.info("%s: %s is read, older files of the same %s are not", g.key, best[g.key].name, g.level)

@@ -36,7 +36,7 @@ class Ascat:
         if time is not None:
             first, last = time.start or first, time.stop or last
         ds = ds.reindex(time=np.arange(first, last + 1).astype("M8[ns]"))
-        ds.attrs = {"title": INFO.title, **({"skipped": "; ".join(skipped)} if skipped else {})}
+        ds.attrs = {"title": INFO.title, **({"skipped": skipped} if skipped else {})}
         return ds
 
     def _day(self, path, name, region):
