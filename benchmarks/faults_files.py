@@ -76,9 +76,14 @@ def no_rights(bench: Bench, rng: random.Random, count: int) -> Tally:
         bench.study(folder, changed)
         change("ro")
         _refused(bench, tally, folder, (), "cannot be used (Read-only file system)")
-    for name, word in ((".xsm", "cannot be used"), ("data", "cannot be written"), (".", "")):
+    other_pass, elsewhere = ('overpass = "AM"', 'overpass = "PM"'), ("out = ", "out = 'locked/new' # ")
+    for name, change_of_study, word in (
+        (".xsm", changed, "cannot be used"),
+        ("data", other_pass, "cannot be written"),
+        (".", elsewhere, ""),
+    ):
         folder = bench.copy()
-        bench.study(folder, changed if name != "." else ("out = ", "out = 'locked/new' # "))
+        bench.study(folder, change_of_study)
         locked = folder / "results" / name if name != "." else folder / "locked"
         locked.mkdir(exist_ok=True)
         for path in (locked / "lock", locked):

@@ -178,7 +178,7 @@ def abandon() -> None:
 
 
 def _not_written(path: Path, error: OSError) -> DataError:
-    if isinstance(error, PermissionError) and path.exists():
+    if isinstance(error, PermissionError) and path.exists() and os.access(path.parent, os.W_OK):
         return DataError(
             f"'{path}' cannot be replaced ({error.strerror or error}): a program has it open, or it is protected.",
             hint="Remove its layers from QGIS, close it elsewhere, or give another name.",

@@ -92,11 +92,10 @@ def _with_days(ds: xr.Dataset, before: np.ndarray, after: np.ndarray) -> xr.Data
             parts = [[empty(variable, len(days))] if len(days) else [] for days in (before, after)]
             put[name] = xr.Variable.concat([*parts[0], variable, *parts[1]], "time")
             put[name].attrs, put[name].encoding = variable.attrs, variable.encoding
-    axis = xr.Variable("time", time, ds["time"].attrs)
     coords = {n: v for n, v in put.items() if n in ds.coords}
+    coords["time"] = xr.Variable("time", time, ds["time"].attrs)
     data = {n: put.get(n, v.variable) for n, v in ds.data_vars.items()}
-    others = ds.drop_vars([*ds.data_vars, *coords, "time"])
-    return others.assign_coords(time=axis, **coords).assign(data)
+    return ds.drop_vars([*ds.data_vars, *coords]).assign_coords(coords).assign(data)
 
 
 def with_skipped(attrs: Mapping[Any, Any], lost: Mapping[str, str]) -> dict[Any, Any]:
