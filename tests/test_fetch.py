@@ -313,6 +313,13 @@ def test_uscrn_takes_the_stations_of_a_region(ncei, files, tmp_path):
         xsm.fetch("uscrn", tmp_path, time=TIME, product="daily01")
 
 
+def test_a_list_that_cannot_be_had_tells_nothing_of_files(ncei, tmp_path):
+    """A dry run without a connection said that what is complete stays."""
+    ncei.routes["/stations.tsv"] = lambda r: reply(r, b"", 503)
+    with xsm.set_options(retries=0), pytest.raises(FetchError, match="Check the connection; no file was asked for yet"):
+        xsm.fetch("uscrn", tmp_path, time=TIME, region=REGION, dry_run=True)
+
+
 def test_files_that_still_grow_are_fetched_again(ncei, tmp_path, monkeypatch):
     assert not any(r.changes for r in xsm.fetch("uscrn", tmp_path, time=TIME, dry_run=True).remotes)
     monkeypatch.setattr("xsm_insitu.fetch.SETTLED", np.datetime64("now", "D") - np.datetime64("2021-12-30"))

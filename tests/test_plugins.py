@@ -168,6 +168,21 @@ def test_what_is_no_period_stops(period):
         days(period)
 
 
+def test_folders_without_files_of_the_source_are_left_out_when_skipping(tmp_path):
+    """What a shell makes of a pattern stopped, whatever on_error was."""
+    rows = "date,lon,lat,soil_moisture\n2021-06-01,-98,36,0.2\n"
+    for name in ("a", "b", "notes"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "x.csv").write_text(rows if name != "notes" else "hello\n")
+    for given in (sorted(tmp_path.iterdir()), tmp_path / "*"):
+        with pytest.raises(xsm.DataError, match="notes' holds no file of source 'tiny'"):
+            xsm.open("tiny", given)
+        with pytest.warns(UserWarning, match="notes' holds no file of source 'tiny' and is left out"):
+            assert float(xsm.open("tiny", given, on_error="skip")["soil_moisture"].max()) == pytest.approx(0.2)
+    with pytest.raises(xsm.DataError, match="notes' holds no file"):
+        xsm.open("tiny", tmp_path / "notes", on_error="skip")
+
+
 def test_tiny_source_keeps_the_contract(tmp_path):
     path = tmp_path / "points.csv"
     path.write_text("date,lon,lat,soil_moisture\n2021-06-01,-98,36,0.2\n2021-06-03,-98,36,0.4\n2021-06-03,-97,35,0.1\n")

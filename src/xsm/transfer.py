@@ -36,6 +36,7 @@ HEAD = 512
 """Bytes that are looked at before anything is written."""
 STALL = 5
 """A transfer of which no block comes for so many times the option ``timeout`` is cut: a server may drip for ever."""
+KEPT = "What is complete stays; run again later to go on."
 _PART = re.compile(r"^(?P<name>.+)\.(?P<tag>[0-9a-f]{8}|unsure)\.part$")
 
 
@@ -182,6 +183,7 @@ class _Job:
                     remote.name,
                     self.stop,
                     functools.partial(self._kept, remote),
+                    KEPT,
                 )
             except web.OneFile as error:
                 log.warning("%s", error)

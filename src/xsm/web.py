@@ -38,6 +38,8 @@ BACKOFF, LONGEST = 1.0, 300.0
 """Seconds before the first retry, doubled each time; and the longest pause that a server may ask for."""
 REDIRECTS = 12
 BLOCK, LISTING = 2**16, 2**26
+LISTED = "Check the connection; no file was asked for yet."
+"""What to do where already the list of files, which a dry run needs too, cannot be had."""
 UNSURE = "unsure"
 """Tag of a part whose server gives nothing that tells one state of the file from the next."""
 PASSING = (408, 425, 429, 500, 502, 503, 504)
@@ -141,7 +143,9 @@ def get(session: Session, url: str, name: str, headers: Mapping[str, str] | None
         yield response
 
 
-def persist(work: Callable[[], T], name: str, stop: threading.Event, done: Callable[[], int] = lambda: 0) -> T:
+def persist(
+    work: Callable[[], T], name: str, stop: threading.Event, done: Callable[[], int] = lambda: 0, hint: str = LISTED
+) -> T:
     """Do network work, again after a failure that may pass, with growing pauses.
 
     Failures count in a row: what got further (``done`` tells how far) begins to count anew.
@@ -172,7 +176,7 @@ def persist(work: Callable[[], T], name: str, stop: threading.Event, done: Calla
             attempt, before = 0, now
         if attempt >= option("retries"):
             often = f", {attempt + 1} times" if attempt else ""
-            raise FetchError(f"'{name}': {reason}{often}.", hint="What is complete stays; run again later to go on.")
+            raise FetchError(f"'{name}': {reason}{often}.", hint=hint)
         pause = BACKOFF * 2**attempt * random.uniform(0.5, 1.5) if wait is None else wait
         if pause > LONGEST:
             raise FetchError(

@@ -239,7 +239,8 @@ def test_variables_are_chosen(two_days):
 BAD = {
     "an HTML page": b"<!DOCTYPE html><html>Earthdata Login</html>",
     "no whole NLDAS-2 GRIB1 file": b"GRIB" + bytes(80),
-    "neither netCDF-4 nor HDF5": b"",
+    "is empty": b"",
+    "neither netCDF-4 nor HDF5": b"not found",
     "netCDF-3": b"CDF\x01" + bytes(80),
 }
 

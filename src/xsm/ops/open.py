@@ -15,10 +15,10 @@ import xarray as xr
 
 from xsm.cf import add_history
 from xsm.describe import Kind, Param, operation
-from xsm.errors import DataError, UsageError, unknown
+from xsm.errors import DataError, UsageError, tell, unknown
 from xsm.faces import spoken
 from xsm.grids import EASE2_M09, REGIONS, Grid
-from xsm.skipped import settled
+from xsm.skipped import day_in, settled
 from xsm.source import Area, DataSource, SourceInfo, get_source
 
 log = logging.getLogger("xsm")
@@ -105,15 +105,19 @@ def open(
     if region is not None:
         window = EASE2_M09.region(region)
         area = area_of(plugin.info, window, margin)
-    found, period = expand(paths, plugin), None if time is None else days(time)
-    ds = plugin.open(
-        found,
-        region=area,
-        time=period,
-        variables=None if variables is None else list(variables),
-        on_error=on_error,
-        **check_options(f"option of source '{source}'", plugin.info.options, options),
-    )
+    found, period = expand(paths, plugin, skip=on_error == "skip"), None if time is None else days(time)
+    try:
+        ds = plugin.open(
+            found,
+            region=area,
+            time=period,
+            variables=None if variables is None else list(variables),
+            on_error=on_error,
+            **check_options(f"option of source '{source}'", plugin.info.options, options),
+        )
+    except DataError as error:
+        error.message += other_days(found, period)
+        raise
     ds = settled(ds, found, period)
     if region is None and ds.nbytes > LARGE:
         log.warning(spoken(f"all cells are read, {ds.nbytes / 1e9:.1f} GB: give <region=> to read less"))
@@ -127,27 +131,52 @@ def open(
     return add_history(ds, "open", source=source, region=region, time=time, **(told_files(found) | how | options))
 
 
-def expand(paths: Any, source: DataSource) -> list[Path]:
-    """Turn files, folders and patterns into a list of files; URLs stay as they are; nothing found is an error."""
+def expand(paths: Any, source: DataSource, *, skip: bool = False) -> list[Path]:
+    """Turn files, folders and patterns into a list of files; URLs stay as they are; nothing found is an error.
+
+    With ``skip`` a folder without files of the source is left out, with a warning, where others have some.
+    """
     found: list[Any] = []
+    empty: list[DataError] = []
     given = [paths] if isinstance(paths, str | Path) or not isinstance(paths, Sequence) else list(paths)
     for item in given:
         if isinstance(item, str) and "://" in item:
             found.append(item)
             continue
         path = Path(item).expanduser()
-        if path.is_dir():
-            inside = sorted(p for p in path.rglob("*") if not p.is_dir() and source.identify(p))
-            if not inside:
-                raise DataError(f"'{item}' holds no file of source '{source.info.name}'.", hint=source.info.title + ".")
-            found += inside
-        elif path.exists():
-            found.append(path)
-        elif matches := sorted(glob.glob(str(path), recursive=True)):
-            found += [Path(m) for m in matches]
-        else:
+        matches = [path] if path.exists() else [Path(m) for m in sorted(glob.glob(str(path), recursive=True))]
+        if not matches:
             raise DataError(f"'{item}' does not exist.", hint="Give a file, a folder or a pattern that matches files.")
+        files: list[Path] = []
+        for match in matches:
+            inside = _inside(match, source) if match.is_dir() else [match]
+            if not inside:
+                told = f"'{match}' holds no file of source '{source.info.name}'."
+                empty.append(DataError(told, hint=source.info.title + "."))
+            files += inside
+        found += dict.fromkeys(files)  # '**' gives a folder and what lies in it
+    if empty and not (skip and found):
+        raise empty[0]
+    for error in empty:
+        tell(f"{error.message.rstrip('.')} and is left out.", stacklevel=3)
     return found
+
+
+def _inside(folder: Path, source: DataSource) -> list[Path]:
+    return sorted(p for p in folder.rglob("*") if not p.is_dir() and source.identify(p))
+
+
+def other_days(paths: Sequence[Any], period: slice | None) -> str:
+    """A sentence about the days that the names of files tell, where none of them is near the period."""
+    told = [day_in(Path(str(p)).name) for p in paths]
+    known = sorted(day for day in told if day is not None)
+    if period is None or len(known) < len(told) or not known:
+        return ""
+    near = [
+        (period.start is None or day >= period.start - 1) and (period.stop is None or day <= period.stop + 1)
+        for day in known
+    ]
+    return "" if any(near) else f" The names of the files tell the days {known[0]} to {known[-1]}."
 
 
 def told_files(found: Sequence[Any]) -> dict[str, str]:

@@ -67,7 +67,9 @@ def check_whole(path: Path) -> None:
         raise DataError(f"'{path}' cannot be read ({error.strerror}).", hint="Check the path.") from None
     if head[:8] != HDF5_MAGIC:
         kind, hint = "neither netCDF-4 nor HDF5", "Download it again."
-        if head.lstrip()[:1] == b"<":
+        if not size:
+            kind = "empty"
+        elif head.lstrip()[:1] == b"<":
             kind, hint = "an HTML page", "Approve 'NASA GESDISC DATA ARCHIVE' in Earthdata, download again."
         elif head[:4] == grib.MAGIC:
             grib.layers(path)
