@@ -229,6 +229,17 @@ def test_a_shorter_study_predicts_a_longer_one(folder):
         ("[inputs.smap]\npaths='x'\n[fit]\nestimates=['5-3']", UsageError, "Did you mean '5-"),
         ("geotiff=['5-2']\n[inputs.smap]\npaths='x'\n[fit]", UsageError, "Unknown map in geotiff '5-2'.*sm_5cm_s2"),
         ("[inputs.smap]\npaths='x'\n[gapfill]\nmehtod='cru'", UsageError, "Did you mean 'method'"),
+        ("out = 5\n[inputs.smap]\npaths='x'", UsageError, r"'out' of \[study\] is 5, wanted text in quotes"),
+        ("seed = 'x'\n[inputs.smap]\npaths='x'", UsageError, "'seed' .* 'x', wanted a whole number"),
+        ("time = 2021-04-01\n[inputs.smap]\npaths='x'", UsageError, "'time' .* 2021-04-01, wanted text in quotes"),
+        ("geotiff = [1]\n[inputs.smap]\npaths='x'\n[fit]", UsageError, "'geotiff' .* wanted a list of texts"),
+        ("inputs = 'smap'", UsageError, "'inputs' .* wanted a table"),
+        ("[inputs.smap]\npaths = 5", UsageError, r"'paths' of \[smap\] is \[5\], wanted a list of texts"),
+        ("[inputs.smap]\npaths='x'\noptions='y'", UsageError, "'options' .* wanted a table"),
+        ("[inputs.smap]\npaths='x'\n[gapfill]\nmodel=5", UsageError, "'model' .* wanted text in quotes"),
+        ("[inputs.smap]\npaths='x'\n[fit]\nestimates='5-1'", UsageError, "'estimates' .* wanted a list of texts"),
+        ("[inputs.smap]\npaths='x'\n[fit]\nbundles={5-1 = 3}", UsageError, "'5-1' .* wanted text in quotes"),
+        ("a = " + "[" * 5000, DataError, "no TOML"),
     ],
 )
 def test_wrong_study_files_stop_with_a_sentence(tmp_path, text, error, match):
