@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -17,10 +18,10 @@ import pytest
 import xarray as xr
 
 import xsm
-from xsm import files
+from xsm import files, options
 from xsm.bundle import Bundle
 from xsm.crew import client
-from xsm.errors import SkippedFile, hear, tell
+from xsm.errors import SkippedFile, UsageError, hear, tell
 from xsm.options import block_threads, set_options
 
 distributed = pytest.importorskip("distributed")
@@ -202,6 +203,15 @@ def test_workers_with_threads_lose_no_warning_and_keep_their_memory(tmp_path):
             beside = [((times[:, 0] <= t) & (times[:, 1] > t)).sum() for t in times[:, 0]]
             assert max(beside) <= most
     np.testing.assert_array_equal(files.read(tmp_path / "2.zarr")["a"][::64, 0], range(0, 1024, 64))
+
+
+@pytest.mark.parametrize("scheme", ["tcp", "tls"])
+def test_what_takes_a_connection_and_never_answers_is_no_scheduler(scheme, monkeypatch):
+    monkeypatch.setattr(options, "CONNECT_S", 2)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"{scheme}://127.0.0.1:{server.getsockname()[1]}"
+        with set_options(scheduler=address), pytest.raises(UsageError, match="No scheduler answers"), block_threads():
+            pass
 
 
 def test_no_scheduler_is_one_sentence(tmp_path, monkeypatch):

@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from xsm.doctor import checks
+from xsm.options import set_options
 
 
 def doctor(**env):
@@ -32,3 +33,13 @@ def test_what_is_broken_fails(check, tmp_path):
     failed = [line for line in done.stdout.splitlines() if line.startswith("FAILED")]
     assert any(check in line for line in failed), done.stdout
     assert "Traceback" not in done.stderr
+
+
+def test_a_device_that_is_not_there_fails():
+    import torch
+
+    if torch.cuda.is_available():
+        pytest.skip("there is one")
+    with set_options(device="cuda"):
+        rows = {name: ok for name, ok, _ in checks()}
+    assert not rows["torch and GPU"]

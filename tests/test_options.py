@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 import xsm
@@ -28,3 +32,12 @@ def test_wrong_variables_are_named(monkeypatch, name, text):
 def test_unknown_options_are_told():
     with pytest.raises(UsageError, match="Did you mean 'threads'"):
         xsm.set_options(thread=2)
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system binds no process to cores")
+def test_a_job_bound_to_one_core_has_one_thread():
+    bind = "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})"
+    code = f"{bind}; from xsm import options; print(options.threads())"
+    env = {k: v for k, v in os.environ.items() if k != "XSM_THREADS"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=env)
+    assert done.stdout.strip() == "1"

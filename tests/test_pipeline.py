@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -98,6 +99,44 @@ def test_a_change_redoes_what_depends_on_it_and_only_that(folder):
     assert "estimates.nc" not in same
     assert "sm_25cm_s1" not in files.read(folder / "results" / "estimates.nc")
     run_study(config.load(folder / "study.toml"))
+
+
+def done_again(study):
+    done: list[str] = []
+    run_study(study, lambda name: done.append(name.split(" ", 1)[1]))
+    return done
+
+
+def test_what_is_estimated_trains_nothing_else_anew(folder, tmp_path):
+    out = tmp_path / "results"
+    shutil.copytree(folder / "results", out)
+    study = replace(config.load(folder / "study.toml"), out=out, geotiff=())
+    done_again(study)
+    fewer = replace(study, fit=replace(study.fit, estimates=("5-2", "5-1")))
+    assert done_again(fewer) == ["estimate", "report"]
+    longer = replace(study, gapfill=replace(study.gapfill, options={"max_gap": 20}))
+    again = done_again(longer)
+    assert "fill gaps" in again and "train fill" not in again
+
+
+def test_a_folder_that_is_moved_is_the_same_study(folder, tmp_path):
+    shutil.copytree(folder / "files", tmp_path / "files", copy_function=os.link)
+    shutil.copytree(folder / "results", tmp_path / "results")
+    shutil.copy(folder / "study.toml", tmp_path)
+    assert done_again(config.load(tmp_path / "study.toml")) == []
+
+
+def test_a_result_that_lost_a_part_is_made_again(folder, tmp_path, caplog):
+    out = tmp_path / "results"
+    shutil.copytree(folder / "results", out)
+    study = replace(config.load(folder / "study.toml"), out=out)
+    (out / "geotiff" / "sm_5cm_s2.tif.aux.xml").write_text("what a GIS puts there")
+    assert done_again(study) == []
+    next(p for p in (out / "data" / "cube.zarr" / "tb_h" / "c").rglob("*") if p.is_file()).unlink()
+    (out / "estimates.nc").write_bytes(b"")
+    (out / "report" / "report.html").unlink()
+    assert done_again(study) == ["cube", "estimate", "report"]
+    assert "cube.zarr' is no longer whole" in caplog.text
 
 
 def test_a_lost_result_is_made_again_to_the_same_values(folder):
@@ -229,6 +268,17 @@ def test_a_shorter_study_predicts_a_longer_one(folder):
         ("[inputs.smap]\npaths='x'\n[fit]\nestimates=['5-3']", UsageError, "Did you mean '5-"),
         ("geotiff=['5-2']\n[inputs.smap]\npaths='x'\n[fit]", UsageError, "Unknown map in geotiff '5-2'.*sm_5cm_s2"),
         ("[inputs.smap]\npaths='x'\n[gapfill]\nmehtod='cru'", UsageError, "Did you mean 'method'"),
+        ("out = 5\n[inputs.smap]\npaths='x'", UsageError, r"'out' of \[study\] is 5, wanted text in quotes"),
+        ("seed = 'x'\n[inputs.smap]\npaths='x'", UsageError, "'seed' .* 'x', wanted a whole number"),
+        ("time = 2021-04-01\n[inputs.smap]\npaths='x'", UsageError, "'time' .* 2021-04-01, wanted text in quotes"),
+        ("geotiff = [1]\n[inputs.smap]\npaths='x'\n[fit]", UsageError, "'geotiff' .* wanted a list of texts"),
+        ("inputs = 'smap'", UsageError, "'inputs' .* wanted a table"),
+        ("[inputs.smap]\npaths = 5", UsageError, r"'paths' of \[smap\] is \[5\], wanted a list of texts"),
+        ("[inputs.smap]\npaths='x'\noptions='y'", UsageError, "'options' .* wanted a table"),
+        ("[inputs.smap]\npaths='x'\n[gapfill]\nmodel=5", UsageError, "'model' .* wanted text in quotes"),
+        ("[inputs.smap]\npaths='x'\n[fit]\nestimates='5-1'", UsageError, "'estimates' .* wanted a list of texts"),
+        ("[inputs.smap]\npaths='x'\n[fit]\nbundles={5-1 = 3}", UsageError, "'5-1' .* wanted text in quotes"),
+        ("a = " + "[" * 5000, DataError, "no TOML"),
     ],
 )
 def test_wrong_study_files_stop_with_a_sentence(tmp_path, text, error, match):

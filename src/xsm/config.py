@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -66,6 +66,21 @@ class Study:
     geotiff: tuple[str, ...] = ()
 
 
+TEXT, WHOLE, TEXTS, TABLE = "text in quotes", "a whole number", "a list of texts in quotes", "a table"
+_IS: Mapping[str, Callable[[Any], bool]] = {
+    TEXT: lambda v: isinstance(v, str),
+    WHOLE: lambda v: type(v) is int,
+    TEXTS: lambda v: isinstance(v, list | tuple) and all(isinstance(item, str) for item in v),
+    TABLE: lambda v: isinstance(v, Mapping),
+}
+_WANTED = {
+    "out": TEXT, "title": TEXT, "time": TEXT, "on_error": TEXT, "seed": WHOLE, "margin": WHOLE, "geotiff": TEXTS,
+    "inputs": TABLE, "stations": TABLE, "options": TABLE, "method": TEXT, "mode": TEXT, "variables": TEXTS,
+    "covariates": TEXTS, "model": TEXT, "estimates": TEXTS, "bundles": TABLE, "train": TEXT, "validation": TEXT,
+}  # fmt: skip
+"""What the values of a study file must be, by key."""
+
+
 def load(path: str | Path) -> Study:
     """Read a study file; unknown keys and missing ones stop with a sentence."""
     path = Path(path)
@@ -73,7 +88,7 @@ def load(path: str | Path) -> Study:
         raise DataError(f"The study file '{path}' does not exist.", hint="Write one with: xsm init rabiei2024")
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise DataError(f"'{path}' is no TOML ({error}).", hint="Mend the line that is named.") from None
     return parse(raw, path.resolve().parent)
 
@@ -103,6 +118,8 @@ def parse(raw: Mapping[str, Any], folder: Path) -> Study:
         values["region"] = region_bbox(folder / os.path.expandvars(region))  # by its box a run knows a changed file
     values["out"] = folder / values.get("out", "study")
     if values["fit"]:
+        for pair, path in values["fit"].bundles.items():
+            _check(pair, path, "fit.bundles", TEXT)
         bundles = {pair: str(folder / os.path.expandvars(path)) for pair, path in values["fit"].bundles.items()}
         values["fit"] = replace(values["fit"], bundles=bundles)
     if values["gapfill"] is None and values["fit"] is None:
@@ -127,6 +144,17 @@ def _known(values: Mapping[str, Any], kind: type, what: str) -> None:
     for key in values:
         if key not in names:
             raise unknown(f"key of [{what}]", key, names)
+        _check(key, values[key], what, _WANTED.get(key))
+
+
+def _check(key: str, value: Any, what: str, wanted: str | None) -> None:
+    if wanted is not None and not _IS[wanted](value):
+        raise UsageError(f"'{key}' of [{what}] is {_short(value)}, wanted {wanted}.", hint="Mend it in the study file.")
+
+
+def _short(value: Any) -> str:
+    text = repr(value) if isinstance(value, str | int | float | list | tuple | Mapping) else str(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _table(kind: type, values: Any, what: str) -> Any:
@@ -143,6 +171,7 @@ def _source(name: str, table: Any, folder: Path) -> Source:
     if "paths" not in table:
         raise UsageError(f"The input '{name}' has no paths.", hint="Write paths = 'folder/*.h5'.")
     paths = table["paths"] if isinstance(table["paths"], list) else [table["paths"]]
+    _check("paths", paths, name, TEXTS)
     options = {k: tuple(v) if isinstance(v, list) else v for k, v in table.get("options", {}).items()}
     return Source([p if "://" in p else str(folder / os.path.expandvars(p)) for p in paths], options)
 

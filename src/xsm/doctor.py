@@ -119,13 +119,14 @@ def _torch() -> str:
     gpu = ", ".join(torch.cuda.get_device_name(i) for i in range(count)) or "no GPU"
     from xsm.options import device
 
+    torch.empty(0, device=device())
     return f"{torch.__version__}, {torch.get_num_threads()} threads, {gpu}; device '{device()}'"
 
 
 def _machine() -> str:
-    from xsm.options import memory_limit, threads
+    from xsm.options import cores, memory_limit, threads
 
-    return f"{threads()} threads of {os.cpu_count()} cores, memory_limit {memory_limit() / 1e9:.1f} GB"
+    return f"{threads()} threads of {cores()} cores, memory_limit {memory_limit() / 1e9:.1f} GB"
 
 
 def _cluster() -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import platform
+import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import CancelledError
+from concurrent.futures import CancelledError, Future
 from contextlib import contextmanager
 from typing import Any
 
@@ -115,7 +116,7 @@ class set_options:
 
 
 def threads() -> int:
-    """Number of workers: the option ``threads``, else one for each core.
+    """Number of workers: the option ``threads``, else one for each core that this process may use.
 
     Returns
     -------
@@ -128,7 +129,12 @@ def threads() -> int:
     ...     threads()
     3
     """
-    return get_option("threads") or os.cpu_count() or 1
+    return get_option("threads") or cores()
+
+
+def cores() -> int:
+    """Cores that this process may use, which are fewer than the machine has in a job of a cluster or a container."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def device() -> str:
@@ -192,10 +198,13 @@ def _connected(address: str | None) -> Iterator[None]:
     except ImportError:
         raise MissingPlugin("A cluster needs the package distributed.", hint="pip install xsm[distributed]") from None
     try:
-        client = Client(address, timeout=CONNECT_S)
-    except (OSError, ValueError) as error:
-        told = str(error).split("\n")[0]
-        raise UsageError(f"No scheduler answers at '{address}' ({told}).", hint="Start dask scheduler.") from None
+        client = _within(CONNECT_S + 5, lambda: Client(address, timeout=CONNECT_S))
+    except Exception as error:  # also what another server answers, and a configuration without certificates
+        told = " ".join(str(error).split())[:200]
+        raise UsageError(
+            f"No scheduler answers at '{address}' ({told}).",
+            hint="Start dask scheduler, or give the address that it tells; tls:// needs dask's TLS set up.",
+        ) from None
     with client:
         try:
             client.wait_for_workers(1, timeout=CONNECT_S)
@@ -211,6 +220,23 @@ def _connected(address: str | None) -> Iterator[None]:
                 f"The cluster at '{address}' was lost ({type(error).__name__}).",
                 hint="Run again to continue, on a cluster that works or on this machine.",
             ) from error
+
+
+def _within(seconds: float, work: Callable[[], Any]) -> Any:
+    """Do a work that may never end, as a connection to what takes one and does not answer."""
+    done: Future[Any] = Future()
+
+    def run() -> None:
+        try:
+            done.set_result(work())
+        except BaseException as error:
+            done.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    try:
+        return done.result(seconds)
+    except TimeoutError as error:
+        raise TimeoutError(str(error) or f"no answer after {seconds:.0f} s") from None
 
 
 def _version_here() -> str:

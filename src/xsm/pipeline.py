@@ -12,7 +12,7 @@ import hashlib
 import itertools
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,9 @@ from xsm.stages import Stages, alone, clear, fingerprint
 from xsm.training import split_days
 
 FIRST = "smap"
-AT_FILLING = ("max_gap", "denoise", "allow_target_leak")
+WHEN_APPLIED = ("max_gap", "denoise")
+"""Options of a study's [gapfill] that do not bear on the training of its model."""
+AT_FILLING = (*WHEN_APPLIED, "allow_target_leak")
 """Options of a study's [gapfill] that are not the model's."""
 
 
@@ -128,7 +130,9 @@ def _run(study: Study, stages: Stages, processes: int) -> None:
 
 def _inputs(study: Study, name: str, source: Source) -> Any:
     paths = expand(source.paths, get_source(name))
-    known = [(str(p), *(fingerprint(p) if isinstance(p, Path) else (0, 0, ""))) for p in paths]
+    beside = zip(*(p.parent.parts for p in paths if isinstance(p, Path)), strict=False)
+    above = len(list(itertools.takewhile(lambda names: len(set(names)) == 1, beside)))
+    known = [("/".join(p.parts[above:]), *fingerprint(p)) if isinstance(p, Path) else (p, 0, 0, "") for p in paths]
     told = {
         "files": len(known),
         "bytes": sum(size for _, size, _, _ in known),
@@ -181,15 +185,22 @@ def _filled(study: Study, fill: Fill, stages: Stages, cube: Path) -> Path:
     if bundle is None:
         days = study.fit and [study.fit.train, study.fit.validation]
         folder = stages.run(
-            "train fill", [asdict(fill), study.seed, days], ["cube"], study.out / "models" / "fill",
+            "train fill", [_of_training(fill), study.seed, days], ["cube"], study.out / "models" / "fill",
             functools.partial(_train_fill, study, fill, cube),
         )  # fmt: skip
         rests_on.append("train fill")
         bundle = Bundle.load(folder) if any(folder.iterdir()) else None  # empty where series need no model
     return stages.run(
-        "fill gaps", [asdict(fill), bundle and bundle.hash, study.seed], rests_on, study.out / "data" / "filled.zarr",
+        "fill gaps", [asdict(replace(fill, model=None)), bundle and bundle.hash, study.seed], rests_on,
+        study.out / "data" / "filled.zarr",
         functools.partial(_fill, study, fill, cube, bundle),
     )  # fmt: skip
+
+
+def _of_training(config: Fill | Fit) -> dict[str, Any]:
+    """What a training depends on: not what else is estimated, nor how the model is applied."""
+    about = {k: v for k, v in asdict(config).items() if k not in ("estimates", "bundles")}
+    return about | {"options": {k: v for k, v in config.options.items() if k not in WHEN_APPLIED}}
 
 
 def _train_fill(study: Study, fill: Fill, path: Path, part: Path) -> None:
@@ -273,7 +284,7 @@ def _bundle(
         model.save(part)
 
     fed = Bundle.load(surface).hash if surface and pair == "25-2" else None
-    about = [pair, asdict(config), study.seed, fed]
+    about = [pair, _of_training(config), study.seed, fed]
     return stages.run(f"train {pair}", about, rests_on, study.out / "models" / pair, train), [f"train {pair}"]
 
 

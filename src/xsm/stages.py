@@ -46,7 +46,8 @@ class Stages:
         self.wanted.append(name)
         digest = self._digest(about, rests_on)
         entry = self.done.get(name)
-        if entry and entry["digest"] == digest and target.exists() and not (strict and entry["left_out"]):
+        settled = entry and entry["digest"] == digest and not (strict and entry["left_out"])
+        if entry and settled and _is_whole(target, entry):
             log.info("%-24s done before", name)
             return target
         start = time.monotonic()
@@ -63,6 +64,7 @@ class Stages:
         seconds = round(time.monotonic() - start, 1)
         entry = {"digest": digest, "path": str(target.relative_to(self.out)), "seconds": seconds, "rests_on": rests_on}
         entry |= {"about": about, "versions": versions("xarray", "dask", "zarr"), "left_out": lost}
+        entry["kept"] = _kept(target)
         self.done[name] = json.loads(json.dumps(entry, default=str))
         self._save()
         log.info("%-24s %6.1f s", name, seconds)
@@ -87,6 +89,24 @@ class Stages:
         below = [self.done[name]["digest"] for name in rests_on]
         text = json.dumps([__version__, about, below], sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _kept(target: Path) -> list[int]:
+    """Number and bytes of the files of a result."""
+    if target.is_file():
+        return [1, target.stat().st_size]
+    sizes = [os.stat(Path(folder) / name).st_size for folder, _, names in os.walk(target) for name in names]
+    return [len(sizes), sum(sizes)]
+
+
+def _is_whole(target: Path, entry: dict[str, Any]) -> bool:
+    """Whether a result is there with all that was written; other programs may have put files beside it."""
+    if not target.exists():
+        return False
+    whole = all(is_ >= was for is_, was in zip(_kept(target), entry.get("kept", ()), strict=False))
+    if not whole:
+        log.warning("'%s' is no longer whole and is made again.", target)
+    return whole
 
 
 def fingerprint(path: Path) -> tuple[int, int, str]:
