@@ -91,8 +91,8 @@ def open_raster(
             )
             return array.rio.write_crs(file.crs).rio.write_transform(transform).rio.write_coordinate_system()
     except RasterioError as error:
-        hint = OFFLINE if name.startswith(WEB) else "Get it again."
-        raise DataError(f"'{name.removeprefix(WEB)}' {_damage(path)}, wanted a GeoTIFF ({error}).", hint=hint) from None
+        where, hint = _told(name, "Get it again.")
+        raise DataError(f"'{where}' {_damage(path)}, wanted a GeoTIFF ({error}).", hint=hint) from None
 
 
 def vsi_name(path: Path | str) -> str:
@@ -104,6 +104,11 @@ def vsi_name(path: Path | str) -> str:
     '/vsicurl/https://example.org/a.tif'
     """
     return re.sub(r"^(https?):/+", rf"{WEB}\1://", str(path))
+
+
+def _told(name: str, hint: str) -> tuple[str, str]:
+    """The address as it was given, and what to do where it cannot be read: ``hint`` for files on a disk."""
+    return name.removeprefix(WEB), OFFLINE if name.startswith(WEB) else hint
 
 
 def _check(file: Any, path: Path | str) -> None:
@@ -225,8 +230,8 @@ def _block(name: str, window: Window) -> np.ndarray:
     except (RasterioError, ValueError, MemoryError) as error:
         if isinstance(error, DataError):
             raise
-        hint = OFFLINE if name.startswith(WEB) else "It may be truncated; get it again."
-        raise DataError(f"'{name.removeprefix(WEB)}' cannot be read ({error}).", hint=hint) from error
+        where, hint = _told(name, "It may be truncated; get it again.")
+        raise DataError(f"'{where}' cannot be read ({error}).", hint=hint) from error
 
 
 def _sizes(span: slice) -> list[int]:

@@ -188,6 +188,7 @@ class BankUnit(nn.Module):
         self.encoder = Small(1 + width, hidden, 2)
         around = 4 if config.mode == "filter" else 8
         self.decoder = Decoder(2 * m + 4 + width + around, hidden, 3, MEMBERS)
+        self.decoder.requires_grad_(False)  # its members are trained apart; the recursion stays linear
 
     @torch.no_grad()
     def learn_scales(self, inputs: Inputs) -> None:

@@ -95,8 +95,6 @@ def train(
     judge = Judge(check, np.random.default_rng(seed + 1))
     first = judge(unit)
     unseen = None
-    if isinstance(unit, BankUnit):
-        unit.decoder.requires_grad_(False)
     middle = best = _descend(unit, learn, judge, first, config, rng, ends, tell)
     if isinstance(unit, BankUnit) and config.epochs:
         unseen = _decoder(unit, inputs, config, rng, ends)

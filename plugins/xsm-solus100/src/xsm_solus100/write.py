@@ -14,6 +14,7 @@ import rasterio
 from rasterio.transform import from_origin
 from rasterio.warp import transform_bounds
 from rasterio.windows import Window
+from xsm import threads
 
 from xsm_solus100.source import FILL as NODATA
 from xsm_solus100.source import LEFT, PIXEL, PROPERTIES, SCALARS, TOP
@@ -66,7 +67,7 @@ def write(world: Any, dest: Path, *, depths: tuple[int, ...] = (5, 30)) -> list[
         return [_stored(np.asarray(world.soil100(prop, depth, x, y)) * SCALARS[prop]) for prop, depth in layers]
 
     with ExitStack() as stack:
-        pool = stack.enter_context(ThreadPoolExecutor(os.cpu_count()))
+        pool = stack.enter_context(ThreadPoolExecutor(threads()))
         files = [stack.enter_context(rasterio.open(p.with_suffix(".part"), "w", **profile)) for p in paths]
         for file in files:
             file.update_tags(synthetic=f"twin world, seed {world.seed}: no soil survey")
