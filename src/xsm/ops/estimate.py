@@ -122,9 +122,10 @@ def load_model(model: Any, depth: int, number: int | None) -> Bundle:
     card = bundle.card
     if card["task"] != "estimate":
         raise DataError(f"The bundle is for '{card['task']}', wanted 'estimate'.", hint="See `xsm inspect`.")
-    if card["depth"] != depth or (number is not None and card["scenario"] != number):
+    own = card.get("depth"), card.get("scenario")
+    if own[0] != depth or (number is not None and own[1] != number):
         raise DataError(
-            f"The bundle is for {card['depth']} cm scenario {card['scenario']}, wanted {depth} cm"
+            f"The bundle is for {own[0]} cm scenario {own[1]}, wanted {depth} cm"
             f"{'' if number is None else f' scenario {number}'}.",
             hint="Choose its depth and scenario, or another bundle.",
         )
@@ -135,8 +136,9 @@ def _scenario(bundle: Bundle, depth: int, number: int) -> Scenario:
     base = get_scenario(depth, number)
     card = bundle.card
     return Scenario(
-        depth, number, tuple(card["inputs"]), tuple(card["statics"]), base.references, base.soil_depth, base.lead_in
-    )
+        depth, number, tuple(card["inputs"]), tuple(card["statics"]), base.references, base.soil_depth,
+        lead_days(bundle),
+    )  # fmt: skip
 
 
 def _run(ds: xr.Dataset, bundle: Bundle, chosen: Scenario, dropout_passes: int = 0) -> xr.Dataset:
