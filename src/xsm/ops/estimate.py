@@ -45,10 +45,10 @@ def estimate(
     model : Bundle or path, optional
         Trained model; without one the shipped bundle is used, with a warning. The 5 cm estimate that 25 cm scenario 2
         needs is taken from the cube where it is there and made by the very same surface bundle.
-
     dropout_passes : int
         Monte Carlo dropout: that many passes with neurons left out, averaged, whose differences add to the spread; for
-        models that have dropout. Takes that many times as long.
+        models that have dropout. Takes that many times as long, and is written down in ``history`` and attributes. The
+        spread was calibrated without them.
 
     Returns
     -------
@@ -91,7 +91,9 @@ def estimate(
     out = trim(_with_context(out, ds, chosen), ds.attrs.get("xsm_region"))
     out = out.assign_attrs(_told(ds, bundle, chosen))
     out.attrs["history"] = ds.attrs.get("history", "")
-    return add_history(out, "estimate", depth=depth, scenario=scenario, model=bundle.hash)
+    passes = {"dropout_passes": dropout_passes} if dropout_passes else {}
+    out = out.assign_attrs(passes)
+    return add_history(out, "estimate", depth=depth, scenario=scenario, model=bundle.hash, **passes)
 
 
 def lead_days(bundle: Bundle) -> int:
