@@ -153,6 +153,12 @@ def with_gap(d):
         (lambda d: d, {"model": "cru"}, UsageError, "'cru' is for the task 'gapfill', wanted one for 'estimate'"),
         (lambda d: d, {"predictors": ["sand"]}, DataError, "changes with time"),
         (lambda d: d, {"predictors": []}, DataError, "none given"),
+        (
+            lambda d: d.assign(bits=d["tb_h"].astype("u2").assign_attrs(flag_masks=[1])),
+            {"predictors": ["tb_h", "bits"]},
+            DataError,
+            "predictors bits are no quantities",
+        ),
         (lambda d: d, {"predictors": ["tb_h", "sm_noah_0_10"]}, DataError, "'sm_noah_0_10' is both"),
         (
             lambda d: d.assign(sm_noah_0_10=d["sm_noah_0_10"] * np.nan),

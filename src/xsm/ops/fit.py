@@ -14,7 +14,7 @@ import xarray as xr
 
 from xsm.bundle import Bundle
 from xsm.calibrate import to_reference, to_stations
-from xsm.cf import check_units, same_units
+from xsm.cf import check_units, kind, same_units
 from xsm.describe import Kind, Param, operation
 from xsm.errors import DataError, UsageError
 from xsm.faces import spoken
@@ -264,6 +264,11 @@ def _free(ds: xr.Dataset, predictors: Sequence[str] | None, target: str | None, 
             raise DataError(
                 f"The predictor '{name}' is not in the dataset.", hint=f"It holds {', '.join(map(str, ds))}."
             )
+    if coded := [n for n in names if n in ds and (kind(ds[n], n) == "flag" or ds[n].dtype.kind not in "fiub")]:
+        raise DataError(
+            f"The predictors {', '.join(coded)} are no quantities but bits or times, wanted numbers.",
+            hint="Leave them out, or make a quantity of them.",
+        )
     dynamic = tuple(n for n in names if n in made_here or "time" in ds[n].dims)
     if not dynamic:
         raise DataError(
