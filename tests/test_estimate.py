@@ -140,6 +140,33 @@ def with_gap(d):
         (lambda d: d, {"model": "rigde"}, UsageError, "Did you mean 'ridge'"),
         (lambda d: d, {"predictors": ["nope"]}, DataError, "'nope' is not in the dataset"),
         (lambda d: d, {"depth": 5, "surface": "x"}, UsageError, "surface="),
+        (lambda d: d.isel(time=np.r_[0:20, 25:60]), {}, DataError, r"lacks 5 days \(the first after 2021-06-20\)"),
+        (lambda d: d.isel(time=slice(None, None, -1)), {}, DataError, "twice or out of order"),
+        (lambda d: d.isel(time=np.r_[0:20, 19:60]), {}, DataError, "twice or out of order"),
+        (
+            lambda d: d,
+            {"train": np.arange(60)},
+            UsageError,
+            "train= has values of the type int64, wanted True or False",
+        ),
+        (lambda d: d, {"train": slice("2010", "2010")}, DataError, "lies in train=2010-01-01/2010-12-31"),
+        (lambda d: d, {"model": "cru"}, UsageError, "'cru' is for the task 'gapfill', wanted one for 'estimate'"),
+        (lambda d: d, {"predictors": ["sand"]}, DataError, "changes with time"),
+        (lambda d: d, {"predictors": []}, DataError, "none given"),
+        (
+            lambda d: d.assign(bits=d["tb_h"].astype("u2").assign_attrs(flag_masks=[1])),
+            {"predictors": ["tb_h", "bits"]},
+            DataError,
+            "predictors bits are no quantities",
+        ),
+        (lambda d: d, {"predictors": ["tb_h", "sm_noah_0_10"]}, DataError, "'sm_noah_0_10' is both"),
+        (
+            lambda d: d.assign(sm_noah_0_10=d["sm_noah_0_10"] * np.nan),
+            {},
+            DataError,
+            "'sm_noah_0_10' is nowhere observed",
+        ),
+        (lambda d: d.assign(frozen=d["tb_h"] > 0), {}, DataError, "nowhere observed on thawed days"),
     ],
 )
 def test_wrong_input_stops_before_the_work(law_cube, change, kwargs, error, text):
@@ -191,6 +218,62 @@ def test_damaged_bundles_are_refused(ridge, tmp_path, spoil, text):
     spoil(path)
     with pytest.raises(DataError, match=text):
         Bundle.load(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        (lambda card: 3, "holds a int"),
+        (lambda card: card.pop("depth") and card, r"lacks \['depth'\]"),
+        (lambda card: card | {"inputs": None}, "no usable inputs"),
+        (lambda card: card | {"targets": []}, "no usable targets"),
+        (lambda card: card | {"units": None}, "no usable units"),
+        (lambda card: card | {"spread": 3, "grid": "x"}, "no usable grid, spread"),
+    ],
+)
+def test_cards_of_other_types_are_refused(ridge, change, text):
+    with pytest.raises(DataError, match=text):
+        Bundle(change(dict(ridge[5, 1].card)), ridge[5, 1].weights)
+
+
+def test_weights_that_do_not_fit_the_card_are_refused(law_cube, ridge):
+    short = Bundle(ridge[5, 1].card, {**ridge[5, 1].weights, "mean": np.zeros(2)})
+    with pytest.raises(DataError, match="do not fit its card"):
+        law_cube.sm.estimate(scenario=1, model=short)
+
+
+def test_days_that_do_not_follow_each_other_are_not_estimated(law_cube, ridge):
+    for days, text in ((np.r_[0:20, 25:60], "lacks 5 days"), (np.arange(60)[::-1], "out of order")):
+        with pytest.raises(DataError, match=text):
+            law_cube.isel(time=days).sm.estimate(scenario=1, model=ridge[5, 1])
+
+
+def test_another_target_of_25_cm_scenario_2_still_gets_the_surface(law_cube, ridge):
+    bundle = law_cube.sm.fit(depth=25, scenario=2, target="sm_noah_10_40", model="ridge")
+    assert bundle.hash == ridge[25, 2].hash
+    chosen = law_cube.sm.fit(depth=25, scenario=2, predictors=["tb_h", "sm_5cm"], model="ridge")
+    assert chosen.card["inputs"] == ["tb_h", "sm_5cm"]
+    assert chosen.surface.hash == ridge[5, 2].hash
+
+
+def test_predictors_of_the_reference_s_product_warn(law_cube):
+    for name in ("sm_noah_10_40", "sm_dca"):
+        cube = law_cube.assign({name: law_cube[name].fillna(0.2)})
+        with pytest.warns(UserWarning, match=f"The predictors {name} come from the product of a reference"):
+            cube.sm.fit(predictors=["tb_h", name], model="ridge")
+
+
+def test_estimates_join_a_cube_and_a_foreign_surface_is_not_silently_replaced(law_cube, ridge):
+    own = law_cube.assign(land_cover=law_cube["tb_h"].isel(time=0, drop=True) * 0 + 10)
+    surface = own.sm.estimate(model=ridge[5, 2])[["sm_5cm"]]
+    assert "land_cover" in surface.coords
+    joined = xsm.cube(own, surface)
+    assert joined["sm_5cm"].attrs["model_hash"] == ridge[5, 2].hash
+    made = joined.sm.estimate(depth=25, scenario=2, model=ridge[25, 2])["sm_25cm"]
+    xr.testing.assert_equal(made, own.sm.estimate(depth=25, scenario=2, model=ridge[25, 2])["sm_25cm"])
+    other = joined.assign(sm_5cm=joined["sm_5cm"].assign_attrs(model_hash="none"))
+    with pytest.warns(UserWarning, match="is not used; it is estimated anew"):
+        other.sm.fit(depth=25, scenario=2, model="ridge")
 
 
 def test_the_region_that_was_opened_is_what_comes_out(law_cube, ridge):

@@ -52,6 +52,17 @@ def test_first_lines_of_the_readme_run():
     assert int(table["count"].sum()) >= 5
 
 
+def test_passes_with_dropout_are_written_down():
+    cube = xsm.example("cube", size=8, days=20).isel(time=slice(-4, None))
+    with pytest.warns(UserWarning, match="synthetic"):
+        made = cube.sm.estimate(dropout_passes=2)
+        plain = cube.sm.estimate()
+    assert made.attrs["dropout_passes"] == 2
+    assert "dropout_passes=2" in made.attrs["history"]
+    assert "dropout_passes" not in f"{plain.attrs}"
+    assert not np.array_equal(made["sm_5cm"], plain["sm_5cm"], equal_nan=True)
+
+
 def test_results_have_no_hole():
     text = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
     assert not re.findall(r"@[A-Z]+@", text)

@@ -28,6 +28,9 @@ CARD_KEYS = {
     "seed", "versions", "licence", "limits", "surface", "spread",
 }  # fmt: skip
 REQUIRED = {"format", "task", "model", "inputs", "targets", "units"}
+NAMES, MAPPINGS = ("inputs", "statics", "targets", "references"), ("units", "options", "normalisation", "block", "grid",
+           "training", "validation", "metrics", "spread", "versions")  # fmt: skip
+"""Entries of a card that list names, and those that are mappings (or empty)."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,13 @@ class Bundle:
     surface: Bundle | None = field(default=None)
 
     def __post_init__(self) -> None:
-        unknown_keys, missing = set(self.card) - CARD_KEYS, REQUIRED - set(self.card)
+        if not isinstance(self.card, Mapping):
+            raise DataError(
+                f"The model card holds a {type(self.card).__name__}, wanted named entries.",
+                hint="It is no card that xsm wrote.",
+            )
+        wanted = REQUIRED | ({"depth", "scenario", "statics"} if self.card.get("task") == "estimate" else set())
+        unknown_keys, missing = set(self.card) - CARD_KEYS, wanted - set(self.card)
         if unknown_keys or missing:
             raise DataError(
                 f"The model card has unknown keys {sorted(unknown_keys)} and lacks {sorted(missing)}.",
@@ -67,6 +76,14 @@ class Bundle:
             raise DataError(
                 f"The model bundle has format {self.card['format']}, this xsm reads format {BUNDLE_FORMAT}.",
                 hint="Install the xsm version named in its card, or train it anew.",
+            )
+        wrong = [k for k in NAMES if k in self.card and not _are_names(self.card[k])]
+        wrong += [k for k in MAPPINGS if not isinstance(self.card.get(k) or {}, Mapping)]
+        wrong += ["targets"] if not self.card["targets"] else []
+        wrong += ["units"] if self.card["units"] is None else []
+        if wrong:
+            raise DataError(
+                f"The model card has no usable {', '.join(dict.fromkeys(wrong))}.", hint="Get or train the bundle anew."
             )
 
     def __repr__(self) -> str:
@@ -150,6 +167,10 @@ class Bundle:
             raise DataError(f"The model bundle '{path}' is damaged ({error}).", hint="Get or train it anew.") from None
         surface = path / "surface"
         return cls(content, arrays, cls.load(surface) if surface.is_dir() else None)
+
+
+def _are_names(value: Any) -> bool:
+    return isinstance(value, list | tuple) and all(isinstance(v, str) for v in value)
 
 
 def versions(*modules: str) -> dict[str, str]:

@@ -13,6 +13,7 @@ import numpy as np
 
 from xsm.bundle import BUNDLE_FORMAT, Bundle, versions
 from xsm.describe import Param
+from xsm.errors import UsageError
 from xsm.source import missing_or_unknown
 
 Task = Literal["gapfill", "estimate"]
@@ -281,6 +282,11 @@ def get_model(name: str, task: Task | None = None) -> Model:
 
     known = {n: i for n, i in models().items() if task is None or i.task == task}
     if name not in known:
+        if name in models():
+            raise UsageError(
+                f"The model '{name}' is for the task '{models()[name].task}', wanted one for '{task}'.",
+                hint=f"Choose one of {', '.join(sorted(known))}.",
+            )
         raise missing_or_unknown("model", name, known)
     info = known[name]
     return load_factory(info.factory, f"model '{name}'", info.requires)

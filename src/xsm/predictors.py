@@ -25,6 +25,25 @@ def require(ds: xr.Dataset, scenario: Scenario, *, with_references: bool = False
             f"The cube has {ds.sizes.get('time', 0)} days, wanted more than {scenario.lead_in} (the look-back).",
             hint="Open a longer period.",
         )
+    check_days(ds)
+
+
+def check_days(ds: xr.Dataset) -> None:
+    """Stop where the days of a cube do not follow each other: a model would take neighbours for consecutive days."""
+    day = ds["time"].values.astype("M8[D]")
+    step = np.diff(day).astype(int)
+    if (step < 1).any():
+        at = np.flatnonzero(step < 1)[0]
+        raise DataError(
+            f"The cube has days twice or out of order ({day[at + 1]} after {day[at]}), wanted every day once.",
+            hint="Sort it by time, or make daily means first.",
+        )
+    if (step > 1).any():
+        at = np.flatnonzero(step > 1)[0]
+        raise DataError(
+            f"The cube lacks {int((step - 1).sum())} days (the first after {day[at]}), wanted every day of its period.",
+            hint="<cube()> adds them as empty days, to be filled; choose days to learn from by <train=>.",
+        )
 
 
 def split_predictors(ds: xr.Dataset, scenario: Scenario) -> tuple[xr.Dataset, xr.Dataset]:

@@ -12,7 +12,7 @@ import numpy as np
 import xarray as xr
 
 from xsm.cf import VARIABLES
-from xsm.errors import DataError, unknown
+from xsm.errors import DataError, UsageError, unknown
 from xsm.grids import grid_of
 from xsm.model import ModelInfo, Samples, Spec
 from xsm.ops.cube import with_masks
@@ -229,11 +229,17 @@ def day_mask(days: np.ndarray, part: Any, what: str) -> np.ndarray:
         if bounds.stop is not None:
             mask &= days <= bounds.stop
     else:
-        mask = np.asarray(part, bool)
+        mask = np.asarray(part)
+        if mask.dtype != bool:
+            raise UsageError(
+                f"{what}= has values of the type {mask.dtype}, wanted True or False for each day.",
+                hint="Give a period such as 2018-01-01/2020-12-31, or a boolean mask.",
+            )
         if mask.shape != days.shape:
             raise DataError(
                 f"{what}= has {mask.shape} values, the data have {len(days)} days.", hint="One value for each day."
             )
     if not mask.any():
-        raise DataError(f"No day of the data ({days[0]} to {days[-1]}) lies in {what}={part}.", hint="Check the dates.")
+        told = "marks" if not isinstance(part, slice | str) else f"{bounds.start or ''}/{bounds.stop or ''}"
+        raise DataError(f"No day of the data ({days[0]} to {days[-1]}) lies in {what}={told}.", hint="Check the dates.")
     return mask

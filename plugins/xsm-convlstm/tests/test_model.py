@@ -135,6 +135,20 @@ def test_weights_that_do_not_fit_the_card_are_refused(arrays, trained):
         predict(Bundle(card, bundle.weights), block(arrays, 100, 104))
 
 
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"block": {"kind": "patch", "size": 10**7, "stride": 1, "look_back": 3}}, "its options say"),
+        ({"block": None}, "block None"),
+        ({"normalisation": {}}, "lacks the normalisation of"),
+    ],
+)
+def test_a_card_that_contradicts_itself_is_refused(trained, change, text):
+    bundle, _ = trained
+    with pytest.raises(DataError, match=text):
+        MODEL.block(Bundle({**bundle.card, **change}, bundle.weights))
+
+
 def test_statistics_come_from_training_days_only(arrays):
     known = survey(samples(arrays, 2, 60), spec(), Config.from_options(TINY))
     changed = arrays | {"tb_h": arrays["tb_h"].copy(), "sm_noah_0_10": arrays["sm_noah_0_10"].copy()}
@@ -220,7 +234,12 @@ def test_bad_samples_are_refused_with_a_sentence(arrays):
     gap[30, 15, 15] = np.nan
     refused("'tb_h' has 1 missing values.*gapfill", {"tb_h": gap})
     refused("nowhere observed", {"sm_noah_0_10": np.full_like(arrays["sm_noah_0_10"], np.nan)})
+    refused("'sm_dca' is nowhere observed", {"sm_dca": np.full_like(arrays["sm_dca"], np.nan)})
     refused("No sequence", first=0, last=1)
+    flat = samples(arrays, 2, 60)
+    flat = replace(flat, arrays={k: v[..., 7] for k, v in arrays.items()}, mask=flat.mask[:, 7])
+    with pytest.raises(DataError, match="1 dimensions beside time, wanted maps"):
+        MODEL.fit(flat, spec(), **QUIET)
     with pytest.raises(DataError, match="20 x 20 cells, a patch of this model has 64 x 64"):
         MODEL.fit(samples(arrays, 2, 60), spec(patch=64, stride=48), **QUIET)
     lacking = samples(arrays, 2, 60)

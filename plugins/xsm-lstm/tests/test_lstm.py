@@ -69,6 +69,13 @@ def test_other_days_do_not_matter_to_training():
     assert len(hashes) == 1
 
 
+def test_validation_days_without_the_reference_are_told():
+    ds = testing.leaky_series(12, 60)
+    bare = ds.assign(soil_moisture=ds["soil_moisture"].where(ds["time"] < ds["time"][36]))
+    with pytest.raises(xsm.DataError, match="nowhere observed on the validation days"):
+        bare.sm.fit(model="lstm", predictors=("precipitation", "sand"), target="soil_moisture", **SHORT)
+
+
 def test_a_centre_that_is_no_predictor_is_refused():
     with pytest.raises(xsm.UsageError, match="centre is 'mean', wanted one of the static predictors"):
         testing.leaky_series(12, 60).sm.fit(

@@ -12,6 +12,7 @@ import numpy as np
 
 from xsm.bundle import Bundle
 from xsm.describe import Kind, Param
+from xsm.errors import DataError
 from xsm.hookspecs import hookimpl
 from xsm.model import Block, ModelInfo, Progress, Samples, Spec, clip_moisture, make_card
 
@@ -126,6 +127,11 @@ class Ridge:
         x, y = np.stack(columns, -1), target[use]
         keep = np.isfinite(x).all(-1)
         x, y = x[keep], y[keep]
+        if not len(y):
+            raise DataError(
+                f"The reference '{spec.references[0]}' is nowhere observed on thawed days to learn from.",
+                hint="Check its period and its overlap with the predictors.",
+            )
         mean, std = x.mean(0), x.std(0) + 1e-9
         a = np.c_[np.ones(len(x)), (x - mean) / std]
         penalty = float(spec.options.get("penalty", 1.0))
@@ -142,8 +148,15 @@ class Ridge:
     ) -> Mapping[str, np.ndarray]:
         """Apply the regression."""
         card, weights = bundle.card, bundle.weights
+        names = (*card["inputs"], *card["statics"])
+        sizes = {n: np.shape(weights.get(n)) for n in ("mean", "std", "weights", "spread")}
+        if list(sizes.values()) != [(len(names),), (len(names),), (len(names) + 1,), (1,)]:
+            raise DataError(
+                f"The weights of the bundle do not fit its card ({len(names)} predictors, shapes {sizes}).",
+                hint="Get or train it anew.",
+            )
         total: Any = weights["weights"][0]
-        for i, name in enumerate((*card["inputs"], *card["statics"])):
+        for i, name in enumerate(names):
             total = total + (arrays[name] - weights["mean"][i]) / weights["std"][i] * weights["weights"][i + 1]
         target = card["targets"][0]
         value = clip_moisture(total, card)

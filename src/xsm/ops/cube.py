@@ -122,6 +122,7 @@ def _place(other: xr.Dataset, grid: Grid, cube: xr.Dataset, what: str) -> xr.Dat
     if empty:
         names = ", ".join(map(str, list(other.data_vars)[:4]))
         warnings.warn(f"{what} ({names}) leaves {empty} of {grid.rows * grid.cols} cells empty.", stacklevel=4)
+    placed = placed.drop_vars([n for n in placed.coords if n in cube.data_vars])
     if "time" not in placed.dims:
         return placed
     placed = _daily(placed, what)

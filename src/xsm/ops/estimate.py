@@ -45,10 +45,10 @@ def estimate(
     model : Bundle or path, optional
         Trained model; without one the shipped bundle is used, with a warning. The 5 cm estimate that 25 cm scenario 2
         needs is taken from the cube where it is there and made by the very same surface bundle.
-
     dropout_passes : int
         Monte Carlo dropout: that many passes with neurons left out, averaged, whose differences add to the spread; for
-        models that have dropout. Takes that many times as long.
+        models that have dropout. Takes that many times as long, and is written down in ``history`` and attributes. The
+        spread was calibrated without them.
 
     Returns
     -------
@@ -91,7 +91,9 @@ def estimate(
     out = trim(_with_context(out, ds, chosen), ds.attrs.get("xsm_region"))
     out = out.assign_attrs(_told(ds, bundle, chosen))
     out.attrs["history"] = ds.attrs.get("history", "")
-    return add_history(out, "estimate", depth=depth, scenario=scenario, model=bundle.hash)
+    passes = {"dropout_passes": dropout_passes} if dropout_passes else {}
+    out = out.assign_attrs(passes)
+    return add_history(out, "estimate", depth=depth, scenario=scenario, model=bundle.hash, **passes)
 
 
 def lead_days(bundle: Bundle) -> int:
@@ -122,9 +124,10 @@ def load_model(model: Any, depth: int, number: int | None) -> Bundle:
     card = bundle.card
     if card["task"] != "estimate":
         raise DataError(f"The bundle is for '{card['task']}', wanted 'estimate'.", hint="See `xsm inspect`.")
-    if card["depth"] != depth or (number is not None and card["scenario"] != number):
+    own = card.get("depth"), card.get("scenario")
+    if own[0] != depth or (number is not None and own[1] != number):
         raise DataError(
-            f"The bundle is for {card['depth']} cm scenario {card['scenario']}, wanted {depth} cm"
+            f"The bundle is for {own[0]} cm scenario {own[1]}, wanted {depth} cm"
             f"{'' if number is None else f' scenario {number}'}.",
             hint="Choose its depth and scenario, or another bundle.",
         )
@@ -135,8 +138,9 @@ def _scenario(bundle: Bundle, depth: int, number: int) -> Scenario:
     base = get_scenario(depth, number)
     card = bundle.card
     return Scenario(
-        depth, number, tuple(card["inputs"]), tuple(card["statics"]), base.references, base.soil_depth, base.lead_in
-    )
+        depth, number, tuple(card["inputs"]), tuple(card["statics"]), base.references, base.soil_depth,
+        lead_days(bundle),
+    )  # fmt: skip
 
 
 def _run(ds: xr.Dataset, bundle: Bundle, chosen: Scenario, dropout_passes: int = 0) -> xr.Dataset:

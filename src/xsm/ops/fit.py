@@ -14,10 +14,11 @@ import xarray as xr
 
 from xsm.bundle import Bundle
 from xsm.calibrate import to_reference, to_stations
-from xsm.cf import check_units, same_units
+from xsm.cf import check_units, kind, same_units
 from xsm.describe import Kind, Param, operation
 from xsm.errors import DataError, UsageError
 from xsm.faces import spoken
+from xsm.filling import LAND_MODEL
 from xsm.grids import grid_of
 from xsm.matching import Sensors
 from xsm.model import Samples, Spec, get_model
@@ -256,22 +257,45 @@ def _warn_of_leaks(dynamic: xr.Dataset, used: np.ndarray) -> None:
 
 def _free(ds: xr.Dataset, predictors: Sequence[str] | None, target: str | None, depth: int, number: int) -> Scenario:
     base = get_scenario(depth, number)
-    names = (*base.inputs, *base.statics) if predictors is None else tuple(predictors)
+    names = (*base.inputs, *base.statics) if predictors is None else tuple(dict.fromkeys(predictors))
+    made_here = ("sm_5cm",) if base.needs_surface else ()
     for name in names:
-        if name not in ds:
+        if name not in ds and name not in made_here:
             raise DataError(
                 f"The predictor '{name}' is not in the dataset.", hint=f"It holds {', '.join(map(str, ds))}."
             )
-    dynamic = tuple(n for n in names if "time" in ds[n].dims)
+    if coded := [n for n in names if n in ds and (kind(ds[n], n) == "flag" or ds[n].dtype.kind not in "fiub")]:
+        raise DataError(
+            f"The predictors {', '.join(coded)} are no quantities but bits or times, wanted numbers.",
+            hint="Leave them out, or make a quantity of them.",
+        )
+    dynamic = tuple(n for n in names if n in made_here or "time" in ds[n].dims)
+    if not dynamic:
+        raise DataError(
+            f"None of the predictors ({', '.join(names) or 'none given'}) changes with time, wanted at least one.",
+            hint="Name one with the dimension time.",
+        )
+    references = base.references if target is None else (target,)
+    _check_copies(names, references)
     return Scenario(
-        depth,
-        number,
-        dynamic,
-        tuple(n for n in names if n not in dynamic),
-        base.references if target is None else (target,),
-        base.soil_depth,
-        base.lead_in,
+        depth, number, dynamic, tuple(n for n in names if n not in dynamic), references, base.soil_depth, base.lead_in
     )
+
+
+def _check_copies(predictors: Sequence[str], references: Sequence[str]) -> None:
+    """Refuse the reference as its own predictor; warn of one that says nearly the same."""
+    if references[0] in predictors:
+        raise DataError(
+            f"'{references[0]}' is both predictor and reference: the model would learn to copy it.",
+            hint="Leave it out of the predictors, or choose another target.",
+        )
+    alike = [n for n in predictors if n in references or (n in LAND_MODEL and references[0] in LAND_MODEL)]
+    if alike:
+        warnings.warn(
+            f"The predictors {', '.join(alike)} come from the product of a reference ({', '.join(references)}), which "
+            "the model may learn to copy.",
+            stacklevel=5,
+        )
 
 
 def _with_surface(
@@ -283,8 +307,13 @@ def _with_surface(
         surface = fit(ds, depth=5, scenario=2, model=model, train=train, validation=validation, stations=stations,
                       seed=seed, **options)  # fmt: skip
     surface = load_model(surface, 5, None)
-    if "sm_5cm" in ds and ds["sm_5cm"].attrs.get("model_hash") == surface.hash:
-        return surface, ds
+    if "sm_5cm" in ds:
+        if ds["sm_5cm"].attrs.get("model_hash") == surface.hash:
+            return surface, ds
+        warnings.warn(
+            f"The cube's sm_5cm is not that of the 5 cm bundle {surface.hash} and is not used; it is estimated anew.",
+            stacklevel=4,
+        )
     return surface, ds.assign(sm_5cm=surface_estimate(ds, surface))
 
 

@@ -40,8 +40,18 @@ class ConvLSTM:
     info = INFO
 
     def block(self, bundle: Bundle) -> Block:
-        """Return the patches that the bundle was trained with."""
-        return Block(**bundle.card["block"])
+        """Return the patches that the bundle was trained with; a card that contradicts itself is refused."""
+        card = bundle.card
+        config = Config.from_options(card.get("options", {}))
+        block = Block("patch", config.patch, config.stride, config.look_back)
+        lacks = {*card["inputs"], *card["statics"], *card["targets"]} - set(card.get("normalisation", {}))
+        if card.get("block") != asdict(block) or lacks:
+            raise DataError(
+                f"The card of the bundle has the block {card.get('block')}, its options say {asdict(block)}"
+                f"{', and it lacks the normalisation of ' + ', '.join(sorted(lacks)) if lacks else ''}.",
+                hint="Get or train it anew.",
+            )
+        return block
 
     def fit(self, samples: Samples, spec: Spec, *, validation: Samples | None, seed: int, progress: Any) -> Bundle:
         """Train on sequences of patches.

@@ -35,6 +35,11 @@ def ends(samples: Samples, look_back: int) -> np.ndarray:
 def windows(samples: Samples, config: Config) -> np.ndarray:
     """List every sequence as ``(first row, first column, last day)``, for patches with at least one valid cell."""
     mask = np.asarray(samples.mask)
+    if mask.ndim != 2:
+        raise DataError(
+            f"The samples have {mask.ndim} dimensions beside time, wanted maps (y, x).",
+            hint="Series of cells are for per-cell models, such as lstm, boosting or ridge.",
+        )
     if min(mask.shape) < config.patch // 2:
         raise DataError(
             f"The data have {mask.shape[0]} x {mask.shape[1]} cells, a patch of this model has {config.patch} x "
@@ -62,7 +67,7 @@ def survey(samples: Samples, spec: Spec, config: Config) -> dict[str, dict[str, 
     Raises
     ------
     DataError
-        A variable is missing, there is no sequence, an input has gaps inside the domain, or the first reference is
+        A variable is missing, there is no sequence, an input has gaps inside the domain, or a reference is
         nowhere observed.
     """
     absent = [n for n in (*spec.inputs, *spec.statics, *spec.references) if n not in samples.arrays]
@@ -94,16 +99,17 @@ def survey(samples: Samples, spec: Spec, config: Config) -> dict[str, dict[str, 
         moments = _Moments()
         moments.add(values)
         found[name] = moments.result()
-    moments = _Moments()
-    for part in _parts(last):
-        values = _reference(samples, spec.references[0], part[0], part[-1] + 1, slice(None), slice(None))
-        moments.add(values[np.isfinite(values)])
-    if not moments.n:
-        raise DataError(
-            f"The reference '{spec.references[0]}' is nowhere observed on the days to learn from.",
-            hint="Check its period and its overlap with the inputs.",
-        )
-    return found | {spec.targets[0]: moments.result()}
+    learnt_from = {n: _Moments() for n in spec.references[: 2 if config.beta else 1]}
+    for name, moments in learnt_from.items():
+        for part in _parts(last):
+            values = _reference(samples, name, part[0], part[-1] + 1, slice(None), slice(None))
+            moments.add(values[np.isfinite(values)])
+        if not moments.n:
+            raise DataError(
+                f"The reference '{name}' is nowhere observed on the days to learn from.",
+                hint="Check its period and its overlap with the inputs.",
+            )
+    return found | {spec.targets[0]: learnt_from[spec.references[0]].result()}
 
 
 def batches(index: np.ndarray, config: Config, rng: np.random.Generator, limit: int) -> Iterator[np.ndarray]:

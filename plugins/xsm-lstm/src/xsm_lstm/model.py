@@ -77,6 +77,11 @@ class LSTM:
             )
         norm["scaled target"] = {"mean": float(np.nanmean(series.y)), "std": float(np.nanstd(series.y)) or 1.0}
         held = None if validation is None else _series(validation, spec, options, norm, cells)
+        if held is not None and not np.isfinite(held.y).any():
+            raise DataError(
+                f"The reference '{spec.references[0]}' is nowhere observed on the validation days.",
+                hint="Choose other validation days.",
+            )
         series, held = _standard(series, norm), None if held is None else _standard(held, norm)
         members = options["members"]
         trained = []
