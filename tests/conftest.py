@@ -28,6 +28,18 @@ UNITS = {
 }
 
 
+PHYSICAL = {
+    "tb_h": (240, 1),
+    "tb_v": (260, 1),
+    "albedo": (0.1, 0.01),
+    "roughness": (1, 0.1),
+    "vegetation_opacity": (1, 0.1),
+    "vegetation_water_content": (8, 1),
+    "surface_temperature": (295, 1),
+}
+"""Mean and standard deviation."""
+
+
 @pytest.fixture
 def real_data() -> Path:
     """Folder of the real data, or skip."""
@@ -60,9 +72,8 @@ def law_cube() -> xr.Dataset:
     soil["clay"] = (100 - soil["sand"] - soil["silt"]).astype("f4")
     soil["bulk_density"] = np.full((2, *grid.shape), 1.3, "f4")
     sm = (0.25 + 0.02 * base["tb_h"] - 0.03 * base["tb_v"] + 0.002 * (soil["clay"][:1] - 40)).astype("f4")
-    physical = {"tb_h": 240, "tb_v": 260, "surface_temperature": 295}
     variables = {
-        n: (("time", "y", "x"), (v + physical.get(n, 0)).astype("f4"), {"units": UNITS.get(n, "1")})
+        n: (("time", "y", "x"), (PHYSICAL[n][0] + PHYSICAL[n][1] * v).astype("f4"), {"units": UNITS.get(n, "1")})
         for n, v in base.items()
     }
     variables |= {n: (("soil_depth", "y", "x"), v, {"units": UNITS.get(n, "percent")}) for n, v in soil.items()}

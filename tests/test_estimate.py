@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import re
+import shutil
+
 import numpy as np
 import pytest
 import xarray as xr
+from safetensors.numpy import load_file, save_file
 
 import xsm
 from xsm.bundle import Bundle
 from xsm.errors import DataError, UsageError
 from xsm.scenarios import SCENARIOS, get_scenario
-from xsm.testing import leaky_series
+from xsm.testing import leaky_series, raise_if_computes
 from xsm.training import split_days
 
 
@@ -55,15 +60,101 @@ def test_bundle_round_trip_holds_its_surface(ridge, tmp_path):
     assert back.card["training"]["days"] == ["2021-06-01", "2021-07-06"]
     with pytest.raises(DataError, match="exists already"):
         ridge[5, 1].save(path)
+    shutil.rmtree(path / "surface")
+    ridge[5, 1].save(path / "surface")
+    with pytest.raises(DataError, match=r"The surface of the model bundle .* not what its card"):
+        Bundle.load(path)
+
+
+def spoiled(name, value, spot):
+    def change(ds):
+        ds = ds.copy(deep=True)
+        ds[name][spot] = value
+        return ds
+
+    return change
+
+
+NO_VALUES = {
+    "infinite": (
+        spoiled("tb_v", -np.inf, np.s_[[20, 30], 10, 10]),
+        r"infinite values are in tb_v \((2 cell-days, the first on 2021-06-21)",
+    ),
+    "infinite map": (spoiled("clay", np.inf, np.s_[:, 10, 10]), r"infinite values are in clay \((1 cells)\)"),
+    "fill value": (
+        spoiled("surface_temperature", -9999, np.s_[40, 3:, 5]),
+        r"surface_temperature \((37 cell-days, the first on 2021-07-11), with -9999 to -9999 instead of 200 to 350 K",
+    ),
+    "Celsius": (
+        lambda d: d.assign(surface_temperature=(d["surface_temperature"] - 273.15).assign_attrs(units="K")),
+        r"in surface_temperature \((79920 cell-days, .*) instead of 200 to 350 K\)\. Convert the unit",
+    ),
+    "percent": (
+        lambda d: d.assign(albedo=(d["albedo"] * 100).assign_attrs(units="1")),
+        r"in albedo \((79920 cell-days, .*) instead of 0 to 1\)",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", NO_VALUES)
+@pytest.mark.parametrize("chunks", [{}, {"time": 13, "y": 9}], ids=["eager", "lazy"])
+def test_values_that_are_none_are_refused(law_cube, ridge, what, chunks):
+    change, text = NO_VALUES[what]
+    bad = change(law_cube).chunk(chunks) if chunks else change(law_cube)
+    with pytest.raises(DataError, match=text):
+        bad.sm.fit(scenario=2, model="ridge")
+    with pytest.raises(DataError, match=re.sub(r"\(\(.*?\)", r"(\\d+ cell.*?", text)):
+        bad.sm.estimate(scenario=2, model=ridge[5, 2]).compute()
+
+
+def test_values_outside_the_domain_do_not_matter(law_cube, ridge):
+    water = spoiled("tb_v", np.inf, np.s_[20, 1, 10])(law_cube)
+    for ds in (water, water.chunk(time=13)):
+        made = ds.sm.estimate(scenario=1, model=ridge[5, 1])
+        xr.testing.assert_equal(made.compute(), law_cube.sm.estimate(scenario=1, model=ridge[5, 1]))
+
+
+def test_values_out_of_their_range_are_told(law_cube, ridge):
+    odd = spoiled("tb_h", 350, np.s_[20, 10, 10])(law_cube)
+    text = r"out of the range of their quantity: tb_h \(0 to 340 K\)"
+    with pytest.warns(UserWarning, match=text):
+        made = odd.sm.estimate(scenario=1, model=ridge[5, 1])
+    assert bool(made["sm_5cm"][20, 10, 10].notnull())
+    with raise_if_computes():
+        lazy = odd.chunk(time=13, y=9).sm.estimate(scenario=1, model=ridge[5, 1])
+    with pytest.warns(UserWarning, match=text):
+        xr.testing.assert_equal(lazy.compute(), made)
+
+
+def test_units_that_are_missing_are_assumed_and_told(law_cube, ridge, recwarn):
+    bare = law_cube.copy()
+    for name in ("tb_h", "albedo", "clay"):
+        bare[name] = bare[name].drop_attrs()
+    assert bare.sm.fit(depth=25, scenario=2, model="ridge").hash == ridge[25, 2].hash
+    bare.sm.estimate(scenario=2, model=ridge[5, 2])
+    told = "The units in brackets are assumed of variables without 'units': tb_h (K), clay (percent)."
+    assert [str(w.message) for w in recwarn] == [told, told]
+
+
+def test_a_surface_that_saw_other_days_is_told(law_cube, ridge, recwarn):
+    days = law_cube["time"].values.astype("M8[D]")
+    split = {"train": np.isin(np.arange(60), [*range(10, 20), *range(25, 36)]), "validation": np.arange(60) >= 50}
+    both = {"depth": 25, "scenario": 2, "model": "ridge"}
+    own = law_cube.sm.fit(**both, **split)
+    assert own.surface.card["training"]["periods"] == [f"{days[10]} to {days[19]}", f"{days[25]} to {days[35]}"]
+    law_cube.sm.fit(**both, **split, surface=own.surface)
+    assert not recwarn.list
+    law_cube.sm.fit(**both, **split, surface=ridge[5, 2])
+    assert ["model behind sm_5cm saw other days" in str(w.message) for w in recwarn] == [True]
 
 
 def test_training_sees_no_other_day(law_cube):
-    spoiled = law_cube.copy(deep=True)
+    other = law_cube.copy(deep=True)
     for name in ("sm_noah_0_10", "tb_h"):
-        spoiled[name][40:] += 0.3
+        other[name][40:] += 0.3
     days = {"train": slice("2021-06-01", "2021-07-05"), "validation": slice("2021-07-06", "2021-07-10")}
     one = law_cube.sm.fit(depth=5, scenario=2, model="ridge", **days)
-    two = spoiled.sm.fit(depth=5, scenario=2, model="ridge", **days)
+    two = other.sm.fit(depth=5, scenario=2, model="ridge", **days)
     for key in one.weights:
         np.testing.assert_array_equal(one.weights[key], two.weights[key])
 
@@ -130,7 +221,7 @@ def with_gap(d):
     [
         (without("tb_h"), {}, DataError, "5 cm scenario 2 needs tb_h"),
         (without("bulk_density"), {"depth": 25, "scenario": 1}, DataError, "25 cm scenario 1 needs bulk_density"),
-        (with_gap, {}, DataError, r"tb_v \(1 cell-days\).*gapfill"),
+        (with_gap, {}, DataError, r"tb_v \(1 cell-days, the first on 2021-06-21\).*gapfill"),
         (lambda d: d.assign(tb_h=d["tb_h"].assign_attrs(units="degC")), {}, DataError, "unit 'degC'"),
         (lambda d: d.isel(soil_depth=[1]), {}, DataError, r"soil depths \[30\]"),
         (lambda d: d, {"train": slice("2010-01-01", "2010-12-31")}, DataError, "No day of the data"),
@@ -204,6 +295,15 @@ def test_bundle_of_another_depth_scenario_or_grid_is_refused(law_cube, ridge):
         law_cube.sm.estimate(depth=25, scenario=2, model=lone)
 
 
+def change_weights(folder, change, *, told=False):
+    """Write other weights, with a card that does not tell of them or (``told``) does not tell of any."""
+    save_file({k: change(v) for k, v in load_file(folder / "weights.safetensors").items()},
+              folder / "weights.safetensors")  # fmt: skip
+    card = json.loads((folder / "card.json").read_text())
+    card = {k: v for k, v in card.items() if not told or k != "weights_sha256"}
+    (folder / "card.json").write_text(json.dumps(card))
+
+
 @pytest.mark.parametrize(
     ("spoil", "text"),
     [
@@ -211,6 +311,11 @@ def test_bundle_of_another_depth_scenario_or_grid_is_refused(law_cube, ridge):
         (lambda p: (p / "weights.safetensors").write_bytes((1 << 60).to_bytes(8, "little") + b"x" * 100), "damaged"),
         (lambda p: (p / "card.json").write_text('{"format": 1, "surprise": 2}'), "unknown keys"),
         (lambda p: (p / "card.json").unlink(), "no model bundle"),
+        (lambda p: change_weights(p, lambda w: w + 1), "The weights of the model bundle .* are not what its card"),
+        (
+            lambda p: change_weights(p, lambda w: w * np.nan, told=True),
+            "The weights mean, spread, std .* NaN or infinite",
+        ),
     ],
 )
 def test_damaged_bundles_are_refused(ridge, tmp_path, spoil, text):
@@ -234,6 +339,17 @@ def test_damaged_bundles_are_refused(ridge, tmp_path, spoil, text):
 def test_cards_of_other_types_are_refused(ridge, change, text):
     with pytest.raises(DataError, match=text):
         Bundle(change(dict(ridge[5, 1].card)), ridge[5, 1].weights)
+
+
+@pytest.mark.parametrize(("model", "days"), [("ridge", 0), ("boosting", 6), ("lstm", 6)])
+def test_days_that_lack_some_of_the_look_back_are_counted(model, days):
+    short = {"boosting": {"trees": 5, "leaf_size": 5}, "lstm": {"epochs": 1, "hidden": 2}}.get(model, {})
+    options = short and {"look_back": days + 1, **short}
+    ds = leaky_series(12, 60)
+    bundle = ds.sm.fit(model=model, predictors=("precipitation", "sand"), target="soil_moisture", **options)
+    made = ds.sm.estimate(model=bundle)
+    assert (made.attrs["lead_in_days"], made.attrs["warm_up_days"]) == (0, days)
+    assert bool(made["sm_5cm"].notnull().all())
 
 
 def test_weights_that_do_not_fit_the_card_are_refused(law_cube, ridge):
@@ -285,13 +401,14 @@ def test_the_region_that_was_opened_is_what_comes_out(law_cube, ridge):
     xr.testing.assert_equal(made["sm_5cm"], whole["sm_5cm"].isel(y=slice(10, 20), x=slice(5, 25)))
 
 
-def test_a_surface_of_another_bundle_is_refused():
+def test_a_surface_of_another_bundle_is_refused(recwarn):
     cube = xsm.example("cube", size=16, days=10)
     for attrs, told in (({}, "no bundle"), ({"model_hash": "0123456789abcdef"}, "the bundle 0123456789abcdef")):
         surface = xr.full_like(cube["tb_h"], 0.2)
         surface.attrs = {"units": "m3 m-3", **attrs}
-        with pytest.warns(UserWarning, match="synthetic"), pytest.raises(DataError, match=f"{told}, wanted"):
+        with pytest.raises(DataError, match=f"{told}, wanted"):
             xsm.estimate(cube.assign(sm_5cm=surface), depth=25, scenario=2)
+    assert not recwarn.list  # of a shipped model that was of no use
 
 
 def test_fit_without_any_usable_cell_says_which_predictor_is_empty(law_cube):
@@ -305,3 +422,6 @@ def test_estimates_are_held_between_the_driest_soil_and_pores() -> None:
     bundle = wet.sm.fit(model="ridge", target="soil_moisture", predictors=("precipitation", "sand"))
     held = wet.sm.estimate(model=bundle)["sm_5cm"]
     assert float(held.min()) >= 0.02 and float(held.max()) == pytest.approx(0.6)
+    assert held.attrs["clipped_share"] == pytest.approx(float(((held <= 0.02) | (held >= 0.6)).mean()), abs=1e-6)
+    assert 0 < held.attrs["clipped_share"] < 1
+    assert "clipped_share" not in wet.chunk().sm.estimate(model=bundle)["sm_5cm"].attrs

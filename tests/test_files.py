@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import netCDF4
 import numpy as np
 import pytest
@@ -9,6 +12,7 @@ import rasterio
 import xarray as xr
 
 from xsm import files, geotiff
+from xsm.bundle import Bundle
 from xsm.errors import DataError, UsageError
 from xsm.grids import EASE2_M09, grid_of
 
@@ -153,6 +157,33 @@ def test_nothing_half_written_and_nothing_lost(maps, tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["maps.nc"]
     files.write(maps, path, overwrite=True)
     assert files.read(path).sizes["time"] == 4
+
+
+@pytest.mark.parametrize("name", ["a.nc", "model"])
+def test_what_a_killed_process_left_is_removed_by_the_next_one(tmp_path, name):
+    """And nothing of a process that is still at work."""
+    half = f"with files.fresh(pathlib.Path({str(tmp_path / name)!r})) as part:\n    part.write_text('half')\n    "
+    start = "import os, pathlib, sys\nfrom xsm import files\n"
+    subprocess.run([sys.executable, "-c", start + half + "os.kill(os.getpid(), 9)"], check=False)
+    (killed,) = tmp_path.iterdir()
+    alive = subprocess.Popen(
+        [sys.executable, "-c", start + half + "print('', flush=True); sys.stdin.read(); part.unlink(); os._exit(0)"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    )  # fmt: skip
+    try:
+        assert alive.stdout.readline()
+        assert killed not in tmp_path.iterdir()
+        if name == "model":
+            card = {"format": 1, "task": "gapfill", "model": "x", "inputs": ["a"], "targets": ["a"], "units": {}}
+            Bundle(card, {"w": np.zeros(2)}).save(tmp_path / name)
+        else:
+            files.write(xr.Dataset({"a": ("x", [1.0])}), tmp_path / name)
+        assert len(list(tmp_path.iterdir())) == 2
+    finally:
+        alive.communicate(b"")
+    with files.fresh(tmp_path / name, overwrite=True) as part:
+        part.write_text("whole")
+    assert [p.name for p in tmp_path.iterdir()] == [name]
 
 
 def fails(block):

@@ -33,6 +33,19 @@ def test_fill_is_complete_keeps_observations_and_tells(gappy):
     assert filled["tb_h"].encoding["grid_mapping"] == "spatial_ref"
 
 
+@pytest.mark.parametrize(
+    ("train", "told"),
+    [
+        (slice("2021-02-01", None), "train=2021-02-01/)"),
+        (slice(None, np.datetime64("2021-03-01")), "train=/2021-03-01)"),
+        ("2021-02/2021-03", "train=2021-02/2021-03)"),
+    ],
+)
+def test_history_has_periods(gappy, train, told):
+    made = gappy[["tb_h"]].sm.gapfill("linear", train=train).attrs["history"]
+    assert made.endswith(told) and "slice" not in made
+
+
 def test_fixed_maps_are_copied_without_spread(gappy):
     filled = gappy.sm.gapfill(method="linear")
     assert "static" in filled["albedo"].attrs["fill_method"]

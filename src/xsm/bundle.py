@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
-import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +19,8 @@ if TYPE_CHECKING:
 
 BUNDLE_FORMAT = 1
 MAX_BYTES = 2 * 1024**3
+CHECKSUM = "weights_sha256"
+"""Entry of the card in a folder beside `CARD_KEYS`: that of its ``weights.safetensors``."""
 CARD_KEYS = {
     "format", "task", "model", "depth", "scenario", "inputs", "statics", "targets", "references", "units",
     "options", "normalisation", "block", "grid", "training", "validation", "history", "metrics", "sources", "synthetic",
@@ -85,6 +84,11 @@ class Bundle:
             raise DataError(
                 f"The model card has no usable {', '.join(dict.fromkeys(wrong))}.", hint="Get or train the bundle anew."
             )
+        if infinite := [n for n, w in self.weights.items() if w.dtype.kind == "f" and not np.isfinite(w).all()]:
+            raise DataError(
+                f"The weights {', '.join(infinite[:3])} of the model bundle are NaN or infinite, wanted numbers.",
+                hint="Get or train it anew.",
+            )
 
     def __repr__(self) -> str:
         about = [str(self.card[k]) for k in ("model", "task")] + [f"for {', '.join(self.card['targets'])}"]
@@ -102,6 +106,12 @@ class Bundle:
         if self.surface is not None:
             digest.update(self.surface.hash.encode())
         return digest.hexdigest()[:16]
+
+    @property
+    def trained_on(self) -> str:
+        """Periods of the training days, such as ``"2018-01-01 to 2020-12-31"``; empty where the card does not tell."""
+        training = self.card.get("training") or {}
+        return ", ".join(training.get("periods") or [" to ".join(training.get("days") or ())])
 
     def describe(self) -> str:
         """Return the card as text for people (Markdown)."""
@@ -126,22 +136,20 @@ class Bundle:
         path = Path(path)
         if path.exists():
             raise DataError(f"'{path}' exists already.", hint="Choose another name or remove it first.")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = Path(tempfile.mkdtemp(prefix=path.name + ".", suffix=".part", dir=path.parent))
-        try:
+        from xsm.files import fresh
+
+        with fresh(path) as part:
+            part.mkdir()
             self._write(part)
-            os.replace(part, path)
-        except BaseException:
-            shutil.rmtree(part, ignore_errors=True)
-            raise
         return path
 
     def _write(self, folder: Path) -> None:
         from safetensors.numpy import save_file
 
-        save_file({k: np.ascontiguousarray(v) for k, v in self.weights.items()}, folder / "weights.safetensors")
-        (folder / "card.json").write_text(json.dumps(self.card, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-        folder.chmod(0o755)
+        weights = folder / "weights.safetensors"
+        save_file({k: np.ascontiguousarray(v) for k, v in self.weights.items()}, weights)
+        card = {**self.card, CHECKSUM: _sha256(weights)}
+        (folder / "card.json").write_text(json.dumps(card, indent=1, sort_keys=True) + "\n", encoding="utf-8")
         if self.surface is not None:
             (folder / "surface").mkdir()
             self.surface._write(folder / "surface")
@@ -162,11 +170,24 @@ class Bundle:
             raise DataError(f"The model bundle '{path}' is larger than 2 GiB.", hint="It is no bundle that xsm wrote.")
         try:
             content = json.loads(card.read_text(encoding="utf-8"))
-            arrays = load_file(weights)
+            arrays, found = load_file(weights), _sha256(weights)
         except (ValueError, SafetensorError, OSError) as error:
             raise DataError(f"The model bundle '{path}' is damaged ({error}).", hint="Get or train it anew.") from None
-        surface = path / "surface"
-        return cls(content, arrays, cls.load(surface) if surface.is_dir() else None)
+        fed = cls.load(path / "surface") if (path / "surface").is_dir() else None
+        wanted = content if isinstance(content, dict) else {}
+        wrong = ["weights"] * (wanted.pop(CHECKSUM, found) != found)
+        wrong += ["surface"] * (fed is not None and wanted.get("surface", fed.hash) != fed.hash)
+        if wrong:
+            raise DataError(
+                f"The {' and the '.join(wrong)} of the model bundle '{path}' are not what its card was written with.",
+                hint="Get or train it anew.",
+            )
+        return cls(content, arrays, fed)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _are_names(value: Any) -> bool:

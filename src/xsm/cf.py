@@ -309,5 +309,5 @@ def _short(value: Any) -> str:
     if isinstance(value, xr.Dataset | xr.DataArray | np.ndarray):
         return "..."
     if isinstance(value, slice):
-        return f"{value.start}/{value.stop}"
+        return "/".join("" if end is None else str(end) for end in (value.start, value.stop))
     return str(value)[:80]

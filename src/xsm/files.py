@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import errno
 import functools
+import glob
 import math
 import os
 import shutil
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ import xarray as xr
 from xarray.backends import AbstractDataStore, H5NetCDFStore, NetCDF4DataStore, ZarrStore
 
 from xsm.cf import clean_encoding
-from xsm.disk import replace, to_disk
+from xsm.disk import lock, replace, to_disk
 from xsm.errors import DataError, UsageError
 from xsm.regions import CHUNKS, write_regions
 from xsm.skipped import listed, listen, with_skipped
@@ -33,6 +34,8 @@ MOST_CELLS, MOST_CHUNKS, MOST_ALONG = 2e11, 1e7, 1e8
 UNITS = {"D": "days", "s": "seconds", "ms": "milliseconds", "us": "microseconds"}
 """Units of times in files; those of maps (``obs_time``) are kept to the millisecond, as SMAP's product has them."""
 NO_TIME = np.int64(np.iinfo("i8").min)
+IN_WORK = ".in-work"
+"""File in a temporary folder that is locked while a process works there, however the process ends."""
 _unfinished: set[Path] = set()
 _MAGIC = {b"\x89HDF": "netcdf", b"CDF\x01": "netcdf", b"CDF\x02": "netcdf", b"CDF\x05": "netcdf"}
 
@@ -132,12 +135,15 @@ def write(ds: xr.Dataset, path: str | Path, *, overwrite: bool = False, processe
 def fresh(path: Path, overwrite: bool = False, *, keep: str = "") -> Iterator[Path]:
     """Give a temporary name beside a path; it takes the path's place when the body ends well, else it is removed.
 
+    What a process that was killed has left there for the same path is removed first.
+
     With ``keep`` the temporary folder has this mark in its name and stays when the body fails: the next body that has
     the same mark goes on with it.
     """
     check_output(path, overwrite)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(path)
         folder = path.parent / f".{path.name}.{keep}.part"
         if keep:
             folder.mkdir(mode=0o700, exist_ok=True)
@@ -145,7 +151,7 @@ def fresh(path: Path, overwrite: bool = False, *, keep: str = "") -> Iterator[Pa
             folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.{os.getpid()}.", suffix=".part", dir=path.parent))
     except OSError as error:
         raise _not_written(path, error) from error
-    part = folder / path.name
+    part, handle = folder / path.name, None if keep else _locked(folder / IN_WORK)
     if not keep:
         _unfinished.add(folder)
     try:
@@ -166,9 +172,30 @@ def fresh(path: Path, overwrite: bool = False, *, keep: str = "") -> Iterator[Pa
             raise
         raise _not_written(path, error) from error
     finally:
+        if handle is not None:
+            os.close(handle)
         if not keep:
             shutil.rmtree(folder, ignore_errors=True)
         _unfinished.discard(folder)
+
+
+def _sweep(path: Path) -> None:
+    """Remove the temporary folders of a path whose process is gone."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.part/{IN_WORK}"):
+        if (handle := _locked(left)) is not None:
+            os.close(handle)
+            shutil.rmtree(left.parent, ignore_errors=True)
+
+
+def _locked(file: Path) -> int | None:
+    """Lock a file; None where another process has it, or the file system knows no locks."""
+    with suppress(OSError):
+        handle = os.open(file, os.O_CREAT | os.O_RDWR, 0o600)
+        with suppress(OSError):
+            if lock(handle):
+                return handle
+        os.close(handle)
+    return None
 
 
 def abandon() -> None:

@@ -17,6 +17,7 @@ from xsm.cf import VARIABLES, add_history, check_units
 from xsm.errors import DataError, UsageError, unknown
 from xsm.model import Model, get_model
 from xsm.seasonal import Pattern, fill_pattern, find_pattern
+from xsm.shipped import shipped, shipped_name, warn_of_shipped
 from xsm.training import day_mask, quiet, sample_cells, series_samples, series_spec
 
 log = logging.getLogger("xsm")
@@ -84,6 +85,7 @@ def fill_gaps(
         mode=bundle.card["options"].get("mode") if bundle else None, seed=seed, model=bundle.hash if bundle else None,
         train=train,
     )  # fmt: skip
+    warn_of_shipped(model, "gapfill")
     return (
         out.assign_attrs(gapfill_target_leak="land-model soil moisture was a covariate") if _leaks(covariates) else out
     )
@@ -174,10 +176,8 @@ def as_bundle(model: Any) -> Bundle | None:
     """Make a bundle from what users give: a bundle, a folder, ``"pretrained"`` or None."""
     if model is None:
         return None
-    if isinstance(model, str) and model == "pretrained":
-        from xsm.shipped import shipped
-
-        return shipped("gapfill")
+    if name := shipped_name(model, "gapfill"):
+        return shipped(name)
     bundle = model if isinstance(model, Bundle) else Bundle.load(Path(model))
     if bundle.card["task"] != "gapfill":
         raise DataError(f"The bundle is for '{bundle.card['task']}', wanted 'gapfill'.", hint="See `xsm inspect`.")
@@ -266,9 +266,8 @@ def _fill_with_model(
             out[name].attrs["empty_cells"] = empty
             if empty:
                 log.info("%d cells have no value of '%s' and stay empty", empty, name)
-        training = bundle.card.get("training", {})
-        if days := training.get("days"):
-            out[name].attrs["fill_training"] = ", ".join(training.get("periods", [" to ".join(days)]))
+        if bundle.trained_on:
+            out[name].attrs["fill_training"] = bundle.trained_on
     return out
 
 

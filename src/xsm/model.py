@@ -5,7 +5,9 @@ Models see numpy arrays only; the core cuts blocks, masks, batches and blends (`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
 
@@ -20,6 +22,7 @@ Task = Literal["gapfill", "estimate"]
 Progress = Callable[[float, str], None]
 DRIEST, WETTEST = 0.02, 0.6
 """Soil moisture that an estimate takes, m3 m-3, where the porosity is not known."""
+_CLIPPED: ContextVar[list[np.ndarray] | None] = ContextVar("clipped", default=None)
 
 
 @dataclass(frozen=True)
@@ -180,7 +183,26 @@ def clip_moisture(values: np.ndarray, card: Mapping[str, Any], porosity: np.ndar
     if card["units"].get(card["targets"][0], "m3 m-3") != "m3 m-3":
         return values
     wettest = np.where(np.isfinite(porosity), porosity, WETTEST).clip(DRIEST)
-    return np.clip(values, DRIEST, wettest.astype(values.dtype))
+    held = np.clip(values, DRIEST, wettest.astype(values.dtype))
+    if (told := _CLIPPED.get()) is not None:
+        told.append((held != values) & np.isfinite(values))
+    return held
+
+
+@contextmanager
+def clips() -> Iterator[list[np.ndarray]]:
+    """Collect where `clip_moisture` changes values in the body, one array of bool for each call."""
+    told: list[np.ndarray] = []
+    token = _CLIPPED.set(told)
+    try:
+        yield told
+    finally:
+        _CLIPPED.reset(token)
+
+
+def look_back(info: ModelInfo, options: Mapping[str, Any]) -> int:
+    """Days, the estimated one included, that a model with these options wants to see."""
+    return int(options.get("look_back") or info.look_back)
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,7 @@ from xsm.ops.open import expand, size_of
 from xsm.ops.open import open as open_source
 from xsm.ops.regrid import regrid_ease9km
 from xsm.options import block_threads
+from xsm.shipped import warn_of_shipped
 from xsm.skipped import LEFT_OUT, mark, tell_skipped
 from xsm.source import get_source
 from xsm.stages import Stages, alone, clear, fingerprint
@@ -190,11 +191,13 @@ def _filled(study: Study, fill: Fill, stages: Stages, cube: Path) -> Path:
         )  # fmt: skip
         rests_on.append("train fill")
         bundle = Bundle.load(folder) if any(folder.iterdir()) else None  # empty where series need no model
-    return stages.run(
+    filled = stages.run(
         "fill gaps", [asdict(replace(fill, model=None)), bundle and bundle.hash, study.seed], rests_on,
         study.out / "data" / "filled.zarr",
         functools.partial(_fill, study, fill, cube, bundle),
     )  # fmt: skip
+    warn_of_shipped(fill.model, "gapfill")
+    return filled
 
 
 def _of_training(config: Fill | Fit) -> dict[str, Any]:

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import re
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
 import numpy as np
 import xarray as xr
 
-from xsm.errors import DataError
-from xsm.scenarios import Scenario
+from xsm.cf import VARIABLES, Canonical, check_units, kind, same_units
+from xsm.errors import DataError, tell
+from xsm.faces import spoken
+from xsm.filling import LAND_MODEL
+from xsm.scenarios import Scenario, get_scenario
 
+LARGEST = float(np.finfo("f4").max)
+SLACK, ABSURD = 1e-6, 0.5
+"""Shares of a range's width by which values may lie outside of it, and beyond which they are fill values or have
+another unit."""
 REASONS = ("estimated", "estimated near the edge of the data", "no land", "a predictor has no value at all")
 
 
@@ -101,14 +113,143 @@ def domain(dynamic: xr.Dataset, static: xr.Dataset, land: xr.DataArray | None = 
     return reasons(dynamic, static, land, None) == 0
 
 
-def check_gaps(dynamic: xr.Dataset, cells: xr.DataArray, scenario: Scenario, days: np.ndarray | None = None) -> None:
-    """Stop where a predictor has temporal gaps inside the domain."""
-    part = dynamic if days is None else dynamic.isel(time=np.flatnonzero(days))
-    count = {n: (v.isnull() & cells).sum() for n, v in part.data_vars.items()}
-    found = {n: int(c) for n, c in xr.Dataset(count).compute().items() if int(c)}
-    if found:
-        told = ", ".join(f"{n} ({c} cell-days)" for n, c in found.items())
+def with_units(ds: xr.Dataset, names: Iterable[str]) -> xr.Dataset:
+    """Check the units of variables; one that has none gets that of the cube, with a warning.
+
+    CF lets numbers without dimension go without.
+    """
+    names = list(names)
+    check_units(ds, names)
+    bare = {n: VARIABLES[n].units for n in names if n in VARIABLES and "units" not in ds[n].attrs}
+    if told := ", ".join(f"{n} ({u})" for n, u in bare.items() if not same_units(u, "")):
+        warnings.warn(f"The units in brackets are assumed of variables without 'units': {told}.", stacklevel=4)
+    return ds.assign({n: ds[n].assign_attrs(units=u) for n, u in bare.items() if u})
+
+
+def check_values(predictors: xr.Dataset, cells: xr.DataArray, scenario: Scenario) -> None:
+    """Stop where predictors inside the domain are missing, infinite or absurd; warn of others out of their range."""
+    count = xr.Dataset({n: (~_within(v, SLACK) & cells).sum() for n, v in predictors.data_vars.items()}).compute()
+    doubtful = {n: v for n, v in predictors.data_vars.items() if int(count[n])}
+    for wrong, text, hint in FAULTS:
+        if found := [told for v in doubtful.values() if (told := _counted(v, wrong(v) & cells))]:
+            raise DataError(f"{scenario.depth} cm scenario {scenario.number} {text} {', '.join(found)}.", hint=hint)
+    if doubtful:
+        told = ", ".join(f"{n} ({_range(n)})" for n in doubtful)
+        tell(f"Predictors have values out of the range of their quantity: {told}; check units and fill values.")
+
+
+def _usual(name: Any) -> Canonical:
+    return VARIABLES.get(str(name), Canonical("", ""))
+
+
+def _within(variable: xr.DataArray, share: float) -> xr.DataArray:
+    """Where values are in the range of their quantity, or out of it by a share of its width at most; never NaN."""
+    usual = _usual(variable.name)
+    more = share * (usual.high - usual.low)
+    return (variable >= max(usual.low - more, -LARGEST)) & (variable <= min(usual.high + more, LARGEST))
+
+
+FAULTS: tuple[tuple[Callable[[xr.DataArray], xr.DataArray], str, str], ...] = (
+    (xr.DataArray.isnull, "needs predictors without gaps, but some are in", "Run <gapfill_cru()> first."),
+    (np.isinf, "needs finite predictors, but infinite values are in", "Make them missing, and fill the gaps."),
+    (
+        lambda variable: ~_within(variable, ABSURD),
+        "needs predictors in their range, but fill values or another unit are in",
+        "Convert the unit; make fill values missing, and fill the gaps.",
+    ),
+)
+"""What is refused, the sentence and what to do; a former one comes first."""
+
+
+def _counted(variable: xr.DataArray, wrong: xr.DataArray) -> str:
+    """Tell how many values are wrong, since when, and what they are; nothing where none is."""
+    count = int(wrong.sum())
+    if not count:
+        return ""
+    told = f"{count} cells"
+    if "time" in wrong.dims:
+        days = wrong["time"].values[wrong.any([d for d in wrong.dims if d != "time"]).values]
+        told = f"{count} cell-days, the first on {days[0].astype('M8[D]')}"
+    low, high = (float(v) for v in (variable.where(wrong).min(), variable.where(wrong).max()))
+    if np.isfinite(high - low):
+        told += f", with {low:g} to {high:g} instead of {_range(variable.name)}"
+    return f"{variable.name} ({told})"
+
+
+def _range(name: Any) -> str:
+    usual = _usual(name)
+    return f"{usual.low:g} to {usual.high:g} {usual.units.removeprefix('1')}".strip()
+
+
+def check_domain(dynamic: xr.Dataset, static: xr.Dataset, cells: xr.DataArray, chosen: Scenario) -> None:
+    """Stop where no cell has a value of all predictors."""
+    if cells.any():
+        return
+    empty = [str(n) for ds in (dynamic, static) for n, v in ds.data_vars.items() if not bool(v.notnull().any())]
+    told = f"{', '.join(empty)} hold no value at all" if empty else "no cell has a value of all of them"
+    raise DataError(
+        f"No cell can be trained on: of the predictors of {chosen.depth} cm, {told}.",
+        hint="Compare region and period of the products.",
+    )
+
+
+def warn_of_leaks(made_by: Mapping[str, str], used: np.ndarray) -> None:
+    """Warn of predictors from models that saw other days than the training days; ``made_by`` has their periods."""
+    more = []
+    for name, periods in made_by.items():
+        ends = re.findall(r"\d{4}-\d\d-\d\d", periods)
+        runs = [np.arange(a, b + 1) for a, b in np.array(ends, "M8[D]").reshape(-1, 2)]
+        if not np.isin(np.concatenate([used[:0], *runs]), used).all():
+            more.append(name)
+    if more:
+        warnings.warn(
+            f"The model behind {', '.join(more)} saw other days than the training days ({used[0]} to {used[-1]}); "
+            + spoken("give both the same <train=> for an honest test."),
+            stacklevel=4,
+        )
+
+
+def free_scenario(
+    ds: xr.Dataset, predictors: Sequence[str] | None, target: str | None, depth: int, number: int
+) -> Scenario:
+    """Make a scenario of other predictors or another reference; both are checked."""
+    base = get_scenario(depth, number)
+    names = (*base.inputs, *base.statics) if predictors is None else tuple(dict.fromkeys(predictors))
+    made_here = ("sm_5cm",) if base.needs_surface else ()
+    for name in names:
+        if name not in ds and name not in made_here:
+            raise DataError(
+                f"The predictor '{name}' is not in the dataset.", hint=f"It holds {', '.join(map(str, ds))}."
+            )
+    if coded := [n for n in names if n in ds and (kind(ds[n], n) == "flag" or ds[n].dtype.kind not in "fiub")]:
         raise DataError(
-            f"{scenario.depth} cm scenario {scenario.number} needs predictors without gaps, but some are in {told}.",
-            hint="Run <gapfill_cru()> first.",
+            f"The predictors {', '.join(coded)} are no quantities but bits or times, wanted numbers.",
+            hint="Leave them out, or make a quantity of them.",
+        )
+    dynamic = tuple(n for n in names if n in made_here or "time" in ds[n].dims)
+    if not dynamic:
+        raise DataError(
+            f"None of the predictors ({', '.join(names) or 'none given'}) changes with time, wanted at least one.",
+            hint="Name one with the dimension time.",
+        )
+    references = base.references if target is None else (target,)
+    _check_copies(names, references)
+    return Scenario(
+        depth, number, dynamic, tuple(n for n in names if n not in dynamic), references, base.soil_depth, base.lead_in
+    )
+
+
+def _check_copies(predictors: Sequence[str], references: Sequence[str]) -> None:
+    """Refuse the reference as its own predictor; warn of one that says nearly the same."""
+    if references[0] in predictors:
+        raise DataError(
+            f"'{references[0]}' is both predictor and reference: the model would learn to copy it.",
+            hint="Leave it out of the predictors, or choose another target.",
+        )
+    alike = [n for n in predictors if n in references or (n in LAND_MODEL and references[0] in LAND_MODEL)]
+    if alike:
+        warnings.warn(
+            f"The predictors {', '.join(alike)} come from the product of a reference ({', '.join(references)}), which "
+            "the model may learn to copy.",
+            stacklevel=5,
         )

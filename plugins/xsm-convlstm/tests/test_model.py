@@ -232,7 +232,10 @@ def test_bad_samples_are_refused_with_a_sentence(arrays):
 
     gap = arrays["tb_h"].copy()
     gap[30, 15, 15] = np.nan
-    refused("'tb_h' has 1 missing values.*gapfill", {"tb_h": gap})
+    refused("'tb_h' has 1 missing or infinite values.*gapfill", {"tb_h": gap})
+    gap[30, 15, 15] = np.inf
+    refused("'tb_h' has 1 missing or infinite values.*gapfill", {"tb_h": gap})
+    refused("'bulk_density' is missing or infinite", {"bulk_density": arrays["bulk_density"] * np.inf})
     refused("nowhere observed", {"sm_noah_0_10": np.full_like(arrays["sm_noah_0_10"], np.nan)})
     refused("'sm_dca' is nowhere observed", {"sm_dca": np.full_like(arrays["sm_dca"], np.nan)})
     refused("No sequence", first=0, last=1)

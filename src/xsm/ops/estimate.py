@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
 import xarray as xr
 
-from xsm.blocks import covered, is_lazy, map_patches, map_series
+from xsm.blocks import covered, is_lazy, looked_at, map_patches, map_series
 from xsm.bundle import Bundle
 from xsm.calibrate import spread_name
 from xsm.cf import add_history, canonical_attrs, check_units, same_units
 from xsm.describe import Kind, Param, operation
 from xsm.errors import DataError, UsageError
 from xsm.grids import EASE2_M09, grid_of, require_grid, take
-from xsm.model import Block, Model, get_model
-from xsm.predictors import check_gaps, reasons, require, split_predictors
+from xsm.model import Block, Model, clips, get_model, look_back
+from xsm.predictors import check_values, reasons, require, split_predictors, with_units
 from xsm.scenarios import Scenario, get_scenario
-from xsm.shipped import shipped
+from xsm.shipped import shipped, shipped_name, warn_of_shipped
 
 
 @operation(title="Estimate soil moisture", group="Estimation")
@@ -56,13 +57,16 @@ def estimate(
         ``sm_5cm`` or ``sm_25cm`` (m3 m-3) and its standard deviation on (time, y, x), lazy where the cube is:
         ``..._std`` is that of the true value, calibrated to stations when the model was trained; ``..._reference_std``
         is that of the reference which the model learnt from, where there were no stations. ``mask_reason``
-        (y, x), ``frozen``, and the coordinates ``land_cover`` and ``texture`` where the cube has them. The first days
-        (look-back) are empty.
+        (y, x), ``frozen``, and the coordinates ``land_cover`` and ``texture`` where the cube has them. Of the first
+        ``warm_up_days`` days, which lack some of the days that the model looks back on, ``lead_in_days`` are empty.
+        ``clipped_share`` of the estimate is the share of values that were held between 0.02 and the porosity, unless
+        the cube is lazy.
 
     Raises
     ------
     DataError
-        For a missing predictor, gaps in predictors, other units, a bundle of another depth or scenario.
+        For a missing predictor, predictors with gaps, infinite values, fill values or other units, a bundle of another
+        depth or scenario.
 
     Examples
     --------
@@ -73,8 +77,11 @@ def estimate(
     >>> sm5["sm_5cm"].dims, sm5["sm_5cm_reference_std"].attrs["units"]
     (('time', 'y', 'x'), 'm3 m-3')
     """
-    bundle = load_model(f"{depth}-{scenario}" if model is None else model, depth, scenario)
+    model = f"{depth}-{scenario}" if model is None else model
+    bundle = load_model(model, depth, scenario)
     chosen = _scenario(bundle, depth, scenario)
+    fed = [n for b in (bundle, bundle.surface) if b for n in (*b.card["inputs"], *b.card["statics"])]
+    ds = with_units(ds, dict.fromkeys(n for n in fed if n in ds))
     if chosen.needs_surface:
         if bundle.surface is None:
             raise DataError("The 25 cm scenario 2 bundle lacks its 5 cm bundle ('surface').", hint="Train it anew.")
@@ -91,6 +98,7 @@ def estimate(
     out = trim(_with_context(out, ds, chosen), ds.attrs.get("xsm_region"))
     out = out.assign_attrs(_told(ds, bundle, chosen))
     out.attrs["history"] = ds.attrs.get("history", "")
+    warn_of_shipped(model, "estimate")
     passes = {"dropout_passes": dropout_passes} if dropout_passes else {}
     out = out.assign_attrs(passes)
     return add_history(out, "estimate", depth=depth, scenario=scenario, model=bundle.hash, **passes)
@@ -100,6 +108,12 @@ def lead_days(bundle: Bundle) -> int:
     """Days at the start of a period that a bundle cannot estimate, its surface bundle's included."""
     own = get_model(bundle.card["model"], "estimate").block(bundle).look_back - 1
     return own + (lead_days(bundle.surface) if bundle.surface else 0)
+
+
+def warm_up_days(bundle: Bundle) -> int:
+    """Days at the start of a period whose estimates lack some of what the model looks back on, or are empty."""
+    own = look_back(get_model(bundle.card["model"], "estimate").info, bundle.card["options"]) - 1
+    return own + (warm_up_days(bundle.surface) if bundle.surface else 0)
 
 
 def _blocks(bundle: Bundle) -> list[Block]:
@@ -117,8 +131,8 @@ def load_model(model: Any, depth: int, number: int | None) -> Bundle:
     """Make a bundle from a bundle, a folder or the name of a shipped one; refuses another depth or scenario."""
     if isinstance(model, Bundle):
         bundle = model
-    elif isinstance(model, str) and model in ("5-1", "5-2", "25-1", "25-2"):
-        bundle = shipped(model)
+    elif name := shipped_name(model, "estimate"):
+        bundle = shipped(name)
     else:
         bundle = Bundle.load(Path(model))
     card = bundle.card
@@ -160,16 +174,19 @@ def _run(ds: xr.Dataset, bundle: Bundle, chosen: Scenario, dropout_passes: int =
     if not is_lazy(ds[list(dynamic.data_vars)]):
         why = why.compute()
     inside = why <= 1
-    if not is_lazy(ds):
-        check_gaps(dynamic, inside, chosen)
     target = chosen.target
     names = [target, spread_name(bundle)]
     factor = np.float32(bundle.card.get("spread", {}).get("factor", 1.0))
     merged = ds[list(dynamic.data_vars)].assign(static.data_vars)
+    merged = looked_at(merged, inside, functools.partial(_look, chosen, ds["time"].values[lead]))
+    counted = np.zeros(2)
 
     def predict(arrays: dict[str, np.ndarray]) -> Any:
-        _no_gaps(arrays, chosen)
-        made = model.predict_block(arrays, asked, device=device())
+        with clips() as clipped:
+            made = model.predict_block(arrays, asked, device=device())
+        mask = arrays["mask"] if arrays["mask"].ndim == 1 else arrays["mask"][:, None]
+        for where in clipped:
+            counted[:] += (where & mask).sum(), np.broadcast_to(mask, where.shape).sum()
         return {target: made[target], names[1]: made[f"{target}_std"] * factor}
 
     if block.kind == "patch":
@@ -193,6 +210,8 @@ def _run(ds: xr.Dataset, bundle: Bundle, chosen: Scenario, dropout_passes: int =
         "ancillary_variables": f"{names[1]} mask_reason",
         "model_hash": bundle.hash,
     }
+    if counted[1]:
+        made[target].attrs["clipped_share"] = round(float(counted[0] / counted[1]), 6)
     made[names[1]].attrs = {
         "long_name": f"Soil moisture at {chosen.depth} cm: standard deviation of the "
         f"{'true value' if names[1] == f'{target}_std' else 'reference'}",
@@ -211,14 +230,9 @@ def _with_dropout(bundle: Bundle, model: Model, passes: int) -> Bundle:
     return Bundle({**bundle.card, "options": options}, bundle.weights, bundle.surface)
 
 
-def _no_gaps(arrays: dict[str, np.ndarray], chosen: Scenario) -> None:
-    inside = arrays["mask"] if arrays["mask"].ndim == 1 else arrays["mask"][:, None]
-    bad = [n for n in chosen.inputs if (np.isnan(arrays[n]) & inside).any()]
-    if bad:
-        raise DataError(
-            f"{chosen.depth} cm scenario {chosen.number} needs predictors without gaps, but {', '.join(bad)} has some.",
-            hint="Run <gapfill_cru()> first.",
-        )
+def _look(chosen: Scenario, since: np.datetime64, predictors: xr.Dataset, cells: xr.DataArray) -> None:
+    part = predictors.sel(time=slice(since, None)) if "time" in predictors.dims else predictors
+    check_values(part, cells, chosen)
 
 
 def _series(
@@ -288,6 +302,7 @@ def _told(ds: xr.Dataset, bundle: Bundle, chosen: Scenario) -> dict[str, Any]:
         "model_training": " to ".join(card.get("training", {}).get("days", [])) or "unknown",
         "model_validation": " to ".join(card.get("validation", {}).get("days", [])) or "unknown",
         "lead_in_days": lead_days(bundle),
+        "warm_up_days": warm_up_days(bundle),
         "references": "Rabiei et al. (2024), doi:10.20944/preprints202412.1356.v1",
     }
     if card.get("synthetic"):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -14,17 +13,28 @@ import xarray as xr
 
 from xsm.bundle import Bundle
 from xsm.calibrate import to_reference, to_stations
-from xsm.cf import check_units, kind, same_units
+from xsm.cf import same_units
 from xsm.describe import Kind, Param, operation
 from xsm.errors import DataError, UsageError
-from xsm.faces import spoken
-from xsm.filling import LAND_MODEL
+from xsm.filling import SAMPLE_CELLS, check_series, fit_series, patterns_of, periods
 from xsm.grids import grid_of
 from xsm.matching import Sensors
-from xsm.model import Samples, Spec, get_model
+from xsm.model import Samples, Spec, get_model, look_back
 from xsm.ops.estimate import lead_days, load_model, surface_estimate
-from xsm.predictors import check_gaps, domain, references, require, split_predictors
+from xsm.predictors import (
+    check_domain,
+    check_values,
+    domain,
+    free_scenario,
+    references,
+    require,
+    split_predictors,
+    warn_of_leaks,
+    with_units,
+)
 from xsm.scenarios import Scenario, get_scenario
+from xsm.seasonal import Pattern
+from xsm.shipped import warn_of_shipped
 from xsm.training import Streamed, model_options, quiet, sample_cells, split_days
 
 log = logging.getLogger("xsm")
@@ -105,8 +115,8 @@ def fit(
     Raises
     ------
     DataError
-        For a missing predictor (named, with the scenario that needs it), gaps in predictors, other units, dates outside
-        the data.
+        For a missing predictor (named, with the scenario that needs it), predictors with gaps, infinite values, fill
+        values or other units, dates outside the data.
     NothingToLearn
         Gap filling: a `DataError` where all variables are without gaps, fixed maps or fixed seasonal cycles.
 
@@ -123,7 +133,7 @@ def fit(
         return _fit_gapfill(ds, model or "cru", variables, covariates, allow_target_leak, train, seed, options)
     learner = get_model(model or "convlstm", "estimate")
     if predictors is not None or target is not None:
-        chosen = _free(ds, predictors, target, depth, scenario)
+        chosen = free_scenario(ds, predictors, target, depth, scenario)
     else:
         chosen = get_scenario(depth, scenario)
     if surface is not None and not chosen.needs_surface:
@@ -133,24 +143,27 @@ def fit(
     checked = model_options(learner.info, options)
     own = replace(chosen, inputs=tuple(n for n in chosen.inputs if n != "sm_5cm")) if chosen.needs_surface else chosen
     require(ds, own, with_references=True)
-    check_units(ds, [n for n in (*own.inputs, *own.statics, *own.references) if n in ds])
+    ds = with_units(ds, (*own.inputs, *own.statics, *own.references))
     split_predictors(ds, own)
     day = ds["time"].values.astype("M8[D]")
     used, held = split_days(day, train, validation)
     if stations is not None:
         Sensors(stations, day)
+    fed = None
     if chosen.needs_surface:
-        surface, ds = _with_surface(ds, surface, learner.info.name, train, validation, stations, seed, options)
+        fed, ds = _with_surface(ds, surface, learner.info.name, train, validation, stations, seed, options)
     dynamic, static = split_predictors(ds, chosen)
     cells = domain(dynamic, static, ds.get("land")).compute()
-    _check_domain(dynamic, static, cells, chosen)
-    _warn_of_leaks(dynamic, day[used])
-    skip = lead_days(surface) if chosen.needs_surface else 0
-    back = int(checked.get("look_back") or learner.info.look_back) - 1
+    check_domain(dynamic, static, cells, chosen)
+    made_by = {str(n): str(v.attrs.get("fill_training", "")) for n, v in dynamic.data_vars.items()}
+    warn_of_leaks(made_by | ({"sm_5cm": fed.trained_on} if fed else {}), day[used])
+    skip = lead_days(fed) if fed else 0
+    back = look_back(learner.info, checked) - 1
     given = np.zeros(len(day), bool)
     for split in (used, held):
         given[_handed_over(split, skip, back)] = True
-    check_gaps(dynamic, cells, chosen, given)
+    check_values(dynamic.isel(time=given).assign(static.data_vars), cells, chosen)
+    warn_of_shipped(surface, "estimate")
     units = {n: str(ds[n].attrs.get("units", "")) for n in (*chosen.inputs, *chosen.statics, *chosen.references)}
     if target is not None and not same_units(units[target] or "m3 m-3", "m3 m-3"):
         raise DataError(
@@ -174,7 +187,7 @@ def fit(
         bundle = learner.fit(
             part(used), spec, validation=part(held) if held.any() else None, seed=seed, progress=progress
         )
-    made = _finish(bundle, ds, day, used, held, surface, chosen)
+    made = _finish(bundle, ds, day, used, held, fed, chosen)
     return to_reference(made) if stations is None else to_stations(made, ds, stations, held)
 
 
@@ -229,75 +242,6 @@ def _handed_over(days_used: np.ndarray, skip: int, back: int) -> slice:
     return slice(min(max(at[0] - back, skip), at[-1]), at[-1] + 1)
 
 
-def _check_domain(dynamic: xr.Dataset, static: xr.Dataset, cells: xr.DataArray, chosen: Scenario) -> None:
-    if cells.any():
-        return
-    empty = [str(n) for ds in (dynamic, static) for n, v in ds.data_vars.items() if not bool(v.notnull().any())]
-    told = f"{', '.join(empty)} hold no value at all" if empty else "no cell has a value of all of them"
-    raise DataError(
-        f"No cell can be trained on: of the predictors of {chosen.depth} cm, {told}.",
-        hint="Compare region and period of the products.",
-    )
-
-
-def _warn_of_leaks(dynamic: xr.Dataset, used: np.ndarray) -> None:
-    more = []
-    for name, variable in dynamic.data_vars.items():
-        ends = re.findall(r"\d{4}-\d\d-\d\d", str(variable.attrs.get("fill_training", "")))
-        runs = [np.arange(a, b + 1) for a, b in np.array(ends, "M8[D]").reshape(-1, 2)]
-        if not np.isin(np.concatenate([used[:0], *runs]), used).all():
-            more.append(str(name))
-    if more:
-        warnings.warn(
-            f"The gaps of {', '.join(more)} were filled by a model that saw other days than the training days "
-            f"({used[0]} to {used[-1]}); " + spoken("fill with <train=> for an honest test."),
-            stacklevel=4,
-        )
-
-
-def _free(ds: xr.Dataset, predictors: Sequence[str] | None, target: str | None, depth: int, number: int) -> Scenario:
-    base = get_scenario(depth, number)
-    names = (*base.inputs, *base.statics) if predictors is None else tuple(dict.fromkeys(predictors))
-    made_here = ("sm_5cm",) if base.needs_surface else ()
-    for name in names:
-        if name not in ds and name not in made_here:
-            raise DataError(
-                f"The predictor '{name}' is not in the dataset.", hint=f"It holds {', '.join(map(str, ds))}."
-            )
-    if coded := [n for n in names if n in ds and (kind(ds[n], n) == "flag" or ds[n].dtype.kind not in "fiub")]:
-        raise DataError(
-            f"The predictors {', '.join(coded)} are no quantities but bits or times, wanted numbers.",
-            hint="Leave them out, or make a quantity of them.",
-        )
-    dynamic = tuple(n for n in names if n in made_here or "time" in ds[n].dims)
-    if not dynamic:
-        raise DataError(
-            f"None of the predictors ({', '.join(names) or 'none given'}) changes with time, wanted at least one.",
-            hint="Name one with the dimension time.",
-        )
-    references = base.references if target is None else (target,)
-    _check_copies(names, references)
-    return Scenario(
-        depth, number, dynamic, tuple(n for n in names if n not in dynamic), references, base.soil_depth, base.lead_in
-    )
-
-
-def _check_copies(predictors: Sequence[str], references: Sequence[str]) -> None:
-    """Refuse the reference as its own predictor; warn of one that says nearly the same."""
-    if references[0] in predictors:
-        raise DataError(
-            f"'{references[0]}' is both predictor and reference: the model would learn to copy it.",
-            hint="Leave it out of the predictors, or choose another target.",
-        )
-    alike = [n for n in predictors if n in references or (n in LAND_MODEL and references[0] in LAND_MODEL)]
-    if alike:
-        warnings.warn(
-            f"The predictors {', '.join(alike)} come from the product of a reference ({', '.join(references)}), which "
-            "the model may learn to copy.",
-            stacklevel=5,
-        )
-
-
 def _with_surface(
     ds: xr.Dataset, surface: Any, model: str, train: Any, validation: Any, stations: xr.Dataset | None, seed: int,
     options: Mapping[str, Any],
@@ -331,7 +275,7 @@ def _finish(
 
     grid = grid_of(ds)
     extra = {
-        "training": {"days": span(used)},
+        "training": {"days": span(used), "periods": periods(day[used])},
         "validation": {"days": span(held)},
         "grid": None
         if grid is None
@@ -354,9 +298,6 @@ def _fit_gapfill(
     seed: int,
     options: Mapping[str, Any],
 ) -> Bundle:
-    from xsm.filling import SAMPLE_CELLS, check_series, fit_series, patterns_of
-    from xsm.seasonal import Pattern
-
     names = check_series(ds, variables, covariates, allow_target_leak)
     sample = sample_cells(ds, names, covariates, SAMPLE_CELLS, seed)
     learn = [n for n, pattern in patterns_of(ds, names, sample).items() if pattern is Pattern.NONE]

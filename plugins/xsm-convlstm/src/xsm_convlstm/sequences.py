@@ -84,18 +84,20 @@ def survey(samples: Samples, spec: Spec, config: Config) -> dict[str, dict[str, 
         moments = _Moments()
         for part in _parts(needed):
             values = np.asarray(samples.arrays[name][part[0] : part[-1] + 1])[part - part[0]][:, mask]
-            if gaps := int(np.isnan(values).sum()):
+            if gaps := int((~np.isfinite(values)).sum()):
                 raise DataError(
-                    f"'{name}' has {gaps} missing values inside the domain between {samples.days[part[0]]} and "
-                    f"{samples.days[part[-1]]}, wanted none.",
+                    f"'{name}' has {gaps} missing or infinite values inside the domain between "
+                    f"{samples.days[part[0]]} and {samples.days[part[-1]]}, wanted none.",
                     hint="Run gapfill first.",
                 )
             moments.add(values[learnt[np.searchsorted(needed, part)]])
         found[name] = moments.result()
     for name in spec.statics:
         values = np.asarray(samples.arrays[name])[mask]
-        if np.isnan(values).any():
-            raise DataError(f"'{name}' is missing in cells of the domain.", hint="Take them out of the mask.")
+        if not np.isfinite(values).all():
+            raise DataError(
+                f"'{name}' is missing or infinite in cells of the domain.", hint="Take them out of the mask."
+            )
         moments = _Moments()
         moments.add(values)
         found[name] = moments.result()
