@@ -107,7 +107,8 @@ def looked_at(ds: xr.Dataset, cells: xr.DataArray, look: Callable[[xr.Dataset, x
 
 
 def _seen(
-    name: Hashable, dims: tuple[Hashable, ...], flat: tuple[Hashable, ...], look: Callable[[xr.Dataset, xr.DataArray], None],
+    name: Hashable, dims: tuple[Hashable, ...], flat: tuple[Hashable, ...],
+    look: Callable[[xr.Dataset, xr.DataArray], None],
     values: np.ndarray, cells: np.ndarray, *days: np.ndarray,
 ) -> np.ndarray:  # fmt: skip
     block = xr.Dataset({name: (dims, values)}, {"time": days[0].ravel()} if days else {})
