@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import xarray as xr
 
 import xsm
 from xsm.errors import DataError
@@ -61,6 +62,15 @@ def test_passes_with_dropout_are_written_down():
     assert "dropout_passes=2" in made.attrs["history"]
     assert "dropout_passes" not in f"{plain.attrs}"
     assert not np.array_equal(made["sm_5cm"], plain["sm_5cm"], equal_nan=True)
+
+
+def test_share_of_clipped_values_is_that_of_the_domain():
+    cube = xsm.example("cube", size=16, days=20).isel(time=slice(-4, None))
+    cube["land"] = cube["land"] & (cube["x"] > cube["x"][3])
+    dense = cube.assign(bulk_density=xr.full_like(cube["bulk_density"], 2.6))  # pores for 0.019
+    for ds, share in ((dense, 1.0), (cube, 0.0)):
+        with pytest.warns(UserWarning, match="synthetic"):
+            assert ds.sm.estimate()["sm_5cm"].attrs["clipped_share"] == share
 
 
 def test_results_have_no_hole():
