@@ -151,11 +151,15 @@ def _within(variable: xr.DataArray, share: float) -> xr.DataArray:
 
 FAULTS: tuple[tuple[Callable[[xr.DataArray], xr.DataArray], str, str], ...] = (
     (xr.DataArray.isnull, "needs predictors without gaps, but some are in", "Run <gapfill_cru()> first."),
-    (np.isinf, "needs finite predictors, but infinite values are in", "Make them missing, and fill the gaps."),
+    (
+        np.isinf,
+        "needs finite predictors, but infinite values are in",
+        "Make them missing, and run <gapfill_cru()> for series.",
+    ),
     (
         lambda variable: ~_within(variable, ABSURD),
         "needs predictors in their range, but fill values or another unit are in",
-        "Convert the unit; make fill values missing, and fill the gaps.",
+        "Convert the unit, or make fill values missing and run <gapfill_cru()>.",
     ),
 )
 """What is refused, the sentence and what to do; a former one comes first."""
