@@ -88,9 +88,7 @@ def twin(seed: int, options: dict[str, object]) -> None:
     counts = thawed & np.isfinite(fill - truth)
     bias = np.ma.masked_where(~(observed & counts), fill - truth).mean(0).filled(np.nan)
     length = gap_length(observed.reshape(len(observed), -1)).reshape(observed.shape)
-    print(
-        f"\nTwin (synthetic, seed {seed}): fills against the true 5 cm soil moisture, thawed, bias of each cell removed"
-    )
+    print(f"\nTwin (synthetic, seed {seed}): fills against true 5 cm soil moisture, thawed, bias of each cell removed")
     for low, high in ((0, 0), *GAPS):
         pick = (length >= low) & (length <= high) & counts & np.isfinite(bias)
         error, width = (fill - truth - bias)[pick], spread[pick]
