@@ -31,7 +31,8 @@ def world(seed: int, cells: int, days: int, options: Mapping[str, Any]) -> tuple
     spreads : dict of str to ndarray
         Standard deviations by product.
     """
-    cube, made = world_cube(Size(cells, "2020-01-01", days), seed)
+    size = Size(cells, "2020-01-01", days)
+    cube, made = world_cube(size.grid, size.dates, seed)
     day = cube["time"].values.astype("M8[D]")
     used, held = split_days(day, None, None)
     fill = cube.sm.fit(task="gapfill", variables=gappy(cube), train=used, seed=seed, **FILL)

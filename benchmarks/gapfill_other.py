@@ -78,7 +78,8 @@ def twin(seed: int, options: dict[str, object]) -> None:
     from benchmarks.make_bundles import world_cube
     from xsm.demo import Size
 
-    cube, world = world_cube(Size(32, "2020-01-01", 400), seed)
+    size = Size(32, "2020-01-01", 400)
+    cube, world = world_cube(size.grid, size.dates, seed)
     retrieved = cube[["sm_dca", "frozen"]].compute()
     thawed = ~retrieved["frozen"].transpose("time", "y", "x").values.astype(bool)
     truth = world.truth["sm_5cm"].transpose("time", "y", "x").values
