@@ -31,6 +31,8 @@ WEATHER = ("precipitation", "air_temperature", "shortwave_down")
 GOALS = {"xsm, own series": ("Gaussian process", 0.97), "xsm, with weather": ("GP with weather", 0.95)}
 CRPS_GOAL = 0.95
 FASTER = 25
+SIZES, JUDGED = (10, 20, 30), 20
+"""Latent values of the plain unit whose speed is told: published models have 10 to 30."""
 STEPS, PIXELS = 60, 20_000
 """Training steps of the plain unit; pixels whose filling is timed, by ours and (a tenth) by the plain unit."""
 SMALL = {"cells": 12, "days": 200, "steps": 1, "pixels": 200, "options": {"epochs": 1, "budget": 5}}
@@ -152,17 +154,19 @@ def main() -> int:
     days = ds.time.values.astype("datetime64[D]")
     values = ds.soil_moisture.transpose("time", "cell").values
     model = get_model("cru", "gapfill")
-    own, plain = "xsm, own series", "plain CRU (PyTorch)"
     many = np.tile(values, (1, -(-pixels // values.shape[1])))[:, :pixels]
-    few = many[:, : pixels // 10]
     begin = time.perf_counter()
     model.predict_block({"soil_moisture": many, "days": days}, bundle, device="cpu")
-    speeds = {own: many.size / (time.perf_counter() - begin)}
-    speeds[plain] = few.size / gapfill_peers.plain_cru(few, args.seed, steps=0)[3]
-    for name, pixels in ((own, many.shape[1]), (plain, few.shape[1])):
-        print(f"filling {len(days)} days x {pixels} pixels, {name}: {speeds[name]:,.0f} pixel-days/s")
-    ratio = speeds[own] / speeds[plain]
-    print(f"  {ratio:.1f} times the plain CRU (wanted {FASTER})")
+    speed = many.size / (time.perf_counter() - begin)
+    print(f"filling {len(days)} days x {pixels} pixels, xsm, own series: {speed:,.0f} pixel-days/s")
+    few, ratios = many[:, : pixels // 10], {}
+    for size in SIZES:
+        plain = few.size / gapfill_peers.plain_cru(few, args.seed, 0, size // 2)[3]
+        ratios[size] = speed / plain
+        print(
+            f"filling {len(days)} days x {few.shape[1]} pixels, plain CRU with {size} latent values: {plain:,.0f} "
+            f"pixel-days/s, {ratios[size]:.1f} times as fast (wanted {FASTER})"
+        )
     if not (args.quick or args.small):
         print("\nGrowth")
         gapfill_other.growth(values, days, bundle)
@@ -170,7 +174,7 @@ def main() -> int:
             root / "smap_l3_9km_points/Western-Australia_20200101_20200228", bench, args.seed, options
         )
         gapfill_other.twin(args.seed, options)
-    return 0 if good and ratio >= FASTER else 1
+    return 0 if good and ratios[JUDGED] >= FASTER else 1
 
 
 if __name__ == "__main__":

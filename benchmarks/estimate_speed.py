@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import resource
 import time
 from collections.abc import Callable
@@ -19,6 +20,10 @@ from xsm.scenarios import get_scenario
 
 CONUS = (307, 622)
 WANTED, WANTED_STEP, WANTED_ERROR = 5.0, 1.5, 0.002
+STEPS = {False: 300, True: 40}
+"""Training steps before anything is measured: an untrained network gives the same everywhere, without any error."""
+PRECISIONS = {"bfloat16": 0.0, "float32": np.inf}
+"""By the error that the card is made to tell: a model takes bfloat16 where it is small."""
 
 
 class Plain(nn.Module):
@@ -118,16 +123,13 @@ def run(quick: bool, preset: str = "rabiei2024") -> bool:
     from xsm_convlstm.model import ConvLSTM, load
 
     config = Config.from_options({"preset": preset})
-    samples, spec = example_task(preset, config.patch + 8, 4 if quick else 40)
+    samples, spec = example_task(preset, config.patch + 8, STEPS[quick])
     model = ConvLSTM()
     bundle = model.fit(samples, spec, validation=None, seed=0, progress=lambda share, text: None)
-    bundle.card["metrics"]["bfloat16_error"], measured = 0.0, bundle.card["metrics"]["bfloat16_error"]
+    measured = bundle.card["metrics"]["bfloat16_error"]
     arrays = patches(samples, spec, config.patch, 2 if quick and config.patch > 32 else 8, 1)
     plain = Plain.of(load(bundle)[0])
     norm = bundle.card["normalisation"]
-
-    def ours() -> np.ndarray:
-        return np.asarray(model.predict_block(arrays, bundle, device="cpu")["sm_5cm"])[:, 0]
 
     def theirs() -> np.ndarray:
         x, mask = plain_input(arrays, spec, norm)
@@ -136,30 +138,38 @@ def run(quick: bool, preset: str = "rabiei2024") -> bool:
         porosity = 1 - arrays["bulk_density"] / 2.65
         return np.clip(norm["sm_5cm"]["mean"] + norm["sm_5cm"]["std"] * mean, 0.02, porosity)
 
-    ours()
-    held = _memory()
-    error = np.abs(ours() - theirs())[arrays["mask"]]
-    both = [(_seconds(ours), _seconds(theirs)) for _ in range(2 if quick else 5)]
-    fast, slow = (min(column) / len(arrays["mask"]) for column in zip(*both, strict=True))
+    def ours(precision: str) -> np.ndarray:
+        bundle.card["metrics"]["bfloat16_error"] = PRECISIONS[precision]
+        return np.asarray(model.predict_block(arrays, bundle, device="cpu")["sm_5cm"])[:, 0]
+
+    wanted = theirs()[arrays["mask"]]
+    errors = {name: float(np.abs(ours(name)[arrays["mask"]] - wanted).max()) for name in PRECISIONS}
+    work = {"plain float32": theirs} | {name: functools.partial(ours, name) for name in PRECISIONS}
+    seconds = [{name: _seconds(each) for name, each in work.items()} for _ in range(2 if quick else 5)]
+    best = {name: min(each[name] for each in seconds) / len(arrays["mask"]) for name in work}
+    ratios = {name: best["plain float32"] / best[name] for name in PRECISIONS}
     step_fast, step_slow = training_steps(samples, spec, plain, 3 if quick else 8)
-    ratio, step_ratio = slow / fast, step_slow / step_fast
+    sizes = [("without overlap", config.patch), ("with overlap", config.stride)]
+    counts = {what: int(np.prod([-(-(side + config.patch - s) // s) for side in CONUS])) for what, s in sizes}
     print(
-        f"\n## Speed: preset {preset}, {torch.get_num_threads()} threads, bfloat16 {'used' if able() else 'absent'}\n"
+        f"\n## Speed: preset {preset}, {torch.get_num_threads()} threads, bfloat16 {'there' if able() else 'absent'}, "
+        f"{STEPS[quick]} training steps\n"
     )
-    print("| what | xsm | plain float32 | ratio | wanted |\n| --- | --- | --- | --- | --- |")
-    for overlap, stride in (("without overlap", config.patch), ("with overlap", config.stride)):
-        n = int(np.prod([-(-(side + config.patch - stride) // stride) for side in CONUS]))
-        told = f"CONUS day {overlap}, {n} patches of {config.patch}"
-        print(f"| {told}, s | {fast * n:.1f} | {slow * n:.1f} | {ratio:.1f} | >= {WANTED:.0f} |")
+    print(f"| | {' | '.join(f'CONUS day {what}, s' for what in counts)} | ratio (wanted {WANTED:.0f}) | "
+          f"largest difference (wanted {WANTED_ERROR}) |\n" + "| --- " * 5 + "|")  # fmt: skip
+    for name, each in best.items():
+        told = f"{ratios[name]:.1f} | {errors[name]:.5f}" if name in ratios else "1 | "
+        print(f"| {name} | {' | '.join(f'{each * n:.1f}' for n in counts.values())} | {told} |")
+    print(f"\nPatches of {config.patch}: {', '.join(f'{n} {what}' for what, n in counts.items())}.")
     print(
-        f"| training step, ms | {step_fast * 1e3:.0f} | {step_slow * 1e3:.0f} | {step_ratio:.1f} | >= {WANTED_STEP} |"
+        f"Error of bfloat16 when trained: {measured:.5f} m3 m-3; `estimate` takes bfloat16 where it is at most 0.001."
     )
-    print(f"| peak memory, GiB | {held:.2f} | {_memory():.2f} | | |")
-    print(f"| largest difference, m3 m-3 | {error.max():.5f} | | | < {WANTED_ERROR} |")
-    print(f"| of bfloat16 when trained, m3 m-3 | {measured:.5f} | | | < {WANTED_ERROR} |")
+    print(f"Training step {step_fast * 1e3:.0f} against {step_slow * 1e3:.0f} ms: {step_slow / step_fast:.1f} times "
+          f"(wanted {WANTED_STEP}). Peak memory {_memory():.2f} GiB.")  # fmt: skip
+    ratio = max((ratios[n] for n in ratios if errors[n] < WANTED_ERROR), default=0.0)
     if torch.cuda.is_available():
         on_gpu(model, bundle, arrays, plain, samples, spec)
-    return ratio >= WANTED and step_ratio >= WANTED_STEP and float(error.max()) < WANTED_ERROR
+    return ratio >= WANTED and step_slow / step_fast >= WANTED_STEP
 
 
 def plain_input(arrays: dict[str, np.ndarray], spec: Spec, norm: Any) -> tuple[Tensor, Tensor]:

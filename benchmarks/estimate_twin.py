@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from benchmarks.make_bundles import FILL, world_cube
+from benchmarks.make_bundles import FILL, gappy, world_cube
 from xsm.demo import Size
 from xsm.ops.gapfill import gapfill
-from xsm.scenarios import SMAP_ANCILLARY
 from xsm.training import split_days
 
 DRAWS, BLOCK = 1000, 10
@@ -32,12 +31,12 @@ def world(seed: int, cells: int, days: int, options: Mapping[str, Any]) -> tuple
     spreads : dict of str to ndarray
         Standard deviations by product.
     """
-    cube, made = world_cube(Size(cells, "2020-01-01", days), seed)
+    size = Size(cells, "2020-01-01", days)
+    cube, made = world_cube(size.grid, size.dates, seed)
     day = cube["time"].values.astype("M8[D]")
     used, held = split_days(day, None, None)
-    wanted = [n for n in cube.data_vars if n in (*SMAP_ANCILLARY, "sm_dca")]
-    fill = cube.sm.fit(task="gapfill", variables=wanted, train=used, seed=seed, **FILL)
-    cube = gapfill(cube, "cru", variables=wanted, model=fill).compute()
+    fill = cube.sm.fit(task="gapfill", variables=gappy(cube), train=used, seed=seed, **FILL)
+    cube = gapfill(cube, "cru", variables=gappy(cube), model=fill).compute()
     test = np.flatnonzero(~used & ~held)
     stations, truth = made.stations, made.truth
     dca = cube["sm_dca"].where(cube["sm_dca_observed"])

@@ -74,22 +74,24 @@ def western_australia(folder: Path, bench: Any, seed: int, options: dict[str, ob
 
 
 def twin(seed: int, options: dict[str, object]) -> None:
-    """Print the error of filled surface retrievals against the truth of a synthetic world, by length of gap."""
+    """Print the error of filled surface retrievals against the truth of a synthetic world, by length of gap; thawed."""
+    from benchmarks.make_bundles import world_cube
     from xsm.demo import Size
-    from xsm.twin import make_world
 
     size = Size(32, "2020-01-01", 400)
-    world = make_world(size.grid, np.asarray(size.dates), seed)
-    retrieved = world.smap[["sm_dca"]].load()
+    cube, world = world_cube(size.grid, size.dates, seed)
+    retrieved = cube[["sm_dca", "frozen"]].compute()
+    thawed = ~retrieved["frozen"].transpose("time", "y", "x").values.astype(bool)
     truth = world.truth["sm_5cm"].transpose("time", "y", "x").values
     filled: xr.Dataset = retrieved.sm.gapfill_cru(variables=["sm_dca"], seed=seed, **options)
     observed = np.isfinite(retrieved["sm_dca"].transpose("time", "y", "x").values)
     fill, spread = (filled[v].transpose("time", "y", "x").values for v in ("sm_dca", "sm_dca_std"))
-    bias = np.nanmean(np.where(observed, fill - truth, np.nan), 0)
+    counts = thawed & np.isfinite(fill - truth)
+    bias = np.ma.masked_where(~(observed & counts), fill - truth).mean(0).filled(np.nan)
     length = gap_length(observed.reshape(len(observed), -1)).reshape(observed.shape)
-    print(f"\nTwin (synthetic, seed {seed}): filled SMAP retrievals against the true 5 cm soil moisture, bias removed")
+    print(f"\nTwin (synthetic, seed {seed}): fills against true 5 cm soil moisture, thawed, bias of each cell removed")
     for low, high in ((0, 0), *GAPS):
-        pick = (length >= low) & (length <= high) & np.isfinite(fill - truth - bias)
+        pick = (length >= low) & (length <= high) & counts & np.isfinite(bias)
         error, width = (fill - truth - bias)[pick], spread[pick]
         if len(error):
             what = "observed days" if not high else f"gaps of {low} to {high} days"

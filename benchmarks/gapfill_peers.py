@@ -77,7 +77,9 @@ class PlainCRU(nn.Module):
         return torch.stack(means), torch.stack(spreads)
 
 
-def plain_cru(masked: np.ndarray, seed: int, steps: int = 60) -> tuple[np.ndarray, np.ndarray, float, float]:
+def plain_cru(
+    masked: np.ndarray, seed: int, steps: int = 60, latent: int = 5
+) -> tuple[np.ndarray, np.ndarray, float, float]:
     """Train the plain unit on the masked series and fill them: mean, spread, seconds of training and of filling."""
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
@@ -85,7 +87,7 @@ def plain_cru(masked: np.ndarray, seed: int, steps: int = 60) -> tuple[np.ndarra
     center, scale = np.nanmean(masked, 0), np.nanstd(masked, 0) + 1e-3
     seen = torch.tensor(np.isfinite(masked))
     values = torch.tensor(np.nan_to_num((masked - center) / scale).astype("f4"))
-    unit = PlainCRU()
+    unit = PlainCRU(latent)
     optimiser = torch.optim.Adam(unit.parameters(), 0.01)
     for _ in range(steps):
         pick = torch.as_tensor(rng.permutation(masked.shape[1])[:100])

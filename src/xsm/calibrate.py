@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -18,6 +19,14 @@ FEWEST_TRIPLES, LARGEST_SHARE = 300, 0.9
 TRIPLE = {5: ("sm_dca", "sm_noah_0_10")}
 """Two products, independent of each other and of the stations, by depth; none is known at 25 cm."""
 LAYERS = {5: ("surface", "5"), 25: ("subsurface", "20")}
+
+
+class Place(NamedTuple):
+    """A cube, its stations ``soil_moisture(sensor, time)``, and which of its days the model has not learnt from."""
+
+    cube: xr.Dataset
+    stations: xr.Dataset
+    held: np.ndarray
 
 
 def conformal_factor(ratios: np.ndarray) -> float:
@@ -72,18 +81,16 @@ def factor_beside(misses: np.ndarray, spread: np.ndarray, other: float) -> float
     return high
 
 
-def station_error(ds: xr.Dataset, stations: xr.Dataset, depth: int) -> tuple[float, int]:
+def station_error(places: Sequence[Place], depth: int) -> tuple[float, int]:
     """How far a station is from the mean of its cell, by pooled triple collocation with observed DCA and Noah.
 
-    Over all station-days at once and without removing means, since most of what a point differs from its cell stays.
-    No estimate takes part.
+    Over all station-days of all places at once and without removing means, since most of what a point differs from its
+    cell stays. No estimate takes part.
 
     Parameters
     ----------
-    ds : xarray.Dataset
-        Cube with both products.
-    stations : xarray.Dataset
-        ``soil_moisture(sensor, time)``.
+    places : sequence of Place
+        Their cubes have both products; days after the last held one do not count.
     depth : {5, 25}
         At 25 cm no third product is known.
 
@@ -93,21 +100,31 @@ def station_error(ds: xr.Dataset, stations: xr.Dataset, depth: int) -> tuple[flo
         Standard deviation in m3 m-3, NaN where it cannot be told; station-days.
     """
     from xsm.metrics import triple_collocation
+
+    triples = [t for place in places if (t := _triples(place, depth)) is not None]
+    stations = sum(len(np.unique(where)) for where, _ in triples)
+    days = sum(len(where) for where, _ in triples)
+    if days < FEWEST_TRIPLES or stations < FEWEST_STATIONS:
+        return np.nan, days
+    return float(triple_collocation(*np.concatenate([values for _, values in triples], 1))["error_std"][0]), days
+
+
+def _triples(place: Place, depth: int) -> tuple[np.ndarray, np.ndarray] | None:
+    """Number of the station, and station, DCA and Noah, of every day that has all three."""
     from xsm.ops.triple_collocation import only_observed
     from xsm.pairs import pair
 
     names = TRIPLE.get(depth, ())
-    if not names or any(n not in ds for n in names):
-        return np.nan, 0
+    if not names or any(n not in place.cube for n in names):
+        return None
     layer, at = LAYERS[depth]
+    known = place.cube.isel(time=slice(0, np.flatnonzero(place.held)[-1] + 1))
     try:
-        found = pair(only_observed(ds, names), stations, {layer: names}, {layer: at}).layers[layer]
+        found = pair(only_observed(known, names), place.stations, {layer: names}, {layer: at}).layers[layer]
     except DataError:
-        return np.nan, 0
+        return None
     valid = found.valid.all(0)
-    if valid.sum() < FEWEST_TRIPLES or valid.any(-1).sum() < FEWEST_STATIONS:
-        return np.nan, int(valid.sum())
-    return float(triple_collocation(found.y[-1][valid], *(x[valid] for x in found.x))["error_std"][0]), int(valid.sum())
+    return np.nonzero(valid)[0], np.stack([found.y[-1][valid], *(x[valid] for x in found.x)])
 
 
 def spread_name(bundle: Bundle) -> str:
@@ -125,70 +142,71 @@ def to_reference(bundle: Bundle) -> Bundle:
     return _with_spread(bundle, {"of": reference, "factor": 1.0})
 
 
-def to_stations(bundle: Bundle, ds: xr.Dataset, stations: xr.Dataset, held: np.ndarray) -> Bundle:
-    """Scale the spread so that the 95 % interval holds 95 % of the stations' values on the validation days.
+def to_stations(bundle: Bundle, places: Sequence[Place]) -> Bundle:
+    """Scale the spread so that the 95 % interval holds 95 % of the stations' values on the held days.
 
     Split conformal: the model has seen neither the stations nor, but for stopping, those days. A station is a point in
-    its cell: what it differs from the cell's mean (`station_error`, from all days up to the last one of validation) is
-    added in quadrature, so that the spread is that of the cell. Where it cannot be told it is part of the spread, which
-    is then an upper bound.
+    its cell: what it differs from the cell's mean (`station_error`) is added in quadrature, so that the spread is that
+    of the cell. Where it cannot be told it is part of the spread, which is then an upper bound.
 
     Parameters
     ----------
     bundle : Bundle
         Trained.
-    ds : xarray.Dataset
-        The cube that it was trained on.
-    stations : xarray.Dataset
-        ``soil_moisture(sensor, time)``.
-    held : ndarray
-        Validation days of the cube, bool.
+    places : sequence of Place
+        The cube that it was trained on with its validation days, or regions that it has never seen.
 
     Returns
     -------
     Bundle
         Its spread is of the truth; of the reference, with a warning, where stations are too few.
     """
-    from xsm.ops.estimate import estimate, lead_days
-    from xsm.pairs import pair
-
-    card = bundle.card
-    depth, target = card["depth"], card["targets"][0]
-    layer, at = LAYERS[depth]
-    days = np.flatnonzero(held)
-    if not len(days):
+    held = [place for place in places if place.held.any()]
+    if not held:
         return _too_few(bundle, "there is no validation day")
-    near = slice(max(days[0] - lead_days(bundle), 0), days[-1] + 1)
-    bare = _with_spread(bundle, {"of": "truth", "factor": 1.0})
-    part = ds.isel(time=near)
-    part.attrs.pop("xsm_region", None)
-    maps = estimate(part, depth=depth, scenario=card["scenario"], model=bare)
-    maps = maps.isel(time=held[near])
-    spread = f"{target}_std"
-    maps[spread] = maps[spread].assign_attrs(depth=f"{depth} cm")
     try:
-        found = pair(maps, stations, {layer: [target, spread]}, {layer: at})
+        found = [_misses(bundle, place) for place in held]
     except DataError as error:
         return _too_few(bundle, str(error).rstrip("."))
-    values = found.layers[layer]
-    valid = values.valid.all(0)
-    valid &= (valid.sum(-1) >= FEWEST_DAYS)[:, None]
-    used = int(valid.any(-1).sum())
+    used = sum(n for n, _, _ in found)
     if used < FEWEST_STATIONS:
         return _too_few(bundle, f"{used} have {FEWEST_DAYS} validation days in the cube")
-    misses, own = np.abs(values.x[0] - values.y[0])[valid], values.x[1][valid]
-    apart, triples = station_error(ds.isel(time=slice(0, days[-1] + 1)), stations, depth)
+    misses, own = (np.concatenate([f[k] for f in found]) for k in (1, 2))
+    apart, triples = station_error(held, bundle.card["depth"])
     factor = factor_beside(misses, own, apart)
+    days = np.concatenate([place.cube["time"].values[place.held] for place in held]).astype("M8[D]")
     told = {
         "of": "truth",
         "factor": factor if np.isfinite(factor) else conformal_factor(misses / own),
         "station_error": apart if np.isfinite(factor) else None,
         "triples": triples,
         "stations": used,
-        "pairs": int(valid.sum()),
-        "days": [str(maps["time"].values[k].astype("M8[D]")) for k in (0, -1)],
+        "pairs": len(misses),
+        "days": [str(days.min()), str(days.max())],
     }
     return _with_spread(bundle, told)
+
+
+def _misses(bundle: Bundle, place: Place) -> tuple[int, np.ndarray, np.ndarray]:
+    """Stations with enough held days, the sizes of their differences from the estimate, and its spread there."""
+    from xsm.ops.estimate import estimate, lead_days
+    from xsm.pairs import pair
+
+    depth, target = bundle.card["depth"], bundle.card["targets"][0]
+    layer, at = LAYERS[depth]
+    days = np.flatnonzero(place.held)
+    near = slice(max(days[0] - lead_days(bundle), 0), days[-1] + 1)
+    bare = _with_spread(bundle, {"of": "truth", "factor": 1.0})
+    part = place.cube.isel(time=near)
+    part.attrs.pop("xsm_region", None)
+    maps = estimate(part, depth=depth, scenario=bundle.card["scenario"], model=bare)
+    maps = maps.isel(time=place.held[near])
+    spread = f"{target}_std"
+    maps[spread] = maps[spread].assign_attrs(depth=f"{depth} cm")
+    values = pair(maps, place.stations, {layer: [target, spread]}, {layer: at}).layers[layer]
+    valid = values.valid.all(0)
+    valid &= (valid.sum(-1) >= FEWEST_DAYS)[:, None]
+    return int(valid.any(-1).sum()), np.abs(values.x[0] - values.y[0])[valid], values.x[1][valid]
 
 
 def _too_few(bundle: Bundle, why: str) -> Bundle:

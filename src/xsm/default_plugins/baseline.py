@@ -149,7 +149,7 @@ class Ridge:
         """Apply the regression."""
         card, weights = bundle.card, bundle.weights
         names = (*card["inputs"], *card["statics"])
-        sizes = {n: np.shape(weights.get(n)) for n in ("mean", "std", "weights", "spread")}
+        sizes = {n: weights[n].shape if n in weights else None for n in ("mean", "std", "weights", "spread")}
         if list(sizes.values()) != [(len(names),), (len(names),), (len(names) + 1,), (1,)]:
             raise DataError(
                 f"The weights of the bundle do not fit its card ({len(names)} predictors, shapes {sizes}).",

@@ -12,7 +12,7 @@ import numpy as np
 import xarray as xr
 
 from xsm.bundle import Bundle
-from xsm.calibrate import to_reference, to_stations
+from xsm.calibrate import Place, to_reference, to_stations
 from xsm.cf import same_units
 from xsm.describe import Kind, Param, operation
 from xsm.errors import DataError, UsageError
@@ -188,7 +188,7 @@ def fit(
             part(used), spec, validation=part(held) if held.any() else None, seed=seed, progress=progress
         )
     made = _finish(bundle, ds, day, used, held, fed, chosen)
-    return to_reference(made) if stations is None else to_stations(made, ds, stations, held)
+    return to_reference(made) if stations is None else to_stations(made, [Place(ds, stations, held)])
 
 
 def _samples_maker(

@@ -1,0 +1,52 @@
+"""The shipped models in synthetic worlds that they have never seen: skill and spread, without any training."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+
+from benchmarks.estimate_twin import INSIDE, SCORES, scores
+from benchmarks.make_bundles import unseen
+from xsm.demo import Size
+from xsm.shipped import shipped
+
+SEEDS = (11, 12, 13, 14)
+"""Of the worlds; neither learnt from nor calibrated to."""
+TEACHER = {5: "sm_noah_0_10", 25: "sm_noah_10_40"}
+
+
+def run(quick: bool, seeds: tuple[int, ...] = SEEDS) -> bool:
+    """Print a table; tells whether the 95 % interval holds 90 to 98 % of the truths of all worlds."""
+    size, seeds = (Size(32, "2021-03-01", 90), seeds[:1]) if quick else (Size(48, "2021-03-01", 365), seeds)
+    found: dict[str, list[tuple[np.ndarray, float]]] = {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for seed in seeds:
+            place, world = unseen(size, seed, shipped("gapfill"))
+            thawed = ~place.cube["frozen"].astype(bool)
+            for depth in (5, 25):
+                truth = world.truth[f"sm_{depth}cm"]
+                rows = {"Noah": (place.cube[TEACHER[depth]], None)}
+                for number in (1, 2):
+                    maps = place.cube.sm.estimate(depth=depth, scenario=number)
+                    rows[f"scenario {number}"] = (maps[f"sm_{depth}cm"], maps[f"sm_{depth}cm_std"])
+                counts = thawed & truth.notnull() & rows["scenario 2"][0].notnull() & rows["Noah"][0].notnull()
+                for name, (values, std) in rows.items():
+                    x, y = (
+                        v.where(counts).transpose("time", "y", "x").values.reshape(size.days, -1)
+                        for v in (values, truth)
+                    )
+                    inside = np.nan
+                    if std is not None:
+                        inside = float((abs(values - truth) <= 1.959964 * std).where(counts).mean())
+                    found.setdefault(f"{depth} cm: {name}", []).append((scores(x, y), inside))
+    print(f"\n## Shipped models in {len(seeds)} synthetic worlds that they have never seen, against the truth\n")
+    print(f"| | {' | '.join(SCORES)} | inside 95 %, by world |\n" + "| --- " * 5 + "|")
+    good = []
+    for name, each in found.items():
+        inside = [share for _, share in each]
+        told = "" if np.isnan(inside[0]) else ", ".join(f"{share:.1%}" for share in inside)
+        print(f"| {name} | {' | '.join(f'{v:.4f}' for v in np.mean([s for s, _ in each], 0))} | {told} |")
+        good += [] if np.isnan(inside[0]) else [INSIDE[0] <= np.mean(inside) <= INSIDE[1]]
+    return all(good)

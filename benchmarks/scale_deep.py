@@ -1,0 +1,27 @@
+"""25 cm where the 5 cm estimate is there, as in `xsm run`: read cube and estimate, estimate, write.
+
+python -m benchmarks.scale_deep CUBE SM5 OUT THREADS
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from pathlib import Path
+
+import xsm
+from xsm import files
+from xsm.options import block_threads
+
+
+def main() -> None:
+    """Write the estimate of 25 cm, scenario 2, of the shipped model."""
+    cube, surface, out, threads = sys.argv[1:]
+    with warnings.catch_warnings(), xsm.set_options(threads=int(threads)), block_threads():
+        warnings.simplefilter("ignore")
+        ds = files.read(cube).assign(sm_5cm=files.read(surface)["sm_5cm"].reset_coords(drop=True))
+        files.write(ds.sm.estimate(depth=25, scenario=2), Path(out), overwrite=True)
+
+
+if __name__ == "__main__":
+    main()
