@@ -12,7 +12,7 @@ import functools
 import itertools
 import threading
 import uuid
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -72,48 +72,6 @@ def cells_of(ds: xr.Dataset, names: Sequence[str]) -> tuple[str, ...]:
                 f"'{name}' has the dims {own} beside time, the others {dims}.", hint="Give them the same dims."
             )
     return dims
-
-
-def looked_at(ds: xr.Dataset, cells: xr.DataArray, look: Callable[[xr.Dataset, xr.DataArray], None]) -> xr.Dataset:
-    """Let a function look at variables on cells, which it may refuse: at once, or at each block that is made.
-
-    Parameters
-    ----------
-    ds : xarray.Dataset
-        Variables on the dims of ``cells``, with and without ``time``; dask or numpy.
-    cells : xarray.DataArray
-        Domain, bool.
-    look : callable
-        Takes the dataset, or one variable's block of it, and the domain there.
-
-    Returns
-    -------
-    xarray.Dataset
-        The same values.
-    """
-    if not is_lazy(ds) and cells.chunks is None:
-        look(ds, cells)
-        return ds
-    seen, cells = {}, cells.reset_coords(drop=True)
-    for name, variable in ds.reset_coords(drop=True).data_vars.items():
-        times = ["time"] if "time" in variable.dims else []
-        variable = variable.transpose(*times, *cells.dims)
-        work = functools.partial(_seen, name, variable.dims, cells.dims, look)
-        given = [variable, cells, *(variable[t] for t in times)]
-        seen[name] = xr.apply_ufunc(
-            work, *given, dask="parallelized", output_dtypes=[variable.dtype], keep_attrs="override"
-        )
-    return ds.assign(seen)
-
-
-def _seen(
-    name: Hashable, dims: tuple[Hashable, ...], flat: tuple[Hashable, ...],
-    look: Callable[[xr.Dataset, xr.DataArray], None],
-    values: np.ndarray, cells: np.ndarray, *days: np.ndarray,
-) -> np.ndarray:  # fmt: skip
-    block = xr.Dataset({name: (dims, values)}, {"time": days[0].ravel()} if days else {})
-    look(block, xr.DataArray(cells.reshape(cells.shape[cells.ndim - len(flat) :]), dims=flat))
-    return values
 
 
 def map_series(

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
+from xsm.blocks import is_lazy
 from xsm.cf import VARIABLES, Canonical, check_units, kind, same_units
 from xsm.errors import DataError, tell
 from xsm.faces import spoken
@@ -136,6 +138,33 @@ def check_values(predictors: xr.Dataset, cells: xr.DataArray, scenario: Scenario
     if doubtful:
         told = ", ".join(f"{n} ({_range(n)})" for n in doubtful)
         tell(f"Predictors have values out of the range of their quantity: {told}; check units and fill values.")
+
+
+def checked_values(predictors: xr.Dataset, cells: xr.DataArray, scenario: Scenario, since: np.datetime64) -> xr.Dataset:
+    """Check values from a day on: at once, or at each block that is made of lazy ones."""
+    if not is_lazy(predictors) and cells.chunks is None:
+        check_values(predictors.sel(time=slice(since, None)), cells, scenario)
+        return predictors
+    cells, checked = cells.reset_coords(drop=True), {}
+    for name, variable in predictors.reset_coords(drop=True).data_vars.items():
+        times = [d for d in variable.dims if d == "time"]
+        variable = variable.transpose(*times, *cells.dims)
+        given = [variable, cells, *(variable[t] for t in times)]
+        work = functools.partial(_checked_block, name, variable.dims, cells.dims, scenario, since)
+        checked[name] = xr.apply_ufunc(
+            work, *given, dask="parallelized", output_dtypes=[variable.dtype], keep_attrs="override"
+        )
+    return predictors.assign(checked)
+
+
+def _checked_block(
+    name: Hashable, dims: tuple[Hashable, ...], flat: tuple[Hashable, ...], scenario: Scenario, since: np.datetime64,
+    values: np.ndarray, cells: np.ndarray, *days: np.ndarray,
+) -> np.ndarray:  # fmt: skip
+    block = xr.Dataset({name: (dims, values)}, {"time": days[0].ravel()} if days else {})
+    domain = xr.DataArray(cells.reshape(cells.shape[cells.ndim - len(flat) :]), dims=flat)
+    check_values(block.sel(time=slice(since, None)) if days else block, domain, scenario)
+    return values
 
 
 def _usual(name: Any) -> Canonical:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import functools
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
 import xarray as xr
 
-from xsm.blocks import covered, is_lazy, looked_at, map_patches, map_series
+from xsm.blocks import covered, is_lazy, map_patches, map_series
 from xsm.bundle import Bundle
 from xsm.calibrate import spread_name
 from xsm.cf import add_history, canonical_attrs, check_units, same_units
@@ -17,7 +16,7 @@ from xsm.describe import Kind, Param, operation
 from xsm.errors import DataError, UsageError
 from xsm.grids import EASE2_M09, grid_of, require_grid, take
 from xsm.model import Block, Model, clips, get_model, look_back
-from xsm.predictors import check_values, reasons, require, split_predictors, with_units
+from xsm.predictors import checked_values, reasons, require, split_predictors, with_units
 from xsm.scenarios import Scenario, get_scenario
 from xsm.shipped import shipped, shipped_name, warn_of_shipped
 
@@ -178,7 +177,7 @@ def _run(ds: xr.Dataset, bundle: Bundle, chosen: Scenario, dropout_passes: int =
     names = [target, spread_name(bundle)]
     factor = np.float32(bundle.card.get("spread", {}).get("factor", 1.0))
     merged = ds[list(dynamic.data_vars)].assign(static.data_vars)
-    merged = looked_at(merged, inside, functools.partial(_look, chosen, ds["time"].values[lead]))
+    merged = checked_values(merged, inside, chosen, ds["time"].values[lead])
     counted = np.zeros(2)
 
     def predict(arrays: dict[str, np.ndarray]) -> Any:
@@ -228,11 +227,6 @@ def _with_dropout(bundle: Bundle, model: Model, passes: int) -> Bundle:
         raise UsageError(f"Model '{model.info.name}' has no dropout.", hint="Leave dropout_passes out.")
     options = {**bundle.card["options"], "dropout_passes": passes}
     return Bundle({**bundle.card, "options": options}, bundle.weights, bundle.surface)
-
-
-def _look(chosen: Scenario, since: np.datetime64, predictors: xr.Dataset, cells: xr.DataArray) -> None:
-    part = predictors.sel(time=slice(since, None)) if "time" in predictors.dims else predictors
-    check_values(part, cells, chosen)
 
 
 def _series(
