@@ -73,6 +73,18 @@ def test_share_of_clipped_values_is_that_of_the_domain():
             assert ds.sm.estimate()["sm_5cm"].attrs["clipped_share"] == share
 
 
+def test_a_shipped_surface_is_told_when_it_was_of_use(recwarn):
+    cube = xsm.example("cube", size=16, days=20)
+    given = {"depth": 25, "scenario": 2, "model": "ridge", "surface": "5-2"}
+    with pytest.raises(DataError, match="infinite values are in tb_h"):
+        cube.assign(tb_h=cube["tb_h"] * np.inf).sm.fit(**given)
+    assert not recwarn.list
+    cube.sm.fit(**given)
+    told = [str(w.message) for w in recwarn]
+    assert ["saw other days" in text for text in told] == [True, False]
+    assert "synthetic" in told[1]
+
+
 def test_results_have_no_hole():
     text = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
     assert not re.findall(r"@[A-Z]+@", text)
