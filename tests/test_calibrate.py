@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import xsm
-from xsm.calibrate import factor_beside, station_error
+from xsm.calibrate import Place, factor_beside, station_error, to_stations
 from xsm.pairs import pair
 from xsm.twin import default_grid, make_world
 
@@ -49,13 +49,15 @@ def test_error_of_the_stations_is_found_without_the_truth():
     """
     world = make_world(default_grid(48), 120, seed=7)
     cube = xsm.cube(world.smap[["sm_dca", "tb_h"]], xsm.regrid_ease9km(world.nldas_daily, region=world.grid))
-    found, days = station_error(cube, world.stations, 5)
+    place = Place(cube, world.stations, np.ones(120, bool))
+    found, days = station_error([place], 5)
     layer = pair(world.truth[["sm_5cm"]], world.stations, {"surface": ["sm_5cm"]}, {"surface": "5"}).layers["surface"]
     wanted = np.std((layer.y[0] - layer.x[0])[layer.valid[0]])
     assert days > 1000
     assert found == pytest.approx(wanted, rel=0.25)
-    assert np.isnan(station_error(cube, world.stations, 25)[0])
-    assert np.isnan(station_error(cube.drop_vars("sm_dca"), world.stations, 5)[0])
+    assert station_error([place, place], 5) == (pytest.approx(found, rel=1e-3), 2 * days)  # of n - 1
+    assert np.isnan(station_error([place], 25)[0])
+    assert np.isnan(station_error([place._replace(cube=cube.drop_vars("sm_dca"))], 5)[0])
 
 
 @settings(deadline=None)
@@ -68,6 +70,21 @@ def test_factor_beside_another_error(spread, other, factor):
     else:
         # the quantile of 20,000 draws is off by 1 %, which the difference of squares enlarges
         assert found == pytest.approx(factor, rel=0.02 * (1 + (other / factor / spread) ** 2))
+
+
+def test_stations_of_several_regions_count_together(cube, stations):
+    """A region that was not learnt from shows errors that the stations of the training region cannot show."""
+    bundle = cube.sm.fit(depth=5, scenario=2, model="ridge")
+    places = [
+        Place(xsm.example("cube", size=24, days=150, seed=k), xsm.example("stations", size=24, days=150, seed=k), days)
+        for k, days in ((0, np.arange(150) > 110), (1, np.ones(150, bool)))
+    ]
+    one, two, both = (to_stations(bundle, p).card["spread"] for p in (places[:1], places[1:], places))
+    assert both["pairs"] == one["pairs"] + two["pairs"]
+    assert both["stations"] == one["stations"] + two["stations"]
+    assert min(one["factor"], two["factor"]) <= both["factor"] <= max(one["factor"], two["factor"])
+    with pytest.warns(UserWarning, match="no validation day"):
+        assert to_stations(bundle, []).card["spread"]["of"] == "sm_noah_0_10"
 
 
 def test_spread_at_25_cm_is_an_upper_bound_and_says_so(cube, stations):
