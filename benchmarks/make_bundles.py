@@ -88,8 +88,13 @@ def side_by_side(size: Size, fill: Bundle) -> xr.Dataset:
         row = grid.row0 + i * n
         windows = [EASE2_M09.window(row, row + n, col, col + n) for col in grid.col0 + n * np.arange(len(seeds))]
         made = [_filled(world_cube(w, size.dates, seed)[0], fill) for w, seed in zip(windows, seeds, strict=True)]
-        rows.append(xr.concat(made, "x", combine_attrs="drop_conflicts"))
-    return xr.concat(rows, "y", combine_attrs="drop_conflicts")
+        rows.append(_joined(made, "x"))
+    return _joined(rows, "y")
+
+
+def _joined(cubes: list[xr.Dataset], dim: str) -> xr.Dataset:
+    told = "; ".join(cube.attrs["synthetic"] for cube in cubes)
+    return xr.concat(cubes, dim, combine_attrs="drop_conflicts").assign_attrs(synthetic=told)
 
 
 def unseen(size: Size, seed: int, fill: Bundle) -> tuple[Place, World]:
