@@ -93,7 +93,7 @@ def side_by_side(size: Size, fill: Bundle) -> xr.Dataset:
 
 
 def _joined(cubes: list[xr.Dataset], dim: str) -> xr.Dataset:
-    told = "; ".join(cube.attrs["synthetic"] for cube in cubes)
+    told = " ".join(cube.attrs["synthetic"] for cube in cubes)
     return xr.concat(cubes, dim, combine_attrs="drop_conflicts").assign_attrs(synthetic=told)
 
 
