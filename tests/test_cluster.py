@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import socket
@@ -212,6 +213,67 @@ def test_what_takes_a_connection_and_never_answers_is_no_scheduler(scheme, monke
         address = f"{scheme}://127.0.0.1:{server.getsockname()[1]}"
         with set_options(scheduler=address), pytest.raises(UsageError, match="No scheduler answers"), block_threads():
             pass
+
+
+@pytest.fixture
+def lonely(tmp_path):
+    """A scheduler and a worker, each a process of its own; gives the scheduler's process and its address."""
+    where = tmp_path / "scheduler.json"
+    script = "import sys; from distributed.cli.dask_{0} import main; main(sys.argv[1:])"
+    more = {"scheduler": ["--host", "127.0.0.1", "--port", "0"], "worker": ["--nthreads", "1", "--death-timeout", "20"]}
+    made = [
+        subprocess.Popen(
+            [sys.executable, "-c", script.format(name), "--scheduler-file", str(where), "--no-dashboard", *options],
+            stderr=subprocess.DEVNULL,
+        )
+        for name, options in more.items()
+    ]
+    try:
+        while not where.exists():
+            time.sleep(0.1)
+        yield made[0], json.loads(where.read_text())["address"]
+    finally:
+        for process in made:
+            process.kill()
+            process.wait()
+
+
+LOSE = """
+import logging, os, signal, sys, time
+import click, dask, distributed
+from xsm import tools
+from xsm.cli import main
+from xsm.options import block_threads, set_options
+
+@click.command("lose")
+def lose():
+    with set_options(scheduler=sys.argv[1]), block_threads():
+        slow = dask.delayed(time.sleep)(60)
+        future = distributed.default_client().compute(slow)
+        os.kill(int(sys.argv[2]), signal.SIGKILL)
+        future.result()
+
+tools.TOOLS = (*tools.TOOLS, lose)
+names = ("distributed", "distributed.client", "tornado", "tornado.application", "asyncio")
+before = [logging.getLogger(n).level for n in names]
+try:
+    main(["lose", *sys.argv[3:]])
+finally:
+    after = [logging.getLogger(n).level for n in names]
+    print("as before" if after == before else after)
+"""
+
+
+@pytest.mark.parametrize("loud", [False, True])
+def test_a_lost_scheduler_is_one_sentence(lonely, loud):
+    """It was buried under tracebacks that dask's client logs."""
+    scheduler, address = lonely
+    command = [sys.executable, "-c", LOSE, address, str(scheduler.pid), *["-vv"] * loud]
+    env = {**os.environ, "DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "2s"}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=env)
+    assert done.returncode == 1 and done.stdout.strip() == "as before"
+    assert f"error: The cluster at '{address}' was lost" in " ".join(done.stderr.split())
+    assert (len(done.stderr.splitlines()) > 2) == loud, done.stderr
 
 
 def test_no_scheduler_is_one_sentence(tmp_path, monkeypatch):

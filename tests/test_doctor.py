@@ -21,6 +21,7 @@ def test_this_installation_is_well():
     rows = {name: (ok, found) for name, ok, found in checks()}
     assert all(ok for ok, _ in rows.values()), rows
     assert {"PROJ and GDAL agree", "engines", "threads and memory", "cache", "cluster", "this folder"} <= set(rows)
+    assert "GB that this process may use" in rows["threads and memory"][1]
     assert "smap" in rows["engines"][1] and "xarray" in rows["versions"][1]
 
 

@@ -26,10 +26,12 @@ from benchmarks.faults_bench import contents
 from tests.web_server import BODY, cut, in_turn, names, one, ranged
 from xsm import download, files, pipeline, regions
 from xsm.bundle import Bundle
+from xsm.cli import main
 from xsm.config import Fill, Source, Study
 from xsm.errors import DataError, SkippedFile, hear, tell
+from xsm.forecast import plan
 from xsm.options import set_options
-from xsm.pipeline import plan, run_study
+from xsm.pipeline import run_study
 from xsm.skipped import LEFT_OUT, mark, tell_skipped
 from xsm.source import get_source
 from xsm.stages import Stages, alone, clear, fingerprint, left_out
@@ -238,6 +240,50 @@ def test_an_input_that_cannot_be_read_is_its_sources_matter(tmp_path):
     run_study(replace(study, on_error="skip"))
     assert list(left_out(study.out)) == [gone.name]
     assert files.read(study.out / "maps.nc")[LEFT_OUT].values.sum() == 1
+
+
+STATIONS = """
+region = {region}
+margin = 0
+on_error = "skip"
+[inputs.smap]
+paths = "SMAP/*"
+[stations.uscrn]
+paths = "USCRN"
+[gapfill]
+method = "linear"
+variables = ["tb_h"]
+"""
+
+
+def test_each_file_left_out_is_told_once_and_a_long_list_is_folded(tmp_path, capsys):
+    """A bad file of stations was told three times, and an empty folder of a pattern stopped the run."""
+    world = make_world(default_grid(8), 8, seed=1)
+    for number, path in enumerate(get_source("smap").write(world, tmp_path / "all")):
+        (tmp_path / "SMAP" / str(number % 2)).mkdir(parents=True, exist_ok=True)
+        path.rename(tmp_path / "SMAP" / str(number % 2) / path.name)
+    (tmp_path / "SMAP" / "empty").mkdir()
+    get_source("uscrn").write(world, tmp_path / "USCRN")
+    bad = [tmp_path / "USCRN" / f"CRNH0203-2021-ZZ_{number:02}.txt" for number in range(14)]
+    for path in bad:
+        path.write_text("<html>\n<body>Not found</body>")
+    (tmp_path / "study.toml").write_text(STATIONS.format(region=[float(v) for v in default_grid(8).bbox]))
+    with pytest.raises(SystemExit) as stop:
+        main(["run", str(tmp_path / "study.toml")])
+    told = capsys.readouterr().err
+    assert stop.value.code == 1 and "but for 14 files left out" in " ".join(told.split())
+    assert [told.count(path.name) for path in bad] == [1] * 10 + [0] * 4
+    assert f"and 4 more; all of them are in '{tmp_path / 'study' / '.xsm' / 'manifest.json'}'" in told
+    assert told.count("empty' holds no file of source 'smap' and is left out") == 1
+    assert sorted(left_out(tmp_path / "study")) == sorted(path.name for path in bad)
+    skipped = files.read(tmp_path / "study" / "data" / "stations.nc").attrs["skipped"]
+    assert len(skipped) == 14
+
+
+def test_a_folder_with_a_nul_byte_in_its_name_is_refused(tmp_path):
+    study = Study(tmp_path / "a\0b", {"smap": Source([tmp_path])})
+    with pytest.raises(DataError, match=r"a\\0b' cannot be used \(embedded null byte\)"):
+        run_study(study)
 
 
 def test_a_gap_fill_that_goes_on_has_one_model(tmp_path, monkeypatch):

@@ -49,6 +49,12 @@ def maps():
     )
 
 
+@pytest.mark.parametrize("ending", [".nc", ".zarr", ".tif", ".csv"])
+def test_a_nul_byte_in_an_outputs_name_is_one_sentence(maps, tmp_path, ending):
+    with pytest.raises(UsageError, match=r"a\\x00b\.\w+' has a NUL byte"):
+        files.write(maps[["sm_5cm"]], tmp_path / f"a\0b{ending}")
+
+
 @pytest.mark.parametrize("ending", [".nc", ".zarr"])
 @pytest.mark.parametrize("lazy", [False, True])
 def test_round_trip_keeps_values_types_grid_and_encoding(maps, tmp_path, ending, lazy):

@@ -15,7 +15,8 @@ import pytest
 from benchmarks import fuzz
 from benchmarks.fuzz_base import area
 from benchmarks.fuzz_formats import FORMATS
-from xsm.errors import DataError
+from xsm.errors import DataError, SkippedFile
+from xsm.skipped import tell_skipped
 from xsm.source import get_source
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the children are watched with select and resource")
@@ -93,8 +94,10 @@ def test_skip_tells_what_was_left_out(name: str, tmp_path: Path) -> None:
     told = {"region": area() if form.window else None, "time": None, "variables": None, **form.options}
     with warnings.catch_warnings(action="ignore"), pytest.raises(DataError, match=bad.name.replace("+", r"\+")):
         source.open(files, on_error="raise", **told)  # type: ignore[arg-type]
-    with pytest.warns(UserWarning) as caught:
+    with warnings.catch_warnings(action="ignore"):
         ds = source.open(files, on_error="skip", **told)  # type: ignore[arg-type]
+    with pytest.warns(SkippedFile) as caught:  # as `xsm.open` tells it
+        tell_skipped(ds, files)
     assert any(bad.name in str(w.message) for w in caught)
     assert bad.name in str(ds.attrs["skipped"]) and len(ds.data_vars)
 

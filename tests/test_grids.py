@@ -197,7 +197,9 @@ def test_what_is_no_region_is_told():
         region_bbox("-98.6,35.0,-97.9")
 
 
-@pytest.mark.parametrize("region", ["conuss", (1, 2, 3), (10, 0, -10, 5), (0, 0, 10, 95), 7])
+@pytest.mark.parametrize(
+    "region", ["conuss", (1, 2, 3), (10, 0, -10, 5), (0, 0, 10, 95), 7, list("wsen"), [1, 2, 3, [4]]]
+)
 def test_bad_regions_are_one_sentence(region):
     with pytest.raises(UsageError) as error:
         region_bbox(region)

@@ -21,9 +21,9 @@ from xsm import config, files
 from xsm.cli import main
 from xsm.demo import Size, make_files, score, study_changes
 from xsm.errors import DataError, UsageError
-from xsm.forecast import forecast, outlook
+from xsm.forecast import forecast, outlook, plan
 from xsm.grids import grid_of
-from xsm.pipeline import plan, run_study, stage_names
+from xsm.pipeline import run_study, stage_names
 from xsm.regions import held
 from xsm.stages import alone, fingerprint, manifest
 
@@ -203,6 +203,37 @@ def test_plan_tells_and_writes_nothing(folder):
     text = plan(config.load(folder / "study.toml"))
     assert "open smap" in text
     assert "1440 files" in text
+
+
+def told_by_plan(study):
+    """Stages that the plan calls done, and those still to do."""
+    rows = plan(study).split("of a run in")[1].splitlines()[1:]
+    named = {row[2:26].strip(): row[26:].strip() for row in rows}
+    assert list(named) == stage_names(study)
+    return [[n for n, state in named.items() if state == wanted] for wanted in ("done", "to do")]
+
+
+def test_plan_tells_what_a_run_does_again(folder, tmp_path, monkeypatch):
+    out = tmp_path / "results"
+    shutil.copytree(folder / "results", out)
+    study = replace(config.load(folder / "study.toml"), out=out)
+    done_again(study)
+    before = stamps(out), (out / ".xsm" / "manifest.json").read_bytes()
+    assert told_by_plan(study) == [stage_names(study), []]
+    titled, longer = replace(study, title="x"), replace(study, gapfill=replace(study.gapfill, options={"max_gap": 20}))
+    earlier = replace(study, time="2021-06-01/2021-07-25")
+    wanted = {"title": titled, "gaps": longer, "time": earlier}
+    predicted = {name: told_by_plan(changed)[1] for name, changed in wanted.items()}
+    assert predicted["title"] == ["report"] and predicted["gaps"][:2] == ["fill gaps", "train 5-1"]
+    assert predicted["time"] == stage_names(study)
+    assert (stamps(out), (out / ".xsm" / "manifest.json").read_bytes()) == before
+    assert done_again(longer) == predicted["gaps"]
+    (out / "estimates.nc").write_bytes(b"")
+    shutil.rmtree(out / "models" / "fill")
+    predicted = told_by_plan(longer)[1]
+    assert {"train fill", "fill gaps", "estimate", "report"} <= set(predicted) and "cube" not in predicted
+    assert set(done_again(longer)) <= set(predicted)
+    assert "of a run" not in plan(replace(study, out=tmp_path / "none"))
 
 
 def test_stages_are_named_before_they_run(folder):

@@ -168,6 +168,19 @@ def test_what_is_no_period_stops(period):
         days(period)
 
 
+@pytest.mark.parametrize("period", ["0001-01-01/9999-12-31", "0001-01-01/", "/2300", slice("2021-01-01", "2210-01-01")])
+def test_absurd_periods_stop_at_once(period):
+    """Every day of them was laid out, for minutes."""
+    with pytest.raises(xsm.UsageError, match=r"has the day .*, wanted days from 1900-01-01 to 2100-12-31"):
+        days(period)
+
+
+def test_a_huge_margin_is_refused(tmp_path):
+    (tmp_path / "a.csv").write_text("date,lon,lat,soil_moisture\n2021-06-01,-98,36,0.2\n")
+    with pytest.raises(xsm.UsageError, match="'margin' is 100000, wanted at least 0 and at most 512"):
+        xsm.open("tiny", tmp_path / "a.csv", region=(-99, 35, -97, 37), margin=100_000)
+
+
 def test_folders_without_files_of_the_source_are_left_out_when_skipping(tmp_path):
     """What a shell makes of a pattern stopped, whatever on_error was."""
     rows = "date,lon,lat,soil_moisture\n2021-06-01,-98,36,0.2\n"

@@ -72,6 +72,22 @@ def test_no_file_in_the_period_tells_the_days_that_there_are(tmp_path, name, on_
         xsm.open(name, paths, time="2020", on_error=on_error)
 
 
+def test_people_are_told_a_long_list_in_short(tmp_path):
+    paths = [tmp_path / f"{number:02}.csv" for number in range(14)]
+    for path in paths:
+        path.write_text("date,lon,lat,soil_moisture\n2021-06-01,-98.5,35.5,0.2\n" if path == paths[0] else "")
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always")
+        ds = xsm.open("tiny", paths, on_error="skip")
+    told = [str(w.message) for w in heard]
+    assert len(ds.attrs["skipped"]) == 13 and len(told) == 11
+    assert all(path.name in text for path, text in zip(paths[1:11], told[:10], strict=True))
+    assert told[10] == "and 3 more; all of them are in the attribute 'skipped'"
+    with hear() as heard:
+        xsm.open("tiny", paths, on_error="skip")
+    assert [w.file for w in heard] == [path.name for path in paths[1:]]
+
+
 def test_a_semicolon_in_a_reason_makes_no_second_file():
     told = "'US/a.txt' cannot be read as USCRN hourly02: row 960 has not 38 columns; the file may be cut or damaged."
     with pytest.warns(SkippedFile) as heard:

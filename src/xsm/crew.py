@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import io
 import logging
+import math
 import multiprocessing
 import os
 import pickle
@@ -39,9 +40,26 @@ _FREED, _HELD_HERE = threading.Condition(), list[int]()
 Region = dict[str, slice]
 
 
+def bytes_of(ds: xr.Dataset, region: Region) -> int:
+    """Bytes of a region of a dataset; cutting each out of a lazy one would take long where there are many.
+
+    Examples
+    --------
+    >>> ds = xr.Dataset({"a": (("time", "x"), [[1.0, 2.0]] * 3), "b": ("x", [1, 2])})
+    >>> bytes_of(ds, {"time": slice(0, 2)}), ds.isel(time=slice(0, 2)).nbytes
+    (48, 48)
+    """
+
+    def along(dim: Any, size: int) -> int:
+        return len(range(*region[dim].indices(size))) if dim in region else size
+
+    every = ds.variables.values()
+    return sum(v.dtype.itemsize * math.prod(along(d, n) for d, n in v.sizes.items()) for v in every)
+
+
 def workers_for(ds: xr.Dataset, every: list[Region], wanted: int) -> int:
     """How many regions are made side by side: no more than there are, and than fit into the memory."""
-    largest = max(ds.isel(r).nbytes for r in every)
+    largest = max(bytes_of(ds, r) for r in every)
     return int(max(min(wanted, len(every), memory_limit() // max(HELD * largest, 1)), 1))
 
 
@@ -148,7 +166,7 @@ def _on_cluster(cluster: Any, ds: xr.Dataset, left: list[Region]) -> Iterator[Cr
 
     _, models = pack(ds.isel(left[0]))
     there = {name: cluster.submit(_same, model, pure=False) for name, model in models.items()}
-    need = HELD * max(ds.isel(r).nbytes for r in left)
+    need = HELD * max(bytes_of(ds, r) for r in left)
     executor = cluster.get_executor(pure=False)
     try:
         submit = functools.partial(_submit, executor, there, need)

@@ -124,9 +124,11 @@ def _torch() -> str:
 
 
 def _machine() -> str:
+    from xsm import machine
     from xsm.options import cores, memory_limit, threads
 
-    return f"{threads()} threads of {cores()} cores, memory_limit {memory_limit() / 1e9:.1f} GB"
+    most = f"{machine.memory() / 1e9:.1f} GB that this process may use"
+    return f"{threads()} threads of {cores()} cores, memory_limit {memory_limit() / 1e9:.1f} GB of the {most}"
 
 
 def _cluster() -> str:

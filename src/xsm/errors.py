@@ -130,6 +130,11 @@ def tell(warning: Warning | str, stacklevel: int = 2) -> None:
         ear.append(warning)
 
 
+def listened() -> bool:
+    """Whether what this thread tells is collected by someone."""
+    return threading.get_ident() in _EARS or None in _EARS
+
+
 @contextmanager
 def hear(*, thread: bool = False) -> Iterator[list[Warning]]:
     """Collect what the body tells: in all threads that have no ear of their own, or in this ``thread`` alone."""

@@ -215,6 +215,8 @@ def _not_written(path: Path, error: OSError) -> DataError:
 
 def check_output(path: Path, overwrite: bool = False) -> None:
     """Refuse an output that exists and is not to be or cannot be replaced, before any work is done."""
+    if "\0" in str(path):
+        raise UsageError(f"The output {str(path)!r} has a NUL byte, which no name may have.", hint="Name another.")
     if path.exists() and not overwrite:
         raise UsageError(f"'{path}' exists already.", hint="Give another name, or <overwrite=True>.")
     if path.exists():

@@ -1,4 +1,4 @@
-"""How many bytes, how much memory and how many hours a study will take."""
+"""What a study would do, and how many bytes, how much memory and how many hours it will take."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from xsm.grids import EASE2_M09
 from xsm.manifest import human
 from xsm.ops.cube import cube as make_cube
 from xsm.ops.estimate import trim
-from xsm.ops.open import days
+from xsm.ops.open import days, size_of
 from xsm.options import threads
-from xsm.pipeline import in_order, opened, stage_names
+from xsm.pipeline import done_before, in_order, opened, paths_of, stage_names
 from xsm.regions import held
 from xsm.stages import manifest
 
@@ -46,6 +46,26 @@ class Forecast:
         if self.memory is not None:
             lines.append(f"  {'memory without training':24} {human(self.memory):>11}")
         return "\n".join(lines)
+
+
+def plan(study: Study) -> str:
+    """Tell in a few lines what a study would do, and where its folder has results, which stages are done."""
+    lines = [f"{study.title}: region {study.region or 'all'}, {study.time or 'all days'} -> {study.out}"]
+    for name, source in {**study.inputs, **study.stations}.items():
+        paths = paths_of(study, name, source)
+        size = sum(map(size_of, paths))
+        lines.append(f"  open {name}: {len(paths)} file{'s' * (len(paths) != 1)}, {human(size)}")
+    if study.gapfill:
+        lines.append(f"  fill gaps: {study.gapfill.method} ({study.gapfill.mode})")
+    if study.fit:
+        lines.append(f"  train and estimate: {study.fit.model}, {', '.join(study.fit.estimates)}")
+    if study.stations:
+        lines.append(f"  validate against {', '.join(study.stations)}")
+    lines.append("  report")
+    if manifest(study.out):
+        lines.append(f"of a run in '{study.out}':")
+        lines += [f"  {name:24} {'done' if done else 'to do'}" for name, done in done_before(study).items()]
+    return "\n".join(lines)
 
 
 def outlook(study: Study, workers: int | None = None) -> Forecast:

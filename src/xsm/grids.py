@@ -225,7 +225,13 @@ def region_bbox(region: Any) -> BBox | None:
     if hasattr(region, "__geo_interface__"):
         return region_bbox(geojson.bounds(region.__geo_interface__))
     if isinstance(region, Sequence | np.ndarray) and len(region) == 4:
-        west, south, east, north = (float(v) for v in region)
+        try:
+            west, south, east, north = (float(v) for v in region)
+        except (TypeError, ValueError):
+            raise UsageError(
+                f"The region {str(list(region))[:80]} is no four numbers of degrees.",
+                hint="Give west, south, east, north, such as -125, 25, -67, 53.",
+            ) from None
         if not (-180 <= west < east <= 180 and -90 <= south < north <= 90):
             raise UsageError(
                 f"The region ({west:g}, {south:g}, {east:g}, {north:g}) is no west, south, east, north in degrees.",

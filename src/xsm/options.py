@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import platform
 import threading
@@ -10,9 +11,13 @@ from concurrent.futures import CancelledError, Future
 from contextlib import contextmanager
 from typing import Any
 
+from xsm import machine
 from xsm.errors import DataError, MissingPlugin, UsageError, unknown
 
+log = logging.getLogger("xsm")
 CONNECT_S = 30
+LOUD = ("distributed", "tornado", "asyncio")
+"""Whose loggers tell of a lost cluster in tracebacks."""
 
 _DEVICES = ("auto", "cpu", "cuda", "mps")
 _OPTIONS: dict[str, Any] = {
@@ -25,10 +30,18 @@ _OPTIONS: dict[str, Any] = {
     "timeout": None,
     "scheduler": None,
 }
+
+
+def _bytes(text: str) -> int:
+    from dask.utils import parse_bytes
+
+    return int(parse_bytes(text))
+
+
 _FROM_TEXT: dict[str, Callable[[str], Any]] = {
     "threads": int,
     "device": str,
-    "memory_limit": int,
+    "memory_limit": _bytes,
     "cache": str,
     "workers": int,
     "retries": int,
@@ -41,16 +54,17 @@ def _positive(value: Any) -> bool:
     return value is None or (isinstance(value, int) and value > 0)
 
 
-_VALID: dict[str, Callable[[Any], bool]] = {
-    "threads": _positive,
-    "device": lambda v: v is None or str(v).split(":")[0] in _DEVICES,
-    "memory_limit": _positive,
-    "cache": lambda v: v is None or isinstance(v, str | os.PathLike),
-    "workers": _positive,
-    "retries": lambda v: v == 0 or _positive(v),
-    "timeout": lambda v: v is None or (isinstance(v, int | float) and v > 0),
-    "scheduler": lambda v: v is None or (isinstance(v, str) and "://" in v),
+_VALID: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "threads": (_positive, "a whole number from 1 up"),
+    "device": (lambda v: v is None or str(v).split(":")[0] in _DEVICES, "auto, cpu, cuda, cuda:1 or mps"),
+    "memory_limit": (_positive, "bytes from 1 up (in the environment also such as 4GB)"),
+    "cache": (lambda v: v is None or isinstance(v, str | os.PathLike), "a folder"),
+    "workers": (_positive, "a whole number from 1 up"),
+    "retries": (lambda v: v == 0 or _positive(v), "a whole number from 0 up"),
+    "timeout": (lambda v: v is None or (isinstance(v, int | float) and v > 0), "seconds, more than 0"),
+    "scheduler": (lambda v: v is None or (isinstance(v, str) and "://" in v), "an address such as tcp://10.0.0.1:8786"),
 }
+"""What the values may be: a check, and the same in words."""
 
 
 def get_option(name: str) -> Any:
@@ -62,8 +76,12 @@ def get_option(name: str) -> Any:
         value = _FROM_TEXT[name](text)
     except ValueError:
         value = text
-    if not _VALID[name](value):
-        raise UsageError(f"The environment variable {variable} is '{text}'.", hint=f"See xsm.set_options for '{name}'.")
+    check, wanted = _VALID[name]
+    if not check(value):
+        raise UsageError(
+            f"The environment variable {variable} is '{text}', wanted {wanted}.",
+            hint=f"See xsm.set_options for '{name}'.",
+        )
     return value
 
 
@@ -77,7 +95,8 @@ class set_options:
     device : str or None
         None or ``"auto"`` (cuda, mps, cpu in this order), ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``.
     memory_limit : int or None
-        Bytes that a run may use; None means a quarter of the machine.
+        Bytes that a run may use; None means a quarter of what this process may use: of the machine, or of the limit of
+        its job or container (cgroups). The environment variable also takes a unit, such as ``4GB``.
     cache : path or None
         Folder that keeps the weights of curvilinear and point grids from one process to the next; None keeps none.
     workers : int or None
@@ -101,9 +120,11 @@ class set_options:
         for name, value in options.items():
             if name not in _OPTIONS:
                 raise unknown("option", name, _OPTIONS)
-            if not _VALID[name](value):
+            check, wanted = _VALID[name]
+            if not check(value):
                 raise UsageError(
-                    f"The option '{name}' is {value!r}.", hint=f"See xsm.set_options for what '{name}' may be."
+                    f"The option '{name}' is {value!r}, wanted {wanted}.",
+                    hint=f"See xsm.set_options for what '{name}' may be.",
                 )
         self._before = {n: _OPTIONS[n] for n in options}
         _OPTIONS.update(options)
@@ -166,12 +187,8 @@ def device() -> str:
 
 
 def memory_limit() -> int:
-    """Bytes that a run may use: the option ``memory_limit``, else a quarter of the machine (4 GiB if unknown)."""
-    if limit := get_option("memory_limit"):
-        return int(limit)
-    if "SC_PHYS_PAGES" in getattr(os, "sysconf_names", {}):
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 4
-    return 4 << 30
+    """Bytes that a run may use: the option ``memory_limit``, else a quarter of what this process may use."""
+    return int(get_option("memory_limit") or machine.memory() // 4)
 
 
 @contextmanager
@@ -190,36 +207,59 @@ def _connected(address: str | None) -> Iterator[None]:
     if address is None:
         yield
         return
-    from importlib.metadata import version
-
     try:
         from distributed import Client, KilledWorker
         from distributed.comm import CommClosedError
     except ImportError:
         raise MissingPlugin("A cluster needs the package distributed.", hint="pip install xsm[distributed]") from None
+    with _hushed():
+        try:
+            client = _within(CONNECT_S + 5, lambda: Client(address, timeout=CONNECT_S))
+        except Exception as error:  # also what another server answers, and a configuration without certificates
+            told = " ".join(str(error).split())[:200]
+            raise UsageError(
+                f"No scheduler answers at '{address}' ({told}).",
+                hint="Start dask scheduler, or give the address that it tells; tls:// needs dask's TLS set up.",
+            ) from None
+        with client:
+            _check_workers(client, address)
+            try:
+                yield
+            except (CancelledError, CommClosedError, KilledWorker) as error:
+                raise DataError(
+                    f"The cluster at '{address}' was lost ({type(error).__name__}).",
+                    hint="Run again to continue, on a cluster that works or on this machine.",
+                ) from error
+
+
+@contextmanager
+def _hushed() -> Iterator[None]:
+    """Keep tracebacks of libraries about a lost cluster off the log, which has one sentence of xsm; ``-vv`` shows them.
+
+    Their loggers are as before after the body.
+    """
+    names = [n for n in logging.root.manager.loggerDict if n.split(".")[0] in LOUD]
+    before = {logging.getLogger(n): logging.getLogger(n).level for n in (*names, *LOUD)}
     try:
-        client = _within(CONNECT_S + 5, lambda: Client(address, timeout=CONNECT_S))
-    except Exception as error:  # also what another server answers, and a configuration without certificates
-        told = " ".join(str(error).split())[:200]
-        raise UsageError(
-            f"No scheduler answers at '{address}' ({told}).",
-            hint="Start dask scheduler, or give the address that it tells; tls:// needs dask's TLS set up.",
-        ) from None
-    with client:
-        try:
-            client.wait_for_workers(1, timeout=CONNECT_S)
-        except TimeoutError:
-            raise UsageError(f"The scheduler at '{address}' has no worker.", hint="Start dask worker.") from None
-        own, theirs = version("xsm"), client.run(_version_here)
-        if other := {v for v in theirs.values() if v != own}:
-            raise DataError(f"Workers have xsm {', '.join(other)}, wanted {own}.", hint="Use one environment for all.")
-        try:
-            yield
-        except (CancelledError, CommClosedError, KilledWorker) as error:
-            raise DataError(
-                f"The cluster at '{address}' was lost ({type(error).__name__}).",
-                hint="Run again to continue, on a cluster that works or on this machine.",
-            ) from error
+        for logger in () if log.isEnabledFor(logging.DEBUG) else before:
+            logger.setLevel(logging.CRITICAL + 1)
+        yield
+    finally:
+        for logger, level in before.items():
+            logger.setLevel(level)
+
+
+def _check_workers(client: Any, address: str) -> None:
+    """Wait for a first worker; those that there are must have this version of xsm."""
+    from importlib.metadata import version
+
+    try:
+        client.wait_for_workers(1, timeout=CONNECT_S)
+    except TimeoutError:
+        raise UsageError(f"The scheduler at '{address}' has no worker.", hint="Start dask worker.") from None
+    own, theirs = version("xsm"), client.run(_version_here)
+    if other := {v for v in theirs.values() if v != own}:
+        raise DataError(f"Workers have xsm {', '.join(other)}, wanted {own}.", hint="Use one environment for all.")
 
 
 def _within(seconds: float, work: Callable[[], Any]) -> Any:

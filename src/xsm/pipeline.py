@@ -18,25 +18,25 @@ from typing import Any
 
 import xarray as xr
 
-from xsm import files, geotiff
+from xsm import files
 from xsm.bundle import Bundle
 from xsm.config import Fill, Fit, Source, Study, depth_and_scenario
-from xsm.errors import DataError
+from xsm.errors import hear
 from xsm.filling import as_bundle
-from xsm.manifest import human
 from xsm.model import get_model
 from xsm.ops.cube import cube as make_cube
-from xsm.ops.estimate import estimate, trim
+from xsm.ops.estimate import estimate
 from xsm.ops.fit import NothingToLearn, fit
 from xsm.ops.gapfill import gapfill
-from xsm.ops.open import expand, size_of
+from xsm.ops.open import expand
 from xsm.ops.open import open as open_source
 from xsm.ops.regrid import regrid_ease9km
 from xsm.options import block_threads
 from xsm.shipped import warn_of_shipped
-from xsm.skipped import LEFT_OUT, mark, tell_skipped
+from xsm.skipped import mark
 from xsm.source import get_source
-from xsm.stages import Stages, alone, clear, fingerprint
+from xsm.stages import DONE, Stages, alone, clear, fingerprint
+from xsm.study_maps import combine, filled_names, write_filled, write_geotiffs
 from xsm.training import split_days
 
 FIRST = "smap"
@@ -90,36 +90,27 @@ def stage_names(study: Study) -> list[str]:
     ]
 
 
-def plan(study: Study) -> str:
-    """Tell in a few lines what a study would do."""
-    lines = [f"{study.title}: region {study.region or 'all'}, {study.time or 'all days'} -> {study.out}"]
-    for name, source in {**study.inputs, **study.stations}.items():
-        paths = expand(source.paths, get_source(name))
-        size = sum(map(size_of, paths))
-        lines.append(f"  open {name}: {len(paths)} file{'s' * (len(paths) != 1)}, {human(size)}")
-    if study.gapfill:
-        lines.append(f"  fill gaps: {study.gapfill.method} ({study.gapfill.mode})")
-    if study.fit:
-        lines.append(f"  train and estimate: {study.fit.model}, {', '.join(study.fit.estimates)}")
-    if study.stations:
-        lines.append(f"  validate against {', '.join(study.stations)}")
-    return "\n".join([*lines, "  report"])
+def done_before(study: Study) -> dict[str, bool]:
+    """Whether a run of a study would find its stages done, by name, as the run itself finds out."""
+    stages = Stages(study.out, lambda name: None, look=True)
+    _run(study, stages, processes=1)
+    return {name: state == DONE for name, state in stages.states.items()}
 
 
 def _run(study: Study, stages: Stages, processes: int) -> None:
     out = study.out
     stores = {
         name: stages.run(
-            f"open {name}", _inputs(study, name, source), [], out / "data" / f"{name}.zarr",
+            f"open {name}", functools.partial(_inputs, study, name, source), [], out / "data" / f"{name}.zarr",
             functools.partial(_open, study, name, source, processes=processes), strict=_strict(study, source),
         )
         for name, source in study.inputs.items()
     }  # fmt: skip
     order = in_order(study)
-    lost = stages.left_out(f"open {n}" for n in order)
+    parts = [f"open {n}" for n in order]
     cube = stages.run(
-        "cube", [order, lost], [f"open {n}" for n in order], out / "data" / "cube.zarr",
-        lambda part: _write(mark(make_cube(*(files.read(stores[n]) for n in order)), lost), part),
+        "cube", lambda: [order, stages.left_out(parts)], parts, out / "data" / "cube.zarr",
+        lambda part: _write(mark(make_cube(*(files.read(stores[n]) for n in order)), stages.left_out(parts)), part),
     )  # fmt: skip
     if study.gapfill:
         cube = _filled(study, study.gapfill, stages, cube)
@@ -129,8 +120,14 @@ def _run(study: Study, stages: Stages, processes: int) -> None:
     _results(study, stages, cube, ready, estimates, stations)
 
 
+def paths_of(study: Study, name: str, source: Source) -> list[Path]:
+    """Files of a source; folders that are left out are told where they are opened."""
+    with hear(thread=True):
+        return expand(source.paths, get_source(name), skip=not _strict(study, source))
+
+
 def _inputs(study: Study, name: str, source: Source) -> Any:
-    paths = expand(source.paths, get_source(name))
+    paths = paths_of(study, name, source)
     beside = zip(*(p.parent.parts for p in paths if isinstance(p, Path)), strict=False)
     above = len(list(itertools.takewhile(lambda names: len(set(names)) == 1, beside)))
     known = [("/".join(p.parts[above:]), *fingerprint(p)) if isinstance(p, Path) else (p, 0, 0, "") for p in paths]
@@ -169,9 +166,7 @@ def in_order(study: Study) -> list[str]:
 
 def _read(study: Study, name: str, source: Source, **more: Any) -> xr.Dataset:
     options = {"on_error": study.on_error, **source.options}
-    ds = open_source(name, source.paths, region=study.region, time=study.time, **more, **options)
-    tell_skipped(ds, expand(source.paths, get_source(name)))
-    return ds
+    return open_source(name, source.paths, region=study.region, time=study.time, **more, **options)
 
 
 def _window(study: Study) -> Any:
@@ -182,22 +177,26 @@ def _window(study: Study) -> Any:
 
 def _filled(study: Study, fill: Fill, stages: Stages, cube: Path) -> Path:
     """The cube without gaps; its model is trained in a stage of its own, so that a run that goes on has the same."""
-    rests_on, bundle = ["cube"], as_bundle(fill.model)
-    if bundle is None:
+    rests_on, given = ["cube"], as_bundle(fill.model)
+    folder: Path | None = None
+    if given is None:
         days = study.fit and [study.fit.train, study.fit.validation]
         folder = stages.run(
             "train fill", [_of_training(fill), study.seed, days], ["cube"], study.out / "models" / "fill",
             functools.partial(_train_fill, study, fill, cube),
         )  # fmt: skip
         rests_on.append("train fill")
-        bundle = Bundle.load(folder) if any(folder.iterdir()) else None  # empty where series need no model
-    filled = stages.run(
-        "fill gaps", [asdict(replace(fill, model=None)), bundle and bundle.hash, study.seed], rests_on,
+
+    def model() -> Bundle | None:
+        if folder is None:
+            return given
+        return Bundle.load(folder) if any(folder.iterdir()) else None  # empty where series need no model
+
+    return stages.run(
+        "fill gaps", lambda: [asdict(replace(fill, model=None)), (own := model()) and own.hash, study.seed], rests_on,
         study.out / "data" / "filled.zarr",
-        functools.partial(_fill, study, fill, cube, bundle),
+        lambda part: _fill(study, fill, cube, model(), part),
     )  # fmt: skip
-    warn_of_shipped(fill.model, "gapfill")
-    return filled
 
 
 def _of_training(config: Fill | Fit) -> dict[str, Any]:
@@ -228,6 +227,7 @@ def _fill(study: Study, fill: Fill, path: Path, model: Bundle | None, part: Path
         files.read(path), fill.method, variables=fill.variables, covariates=fill.covariates, mode=fill.mode,
         model=model, seed=study.seed, **{k: v for k, v in fill.options.items() if k in AT_FILLING or fill.model},
     )  # fmt: skip
+    warn_of_shipped(fill.model, "gapfill")
     _write(filled, part)
 
 
@@ -243,7 +243,7 @@ def _estimates(study: Study, config: Fit, stages: Stages, cube: Path, ready: str
         bundles[pair] = bundle
         made[pair] = stages.run(
             f"estimate {pair}",
-            Bundle.load(bundle).hash,
+            functools.partial(_hash_of, bundle),
             [ready, *feeds, *trained],
             study.out / "data" / f"estimate-{pair}.zarr",
             functools.partial(_estimate, pair, _with_surface(cube, made, pair), bundle),
@@ -286,9 +286,14 @@ def _bundle(
         )
         model.save(part)
 
-    fed = Bundle.load(surface).hash if surface and pair == "25-2" else None
-    about = [pair, _of_training(config), study.seed, fed]
+    def about() -> list[Any]:
+        return [pair, _of_training(config), study.seed, _hash_of(surface) if surface and pair == "25-2" else None]
+
     return stages.run(f"train {pair}", about, rests_on, study.out / "models" / pair, train), [f"train {pair}"]
+
+
+def _hash_of(bundle: Path) -> str:
+    return Bundle.load(bundle).hash
 
 
 def _with_surface(cube: Path, made: Mapping[str, Path], pair: str) -> Callable[[], xr.Dataset]:
@@ -309,29 +314,6 @@ def _estimate(pair: str, cube: Callable[[], xr.Dataset], bundle: Path, part: Pat
     _write(estimate(cube(), depth=depth, scenario=number, model=Bundle.load(bundle)), part)
 
 
-def combine(made: Mapping[str, Path], cube: xr.Dataset) -> xr.Dataset:
-    """Put estimates side by side as ``sm_5cm_s1``, ``sm_5cm_s1_std`` and so on, cut to the region that was opened."""
-    parts: list[xr.Dataset] = []
-    history = dict.fromkeys(str(cube.attrs.get("history", "")).splitlines())
-    for pair, path in made.items():
-        depth, number = depth_and_scenario(pair)
-        ds = files.read(path)
-        name = f"sm_{depth}cm"
-        spread = next(s for s in ("_std", "_reference_std") if f"{name}{s}" in ds)
-        names = {name: f"{name}_s{number}", f"{name}{spread}": f"{name}_s{number}{spread}"}
-        names["mask_reason"] = f"mask_reason_{pair.replace('-', '_')}"
-        keep = ds[[*names, *(["frozen"] if "frozen" in ds and not parts else [])]].rename(names)
-        history |= dict.fromkeys(str(ds.attrs.get("history", "")).splitlines())
-        told = ("scenario", "model_hash", "model_training", "model_validation")
-        keep[names[name]].attrs |= {k: ds.attrs[k] for k in told}
-        parts.append(keep if not parts else keep.drop_vars(["texture", "land_cover"], errors="ignore"))
-    merged = xr.merge(parts, join="exact", compat="override", combine_attrs="drop_conflicts")
-    if LEFT_OUT in cube:
-        merged = merged.assign({LEFT_OUT: cube[LEFT_OUT]})
-    merged = trim(merged, cube.attrs.get("xsm_region"))
-    return merged.assign_attrs(title="Soil moisture estimates", history="\n".join(history))
-
-
 def _results(
     study: Study, stages: Stages, cube: Path, ready: str, estimates: Path | None, stations: Path | None
 ) -> None:
@@ -339,23 +321,25 @@ def _results(
 
     out = study.out
     if estimates is None:
-        filled = files.read(cube)
-        maps = [n for n in filled.data_vars if f"{n}_std" in filled]
-        keep = [f"{n}{s}" for n in maps for s in ("", "_std", "_obs_std", "_observed")]
-        keep += [LEFT_OUT] if LEFT_OUT in filled else []
         estimates = stages.run(
             "maps",
-            keep,
+            lambda: filled_names(files.read(cube)),
             [ready],
             out / "maps.nc",
-            lambda part: files.write(trim(filled[keep], filled.attrs.get("xsm_region")), part),
+            functools.partial(write_filled, cube),
         )
-    rests = ["estimate" if "estimate" in stages.done and study.fit else "maps", ready]
+    rests = ["estimate" if study.fit else "maps", ready]
     if study.geotiff:
-        stages.run("geotiff", study.geotiff, rests, out / "geotiff", lambda part: _geotiff(study, estimates, part))
-    about = [study.title, {n: _inputs(study, n, s)[0] for n, s in study.stations.items()}]
+        stages.run(
+            "geotiff",
+            study.geotiff,
+            rests,
+            out / "geotiff",
+            functools.partial(write_geotiffs, study.geotiff, estimates),
+        )
     stages.run(
-        "report", about, rests + (["open stations"] if stations else []), out / "report",
+        "report", lambda: [study.title, {n: _inputs(study, n, s)[0] for n, s in study.stations.items()}],
+        rests + (["open stations"] if stations else []), out / "report",
         lambda part: report(
             files.read(estimates), part / "report.html", cube=files.read(cube), title=study.title,
             stations=None if stations is None else files.read(stations),
@@ -363,19 +347,12 @@ def _results(
     )  # fmt: skip
 
 
-def _geotiff(study: Study, estimates: Path, part: Path) -> None:
-    ds = files.read(estimates)
-    part.mkdir()
-    for name in study.geotiff:
-        if name not in ds:
-            raise DataError(f"'{name}' is not among the maps.", hint=f"There are {', '.join(map(str, ds.data_vars))}.")
-        geotiff.write(ds[[name]], part / f"{name}.tif", daily=True)
-
-
 def _stations(study: Study, stages: Stages) -> Path | None:
     if not study.stations:
         return None
-    about = {n: _inputs(study, n, s) for n, s in study.stations.items()}
+
+    def about() -> dict[str, Any]:
+        return {n: _inputs(study, n, s) for n, s in study.stations.items()}
 
     def work(part: Path) -> None:
         parts = [_read(study, n, s) for n, s in study.stations.items()]

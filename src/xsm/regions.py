@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from xsm.crew import HELD, Crew, Region, client, crew, memory, workers_for
+from xsm.crew import HELD, Crew, Region, bytes_of, client, crew, memory, workers_for
 from xsm.disk import replace, to_disk
 from xsm.errors import SkippedFile, hear, tell
 from xsm.options import memory_limit
@@ -125,7 +125,7 @@ def held(ds: xr.Dataset, wanted: int) -> int:
     lazy = [n for n, v in ds.variables.items() if v.chunks is not None]
     dims = cut_dims(ds)
     every = regions(ds[lazy], dims, memory_limit()) if dims else [{}]
-    return HELD * max(ds[lazy].isel(r).nbytes for r in every) * workers_for(ds[lazy], every, wanted)
+    return HELD * max(bytes_of(ds[lazy], r) for r in every) * workers_for(ds[lazy], every, wanted)
 
 
 class _Journal:

@@ -17,33 +17,54 @@ import xarray as xr
 
 from xsm.cf import fill_of, with_room
 from xsm.errors import LEFT_OUT as PREFIX
-from xsm.errors import SkippedFile, hear, tell
+from xsm.errors import SkippedFile, hear, listened, tell
 
 LEFT_OUT = "files_left_out"
 DATED = re.compile(r"(?<!\d)((?:19|20)\d{2})(-?)([01]\d)\2([0-3]\d)(?!\d)")
 """The date in a file's name."""
 ITEMS = re.compile(r"\n|; (?=\S*\.\w)")
 """Between items of a text: a line's end, or a semicolon before a file's name; other semicolons are in sentences."""
+SHOWN = 10
+"""Lines of a long list that are shown."""
 
 
 @contextmanager
-def listen(*, hide: bool = False) -> Iterator[Callable[[], dict[str, str]]]:
+def listen(*, hide: bool = False, thread: bool = False) -> Iterator[Callable[[], dict[str, str]]]:
     """Hear which files the body leaves out; gives a function that lists them with what was told, each once.
 
-    What was told is told again at the end, with ``hide`` except of files.
+    What was told is told again at the end, with ``hide`` except of files; people are told a long list in short. Heard
+    is what all threads tell, or this ``thread`` alone.
     """
     heard: list[Warning] = []
     try:
-        with hear() as heard:
+        with hear(thread=thread) as heard:
             yield lambda: {file: str(warning) for file, warning in _files(heard).items()}
     finally:
         others = {str(w): w for w in heard if not isinstance(w, SkippedFile)}
-        for warning in (*(() if hide else _files(heard).values()), *others.values()):
+        lost = [] if hide else list(_files(heard).values())
+        for warning in (*(lost if listened() else folded(lost, "the attribute 'skipped'")), *others.values()):
             tell(warning, stacklevel=4)
 
 
+def folded(items: Sequence[Any], where: str) -> list[Any]:
+    """The first items of a long list, and how many more there are where.
+
+    Examples
+    --------
+    >>> folded(range(12), "the manifest")[9:]
+    [9, 'and 2 more; all of them are in the manifest']
+    """
+    more = len(items) - SHOWN
+    return [*items[:SHOWN], *[f"and {more} more; all of them are in {where}"] * (more > 0)]
+
+
 def _files(heard: list[Warning]) -> dict[str, SkippedFile]:
-    return {w.file: w for w in reversed(heard) if isinstance(w, SkippedFile)}
+    """The first warning of each file, in the order in which they were told."""
+    found: dict[str, SkippedFile] = {}
+    for warning in heard:
+        if isinstance(warning, SkippedFile):
+            found.setdefault(warning.file, warning)
+    return found
 
 
 def tell_skipped(ds: xr.Dataset, paths: Sequence[Any]) -> None:

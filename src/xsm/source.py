@@ -122,9 +122,9 @@ class DataSource(Protocol):
 
         Days, duplicates and daily means are settled here; every UTC day between the first and the last one (or of
         ``time``) is present. A file that cannot be read raises `xsm.DataError` naming file and reason, or, with
-        ``on_error="skip"``, is in the attribute ``skipped``, a list of str, a line for each. `xsm.open` adds empty days
-        where those files lie before or after all others. What turns out unreadable later, when values are read, is
-        missing then, with a warning ``left out: <the error>`` that names the file.
+        ``on_error="skip"``, is in the attribute ``skipped``, a list of str, a line for each. `xsm.open` warns of them
+        and adds empty days where those files lie before or after all others. What turns out unreadable later, when
+        values are read, is missing then, with a warning ``left out: <the error>`` that names the file.
         """
 
 

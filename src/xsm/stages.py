@@ -21,6 +21,7 @@ from xsm.errors import DataError
 from xsm.skipped import listen
 
 log = logging.getLogger("xsm")
+DONE, LOST, CHANGED = "done", "lost", "changed"
 ENDS = 2**16
 """Bytes at each end of a file by which it is known again."""
 
@@ -28,11 +29,13 @@ ENDS = 2**16
 class Stages:
     """The stages of one study folder and their manifest."""
 
-    def __init__(self, out: Path, step: Callable[[str], None]) -> None:
-        self.out, self.step = out, step
+    def __init__(self, out: Path, step: Callable[[str], None], *, look: bool = False) -> None:
+        self.out, self.step, self.look = out, step, look
         self.file = out / ".xsm" / "manifest.json"
         self.done = manifest(out)
         self.wanted: list[str] = []
+        self.states: dict[str, str] = {}
+        """`DONE`, `LOST` or `CHANGED`, by name."""
 
     def run(
         self, name: str, about: Any, rests_on: list[str], target: Path, work: Callable[[Path], Any], *,
@@ -40,14 +43,15 @@ class Stages:
     ) -> Path:  # fmt: skip
         """Do a stage unless it is done: ``work`` writes the file or folder it is given.
 
-        A Zarr store that an ended run left behind is gone on with, unless the stage has changed since. A ``strict``
-        stage is not done where files were left out.
+        ``about`` may be a function of no arguments, called when the stages are done that this one rests on. A Zarr
+        store that an ended run left behind is gone on with, unless the stage has changed since. A ``strict`` stage is
+        not done where files were left out. Who only has a ``look`` finds the state of each stage in ``states``.
         """
         self.wanted.append(name)
-        digest = self._digest(about, rests_on)
-        entry = self.done.get(name)
-        settled = entry and entry["digest"] == digest and not (strict and entry["left_out"])
-        if entry and settled and _is_whole(target, entry):
+        about, digest, self.states[name] = self._found(name, about, rests_on, target, strict)
+        if self.look:
+            return target
+        if self.states[name] == DONE:
             log.info("%-24s done before", name)
             return target
         start = time.monotonic()
@@ -69,6 +73,23 @@ class Stages:
         self._save()
         log.info("%-24s %6.1f s", name, seconds)
         return target
+
+    def _found(self, name: str, about: Any, rests_on: list[str], target: Path, strict: bool) -> tuple[Any, str, str]:
+        """What a stage depends on, the digest of that, and the state of the stage."""
+        entry = self.done.get(name)
+        below = [self.states.get(n) for n in rests_on] if self.look else []
+        if self.look and (entry is None or CHANGED in below):
+            return None, "", CHANGED
+        try:
+            about = about() if callable(about) else about
+        except (DataError, OSError):
+            if LOST not in below:
+                raise
+            return None, "", CHANGED  # a result that it reads is lost: who can tell
+        digest = self._digest(about, rests_on)
+        if entry is None or entry["digest"] != digest or (strict and entry["left_out"]):
+            return about, digest, CHANGED
+        return about, digest, DONE if _is_whole(target, entry) else LOST
 
     def left_out(self, names: Iterable[str]) -> list[str]:
         """Names of the files that stages left out because they could not be read."""
@@ -165,10 +186,11 @@ def alone(out: Path) -> Iterator[None]:
             raise DataError(f"The folder '{out}' holds other files.", hint="Choose another out = in the study file.")
         own.mkdir(parents=True, exist_ok=True)
         handle = os.open(own / "lock", os.O_CREAT | os.O_RDWR, 0o600)
-    except OSError as error:
+    except (OSError, ValueError) as error:  # the latter for a NUL byte in the name
         if isinstance(error, DataError):
             raise
-        raise DataError(f"The folder '{out}' cannot be used ({error.strerror}).", hint="Check its rights.") from None
+        told, shown = getattr(error, "strerror", error), str(out).replace("\0", "\\0")
+        raise DataError(f"The folder '{shown}' cannot be used ({told}).", hint="Check its name and rights.") from None
     try:
         try:
             free = lock(handle)

@@ -177,7 +177,7 @@ def init(what: str, name: str | None, example: bool) -> None:
 
 @click.command("run", help="Run a study from its TOML file; run again to continue.")
 @click.argument("study", type=OUT)
-@click.option("--dry-run", is_flag=True, help="Show the plan, predict bytes and memory, and stop.")
+@click.option("--dry-run", is_flag=True, help="Show the plan and what is done, predict bytes and memory, and stop.")
 @click.option("--like", type=OUT, help="Results of a shorter study, from which --dry-run predicts bytes and hours.")
 @click.option("--allow-skipped", is_flag=True, help="End well although files were left out (on_error = 'skip').")
 def run(study: Path, dry_run: bool, like: Path | None, allow_skipped: bool) -> None:
@@ -185,13 +185,14 @@ def run(study: Path, dry_run: bool, like: Path | None, allow_skipped: bool) -> N
     from xsm.cli import setting
     from xsm.config import load
     from xsm.options import threads
-    from xsm.pipeline import plan, run_study
+    from xsm.pipeline import run_study
     from xsm.progress import show
+    from xsm.skipped import folded
     from xsm.stages import left_out
 
     config = load(study)
     if dry_run:
-        from xsm.forecast import forecast, outlook
+        from xsm.forecast import forecast, outlook, plan
 
         click.echo(plan(config))
         if like is None:
@@ -204,7 +205,7 @@ def run(study: Path, dry_run: bool, like: Path | None, allow_skipped: bool) -> N
             out = run_study(config, begin, processes=threads())
         click.echo(str(out))
         lost = left_out(out)
-        for told in lost.values():
+        for told in folded(list(lost.values()), f"'{out / '.xsm' / 'manifest.json'}'"):
             click.echo(told, err=True)
         if lost and not allow_skipped:
             raise DataError(

@@ -74,6 +74,16 @@ def test_fills_every_day_with_positive_spread(world, cell, weather, mode) -> Non
     assert (out["sm_dca_std"] > 0).all() and (out["sm_dca_obs_std"] > out["sm_dca_std"]).all()
 
 
+def test_a_bundle_of_an_older_unit_is_told(world, bundle) -> None:
+    """It lacked the arrays of the decoder, and torch listed them all."""
+    older = Bundle(bundle.card, {k: v for k, v in bundle.weights.items() if "decoder" not in k})
+    with pytest.raises(DataError, match=r"weights for 'sm_dca' are not .* differ in decoder\.\S+, .* and \d more\."):
+        _fill(world, older)
+    narrow = {k: v[:-1] if k.endswith("decoder.first.weight") else v for k, v in bundle.weights.items()}
+    with pytest.raises(DataError, match="they differ in their shapes"):
+        _fill(world, Bundle(bundle.card, narrow))
+
+
 def test_beats_linear_interpolation_and_grows_in_gaps(world, bundle) -> None:
     out, seen = _fill(world, bundle), np.isfinite(world["sm_dca"])
     days = np.arange(len(DAYS))

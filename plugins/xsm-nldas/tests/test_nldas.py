@@ -278,13 +278,18 @@ def test_values_without_a_place_in_the_file_are_lost_and_not_missing(two_days, t
         SOURCE.open([*two_days[:3], bad, *two_days[4:24]], variables=["sm_noah_0_10"]).load()
 
 
-def test_skip_lists_what_is_left_out(two_days, tmp_path):
-    bad = tmp_path / name(int(np.datetime64("2018-03-03", "h").astype(int)))
+@pytest.mark.parametrize("day", ["2018-02-27", "2018-03-04"])
+def test_days_of_files_left_out_at_the_ends_are_incomplete(two_days, tmp_path, day):
+    """They were added to the axis later, so that the attribute did not know them."""
+    bad = tmp_path / name(int(np.datetime64(day, "h").astype(int)))
     bad.write_bytes(b"<html>")
-    with pytest.warns(UserWarning, match="1 files are left out"):
+    with pytest.warns(UserWarning, match="2 of 4 days have fewer than 24 hours"):
         ds = SOURCE.open([*two_days, bad], on_error="skip")
     assert len(ds.attrs["skipped"]) == 1 and bad.name in ds.attrs["skipped"][0]
-    assert ds.sizes["time"] == 2
+    days = ds["time"].values.astype("M8[D]").astype(str)
+    empty = [d for d in days if not d.startswith(("2018-03-01", "2018-03-02"))]
+    assert day in empty and ds.attrs["incomplete_days"] == ", ".join(f"{d} (0)" for d in empty)
+    assert ds["sm_noah_0_10"].sel(time=empty).isnull().all()
 
 
 def with_other(files: list[Path], at: int, folder: Path, **kwargs) -> list[Path]:
@@ -307,7 +312,7 @@ def test_the_grid_is_that_of_most_files(two_days, tmp_path, at):
     files = with_other(two_days, at, tmp_path, lat=LAT[:5])
     with pytest.raises(DataError, match=f"{files[at].name}' is on another grid"):
         SOURCE.open(files)
-    with pytest.warns(UserWarning, match="1 files are left out"):
+    with pytest.warns(UserWarning, match="1 of 2 days have fewer than 24 hours"):
         got = SOURCE.open(files, on_error="skip")
     assert re.findall(r"NLDAS_\S+nc", got.attrs["skipped"][0]) == [files[at].name]  # no sound file is named
     assert "(23)" in got.attrs["incomplete_days"]
@@ -320,7 +325,7 @@ def test_where_all_headers_that_are_read_are_bad_others_are_read(two_days, tmp_p
         files = with_other(files, at, tmp_path)
         with h5py.File(files[at], "r+") as file:
             del file["lat"]
-    with pytest.warns(UserWarning, match="5 files are left out"):
+    with pytest.warns(UserWarning, match=r"2018-03-01 \(19 h\)"):
         got = SOURCE.open(files, on_error="skip", min_hours=19)
     assert len(got.attrs["skipped"]) == 5 and np.isfinite(got["sm_noah_0_10"].values[0, 5, 5])
 

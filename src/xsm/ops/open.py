@@ -18,7 +18,7 @@ from xsm.describe import Kind, Param, operation
 from xsm.errors import DataError, UsageError, tell, unknown
 from xsm.faces import spoken
 from xsm.grids import EASE2_M09, REGIONS, Grid
-from xsm.skipped import day_in, settled
+from xsm.skipped import day_in, listen, settled, tell_skipped
 from xsm.source import Area, DataSource, SourceInfo, get_source
 
 log = logging.getLogger("xsm")
@@ -26,6 +26,10 @@ LARGE = 1 << 30
 """Bytes that somebody may not have meant to read."""
 MARGIN = 32
 """Cells read beyond a region by default: half of the larger patch."""
+WIDEST = 512
+"""Cells beyond a region that some patch could need."""
+FIRST_DAY, LAST_DAY = np.datetime64("1900-01-01"), np.datetime64("2100-12-31")
+"""Days that a period may have; every day of it becomes a part of the data."""
 
 
 @operation(title="Open a product", group="Data", accessor=False)
@@ -46,7 +50,13 @@ def open(
     ] = None,
     variables: Annotated[tuple[str, ...] | None, Param("Canonical names; all of the source where not given.")] = None,
     margin: Annotated[
-        int, Param("Cells read beyond the region, so that patches at its edge are whole.", minimum=0, advanced=True)
+        int,
+        Param(
+            "Cells read beyond the region, so that patches at its edge are whole.",
+            minimum=0,
+            maximum=WIDEST,
+            advanced=True,
+        ),
     ] = MARGIN,
     on_error: Annotated[
         Literal["raise", "skip"], Param("What a file that cannot be read does.", advanced=True)
@@ -72,7 +82,8 @@ def open(
         region).
     on_error : {"raise", "skip"}
         Stop at a file that cannot be read, or leave it out: its values are missing, and its day stays in ``time``
-        where its name tells it. The attribute ``skipped``, a list of str, tells what was left out at opening. Values
+        where its name tells it. The attribute ``skipped``, a list of str, tells all that was left out at opening,
+        warnings the first ten. Values
         are read later, so damage inside a file may show only then: a warning names it, and `xsm.files.write` and
         ``xsm open`` add it to ``skipped`` of the file that they write. ``xsm run`` lists both and counts them for each
         day in ``files_left_out``.
@@ -106,19 +117,21 @@ def open(
         window = EASE2_M09.region(region)
         area = area_of(plugin.info, window, margin)
     found, period = expand(paths, plugin, skip=on_error == "skip"), None if time is None else days(time)
-    try:
-        ds = plugin.open(
-            found,
-            region=area,
-            time=period,
-            variables=None if variables is None else list(variables),
-            on_error=on_error,
-            **check_options(f"option of source '{source}'", plugin.info.options, options),
-        )
-    except DataError as error:
-        error.message += other_days(found, period)
-        raise
-    ds = settled(ds, found, period)
+    with listen(thread=True):
+        try:
+            ds = plugin.open(
+                found,
+                region=area,
+                time=period,
+                variables=None if variables is None else list(variables),
+                on_error=on_error,
+                **check_options(f"option of source '{source}'", plugin.info.options, options),
+            )
+        except DataError as error:
+            error.message += other_days(found, period)
+            raise
+        ds = settled(ds, found, period)
+        tell_skipped(ds, found)
     if region is None and ds.nbytes > LARGE:
         log.warning(spoken(f"all cells are read, {ds.nbytes / 1e9:.1f} GB: give <region=> to read less"))
     if region is not None and not plugin.info.stations:
@@ -232,6 +245,12 @@ def days(period: Any) -> slice:
     if stop is not None:
         unit = np.datetime_data(stop.dtype)[0]
         stop = (stop + 1).astype("M8[D]") - 1 if unit in ("Y", "M", "W") else stop.astype("M8[D]")
+    for bound in (start, stop):
+        if bound is not None and not FIRST_DAY <= bound <= LAST_DAY:
+            raise UsageError(
+                f"The period has the day {bound}, wanted days from {FIRST_DAY} to {LAST_DAY}.",
+                hint="Leave a bound out to have all days: 2018-01-01/ or /2018-12-31.",
+            )
     if start is not None and stop is not None and stop < start:
         raise UsageError(f"The period ends on {stop}, before it starts on {start}.", hint="Swap the dates.")
     return slice(start, stop)

@@ -140,7 +140,8 @@ class CRU:
         Raises
         ------
         DataError
-            If a covariate has gaps in a cell that is to be filled, or the card asks for a mode it was not trained for.
+            If a covariate has gaps in a cell that is to be filled, the card asks for a mode it was not trained for, or
+            the bundle is of a version with another unit.
         """
         card = bundle.card
         config = Config.of(card["options"])
@@ -162,7 +163,7 @@ class CRU:
             state = {k.split("/", 1)[1]: v for k, v in bundle.weights.items() if k.startswith(f"{target}/")}
             factors = torch.tensor(state.pop("factors"), device=device)
             unit = _unit(config, card["normalisation"], covariates, statics)
-            unit.load_state_dict({k: torch.tensor(v) for k, v in state.items()})
+            _restore(unit, state, target)
             unit.to(device)
             values = np.asarray(arrays[target], np.float32)
             filled = {name: np.full(values.shape, np.nan, np.float32) for name in ("", "_std", "_obs_std")}
@@ -192,6 +193,20 @@ def _unit(
 
         return PublishedUnit(config, len(statics), events, len(covariates) - events)
     return BankUnit(config, len(statics), events, len(covariates) - events)
+
+
+def _restore(unit: nn.Module, state: Mapping[str, np.ndarray], target: str) -> None:
+    """Give a unit its weights; those of an older one do not fit."""
+    try:
+        unit.load_state_dict({k: torch.tensor(v) for k, v in state.items()})
+    except RuntimeError:
+        odd = sorted(set(unit.state_dict()) ^ set(state)) or ["their shapes"]
+        more = f" and {len(odd) - 3} more" if len(odd) > 3 else ""
+        raise DataError(
+            f"The bundle's weights for '{target}' are not those of this model 'cru', from which they differ in "
+            f"{', '.join(odd[:3])}{more}.",
+            hint="Another version of xsm-cru made it: train it anew with <fit()>.",
+        ) from None
 
 
 def _inputs(

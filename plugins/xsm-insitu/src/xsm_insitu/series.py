@@ -89,9 +89,9 @@ def read_all(
     on_error: Literal["raise", "skip"],
     lost: Sequence[str] = (),
 ) -> tuple[list[Series], list[str]]:
-    """Read files (or members of archives) one by one; with ``on_error="skip"`` bad ones are told, not raised.
+    """Read files (or members of archives) one by one; with ``on_error="skip"`` bad ones are listed, not raised.
 
-    ``lost`` are errors from before, which are told with the others.
+    ``lost`` are errors from before, which are listed with the others.
     """
     series: list[Series] = []
     skipped = list(lost)
@@ -101,10 +101,7 @@ def read_all(
         except DataError as error:
             if on_error == "raise":
                 raise
-            log.warning("%s", error)
             skipped.append(str(error))
-    if skipped:
-        warnings.warn(f"{len(skipped)} files are left out, the first: {skipped[0]}", UserWarning, stacklevel=4)
     return series, skipped
 
 

@@ -104,13 +104,10 @@ class LandCoverSource:
                 if on_error == "raise":
                     raise
                 skipped.append(str(error))
-        if skipped:
-            warnings.warn(f"{len(skipped)} files are left out, the first: {skipped[0]}", stacklevel=3)
         if not tiles:
             why = "can be read" if region is None or skipped else f"touches the region {region.bbox}"
-            raise DataError(
-                f"None of {len(chosen)} files {why}, the first: '{chosen[0]}'.", hint="Check region and paths."
-            )
+            first = skipped[0] if skipped else f"'{chosen[0]}'."
+            raise DataError(f"None of {len(chosen)} files {why}, the first: {first}", hint="Check region and paths.")
         land_cover = mosaic(tiles)
         synthetic = tiles[0].attrs["synthetic"]
         land_cover.attrs = canonical_attrs("land_cover") | {

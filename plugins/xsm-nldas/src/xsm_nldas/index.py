@@ -23,11 +23,15 @@ Place = tuple[Path, int]
 
 @dataclass(frozen=True)
 class Index:
-    """The hours of each product, the header that its files share, and the files left out with the reason."""
+    """The hours of each product, the header that its files share, the files left out with the reason, and their hours.
+
+    Where the name of a file that is left out does not tell its hour, it is not known.
+    """
 
     hours: dict[str, dict[int, Place]] = field(default_factory=dict)
     headers: dict[str, Header] = field(default_factory=dict)
     skipped: list[str] = field(default_factory=list)
+    lost: list[int] = field(default_factory=list)
 
 
 def index_files(paths: Iterable[Path], period: tuple[int, int], *, skip: bool) -> Index:
@@ -69,6 +73,7 @@ def index_files(paths: Iterable[Path], period: tuple[int, int], *, skip: bool) -
             if not skip:
                 raise
             found.skipped.append(str(error))
+            found.lost.extend([] if stamp is None else [stamp])
             continue
         table = found.hours.setdefault(product, {})
         for step, hour in enumerate(hours):
@@ -115,6 +120,7 @@ def _look(found: Index, product: str, *, skip: bool) -> None:
                     hint="Download both again, or give files of one subset at a time.",
                 )
     found.skipped.extend(odd.values())
+    found.lost.extend(hour for hour, (path, _) in table.items() if path in odd)
     found.hours[product] = {hour: place for hour, place in table.items() if place[0] not in odd}
 
 

@@ -104,16 +104,15 @@ class NldasSource:
         """
         period = time or slice(None, None)
         index = index_files(map(Path, paths), _hours(period), skip=on_error == "skip")
-        if index.skipped:
-            warnings.warn(f"{len(index.skipped)} files are left out, the first: {index.skipped[0]}", stacklevel=3)
         if not any(index.hours.values()):
+            why = f" ({index.skipped[0]})" if index.skipped else ""
             raise DataError(
-                f"None of the {len(paths)} files holds an hour of {_name(period)} that can be read.",
+                f"None of the {len(paths)} files holds an hour of {_name(period)} that can be read{why}.",
                 hint="Check the period and the paths.",
             )
         recipes = choose(index, variables)
         products = list(dict.fromkeys(r.product for r in recipes))
-        days = _days(period, [h for p in products for h in index.hours[p]])
+        days = _days(period, [*index.lost, *(h for p in products for h in index.hours[p])])
         plan = _plan(index, products, days)
         header = index.headers[products[0]]
         window = _window(header, region, plan)

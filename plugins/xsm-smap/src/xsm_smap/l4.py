@@ -71,7 +71,7 @@ class SmapL4Source:
         variables : sequence of str, optional
             ``sm_surface`` (0-5 cm), ``sm_rootzone`` (0-100 cm).
         on_error : {"raise", "skip"}
-            Whether an unreadable file stops or is left out, named in a warning and in the attribute ``skipped``.
+            Whether an unreadable file stops or is left out and named in the attribute ``skipped``.
         min_steps : int
             Files that a day needs; a day with fewer is missing.
 
@@ -202,8 +202,6 @@ def _look_all(
             skipped.append(str(error))
             continue
         best[stamp] = path
-    if skipped:
-        warnings.warn(f"{len(skipped)} files are left out, the first: {skipped[0]}", UserWarning, stacklevel=4)
     return best, skipped
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import xarray as xr
-from xsm import EASE2_M09, Area, DataError, Grid, SkippedFile, tell
+from xsm import EASE2_M09, Area, DataError, Grid
 
 from xsm_smap import INFO, layout
 from xsm_smap.daily import dataset, joined, lazy
@@ -77,7 +77,7 @@ class SmapSource:
         variables : sequence of str, optional
             Canonical names; all by default.
         on_error : {"raise", "skip"}
-            Whether an unreadable file stops or is left out, named in a warning and in the attribute ``skipped``.
+            Whether an unreadable file stops or is left out and named in the attribute ``skipped``.
         overpass : {"AM", "PM", "both"}
             Pass; ``"both"`` takes per cell the pass nearest 12 UTC, never an average.
         quality : {"successful", "recommended", "attempted", "none"}
@@ -166,7 +166,6 @@ def _look_all(
             if on_error == "raise":
                 raise
             skipped.append(str(error))
-            tell(SkippedFile(path, error), stacklevel=3)
     if not granules:
         period = "" if span == (None, None) else f" in the period {span[0]} to {span[1]}"
         raise DataError(

@@ -107,8 +107,6 @@ class Solus100Source:
                     skipped.append(str(error))
         if not rasters:
             raise DataError(f"None of {len(skipped)} layers can be read, the first: {skipped[0]}")
-        if skipped:
-            warnings.warn(f"{len(skipped)} layers are left out, the first: {skipped[0]}", stacklevel=3)
         first = _same_grid(rasters, layers)
         maps = {n: _stack([rasters.get((n, d)) for d in depths], n, first) for n in needed}
         _rescale(maps, names)
