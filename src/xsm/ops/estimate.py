@@ -59,7 +59,7 @@ def estimate(
         (y, x), ``frozen``, and the coordinates ``land_cover`` and ``texture`` where the cube has them. Of the first
         ``warm_up_days`` days, which lack some of the days that the model looks back on, ``lead_in_days`` are empty.
         ``clipped_share`` of the estimate is the share of values that were held between 0.02 and the porosity, unless
-        the cube is lazy.
+        the cube is lazy or the model clips arrays of another shape.
 
     Raises
     ------
@@ -184,7 +184,7 @@ def _run(ds: xr.Dataset, bundle: Bundle, chosen: Scenario, dropout_passes: int =
         with clips() as clipped:
             made = model.predict_block(arrays, asked, device=device())
         mask = arrays["mask"] if arrays["mask"].ndim == 1 else arrays["mask"][:, None]
-        for where in clipped:
+        for where in (c for c in clipped if c.shape == made[target].shape):
             counted[:] += (where & mask).sum(), np.broadcast_to(mask, where.shape).sum()
         return {target: made[target], names[1]: made[f"{target}_std"] * factor}
 
@@ -293,7 +293,7 @@ def _told(ds: xr.Dataset, bundle: Bundle, chosen: Scenario) -> dict[str, Any]:
         "scenario": chosen.number,
         "model": card["model"],
         "model_hash": bundle.hash,
-        "model_training": " to ".join(card.get("training", {}).get("days", [])) or "unknown",
+        "model_training": bundle.trained_on or "unknown",
         "model_validation": " to ".join(card.get("validation", {}).get("days", [])) or "unknown",
         "lead_in_days": lead_days(bundle),
         "warm_up_days": warm_up_days(bundle),
