@@ -122,10 +122,9 @@ def units(region: Region) -> list[str]:
 
 def held(ds: xr.Dataset, wanted: int) -> int:
     """Bytes that writing a dataset holds at a time, at most, with so many workers."""
-    lazy = [n for n, v in ds.variables.items() if v.chunks is not None]
-    dims = cut_dims(ds)
-    every = regions(ds[lazy], dims, memory_limit()) if dims else [{}]
-    return HELD * max(bytes_of(ds[lazy], r) for r in every) * workers_for(ds[lazy], every, wanted)
+    dims, lazy = cut_dims(ds), ds[[n for n, v in ds.variables.items() if v.chunks is not None]]
+    every = regions(lazy, dims, memory_limit()) if dims else [{}]
+    return HELD * max(bytes_of(lazy, r) for r in every) * workers_for(lazy, every, wanted)
 
 
 class _Journal:
