@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 import xarray as xr
 
-from xsm.blocks import covered, is_lazy, map_patches, map_series
+from xsm.blocks import covered, is_lazy, map_patches, map_series, shared
 from xsm.bundle import Bundle
 from xsm.calibrate import spread_name
 from xsm.cf import add_history, canonical_attrs, check_units, same_units
@@ -172,7 +172,7 @@ def _run(ds: xr.Dataset, bundle: Bundle, chosen: Scenario, dropout_passes: int =
     why = reasons(dynamic, static, ds.get("land"), whole)
     if not is_lazy(ds[list(dynamic.data_vars)]):
         why = why.compute()
-    inside = why <= 1
+    inside = shared(why <= 1)
     target = chosen.target
     names = [target, spread_name(bundle)]
     factor = np.float32(bundle.card.get("spread", {}).get("factor", 1.0))
