@@ -255,3 +255,11 @@ def test_what_all_regions_need_is_made_once(tmp_path, monkeypatch):
     files.write(made, tmp_path / "a.zarr")
     assert max(reads.values()) <= 3  # the domain, the region, and the next one's look-back
     assert predicted["sm_5cm"] <= 1.5 * predicted["sm_25cm"]  # the surface was made once more to see where it is
+
+
+def test_processes_get_the_models_of_estimates(tmp_path):
+    files.write(xsm.example("cube", size=8, days=80), tmp_path / "cube.zarr")
+    with pytest.warns(UserWarning, match="synthetic"):
+        made = files.read(tmp_path / "cube.zarr").sm.estimate()
+    one, two = (files.write(made, tmp_path / f"{n}.zarr", processes=n)[0] for n in (1, 2))
+    assert stored(one) == stored(two)
