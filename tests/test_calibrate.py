@@ -85,6 +85,11 @@ def test_stations_of_several_regions_count_together(cube, stations):
     assert min(one["factor"], two["factor"]) <= both["factor"] <= max(one["factor"], two["factor"])
     with pytest.warns(UserWarning, match="no validation day"):
         assert to_stations(bundle, []).card["spread"]["of"] == "sm_noah_0_10"
+    away = places[1].stations.assign_coords(lon=places[1].stations["lon"] + 40)
+    assert to_stations(bundle, [places[0], places[1]._replace(stations=away)]).card["spread"]["pairs"] == one["pairs"]
+    bad = places[1].cube.assign(tb_h=places[1].cube["tb_h"] * np.inf)
+    with pytest.raises(xsm.DataError, match="infinite values are in tb_h"):
+        to_stations(bundle, [places[0], places[1]._replace(cube=bad)])
 
 
 def test_spread_at_25_cm_is_an_upper_bound_and_says_so(cube, stations):

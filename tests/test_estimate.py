@@ -13,6 +13,7 @@ from safetensors.numpy import load_file, save_file
 
 import xsm
 from xsm.bundle import Bundle
+from xsm.default_plugins import baseline
 from xsm.errors import DataError, UsageError
 from xsm.scenarios import SCENARIOS, get_scenario
 from xsm.testing import leaky_series, raise_if_computes
@@ -334,6 +335,8 @@ def test_damaged_bundles_are_refused(ridge, tmp_path, spoil, text):
         (lambda card: card | {"targets": []}, "no usable targets"),
         (lambda card: card | {"units": None}, "no usable units"),
         (lambda card: card | {"spread": 3, "grid": "x"}, "no usable grid, spread"),
+        (lambda card: card | {"options": None, "training": None}, "no usable options, training"),
+        (lambda card: {k: v for k, v in card.items() if k != "options"}, r"lacks \['options'\]"),
     ],
 )
 def test_cards_of_other_types_are_refused(ridge, change, text):
@@ -414,6 +417,14 @@ def test_a_surface_of_another_bundle_is_refused(recwarn):
 def test_fit_without_any_usable_cell_says_which_predictor_is_empty(law_cube):
     with pytest.raises(DataError, match=r"No cell can be trained on.*tb_v hold no value"):
         law_cube.assign(tb_v=law_cube["tb_v"] * np.nan).sm.fit(depth=5, scenario=1, model="ridge")
+
+
+def test_a_model_may_clip_arrays_of_another_shape(law_cube, ridge, monkeypatch):
+    """The share of clipped values was counted by the mask, whatever the shape."""
+    own = xsm.clip_moisture
+    monkeypatch.setattr(baseline, "clip_moisture", lambda v, card: own(v.ravel(), card).reshape(v.shape))
+    made = law_cube.sm.estimate(scenario=1, model=ridge[5, 1])["sm_5cm"]
+    assert bool(made.notnull().any()) and "clipped_share" not in made.attrs
 
 
 def test_estimates_are_held_between_the_driest_soil_and_pores() -> None:

@@ -165,6 +165,15 @@ def test_nothing_half_written_and_nothing_lost(maps, tmp_path):
     assert files.read(path).sizes["time"] == 4
 
 
+def test_what_is_just_begun_is_not_taken_for_left_behind(tmp_path):
+    """Between the making of its mark and the lock on it, another writer of the same path removed the folder."""
+    begun = tmp_path / ".a.nc.7.x.part" / files.IN_WORK
+    begun.parent.mkdir()
+    begun.touch()
+    files.write(xr.Dataset({"a": ("x", [1.0])}), tmp_path / "a.nc")
+    assert begun.exists()
+
+
 @pytest.mark.parametrize("name", ["a.nc", "model"])
 def test_what_a_killed_process_left_is_removed_by_the_next_one(tmp_path, name):
     """And nothing of a process that is still at work."""

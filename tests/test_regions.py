@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 import dask.array as da
@@ -17,12 +18,14 @@ import pytest
 import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from xsm_convlstm.model import ConvLSTM
 
 import xsm
 from xsm import files
 from xsm.bundle import Bundle
 from xsm.crew import HELD, pack, unpack, workers_for
 from xsm.errors import DataError
+from xsm.grids import grid_of
 from xsm.options import set_options
 from xsm.regions import CHUNKS, cut_dims, regions
 from xsm.source import get_source
@@ -226,3 +229,37 @@ def test_an_interrupted_run_leaves_no_process_and_no_output(granules, tmp_path, 
     else:
         pytest.fail("processes are left")
     assert not (tmp_path / "out.zarr").exists()
+
+
+def test_what_all_regions_need_is_made_once(tmp_path, monkeypatch):
+    """The domain rests on all days: each region read all of them where maps were trimmed or a surface was made."""
+    cube, reads, predicted, model = xsm.example("cube", size=16, days=140), Counter(), Counter(), ConvLSTM.predict_block
+    values = cube["tb_h"].transpose("time", "y", "x").values
+
+    def read(block_info):
+        spot = block_info[None]["array-location"]
+        reads[spot[0]] += 1
+        return values[tuple(slice(*cut) for cut in spot)]
+
+    def predict(self, arrays, bundle, *, device):
+        predicted[bundle.card["targets"][0]] += 1
+        return model(self, arrays, bundle, device=device)
+
+    monkeypatch.setattr(ConvLSTM, "predict_block", predict)
+    lazy = da.map_blocks(read, chunks=((64, 64, 12), (16,), (16,)), dtype="f4", meta=np.empty((0, 0, 0), "f4"))
+    cube["tb_h"] = ("time", "y", "x"), lazy, cube["tb_h"].attrs
+    grid = grid_of(cube)
+    cube.attrs["xsm_region"] = f"{grid.row0 + 2} {grid.row0 + 14} {grid.col0 + 2} {grid.col0 + 14}"
+    with pytest.warns(UserWarning, match="synthetic"):
+        made = cube.sm.estimate(depth=25, scenario=2)
+    files.write(made, tmp_path / "a.zarr")
+    assert max(reads.values()) <= 3  # the domain, the region, and the next one's look-back
+    assert predicted["sm_5cm"] <= 1.5 * predicted["sm_25cm"]  # the surface was made once more to see where it is
+
+
+def test_processes_get_the_models_of_estimates(tmp_path):
+    files.write(xsm.example("cube", size=8, days=80), tmp_path / "cube.zarr")
+    with pytest.warns(UserWarning, match="synthetic"):
+        made = files.read(tmp_path / "cube.zarr").sm.estimate()
+    one, two = (files.write(made, tmp_path / f"{n}.zarr", processes=n)[0] for n in (1, 2))
+    assert stored(one) == stored(two)

@@ -30,6 +30,8 @@ SERIES_POINTS = 4096
 TILE_PATCHES = 6
 DAY_GROUP = 16
 BATCH = 8
+SHARED = "xsm_shared"
+"""Annotation of a layer of a graph: chunks and type of an array that all parts of a result need."""
 PREDICT_LOCK = threading.Lock()
 """Held while a model predicts: one prediction at a time in a process, with all of its own threads."""
 
@@ -57,6 +59,21 @@ def in_threads(work: Callable[[Any], Any], parts: Iterable[Any]) -> list[Any]:
 def is_lazy(ds: xr.Dataset) -> bool:
     """Whether any variable of the dataset is a dask array."""
     return any(v.chunks is not None for v in ds.variables.values())
+
+
+def shared(array: xr.DataArray) -> xr.DataArray:
+    """Mark what every part of a result needs whole: who makes parts apart (`xsm.regions`) makes it once."""
+    if array.chunks is None:
+        return array
+    import dask
+    import dask.array as da
+
+    with dask.annotate(**{SHARED: (array.chunks, array.dtype)}):
+        return array.copy(data=da.map_blocks(_same, array.data, dtype=array.dtype, meta=array.data._meta))
+
+
+def _same(block: np.ndarray) -> np.ndarray:
+    return block
 
 
 def cells_of(ds: xr.Dataset, names: Sequence[str]) -> tuple[str, ...]:

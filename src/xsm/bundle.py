@@ -27,9 +27,11 @@ CARD_KEYS = {
     "seed", "versions", "licence", "limits", "surface", "spread",
 }  # fmt: skip
 REQUIRED = {"format", "task", "model", "inputs", "targets", "units"}
+OF_ESTIMATES = {"depth", "scenario", "statics", "options"}
+"""What cards of the task ``estimate`` need besides."""
 NAMES, MAPPINGS = ("inputs", "statics", "targets", "references"), ("units", "options", "normalisation", "block", "grid",
            "training", "validation", "metrics", "spread", "versions")  # fmt: skip
-"""Entries of a card that list names, and those that are mappings (or empty)."""
+"""Entries of a card that list names, and those that are mappings (``grid`` may also be None)."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ class Bundle:
                 f"The model card holds a {type(self.card).__name__}, wanted named entries.",
                 hint="It is no card that xsm wrote.",
             )
-        wanted = REQUIRED | ({"depth", "scenario", "statics"} if self.card.get("task") == "estimate" else set())
+        wanted = REQUIRED | (OF_ESTIMATES if self.card.get("task") == "estimate" else set())
         unknown_keys, missing = set(self.card) - CARD_KEYS, wanted - set(self.card)
         if unknown_keys or missing:
             raise DataError(
@@ -77,9 +79,9 @@ class Bundle:
                 hint="Install the xsm version named in its card, or train it anew.",
             )
         wrong = [k for k in NAMES if k in self.card and not _are_names(self.card[k])]
-        wrong += [k for k in MAPPINGS if not isinstance(self.card.get(k) or {}, Mapping)]
+        given = {k: self.card[k] for k in MAPPINGS if k in self.card}
+        wrong += [k for k, v in given.items() if not isinstance(v, Mapping) and (k, v) != ("grid", None)]
         wrong += ["targets"] if not self.card["targets"] else []
-        wrong += ["units"] if self.card["units"] is None else []
         if wrong:
             raise DataError(
                 f"The model card has no usable {', '.join(dict.fromkeys(wrong))}.", hint="Get or train the bundle anew."

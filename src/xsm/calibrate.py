@@ -164,13 +164,17 @@ def to_stations(bundle: Bundle, places: Sequence[Place]) -> Bundle:
     held = [place for place in places if place.held.any()]
     if not held:
         return _too_few(bundle, "there is no validation day")
-    try:
-        found = [_misses(bundle, place) for place in held]
-    except DataError as error:
-        return _too_few(bundle, str(error).rstrip("."))
+    found: list[tuple[int, np.ndarray, np.ndarray]] = []
+    why = f"none has {FEWEST_DAYS} validation days in the cube"
+    for place in held:
+        maps = _held_estimate(bundle, place)
+        try:
+            found.append(_misses(bundle, place, maps))
+        except DataError as error:
+            why = str(error).rstrip(".")
     used = sum(n for n, _, _ in found)
     if used < FEWEST_STATIONS:
-        return _too_few(bundle, f"{used} have {FEWEST_DAYS} validation days in the cube")
+        return _too_few(bundle, f"{used} have {FEWEST_DAYS} validation days in the cube" if used else why)
     misses, own = (np.concatenate([f[k] for f in found]) for k in (1, 2))
     apart, triples = station_error(held, bundle.card["depth"])
     factor = factor_beside(misses, own, apart)
@@ -187,13 +191,11 @@ def to_stations(bundle: Bundle, places: Sequence[Place]) -> Bundle:
     return _with_spread(bundle, told)
 
 
-def _misses(bundle: Bundle, place: Place) -> tuple[int, np.ndarray, np.ndarray]:
-    """Stations with enough held days, the sizes of their differences from the estimate, and its spread there."""
+def _held_estimate(bundle: Bundle, place: Place) -> xr.Dataset:
+    """The estimate of a place on its held days, with the spread as the model gives it."""
     from xsm.ops.estimate import estimate, lead_days
-    from xsm.pairs import pair
 
-    depth, target = bundle.card["depth"], bundle.card["targets"][0]
-    layer, at = LAYERS[depth]
+    depth, spread = bundle.card["depth"], f"{bundle.card['targets'][0]}_std"
     days = np.flatnonzero(place.held)
     near = slice(max(days[0] - lead_days(bundle), 0), days[-1] + 1)
     bare = _with_spread(bundle, {"of": "truth", "factor": 1.0})
@@ -201,9 +203,16 @@ def _misses(bundle: Bundle, place: Place) -> tuple[int, np.ndarray, np.ndarray]:
     part.attrs.pop("xsm_region", None)
     maps = estimate(part, depth=depth, scenario=bundle.card["scenario"], model=bare)
     maps = maps.isel(time=place.held[near])
-    spread = f"{target}_std"
     maps[spread] = maps[spread].assign_attrs(depth=f"{depth} cm")
-    values = pair(maps, place.stations, {layer: [target, spread]}, {layer: at}).layers[layer]
+    return maps
+
+
+def _misses(bundle: Bundle, place: Place, maps: xr.Dataset) -> tuple[int, np.ndarray, np.ndarray]:
+    """Stations with enough held days, the sizes of their differences from the estimate, and its spread there."""
+    from xsm.pairs import pair
+
+    target, (layer, at) = bundle.card["targets"][0], LAYERS[bundle.card["depth"]]
+    values = pair(maps, place.stations, {layer: [target, f"{target}_std"]}, {layer: at}).layers[layer]
     valid = values.valid.all(0)
     valid &= (valid.sum(-1) >= FEWEST_DAYS)[:, None]
     return int(valid.any(-1).sum()), np.abs(values.x[0] - values.y[0])[valid], values.x[1][valid]

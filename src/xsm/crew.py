@@ -143,7 +143,7 @@ def _in_processes(count: int) -> Iterator[Crew]:
     theirs, ours = context.Pipe(duplex=False)
     pool = ProcessPoolExecutor(count, context, initializer=_prepare, initargs=(theirs,))
     try:
-        yield Crew(functools.partial(_submit, pool, {}, 0), lambda: 2 * count)
+        yield Crew(functools.partial(_submit, pool, None, 0), lambda: 2 * count)
     except BrokenProcessPool:
         raise DataError(
             "A process that read files was ended from outside.",
@@ -185,9 +185,12 @@ def _same(model: Bundle) -> Bundle:
     return model
 
 
-def _submit(executor: Any, models: Mapping[str, Any], need: int, part: xr.Dataset, store: Path, region: Region) -> Any:
-    packed, _ = pack(part)
-    return executor.submit(_write_packed, packed, str(store), region, models, need)
+def _submit(
+    executor: Any, there: Mapping[str, Any] | None, need: int, part: xr.Dataset, store: Path, region: Region
+) -> Any:
+    """Hand out a region; its models are ``there`` already, or go with it."""
+    packed, models = pack(part)
+    return executor.submit(_write_packed, packed, str(store), region, models if there is None else there, need)
 
 
 def pack(part: xr.Dataset) -> tuple[bytes, dict[str, Bundle]]:

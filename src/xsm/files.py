@@ -151,7 +151,7 @@ def fresh(path: Path, overwrite: bool = False, *, keep: str = "") -> Iterator[Pa
             folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.{os.getpid()}.", suffix=".part", dir=path.parent))
     except OSError as error:
         raise _not_written(path, error) from error
-    part, handle = folder / path.name, None if keep else _locked(folder / IN_WORK)
+    part, handle = folder / path.name, None if keep else _locked(folder / IN_WORK, new=True)
     if not keep:
         _unfinished.add(folder)
     try:
@@ -183,16 +183,22 @@ def _sweep(path: Path) -> None:
     """Remove the temporary folders of a path whose process is gone."""
     for left in path.parent.glob(f".{glob.escape(path.name)}.*.part/{IN_WORK}"):
         if (handle := _locked(left)) is not None:
+            begun = os.fstat(handle).st_size > 0
             os.close(handle)
-            shutil.rmtree(left.parent, ignore_errors=True)
+            if begun:
+                shutil.rmtree(left.parent, ignore_errors=True)
 
 
-def _locked(file: Path) -> int | None:
-    """Lock a file; None where another process has it, or the file system knows no locks."""
+def _locked(file: Path, *, new: bool = False) -> int | None:
+    """Lock a file; None where another process has it, or the file system knows no locks.
+
+    A new one is empty until it is locked, so that nobody takes it for one whose process is gone.
+    """
     with suppress(OSError):
-        handle = os.open(file, os.O_CREAT | os.O_RDWR, 0o600)
+        handle = os.open(file, os.O_RDWR | (os.O_CREAT if new else 0), 0o600)
         with suppress(OSError):
             if lock(handle):
+                os.write(handle, b"1" if new else b"")
                 return handle
         os.close(handle)
     return None

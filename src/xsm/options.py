@@ -238,7 +238,7 @@ def _hushed() -> Iterator[None]:
 
     Their loggers are as before after the body.
     """
-    names = [n for n in logging.root.manager.loggerDict if n.split(".")[0] in LOUD]
+    names = [n for n in list(logging.root.manager.loggerDict) if n.split(".")[0] in LOUD]
     before = {logging.getLogger(n): logging.getLogger(n).level for n in (*names, *LOUD)}
     try:
         for logger in () if log.isEnabledFor(logging.DEBUG) else before:

@@ -91,12 +91,17 @@ def references(ds: xr.Dataset, scenario: Scenario) -> xr.Dataset:
 
 
 def reasons(
-    dynamic: xr.Dataset, static: xr.Dataset, land: xr.DataArray | None, covered: np.ndarray | None
-) -> xr.DataArray:
-    """Kind of a cell's estimate, or why it has none, uint8 (y, x): index in `REASONS`; lazy."""
+    dynamic: xr.Dataset, static: xr.Dataset, land: xr.DataArray | None, covered: np.ndarray | None,
+    fed: xr.DataArray | None = None,
+) -> xr.DataArray:  # fmt: skip
+    """Kind of a cell's estimate, or why it has none, uint8 (y, x): index in `REASONS`; lazy.
+
+    ``fed`` are the cells that have values of a predictor which is not among ``dynamic``.
+    """
     valued = [v.notnull().any("time") for v in dynamic.data_vars.values()] + [
         v.notnull() for v in static.data_vars.values()
     ]
+    valued += [] if fed is None else [fed]
     every = xr.concat(valued, "predictor", coords="minimal", compat="override").all("predictor")
     code = xr.where(every, np.uint8(0), np.uint8(3))
     if covered is not None:

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from xsm.blocks import SHARED
 from xsm.crew import HELD, Crew, Region, bytes_of, client, crew, memory, workers_for
 from xsm.disk import replace, to_disk
 from xsm.errors import SkippedFile, hear, tell
@@ -122,10 +123,9 @@ def units(region: Region) -> list[str]:
 
 def held(ds: xr.Dataset, wanted: int) -> int:
     """Bytes that writing a dataset holds at a time, at most, with so many workers."""
-    lazy = [n for n, v in ds.variables.items() if v.chunks is not None]
-    dims = cut_dims(ds)
-    every = regions(ds[lazy], dims, memory_limit()) if dims else [{}]
-    return HELD * max(bytes_of(ds[lazy], r) for r in every) * workers_for(ds[lazy], every, wanted)
+    dims, lazy = cut_dims(ds), ds[[n for n, v in ds.variables.items() if v.chunks is not None]]
+    every = regions(lazy, dims, memory_limit()) if dims else [{}]
+    return HELD * max(bytes_of(lazy, r) for r in every) * workers_for(lazy, every, wanted)
 
 
 class _Journal:
@@ -175,13 +175,27 @@ def _unlike(told: Iterable[Warning]) -> list[Warning]:
 
 
 def _computed(ds: xr.Dataset, names: list[Any]) -> tuple[xr.Dataset, dict[str, tuple[Any, np.ndarray]]]:
-    """Compute variables that all regions share; also gives their dask arrays and values by name."""
+    """Compute variables that all regions share; also gives all shared arrays and their values by name."""
     import dask
 
     arrays = {n: ds[n].data for n in names}
-    values = dict(zip(arrays, dask.compute(*arrays.values()), strict=True))
-    known = {arrays[n].name: (arrays[n], values[n]) for n in names}
-    return ds.assign({n: ds[n].copy(data=values[n]) for n in names}), known
+    every = [*arrays.values(), *_marked(ds)]
+    values = dask.compute(*every)
+    known = {array.name: (array, value) for array, value in zip(every, values, strict=True)}
+    return ds.assign({n: ds[n].copy(data=known[a.name][1]) for n, a in arrays.items()}), known
+
+
+def _marked(ds: xr.Dataset) -> list[Any]:
+    """Arrays of the graphs of a dataset that are marked by `xsm.blocks.shared`."""
+    import dask.array as da
+
+    found = {}
+    for variable in ds.variables.values():
+        graph = variable.data.dask if variable.chunks is not None else None
+        for name, layer in graph.layers.items() if graph is not None else ():
+            if told := (layer.annotations or {}).get(SHARED):
+                found[name] = da.Array(graph, name, told[0], dtype=told[1])
+    return list(found.values())
 
 
 def _with_known(ds: xr.Dataset, known: Mapping[str, tuple[Any, np.ndarray]]) -> xr.Dataset:

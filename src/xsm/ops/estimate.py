@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 import xarray as xr
 
-from xsm.blocks import covered, is_lazy, map_patches, map_series
+from xsm.blocks import covered, is_lazy, map_patches, map_series, shared
 from xsm.bundle import Bundle
 from xsm.calibrate import spread_name
 from xsm.cf import add_history, canonical_attrs, check_units, same_units
@@ -59,7 +59,7 @@ def estimate(
         (y, x), ``frozen``, and the coordinates ``land_cover`` and ``texture`` where the cube has them. Of the first
         ``warm_up_days`` days, which lack some of the days that the model looks back on, ``lead_in_days`` are empty.
         ``clipped_share`` of the estimate is the share of values that were held between 0.02 and the porosity, unless
-        the cube is lazy.
+        the cube is lazy or the model clips arrays of another shape.
 
     Raises
     ------
@@ -80,7 +80,7 @@ def estimate(
     bundle = load_model(model, depth, scenario)
     chosen = _scenario(bundle, depth, scenario)
     fed = [n for b in (bundle, bundle.surface) if b for n in (*b.card["inputs"], *b.card["statics"])]
-    ds = with_units(ds, dict.fromkeys(n for n in fed if n in ds))
+    ds, fed_cells = with_units(ds, dict.fromkeys(n for n in fed if n in ds)), None
     if chosen.needs_surface:
         if bundle.surface is None:
             raise DataError("The 25 cm scenario 2 bundle lacks its 5 cm bundle ('surface').", hint="Train it anew.")
@@ -92,8 +92,9 @@ def estimate(
                 hint="Leave sm_5cm out (it is then estimated), or make it with model.surface.",
             )
         if "sm_5cm" not in ds:
-            ds = ds.assign(sm_5cm=surface_estimate(ds, bundle.surface))
-    out = _run(ds, bundle, chosen, dropout_passes)
+            surface = _surface(ds, bundle.surface)
+            ds, fed_cells = ds.assign(sm_5cm=surface["sm_5cm"]), surface["mask_reason"] <= 1
+    out = _run(ds, bundle, chosen, dropout_passes, fed_cells)
     out = trim(_with_context(out, ds, chosen), ds.attrs.get("xsm_region"))
     out = out.assign_attrs(_told(ds, bundle, chosen))
     out.attrs["history"] = ds.attrs.get("history", "")
@@ -123,7 +124,11 @@ def _blocks(bundle: Bundle) -> list[Block]:
 
 def surface_estimate(ds: xr.Dataset, surface: Bundle) -> xr.DataArray:
     """The whole 5 cm estimate (margin included) that feeds 25 cm scenario 2."""
-    return _run(ds, surface, _scenario(surface, 5, surface.card["scenario"]))["sm_5cm"]
+    return _surface(ds, surface)["sm_5cm"]
+
+
+def _surface(ds: xr.Dataset, surface: Bundle) -> xr.Dataset:
+    return _run(ds, surface, _scenario(surface, 5, surface.card["scenario"]))
 
 
 def load_model(model: Any, depth: int, number: int | None) -> Bundle:
@@ -156,7 +161,10 @@ def _scenario(bundle: Bundle, depth: int, number: int) -> Scenario:
     )  # fmt: skip
 
 
-def _run(ds: xr.Dataset, bundle: Bundle, chosen: Scenario, dropout_passes: int = 0) -> xr.Dataset:
+def _run(
+    ds: xr.Dataset, bundle: Bundle, chosen: Scenario, dropout_passes: int = 0, fed_cells: xr.DataArray | None = None
+) -> xr.Dataset:
+    """Estimate the whole window; ``fed_cells`` are those of a surface that is made here, which is not made to see."""
     from xsm.options import device
 
     model = get_model(bundle.card["model"], "estimate")
@@ -169,10 +177,11 @@ def _run(ds: xr.Dataset, bundle: Bundle, chosen: Scenario, dropout_passes: int =
     grid = grid_of(ds)
     patches = [b for b in _blocks(bundle) if b.kind == "patch"]
     whole = covered(require_grid(ds, "The cube"), *patches) if patches else None
-    why = reasons(dynamic, static, ds.get("land"), whole)
+    given = dynamic if fed_cells is None else dynamic.drop_vars("sm_5cm")
+    why = reasons(given, static, ds.get("land"), whole, fed_cells)
     if not is_lazy(ds[list(dynamic.data_vars)]):
         why = why.compute()
-    inside = why <= 1
+    inside = shared(why <= 1)
     target = chosen.target
     names = [target, spread_name(bundle)]
     factor = np.float32(bundle.card.get("spread", {}).get("factor", 1.0))
@@ -184,7 +193,7 @@ def _run(ds: xr.Dataset, bundle: Bundle, chosen: Scenario, dropout_passes: int =
         with clips() as clipped:
             made = model.predict_block(arrays, asked, device=device())
         mask = arrays["mask"] if arrays["mask"].ndim == 1 else arrays["mask"][:, None]
-        for where in clipped:
+        for where in (c for c in clipped if c.shape == made[target].shape):
             counted[:] += (where & mask).sum(), np.broadcast_to(mask, where.shape).sum()
         return {target: made[target], names[1]: made[f"{target}_std"] * factor}
 
@@ -293,7 +302,7 @@ def _told(ds: xr.Dataset, bundle: Bundle, chosen: Scenario) -> dict[str, Any]:
         "scenario": chosen.number,
         "model": card["model"],
         "model_hash": bundle.hash,
-        "model_training": " to ".join(card.get("training", {}).get("days", [])) or "unknown",
+        "model_training": bundle.trained_on or "unknown",
         "model_validation": " to ".join(card.get("validation", {}).get("days", [])) or "unknown",
         "lead_in_days": lead_days(bundle),
         "warm_up_days": warm_up_days(bundle),
