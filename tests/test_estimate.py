@@ -63,7 +63,7 @@ def test_bundle_round_trip_holds_its_surface(ridge, tmp_path):
         ridge[5, 1].save(path)
     shutil.rmtree(path / "surface")
     ridge[5, 1].save(path / "surface")
-    with pytest.raises(DataError, match=r"The surface of the model bundle .* not what its card"):
+    with pytest.raises(DataError, match="was changed after it was written"):
         Bundle.load(path)
 
 
@@ -117,7 +117,7 @@ def test_values_outside_the_domain_do_not_matter(law_cube, ridge):
 
 def test_values_out_of_their_range_are_told(law_cube, ridge):
     odd = spoiled("tb_h", 350, np.s_[20, 10, 10])(law_cube)
-    text = r"out of the range of their quantity: tb_h \(0 to 340 K\)"
+    text = r"out of the range of their quantity: tb_h \(1 outside 0 to 340 K\)"
     with pytest.warns(UserWarning, match=text):
         made = odd.sm.estimate(scenario=1, model=ridge[5, 1])
     assert bool(made["sm_5cm"][20, 10, 10].notnull())
@@ -296,12 +296,17 @@ def test_bundle_of_another_depth_scenario_or_grid_is_refused(law_cube, ridge):
         law_cube.sm.estimate(depth=25, scenario=2, model=lone)
 
 
+def change_card(folder, change):
+    path = folder / "card.json"
+    path.write_text(json.dumps(change(json.loads(path.read_text()))))
+
+
 def change_weights(folder, change, *, told=False):
     """Write other weights, with a card that does not tell of them or (``told``) does not tell of any."""
     save_file({k: change(v) for k, v in load_file(folder / "weights.safetensors").items()},
               folder / "weights.safetensors")  # fmt: skip
     card = json.loads((folder / "card.json").read_text())
-    card = {k: v for k, v in card.items() if not told or k != "weights_sha256"}
+    card = {k: v for k, v in card.items() if not told or k != "hash"}
     (folder / "card.json").write_text(json.dumps(card))
 
 
@@ -312,7 +317,8 @@ def change_weights(folder, change, *, told=False):
         (lambda p: (p / "weights.safetensors").write_bytes((1 << 60).to_bytes(8, "little") + b"x" * 100), "damaged"),
         (lambda p: (p / "card.json").write_text('{"format": 1, "surprise": 2}'), "unknown keys"),
         (lambda p: (p / "card.json").unlink(), "no model bundle"),
-        (lambda p: change_weights(p, lambda w: w + 1), "The weights of the model bundle .* are not what its card"),
+        (lambda p: change_weights(p, lambda w: w + 1), "was changed after it was written"),
+        (lambda p: change_card(p, lambda c: {**c, "inputs": c["inputs"][::-1]}), "was changed after it was written"),
         (
             lambda p: change_weights(p, lambda w: w * np.nan, told=True),
             "The weights mean, spread, std .* NaN or infinite",
@@ -359,6 +365,13 @@ def test_weights_that_do_not_fit_the_card_are_refused(law_cube, ridge):
     short = Bundle(ridge[5, 1].card, {**ridge[5, 1].weights, "mean": np.zeros(2)})
     with pytest.raises(DataError, match="do not fit its card"):
         law_cube.sm.estimate(scenario=1, model=short)
+
+
+@pytest.mark.parametrize(("name", "value"), [("sm_noah_0_10", -9999.0), ("sm_dca", -9999.0), ("sm_noah_0_10", 23.0)])
+def test_references_with_fill_values_or_percent_are_refused(law_cube, name, value):
+    spoilt = law_cube[name].where(law_cube["time"] != law_cube["time"][12], value)
+    with pytest.raises(DataError, match=f"needs references in their range.*{name} .*first on 2021-06-13"):
+        law_cube.assign({name: spoilt}).sm.fit(model="ridge")
 
 
 def test_days_that_do_not_follow_each_other_are_not_estimated(law_cube, ridge):

@@ -204,7 +204,7 @@ def test_cells_are_sampled_by_row_and_column_whatever_the_chunks(gappy):
 
 def test_training_sees_training_days_only(gappy):
     spoiled = gappy.copy(deep=True)
-    spoiled["tb_h"][80:] += 500
+    spoiled["tb_h"][80:] += 40
     train = slice("2021-01-01", "2021-03-21")
     options = {"task": "gapfill", "model": "linear", "variables": ["tb_h"], "train": train}
     assert gappy.sm.fit(**options).weights["tb_h"] == pytest.approx(spoiled.sm.fit(**options).weights["tb_h"])
@@ -250,3 +250,12 @@ def test_a_fill_with_a_bundle_is_lazy_at_once(gappy):
         filled = gappy.chunk().sm.gapfill(method="linear", variables=["tb_h"], model=bundle)
         with pytest.raises(AssertionError, match="computed"):
             filled["tb_h"].load()
+
+
+@pytest.mark.parametrize("method", ["linear", "cru"])
+def test_fill_values_and_other_units_are_not_filled_from(method):
+    smap = xsm.example("smap", size=8, days=24)
+    celsius = smap.assign(surface_temperature=(smap["surface_temperature"] - 273.15).assign_attrs(units="K"))
+    for ds, told in ((celsius, "surface_temperature"), (smap.assign(tb_h=smap["tb_h"].fillna(-9999.0)), "tb_h")):
+        with pytest.raises(DataError, match=f"Gap filling needs series in their range, but .* in {told} "):
+            ds.sm.gapfill(method, variables=["surface_temperature", "tb_h"])

@@ -213,6 +213,24 @@ def told_by_plan(study):
     return [[n for n, state in named.items() if state == wanted] for wanted in ("done", "to do")]
 
 
+@pytest.mark.parametrize(
+    ("part", "change", "text"),
+    [
+        ("fit", {"model": "nope"}, "nope"),
+        ("fit", {"options": {"penalti": 3}}, "penalti"),
+        ("fit", {"train": "1999-01-01/1999-02-01"}, "train=1999-01-01/1999-02-01"),
+        ("gapfill", {"method": "cru", "options": {"epoks": 3}}, "epoks"),
+    ],
+)
+def test_models_options_and_days_are_checked_before_anything_is_opened(folder, tmp_path, part, change, text):
+    study = config.load(folder / "study.toml")
+    wrong = replace(study, out=tmp_path / "out", **{part: replace(getattr(study, part), **change)})
+    for work in (plan, run_study):
+        with pytest.raises((UsageError, DataError), match=text):
+            work(wrong)
+    assert not (tmp_path / "out").exists()
+
+
 def test_plan_tells_what_a_run_does_again(folder, tmp_path, monkeypatch):
     out = tmp_path / "results"
     shutil.copytree(folder / "results", out)

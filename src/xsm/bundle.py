@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 BUNDLE_FORMAT = 1
 MAX_BYTES = 2 * 1024**3
-CHECKSUM = "weights_sha256"
-"""Entry of the card in a folder beside `CARD_KEYS`: that of its ``weights.safetensors``."""
+WRITTEN = "hash"
+"""Entry of a written card beside `CARD_KEYS`: `Bundle.hash` when it was written."""
 CARD_KEYS = {
     "format", "task", "model", "depth", "scenario", "inputs", "statics", "targets", "references", "units",
     "options", "normalisation", "block", "grid", "training", "validation", "history", "metrics", "sources", "synthetic",
@@ -148,9 +148,8 @@ class Bundle:
     def _write(self, folder: Path) -> None:
         from safetensors.numpy import save_file
 
-        weights = folder / "weights.safetensors"
-        save_file({k: np.ascontiguousarray(v) for k, v in self.weights.items()}, weights)
-        card = {**self.card, CHECKSUM: _sha256(weights)}
+        save_file({k: np.ascontiguousarray(v) for k, v in self.weights.items()}, folder / "weights.safetensors")
+        card = {**self.card, WRITTEN: self.hash}
         (folder / "card.json").write_text(json.dumps(card, indent=1, sort_keys=True) + "\n", encoding="utf-8")
         if self.surface is not None:
             (folder / "surface").mkdir()
@@ -172,24 +171,18 @@ class Bundle:
             raise DataError(f"The model bundle '{path}' is larger than 2 GiB.", hint="It is no bundle that xsm wrote.")
         try:
             content = json.loads(card.read_text(encoding="utf-8"))
-            arrays, found = load_file(weights), _sha256(weights)
+            arrays = load_file(weights)
         except (ValueError, SafetensorError, OSError) as error:
             raise DataError(f"The model bundle '{path}' is damaged ({error}).", hint="Get or train it anew.") from None
         fed = cls.load(path / "surface") if (path / "surface").is_dir() else None
-        wanted = content if isinstance(content, dict) else {}
-        wrong = ["weights"] * (wanted.pop(CHECKSUM, found) != found)
-        wrong += ["surface"] * (fed is not None and wanted.get("surface", fed.hash) != fed.hash)
-        if wrong:
+        written = content.pop(WRITTEN, None) if isinstance(content, dict) else None
+        made = cls(content, arrays, fed)
+        if written not in (None, made.hash):
             raise DataError(
-                f"The {' and the '.join(wrong)} of the model bundle '{path}' are not what its card was written with.",
+                f"The model bundle '{path}' was changed after it was written (it was {written}, it is {made.hash}).",
                 hint="Get or train it anew.",
             )
-        return cls(content, arrays, fed)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        return made
 
 
 def _are_names(value: Any) -> bool:

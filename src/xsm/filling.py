@@ -19,6 +19,7 @@ from xsm.model import Model, get_model
 from xsm.seasonal import Pattern, fill_pattern, find_pattern
 from xsm.shipped import shipped, shipped_name, warn_of_shipped
 from xsm.training import day_mask, quiet, sample_cells, series_samples, series_spec
+from xsm.values import check_values
 
 log = logging.getLogger("xsm")
 LAND_MODEL = ("sm_noah_0_10", "sm_noah_10_40")
@@ -169,6 +170,8 @@ def check_series(
                 f"The covariate '{name}' has the dims {ds[name].dims}, wanted those of the series: {cells}.",
                 hint="Bring it to the same grid first, with regrid_ease9km and cube.",
             )
+    if not is_lazy(given := ds[[*names, *covariates]]):
+        check_values(given, xr.DataArray(True), "Gap filling", what="series", gaps=True)
     return names
 
 

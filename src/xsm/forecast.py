@@ -18,7 +18,7 @@ from xsm.ops.cube import cube as make_cube
 from xsm.ops.estimate import trim
 from xsm.ops.open import days, size_of
 from xsm.options import threads
-from xsm.pipeline import done_before, in_order, opened, paths_of, stage_names
+from xsm.pipeline import check_models, done_before, in_order, opened, paths_of, stage_names
 from xsm.regions import held
 from xsm.stages import manifest
 
@@ -50,6 +50,7 @@ class Forecast:
 
 def plan(study: Study) -> str:
     """Tell in a few lines what a study would do, and where its folder has results, which stages are done."""
+    check_models(study)
     lines = [f"{study.title}: region {study.region or 'all'}, {study.time or 'all days'} -> {study.out}"]
     for name, source in {**study.inputs, **study.stations}.items():
         paths = paths_of(study, name, source)

@@ -298,10 +298,8 @@ def models() -> Mapping[str, ModelInfo]:
     return manager().models
 
 
-def get_model(name: str, task: Task | None = None) -> Model:
-    """Make the model of a name, or say which plugin brings it."""
-    from xsm.plugin import load_factory
-
+def model_info(name: str, task: Task | None = None) -> ModelInfo:
+    """What a model says of itself, or an error that tells which plugin brings it; imports nothing of it."""
     known = {n: i for n, i in models().items() if task is None or i.task == task}
     if name not in known:
         if name in models():
@@ -310,5 +308,12 @@ def get_model(name: str, task: Task | None = None) -> Model:
                 hint=f"Choose one of {', '.join(sorted(known))}.",
             )
         raise missing_or_unknown("model", name, known)
-    info = known[name]
+    return known[name]
+
+
+def get_model(name: str, task: Task | None = None) -> Model:
+    """Make the model of a name, or say which plugin brings it."""
+    from xsm.plugin import load_factory
+
+    info = model_info(name, task)
     return load_factory(info.factory, f"model '{name}'", info.requires)

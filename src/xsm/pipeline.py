@@ -16,6 +16,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import xarray as xr
 
 from xsm import files
@@ -23,12 +24,12 @@ from xsm.bundle import Bundle
 from xsm.config import Fill, Fit, Source, Study, depth_and_scenario
 from xsm.errors import hear
 from xsm.filling import as_bundle
-from xsm.model import get_model
+from xsm.model import get_model, model_info
 from xsm.ops.cube import cube as make_cube
 from xsm.ops.estimate import estimate
 from xsm.ops.fit import NothingToLearn, fit
 from xsm.ops.gapfill import gapfill
-from xsm.ops.open import expand
+from xsm.ops.open import days, expand
 from xsm.ops.open import open as open_source
 from xsm.ops.regrid import regrid_ease9km
 from xsm.options import block_threads
@@ -37,7 +38,7 @@ from xsm.skipped import mark
 from xsm.source import get_source
 from xsm.stages import DONE, Stages, alone, clear, fingerprint
 from xsm.study_maps import combine, filled_names, write_filled, write_geotiffs
-from xsm.training import split_days
+from xsm.training import model_options, split_days
 
 FIRST = "smap"
 WHEN_APPLIED = ("max_gap", "denoise")
@@ -59,6 +60,7 @@ def run_study(study: Study, step: Callable[[str], None] | None = None, *, proces
     processes : int
         Processes that read files and write Zarr; see `xsm.files.write`.
     """
+    check_models(study)
     names = stage_names(study)
 
     def begin(name: str) -> None:
@@ -88,6 +90,19 @@ def stage_names(study: Study) -> list[str]:
         *["geotiff"] * bool(study.geotiff),
         "report",
     ]
+
+
+def check_models(study: Study) -> None:
+    """Stop at models, options and days to learn from that are not there, before anything is opened."""
+    fill, config = study.gapfill, study.fit
+    if fill and fill.model is None:
+        own = {k: v for k, v in fill.options.items() if k not in AT_FILLING}
+        model_options(model_info(fill.method, "gapfill"), own)
+    if config and not {*config.estimates} <= {*config.bundles}:
+        model_options(model_info(config.model, "estimate"), dict(config.options))
+        period = days(study.time) if study.time else slice(None)
+        if period.start is not None and period.stop is not None:
+            split_days(np.arange(period.start, period.stop + 1), config.train, config.validation)
 
 
 def done_before(study: Study) -> dict[str, bool]:
@@ -180,9 +195,9 @@ def _filled(study: Study, fill: Fill, stages: Stages, cube: Path) -> Path:
     rests_on, given = ["cube"], as_bundle(fill.model)
     folder: Path | None = None
     if given is None:
-        days = study.fit and [study.fit.train, study.fit.validation]
+        split = study.fit and [study.fit.train, study.fit.validation]
         folder = stages.run(
-            "train fill", [_of_training(fill), study.seed, days], ["cube"], study.out / "models" / "fill",
+            "train fill", [_of_training(fill), study.seed, split], ["cube"], study.out / "models" / "fill",
             functools.partial(_train_fill, study, fill, cube),
         )  # fmt: skip
         rests_on.append("train fill")

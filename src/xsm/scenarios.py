@@ -34,6 +34,9 @@ class Scenario:
     soil_depth: int
     lead_in: int = 2
 
+    def __str__(self) -> str:
+        return f"{self.depth} cm scenario {self.number}"
+
     @property
     def target(self) -> str:
         """Name of the estimate."""

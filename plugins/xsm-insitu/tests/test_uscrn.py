@@ -128,6 +128,7 @@ def test_damaged_files_are_told(written: list[Path], tmp_path: Path) -> None:
         "cut": [lines[0], lines[1][:120], lines[2]],
         "date": [lines[0].replace("20190101", "2019O101")],
         "number": [lines[0].replace(lines[0][164:171], "  0.1x3")],
+        "last": [lines[0].rstrip()[:-1] + "J"],
     }
     for name, text in damaged.items():
         path = tmp_path / f"CRNH0203-2019-ZZ_{name}.txt"

@@ -16,9 +16,10 @@ from xsm.describe import Kind, Param, operation
 from xsm.errors import DataError, UsageError
 from xsm.grids import EASE2_M09, grid_of, require_grid, take
 from xsm.model import Block, Model, clips, get_model, look_back
-from xsm.predictors import checked_values, reasons, require, split_predictors, with_units
+from xsm.predictors import reasons, require, split_predictors, with_units
 from xsm.scenarios import Scenario, get_scenario
 from xsm.shipped import shipped, shipped_name, warn_of_shipped
+from xsm.values import checked_values
 
 
 @operation(title="Estimate soil moisture", group="Estimation")
@@ -186,7 +187,7 @@ def _run(
     names = [target, spread_name(bundle)]
     factor = np.float32(bundle.card.get("spread", {}).get("factor", 1.0))
     merged = ds[list(dynamic.data_vars)].assign(static.data_vars)
-    merged = checked_values(merged, inside, chosen, ds["time"].values[lead])
+    merged = checked_values(merged, inside, str(chosen), ds["time"].values[lead])
     counted = np.zeros(2)
 
     def predict(arrays: dict[str, np.ndarray]) -> Any:

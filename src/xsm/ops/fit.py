@@ -23,7 +23,6 @@ from xsm.model import Samples, Spec, get_model, look_back
 from xsm.ops.estimate import lead_days, load_model, surface_estimate
 from xsm.predictors import (
     check_domain,
-    check_values,
     domain,
     free_scenario,
     references,
@@ -36,6 +35,7 @@ from xsm.scenarios import Scenario, get_scenario
 from xsm.seasonal import Pattern
 from xsm.shipped import warn_of_shipped
 from xsm.training import Streamed, model_options, quiet, sample_cells, split_days
+from xsm.values import check_values
 
 log = logging.getLogger("xsm")
 LOADED = 2**30
@@ -162,7 +162,9 @@ def fit(
     given = np.zeros(len(day), bool)
     for split in (used, held):
         given[_handed_over(split, skip, back)] = True
-    check_values(dynamic.isel(time=given).assign(static.data_vars), cells, chosen)
+    check_values(dynamic.isel(time=given).assign(static.data_vars), cells, str(chosen))
+    observed = references(ds, chosen)
+    check_values(observed.isel(time=used | held), cells, str(chosen), what="references", gaps=True)
     warn_of_shipped(surface, "estimate")
     units = {n: str(ds[n].attrs.get("units", "")) for n in (*chosen.inputs, *chosen.statics, *chosen.references)}
     if target is not None and not same_units(units[target] or "m3 m-3", "m3 m-3"):
@@ -181,7 +183,6 @@ def fit(
         scenario=scenario,
         options=checked,
     )
-    observed = references(ds, chosen)
     part = _samples_maker(ds, dynamic, static, observed, cells, day, skip, back)
     with quiet() as progress:
         bundle = learner.fit(

@@ -128,6 +128,7 @@ class IsmnSource:
             region=region,
             id_name="instrument",
             stamps="instant",
+            paths=paths,
             skipped=skipped,
         )
         ds.attrs |= {"title": "ISMN soil moisture", "source": "ISMN", "flags_kept": ", ".join(keep)}

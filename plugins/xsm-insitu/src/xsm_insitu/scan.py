@@ -130,6 +130,7 @@ class ScanSource:
             region=region,
             id_name="instrument",
             stamps="local day" if by_day else "instant",
+            paths=paths,
             skipped=skipped,
         )
         ds.attrs |= {"title": "SCAN soil moisture", "source": "SCAN", "flags_kept": ", ".join(keep)}

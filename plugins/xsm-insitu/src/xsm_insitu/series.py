@@ -6,6 +6,7 @@ import logging
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -149,6 +150,7 @@ def assemble(
     region: Area | None,
     id_name: str,
     stamps: Literal["end of hour", "instant", "local day"],
+    paths: Sequence[Path],
     skipped: Sequence[str] = (),
 ) -> xr.Dataset:
     """Put sensors on one time axis: regular where all stamps are whole steps, else every stamp that occurs.
@@ -160,8 +162,9 @@ def assemble(
         where = "" if region is None else f" in longitude {region.bbox[0]:.2f} to {region.bbox[2]:.2f}, "
         where += "" if region is None else f"latitude {region.bbox[1]:.2f} to {region.bbox[3]:.2f}"
         when = "" if time is None else f" from {time.start} to {time.stop}"
+        files = f"{len(paths)} files ('{paths[0]}' and others) hold" if len(paths) > 1 else f"'{paths[0]}' holds"
         raise DataError(
-            f"The files hold no soil moisture{where}{when}.", hint="; ".join(skipped) or "Check region and period."
+            f"{files} no soil moisture{where}{when}.", hint="; ".join(skipped) or "Check region and period."
         )
     axis = _axis(series, step)
     keys = {one.key: one for one in sorted(series, key=lambda s: s.key)}

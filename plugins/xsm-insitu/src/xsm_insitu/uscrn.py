@@ -135,6 +135,7 @@ class UscrnSource:
             region=region,
             id_name="wban",
             stamps="local day" if daily else "end of hour",
+            paths=paths,
             skipped=skipped,
         )
         ds.attrs |= {"title": "USCRN soil moisture", "source": f"USCRN {layout.name}"}
@@ -237,7 +238,7 @@ def _table(path: Path, layout: Layout, warm: bool) -> pd.DataFrame:
     if short.any() or len(raw.split()) != width * len(table):
         where = f"row {int(short.argmax()) + 1}" if short.any() else "a row"
         raise ValueError(f"{where} has not {width} columns; the file may be cut or damaged")
-    return table
+    return table.astype({width - 1: "f8"})
 
 
 def _place(path: Path, values: np.ndarray) -> float:

@@ -235,6 +235,12 @@ def _open_tile(
         return []
     if raster.dtype != np.uint8:
         raise DataError(f"'{path}' holds {raster.dtype}, wanted uint8 classes.", hint="Give LC_Type1 as it is.")
+    at = raster.rio.transform()
+    if abs(at.a + at.e) > 1e-6 * at.a or (at.c, at.f) == (0, 0):
+        warnings.warn(
+            f"'{path}' has pixels of {at.a:g} x {-at.e:g} from ({at.c:g}, {at.f:g}): its place is doubtful.",
+            stacklevel=4,
+        )
     table = lookup(table_of, raster.attrs["nodata"])
     return [raster.copy(data=raster.data.map_blocks(table.take, dtype="u1", meta=np.empty((0, 0), "u1")))]
 
