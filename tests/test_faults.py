@@ -242,6 +242,27 @@ def test_an_input_that_cannot_be_read_is_its_sources_matter(tmp_path):
     assert files.read(study.out / "maps.nc")[LEFT_OUT].values.sum() == 1
 
 
+@pytest.mark.parametrize("lost", [5, 24])
+def test_a_day_of_covariates_that_was_left_out_does_not_stop_a_study(tmp_path, lost):
+    """With more than 4 hours lost NLDAS has no mean of the day, with which the gaps of SMAP are to be filled."""
+    world = make_world(default_grid(8), 8, seed=1)
+    for name in ("smap", "nldas"):
+        get_source(name).write(world, tmp_path / name)
+    day = str(world.truth["time"].values[3].astype("M8[D]")).replace("-", "")
+    for path in sorted(p for p in (tmp_path / "nldas").rglob("*.nc") if f"A{day}" in p.name and "NOAH" in p.name)[
+        :lost
+    ]:
+        path.write_bytes(b"")
+    fill = Fill("cru", variables=("tb_h",), covariates=("soil_temperature_0_10",), options={"epochs": 1})
+    inputs = {name: Source([tmp_path / name]) for name in ("smap", "nldas")}
+    study = Study(tmp_path / "out", inputs, gapfill=fill, region=default_grid(8), margin=0, on_error="skip")
+    with pytest.warns(UserWarning, match="soil_temperature_0_10 lack days, whose files were left out"):
+        run_study(study)
+    maps = files.read(study.out / "maps.nc")
+    assert bool(maps["tb_h"].notnull().all("time").any())
+    assert int(maps[LEFT_OUT].sum()) == lost
+
+
 STATIONS = """
 region = {region}
 margin = 0

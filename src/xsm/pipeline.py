@@ -22,7 +22,7 @@ import xarray as xr
 from xsm import files
 from xsm.bundle import Bundle
 from xsm.config import Fill, Fit, Source, Study, depth_and_scenario
-from xsm.errors import hear
+from xsm.errors import hear, tell
 from xsm.filling import as_bundle
 from xsm.model import get_model, model_info
 from xsm.ops.cube import cube as make_cube
@@ -34,7 +34,7 @@ from xsm.ops.open import open as open_source
 from xsm.ops.regrid import regrid_ease9km
 from xsm.options import block_threads
 from xsm.shipped import warn_of_shipped
-from xsm.skipped import mark
+from xsm.skipped import LEFT_OUT, mark
 from xsm.source import get_source
 from xsm.stages import DONE, Stages, alone, clear, fingerprint
 from xsm.study_maps import combine, filled_names, write_filled, write_geotiffs
@@ -220,8 +220,20 @@ def _of_training(config: Fill | Fit) -> dict[str, Any]:
     return about | {"options": {k: v for k, v in config.options.items() if k not in WHEN_APPLIED}}
 
 
+def _to_fill(fill: Fill, path: Path) -> xr.Dataset:
+    """The cube; where files were left out, covariates that lack days are interpolated in time."""
+    cube = files.read(path)
+    given = {n: cube[n] for n in fill.covariates if n in cube} if LEFT_OUT in cube else {}
+    gappy = [n for n, v in given.items() if bool((v.isnull() & v.notnull().any("time")).any())]
+    if not gappy:
+        return cube
+    tell(f"The covariates {', '.join(gappy)} lack days, whose files were left out, and are interpolated in time there.")
+    whole = gapfill(cube[gappy], "linear", variables=gappy)
+    return cube.assign({n: whole[n] for n in gappy})
+
+
 def _train_fill(study: Study, fill: Fill, path: Path, part: Path) -> None:
-    cube, options, train = files.read(path), {k: v for k, v in fill.options.items() if k not in AT_FILLING}, None
+    cube, options, train = _to_fill(fill, path), {k: v for k, v in fill.options.items() if k not in AT_FILLING}, None
     if study.fit:
         train, _ = split_days(cube["time"].values.astype("M8[D]"), study.fit.train, study.fit.validation)
     if any(p.name == "mode" for p in get_model(fill.method, "gapfill").info.options):
@@ -239,7 +251,7 @@ def _train_fill(study: Study, fill: Fill, path: Path, part: Path) -> None:
 
 def _fill(study: Study, fill: Fill, path: Path, model: Bundle | None, part: Path) -> None:
     filled = gapfill(
-        files.read(path), fill.method, variables=fill.variables, covariates=fill.covariates, mode=fill.mode,
+        _to_fill(fill, path), fill.method, variables=fill.variables, covariates=fill.covariates, mode=fill.mode,
         model=model, seed=study.seed, **{k: v for k, v in fill.options.items() if k in AT_FILLING or fill.model},
     )  # fmt: skip
     warn_of_shipped(fill.model, "gapfill")
