@@ -139,7 +139,7 @@ def test_weights_that_do_not_fit_the_card_are_refused(arrays, trained):
     ("change", "text"),
     [
         ({"block": {"kind": "patch", "size": 10**7, "stride": 1, "look_back": 3}}, "its options say"),
-        ({"block": None}, "block None"),
+        ({"block": {}}, "block {}"),
         ({"normalisation": {}}, "lacks the normalisation of"),
     ],
 )

@@ -107,7 +107,7 @@ class ConvLSTM:
             normalisation=norm,
             block=asdict(Block("patch", config.patch, config.stride, config.look_back)),
             training=_period(samples, config),
-            validation=None if validation is None else _period(validation, config),
+            validation={} if validation is None else _period(validation, config),
             history=first.history,
             metrics={"epoch": first.best, **first.history[first.best - 1]},
         )
