@@ -23,8 +23,9 @@ import xarray as xr
 
 from benchmarks import gapfill_other, gapfill_peers
 from benchmarks.gapfill_scores import Score, score, table
-from xsm.bundle import Bundle
-from xsm.model import Samples, Spec, get_model
+from xsm.contracts.bundle import Bundle
+from xsm.contracts.model import Samples, Spec
+from xsm.contracts.registry import get_model
 
 KINDS = ("random", "block", "outage")
 WEATHER = ("precipitation", "air_temperature", "shortwave_down")

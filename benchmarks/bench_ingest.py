@@ -31,7 +31,7 @@ from xsm_smap.schema import DATASETS, HARD_LINKS
 from xsm_smap.write import template
 
 import xsm
-from xsm.cf import VARIABLES
+from xsm.data.cf import VARIABLES
 from xsm.twin.fields import rough
 from xsm.twin.products import passes
 

@@ -24,7 +24,7 @@ import xarray as xr
 
 import xsm
 from benchmarks import regrid_data as data
-from xsm.grids import EASE2_M09, Grid
+from xsm.data.grids import EASE2_M09, Grid
 
 THREADS = 2
 

@@ -28,7 +28,7 @@ import xarray as xr
 
 import xsm
 from benchmarks.bench_ingest import TEN, write_granule
-from xsm.source import get_source
+from xsm.contracts.registry import get_source
 from xsm.twin import make_world
 
 FIVE_YEARS, TARGET_H = 1826, 3.0
@@ -69,7 +69,7 @@ def make_inputs(folder: Path, days: int, region: str) -> None:
         {n: (("soil_depth", "y", "x"), v.astype("f4"), {"units": units.get(n, "percent")}) for n, v in soil.items()},
         {"soil_depth": [5, 30]},
     )
-    xsm.files.write(window.assign(ds), folder / "soil.nc", overwrite=True)
+    xsm.io.files.write(window.assign(ds), folder / "soil.nc", overwrite=True)
 
 
 def stages(folder: Path, region: str, threads: int) -> dict[str, list[str]]:

@@ -2,9 +2,9 @@
 
     python -m benchmarks.bench_validate [--stations 1000] [--days 1826] [--repeat 5]
 
-Three times are printed: `xsm.metrics.scores`, pytesmo's metric calculator alone (``PairwiseIntercomparisonMetrics``,
-fed with ready data frames), and pytesmo's validation loop (``Validation`` with the same calculator and its temporal
-matcher, data in memory). The run fails where a score differs by more than 1e-10 from pytesmo's functions.
+Three times are printed: `xsm.validation.metrics.scores`, pytesmo's metric calculator alone
+(``PairwiseIntercomparisonMetrics``, fed with ready data frames), and pytesmo's validation loop (``Validation`` with
+the same calculator and its temporal matcher, data in memory). The run fails where a score differs by more than 1e-10 from pytesmo's functions.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ def main() -> int:
     import pytesmo
     from pytesmo.validation_framework.metric_calculators import PairwiseIntercomparisonMetrics
 
-    from xsm import metrics
+    from xsm.validation import metrics
 
     x, y = series(args.stations, args.days, args.seed)
     metrics.scores(x[:2], y[:2])  # compiles
@@ -116,7 +116,7 @@ def main() -> int:
     alone, _ = timed(lambda: [calculator.calc_metrics(f[["map", "station"]], (0, 0, 0)) for f in frames])
     loop, looped = timed(lambda: validation(frames, calculator))
     print(f"{args.stations:,} stations x {args.days:,} days, pytesmo {pytesmo.__version__}")
-    print(f"xsm.metrics.scores             {own:8.3f} s")
+    print(f"xsm.validation.metrics.scores             {own:8.3f} s")
     print(f"pytesmo metric calculator      {alone:8.3f} s  {alone / own:6.1f} x")
     print(f"pytesmo validation loop        {loop:8.3f} s  {loop / own:6.1f} x   (wanted: {WANTED})")
     low, high = metrics.r_interval(x, y, n=ours["n"])

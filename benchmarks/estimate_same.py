@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 import xsm
-from xsm.training import report_progress
+from xsm.progress import report_progress
 
 TRAIN = {"preset": "small", "epochs": 3, "steps_per_epoch": 3, "validation_steps": 2, "patch": 16, "stride": 12}
 

@@ -8,8 +8,8 @@ import numpy as np
 
 from benchmarks.estimate_twin import INSIDE, SCORES, scores
 from benchmarks.make_bundles import unseen
-from xsm.demo import Size
-from xsm.shipped import shipped
+from xsm.learning.shipped import shipped
+from xsm.study.example import Size
 
 SEEDS = (11, 12, 13, 14)
 """Of the worlds; neither learnt from nor calibrated to."""

@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import xsm
-from xsm.bundle import Bundle
-from xsm.model import Samples, Spec
-from xsm.scenarios import get_scenario
+from xsm.contracts.bundle import Bundle
+from xsm.contracts.model import Samples, Spec
+from xsm.data.scenarios import get_scenario
 
 CONUS = (307, 622)
 WANTED, WANTED_STEP, WANTED_ERROR = 5.0, 1.5, 0.002

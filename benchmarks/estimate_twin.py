@@ -11,9 +11,9 @@ import numpy as np
 import xarray as xr
 
 from benchmarks.make_bundles import FILL, gappy, world_cube
-from xsm.demo import Size
+from xsm.data.period import split_days
 from xsm.ops.gapfill import gapfill
-from xsm.training import split_days
+from xsm.study.example import Size
 
 DRAWS, BLOCK = 1000, 10
 INSIDE = (0.90, 0.98)

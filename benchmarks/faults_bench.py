@@ -16,8 +16,8 @@ from pathlib import Path
 import rasterio
 import xarray as xr
 
-from xsm import config
-from xsm.demo import Size, make_files, study_changes
+from xsm.study import template
+from xsm.study.example import Size, make_files, study_changes
 
 WORLD = Size(8, "2021-04-01", 70, split=(45, 10))
 LONGER_WORLD = Size(8, "2021-04-01", 135, split=(90, 20))
@@ -64,7 +64,7 @@ class Bench:
         self.folder, self.pool = folder, pool
         folder.mkdir()
         make_files(folder / "files", world, seed=1)
-        text = config.template(**study_changes(world, "files"))
+        text = template.template(**study_changes(world, "files"))
         for old, new in edits:
             assert old in text
             text = text.replace(old, new)

@@ -18,8 +18,8 @@ import numpy as np
 
 import xsm
 from benchmarks.faults_bench import Bench, Tally, contents, one_sentence
-from xsm import files
-from xsm.stages import left_out
+from xsm.io import files
+from xsm.study.stages import left_out
 
 AS_OWNER = ("setpriv", "--bounding-set=-all", "--inh-caps=-all") if os.geteuid() == 0 else ()
 """Root may read and write anything; its files' owner may not."""

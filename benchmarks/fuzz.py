@@ -36,9 +36,9 @@ import xarray as xr
 
 from benchmarks.fuzz_base import Format, area
 from benchmarks.fuzz_formats import FORMATS
-from xsm.cf import VARIABLES
+from xsm.contracts.registry import get_source
+from xsm.data.cf import VARIABLES
 from xsm.errors import XsmError
-from xsm.source import get_source
 
 GOOD = ("refused", "equal", "missing", "told", "changed")
 BAD = ("silent", "unnamed", "crash", "hang")

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from xsm.grids import EASE2_M09
-from xsm.source import Area
+from xsm.contracts.source import Area
+from xsm.data.grids import EASE2_M09
 from xsm.twin import make_world
 
 Damage = Callable[[Path, random.Random], None]

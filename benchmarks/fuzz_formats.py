@@ -12,7 +12,7 @@ import numpy as np
 
 from benchmarks.fuzz_base import Damage, Format, small_world
 from benchmarks.fuzz_text import TEXT, TREE, ismn, ismn_ceop, ismn_zip, scan, scan_csv, uscrn, uscrn_daily
-from xsm.source import get_source
+from xsm.contracts.registry import get_source
 from xsm.twin import make_world
 
 # HDF5 and netCDF-4

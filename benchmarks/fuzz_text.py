@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.fuzz_base import Damage, small_world
-from xsm.source import get_source
+from xsm.contracts.registry import get_source
 
 
 def uscrn(folder: Path) -> list[Path]:

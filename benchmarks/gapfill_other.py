@@ -10,8 +10,8 @@ import numpy as np
 import xarray as xr
 
 from benchmarks.gapfill_scores import score, table
-from xsm.bundle import Bundle
-from xsm.model import get_model
+from xsm.contracts.bundle import Bundle
+from xsm.contracts.registry import get_model
 
 GAPS = ((1, 2), (3, 5), (6, 15), (16, 60))
 
@@ -76,7 +76,7 @@ def western_australia(folder: Path, bench: Any, seed: int, options: dict[str, ob
 def twin(seed: int, options: dict[str, object]) -> None:
     """Print the error of filled surface retrievals against the truth of a synthetic world, by length of gap; thawed."""
     from benchmarks.make_bundles import world_cube
-    from xsm.demo import Size
+    from xsm.study.example import Size
 
     size = Size(32, "2020-01-01", 400)
     cube, world = world_cube(size.grid, size.dates, seed)

@@ -23,13 +23,13 @@ import numpy as np
 import xarray as xr
 
 import xsm
-from xsm.bundle import Bundle
-from xsm.calibrate import Place, to_stations
-from xsm.demo import Size
-from xsm.grids import EASE2_M09, Grid
+from xsm.contracts.bundle import Bundle
+from xsm.data.grids import EASE2_M09, Grid
+from xsm.data.period import split_days
+from xsm.data.scenarios import SMAP_ANCILLARY
+from xsm.learning.calibration import Place, to_stations
 from xsm.ops.gapfill import gapfill
-from xsm.scenarios import SMAP_ANCILLARY
-from xsm.training import split_days
+from xsm.study.example import Size
 from xsm.twin import World, make_world
 
 SEED = 2021

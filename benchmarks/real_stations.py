@@ -26,8 +26,8 @@ import pandas as pd
 import xarray as xr
 
 import xsm
-from xsm.grids import EASE2_M09, EASE2_M36
-from xsm.pairs import pair
+from xsm.data.grids import EASE2_M09, EASE2_M36
+from xsm.validation.pairing import pair
 
 TOLERANCE = 1e-10
 HAWAII = "Waimea_Plain"

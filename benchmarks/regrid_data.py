@@ -15,7 +15,7 @@ import numpy as np
 import pyproj
 import xarray as xr
 
-from xsm.grids import X0, Y0, Grid
+from xsm.data.grids import X0, Y0, Grid
 
 ALBERS = "EPSG:5070"
 NLDAS_LAT, NLDAS_LON = 25.0625 + 0.125 * np.arange(224), -124.9375 + 0.125 * np.arange(464)

@@ -10,8 +10,8 @@ import warnings
 from pathlib import Path
 
 import xsm
-from xsm import files
-from xsm.options import block_threads
+from xsm.compute.cluster import block_threads
+from xsm.io import files
 
 
 def main() -> None:

@@ -18,9 +18,9 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from xsm import metrics
 from xsm.twin import World, default_grid, make_world
 from xsm.twin.errors_model import ERRORS, digest
+from xsm.validation import metrics
 
 PLACES = {"plains": (-98, 36), "midwest": (-92, 42), "southeast": (-84, 33), "west": (-112, 38)}
 TABLE_1 = {

@@ -59,8 +59,8 @@ def commands():
     import click
     from click.testing import CliRunner
 
-    from xsm import tools
-    from xsm.cli import cli
+    from xsm.faces import commands as tools
+    from xsm.faces.cli import cli
 
     tools.add_to(cli)
     context = click.Context(cli)
@@ -79,12 +79,12 @@ def commands():
 
 def accessor():
     """The methods of ``ds.sm`` as a table and in full."""
-    from xsm.accessor import DatasetAccessor
-    from xsm.describe import builtin
+    from xsm.contracts.registry import builtin
+    from xsm.faces.accessor import DatasetAccessor
 
     methods = [op for op in builtin().values() if op.accessor]
-    rows = "\n".join(f"| {{py:meth}}`~xsm.accessor.DatasetAccessor.{op.id}` | {op.summary} |" for op in methods)
-    names = "\n".join(f".. automethod:: xsm.accessor.DatasetAccessor.{op.id}" for op in methods)
+    rows = "\n".join(f"| {{py:meth}}`~xsm.faces.accessor.DatasetAccessor.{op.id}` | {op.summary} |" for op in methods)
+    names = "\n".join(f".. automethod:: xsm.faces.accessor.DatasetAccessor.{op.id}" for op in methods)
     about = inspect.getdoc(DatasetAccessor).split("\n\nExamples")[0].replace("``", "`")
     return (
         f"# ds.sm\n\n{about}\n\nOn a DataArray the same methods work; where the result holds that variable, it is a "
@@ -96,7 +96,7 @@ def accessor():
 
 def variables():
     """Canonical names with units and ranges."""
-    from xsm.cf import VARIABLES
+    from xsm.data.cf import VARIABLES
 
     rows = "\n".join(
         f"| `{name}` | {v.long_name} | {v.units or v.kind} | "

@@ -8,8 +8,8 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 
-from xsm import files
-from xsm.styles import colours
+from xsm.io import files
+from xsm.io.styles import colours
 
 
 def main(folder: Path) -> None:

@@ -31,7 +31,7 @@ def main(target: Path) -> None:
 def desktop(folder: Path) -> dict:
     """Estimate in the desktop; gives what it tells and leaves ``answer.png`` in the folder."""
     import xsm
-    from xsm import files
+    from xsm.io import files
 
     cube = folder / "cube.nc"
     files.write(xsm.example("cube", size=48, days=DAYS), cube)

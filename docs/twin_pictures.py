@@ -7,7 +7,7 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 
-from xsm.styles import RAMPS
+from xsm.io.styles import RAMPS
 from xsm.twin import World, default_grid, make_world
 
 STATIC = Path(__file__).parent / "_static"

@@ -14,10 +14,11 @@ import xarray as xr
 from tests import qgis_process
 from tests.qgis_process import QgisProcess
 from tests.web_server import Server
-from xsm import __version__, files
-from xsm.grids import EASE2_M09
-from xsm.plugin import manager
-from xsm.scenarios import SMAP_ANCILLARY
+from xsm import __version__
+from xsm.contracts.registry import manager
+from xsm.data.grids import EASE2_M09
+from xsm.data.scenarios import SMAP_ANCILLARY
+from xsm.io import files
 
 UNITS = {
     "tb_h": "K",
@@ -144,7 +145,7 @@ def soil(law_cube, tmp_path) -> Path:
 @pytest.fixture
 def serve(monkeypatch, tmp_path):
     """Make servers; nothing but this machine can be reached, no credentials are there, pauses are short."""
-    from xsm import web
+    from xsm.web import http as web
 
     look_up = socket.getaddrinfo
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from xsm.qgis import plugin_folder
+from xsm.faces.qgis import plugin_folder
 
 CLEAN_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"  # a virtual environment's python3 first on PATH crashes QGIS
 NAMES = ("qgis_process.bin", "qgis_process")  # Debian 12's wrapper is broken

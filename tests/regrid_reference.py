@@ -7,7 +7,7 @@ import pyproj
 import xarray as xr
 from hypothesis import HealthCheck, settings
 
-from xsm.grids import X0, Y0
+from xsm.data.grids import X0, Y0
 
 NLDAS_LAT, NLDAS_LON = 25.0625 + 0.125 * np.arange(224), -124.9375 + 0.125 * np.arange(464)
 ALBERS = "EPSG:5070"

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from xsm.grids import EASE2_M09
+from xsm.data.grids import EASE2_M09
 
 GRID = EASE2_M09.window(300, 312, 800, 816)
 DAYS = np.arange("2022-03-01", "2022-06-09", dtype="M8[D]")

@@ -8,9 +8,9 @@ import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xsm import blocks
-from xsm.grids import EASE2_M09
-from xsm.model import Block
+from xsm.compute import blocks
+from xsm.contracts.model import Block
+from xsm.data.grids import EASE2_M09
 from xsm.testing import raise_if_computes
 
 PATCH = Block("patch", 32, 24, 3)

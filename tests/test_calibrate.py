@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import xsm
-from xsm.calibrate import Place, factor_beside, station_error, to_stations
-from xsm.pairs import pair
+from xsm.learning.calibration import Place, factor_beside, station_error, to_stations
 from xsm.twin import default_grid, make_world
+from xsm.validation.pairing import pair
 
 
 @pytest.fixture(scope="module")
@@ -151,7 +151,7 @@ def test_a_lazy_cube_is_streamed_and_gives_the_same_bundle(cube, tmp_path, monke
 
 
 def test_the_card_is_readable_and_has_a_curve(cube, stations, tmp_path, capsys):
-    from xsm.cli import main
+    from xsm.faces.cli import main
 
     options = {"filters": "4", "attention": "1", "patch": 12, "stride": 12, "epochs": 2, "steps_per_epoch": 1}
     bundle = cube.sm.fit(depth=5, scenario=1, stations=stations, **options)

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from xsm import files
-from xsm.cli import main
-from xsm.plugin import manager
+from xsm.contracts.registry import manager
+from xsm.faces.cli import main
+from xsm.io import files
 
 
 @pytest.fixture
@@ -124,8 +124,8 @@ def test_usage_errors_are_a_sentence_and_a_hint(arguments, says, capsys):
 
 @pytest.mark.parametrize("given", [["--by", "land_cover,texture"], ["--by", "land_cover", "--by", "texture"]])
 def test_lists_take_commas_and_repeats(given):
-    from xsm.cli import command
-    from xsm.describe import get_operation
+    from xsm.contracts.registry import get_operation
+    from xsm.faces.command import command
 
     context = command(get_operation("validate")).make_context("validate", ["a.nc", "b.nc", "c.nc", *given])
     assert context.params["by"] == "land_cover,texture"

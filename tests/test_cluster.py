@@ -19,11 +19,13 @@ import pytest
 import xarray as xr
 
 import xsm
-from xsm import files, options
-from xsm.bundle import Bundle
-from xsm.crew import client
+from xsm import options
+from xsm.compute.cluster import block_threads
+from xsm.compute.workers import client
+from xsm.contracts.bundle import Bundle
 from xsm.errors import SkippedFile, UsageError, hear, tell
-from xsm.options import block_threads, set_options
+from xsm.io import files
+from xsm.options import set_options
 
 distributed = pytest.importorskip("distributed")
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(280)]
@@ -197,7 +199,7 @@ def test_workers_with_threads_lose_no_warning_and_keep_their_memory(tmp_path):
     ):
         for need, most in ((1 << 20, 4), (1 << 29, 2)):
             ds = made_by(16, work)
-            with mock.patch("xsm.crew.HELD", need // (64 * 4 * 4)), hear() as heard:
+            with mock.patch("xsm.compute.workers.HELD", need // (64 * 4 * 4)), hear() as heard:
                 files.write(ds, tmp_path / f"{most}.zarr")
             assert {w.file for w in heard} == {f"granule_{first}" for first in range(0, 1024, 64)}
             times = np.array([p.read_text().split() for p in tmp_path.glob("*.span")], "f8")
@@ -242,7 +244,7 @@ LOSE = """
 import logging, os, signal, sys, time
 import click, dask, distributed
 from xsm import tools
-from xsm.cli import main
+from xsm.faces.cli import main
 from xsm.options import block_threads, set_options
 
 @click.command("lose")

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from xsm.doctor import checks
+from xsm.faces.doctor import checks
 from xsm.options import set_options
 
 

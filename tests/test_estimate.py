@@ -12,12 +12,12 @@ import xarray as xr
 from safetensors.numpy import load_file, save_file
 
 import xsm
-from xsm.bundle import Bundle
-from xsm.default_plugins import baseline
+from xsm.contracts.bundle import Bundle
+from xsm.contracts.defaults import baseline
+from xsm.data.period import split_days
+from xsm.data.scenarios import SCENARIOS, get_scenario
 from xsm.errors import DataError, UsageError
-from xsm.scenarios import SCENARIOS, get_scenario
 from xsm.testing import leaky_series, raise_if_computes
-from xsm.training import split_days
 
 
 @pytest.fixture(scope="module")
@@ -162,7 +162,7 @@ def test_training_sees_no_other_day(law_cube):
 
 def test_filled_reference_days_do_not_count(law_cube):
     """With ``sm_dca_observed`` in the cube only observed DCA reaches the model."""
-    from xsm.predictors import references
+    from xsm.learning.predictors import references
 
     filled = law_cube.assign(sm_dca=law_cube["sm_noah_0_10"] * 0 + 0.3, sm_dca_observed=law_cube["sm_dca"].notnull())
     got = references(filled, get_scenario(5, 1))["sm_dca"]
@@ -277,7 +277,7 @@ def test_wrong_input_stops_before_the_work(law_cube, change, kwargs, error, text
     ],
 )
 def test_the_surface_is_not_trained_first_where_the_subsurface_would_fail(law_cube, monkeypatch, change, kwargs, text):
-    monkeypatch.setattr("xsm.default_plugins.baseline.Ridge.fit", lambda *a, **k: pytest.fail("it was trained"))
+    monkeypatch.setattr("xsm.contracts.defaults.baseline.Ridge.fit", lambda *a, **k: pytest.fail("it was trained"))
     with pytest.raises((DataError, UsageError), match=text):
         xsm.fit(change(law_cube), depth=25, scenario=2, model="ridge", **kwargs)
 

@@ -13,12 +13,14 @@ import pytest
 import xarray as xr
 
 import xsm
-from xsm import files
-from xsm.accessor import DatasetAccessor
-from xsm.cli import command, main
-from xsm.describe import BUILTIN, Kind, builtin, describe, operation, operations
+from xsm.contracts.operation import Kind, operation
+from xsm.contracts.registry import BUILTIN, builtin, describe, operations
 from xsm.errors import UsageError
-from xsm.execute import WRITES_FILE, execute
+from xsm.faces.accessor import DatasetAccessor
+from xsm.faces.cli import main
+from xsm.faces.command import command
+from xsm.faces.execute import WRITES_FILE, execute
+from xsm.io import files
 
 OPS = sorted(builtin().values(), key=lambda op: op.id)
 IDS = [op.id for op in OPS]
@@ -33,7 +35,7 @@ def cli_run(*args):
 
 def run_worker(request):
     """Send one request to a worker of its own process, stdin kept open as QGIS does; gives its events."""
-    argv = [sys.executable, "-I", "-X", "utf8", "-m", "xsm.worker", "run"]
+    argv = [sys.executable, "-I", "-X", "utf8", "-m", "xsm.faces.worker", "run"]
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         process.stdin.write(json.dumps(request) + "\n")
         process.stdin.flush()
@@ -153,7 +155,7 @@ def test_execute_checks_the_output_before_the_work(law_cube, tmp_path):
 
 
 def test_group_lists_every_operation():
-    from xsm.cli import cli
+    from xsm.faces.cli import cli
 
     names = cli.list_commands(click.Context(cli))
     assert {i.replace("_", "-") for i in IDS} <= set(names)

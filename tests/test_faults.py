@@ -24,17 +24,20 @@ import xsm
 from benchmarks import faults
 from benchmarks.faults_bench import contents
 from tests.web_server import BODY, cut, in_turn, names, one, ranged
-from xsm import download, files, pipeline, regions
-from xsm.bundle import Bundle
-from xsm.cli import main
-from xsm.config import Fill, Source, Study
+from xsm import download
+from xsm.compute import zarr_regions as regions
+from xsm.contracts.bundle import Bundle
+from xsm.contracts.registry import get_source
+from xsm.data.skipped import LEFT_OUT, mark, tell_skipped
 from xsm.errors import DataError, SkippedFile, hear, tell
-from xsm.forecast import plan
+from xsm.faces.cli import main
+from xsm.io import files
 from xsm.options import set_options
-from xsm.pipeline import run_study
-from xsm.skipped import LEFT_OUT, mark, tell_skipped
-from xsm.source import get_source
-from xsm.stages import Stages, alone, clear, fingerprint, left_out
+from xsm.study import pipeline
+from xsm.study.config import Fill, Source, Study
+from xsm.study.forecast import plan
+from xsm.study.pipeline import run_study
+from xsm.study.stages import Stages, alone, clear, fingerprint, left_out
 from xsm.twin import default_grid, make_world
 
 
@@ -445,7 +448,7 @@ def test_contents_are_values_and_tags_but_no_times(tmp_path):
 
     def written(name, **attrs):
         folder = tmp_path / name
-        xsm.files.write(maps.assign_attrs(attrs), folder / "a.tif")
+        xsm.io.files.write(maps.assign_attrs(attrs), folder / "a.tif")
         return contents(folder)["a.tif"]
 
     lines = [f"2026-01-01T00:00:0{n}Z xsm 0.1.0: open(x=1)" for n in (1, 2)]

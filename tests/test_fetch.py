@@ -14,11 +14,12 @@ import pytest
 
 import xsm
 from tests.web_server import reply, status
-from xsm.cli import main
+from xsm.contracts.registry import get_source
+from xsm.contracts.source import Fetcher
 from xsm.errors import FetchError, MissingPlugin, UsageError
-from xsm.keys import Login
-from xsm.source import Fetcher, get_source
+from xsm.faces.cli import main
 from xsm.twin import make_world
+from xsm.web.login import Login
 
 REGION = (-97.3, 35.9, -97.0, 36.2)
 TIME = "2021-06-01/2021-06-03"
@@ -83,8 +84,10 @@ class Catalogue:
 @pytest.fixture
 def catalogue(serve, monkeypatch):
     made = Catalogue(serve)
-    monkeypatch.setattr("xsm.earthdata.CMR", f"{made.search.url}/search/")
-    monkeypatch.setattr("xsm.keys.EARTHDATA", Login("Earthdata", "http://localhost:9", ("127.0.0.1",), "EARTHDATA"))
+    monkeypatch.setattr("xsm.web.catalogue.CMR", f"{made.search.url}/search/")
+    monkeypatch.setattr(
+        "xsm.web.login.EARTHDATA", Login("Earthdata", "http://localhost:9", ("127.0.0.1",), "EARTHDATA")
+    )
     monkeypatch.setenv("EARTHDATA_TOKEN", TOKEN)
     return made
 

@@ -11,10 +11,11 @@ import pytest
 import rasterio
 import xarray as xr
 
-from xsm import files, geotiff
-from xsm.bundle import Bundle
+from xsm import atomic
+from xsm.contracts.bundle import Bundle
+from xsm.data.grids import EASE2_M09, grid_of
 from xsm.errors import DataError, UsageError
-from xsm.grids import EASE2_M09, grid_of
+from xsm.io import files, geotiff
 
 GRID = EASE2_M09.window(300, 310, 900, 912)
 
@@ -167,7 +168,7 @@ def test_nothing_half_written_and_nothing_lost(maps, tmp_path):
 
 def test_what_is_just_begun_is_not_taken_for_left_behind(tmp_path):
     """Between the making of its mark and the lock on it, another writer of the same path removed the folder."""
-    begun = tmp_path / ".a.nc.7.x.part" / files.IN_WORK
+    begun = tmp_path / ".a.nc.7.x.part" / atomic.IN_WORK
     begun.parent.mkdir()
     begun.touch()
     files.write(xr.Dataset({"a": ("x", [1.0])}), tmp_path / "a.nc")
@@ -196,7 +197,7 @@ def test_what_a_killed_process_left_is_removed_by_the_next_one(tmp_path, name):
         assert len(list(tmp_path.iterdir())) == 2
     finally:
         alive.communicate(b"")
-    with files.fresh(tmp_path / name, overwrite=True) as part:
+    with atomic.fresh(tmp_path / name, overwrite=True) as part:
         part.write_text("whole")
     assert [p.name for p in tmp_path.iterdir()] == [name]
 

@@ -15,9 +15,9 @@ import pytest
 from benchmarks import fuzz
 from benchmarks.fuzz_base import area
 from benchmarks.fuzz_formats import FORMATS
+from xsm.contracts.registry import get_source
+from xsm.data.skipped import tell_skipped
 from xsm.errors import DataError, SkippedFile
-from xsm.skipped import tell_skipped
-from xsm.source import get_source
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the children are watched with select and resource")
 

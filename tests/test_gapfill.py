@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 import xsm
 from xsm.errors import DataError, UsageError
-from xsm.filling import long_gaps
-from xsm.seasonal import Pattern, calendar_day, fill_pattern, find_pattern
+from xsm.learning.filling import long_gaps
+from xsm.learning.samples import mix, sample_cells
+from xsm.learning.seasonal import Pattern, calendar_day, fill_pattern, find_pattern
 from xsm.testing import raise_if_computes
-from xsm.training import mix, sample_cells
 
 
 def test_fill_is_complete_keeps_observations_and_tells(gappy):

@@ -11,10 +11,11 @@ import pytest
 import rasterio
 
 import xsm
-from xsm import files
-from xsm.describe import operations
+from xsm import atomic
+from xsm.contracts.registry import operations
 from xsm.errors import DataError, UsageError
-from xsm.execute import execute
+from xsm.faces.execute import execute
+from xsm.io import files
 
 
 def test_attributes_come_back_from_a_geotiff(tmp_path):
@@ -99,7 +100,7 @@ def test_result_that_cannot_be_replaced_has_its_sentence(maps, tmp_path):
 def test_open_file_is_refused_before_the_work(tmp_path):
     (tmp_path / "x.tif").write_bytes(b"")
     with (tmp_path / "x.tif").open(), pytest.raises(DataError, match="cannot be replaced"):
-        files.check_output(tmp_path / "x.tif", overwrite=True)
+        atomic.check_output(tmp_path / "x.tif", overwrite=True)
 
 
 @pytest.mark.parametrize("name", ["x.tif", "x_tb_h.tif"])

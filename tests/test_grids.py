@@ -12,9 +12,9 @@ import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xsm.config import parse
+from xsm.data.grids import EASE2_M03, EASE2_M09, EASE2_M36, GRIDS, X0, Y0, grid_of, region_bbox, take
 from xsm.errors import DataError, UsageError
-from xsm.grids import EASE2_M03, EASE2_M09, EASE2_M36, GRIDS, X0, Y0, grid_of, region_bbox, take
+from xsm.study.config import parse
 
 DATA = Path(os.environ.get("XSM_TEST_DATA", ""))
 needs_data = pytest.mark.skipif(not os.environ.get("XSM_TEST_DATA"), reason="XSM_TEST_DATA is not set")

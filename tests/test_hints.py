@@ -11,13 +11,12 @@ from pathlib import Path
 import pytest
 
 import xsm
-from xsm import files, worker
-from xsm.cli import main
-from xsm.describe import operations
-from xsm.errors import DataError
-from xsm.faces import FACES, NAME, speaking, spoken
-from xsm.model import models
-from xsm.source import sources
+from xsm.contracts.registry import models, operations, sources
+from xsm.errors import DataError, render_hint
+from xsm.faces import worker
+from xsm.faces.cli import main
+from xsm.faces.hints import FACES, NAME, speaking
+from xsm.io import files
 
 ROOT = Path(__file__).parents[1]
 ONE_FACE = ("accessor.py", "cli.py", "config.py", "demo.py", "options.py", "pipeline.py", "template.py", "tools.py")
@@ -70,8 +69,10 @@ def test_names_in_hints_are_those_of_operations_and_parameters():
 def test_each_face_writes_names_as_its_readers_do(face, told):
     hint = "Run <gapfill()>, <open()>; <variables=>, <mode=filter>, <denoise=True>, <patch=64>, <by=texture>."
     with speaking(face):
-        assert spoken(hint) == told
-        assert spoken("Give west < east, 5 > 3, <b> and <nothing()>.") == "Give west < east, 5 > 3, <b> and nothing."
+        assert render_hint(hint) == told
+        assert (
+            render_hint("Give west < east, 5 > 3, <b> and <nothing()>.") == "Give west < east, 5 > 3, <b> and nothing."
+        )
 
 
 def test_error_of_a_process_speaks_where_it_is_shown():

@@ -11,7 +11,7 @@ import pytest
 
 HEAVY = ("torch", "numba", "dask", "rasterio", "matplotlib", "scipy")
 HELP = """
-from xsm.cli import main
+from xsm.faces.cli import main
 try:
     main(["--help"])
 except SystemExit as stop:

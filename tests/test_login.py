@@ -11,7 +11,7 @@ import requests
 
 from tests.web_server import BODY, PAGE, failure, names, ranged, reply
 from xsm import Remote, download
-from xsm.keys import EARTHDATA, Keys, Login, find_keys
+from xsm.web.login import EARTHDATA, Keys, Login, find_keys
 
 USER, PASSWORD, TOKEN = "someone", "pässword:with+signs", "tok3n.with-signs"
 BASIC = "Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()

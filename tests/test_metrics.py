@@ -13,7 +13,8 @@ from hypothesis.extra import numpy as hnp
 from scipy import stats
 
 import xsm
-from xsm import DataError, metrics
+from xsm import DataError
+from xsm.validation import metrics
 
 
 def series(seed: int, shape: tuple[int, ...] = (4, 200), gaps: float = 0.2) -> tuple[np.ndarray, np.ndarray]:
@@ -61,7 +62,7 @@ def test_p_value_is_that_of_scipy(n: int) -> None:
 )
 @settings(max_examples=200, deadline=None)
 def test_ranks_are_those_of_scipy(values: np.ndarray) -> None:
-    from xsm.kernels.pairs import ranks
+    from xsm.validation.pair_loops import ranks
 
     out = np.empty(values.shape)
     ranks(values, out)
@@ -71,7 +72,7 @@ def test_ranks_are_those_of_scipy(values: np.ndarray) -> None:
 @pytest.mark.parametrize("scale", [1.0, 5e-324, 1e-310, 1e307])
 @pytest.mark.parametrize("odd", [1e9, np.inf, -np.inf, np.nan, 0.5])
 def test_ranks_of_series_that_fill_one_bucket(scale: float, odd: float) -> None:
-    from xsm.kernels.pairs import ranks
+    from xsm.validation.pair_loops import ranks
 
     values = np.random.default_rng(0).uniform(0, 1, (3, 3000)) * scale
     values[1] = np.round(np.random.default_rng(1).uniform(-9, 9, 3000)) * scale  # numbers next to each other

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 import xsm
-from xsm import machine
+from xsm import options
 from xsm.errors import UsageError
 from xsm.options import device, get_option, memory_limit, threads
 
@@ -68,10 +68,10 @@ def test_the_limit_of_a_job_or_container_bounds_the_memory(tmp_path, monkeypatch
     if groups is not None:
         (tmp_path / "proc/self").mkdir(parents=True)
         (tmp_path / "proc/self/cgroup").write_text(f"{groups}\n")
-    whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else machine.UNKNOWN
-    assert machine.memory(tmp_path) == (wanted or whole)
+    whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else options.UNKNOWN
+    assert options.memory(tmp_path) == (wanted or whole)
     monkeypatch.delenv("XSM_MEMORY_LIMIT", raising=False)
-    assert memory_limit() == machine.memory() // 4 <= whole // 4
+    assert memory_limit() == options.memory() // 4 <= whole // 4
 
 
 def test_unknown_options_are_told():

@@ -17,15 +17,17 @@ import rasterio
 import xarray as xr
 
 import xsm
-from xsm import config, files
-from xsm.cli import main
-from xsm.demo import Size, make_files, score, study_changes
+from xsm.compute.zarr_regions import held
+from xsm.data.grids import grid_of
 from xsm.errors import DataError, UsageError
-from xsm.forecast import forecast, outlook, plan
-from xsm.grids import grid_of
-from xsm.pipeline import run_study, stage_names
-from xsm.regions import held
-from xsm.stages import alone, fingerprint, manifest
+from xsm.faces.cli import main
+from xsm.faces.demo import score
+from xsm.io import files
+from xsm.study import config, template
+from xsm.study.example import Size, make_files, study_changes
+from xsm.study.forecast import forecast, outlook, plan
+from xsm.study.pipeline import run_study, stage_names
+from xsm.study.stages import alone, fingerprint, manifest
 
 SMALL = Size(12, "2021-06-01", 60, split=(32, 8))
 
@@ -42,7 +44,7 @@ def folder(tmp_path_factory):
     base = tmp_path_factory.mktemp("study")
     base.joinpath("world").mkdir()
     world = make_files(base / "files", SMALL, seed=1)
-    (base / "study.toml").write_text(with_quick_models(config.template(**study_changes(SMALL, "files"))))
+    (base / "study.toml").write_text(with_quick_models(template.template(**study_changes(SMALL, "files"))))
     world.truth.to_netcdf(base / "world" / "truth.nc")
     run_study(config.load(base / "study.toml"))
     return base
@@ -186,7 +188,7 @@ def test_the_example_study_runs_as_it_is_written(tmp_path, monkeypatch):
 
 def test_a_smaller_example_study_runs_with_quick_models(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("xsm.demo.QUICK", Size(12, "2021-06-01", 30, split=(16, 7)))
+    monkeypatch.setattr("xsm.study.example.QUICK", Size(12, "2021-06-01", 30, split=(16, 7)))
     init_and_run(xsm_here, with_quick_models)
 
 
@@ -346,13 +348,13 @@ def test_missing_files_are_named(tmp_path):
 
 
 def test_template_is_a_valid_study(tmp_path):
-    config.write_template(tmp_path / "rabiei2024.toml")
+    template.write_template(tmp_path / "rabiei2024.toml")
     study = config.load(tmp_path / "rabiei2024.toml")
     assert study.region == "conus"
     assert study.fit.train == "2018-01-01/2020-12-31"
     assert study.fit.options["preset"] == "rabiei2024"
     with pytest.raises(UsageError, match="exists already"):
-        config.write_template(tmp_path / "rabiei2024.toml")
+        template.write_template(tmp_path / "rabiei2024.toml")
 
 
 def test_manifest_names_every_stage(folder):

@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 
 import xsm
-from xsm import hookspecs, plugin
+from xsm.contracts import hookspecs
+from xsm.contracts import registry as plugin
+from xsm.contracts.registry import get_model, get_source
+from xsm.data.period import days
 from xsm.errors import MissingPlugin, UsageError
-from xsm.model import get_model
-from xsm.ops.open import days
-from xsm.source import get_source
-from xsm.template import render
+from xsm.faces.new_plugin import render
 from xsm.testing import check_model, check_source
 
 GOOD = """
@@ -87,7 +87,7 @@ def test_name_clash_names_both_owners(write_plugin):
     assert found.plugins["xp_clash"].status == "failed"
     assert "xp_clash" in found.plugins["xp_clash"].reason
     assert "'tiny'" in found.plugins["xp_clash"].reason
-    assert found.sources["tiny"].factory.startswith("xsm.default_plugins")
+    assert found.sources["tiny"].factory.startswith("xsm.contracts.defaults")
 
 
 @pytest.mark.parametrize("name", ["texture", "gapfill_cru", "gapfillcru", "regridease_9km"])
@@ -208,7 +208,7 @@ def test_tiny_source_keeps_the_contract(tmp_path):
 
 
 def test_contract_tests_find_a_bad_model(monkeypatch):
-    from xsm.default_plugins.baseline import Linear
+    from xsm.contracts.defaults.baseline import Linear
 
     right = Linear.predict_block
     monkeypatch.setattr(
@@ -265,5 +265,5 @@ def {hook}(register):
     assert found.plugins[f"xp_{hook}"].registers[kind] == ["mine"]
     page = Path(__file__).parents[1] / "docs/plugins/hooks.md"
     if page.exists():
-        assert f"xsm.hookspecs.{hook}\n" in page.read_text(encoding="utf-8")
+        assert f"xsm.contracts.hookspecs.{hook}\n" in page.read_text(encoding="utf-8")
     assert inspect.getdoc(getattr(hookspecs, hook))

@@ -13,23 +13,23 @@ import dask.array as da
 import pytest
 import xarray as xr
 
-from xsm import files
-from xsm.progress import Pace, show
-from xsm.training import quiet
+from xsm.faces.progress_bar import Pace, show
+from xsm.io import files
+from xsm.progress import quiet
 
 CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 STUDY = """
 import sys
 import xsm, dask.array as da, xarray as xr
-from xsm.progress import show
-from xsm.training import quiet
-from xsm.cli import _say
+from xsm.faces.progress_bar import show
+from xsm.learning.samples import quiet
+from xsm.faces.cli import _say
 with show(sys.argv[1], "xsm run") as begin:
     begin("1/2 train")
     xsm.example("smap", size=16, days=20).sm.gapfill_cru(variables=["tb_h"], epochs=20, cells=16)
     _say("warning", "something is doubtful")
     begin("2/2 write")
-    xsm.files.write(xr.Dataset({"a": (("y", "x"), da.ones((2000, 2000), chunks=200))}), sys.argv[2])
+    xsm.io.files.write(xr.Dataset({"a": (("y", "x"), da.ones((2000, 2000), chunks=200))}), sys.argv[2])
 """
 
 

@@ -10,8 +10,8 @@ import pytest
 from pyproj import Transformer
 
 from tests.qgis_process import inside
-from xsm import files
-from xsm.describe import operations
+from xsm.contracts.registry import operations
+from xsm.io import files
 
 pytestmark = pytest.mark.qgis
 

@@ -9,9 +9,9 @@ import zipfile
 import pytest
 
 from xsm import __version__
-from xsm.describe import operations
+from xsm.contracts.registry import operations
 from xsm.errors import UsageError
-from xsm.qgis import LARGEST_ZIP, build_zip, install, operations_json, plugin_folder
+from xsm.faces.qgis import LARGEST_ZIP, build_zip, install, operations_json, plugin_folder
 
 PLUGIN = plugin_folder()
 

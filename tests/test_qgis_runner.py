@@ -15,8 +15,8 @@ import pytest
 
 from tests.qgis_process import most_seconds
 from xsm import __version__
-from xsm.qgis import plugin_folder
-from xsm.worker import PROTOCOL
+from xsm.faces.qgis import plugin_folder
+from xsm.faces.worker import PROTOCOL
 
 PLUGIN = plugin_folder()
 posix = pytest.mark.skipif(os.name == "nt", reason="process groups and signals of POSIX")
@@ -220,7 +220,7 @@ def test_handshake_refuses_an_environment_that_does_not_work(interpreter, runner
 SLOW = """
 import sys, time
 from pathlib import Path
-import xsm.execute, xsm.worker
+import xsm.faces.execute, xsm.faces.worker
 from xsm import files
 
 def slow(op, values, output, overwrite):
@@ -229,8 +229,8 @@ def slow(op, values, output, overwrite):
         print("writing", file=sys.stderr, flush=True)
         time.sleep(60)
 
-xsm.execute.execute = slow
-sys.exit(xsm.worker.main(["run"]))
+xsm.faces.execute.execute = slow
+sys.exit(xsm.faces.worker.main(["run"]))
 """
 
 

@@ -17,9 +17,9 @@ import rasterio
 
 import xsm
 from tests.qgis_process import CLEAN_PATH, most_seconds, start
-from xsm import files
-from xsm.cli import main
-from xsm.faces import speaking
+from xsm.faces.cli import main
+from xsm.faces.hints import speaking
+from xsm.io import files
 
 pytestmark = pytest.mark.qgis
 posix = pytest.mark.skipif(os.name == "nt", reason="signals of POSIX and /proc")
@@ -260,9 +260,9 @@ def test_reading_the_globe_is_told(granules, caplog):
 
 
 EAGER = """#!/bin/sh
-exec {python} -I -c 'import sys, xsm.crew, xsm.regions
-xsm.crew.WORTH, xsm.regions.CHUNKS["time"] = 0, 1
-from xsm.worker import main
+exec {python} -I -c 'import sys, xsm.compute.workers, xsm.compute.zarr_regions
+xsm.compute.workers.WORTH, xsm.compute.zarr_regions.CHUNKS["time"] = 0, 1
+from xsm.faces.worker import main
 sys.exit(main(sys.argv[-1:]))' "$@"
 """
 
@@ -294,7 +294,7 @@ def test_stopped_run_leaves_no_process_and_no_file(qgis, cube, granules, eager, 
     env = qgis.env | {"XSM_TEST_MARK": str(tmp_path), "XSM_THREADS": "2", "XSM_PYTHON": str(eager)}
     with subprocess.Popen(argv, env=env, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, text=True) as process:
         wait_for(lambda: any(tmp_path.iterdir()) and len(processes(mark, b"spawn_main")) >= children, 120)
-        assert processes(mark, b"xsm.worker")
+        assert processes(mark, b"xsm.faces.worker")
         begun, limit = time.monotonic(), most_seconds()
         process.send_signal(how)
         _, told = process.communicate(timeout=60)

@@ -11,8 +11,8 @@ import tomllib
 import pytest
 
 from xsm import __version__
-from xsm.describe import Kind
-from xsm.qgis import plugin_folder
+from xsm.contracts.operation import Kind
+from xsm.faces.qgis import plugin_folder
 
 PLUGIN = plugin_folder()
 SOURCES = sorted(PLUGIN.glob("*.py"))

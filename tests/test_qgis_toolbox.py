@@ -10,10 +10,9 @@ import numpy as np
 import pytest
 
 from tests.qgis_process import QgisProcess, environment, inside
-from xsm import files
-from xsm.describe import operations
-from xsm.qgis import install
-from xsm.source import sources
+from xsm.contracts.registry import operations, sources
+from xsm.faces.qgis import install
+from xsm.io import files
 
 pytestmark = pytest.mark.qgis
 
@@ -63,7 +62,7 @@ def xsm_sources(register):
 POINTED = """#!/bin/sh
 exec {python} -I -c 'import sys
 sys.path.insert(0, "{folder}")
-from xsm.worker import main
+from xsm.faces.worker import main
 sys.exit(main(sys.argv[-1:]))' "$@"
 """
 

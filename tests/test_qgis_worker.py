@@ -6,9 +6,10 @@ import json
 
 import pytest
 
-from xsm import __version__, worker
-from xsm.describe import describe, operations
-from xsm.styles import TEXTURE
+from xsm import __version__
+from xsm.contracts.registry import describe, operations
+from xsm.faces import worker
+from xsm.io.styles import TEXTURE
 
 OLD_FORM = {"operation": "texture", "values": {}, "output": "out.nc", "version": "0.0.1", "digest": "another"}
 

@@ -21,14 +21,14 @@ from hypothesis import strategies as st
 from xsm_convlstm.model import ConvLSTM
 
 import xsm
-from xsm import files
-from xsm.bundle import Bundle
-from xsm.crew import HELD, pack, unpack, workers_for
+from xsm.compute.workers import HELD, pack, unpack, workers_for
+from xsm.compute.zarr_regions import CHUNKS, cut_dims, regions
+from xsm.contracts.bundle import Bundle
+from xsm.contracts.registry import get_source
+from xsm.data.grids import grid_of
 from xsm.errors import DataError
-from xsm.grids import grid_of
+from xsm.io import files
 from xsm.options import set_options
-from xsm.regions import CHUNKS, cut_dims, regions
-from xsm.source import get_source
 from xsm.twin import default_grid, make_world
 
 DAYS = 70  # two runs of 64 days
@@ -43,7 +43,7 @@ def granules(tmp_path_factory) -> Path:
 
 @pytest.fixture(autouse=True)
 def worth_it(monkeypatch):
-    monkeypatch.setattr("xsm.crew.WORTH", 0)
+    monkeypatch.setattr("xsm.compute.workers.WORTH", 0)
 
 
 def opened(folder: Path, **options) -> xr.Dataset:

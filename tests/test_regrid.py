@@ -21,7 +21,7 @@ from tests.regrid_reference import (
     reference,
     to_ease,
 )
-from xsm.grids import X0, Y0, grid_of
+from xsm.data.grids import X0, Y0, grid_of
 from xsm.kernels import apply
 
 # --- missing values and categories -----------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ from tests.regrid_reference import (
     to_ease,
     triangle,
 )
-from xsm.grids import EASE2_M09, grid_of
+from xsm.data.grids import EASE2_M09, grid_of
 
 
 @pytest.mark.parametrize("grid", ["EASE2_M09", "EASE2_M36"])

@@ -8,7 +8,7 @@ import pytest
 
 import xsm
 from tests.regrid_reference import projected
-from xsm.grids import grid_of
+from xsm.data.grids import grid_of
 
 GOES_EAST = "+proj=geos +h=35785831 +lon_0=-75 +sweep=x +ellps=GRS80"
 GOES_WEST = "+proj=geos +h=35785831 +lon_0=-137 +sweep=x +ellps=GRS80"

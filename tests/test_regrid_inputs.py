@@ -13,8 +13,8 @@ from tests.regrid_reference import (
     geographic,
     patchy,
 )
+from xsm.data.grids import EASE2_M09, EASE2_M36, grid_of
 from xsm.errors import DataError, UsageError
-from xsm.grids import EASE2_M09, EASE2_M36, grid_of
 
 
 def test_a_crs_without_epsg_code_is_read(real_data):

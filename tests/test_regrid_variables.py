@@ -8,7 +8,7 @@ import xarray as xr
 
 import xsm
 from tests.regrid_reference import NLDAS_LAT, NLDAS_LON, geographic, projected
-from xsm.grids import EASE2_M09, EASE2_M36, grid_of
+from xsm.data.grids import EASE2_M09, EASE2_M36, grid_of
 
 BEYOND = (-126, 24, -119, 30)
 WITHIN = (-122, 27, -119, 30)

@@ -14,10 +14,11 @@ import pytest
 
 import xsm
 from tests.web_server import one, status
-from xsm import files
-from xsm.bundle import Bundle
+from xsm import atomic
+from xsm.contracts.bundle import Bundle
+from xsm.contracts.registry import get_source
 from xsm.errors import DataError, XsmError
-from xsm.source import get_source
+from xsm.io import files
 from xsm.twin import default_grid, make_world
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -84,7 +85,7 @@ def test_a_granule_that_claims_them_is_refused(tmp_path):
 
 def test_credentials_are_never_logged(serve, tmp_path, monkeypatch, caplog, capsys):
     from xsm import download
-    from xsm.keys import Login
+    from xsm.web.login import Login
 
     server = serve()
     server.routes["/a.bin"] = status(401)
@@ -95,17 +96,17 @@ def test_credentials_are_never_logged(serve, tmp_path, monkeypatch, caplog, caps
     with caplog.at_level(logging.DEBUG), pytest.raises(XsmError) as caught:
         download([one(server, "a.bin")], tmp_path / "out", login=login)
     assert any("Authorization" in headers for _, headers in server.seen)
-    from xsm.keys import find_keys
+    from xsm.web.login import find_keys
 
     said = caplog.text + "".join(capsys.readouterr()) + str(caught.value) + repr(find_keys(login))
     assert "pass-word-1234" not in said and "token-5678" not in said
 
 
 def test_unfinished_files_are_private(tmp_path):
-    with files.fresh(tmp_path / "a.nc") as part:
+    with atomic.fresh(tmp_path / "a.nc") as part:
         assert part.parent.stat().st_mode & 0o077 == 0
         part.touch()
-    with pytest.raises(DataError), files.fresh(tmp_path / "b.zarr", keep="mark") as part:
+    with pytest.raises(DataError), atomic.fresh(tmp_path / "b.zarr", keep="mark") as part:
         assert part.parent.stat().st_mode & 0o077 == 0
         raise DataError("stop")
 
@@ -165,4 +166,4 @@ def test_loaders_that_run_code_are_not_used():
         if "tests" not in path.parts and (lines := unsafe(path.read_text(encoding="utf-8")))
     }
     assert len(sources) > 150
-    assert list(found) == ["src/xsm/crew.py"] and len(found["src/xsm/crew.py"]) == 2
+    assert list(found) == ["src/xsm/compute/workers.py"] and len(found["src/xsm/compute/workers.py"]) == 2

@@ -11,7 +11,7 @@ import xarray as xr
 
 import xsm
 from xsm.errors import DataError
-from xsm.shipped import shipped
+from xsm.learning.shipped import shipped
 
 ROOT = Path(__file__).parents[1]
 NAMES = ("5-1", "5-2", "25-1", "25-2", "gapfill")

@@ -11,11 +11,11 @@ import pytest
 import xarray as xr
 
 import xsm
-from xsm import files
+from xsm.contracts.registry import get_source
+from xsm.data.skipped import tell_skipped
 from xsm.errors import DataError, SkippedFile, hear, tell
+from xsm.io import files
 from xsm.options import set_options
-from xsm.skipped import tell_skipped
-from xsm.source import get_source
 from xsm.twin import default_grid, make_world
 
 

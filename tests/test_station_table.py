@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import xsm
-from xsm import files, station_table
 from xsm.errors import DataError
+from xsm.io import files, station_table
 
 HEAD = "Station,Date,Latitude,Longitude,Depth,SM\n"
 

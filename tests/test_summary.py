@@ -6,10 +6,10 @@ import pytest
 import xarray as xr
 
 import xsm
+from xsm.data.scenarios import SCENARIOS, SOIL
 from xsm.errors import DataError
-from xsm.predictors import require
-from xsm.scenarios import SCENARIOS, SOIL
-from xsm.summary import rows_of
+from xsm.faces.summary import rows_of
+from xsm.learning.predictors import require
 from xsm.testing import raise_if_computes
 
 

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xsm import DataError
-from xsm.ops import texture as module
-from xsm.ops.texture import CLASSES, GROUPS, classify, texture
+from xsm.data import soil_texture
+from xsm.data.soil_texture import CLASSES, GROUPS, classify
+from xsm.ops.texture import texture
 
 
 def rules(s: float, i: float, c: float) -> list[str]:
@@ -145,7 +146,7 @@ def test_lazy_and_equal_under_every_chunking(tmp_path: Path) -> None:
 
 def test_groups_hold_every_class_once() -> None:
     assert sorted(name for names in GROUPS.values() for name in names) == sorted(CLASSES)
-    assert module.group_of("sandy clay") == "fine" and module.group_of("peat") == ""
+    assert soil_texture.group_of("sandy clay") == "fine" and soil_texture.group_of("peat") == ""
 
 
 def test_bad_input_is_told() -> None:

@@ -5,9 +5,10 @@ import pytest
 import xarray as xr
 
 import xsm
-from xsm import DataError, UsageError, metrics
-from xsm.grids import EASE2_M09
+from xsm import DataError, UsageError
+from xsm.data.grids import EASE2_M09
 from xsm.ops.triple_collocation import triple_collocation
+from xsm.validation import metrics
 
 GRID = EASE2_M09.window(300, 306, 800, 808)
 DAYS = np.arange("2020-01-01", "2022-01-01", dtype="M8[D]").astype("M8[ns]")

@@ -13,9 +13,11 @@ import pytest
 import xarray as xr
 
 from tests.station_world import DAYS, GRID, HOURS, PLACES, day_means, make_maps, make_stations
-from xsm import DataError, UsageError, metrics
-from xsm.grids import EASE2_M09
-from xsm.ops.validate import to_frame, validate
+from xsm import DataError, UsageError
+from xsm.data.grids import EASE2_M09
+from xsm.ops.validate import validate
+from xsm.validation import metrics
+from xsm.validation.products import to_frame
 
 
 def test_scores_are_those_of_the_day_means_in_the_cell() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from xsm import Remote, download
 from xsm.errors import FetchError
-from xsm.web import BLOCK
+from xsm.web.http import BLOCK
 
 BODY = np.random.default_rng(5).bytes(300_000)
 HALF = 170_000

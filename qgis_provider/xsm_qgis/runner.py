@@ -1,4 +1,4 @@
-"""Run the core in its own process and talk to it in JSON lines (``xsm.worker``). Imports nothing of QGIS.
+"""Run the core in its own process and talk to it in JSON lines (``xsm.faces.worker``). Imports nothing of QGIS.
 
 The request goes to the core's stdin, which stays open: its end tells the core that QGIS is gone. Events come from its
 stdout, one JSON object a line; everything else that the core or its libraries print is handed on as console text.
@@ -61,7 +61,7 @@ def clean_env(base=None):
 
 def worker(python, verb):
     """Command line of the core's worker."""
-    return [python, "-I", "-X", "utf8", "-m", "xsm.worker", verb]
+    return [python, "-I", "-X", "utf8", "-m", "xsm.faces.worker", verb]
 
 
 def run(argv, request, on_event, is_cancelled, poll=0.1):

@@ -1,6 +1,6 @@
 """``python -m xsm``: the same as the ``xsm`` command."""
 
-from xsm.cli import main
+from xsm.faces.cli import main
 
 if __name__ == "__main__":
     main()

@@ -1,8 +1,9 @@
 """The errors and warnings of xsm: one sentence, a hint, an exit code.
 
-The sentence says what was got and what was wanted; the hint says what to do. The command line turns the class into the
-process's exit code, the QGIS provider into a ``QgsProcessingException``. What is said while data are made goes through
-`tell`: Python's ``catch_warnings`` loses warnings of other threads.
+The sentence says what was got and what was expected; the hint says what to do. A hint writes operations and parameters
+neutrally, ``<gapfill_cru()>`` and ``<mode=filter>``; the face that shows it renders them. The command line
+turns the class into the process's exit code, the QGIS provider into a ``QgsProcessingException``. What is said while
+data are made goes through `tell`: Python's ``catch_warnings`` loses warnings of other threads.
 """
 
 from __future__ import annotations
@@ -10,12 +11,13 @@ from __future__ import annotations
 import difflib
 import threading
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import PurePath
 
-from xsm.faces import spoken
-
+Renderer = Callable[[str], str]
+_RENDERERS: list[Renderer] = [str]
+"""How the face in use writes operations and parameters; the last one is in force."""
 _EARS: dict[int | None, list[Warning]] = {}
 """Who listens in a thread, or (None) in all the others."""
 
@@ -28,7 +30,7 @@ class XsmError(Exception):
     message : str
         One sentence: what was got, what was wanted.
     hint : str, optional
-        What to do about it; names of operations and parameters as in `xsm.faces`.
+        What to do about it; ``<gapfill_cru()>`` names an operation, ``<mode=filter>`` a parameter.
     """
 
     exit_code = 1
@@ -41,10 +43,30 @@ class XsmError(Exception):
     @property
     def hint(self) -> str:
         """What to do about it, in the words of the face that asks."""
-        return spoken(self._hint)
+        return render_hint(self._hint)
 
     def __str__(self) -> str:
         return f"{self.message} {self.hint}".strip()
+
+
+def set_renderer(render: Renderer) -> None:
+    """Set how hints are written where no `rendering` is in force."""
+    _RENDERERS[0] = render
+
+
+@contextmanager
+def rendering(render: Renderer) -> Iterator[None]:
+    """Write hints in the body as another face does."""
+    _RENDERERS.append(render)
+    try:
+        yield
+    finally:
+        _RENDERERS.pop()
+
+
+def render_hint(text: str) -> str:
+    """Write the operations and parameters that a text names as the face in use writes them."""
+    return _RENDERERS[-1](text)
 
 
 class DataError(XsmError, ValueError):

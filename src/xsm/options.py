@@ -4,20 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
-import platform
-import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import CancelledError, Future
-from contextlib import contextmanager
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
-from xsm import machine
-from xsm.errors import DataError, MissingPlugin, UsageError, unknown
+from xsm.errors import UsageError, unknown
 
 log = logging.getLogger("xsm")
-CONNECT_S = 30
-LOUD = ("distributed", "tornado", "asyncio")
-"""Whose loggers tell of a lost cluster in tracebacks."""
 
 _DEVICES = ("auto", "cpu", "cuda", "mps")
 _OPTIONS: dict[str, Any] = {
@@ -188,145 +182,33 @@ def device() -> str:
 
 def memory_limit() -> int:
     """Bytes that a run may use: the option ``memory_limit``, else a quarter of what this process may use."""
-    return int(get_option("memory_limit") or machine.memory() // 4)
+    return int(get_option("memory_limit") or memory() // 4)
 
 
-@contextmanager
-def block_threads() -> Iterator[int]:
-    """Run the body with dask's threads set to the option ``threads``, or on the cluster of the option ``scheduler``."""
-    import dask
-
-    count = threads()
-    with dask.config.set(num_workers=count), _connected(get_option("scheduler")):
-        yield count
+UNKNOWN = 16 << 30
+"""Bytes where the system tells nothing."""
 
 
-@contextmanager
-def _connected(address: str | None) -> Iterator[None]:
-    """Be the client of a cluster; its workers must have this version of xsm."""
-    if address is None:
-        yield
-        return
-    try:
-        from distributed import Client, KilledWorker
-        from distributed.comm import CommClosedError
-    except ImportError:
-        raise MissingPlugin("A cluster needs the package distributed.", hint="pip install xsm[distributed]") from None
-    with _hushed():
-        try:
-            client = _within(CONNECT_S + 5, lambda: Client(address, timeout=CONNECT_S))
-        except Exception as error:  # also what another server answers, and a configuration without certificates
-            told = " ".join(str(error).split())[:200]
-            raise UsageError(
-                f"No scheduler answers at '{address}' ({told}).",
-                hint="Start dask scheduler, or give the address that it tells; tls:// needs dask's TLS set up.",
-            ) from None
-        with client:
-            _check_workers(client, address)
-            try:
-                yield
-            except (CancelledError, CommClosedError, KilledWorker) as error:
-                raise DataError(
-                    f"The cluster at '{address}' was lost ({type(error).__name__}).",
-                    hint="Run again to continue, on a cluster that works or on this machine.",
-                ) from error
+LIMITS = {"": ("", "memory.max"), "memory": ("memory", "memory.limit_in_bytes")}
+"""Folder of the tree and file of the limit, by the controller that a line of /proc/self/cgroup names: v2, and v1."""
 
 
-@contextmanager
-def _hushed() -> Iterator[None]:
-    """Keep tracebacks of libraries about a lost cluster off the log, which has one sentence of xsm; ``-vv`` shows them.
-
-    Their loggers are as before after the body.
-    """
-    names = [n for n in list(logging.root.manager.loggerDict) if n.split(".")[0] in LOUD]
-    before = {logging.getLogger(n): logging.getLogger(n).level for n in (*names, *LOUD)}
-    try:
-        for logger in () if log.isEnabledFor(logging.DEBUG) else before:
-            logger.setLevel(logging.CRITICAL + 1)
-        yield
-    finally:
-        for logger, level in before.items():
-            logger.setLevel(level)
+def memory(root: Path = Path("/")) -> int:
+    """Bytes that this process may use: the smallest limit of its own cgroup and those above, at most the machine's."""
+    pages = "SC_PHYS_PAGES" in getattr(os, "sysconf_names", {})
+    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if pages else UNKNOWN
+    return min([machine, *_limits(root)])
 
 
-def _check_workers(client: Any, address: str) -> None:
-    """Wait for a first worker; those that there are must have this version of xsm."""
-    from importlib.metadata import version
-
-    try:
-        client.wait_for_workers(1, timeout=CONNECT_S)
-    except TimeoutError:
-        raise UsageError(f"The scheduler at '{address}' has no worker.", hint="Start dask worker.") from None
-    own, theirs = version("xsm"), client.run(_version_here)
-    if other := {v for v in theirs.values() if v != own}:
-        raise DataError(f"Workers have xsm {', '.join(other)}, wanted {own}.", hint="Use one environment for all.")
-
-
-def _within(seconds: float, work: Callable[[], Any]) -> Any:
-    """Do a work that may never end, as a connection to what takes one and does not answer."""
-    done: Future[Any] = Future()
-
-    def run() -> None:
-        try:
-            done.set_result(work())
-        except BaseException as error:
-            done.set_exception(error)
-
-    threading.Thread(target=run, daemon=True).start()
-    try:
-        return done.result(seconds)
-    except TimeoutError as error:
-        raise TimeoutError(str(error) or f"no answer after {seconds:.0f} s") from None
-
-
-def _version_here() -> str:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version("xsm")
-    except PackageNotFoundError:
-        return "none"
-
-
-class Versions(dict[str, str]):
-    """Versions by name; prints as a table."""
-
-    def __repr__(self) -> str:
-        width = max(map(len, self))
-        return "\n".join(f"{name:{width}}  {version}" for name, version in self.items())
-
-    __str__ = __repr__
-
-
-def show_versions() -> Versions:
-    """Return the versions of xsm, its plugins and what they rest on; ``print`` shows them as a table.
-
-    Returns
-    -------
-    Versions
-        A dict of str to str.
-
-    Examples
-    --------
-    >>> import xsm
-    >>> print(xsm.show_versions())
-    python ...
-    platform ...
-    xsm ...
-    """
-    from importlib.metadata import PackageNotFoundError, version
-
-    from xsm.plugin import plugins
-
-    names = ["xsm", "numpy", "pandas", "xarray", "dask", "zarr", "netCDF4", "h5py", "rasterio", "rioxarray", "pyproj",
-             "numba", "scipy", "torch", "pluggy", "click", "safetensors", "matplotlib"]  # fmt: skip
-    found = Versions(python=platform.python_version(), platform=platform.platform())
-    for name in names:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            found[name] = "not installed"
-    for plugin in plugins().values():
-        if plugin.distribution != "xsm":
-            found[plugin.distribution] = f"{plugin.version} ({plugin.status})"
-    return found
+def _limits(root: Path) -> Iterator[int]:
+    """Limits that are set; a container does not see the groups above its own, whose files lie at the top then."""
+    lines: list[str] = []
+    with suppress(OSError):
+        lines = (root / "proc/self/cgroup").read_text(encoding="utf-8").splitlines()
+    for line in lines:
+        _, controllers, group = line.split(":", 2)
+        for folder, file in (LIMITS[c] for c in controllers.split(",") if c in LIMITS):
+            names = group.strip("/").split("/")
+            for depth in range(len(names), -1, -1):
+                with suppress(OSError, ValueError):  # no such group here, or "max"
+                    yield int((root / "sys/fs/cgroup" / folder).joinpath(*names[:depth], file).read_text())

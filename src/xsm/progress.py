@@ -1,189 +1,60 @@
-"""Progress of long work: a bar on stderr for people, JSON lines for programs, nothing otherwise."""
+"""The progress protocol: work reports to whoever listens, or to nobody."""
 
 from __future__ import annotations
 
-import functools
-import json
-import re
-import sys
-import threading
-import time
-from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Literal
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Protocol
 
-from xsm.manifest import human
-from xsm.training import Done, Tell, report_progress
-
-Mode = Literal["auto", "bar", "json", "off"]
-Emit = Callable[[dict[str, Any]], None]
-Begin = Callable[[str], None]
-COUNTED = re.compile(r"([a-z]+) (\d+)(?:/| of )\d+")
-"""What a text counts, such as ``epoch 3/20`` or ``fold 2 of 5``."""
-EVERY = 0.2
-"""Seconds between two events, and between two points that a speed is taken from."""
-POINTS = 50
+Done = tuple[float, str]
+"""How much is done and its unit, such as ``(3e6, "byte")``."""
 
 
-@functools.cache
-def console() -> Any:
-    """The terminal for people (stderr), shared by bars and log lines so that they do not disturb each other."""
-    from rich.console import Console
+class Tell(Protocol):
+    """Where progress goes: a share from 0 to 1, a text, and how much is done where that is known."""
 
-    return Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+    def __call__(self, share: float, text: str, done: Done | None = None) -> None: ...
+
+
+@dataclass
+class Report:
+    """Who is told of progress, and what is going on."""
+
+    tell: Tell
+    restart: Callable[[float], None]
+    """Called where another piece of work begins, with the share told from there on."""
+    telling: int = 0
+    """Pieces of work that tell their progress by themselves."""
+    size: int = 0
+    """Bytes of the file that is being written."""
+
+
+_REPORT: ContextVar[Report | None] = ContextVar("report", default=None)
 
 
 @contextmanager
-def show(mode: Mode, title: str, emit: Emit | None = None) -> Iterator[Begin]:
-    """Show the progress of the body: training, writing and fetching by their own report, other work by its dask tasks.
+def report_progress(tell: Tell, restart: Callable[[float], None] = lambda share: None) -> Iterator[Report]:
+    """Send the progress of training, writing and fetching inside the body to a function."""
+    report = Report(tell, restart)
+    token = _REPORT.set(report)
+    try:
+        yield report
+    finally:
+        _REPORT.reset(token)
 
-    ``auto`` is a bar where stderr is a terminal and nothing elsewhere; ``json`` sends events to ``emit`` or stderr. The
-    body is given a function that names its next stage.
+
+@contextmanager
+def quiet(size: int = 0) -> Iterator[Tell]:
+    """Give a piece of work the function in force, which may do nothing.
+
+    The work tells its progress itself. With ``size``, dask's tasks tell it, which write so many bytes in all.
     """
-    if mode == "auto":
-        mode = "bar" if sys.stderr.isatty() else "off"
-    if mode == "off":
-        yield lambda name: None
-    elif mode == "json":
-        tell = _throttled(emit or _to_stderr)
-        with _watch(tell):
-            yield lambda name: tell(0.0, name)
-    else:
-        with _bar(title) as (begin, tell, pace), _watch(tell, pace.restart):
-            yield begin
-
-
-def _to_stderr(event: dict[str, Any]) -> None:
-    print(json.dumps(event), file=sys.stderr, flush=True)
-
-
-def _throttled(emit: Emit) -> Tell:
-    last: list[Any] = [0.0, ""]
-
-    def tell(share: float, text: str, done: Done | None = None) -> None:
-        now = time.monotonic()
-        if now - last[0] >= EVERY or text != last[1] or share >= 1:
-            last[:] = [now, text]
-            emit({"event": "progress", "value": round(100 * share, 1), "text": text})
-
-    return tell
-
-
-class Pace:
-    """How fast work goes: time of the stage, what is left of its present piece, rate over the last steps."""
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self.clock = clock
-        self.begin()
-
-    def begin(self) -> None:
-        """Begin with another stage."""
-        self.begun = self.clock()
-        self.restart()
-
-    def restart(self, share: float = 0.0) -> None:
-        """Begin with another piece of the stage."""
-        self.unit, self.counted, self.number = "", 0, 0
-        self.points = deque([(self.clock(), share, 0.0)], POINTS)
-
-    def step(self, share: float, text: str, done: Done | None = None) -> None:
-        """Take note of a step."""
-        if done is None and (found := COUNTED.findall(text)):
-            (unit, number), last = found[-1], self.number
-            self.number = int(number)
-            self.counted += self.number - last if self.number >= last else self.number
-            done = self.counted, unit
-        count, self.unit = done or (0.0, "")
-        now = self.clock()
-        if len(self.points) > 1 and now - self.points[-2][0] < EVERY:
-            self.points.pop()
-        self.points.append((now, share, count))
-
-    def __str__(self) -> str:
-        (first, share0, done0), (last, share1, done1), now = self.points[0], self.points[-1], self.clock()
-        told, took = [_clock(now - self.begun)], last - first
-        if took > 0 and share0 < share1 < 1:
-            told.append(f"{_clock(max((1 - share1) * took / (share1 - share0) - (now - last), 0))} left")
-        if took > 0 and done1 > done0:
-            told.append(_rate((done1 - done0) / took, self.unit))
-        return ", ".join(told)
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}" if minutes >= 60 else f"{minutes}:{rest:02}"
-
-
-def _rate(speed: float, unit: str) -> str:
-    if unit == "byte":
-        return f"{human(speed)}/s"
-    return f"{speed:.3g} {unit}s/s" if speed >= 1 else f"{1 / speed:.3g} s/{unit}"
-
-
-@contextmanager
-def _bar(title: str) -> Iterator[tuple[Begin, Tell, Pace]]:
-    """A bar that pulses while nobody knows how much is left."""
-    from rich.progress import BarColumn, ProgressColumn, TaskProgressColumn, TextColumn
-    from rich.progress import Progress as Bar
-    from rich.table import Column
-    from rich.text import Text
-
-    class Shown(ProgressColumn):
-        """Shows the pace."""
-
-        def render(self, task: Any) -> Text:
-            """Time, what is left, rate."""
-            return Text(str(pace), no_wrap=True)
-
-    pace, rest = Pace(), Column(no_wrap=True, overflow="ellipsis", ratio=1)
-    name = TextColumn("{task.description}", table_column=Column(no_wrap=True))
-    columns = (name, BarColumn(16), TaskProgressColumn(), Shown(), TextColumn("{task.fields[text]}", table_column=rest))
-    with Bar(*columns, console=console(), transient=True, expand=True) as bar:
-        task = bar.add_task(title, total=None, text="")
-
-        def put(share: float, **shown: Any) -> None:
-            bar.tasks[0].total = 1.0 if 0 < share < 1 else None
-            bar.update(task, completed=share, **shown)
-
-        def begin(name: str) -> None:
-            pace.begin()
-            put(0.0, description=name, text="")
-
-        def tell(share: float, text: str, done: Done | None = None) -> None:
-            pace.step(share, text, done)
-            put(share, text=text)
-
-        yield begin, tell, pace
-
-
-@contextmanager
-def _watch(tell: Tell, restart: Callable[[float], None] = lambda share: None) -> Iterator[None]:
-    """Tell the progress of the body: what work tells by itself, else dask's finished tasks."""
-    from dask.callbacks import Callback
-
-    lock, counts = threading.Lock(), {"done": 0, "all": 0}
-
-    def share() -> float:
-        return min(counts["done"] / max(counts["all"], 1), 1.0)
-
-    class Tasks(Callback):
-        """Counts finished tasks of the graphs computed inside."""
-
-        def _start_state(self, dsk: Any, state: Any) -> None:
-            with lock:
-                if report.size:
-                    counts.update(done=0, all=0)
-                counts["all"] += len(state["ready"]) + len(state["waiting"])
-                if not report.telling:
-                    restart(share())
-
-        def _posttask(self, key: Any, result: Any, dsk: Any, state: Any, worker_id: Any) -> None:
-            with lock:
-                counts["done"] += 1
-                now = share()
-            if not report.telling:
-                tell(now, "", (now * report.size, "byte") if report.size else None)
-
-    with report_progress(tell, restart) as report, Tasks():
-        yield
+    report = _REPORT.get() or Report(lambda share, text, done=None: None, lambda share: None)
+    report.restart(0.0)
+    report.size, report.telling = size, report.telling + (not size)
+    try:
+        yield report.tell
+    finally:
+        report.size, report.telling = 0, report.telling - (not size)

@@ -17,12 +17,13 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from xsm.blocks import BATCH
-from xsm.bundle import Bundle
-from xsm.cf import VARIABLES
-from xsm.grids import EASE2_M09, Grid, grid_of
-from xsm.model import Model, Samples, Spec, get_model
-from xsm.source import Area, DataSource, SourceInfo, get_source, sources
+from xsm.compute.blocks import BATCH
+from xsm.contracts.bundle import Bundle
+from xsm.contracts.model import Model, Samples, Spec
+from xsm.contracts.registry import get_model, get_source, sources
+from xsm.contracts.source import Area, DataSource, SourceInfo
+from xsm.data.cf import VARIABLES
+from xsm.data.grids import EASE2_M09, Grid, grid_of
 
 MANY = 50_000_000
 """Values above which `check_source` does not look whether there is any."""

@@ -14,9 +14,9 @@ import pytest
 import xsm
 from tests.web_server import BODY, PAGE, cut, failure, in_turn, names, one, parts, ranged, reply, status
 from xsm import Remote, download, set_options
-from xsm.cli import main
 from xsm.errors import DataError, FetchError, UsageError
-from xsm.progress import show
+from xsm.faces.cli import main
+from xsm.faces.progress_bar import show
 
 
 def test_file_is_fetched_checked_and_recorded_once(server, tmp_path):

@@ -95,7 +95,7 @@ def test_part_longer_than_the_file_is_given_up(server, tmp_path):
 SCRIPT = """
 import sys
 import xsm_insitu.fetch as fetch
-from xsm.cli import main
+from xsm.faces.cli import main
 fetch.PRODUCTS = sys.argv[1]
 main(["fetch", "uscrn", sys.argv[2], "--time", "2021-01-01/2021-01-02"])
 """

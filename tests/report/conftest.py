@@ -10,7 +10,7 @@ import xarray as xr
 
 import xsm
 from tests.report_page import DAYS, TRAINED
-from xsm.grids import grid_of
+from xsm.data.grids import grid_of
 from xsm.ops.report import report
 from xsm.reporting import charts, maps, skill
 

@@ -12,9 +12,10 @@ import pytest
 import xarray as xr
 
 import xsm
-from xsm import DataError, UsageError, files
-from xsm.cli import main
-from xsm.grids import grid_of
+from xsm import DataError, UsageError
+from xsm.data.grids import grid_of
+from xsm.faces.cli import main
+from xsm.io import files
 from xsm.ops.validate import validate
 
 

@@ -8,7 +8,7 @@ import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xsm.grids import EASE2_M09
+from xsm.data.grids import EASE2_M09
 from xsm.reporting import gather, maps
 
 

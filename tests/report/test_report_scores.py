@@ -15,10 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.report_page import AFTER, TRAINED, Tables, shown
-from xsm.grids import grid_of
+from xsm.data.grids import grid_of
 from xsm.ops.report import report
-from xsm.ops.validate import layer_of, validate
+from xsm.ops.validate import validate
 from xsm.reporting import gather, pooled, skill, tables
+from xsm.validation.products import layer_of
 
 
 def test_scores_are_those_of_validate_after_the_training_days(

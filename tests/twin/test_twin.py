@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from xsm.cf import VARIABLES
+from xsm.data.cf import VARIABLES
+from xsm.data.scenarios import SMAP_ANCILLARY
 from xsm.errors import DataError, UsageError
 from xsm.ops.example import example
-from xsm.scenarios import SMAP_ANCILLARY
 from xsm.twin import default_grid, make_world, write_world
 from xsm.twin.errors_model import digest
 from xsm.twin.fields import rough, smooth
@@ -145,7 +145,7 @@ def test_a_region_without_land_is_refused():
     ("days", "first", "count"), [("3", "2021-04-01", 3), ("2019-06-18/2019-06-19", "2019-06-18", 2)]
 )
 def test_the_command_takes_a_number_of_days_or_a_period(tmp_path, days, first, count):
-    from xsm.cli import main
+    from xsm.faces.cli import main
 
     with pytest.raises(SystemExit, match="0"):
         main(["twin", str(tmp_path / "w"), "--region", "-98,36,-97.5,36.5", "--days", days, "--seed", "5"])
@@ -209,7 +209,7 @@ def test_example_refuses_what_it_does_not_know():
 
 
 def test_make_world_refuses_gaps_in_time_and_other_grids():
-    from xsm.grids import EASE2_M36
+    from xsm.data.grids import EASE2_M36
 
     with pytest.raises(UsageError, match="contiguous"):
         make_world(default_grid(8), np.array(["2021-01-01", "2021-01-03"], "M8[D]"))

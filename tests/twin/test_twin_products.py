@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from xsm.cf import VARIABLES
+from xsm.data.cf import VARIABLES
 from xsm.errors import UsageError
 from xsm.twin import default_grid, make_world
 from xsm.twin.errors_model import ERRORS, digest

@@ -13,8 +13,9 @@ from xsm import Area, DataError, UsageError
 from xsm.testing import check_source
 from xsm.twin import World, make_world
 from xsm_smap.backend import SmapBackend
-from xsm_smap.l4 import GROUP, SmapL4Source
+from xsm_smap.l4 import SmapL4Source
 from xsm_smap.l4_backend import SmapL4Backend
+from xsm_smap.layout import GROUP
 from xsm_smap.polar import EASE2_N09
 from xsm_smap.source import SmapSource
 

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rasterio.transform import from_origin
 from xsm import Area, DataError, UsageError
-from xsm.raster import vsi_name
+from xsm.io.raster import vsi_name
 from xsm_solus100.backend import Solus100Backend
 from xsm_solus100.source import Solus100Source, decode, share
 

@@ -11,10 +11,10 @@ import dask
 import numpy as np
 import xarray as xr
 
-from xsm.blocks import anchored, gathered, in_threads
+from xsm.compute.blocks import anchored, gathered, in_threads
+from xsm.data.geometry import Regular, Scattered
+from xsm.data.grids import Grid
 from xsm.errors import DataError
-from xsm.geometry import Regular, Scattered
-from xsm.grids import Grid
 from xsm.kernels.jobs import Job
 from xsm.kernels.located import Window, at_nearest
 from xsm.kernels.plan import Plan

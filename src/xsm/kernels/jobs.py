@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from xsm import cf
+from xsm.data import cf
+from xsm.data.geometry import Regular, Scattered
 from xsm.errors import DataError
-from xsm.geometry import Regular, Scattered
 
 SMOOTH = ("bicubic", "bilinear", "average")
 

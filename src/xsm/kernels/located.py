@@ -7,8 +7,8 @@ from typing import cast
 
 import numpy as np
 
-from xsm.geometry import Regular
-from xsm.grids import X0, Y0, Grid
+from xsm.data.geometry import Regular
+from xsm.data.grids import X0, Y0, Grid
 from xsm.kernels import gather, weights
 
 Window = tuple[int, int, int, int]

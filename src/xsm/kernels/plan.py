@@ -12,8 +12,8 @@ from typing import Protocol
 
 import numpy as np
 
-from xsm.geometry import Axis, Regular, Scattered
-from xsm.grids import X0, Grid
+from xsm.data.geometry import Axis, Regular, Scattered
+from xsm.data.grids import X0, Grid
 from xsm.kernels import scattered, separable, tiles, weights
 from xsm.kernels.located import Located, Window
 from xsm.kernels.reduced import Reduced

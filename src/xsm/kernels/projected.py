@@ -18,7 +18,7 @@ import math
 
 import numpy as np
 
-from xsm.kernels import jit
+from xsm.compute.jit import jit
 
 DEGREES = 7
 

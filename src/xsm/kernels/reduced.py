@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from xsm.geometry import Regular
-from xsm.grids import Grid
+from xsm.data.geometry import Regular
+from xsm.data.grids import Grid
 from xsm.kernels import projected, tiles, weights
 from xsm.kernels.located import Located, Window, at_nearest, gathered, inside, source_index
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from xsm.files import fresh
-from xsm.geometry import Scattered, ease_of
-from xsm.grids import X0, Y0, Grid
+from xsm.atomic import fresh
+from xsm.data.geometry import Scattered, ease_of
+from xsm.data.grids import X0, Y0, Grid
 from xsm.kernels.located import Window
 from xsm.options import get_option
 

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from xsm.kernels import jit
+from xsm.compute.jit import jit
 
 
 @jit()

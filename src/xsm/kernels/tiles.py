@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from xsm.blocks import in_threads
-from xsm.geometry import Regular
-from xsm.grids import X0, Y0, Grid
+from xsm.compute.blocks import in_threads
+from xsm.data.geometry import Regular
+from xsm.data.grids import X0, Y0, Grid
 from xsm.kernels.located import Window, source_index
 
 WIDEST = 1 / 32

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from xsm.geometry import Axis
+from xsm.data.geometry import Axis
 
 RADIUS = {"bicubic": 2.0, "bilinear": 1.0}
 

@@ -9,16 +9,14 @@ from typing import Annotated
 import numpy as np
 import xarray as xr
 
-from xsm.cf import NO_FLAG, add_history, check_units, with_room
-from xsm.describe import Param, operation
+from xsm.contracts.operation import Param, operation
+from xsm.data.cf import add_history, check_units, with_room
+from xsm.data.grids import Grid, require_grid, take
+from xsm.data.masks import with_masks
+from xsm.data.skipped import listed, with_skipped
 from xsm.errors import DataError
-from xsm.grids import Grid, require_grid, take
-from xsm.skipped import listed, with_skipped
 
 log = logging.getLogger("xsm")
-FREEZING = 273.15
-_FROZEN_BITS = (1 << 7) | (1 << 8)
-WATER, UNCLASSIFIED = 17, 255
 
 
 @operation(title="Build a cube", group="Data", accessor=False)
@@ -70,33 +68,6 @@ def cube(
     check_units(merged, [str(n) for n in merged.data_vars])
     merged = with_masks(merged)
     return add_history(grid.assign(merged), "cube", products=1 + len(others))
-
-
-def with_masks(ds: xr.Dataset) -> xr.Dataset:
-    """Add ``land`` and ``frozen`` where they are missing and their inputs are there; lazy."""
-    if "land" not in ds and (land := _land(ds)) is not None:
-        ds = ds.assign(land=land.assign_attrs(long_name="Land mask", flag_values=[0, 1], flag_meanings="water land"))
-    if "frozen" not in ds and (frozen := _frozen(ds)) is not None:
-        names = {"long_name": "Frozen ground", "flag_values": [0, 1], "flag_meanings": "thawed frozen"}
-        ds = ds.assign(frozen=frozen.assign_attrs(names))
-    return ds
-
-
-def _land(ds: xr.Dataset) -> xr.DataArray | None:
-    if "land_cover" in ds:
-        return ~ds["land_cover"].isin([0, WATER, UNCLASSIFIED])
-    for name in ("sand", "sm_noah_0_10", "sm_dca", "surface_temperature"):
-        if name in ds:
-            return ds[name].notnull().any([d for d in ds[name].dims if d not in ("y", "x")])
-    return None
-
-
-def _frozen(ds: xr.Dataset) -> xr.DataArray | None:
-    signs = [ds[n] < FREEZING for n in ("soil_temperature_0_10", "surface_temperature") if n in ds]
-    if "surface_flag" in ds:
-        flag = ds["surface_flag"]
-        signs.append((flag != NO_FLAG) & ((flag & np.uint16(_FROZEN_BITS)) != 0))
-    return None if not signs else xr.concat(signs, "sign", coords="minimal", compat="override").any("sign")
 
 
 def _daily(ds: xr.Dataset, what: str) -> xr.Dataset:

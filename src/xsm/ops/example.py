@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import numpy as np
 import xarray as xr
 
-from xsm import files
-from xsm.cf import add_history, canonical_attrs
-from xsm.describe import Kind, Param, operation
+from xsm import atomic
+from xsm.contracts.operation import Kind, Param, operation
+from xsm.data.cf import add_history, canonical_attrs
+from xsm.data.scenarios import SMAP_ANCILLARY
 from xsm.errors import DataError
-from xsm.scenarios import SMAP_ANCILLARY
 
 if TYPE_CHECKING:
     from xsm.twin import World
@@ -126,7 +126,7 @@ def example_files(
     output = Path(output)
     if output.is_dir() and not any(output.iterdir()):
         output.rmdir()
-    with files.fresh(output) as part:
+    with atomic.fresh(output) as part:
         write_world(_world(size, days, seed), part)
     return output
 

@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from xsm.contracts.registry import get_source
+from xsm.data.grids import EASE2_M09
+from xsm.data.period import days
 from xsm.errors import MissingPlugin, UsageError
-from xsm.grids import EASE2_M09
-from xsm.manifest import Manifest
-from xsm.ops.open import area_of, check_options, days
+from xsm.ops.open import area_of, check_options
 from xsm.options import set_options
-from xsm.source import get_source
+from xsm.web.manifest import Manifest
 
 
 def fetch(

@@ -11,17 +11,19 @@ from typing import Annotated, Any, Literal
 import numpy as np
 import xarray as xr
 
-from xsm.bundle import Bundle
-from xsm.calibrate import Place, to_reference, to_stations
-from xsm.cf import same_units
-from xsm.describe import Kind, Param, operation
+from xsm.contracts.bundle import Bundle
+from xsm.contracts.model import Samples, Spec, look_back
+from xsm.contracts.operation import Kind, Param, operation
+from xsm.contracts.registry import get_model
+from xsm.data.cf import same_units
+from xsm.data.grids import grid_of
+from xsm.data.period import split_days
+from xsm.data.scenarios import Scenario, get_scenario
 from xsm.errors import DataError, UsageError
-from xsm.filling import SAMPLE_CELLS, check_series, fit_series, patterns_of, periods
-from xsm.grids import grid_of
-from xsm.matching import Sensors
-from xsm.model import Samples, Spec, get_model, look_back
-from xsm.ops.estimate import lead_days, load_model, surface_estimate
-from xsm.predictors import (
+from xsm.learning.calibration import Place, to_reference, to_stations
+from xsm.learning.estimating import lead_days, load_model, surface_estimate
+from xsm.learning.filling import SAMPLE_CELLS, check_series, fit_series, patterns_of, periods
+from xsm.learning.predictors import (
     check_domain,
     domain,
     free_scenario,
@@ -31,11 +33,12 @@ from xsm.predictors import (
     warn_of_leaks,
     with_units,
 )
-from xsm.scenarios import Scenario, get_scenario
-from xsm.seasonal import Pattern
-from xsm.shipped import warn_of_shipped
-from xsm.training import Streamed, model_options, quiet, sample_cells, split_days
-from xsm.values import check_values
+from xsm.learning.samples import Streamed, model_options, sample_cells
+from xsm.learning.seasonal import Pattern
+from xsm.learning.shipped import warn_of_shipped
+from xsm.learning.values import check_values
+from xsm.progress import quiet
+from xsm.validation.matching import Sensors
 
 log = logging.getLogger("xsm")
 LOADED = 2**30

@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 
 import xarray as xr
 
-from xsm.describe import Kind, Param, operation, share_sections
-from xsm.filling import fill_gaps
+from xsm.contracts.operation import Kind, Param, operation, share_sections
+from xsm.learning.filling import fill_gaps
 
 Variables = Annotated[tuple[str, ...] | None, Param("What to fill; all daily satellite variables where not given.")]
 Covariates = Annotated[tuple[str, ...], Param("Gap-free series (precipitation, ...) or maps that help.")]

@@ -6,20 +6,19 @@ import glob
 import hashlib
 import logging
 from collections.abc import Sequence
-from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import numpy as np
 import xarray as xr
 
-from xsm.cf import add_history
-from xsm.describe import Kind, Param, operation
-from xsm.errors import DataError, UsageError, tell, unknown
-from xsm.faces import spoken
-from xsm.grids import EASE2_M09, REGIONS, Grid
-from xsm.skipped import day_in, listen, settled, tell_skipped
-from xsm.source import Area, DataSource, SourceInfo, get_source
+from xsm.contracts.operation import Kind, Param, operation
+from xsm.contracts.registry import get_source
+from xsm.contracts.source import Area, DataSource, SourceInfo
+from xsm.data.cf import add_history
+from xsm.data.grids import EASE2_M09, REGIONS, Grid
+from xsm.data.period import days
+from xsm.data.skipped import day_in, listen, settled, tell_skipped
+from xsm.errors import DataError, render_hint, tell, unknown
 
 log = logging.getLogger("xsm")
 LARGE = 1 << 30
@@ -28,8 +27,6 @@ MARGIN = 32
 """Cells read beyond a region by default: half of the larger patch."""
 WIDEST = 512
 """Cells beyond a region that some patch could need."""
-FIRST_DAY, LAST_DAY = np.datetime64("1900-01-01"), np.datetime64("2100-12-31")
-"""Days that a period may have; every day of it becomes a part of the data."""
 
 
 @operation(title="Open a product", group="Data", accessor=False)
@@ -72,7 +69,7 @@ def open(
     paths : str, Path or sequence of them
         Files, folders (searched for files of the product) or glob patterns.
     region : str, sequence of float, geometry, Path of GeoJSON or Grid, optional
-        What to read; see `xsm.grids.Grid.region`. Without one, more than `LARGE` bytes are told in the log.
+        What to read; see `xsm.data.grids.Grid.region`. Without one, more than `LARGE` bytes are told in the log.
     time : slice, optional
         First and last UTC day.
     variables : sequence of str, optional
@@ -84,7 +81,7 @@ def open(
         Stop at a file that cannot be read, or leave it out: its values are missing, and its day stays in ``time``
         where its name tells it. The attribute ``skipped``, a list of str, tells all that was left out at opening,
         warnings the first ten. Values
-        are read later, so damage inside a file may show only then: a warning names it, and `xsm.files.write` and
+        are read later, so damage inside a file may show only then: a warning names it, and `xsm.io.files.write` and
         ``xsm open`` add it to ``skipped`` of the file that they write. ``xsm run`` lists both and counts them for each
         day in ``files_left_out``.
     **options
@@ -133,7 +130,7 @@ def open(
         ds = settled(ds, found, period)
         tell_skipped(ds, found)
     if region is None and ds.nbytes > LARGE:
-        log.warning(spoken(f"all cells are read, {ds.nbytes / 1e9:.1f} GB: give <region=> to read less"))
+        log.warning(render_hint(f"all cells are read, {ds.nbytes / 1e9:.1f} GB: give <region=> to read less"))
     if region is not None and not plugin.info.stations:
         ds.attrs["xsm_region"] = f"{window.row0} {window.row0 + window.rows} {window.col0} {window.col0 + window.cols}"
     how = {
@@ -206,54 +203,6 @@ def size_of(path: Any) -> int:
         return path.stat().st_size if isinstance(path, Path) and path.is_file() else 0
     except OSError:
         return 0
-
-
-def day_of(text: str) -> np.datetime64:
-    """Read one day, written as 2018-12-31."""
-    try:
-        return np.datetime64(text, "D")
-    except ValueError:
-        raise UsageError(f"'{text}' is no day.", hint="Write it as 2018-12-31.") from None
-
-
-def days(period: Any) -> slice:
-    """Normalise a period to a slice of ``datetime64[D]`` (or None) bounds, both included; one day is a period too.
-
-    Examples
-    --------
-    >>> days("2018-01/2018-02")
-    slice(np.datetime64('2018-01-01'), np.datetime64('2018-02-28'), None)
-    >>> days("2018-01/")
-    slice(np.datetime64('2018-01-01'), None, None)
-    """
-    if isinstance(period, str):
-        first, slash, last = period.partition("/")
-        bounds: list[Any] = [first, last if slash else first]
-    elif isinstance(period, slice):
-        bounds = [period.start, period.stop] if period.step is None else []
-    elif isinstance(period, np.datetime64 | date):
-        bounds = [period, period]
-    else:
-        bounds = list(period) if np.iterable(period) else []
-    try:
-        if len(bounds) != 2:
-            raise ValueError
-        start = None if bounds[0] in (None, "") else np.datetime64(bounds[0], "D")
-        stop = None if bounds[1] in (None, "") else np.datetime64(bounds[1])
-    except (ValueError, TypeError):
-        raise UsageError(f"The period {period!r} is no pair of dates.", hint="Write 2018-01-01/2018-12-31.") from None
-    if stop is not None:
-        unit = np.datetime_data(stop.dtype)[0]
-        stop = (stop + 1).astype("M8[D]") - 1 if unit in ("Y", "M", "W") else stop.astype("M8[D]")
-    for bound in (start, stop):
-        if bound is not None and not FIRST_DAY <= bound <= LAST_DAY:
-            raise UsageError(
-                f"The period has the day {bound}, wanted days from {FIRST_DAY} to {LAST_DAY}.",
-                hint="Leave a bound out to have all days: 2018-01-01/ or /2018-12-31.",
-            )
-    if start is not None and stop is not None and stop < start:
-        raise UsageError(f"The period ends on {stop}, before it starts on {start}.", hint="Swap the dates.")
-    return slice(start, stop)
 
 
 def area_of(info: SourceInfo, window: Grid, margin: int = MARGIN) -> Area:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import xarray as xr
 
-from xsm.describe import Kind, Param, operation
+from xsm.contracts.operation import Kind, Param, operation
 from xsm.errors import DataError, UsageError, unknown
 
 if TYPE_CHECKING:
@@ -58,11 +58,11 @@ def plot_map(
     """
     import numpy as np
 
-    from xsm.ops.open import day_of
+    from xsm.data.period import day_of
+    from xsm.io.styles import classes_of, style_of
     from xsm.reporting.gather import scene
     from xsm.reporting.maps import class_map, frame_of, value_maps
     from xsm.reporting.tables import label
-    from xsm.styles import classes_of, style_of
 
     name = variable or scene(ds, None).best
     frame = frame_of(ds)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import xarray as xr
 
-from xsm.describe import Kind, Param, operation, share_sections
+from xsm.contracts.operation import Kind, Param, operation, share_sections
 from xsm.errors import DataError, UsageError
 from xsm.ops.plot_map import Cube, Maps, Stations, drawn
 

@@ -9,11 +9,11 @@ from typing import Annotated, Any, Literal
 
 import xarray as xr
 
-from xsm import cf, grids
-from xsm.describe import Kind, Param, operation, share_sections
+from xsm.contracts.operation import Kind, Param, operation, share_sections
+from xsm.data import cf, grids
+from xsm.data.geometry import Regular, Scattered, geometry, window
+from xsm.data.grids import Grid
 from xsm.errors import DataError, UsageError
-from xsm.geometry import Regular, Scattered, geometry, window
-from xsm.grids import Grid
 
 OLD_PLACE = ("crs", "crs_wkt", "epsg_code", "spatial_ref", "transform", "res")
 """Attributes that tell where the source lay."""

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import xarray as xr
 
-from xsm import __version__, files
-from xsm.describe import Kind, Param, operation
+from xsm import atomic
+from xsm._version import __version__
+from xsm.contracts.operation import Kind, Param, operation
 
 if TYPE_CHECKING:
     from xsm.reporting.gather import Scene
@@ -79,16 +80,16 @@ def report(
     from xsm.reporting.page import Page
 
     output = Path(output)
-    files.check_output(output, overwrite)
+    atomic.check_output(output, overwrite)
     scene = make_scene(ds, cube)
     page = Page(title, f"{scene.days[0]} to {scene.days[-1]}, daily")
     with mpl.rc_context(LOOK):  # type: ignore[arg-type]
         _compose(page, scene, [ds, cube, stations], sites)
     for name, image in page.images.items():
-        with files.fresh(output.parent / "figures" / f"{output.stem}_{name}", overwrite=True) as part:
+        with atomic.fresh(output.parent / "figures" / f"{output.stem}_{name}", overwrite=True) as part:
             part.write_bytes(image)
     text = page.html(f"Written by xsm {__version__}. Method: Rabiei et al. (2024), {PAPER}")
-    with files.fresh(output, overwrite) as part:
+    with atomic.fresh(output, overwrite) as part:
         part.write_text(text, encoding="utf-8")
     return output
 

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
 from typing import Annotated
 
 import numpy as np
 import xarray as xr
 
-from xsm import cf, matching, metrics
-from xsm.describe import Kind, Param, operation
-from xsm.errors import DataError, UsageError
-from xsm.faces import spoken
-from xsm.ops.open import days as period
-from xsm.ops.validate import is_estimate, products_of
-from xsm.pairs import RETRIEVALS, pair
+from xsm.contracts.operation import Kind, Param, operation
+from xsm.data import cf
+from xsm.data.period import days as period
+from xsm.errors import UsageError, render_hint
+from xsm.validation import matching, metrics
+from xsm.validation.pairing import RETRIEVALS, pair
+from xsm.validation.products import is_estimate, only_observed, products_of
 
 SHARED = {
     "SMAP brightness temperatures": (*RETRIEVALS, "sm_surface", "sm_rootzone"),
@@ -52,8 +51,8 @@ def triple_collocation(
     """Tell the errors of two products and of the stations without a truth.
 
     Three products whose errors are independent tell each other's error variance by their covariances (Gruber et al.,
-    2016; `xsm.metrics.triple_collocation`). Of a gap-filled variable only the observed days count, and frozen days take
-    no part.
+    2016; `xsm.validation.metrics.triple_collocation`). Of a gap-filled variable only the observed days count, and
+    frozen days take no part.
 
     Parameters
     ----------
@@ -116,7 +115,7 @@ def triple_collocation(
     if min_days is None and least < MIN_DAYS:
         warnings.warn(
             f"The period has {len(pairs.days)} days, so stations with {least} days of all three take part, where "
-            f"{MIN_DAYS} are usual: look at the intervals, or give {spoken('<min_days=>')}.",
+            f"{MIN_DAYS} are usual: look at the intervals, or give {render_hint('<min_days=>')}.",
             stacklevel=3,
         )
     valid = found.valid.all(0)
@@ -172,16 +171,3 @@ def _independent(ds: xr.Dataset, variables: tuple[str, ...]) -> None:
                 f"'{variables[0]}' and '{variables[1]}' both rest on {source}, so their errors are not independent.",
                 hint="Give one of them and another product.",
             )
-
-
-def only_observed(ds: xr.Dataset, variables: Sequence[str]) -> xr.Dataset:
-    """The dataset with the gap-filled days of some variables taken out."""
-    for name in variables:
-        if f"{name}_observed" in ds:
-            ds = ds.assign({name: ds[name].where(ds[f"{name}_observed"].astype(bool))})
-        elif "fill_method" in ds[name].attrs:
-            raise DataError(
-                f"'{name}' was gap-filled, and '{name}_observed' is not there to tell the observed days.",
-                hint="Keep it, or give the product before gap filling.",
-            )
-    return ds

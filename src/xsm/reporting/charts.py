@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from xsm.ops.validate import layer_of
 from xsm.reporting.gather import GAP_NAMES, NOAH, Scene
 from xsm.reporting.maps import DPI, UNIT
 from xsm.reporting.tables import Z95, label, short
+from xsm.validation.products import layer_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -11,12 +11,14 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from xsm import cf, matching
-from xsm.cells import Cells, daily, positions
+from xsm.data import cf
+from xsm.data.cells import Cells, daily, positions
+from xsm.data.grids import grid_of, take
+from xsm.data.soil_texture import texture_of
 from xsm.errors import DataError
-from xsm.grids import grid_of, take
-from xsm.ops.validate import layer_of
 from xsm.reporting.maps import degrees
+from xsm.validation import matching
+from xsm.validation.products import layer_of
 
 FROM_CUBE = ("sm_dca", "sm_dca_std", "sm_dca_observed", "sm_noah_0_10", "sm_noah_10_40", "sm_surface", "sm_rootzone",
              "precipitation", "frozen", "obs_time", "sand", "silt", "clay", "bulk_density")  # fmt: skip
@@ -270,13 +272,11 @@ def _join(ds: xr.Dataset, cube: xr.Dataset, days: np.ndarray) -> xr.Dataset:
 
 def soil_maps(ds: xr.Dataset) -> xr.DataArray | None:
     """USDA texture class of the upper soil layer (y, x), from the fractions, else from the map ``texture``; or None."""
-    from xsm.ops.texture import texture
-
     if set(cf.SOIL_FRACTIONS) <= set(ds.data_vars):
         soil = ds[list(cf.SOIL_FRACTIONS)]
         if "soil_depth" in soil.dims:
             soil = soil.isel(soil_depth=int(np.abs(soil["soil_depth"].values - 5).argmin()), drop=True)
-        return texture(soil)["texture"]
+        return texture_of(soil)
     return ds.get("texture")
 
 

@@ -10,9 +10,9 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
 
-from xsm import cf
-from xsm.grids import grid_of
-from xsm.styles import RAMPS, TEXTURE, colours
+from xsm.data import cf
+from xsm.data.grids import grid_of
+from xsm.io.styles import RAMPS, TEXTURE, colours
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -96,7 +96,7 @@ def ends(values: ArrayLike, low: float, high: float) -> str:
 
 
 def value_maps(frame: Frame, panels: Mapping[str, xr.DataArray], ramp: str = "", bar: str = "") -> list[Figure]:
-    """Maps by title, all on one scale: in a ramp of `xsm.styles`, or in viridis with a name for the colour bar."""
+    """Maps by title, all on one scale: in a ramp of `xsm.io.styles`, or in viridis with a name for the colour bar."""
     low, high = limits(panels.values(), ramp)
     style = {"cmap": colours(ramp) if ramp else "viridis", "vmin": low, "vmax": high}
     bar = BARS.get(ramp, bar)
@@ -105,7 +105,7 @@ def value_maps(frame: Frame, panels: Mapping[str, xr.DataArray], ramp: str = "",
 
 def texture_map(frame: Frame, values: xr.DataArray, sites: xr.Dataset | None) -> Figure:
     """USDA texture classes and the stations (Figure 2 of the paper)."""
-    from xsm.ops.texture import CLASSES
+    from xsm.data.soil_texture import CLASSES
 
     classes = [(k + 1, colour, word) for k, (colour, word) in enumerate(zip(TEXTURE, CLASSES, strict=True))]
     return class_map(frame, values, "USDA texture class", classes, sites)

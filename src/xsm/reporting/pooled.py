@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from xsm import metrics
-from xsm.ops.validate import layer_of
 from xsm.reporting.gather import GAP_EDGES, GAP_NAMES, NOAH, Scene
 from xsm.reporting.maps import UNIT
 from xsm.reporting.skill import LEVELS
 from xsm.reporting.tables import Z95, Cell, Table, after_training, label
+from xsm.validation import metrics
+from xsm.validation.products import layer_of
 
 
 def station_days(scene: Scene, series: xr.Dataset, table: xr.Dataset, name: str) -> tuple[np.ndarray, np.ndarray]:

@@ -8,8 +8,8 @@ from html import escape
 import numpy as np
 import xarray as xr
 
+from xsm.data.grids import grid_of
 from xsm.errors import unknown
-from xsm.grids import grid_of
 from xsm.reporting import charts, gather, tables
 from xsm.reporting.gather import Scene
 from xsm.reporting.maps import Frame, degrees, frame_of, texture_map, value_maps
@@ -217,7 +217,7 @@ def _typical(found: xr.Dataset, skill: xr.Dataset | None) -> list[tuple[int, str
 
 def provenance(page: Page, parts: Sequence[xr.Dataset | None]) -> None:
     """Where everything came from."""
-    from xsm.options import show_versions
+    from xsm.contracts.installed import show_versions
 
     page.section("provenance", "Provenance")
     lines: dict[str, None] = {}

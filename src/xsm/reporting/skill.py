@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
+from xsm.io.styles import colours
 from xsm.reporting.charts import BLUE, DEPTHS, WIDE, look, open_axes
 from xsm.reporting.gather import ESTIMATE, NOAH
 from xsm.reporting.maps import DPI, UNIT, degrees, ends, limits, round_degrees
 from xsm.reporting.tables import METRICS, SCORED, label, merged, short
-from xsm.styles import colours
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -190,7 +190,7 @@ def scatter(pooled: Mapping[str, tuple[np.ndarray, np.ndarray]], title: str = ""
     from matplotlib.figure import Figure
     from matplotlib.ticker import ScalarFormatter
 
-    from xsm import metrics
+    from xsm.validation import metrics
 
     high = float(np.ceil(max(np.percentile(np.concatenate(pair), 99.8) for pair in pooled.values()) * 20) / 20)
     figure = Figure(figsize=(WIDE * len(pooled) / 2, WIDE / 2 - 0.8), dpi=DPI, layout="compressed")

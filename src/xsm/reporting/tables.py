@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from xsm import matching
 from xsm.errors import DataError
-from xsm.ops.validate import MIN_DAYS, layer_of, validate
 from xsm.reporting.gather import ESTIMATE, LEVEL_4, NOAH, Scene, held_out
 from xsm.reporting.maps import UNIT
+from xsm.validation import matching
+from xsm.validation.products import MIN_DAYS, layer_of
+from xsm.validation.scoring import score_maps
 
 Cell = str | float | int
 Z95 = 1.959963984540054
@@ -69,7 +70,7 @@ def teachers(scene: Scene, stations: xr.Dataset) -> xr.Dataset:
         ds = ds.assign(sm_dca=ds["sm_dca"].where(ds["sm_dca_observed"].astype(bool)))
     names = tuple(n for n in ("sm_dca", "sm_noah_0_10") if n in ds)
     by = ("land_cover",) if "land_cover" in ds else ()
-    return validate(ds, stations, variables=names, by=by)
+    return score_maps(ds, stations, variables=names, by=by)
 
 
 def skill(scene: Scene, stations: xr.Dataset) -> xr.Dataset:
@@ -84,8 +85,8 @@ def skill(scene: Scene, stations: xr.Dataset) -> xr.Dataset:
     if not scene.estimates:
         ds = _filled(scene)
         names = tuple(str(n) for n in ds.data_vars if ", " in str(n))
-        return validate(ds, stations, variables=names, by=by, common=False)
-    return validate(ds, stations, variables=rivals(scene), by=by, time=after_training(scene))
+        return score_maps(ds, stations, variables=names, by=by, common=False)
+    return score_maps(ds, stations, variables=rivals(scene), by=by, time=after_training(scene))
 
 
 def rivals(scene: Scene) -> tuple[str, ...]:
@@ -159,7 +160,7 @@ def skill_by_days(scene: Scene, stations: xr.Dataset) -> dict[str, xr.Dataset]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # the table of all days has told them
             try:
-                table = validate(ds, stations, variables=rivals(scene), min_days=least, time=after_training(scene))
+                table = score_maps(ds, stations, variables=rivals(scene), min_days=least, time=after_training(scene))
             except DataError:
                 continue
         found[kind] = table

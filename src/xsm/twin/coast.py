@@ -32,7 +32,7 @@ SHORE = 10e3
 
 def ocean(seed: int, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Tell which points (EPSG:5070 metres, any equal shapes) lie in the Atlantic, the Gulf or the Pacific."""
-    from xsm.twin.soil import to_albers
+    from xsm.twin.projection import to_albers
 
     inside = np.zeros(x.shape, bool)
     for sea in (ATLANTIC, PACIFIC):

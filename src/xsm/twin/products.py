@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
 
-from xsm.cf import NO_FLAG
+from xsm.data.cf import NO_FLAG
 from xsm.errors import UsageError
 from xsm.twin import radiometry
+from xsm.twin.dataset import canonical, time_coord
 from xsm.twin.fields import rng
-from xsm.twin.soil import WATER, Ground, Hydraulics, by_cover, saxton_rawls, transformer, vegetation
+from xsm.twin.land import Land
+from xsm.twin.projection import transformer
+from xsm.twin.soil import WATER, Ground, Hydraulics, by_cover, saxton_rawls, vegetation
 from xsm.twin.water import Column, Run, run
 from xsm.twin.weather import DEGREE, Day, Weather
-
-if TYPE_CHECKING:
-    from xsm.twin.world import World
 
 OUTAGES = (("2019-06-19", "2019-07-23"), ("2022-08-06", "2022-09-20"))
 ORBITS, CYCLE = 117, 8
@@ -72,7 +71,7 @@ def passes(lon: np.ndarray, lat: np.ndarray) -> np.ndarray:
     return out
 
 
-def overpasses(world: World) -> np.ndarray:
+def overpasses(world: Land) -> np.ndarray:
     """Seconds of the UTC day at which each cell is seen, (time, y, x); NaN off swath, in outages and on lost days."""
     cycle = passes(world.grid.lon, world.grid.lat)
     number = (world.days - np.datetime64("2015-03-31")).astype(int)
@@ -92,14 +91,12 @@ def footprint(size: int, inner: slice, cell: float, width: float) -> np.ndarray:
     return (weights / weights.sum(1, keepdims=True)).astype("f4")
 
 
-def smap(world: World) -> xr.Dataset:
+def smap(world: Land) -> xr.Dataset:
     """Simulate SMAP: emission of every cell, footprint, noise, then the three retrievals with the mission's knowledge.
 
     The retrievals know maps of albedo, roughness and opacity per water from the land cover class, vegetation water from
     its fixed cycle, model temperature and clay with an error; so their errors depend on vegetation as the mission's do.
     """
-    from xsm.twin.world import canonical, time_coord
-
     s, e, grid = world.scene, world.errors.smap, world.scene.grid
     rows = footprint(grid.rows, s.inner[0], grid.cell, e.footprint)
     cols = footprint(grid.cols, s.inner[1], grid.cell, e.footprint).T
@@ -197,7 +194,7 @@ class LandModel:
     """(time, lat, lon)."""
 
 
-def land_model(world: World) -> LandModel:
+def land_model(world: Land) -> LandModel:
     """Run a Noah-like model: the same storms in wrong amounts, another soil, thick damped layers, structural error."""
     e = world.errors.land_model
     west, south, east, north = world.bbox
@@ -242,8 +239,7 @@ def _noah_soil(ground: Ground, capacity: np.ndarray, conductivity: float) -> tup
     return soil, soil, soil
 
 
-def _latlon(world: World, variables: dict[str, np.ndarray], time: xr.Variable) -> xr.Dataset:
-    model = world.land_model
+def _latlon(world: Land, model: LandModel, variables: dict[str, np.ndarray], time: xr.Variable) -> xr.Dataset:
     lat = xr.Variable("lat", model.lat, {"standard_name": "latitude", "units": "degrees_north", "axis": "Y"})
     lon = xr.Variable("lon", model.lon, {"standard_name": "longitude", "units": "degrees_east", "axis": "X"})
     ds = xr.Dataset(coords={"time": time, "lat": lat, "lon": lon}, attrs=world.attrs)
@@ -252,11 +248,8 @@ def _latlon(world: World, variables: dict[str, np.ndarray], time: xr.Variable) -
     return ds
 
 
-def nldas_daily(world: World) -> xr.Dataset:
+def nldas_daily(world: Land, model: LandModel) -> xr.Dataset:
     """Daily means of the land model under canonical names, NaN over water."""
-    from xsm.twin.world import canonical, time_coord
-
-    model = world.land_model
     variables = {
         "sm_noah_0_10": model.moisture[0],
         "sm_noah_10_40": model.moisture[1],
@@ -265,16 +258,18 @@ def nldas_daily(world: World) -> xr.Dataset:
         "air_temperature": model.run.air_temperature,
         "precipitation": model.run.rain,
     }
-    ds = canonical(_latlon(world, variables, time_coord(world.days)))
+    ds = canonical(_latlon(world, model, variables, time_coord(world.days)))
     return ds.assign_attrs(title="NLDAS-2 Noah daily means, synthetic")
 
 
-def nldas_hours(world: World, day: np.datetime64) -> xr.Dataset:
+def nldas_hours(world: Land, model: LandModel, day: np.datetime64) -> xr.Dataset:
     """Hourly fields of one day, 00 to 23 UTC: their means and sums are those of `nldas_daily`.
 
     Parameters
     ----------
-    world : World
+    world : Land
+    model : LandModel
+        Its land model.
     day : datetime64[D]
         One of ``world.days``.
 
@@ -284,7 +279,6 @@ def nldas_hours(world: World, day: np.datetime64) -> xr.Dataset:
         (time=24, lat, lon) ``SoilM_*`` and ``Rainf``, ``Snowf`` in kg m-2 (of the hour), ``SoilT_*`` and ``Tair`` in K;
         NaN over water.
     """
-    model = world.land_model
     i = int((day - world.days[0]).astype(int))
     if not 0 <= i < len(world.days):
         raise UsageError(
@@ -313,7 +307,7 @@ def nldas_hours(world: World, day: np.datetime64) -> xr.Dataset:
         "Tair": air,
     }
     moments = day.astype("datetime64[ns]") + hour.astype("timedelta64[h]")
-    ds = _latlon(world, variables, xr.Variable("time", moments, {"standard_name": "time", "axis": "T"}))
+    ds = _latlon(world, model, variables, xr.Variable("time", moments, {"standard_name": "time", "axis": "T"}))
     for name in ds.data_vars:
         ds[name].attrs["units"] = "K" if str(name).startswith(("SoilT", "Tair")) else "kg m-2"
     return ds

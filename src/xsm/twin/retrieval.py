@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 import xarray as xr
 
-from xsm.cf import NO_FLAG, canonical_attrs
+from xsm.data.cf import NO_FLAG, canonical_attrs
 from xsm.errors import UsageError, unknown
 from xsm.twin import radiometry
 from xsm.twin.errors_model import ERRORS

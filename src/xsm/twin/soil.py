@@ -8,12 +8,13 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from xsm.twin.coast import ocean
 from xsm.twin.fields import Waves, rng, rough
+from xsm.twin.projection import to_albers
 
 See = Callable[[Waves], np.ndarray]
 WATER = 17
@@ -250,16 +251,3 @@ class Landscape:
         density, organic = mean(lambda d: self.bulk_density(d, see)), mean(lambda d: self.organic(d, see))
         majority = count.argmax(0).astype("u1")
         return Ground(part(0), part(1), part(2), density, organic, majority, water.astype("f4"))
-
-
-def to_albers(lon: np.ndarray, lat: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Project degrees to EPSG:5070 metres."""
-    return transformer("EPSG:4326", "EPSG:5070").transform(lon, lat)
-
-
-@functools.cache
-def transformer(source: str, target: str) -> Any:
-    """Make a pyproj transformer once."""
-    from pyproj import Transformer
-
-    return Transformer.from_crs(source, target, always_xy=True)

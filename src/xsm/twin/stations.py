@@ -2,31 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import xarray as xr
 
 from xsm.twin.fields import rng
-from xsm.twin.soil import WATER, Ground, transformer
+from xsm.twin.land import Land
+from xsm.twin.projection import transformer
 from xsm.twin.water import FREEZING, STEPS, frozen_share
-
-if TYPE_CHECKING:
-    from xsm.twin.world import World
 
 DEPTHS = (5, 10, 20, 50, 100)
 FLAGS = ("G", "D01", "D06", "M")
-
-
-def sites(seed: int, ground: Ground, inner: tuple[slice, slice]) -> tuple[np.ndarray, np.ndarray]:
-    """Choose the cells of stations: dry land inside the window, one for about 80 cells, at least 4 and at most 30."""
-    height, width = ground.land_cover.shape
-    free = np.zeros((height, width), bool)
-    free[inner] = (ground.water < 0.1)[inner]
-    row, col = np.nonzero(free if free.any() else ground.land_cover != WATER)
-    count = min(max(free[inner].size // 80, 4), 30, len(row))
-    chosen = rng(seed, "sites").choice(len(row), count, replace=False)
-    return row[chosen], col[chosen]
 
 
 def _memory(g: np.random.Generator, shape: tuple[int, int], steps: float) -> np.ndarray:
@@ -39,7 +24,7 @@ def _memory(g: np.random.Generator, shape: tuple[int, int], steps: float) -> np.
     return _smooth(lfilter([1], [1, -keep], white, axis=1), 8)
 
 
-def records(world: World) -> xr.Dataset:
+def records(world: Land) -> xr.Dataset:
     """Hourly records of all stations, a sensor for each depth, UTC; NaN where missing.
 
     Soil moisture is liquid water at a point: truth of the cell, stretched and shifted by the place, with noise of short
@@ -108,7 +93,7 @@ def records(world: World) -> xr.Dataset:
     return ds.assign_coords(_coords(world, x, y))
 
 
-def _coords(world: World, x: np.ndarray, y: np.ndarray) -> dict[str, xr.Variable]:
+def _coords(world: Land, x: np.ndarray, y: np.ndarray) -> dict[str, xr.Variable]:
     lon, lat = transformer("EPSG:6933", "EPSG:4326").transform(x, y)
     number = np.arange(len(x))
     named = {
@@ -153,7 +138,7 @@ def _gaps(g: np.random.Generator, shape: tuple[int, int], share: float, length: 
     return gone
 
 
-def _rain(world: World, x: np.ndarray, y: np.ndarray, hours: int) -> np.ndarray:
+def _rain(world: Land, x: np.ndarray, y: np.ndarray, hours: int) -> np.ndarray:
     """Hourly rain at points, mm."""
     storms = world.scene.weather.storms
     hour = storms.half_hour // 2 - 24 * world.first

@@ -8,8 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from xsm.contracts.registry import get_source
+from xsm.contracts.source import Writer
 from xsm.errors import UsageError
-from xsm.source import Writer, get_source
 
 if TYPE_CHECKING:
     from xsm.twin.world import World

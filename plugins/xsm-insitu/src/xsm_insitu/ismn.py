@@ -19,6 +19,7 @@ from xsm import Area, DataError, UsageError
 
 from xsm_insitu import ISMN
 from xsm_insitu import series as sensors
+from xsm_insitu.layout import SYNTHETIC_NETWORK
 from xsm_insitu.series import Series
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ _NAME = re.compile(
 )
 _LARGEST = 2**28
 """Bytes of a member of an archive; 60 years of minutes are less."""
-SYNTHETIC_NETWORK = "XSMTWIN"
 Item = Path | zipfile.Path
 _DATE = re.compile(r"\d{4}/\d\d/\d\d$")
 _LETTERS = {"M": sensors.MISSING, "G": sensors.GOOD, "U": sensors.UNKNOWN, "C": sensors.OUT_OF_RANGE,

@@ -15,6 +15,7 @@ from xsm import Area, DataError, UsageError
 
 from xsm_insitu import SCAN
 from xsm_insitu import series as sensors
+from xsm_insitu.layout import STATIONS, SYNTHETIC_STATE
 from xsm_insitu.scan_files import DAMAGE, Column, is_table, known, read_csv, read_json
 from xsm_insitu.series import Series
 
@@ -22,11 +23,9 @@ if TYPE_CHECKING:
     from xsm import Manifest
     from xsm.twin import World
 
-STATIONS = "stations.json"
 INCH = 2.54
 ASTRAY = 2.5
 """Hours between the clock of a station and that of its longitude; Alaska comes to 2."""
-SYNTHETIC_STATE = "ZZ"
 QUALITY = {"V": sensors.GOOD, "E": sensors.GOOD, "N": sensors.UNKNOWN, "": sensors.UNKNOWN, "S": sensors.DUBIOUS,
            "B": sensors.DUBIOUS, "K": sensors.DUBIOUS, "X": sensors.DUBIOUS}  # fmt: skip
 """Flag of xsm by quality code: valid, edited, no profile, none, suspect, and three kinds of estimates."""

@@ -18,13 +18,13 @@ from xsm import Area, DataError
 
 from xsm_insitu import USCRN
 from xsm_insitu import series as sensors
+from xsm_insitu.layout import DEPTHS
 from xsm_insitu.series import Series
 
 if TYPE_CHECKING:
     from xsm import Manifest
     from xsm.twin import World
 
-DEPTHS = (5.0, 10.0, 20.0, 50.0, 100.0)
 LOCAL = (3, 4)
 """Columns of the local standard day and time in files that have both clocks."""
 SYNTHETIC_STATE = "ZZ"
@@ -155,7 +155,7 @@ class UscrnSource:
 
     def write(self, world: World, dest: Path) -> list[Path]:
         """Write the world's stations as hourly02 files, one per station and year."""
-        from xsm_insitu.write import write_hourly
+        from xsm_insitu.write_uscrn import write_hourly
 
         return write_hourly(world.stations, Path(dest))
 

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 import xarray as xr
 
-from xsm_insitu.ismn import SYNTHETIC_NETWORK
+from xsm_insitu.layout import SYNTHETIC_NETWORK
 
 SENSOR, NETWORK = "Twin", SYNTHETIC_NETWORK
 _LETTERS = "CDGMU"

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from xsm_insitu.scan import STATIONS, SYNTHETIC_STATE
+from xsm_insitu.layout import STATIONS, SYNTHETIC_STATE
 from xsm_insitu.series import KELVIN
-from xsm_insitu.write import readings
+from xsm_insitu.write_uscrn import readings
 
 INCHES = {5: -2, 10: -4, 20: -8, 50: -20, 100: -40}
 """Depth of the network's sensors by the world's, in cm."""

@@ -12,7 +12,8 @@ import xarray as xr
 from xarray.backends import BackendEntrypoint
 from xsm import DataError
 
-from xsm_modis.source import YEAR, LandCoverSource
+from xsm_modis.layout import YEAR
+from xsm_modis.source import LandCoverSource
 
 
 class LandCoverBackend(BackendEntrypoint):

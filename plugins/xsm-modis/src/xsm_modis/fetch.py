@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from xsm import Area, Remote, search_earthdata
 
-from xsm_modis.source import YEAR
+from xsm_modis.layout import YEAR
 
 HDF4_MAGIC = b"\x0e\x03\x13\x01"
 

@@ -15,19 +15,18 @@ from xsm import Area, DataError, UsageError, canonical_attrs
 
 from xsm_modis import INFO
 from xsm_modis.hdf4 import open_hdf4
+from xsm_modis.layout import UNCLASSIFIED, YEAR
 
 if TYPE_CHECKING:
     from xsm import Manifest
 
 PRODUCT = re.compile(r"MCD12(Q1|C1)\.", re.IGNORECASE)
-YEAR = re.compile(r"(?:doy|\.A)(\d{4})\d{3}")
 OTHER_LAYER = re.compile(r"LC_Type[2-5]|LC_Prop|_QC_|_LW_|Assessment|Land_Cover_Type_[2-5]")
 PLACE = re.compile(r"h\d\dv\d\d|aid\d+")
 VERSION = re.compile(r"\.0(\d)(\d)(?:\.(\d{13}))?[._]")
 """Version (006, 061) and time of production."""
 OLD_VERSION = re.compile(r"\.0(?:05|51)[._]")
 SUFFIXES = (".tif", ".tiff", ".hdf")
-UNCLASSIFIED = 255
 CLASSES = (
     "evergreen_needleleaf_forests", "evergreen_broadleaf_forests", "deciduous_needleleaf_forests",
     "deciduous_broadleaf_forests", "mixed_forests", "closed_shrublands", "open_shrublands", "woody_savannas",

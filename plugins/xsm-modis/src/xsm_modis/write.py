@@ -11,7 +11,7 @@ import rasterio
 from rasterio.transform import from_origin
 from rasterio.windows import Window
 
-from xsm_modis.source import UNCLASSIFIED
+from xsm_modis.layout import UNCLASSIFIED
 
 MARGIN, STRIP = 10, 256
 

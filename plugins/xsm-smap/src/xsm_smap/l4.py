@@ -13,7 +13,7 @@ import xarray as xr
 from xsm import EASE2_M09, Area, DataError, Grid, SkippedFile, UsageError, canonical_attrs, drop_impossible, tell
 
 from xsm_smap import L4_INFO
-from xsm_smap.layout import FILL
+from xsm_smap.layout import FILL, GROUP, STEPS
 from xsm_smap.read import check_magic, is_plain, opened, window
 
 if TYPE_CHECKING:
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 NAME = re.compile(
     r"^SMAP_L4_SM_gph_(?P<date>\d{8})T(?P<clock>\d{4})\d{2}_V(?P<version>[A-Za-z]+\d{4})_(?P<counter>\d{3})(?:_.+)?\.h5$"
 )
-GROUP = "Geophysical_Data"
-STEPS = 8
 
 Day = tuple[np.datetime64, tuple[str, ...]]
 """A UTC day and its files."""

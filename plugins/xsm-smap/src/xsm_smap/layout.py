@@ -156,3 +156,9 @@ def resolve(dataset: str, present: Container[str], *, level: str, suffix: str, c
     if dataset.endswith("_dca") and generic in present and crid[:1] == "R" and crid[1:3] >= "18":
         return generic
     return None
+
+
+GROUP = "Geophysical_Data"
+
+
+STEPS = 8

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from xsm import EASE2_M09
 
-from xsm_smap.l4 import GROUP, STEPS
-from xsm_smap.layout import FILL
+from xsm_smap.layout import FILL, GROUP, STEPS
 
 if TYPE_CHECKING:
     from xsm.twin import World

@@ -14,6 +14,7 @@ import xarray as xr
 from xsm import Area, DataError, UsageError, canonical_attrs, drop_impossible
 
 from xsm_solus100 import INFO
+from xsm_solus100.layout import EPSG, LEFT, PIXEL, PROPERTIES, SCALARS, TOP
 
 if TYPE_CHECKING:
     from xsm import Manifest
@@ -21,20 +22,12 @@ if TYPE_CHECKING:
 log = logging.getLogger("xsm")
 NAME = re.compile(r"(?P<property>[a-z0-9]+)_(?P<depth>\d+)_cm_(?P<stat>p|l|h|rpi)\.tiff?$")
 DEPTHS = (0, 5, 15, 30, 60, 100, 150)
-SCALARS = {
-    "sandtotal": 1, "silttotal": 1, "claytotal": 1, "dbovendry": 100, "soc": 1000, "cec7": 10, "ecec": 10, "ec": 10,
-    "gypsum": 10, "ph1to1h2o": 100, "caco3": 1, "fragvol": 1, "sar": 1, "sandvc": 1, "sandco": 1, "sandmed": 1,
-    "sandfine": 1, "sandvf": 1,
-}  # fmt: skip
-"""What the stored integers are divided by, from the product's table of layers; the files do not tell."""
 
-PROPERTIES = {"sand": "sandtotal", "silt": "silttotal", "clay": "claytotal", "bulk_density": "dbovendry"}
 FRACTIONS = ("sand", "silt", "clay")
 
 FILL = 255
 """What the layers of bytes have where there is no soil."""
 
-EPSG, LEFT, TOP, PIXEL = 5070, -2540000, 3258000, 100
 
 Layers = dict[tuple[str, int], Path]
 

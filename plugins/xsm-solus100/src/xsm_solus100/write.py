@@ -16,8 +16,8 @@ from rasterio.warp import transform_bounds
 from rasterio.windows import Window
 from xsm import threads
 
+from xsm_solus100.layout import LEFT, PIXEL, PROPERTIES, SCALARS, TOP
 from xsm_solus100.source import FILL as NODATA
-from xsm_solus100.source import LEFT, PIXEL, PROPERTIES, SCALARS, TOP
 
 MARGIN, STRIP = 20, 512
 

@@ -1,0 +1,219 @@
+"""Model bundles: ``weights.safetensors`` and ``card.json`` in a folder, read without torch (DESIGN.md section 9)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from xsm.atomic import fresh
+from xsm.contracts import cards
+from xsm.errors import DataError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+BUNDLE_FORMAT = 1
+MAX_BYTES = 2 * 1024**3
+WRITTEN = "hash"
+"""Entry of a written card beside `CARD_KEYS`: `Bundle.hash` when it was written."""
+CARD_KEYS = {
+    "format", "task", "model", "depth", "scenario", "inputs", "statics", "targets", "references", "units",
+    "options", "normalisation", "block", "grid", "training", "validation", "history", "metrics", "sources", "synthetic",
+    "seed", "versions", "licence", "limits", "surface", "spread",
+}  # fmt: skip
+REQUIRED = {"format", "task", "model", "inputs", "targets", "units"}
+OF_ESTIMATES = {"depth", "scenario", "statics", "options"}
+"""What cards of the task ``estimate`` need besides."""
+NAMES, MAPPINGS = ("inputs", "statics", "targets", "references"), ("units", "options", "normalisation", "block", "grid",
+           "training", "validation", "metrics", "spread", "versions")  # fmt: skip
+"""Entries of a card that list names, and those that are mappings (``grid`` may also be None)."""
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A trained model: what it is (card), its weights, and for 25 cm scenario 2 the surface bundle it was fed by.
+
+    Parameters
+    ----------
+    card : mapping
+        JSON types only; see `CARD_KEYS`.
+    weights : mapping of str to ndarray
+        Plain arrays by name.
+    surface : Bundle, optional
+        The 5 cm bundle whose estimates are a predictor of this one.
+
+    Examples
+    --------
+    >>> card = {"format": 1, "task": "gapfill", "model": "mine", "inputs": ["tb_h"], "targets": ["tb_h"],
+    ...         "units": {"tb_h": "K"}}
+    >>> bundle = Bundle(card, {"mean": np.array([240.0])})
+    >>> Bundle.load(bundle.save("mine.xsm")).hash == bundle.hash
+    True
+    """
+
+    card: Mapping[str, Any]
+    weights: Mapping[str, np.ndarray]
+    surface: Bundle | None = field(default=None)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.card, Mapping):
+            raise DataError(
+                f"The model card holds a {type(self.card).__name__}, wanted named entries.",
+                hint="It is no card that xsm wrote.",
+            )
+        wanted = REQUIRED | (OF_ESTIMATES if self.card.get("task") == "estimate" else set())
+        unknown_keys, missing = set(self.card) - CARD_KEYS, wanted - set(self.card)
+        if unknown_keys or missing:
+            raise DataError(
+                f"The model card has unknown keys {sorted(unknown_keys)} and lacks {sorted(missing)}.",
+                hint="Make the bundle anew with this version of xsm.",
+            )
+        if self.card["format"] != BUNDLE_FORMAT:
+            raise DataError(
+                f"The model bundle has format {self.card['format']}, this xsm reads format {BUNDLE_FORMAT}.",
+                hint="Install the xsm version named in its card, or train it anew.",
+            )
+        wrong = [k for k in NAMES if k in self.card and not _are_names(self.card[k])]
+        given = {k: self.card[k] for k in MAPPINGS if k in self.card}
+        wrong += [k for k, v in given.items() if not isinstance(v, Mapping) and (k, v) != ("grid", None)]
+        wrong += ["targets"] if not self.card["targets"] else []
+        if wrong:
+            raise DataError(
+                f"The model card has no usable {', '.join(dict.fromkeys(wrong))}.", hint="Get or train the bundle anew."
+            )
+        if infinite := [n for n, w in self.weights.items() if w.dtype.kind == "f" and not np.isfinite(w).all()]:
+            raise DataError(
+                f"The weights {', '.join(infinite[:3])} of the model bundle are NaN or infinite, wanted numbers.",
+                hint="Get or train it anew.",
+            )
+
+    def __repr__(self) -> str:
+        about = [str(self.card[k]) for k in ("model", "task")] + [f"for {', '.join(self.card['targets'])}"]
+        if days := self.card.get("training", {}).get("days"):
+            about.append(f"trained on {' to '.join(days)}")
+        return f"<xsm.Bundle {self.hash}: {', '.join(about)}>"
+
+    @property
+    def hash(self) -> str:
+        """Hash of weights and card (but the times in histories), also of the surface bundle; names the model."""
+        card = re.sub(r'"\d{4}-\d\d-\d\dT[\d:]+Z ', '"', json.dumps(self.card, sort_keys=True))
+        digest = hashlib.sha256(card.encode())
+        for name in sorted(self.weights):
+            digest.update(name.encode() + np.ascontiguousarray(self.weights[name]).tobytes())
+        if self.surface is not None:
+            digest.update(self.surface.hash.encode())
+        return digest.hexdigest()[:16]
+
+    @property
+    def trained_on(self) -> str:
+        """Periods of the training days, such as ``"2018-01-01 to 2020-12-31"``; empty where the card does not tell."""
+        training = self.card.get("training") or {}
+        return ", ".join(training.get("periods") or [" to ".join(training.get("days") or ())])
+
+    def describe(self) -> str:
+        """Return the card as text for people (Markdown)."""
+        return cards.text(self._chain())
+
+    def _chain(self) -> list[tuple[Mapping[str, Any], str]]:
+        return [(self.card, self.hash), *(self.surface._chain() if self.surface else ())]
+
+    def plot(self) -> Figure:
+        """Draw the learning curve."""
+        return cards.learning_curve(self.card)
+
+    def save(self, path: str | Path) -> Path:
+        """Write the bundle as a folder; refuses an existing one and leaves nothing half written.
+
+        Parameters
+        ----------
+        path : str or Path
+            Folder to make.
+        """
+        path = Path(path)
+        if path.exists():
+            raise DataError(f"'{path}' exists already.", hint="Choose another name or remove it first.")
+        with fresh(path) as part:
+            part.mkdir()
+            self._write(part)
+        return path
+
+    def _write(self, folder: Path) -> None:
+        from safetensors.numpy import save_file
+
+        save_file({k: np.ascontiguousarray(v) for k, v in self.weights.items()}, folder / "weights.safetensors")
+        card = {**self.card, WRITTEN: self.hash}
+        (folder / "card.json").write_text(json.dumps(card, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+        if self.surface is not None:
+            (folder / "surface").mkdir()
+            self.surface._write(folder / "surface")
+
+    @classmethod
+    def load(cls, path: str | Path) -> Bundle:
+        """Read a bundle folder; sizes are checked before anything is read into memory."""
+        from safetensors import SafetensorError
+        from safetensors.numpy import load_file
+
+        path = Path(path)
+        card, weights = path / "card.json", path / "weights.safetensors"
+        if not (card.is_file() and weights.is_file()):
+            raise DataError(
+                f"'{path}' is no model bundle.", hint="Wanted a folder with card.json and weights.safetensors."
+            )
+        if weights.stat().st_size > MAX_BYTES or card.stat().st_size > 10_000_000:
+            raise DataError(f"The model bundle '{path}' is larger than 2 GiB.", hint="It is no bundle that xsm wrote.")
+        try:
+            content = json.loads(card.read_text(encoding="utf-8"))
+            arrays = load_file(weights)
+        except (ValueError, SafetensorError, OSError) as error:
+            raise DataError(f"The model bundle '{path}' is damaged ({error}).", hint="Get or train it anew.") from None
+        fed = cls.load(path / "surface") if (path / "surface").is_dir() else None
+        written = content.pop(WRITTEN, None) if isinstance(content, dict) else None
+        made = cls(content, arrays, fed)
+        if written not in (None, made.hash):
+            raise DataError(
+                f"The model bundle '{path}' was changed after it was written (it was {written}, it is {made.hash}).",
+                hint="Get or train it anew.",
+            )
+        return made
+
+
+def _are_names(value: Any) -> bool:
+    return isinstance(value, list | tuple) and all(isinstance(v, str) for v in value)
+
+
+def versions(*modules: str) -> dict[str, str]:
+    """Versions of the distributions that made a bundle.
+
+    Parameters
+    ----------
+    *modules : str
+        Distributions beside xsm and numpy.
+
+    Returns
+    -------
+    dict of str to str
+
+    Examples
+    --------
+    >>> sorted(versions("scipy"))
+    ['numpy', 'scipy', 'xsm']
+    """
+    from importlib.metadata import version
+
+    return {m: version(m) for m in ("xsm", "numpy", *modules)}
+
+
+def spread_name(bundle: Bundle) -> str:
+    """Name of the spread beside the estimate: ``..._std`` of the true value, ``..._reference_std`` of the reference.
+
+    A bundle that tells nothing is taken at its word: the contract of models says that ``_std`` is the truth's.
+    """
+    target = bundle.card["targets"][0]
+    return f"{target}_std" if bundle.card.get("spread", {}).get("of", "truth") == "truth" else f"{target}_reference_std"

@@ -1,0 +1,153 @@
+"""The contract of data sources: `SourceInfo` is what a plugin registers, `DataSource` what it implements."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol, runtime_checkable
+
+import numpy as np
+import xarray as xr
+
+from xsm.contracts.operation import Param
+from xsm.data.grids import Grid
+
+
+@dataclass(frozen=True)
+class SourceInfo:
+    """Light description of a data source.
+
+    Parameters
+    ----------
+    name, title : str
+        Name in ``xsm.open`` and one line for people.
+    factory : str
+        ``"module:Class"`` of the `DataSource`, imported on first use.
+    options : tuple of Param
+        Further keyword arguments of its ``open``, so that forms can show them.
+    variables : tuple of str
+        Canonical names (DESIGN.md section 4) that it can give.
+    stations : bool
+        Whether it gives ``(sensor, time)`` instead of maps.
+    requires : tuple of str
+        Modules that must be importable.
+    fetch_options : tuple of Param
+        Further keyword arguments of its ``fetch``.
+    url, doi, licence : str
+        Where the product comes from.
+
+    Examples
+    --------
+    >>> SourceInfo("acme", "ACME soil moisture", "xsm_acme.source:Acme", variables=("soil_moisture",)).stations
+    False
+    """
+
+    name: str
+    title: str
+    factory: str
+    options: tuple[Param, ...] = ()
+    variables: tuple[str, ...] = ()
+    stations: bool = False
+    requires: tuple[str, ...] = ()
+    url: str = ""
+    doi: str = ""
+    licence: str = ""
+    fetch_options: tuple[Param, ...] = ()
+
+
+@dataclass(frozen=True)
+class Area:
+    """The region that a source is asked for.
+
+    Parameters
+    ----------
+    bbox : tuple of float
+        West, south, east, north in degrees, margin included: everything that touches it is wanted.
+    grid : Grid
+        The same as a window of EASE2_M09, margin included.
+
+    Examples
+    --------
+    >>> from xsm import EASE2_M09
+    >>> window = EASE2_M09.region((-98, 36, -97, 37))
+    >>> Area(window.bbox, window).grid.shape
+    (13, 12)
+    """
+
+    bbox: tuple[float, float, float, float]
+    grid: Grid
+
+
+@runtime_checkable
+class DataSource(Protocol):
+    """What a source implements; those of `Fetcher` and `Writer` are optional further methods."""
+
+    info: SourceInfo
+
+    def identify(self, path: Path) -> bool:
+        """Tell from the name (and at most a few bytes) whether a file belongs to this product."""
+
+    def open(
+        self,
+        paths: Sequence[Path],
+        *,
+        region: Area | None,
+        time: slice | None,
+        variables: Sequence[str] | None,
+        on_error: Literal["raise", "skip"],
+        **options: Any,
+    ) -> xr.Dataset:
+        """Open files lazily as one canonical dataset on the product's native grid.
+
+        Days, duplicates and daily means are settled here; every UTC day between the first and the last one (or of
+        ``time``) is present. A file that cannot be read raises `xsm.DataError` naming file and reason, or, with
+        ``on_error="skip"``, is in the attribute ``skipped``, a list of str, a line for each. `xsm.open` warns of them
+        and adds empty days where those files lie before or after all others. What turns out unreadable later, when
+        values are read, is missing then, with a warning ``left out: <the error>`` that names the file.
+        """
+
+
+class Listing(Protocol):
+    """What there is to download and what of it is complete; `xsm.plugin_api.Manifest` is one."""
+
+    @property
+    def paths(self) -> list[Path]:
+        """The complete files."""
+
+    @property
+    def missing(self) -> Sequence[Any]:
+        """The files still to be fetched."""
+
+
+class SyntheticWorld(Protocol):
+    """What a source writes files of; `xsm.twin.World` is one."""
+
+    grid: Grid
+    days: np.ndarray
+
+    @property
+    def attrs(self) -> dict[str, Any]:
+        """Attributes that say that nothing of it was observed."""
+
+
+@runtime_checkable
+class Fetcher(Protocol):
+    """A source that can download its files."""
+
+    def fetch(self, dest: Path, *, region: Area | None, time: slice | None, dry_run: bool, **options: Any) -> Listing:
+        """Find out which files there are, and hand them to `xsm.download`.
+
+        ``region`` and ``time`` are those of ``open``: whole files are fetched that touch them. The source lists files
+        as `xsm.Remote` from the provider's own catalogue or listing, never by guessing addresses where there is one;
+        transfer, checks, resuming, progress and ``dry_run`` are `xsm.download`'s. ``options`` are the
+        ``fetch_options`` of `SourceInfo`, checked.
+        """
+
+
+@runtime_checkable
+class Writer(Protocol):
+    """A source that can write a synthetic world in its product's true format."""
+
+    def write(self, world: SyntheticWorld, dest: Path) -> list[Path]:
+        """Write files below ``dest`` and return their paths."""

@@ -1,0 +1,1 @@
+"""What data are: names and units, grids, cells, regions, periods, masks. Floor 0: imports only the ground."""

@@ -1,0 +1,313 @@
+"""Canonical names, units and ranges (DESIGN.md section 4); dims discovery, encoding clean-up, history."""
+
+from __future__ import annotations
+
+import datetime
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import xarray as xr
+
+from xsm.errors import DataError, tell
+
+log = logging.getLogger("xsm")
+
+
+@dataclass(frozen=True)
+class Canonical:
+    """A variable of the cube: unit, names, kind, physical range (values outside are clipped or refused).
+
+    ``when_frozen``: values mean the same on frozen ground, so gap filling learns from them; retrievals do not.
+    """
+
+    units: str
+    long_name: str
+    standard_name: str = ""
+    kind: Literal["continuous", "class", "flag"] = "continuous"
+    low: float = -np.inf
+    high: float = np.inf
+    when_frozen: bool = False
+
+
+_SM = "volume_fraction_of_condensed_water_in_soil"
+VARIABLES: Mapping[str, Canonical] = {
+    "tb_h": Canonical(
+        "K", "Brightness temperature, horizontal polarization", "brightness_temperature", low=0, high=340
+    ),
+    "tb_v": Canonical("K", "Brightness temperature, vertical polarization", "brightness_temperature", low=0, high=340),
+    "albedo": Canonical("1", "Single-scattering albedo (DCA)", low=0, high=1),
+    "roughness": Canonical("1", "Roughness coefficient (DCA)", low=0, high=5),
+    "vegetation_opacity": Canonical("1", "Vegetation opacity along the line of sight (DCA)", low=0, high=5),
+    "vegetation_water_content": Canonical("kg m-2", "Vegetation water content", low=0, high=30, when_frozen=True),
+    "surface_temperature": Canonical(
+        "K", "Effective surface temperature", "surface_temperature", low=200, high=350, when_frozen=True
+    ),
+    "sm_dca": Canonical("m3 m-3", "Soil moisture, dual channel algorithm", _SM, low=0, high=1),
+    "sm_scav": Canonical("m3 m-3", "Soil moisture, single channel algorithm, V", _SM, low=0, high=1),
+    "sm_scah": Canonical("m3 m-3", "Soil moisture, single channel algorithm, H", _SM, low=0, high=1),
+    "retrieval_flag": Canonical("", "Retrieval quality flag (DCA)", kind="flag"),
+    "surface_flag": Canonical("", "Surface condition flag", kind="flag"),
+    "obs_time": Canonical("", "Mean time of the observations in the cell", "time"),
+    "sm_noah_0_10": Canonical("m3 m-3", "Soil moisture, Noah, 0-10 cm", _SM, low=0, high=1),
+    "sm_noah_10_40": Canonical("m3 m-3", "Soil moisture, Noah, 10-40 cm", _SM, low=0, high=1),
+    "soil_temperature_0_10": Canonical(
+        "K", "Soil temperature, 0-10 cm", "soil_temperature", low=200, high=350, when_frozen=True
+    ),
+    "soil_temperature_10_40": Canonical(
+        "K", "Soil temperature, 10-40 cm", "soil_temperature", low=200, high=350, when_frozen=True
+    ),
+    "air_temperature": Canonical("K", "Air temperature at 2 m", "air_temperature", low=180, high=340, when_frozen=True),
+    "precipitation": Canonical(
+        "kg m-2", "Precipitation of the UTC day", "precipitation_amount", low=0, high=3000, when_frozen=True
+    ),
+    "sm_surface": Canonical("m3 m-3", "Soil moisture, SMAP Level 4, 0-5 cm", _SM, low=0, high=1),
+    "sm_rootzone": Canonical("m3 m-3", "Soil moisture, SMAP Level 4, 0-100 cm", _SM, low=0, high=1),
+    "sand": Canonical("percent", "Sand, mass share of the fine earth", low=0, high=100),
+    "silt": Canonical("percent", "Silt, mass share of the fine earth", low=0, high=100),
+    "clay": Canonical("percent", "Clay, mass share of the fine earth", low=0, high=100),
+    "bulk_density": Canonical("g cm-3", "Oven-dry bulk density of the fine earth", low=0, high=2.65),
+    "land_cover": Canonical("", "IGBP land cover class", "land_cover", kind="class"),
+    "land": Canonical("", "Land mask", "land_binary_mask", kind="class"),
+    "frozen": Canonical("", "Frozen ground", kind="class"),
+    "sm_5cm": Canonical("m3 m-3", "Soil moisture at 5 cm", _SM, low=0, high=1),
+    "sm_25cm": Canonical("m3 m-3", "Soil moisture at 25 cm", _SM, low=0, high=1),
+    "soil_moisture": Canonical("m3 m-3", "Soil moisture", _SM, low=0, high=1),
+}
+SOIL_FRACTIONS = ("sand", "silt", "clay")
+NO_FLAG = np.uint16(65534)
+
+_UNIT_ALIASES = {
+    "m3 m-3": {"m3 m-3", "m3/m3", "m^3/m^3", "m**3 m**-3", "cm3 cm-3", "cm3/cm3", "cm**3/cm**3", "cm^3/cm^3", "m3m-3"},
+    "kg m-2": {"kg m-2", "kg/m^2", "kg/m**2", "kg/m2", "mm", "kg m**-2", "mm/day", "mm d-1"},
+    "K": {"k", "kelvin", "kelvins"},
+    "1": {"1", "", "-", "none", "unitless", "dimensionless"},
+    "percent": {"percent", "%", "pct"},
+    "g cm-3": {"g cm-3", "g/cm3", "g/cm**3", "g/cm^3"},
+}
+
+
+def same_units(a: str, b: str) -> bool:
+    """Whether two unit strings mean the same unit, spellings of the products included."""
+
+    def key(text: str) -> str:
+        low = text.strip().lower()
+        return next((unit for unit, names in _UNIT_ALIASES.items() if low in names), text.strip())
+
+    return key(a) == key(b)
+
+
+def canonical_attrs(name: str) -> dict[str, Any]:
+    """CF attributes of a canonical variable.
+
+    Parameters
+    ----------
+    name : str
+        Such as ``"tb_h"``; see `VARIABLES`.
+
+    Returns
+    -------
+    dict of str to str
+        Empty for a name that is not canonical.
+
+    Examples
+    --------
+    >>> canonical_attrs("sm_5cm")["units"]
+    'm3 m-3'
+    """
+    spec = VARIABLES.get(name)
+    if spec is None:
+        return {}
+    attrs = {"long_name": spec.long_name, "standard_name": spec.standard_name, "units": spec.units}
+    return {k: v for k, v in attrs.items() if v}
+
+
+def drop_impossible(values: np.ndarray, name: str, where: object, *, scale: float = 1.0) -> np.ndarray:
+    """Make values outside the physical range of a canonical variable missing, counted in a warning.
+
+    Parameters
+    ----------
+    values : ndarray of float
+        Any shape, NaN where missing; changed in place where it is not read-only.
+    name : str
+        Canonical name; its range is that of `VARIABLES`.
+    where : object
+        File or day for the warning.
+    scale : float
+        Factor from ``values`` to the canonical unit.
+
+    Returns
+    -------
+    ndarray
+        The same values; those outside are NaN.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> with warnings.catch_warnings(action="ignore"):
+    ...     drop_impossible(np.array([0.2, 1e20]), "sm_dca", "a.h5")
+    array([0.2, nan])
+    """
+    spec = VARIABLES[name]
+    slack = 1e-6 * max(1.0, abs(spec.high))
+    with np.errstate(invalid="ignore", over="ignore"):
+        scaled = values if scale == 1 else values * np.float64(scale)
+        wrong = (scaled < spec.low - slack) | (scaled > spec.high + slack)
+    if not wrong.any():
+        return values
+    tell(
+        f"{where}: {int(wrong.sum())} of {wrong.size} values of '{name}' are outside {spec.low:g} to {spec.high:g} "
+        f"{spec.units} and missing; the file may be damaged.",
+        stacklevel=3,
+    )
+    out = values if values.flags.writeable else values.copy()
+    out[wrong] = np.nan
+    return out
+
+
+def check_units(ds: xr.Dataset, names: Iterable[str]) -> None:
+    """Stop with a sentence where a canonical variable has another unit than the cube's."""
+    for name in names:
+        wanted, got = VARIABLES[name].units if name in VARIABLES else "", ds[name].attrs.get("units")
+        if wanted and got is not None and not same_units(got, wanted):
+            raise DataError(
+                f"'{name}' has the unit '{got}', wanted '{wanted}'.", hint="Convert it and set attrs['units']."
+            )
+
+
+def kind(variable: xr.DataArray | xr.Variable, name: str = "") -> str:
+    """Whether a variable is ``"continuous"``, a ``"class"`` or a ``"flag"``: by name, attributes, then dtype."""
+    spec = VARIABLES.get(name or str(getattr(variable, "name", "") or ""))
+    if spec is not None:
+        return spec.kind
+    if "flag_masks" in variable.attrs:
+        return "flag"
+    if "flag_values" in variable.attrs or variable.dtype.kind == "b":
+        return "class"
+    return "continuous"
+
+
+_AXES = {
+    "x": ({"X"}, {"projection_x_coordinate", "longitude"}, ("x", "lon", "longitude", "easting")),
+    "y": ({"Y"}, {"projection_y_coordinate", "latitude"}, ("y", "lat", "latitude", "northing")),
+    "time": ({"T"}, {"time"}, ("time", "date", "valid_time")),
+}
+
+
+def find_coord(ds: xr.Dataset, axis: Literal["x", "y", "time"]) -> str | None:
+    """Find the coordinate of an axis: CF attributes first, then usual names; None where there is none."""
+    axes, standard, names = _AXES[axis]
+    for name, coord in ds.coords.items():
+        if coord.attrs.get("axis") in axes or coord.attrs.get("standard_name") in standard:
+            return str(name)
+    lower = {str(n).lower(): str(n) for n in ds.coords}
+    return next((lower[n] for n in names if n in lower), None)
+
+
+STALE = (
+    "_FillValue",
+    "missing_value",
+    "scale_factor",
+    "add_offset",
+    "chunksizes",
+    "preferred_chunks",
+    "original_shape",
+    "contiguous",
+    "chunks",
+    "source",
+    "dtype",
+    "fletcher32",
+    "shuffle",
+    "zlib",
+    "complevel",
+    "szip",
+    "zstd",
+    "bzip2",
+    "blosc",
+    "compression",
+    "compressors",
+    "filters",
+    "shards",
+    "coordinates",
+    "rasterio_dtype",
+)
+
+
+def clean_encoding(ds: xr.Dataset) -> xr.Dataset:
+    """Drop what a former file left in the encodings; grid mapping and time units stay."""
+    ds = ds.copy()
+    for variable in ds.variables.values():
+        keep = {k: v for k, v in variable.encoding.items() if k not in STALE}
+        if np.issubdtype(variable.dtype, np.datetime64):
+            keep = {k: v for k, v in keep.items() if k in ("units", "calendar")}
+        if variable.attrs.get("grid_mapping"):
+            keep["grid_mapping"] = variable.attrs["grid_mapping"]
+            variable.attrs = {k: v for k, v in variable.attrs.items() if k != "grid_mapping"}
+        variable.encoding = keep
+    ds.encoding = {}
+    return ds
+
+
+def fill_of(dtype: np.dtype) -> Any:
+    """What stands for no value in a type; None where an integer type has nothing that could.
+
+    Examples
+    --------
+    >>> fill_of(np.dtype("u2")), fill_of(np.dtype("i4")) is None
+    (65534, True)
+    """
+    if dtype.kind == "f":
+        return np.nan
+    if dtype.kind in "mM":
+        return np.datetime64("NaT") if dtype.kind == "M" else np.timedelta64("NaT")
+    return {"bool": False, "uint8": 255, "uint16": 65534}.get(str(dtype))
+
+
+def with_room(ds: xr.Dataset) -> tuple[xr.Dataset, dict[str, Any]]:
+    """Make integers that have no value for "none" float64; gives the dataset and the fill of each variable."""
+    ds = ds.assign({n: v.astype("f8") for n, v in ds.data_vars.items() if fill_of(v.dtype) is None})
+    return ds, {str(n): fill_of(v.dtype) for n, v in ds.data_vars.items()}
+
+
+def add_history(ds: xr.Dataset, what: str, **details: Any) -> xr.Dataset:
+    """Return the dataset with one more ``history`` line: time, operation, parameters (never arrays).
+
+    Parameters
+    ----------
+    ds : xarray.Dataset
+        Its attributes are copied, not changed.
+    what : str
+        Operation.
+    **details
+        Parameters worth to be remembered.
+
+    Returns
+    -------
+    xarray.Dataset
+
+    Examples
+    --------
+    >>> add_history(xr.Dataset(), "smooth", window=31).attrs["history"].endswith("window=31)")
+    True
+    """
+    from xsm._version import __version__
+
+    now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    told = ", ".join(f"{k}={_short(v)}" for k, v in details.items() if _told(v))
+    line = f"{now} xsm {__version__}: {what}({told})"
+    before = ds.attrs.get("history", "")
+    return ds.assign_attrs(Conventions="CF-1.10", history=f"{before}\n{line}".strip())
+
+
+def _told(value: Any) -> bool:
+    return isinstance(value, np.ndarray) or (value is not None and value not in ((), {}))
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, xr.Dataset | xr.DataArray | np.ndarray):
+        return "..."
+    if isinstance(value, slice):
+        return "/".join("" if end is None else str(end) for end in (value.start, value.stop))
+    return str(value)[:80]

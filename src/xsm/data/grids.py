@@ -1,0 +1,373 @@
+"""EASE-Grid 2.0 as value objects: windows, row/column, coordinates, CRS attributes.
+
+Every coordinate is generated from an integer row or column and the constants of the grid definition (FORMATS.md
+section 2), never accumulated and never read from a file.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from xsm.data import region as geojson
+from xsm.data.cf import fill_of, with_room
+from xsm.errors import DataError, UsageError, unknown
+
+X0, Y0 = -17367530.4451615, 7314540.8306386
+BBox = tuple[float, float, float, float]
+
+REGIONS: dict[str, BBox] = {
+    "global": (-180.0, -85.0445664, 180.0, 85.0445664),
+    "conus": (-125.0, 25.0, -67.0, 53.0),
+}
+"""Named regions as (west, south, east, north) in degrees; "conus" is the NLDAS-2 box."""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A window of a global cylindrical EASE-Grid 2.0 (EPSG:6933).
+
+    Parameters
+    ----------
+    name : str
+        Name of the global grid, for example ``"EASE2_M09"``.
+    cell : float
+        Cell size in metres.
+    shape_global : tuple of int
+        Rows and columns of the global grid.
+    row0, col0 : int
+        First row and column of the window in the global grid; row 0 is the northernmost.
+    rows, cols : int
+        Size of the window.
+
+    Examples
+    --------
+    >>> EASE2_M09.region("conus").shape
+    (307, 622)
+    """
+
+    name: str
+    cell: float
+    shape_global: tuple[int, int]
+    row0: int = 0
+    col0: int = 0
+    rows: int = 0
+    cols: int = 0
+
+    epsg = 6933
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of the window."""
+        return self.rows, self.cols
+
+    @property
+    def row(self) -> np.ndarray:
+        """Global row indices of the window, int64."""
+        return np.arange(self.row0, self.row0 + self.rows)
+
+    @property
+    def col(self) -> np.ndarray:
+        """Global column indices of the window, int64."""
+        return np.arange(self.col0, self.col0 + self.cols)
+
+    @property
+    def x(self) -> np.ndarray:
+        """Cell centres in metres, west to east."""
+        return X0 + (self.col + 0.5) * self.cell
+
+    @property
+    def y(self) -> np.ndarray:
+        """Cell centres in metres, north to south."""
+        return Y0 - (self.row + 0.5) * self.cell
+
+    @property
+    def lon(self) -> np.ndarray:
+        """Longitude of the columns in degrees."""
+        return _transformer(False).transform(self.x, np.zeros(self.cols))[0]
+
+    @property
+    def lat(self) -> np.ndarray:
+        """Latitude of the rows in degrees."""
+        return _transformer(False).transform(np.zeros(self.rows), self.y)[1]
+
+    @property
+    def bounds(self) -> BBox:
+        """Outer edges (left, bottom, right, top) in metres."""
+        left, top = X0 + self.col0 * self.cell, Y0 - self.row0 * self.cell
+        return left, top - self.rows * self.cell, left + self.cols * self.cell, top
+
+    @property
+    def bbox(self) -> BBox:
+        """Outer edges (west, south, east, north) in degrees."""
+        left, bottom, right, top = self.bounds
+        lon, lat = _transformer(False).transform([left, right], [bottom, top])
+        return lon[0], lat[0], lon[1], lat[1]
+
+    @property
+    def geotransform(self) -> tuple[float, float, float, float, float, float]:
+        """GDAL geotransform of the window."""
+        left, _, _, top = self.bounds
+        return left, self.cell, 0.0, top, 0.0, -self.cell
+
+    def window(self, row0: int, row1: int, col0: int, col1: int) -> Grid:
+        """Take rows ``row0:row1`` and columns ``col0:col1`` of the global grid, cut at its edges."""
+        row0, col0 = max(row0, 0), max(col0, 0)
+        row1, col1 = min(row1, self.shape_global[0]), min(col1, self.shape_global[1])
+        if row1 <= row0 or col1 <= col0:
+            raise UsageError(
+                f"The window rows {row0}:{row1}, columns {col0}:{col1} holds no cell of {self.name}.",
+                hint="Choose a region inside the grid.",
+            )
+        return replace(self, row0=row0, col0=col0, rows=row1 - row0, cols=col1 - col0)
+
+    def grow(self, cells: int) -> Grid:
+        """Add a margin of ``cells`` on every side, cut at the edges of the global grid."""
+        return self.window(
+            self.row0 - cells, self.row0 + self.rows + cells, self.col0 - cells, self.col0 + self.cols + cells
+        )
+
+    def region(self, region: Any) -> Grid:
+        """Find the window of all cells that touch a region.
+
+        Parameters
+        ----------
+        region : str, sequence of four floats, Grid, geometry or None
+            Name in `REGIONS`, (west, south, east, north) in degrees, another grid, an object with ``bounds`` or
+            ``__geo_interface__``, a GeoJSON file (WGS 84), or None for the whole global grid.
+        """
+        bbox = region_bbox(region)
+        if bbox is None:
+            return self.window(0, self.shape_global[0], 0, self.shape_global[1])
+        west, south, east, north = bbox
+        x, y = _transformer(True).transform([west, east], [south, north])
+        row1, row0 = (Y0 - np.asarray(y)) / self.cell
+        col0, col1 = (np.asarray(x) - X0) / self.cell
+        tiny = 1e-3  # edges that coincide with cell edges add no cell
+        return self.window(
+            int(np.floor(row0 + tiny)), int(np.ceil(row1 - tiny)), int(np.floor(col0 + tiny)), int(np.ceil(col1 - tiny))
+        )
+
+    def rowcol(self, lon: Any, lat: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Global row and column of the cells that hold points; -1 outside the global grid.
+
+        Parameters
+        ----------
+        lon, lat : array_like
+            Degrees, any equal shape.
+        """
+        x, y = _transformer(True).transform(np.asarray(lon, "f8"), np.asarray(lat, "f8"))
+        with np.errstate(invalid="ignore"):
+            row = np.floor((Y0 - np.asarray(y)) / self.cell)
+            col = np.floor((np.asarray(x) - X0) / self.cell)
+            inside = (row >= 0) & (row < self.shape_global[0]) & (col >= 0) & (col < self.shape_global[1])
+        return np.where(inside, row, -1).astype("i8"), np.where(inside, col, -1).astype("i8")
+
+    def coords(self) -> dict[str, xr.Variable]:
+        """CF coordinate variables ``y``, ``x`` and the scalar ``spatial_ref``."""
+        geo = " ".join(repr(v) for v in self.geotransform)
+        return {
+            "y": xr.Variable("y", self.y, _axis("y")),
+            "x": xr.Variable("x", self.x, _axis("x")),
+            "spatial_ref": xr.Variable((), np.int64(0), {**_crs_attrs(), "GeoTransform": geo, "ease_grid": self.name}),
+        }
+
+    def assign(self, ds: xr.Dataset) -> xr.Dataset:
+        """Give a dataset this grid's coordinates and grid mapping; its ``y``, ``x`` sizes must fit."""
+        ds = ds.drop_vars([n for n in ("x", "y", "spatial_ref") if n in ds.variables]).assign_coords(self.coords())
+        for name, variable in ds.variables.items():
+            if "x" in variable.dims and "y" in variable.dims:
+                variable.attrs.pop("grid_mapping", None)
+                variable.encoding["grid_mapping"] = "spatial_ref"
+                if name in ds.coords:
+                    variable.encoding.pop("coordinates", None)
+        return ds
+
+
+EASE2_M36 = Grid("EASE2_M36", 36032.220840584, (406, 964), 0, 0, 406, 964)
+EASE2_M09 = Grid("EASE2_M09", 9008.055210146, (1624, 3856), 0, 0, 1624, 3856)
+EASE2_M03 = Grid("EASE2_M03", 3002.6850700487, (4872, 11568), 0, 0, 4872, 11568)
+GRIDS: Mapping[str, Grid] = {g.name: g for g in (EASE2_M36, EASE2_M09, EASE2_M03)}
+
+
+def region_bbox(region: Any) -> BBox | None:
+    """Resolve a region to (west, south, east, north) in degrees; None means everywhere."""
+    if region is None:
+        return None
+    if isinstance(region, Grid):
+        return region.bbox
+    if isinstance(region, str):
+        if region.lower() in REGIONS:
+            return REGIONS[region.lower()]
+        parts = region.replace(",", " ").split()
+        try:
+            return region_bbox([float(p) for p in parts])
+        except ValueError as error:
+            if isinstance(error, UsageError):
+                raise
+            if geojson.looks_like_file(region):
+                return region_bbox(geojson.read(Path(region)))
+            other = unknown("region", region, REGIONS)
+            raise UsageError(
+                other.message, hint=f"{other.hint} Or give west,south,east,north in degrees, or a GeoJSON file."
+            ) from None
+    if isinstance(region, Path):
+        return region_bbox(geojson.read(region))
+    if hasattr(region, "total_bounds") or hasattr(region, "bounds"):
+        bounds = region.total_bounds if hasattr(region, "total_bounds") else region.bounds
+        return region_bbox([float(v) for v in bounds])
+    if hasattr(region, "__geo_interface__"):
+        return region_bbox(geojson.bounds(region.__geo_interface__))
+    if isinstance(region, Sequence | np.ndarray) and len(region) == 4:
+        try:
+            west, south, east, north = (float(v) for v in region)
+        except (TypeError, ValueError):
+            raise UsageError(
+                f"The region {str(list(region))[:80]} is no four numbers of degrees.",
+                hint="Give west, south, east, north, such as -125, 25, -67, 53.",
+            ) from None
+        if not (-180 <= west < east <= 180 and -90 <= south < north <= 90):
+            raise UsageError(
+                f"The region ({west:g}, {south:g}, {east:g}, {north:g}) is no west, south, east, north in degrees.",
+                hint="Give west < east within -180..180 and south < north within -90..90.",
+            )
+        return west, south, east, north
+    raise UsageError(
+        f"A region cannot be made from {type(region).__name__} {str(region)[:60]}.",
+        hint=f"Give a name ({', '.join(REGIONS)}), west,south,east,north in degrees, a geometry, a GeoJSON file or "
+        "a Grid.",
+    )
+
+
+def grid_of(ds: xr.Dataset | xr.DataArray) -> Grid | None:
+    """Find the EASE-Grid 2.0 window of a dataset from its ``x`` and ``y``.
+
+    Parameters
+    ----------
+    ds : xarray.Dataset or DataArray
+        With 1-D ``x`` and ``y`` in metres.
+
+    Returns
+    -------
+    Grid or None
+        None where it is on no such grid.
+
+    Examples
+    --------
+    >>> window = EASE2_M09.window(330, 338, 880, 889)
+    >>> grid_of(window.assign(xr.Dataset())) == window
+    True
+    """
+    if not {"x", "y"} <= set(ds.coords) or ds["x"].ndim != 1 or ds["y"].ndim != 1:
+        return None
+    x, y = np.asarray(ds["x"], "f8"), np.asarray(ds["y"], "f8")
+    if not len(x) or not len(y):
+        return None
+    named = ds["spatial_ref"].attrs.get("ease_grid") if "spatial_ref" in ds.coords else None
+    for grid in sorted(GRIDS.values(), key=lambda g: g.name != named):  # one cell fits several nested grids
+        col, row = (x - X0) / grid.cell - 0.5, (Y0 - y) / grid.cell - 0.5
+        first_row, first_col = np.rint(row[0]), np.rint(col[0])
+        exact = np.abs(row - first_row - np.arange(len(row))).max() < 1e-3
+        if exact and np.abs(col - first_col - np.arange(len(col))).max() < 1e-3:
+            return replace(grid, row0=int(first_row), col0=int(first_col), rows=len(row), cols=len(col))
+    return None
+
+
+def require_grid(ds: xr.Dataset | xr.DataArray, what: str) -> Grid:
+    """Return the EASE-Grid window of a dataset or stop with a sentence."""
+    grid = grid_of(ds)
+    if grid is None:
+        raise DataError(
+            f"{what} is not on an EASE-Grid 2.0 (dims {dict(ds.sizes)}).",
+            hint="Run <regrid_ease9km()> first.",
+        )
+    return grid
+
+
+def take(ds: xr.Dataset, grid: Grid) -> xr.Dataset:
+    """Place a dataset on another window of its own grid by integer row and column.
+
+    Lazy for dask. Cells outside the dataset become NaN (uint8: 255, uint16: 65534, booleans: False; other integers
+    become float).
+
+    Parameters
+    ----------
+    ds : xarray.Dataset
+        On an EASE-Grid 2.0.
+    grid : Grid
+        Window of the same grid.
+
+    Returns
+    -------
+    xarray.Dataset
+        On the window.
+
+    Raises
+    ------
+    DataError
+        For another grid, or where the two do not overlap.
+
+    Examples
+    --------
+    >>> import xsm
+    >>> smap = xsm.example("smap", size=16, days=20)
+    >>> dict(take(smap, grid_of(smap).grow(2)).sizes)
+    {'time': 20, 'y': 20, 'x': 20}
+    """
+    own = require_grid(ds, "The dataset")
+    if own == grid:
+        return ds
+    if own.name != grid.name:
+        raise DataError(f"The dataset is on {own.name}, wanted {grid.name}.", hint="Regrid it first.")
+    r0, r1 = max(own.row0, grid.row0), min(own.row0 + own.rows, grid.row0 + grid.rows)
+    c0, c1 = max(own.col0, grid.col0), min(own.col0 + own.cols, grid.col0 + grid.cols)
+    if r0 >= r1 or c0 >= c1:
+        raise DataError(
+            f"The dataset (rows {own.row0}:{own.row0 + own.rows}, columns {own.col0}:{own.col0 + own.cols}) does not "
+            f"overlap the window (rows {grid.row0}:{grid.row0 + grid.rows}, "
+            f"columns {grid.col0}:{grid.col0 + grid.cols}).",
+            hint="Check the region of both.",
+        )
+    cut = ds.isel(y=slice(r0 - own.row0, r1 - own.row0), x=slice(c0 - own.col0, c1 - own.col0))
+    before = {"y": r0 - grid.row0, "x": c0 - grid.col0}
+    after = {"y": grid.row0 + grid.rows - r1, "x": grid.col0 + grid.cols - c1}
+    if any((*before.values(), *after.values())):
+        cut, _ = with_room(cut)
+        fill = {
+            n: fill_of(v.dtype) for n, v in cut.variables.items() if {"x", "y"} & set(v.dims) and n not in ("x", "y")
+        }
+        cut = cut.drop_vars(["x", "y"]).pad(
+            {d: (before[d], after[d]) for d in ("y", "x")}, constant_values=fill, keep_attrs=True
+        )
+    return grid.assign(cut)
+
+
+def _axis(dim: str) -> dict[str, str]:
+    return {
+        "axis": dim.upper(),
+        "units": "m",
+        "standard_name": f"projection_{dim}_coordinate",
+        "long_name": f"{dim} coordinate of projection",
+    }
+
+
+@functools.cache
+def _transformer(to_metres: bool) -> Any:
+    from pyproj import Transformer
+
+    codes = ("EPSG:4326", "EPSG:6933") if to_metres else ("EPSG:6933", "EPSG:4326")
+    return Transformer.from_crs(*codes, always_xy=True)
+
+
+@functools.cache
+def _crs_attrs() -> dict[str, Any]:
+    from pyproj import CRS
+
+    crs = CRS.from_epsg(6933)
+    return {**crs.to_cf(), "spatial_ref": crs.to_wkt()}

@@ -1,0 +1,115 @@
+"""Days and periods: read, checked, split."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+import numpy as np
+
+from xsm.errors import DataError, UsageError
+
+Splits = tuple[np.ndarray, np.ndarray]
+
+
+def split_days(days: np.ndarray, train: Any, validation: Any) -> Splits:
+    """Boolean masks of the training and the validation days.
+
+    Where nothing is given: 2018-2020 and 2021 if the data reach from 2018 into 2022 (the paper), else the first 60 %
+    and the next 20 % of the days.
+    """
+    if train is None and validation is None:
+        if days[0] <= np.datetime64("2018-12-31") and days[-1] >= np.datetime64("2022-01-01"):
+            train, validation = slice("2018-01-01", "2020-12-31"), slice("2021-01-01", "2021-12-31")
+        else:
+            share = np.arange(len(days)) / len(days)
+            return share < 0.6, (share >= 0.6) & (share < 0.8)
+    used = day_mask(days, train, "train") if train is not None else np.zeros(len(days), bool)
+    held = day_mask(days, validation, "validation") if validation is not None else np.zeros(len(days), bool)
+    if train is None:
+        used = ~held & (days < days[held][0])
+    if (used & held).any():
+        raise DataError(f"{(used & held).sum()} days are both training and validation days.", hint="Split by date.")
+    if not used.any():
+        raise DataError("There is no training day.", hint="Give the days of <train=>.")
+    return used, held
+
+
+def day_mask(days: np.ndarray, part: Any, what: str) -> np.ndarray:
+    """Boolean mask of a period (slice or text) or of one value for each day; ``what`` names the argument in errors."""
+    from xsm.data.period import days as period
+
+    if isinstance(part, slice | str):
+        bounds = period(part)
+        mask = np.ones(len(days), bool)
+        if bounds.start is not None:
+            mask &= days >= bounds.start
+        if bounds.stop is not None:
+            mask &= days <= bounds.stop
+    else:
+        mask = np.asarray(part)
+        if mask.dtype != bool:
+            raise UsageError(
+                f"{what}= has values of the type {mask.dtype}, wanted True or False for each day.",
+                hint="Give a period such as 2018-01-01/2020-12-31, or a boolean mask.",
+            )
+        if mask.shape != days.shape:
+            raise DataError(
+                f"{what}= has {mask.shape} values, the data have {len(days)} days.", hint="One value for each day."
+            )
+    if not mask.any():
+        told = "marks" if not isinstance(part, slice | str) else f"{bounds.start or ''}/{bounds.stop or ''}"
+        raise DataError(f"No day of the data ({days[0]} to {days[-1]}) lies in {what}={told}.", hint="Check the dates.")
+    return mask
+
+
+FIRST_DAY, LAST_DAY = np.datetime64("1900-01-01"), np.datetime64("2100-12-31")
+"""Days that a period may have; every day of it becomes a part of the data."""
+
+
+def day_of(text: str) -> np.datetime64:
+    """Read one day, written as 2018-12-31."""
+    try:
+        return np.datetime64(text, "D")
+    except ValueError:
+        raise UsageError(f"'{text}' is no day.", hint="Write it as 2018-12-31.") from None
+
+
+def days(period: Any) -> slice:
+    """Normalise a period to a slice of ``datetime64[D]`` (or None) bounds, both included; one day is a period too.
+
+    Examples
+    --------
+    >>> days("2018-01/2018-02")
+    slice(np.datetime64('2018-01-01'), np.datetime64('2018-02-28'), None)
+    >>> days("2018-01/")
+    slice(np.datetime64('2018-01-01'), None, None)
+    """
+    if isinstance(period, str):
+        first, slash, last = period.partition("/")
+        bounds: list[Any] = [first, last if slash else first]
+    elif isinstance(period, slice):
+        bounds = [period.start, period.stop] if period.step is None else []
+    elif isinstance(period, np.datetime64 | date):
+        bounds = [period, period]
+    else:
+        bounds = list(period) if np.iterable(period) else []
+    try:
+        if len(bounds) != 2:
+            raise ValueError
+        start = None if bounds[0] in (None, "") else np.datetime64(bounds[0], "D")
+        stop = None if bounds[1] in (None, "") else np.datetime64(bounds[1])
+    except (ValueError, TypeError):
+        raise UsageError(f"The period {period!r} is no pair of dates.", hint="Write 2018-01-01/2018-12-31.") from None
+    if stop is not None:
+        unit = np.datetime_data(stop.dtype)[0]
+        stop = (stop + 1).astype("M8[D]") - 1 if unit in ("Y", "M", "W") else stop.astype("M8[D]")
+    for bound in (start, stop):
+        if bound is not None and not FIRST_DAY <= bound <= LAST_DAY:
+            raise UsageError(
+                f"The period has the day {bound}, wanted days from {FIRST_DAY} to {LAST_DAY}.",
+                hint="Leave a bound out to have all days: 2018-01-01/ or /2018-12-31.",
+            )
+    if start is not None and stop is not None and stop < start:
+        raise UsageError(f"The period ends on {stop}, before it starts on {start}.", hint="Swap the dates.")
+    return slice(start, stop)

@@ -1,0 +1,1 @@
+"""The front doors: accessor, command line, QGIS worker; made from the descriptions of operations."""

@@ -1,0 +1,135 @@
+"""The ``xsm`` command: one sub-command for every operation, made from its description, and a few tools."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import traceback
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import click
+
+from xsm._version import __version__
+from xsm.contracts.registry import operations
+from xsm.errors import XsmError
+from xsm.faces.command import _log_level, command
+from xsm.faces.hints import speaking
+
+INTERRUPTED = 130
+
+
+class Commands(click.Group):
+    """Operations and tools; the operations' commands are made when they are asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names of all commands."""
+        return sorted({*super().list_commands(ctx), *(name.replace("_", "-") for name in operations())})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Make or find a command; a name close to it is suggested when there is none."""
+        found = super().get_command(ctx, cmd_name)
+        if found is not None:
+            return found
+        op = operations().get(cmd_name.replace("-", "_"))
+        return None if op is None else command(op)
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        """Resolve a command or stop with the nearest known name."""
+        from xsm.errors import unknown
+
+        if self.get_command(ctx, args[0]) is None:
+            raise unknown("command", args[0], self.list_commands(ctx))
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="xsm")
+def cli() -> None:
+    """Daily, gap-free surface and subsurface soil moisture with an uncertainty, from SMAP, NLDAS-2 and SOLUS100."""
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command line and exit with its code (DESIGN.md section 5)."""
+    from xsm.faces import commands as tools
+
+    tools.add_to(cli)
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    with _console_log(quiet="-q" in arguments or "--quiet" in arguments), speaking("shell"):
+        code = _run(arguments)
+    sys.exit(code)
+
+
+def _run(arguments: list[str]) -> int:
+    debug = "--debug" in arguments
+    try:
+        with warnings.catch_warnings():
+            warnings.showwarning = _warn  # type: ignore[assignment]
+            code = cli.main(args=arguments, prog_name="xsm", standalone_mode=False)
+        return code if isinstance(code, int) else 0
+    except XsmError as error:
+        if debug:
+            traceback.print_exc()
+        _say("error", error.message)
+        if error.hint:
+            _say("hint", error.hint)
+        return error.exit_code
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        return 2
+    except click.ClickException as error:
+        _say("error", " ".join(error.format_message().split()))
+        asked = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "xsm"
+        _say("hint", f"See {asked} --help.")
+        return 2
+    except (click.Abort, KeyboardInterrupt):
+        _say("error", "interrupted; no output is half written.")
+        return INTERRUPTED
+    except Exception as error:
+        if debug:
+            traceback.print_exc()
+        what = " ".join(str(error).split())[:300]
+        _say("error", f"{type(error).__name__}: {what}" if what else type(error).__name__)
+        _say("hint", "This is not a message that xsm foresaw: run again with --debug and report it.")
+        return 1
+
+
+def _say(what: str, text: str) -> None:
+    from rich.text import Text
+
+    from xsm.faces.progress_bar import console
+
+    console().print(Text.assemble((f"{what}:", f"bold {'red' if what == 'error' else 'yellow'}"), f" {text}"))
+
+
+def _warn(message: Warning | str, category: type[Warning], *_: object) -> None:
+    if issubclass(category, UserWarning) and not issubclass(category, ImportWarning):
+        _say("warning", str(message))
+
+
+class ConsoleHandler(logging.Handler):
+    """Prints log records on the terminal for people, above a progress bar."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print one record."""
+        from xsm.faces.progress_bar import console
+
+        console().print(self.format(record))
+
+
+@contextmanager
+def _console_log(quiet: bool) -> Iterator[None]:
+    """Print the log while a command runs; a caller in the same process finds its own set-up again."""
+    logger, handler = logging.getLogger("xsm"), ConsoleHandler()
+    before = logger.level
+    logger.addHandler(handler)
+    _log_level(0, quiet)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(before)

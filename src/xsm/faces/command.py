@@ -1,0 +1,128 @@
+"""Click commands made from descriptions of operations."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import click
+
+from xsm.contracts.operation import Kind, Operation, Param
+from xsm.faces.execute import WRITES_FILE, execute
+
+_TYPES: dict[Kind | None, Any] = {Kind.INTEGER: int, Kind.NUMBER: float, Kind.BOOLEAN: bool}
+
+
+def command(op: Operation) -> click.Command:
+    """Make the command of an operation: what is required becomes an argument, the rest an option."""
+    params: list[click.Parameter] = []
+    for param in op.params:
+        params.append(_argument(param) if _positional(param) else _option(param))
+    if op.result in WRITES_FILE:
+        params.append(click.Argument(["output"], type=click.Path(path_type=Path)))
+        params.append(click.Option(["--overwrite"], is_flag=True, help="Replace an existing output."))
+
+    names = {p.name for p in op.params}
+
+    def run(output: Path | None = None, overwrite: bool = False, **values: Any) -> None:
+        from xsm.faces.progress_bar import show
+
+        if op.result is Kind.PATH:
+            values |= {k: v for k, v in (("output", output), ("overwrite", overwrite)) if k in names}
+        values = {k: v for k, v in values.items() if v is not None and v != ()}
+        with show(setting("progress"), op.title):
+            outcome = execute(op, values, None if op.result is Kind.PATH else output, overwrite=overwrite)
+        for path in outcome.written:
+            click.echo(str(path))
+        if op.result is Kind.TABLE:
+            click.echo(_means(outcome.value), err=True)
+
+    name = op.id.replace("_", "-")
+    return click.Command(name, params=[*params, *common()], callback=run, help=op.summary, short_help=op.title)
+
+
+def common() -> list[click.Parameter]:
+    """Options that every command takes."""
+
+    def store(ctx: click.Context, param: click.Parameter, value: Any) -> None:
+        if value is not None and param.name is not None:
+            ctx.find_root().meta[f"xsm.{param.name}"] = value
+            if param.name in ("verbose", "quiet"):
+                _log_level(value, param.name == "quiet")
+            elif param.name in ("threads", "scheduler"):
+                from xsm.options import set_options
+
+                set_options(**{param.name: value})
+
+    kw: dict[str, Any] = {"expose_value": False, "callback": store, "default": None}
+    return [
+        click.Option(
+            ["--progress"], type=click.Choice(["auto", "bar", "json", "off"]), help="Progress on stderr.", **kw
+        ),
+        click.Option(["--threads"], type=click.IntRange(1), help="Threads of blocks and models.", **kw),
+        click.Option(["--scheduler"], metavar="ADDRESS", help="Compute on this dask.distributed cluster.", **kw),
+        click.Option(["-v", "--verbose"], count=True, help="Tell more; twice for debugging.", **kw),
+        click.Option(["-q", "--quiet"], is_flag=True, flag_value=True, help="Tell errors only.", **kw),
+        click.Option(["--debug"], is_flag=True, flag_value=True, help="Show the traceback of an error.", **kw),
+    ]
+
+
+def _means(table: Any) -> str:
+    from xsm.validation.products import to_frame
+
+    frame = to_frame(table)
+    shown = [n for n in ("r", "ubrmse", "rmse", "bias", "error_std", "snr", "r_truth") if n in frame]
+    means = frame.groupby("product", sort=False)[shown].mean().round(4)
+    told = [f"means over stations (soil moisture in m3 m-3)\n{means.to_string()}"]
+    for by in sorted(str(d)[3:] for d in table.dims if str(d).startswith("by_")):
+        groups = frame.groupby(["product", by], sort=False)[shown].mean().round(4)
+        told.append(
+            f"by {by.replace('_', ' ')}\n{groups.assign(stations=frame.groupby(['product', by]).size()).to_string()}"
+        )
+    return "\n\n".join(told)
+
+
+def _log_level(verbose: int, quiet: bool) -> None:
+    logging.getLogger("xsm").setLevel(logging.ERROR if quiet else logging.DEBUG if verbose > 1 else logging.INFO)
+
+
+def setting(name: str) -> Any:
+    """Value of a common option of the running command."""
+    return click.get_current_context().find_root().meta.get(f"xsm.{name}", "auto")
+
+
+def _positional(param: Param) -> bool:
+    return param.required or param.kind is Kind.DATASETS
+
+
+def _argument(param: Param) -> click.Argument:
+    many = param.kind in (Kind.DATASETS, Kind.PATHS)
+    shown = ("INPUT" if param.name == "ds" else param.name.upper()) + ("..." if many else "")
+    return click.Argument([param.name], nargs=-1 if many else 1, required=param.required, metavar=shown)
+
+
+def _option(param: Param) -> click.Option:
+    name = param.name.replace("_", "-")
+    about = param.help + (f" [{param.unit}]" if param.unit else "")
+    kw: dict[str, Any] = {"help": about, "default": None}
+    if param.kind is Kind.OPTIONS:
+        return click.Option(
+            ["-o", "--option", param.name], multiple=True, metavar="NAME=VALUE", help="Further options."
+        )
+    if param.kind is Kind.BOOLEAN:
+        return click.Option([f"--{name}/--no-{name}", param.name], **kw)
+    if param.kind is Kind.CHOICE:
+        kw["type"] = click.Choice([str(c) for c in param.choices])
+    else:
+        kw["type"] = _TYPES.get(param.kind, str)
+    if param.kind is Kind.STRINGS:
+        kw |= {"multiple": True, "callback": _listed, "metavar": "NAME[,NAME]"}
+    if param.default not in (None, ()):
+        kw["help"] += f"  (default: {param.default})"
+    return click.Option([f"--{name}", param.name], **kw)
+
+
+def _listed(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> str | None:
+    """Lists are given with commas, by repeating the option, or both."""
+    return ",".join(value) or None

@@ -1,0 +1,164 @@
+"""Run an operation from plain values (strings, numbers, paths): the one way in for command line and worker."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import xarray as xr
+
+from xsm import atomic
+from xsm.compute.cluster import block_threads
+from xsm.contracts.bundle import Bundle
+from xsm.contracts.operation import Kind, Operation, Param
+from xsm.errors import UsageError
+from xsm.io import files
+from xsm.options import threads
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What an operation returned and the files it was written to."""
+
+    value: Any
+    written: list[Path] = field(default_factory=list)
+
+
+WRITES_FILE = (Kind.DATASET, Kind.TABLE, Kind.MODEL, Kind.FIGURE)
+SUFFIXES = {
+    Kind.DATASET: (".nc", ".zarr", ".tif", ".tiff", ".csv"),
+    Kind.TABLE: (".nc", ".zarr", ".tif", ".tiff", ".csv"),
+    Kind.FIGURE: (".png", ".svg", ".pdf"),
+}
+TIFF = (".tif", ".tiff")
+FOLDERS = ("zarr.json", ".zgroup", "card.json")
+"""Marks of the folders that may be replaced: Zarr stores and model bundles."""
+
+
+@block_threads()
+def execute(
+    op: Operation, values: Mapping[str, Any], output: str | Path | None = None, *, overwrite: bool = False
+) -> Outcome:
+    """Run an operation on values as people type them and write its result.
+
+    Parameters
+    ----------
+    op : Operation
+        What to run.
+    values : mapping
+        Parameter names to raw values: paths for datasets and models, text for periods and regions, ``key=value`` pairs
+        or a mapping for options.
+    output : str or Path, optional
+        Where the result goes; required where it is a dataset, a table, a model or a figure.
+    overwrite : bool
+        Replace an existing output.
+
+    Returns
+    -------
+    Outcome
+    """
+    target = None if output is None else Path(output)
+    if op.result in WRITES_FILE:
+        if target is None:
+            raise UsageError(f"'{op.id}' needs an output.", hint="Name a file for the result.")
+        _check_apart(op, values, target)
+        atomic.check_output(target, overwrite)
+        if target.is_dir() and any(target.iterdir()) and not any((target / mark).exists() for mark in FOLDERS):
+            raise UsageError(f"'{target}' is a folder that xsm did not write.", hint="Give another name.")
+        known = SUFFIXES.get(op.result)
+        if known and target.suffix.lower() not in known:
+            wanted = f"{', '.join(known[:-1])} or {known[-1]}"
+            raise UsageError(f"'{target}' ends with '{target.suffix}', wanted {wanted}.")
+    args, kwargs = bind(op, values)
+    value = op.function(*args, **kwargs)
+    processes = threads() if op.id == "open" else 1
+    return Outcome(value, save(value, target, overwrite, processes) if target is not None else _paths(value))
+
+
+def _check_apart(op: Operation, values: Mapping[str, Any], target: Path) -> None:
+    """Stop where the result could take the place of an input."""
+    kinds = (Kind.DATASET, Kind.DATASETS, Kind.STATIONS, Kind.MODEL, Kind.PATH, Kind.PATHS)
+    for param in (p for p in op.params if p.kind in kinds):
+        given = values.get(param.name)
+        for item in given if isinstance(given, list | tuple) else [given]:
+            if isinstance(item, str | Path) and _takes(target.absolute(), Path(item).absolute()):
+                raise UsageError(f"'{item}' is an input and would be replaced by the result.", hint="Name another.")
+
+
+def _takes(target: Path, path: Path) -> bool:
+    """Tell whether a path is that of a result, or may be: a GeoTIFF's further variables lie beside it."""
+    beside = target.suffix.lower() in TIFF and path.parent == target.parent and path.suffix.lower() in TIFF
+    return path == target or (beside and path.name.startswith(f"{target.stem}_"))
+
+
+def bind(op: Operation, values: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+    """Turn raw values into the function's arguments."""
+    for name in values:
+        op.param(name)
+    args: list[Any] = []
+    kwargs: dict[str, Any] = {}
+    for param in op.params:
+        raw = values.get(param.name)
+        if raw is None:
+            if param.required:
+                raise UsageError(f"'{op.id}' needs '{param.name}'.", hint=param.help)
+            continue
+        value = parse(param, raw)
+        if param.kind is Kind.DATASETS:
+            args += value
+        elif param.kind is Kind.OPTIONS:
+            kwargs |= value
+        elif param.required and not kwargs:
+            args.append(value)
+        else:
+            kwargs[param.name] = value
+    return args, kwargs
+
+
+def parse(param: Param, raw: Any) -> Any:
+    """Turn one raw value into what the function takes."""
+    from xsm.data.period import days
+
+    match param.kind:
+        case Kind.DATASET | Kind.STATIONS:
+            return raw if isinstance(raw, xr.Dataset) else files.read(raw)
+        case Kind.DATASETS:
+            return [r if isinstance(r, xr.Dataset) else files.read(r) for r in raw]
+        case Kind.PERIOD:
+            return days(raw)
+        case Kind.PATH | Kind.FOLDER:
+            return Path(raw)
+        case Kind.OPTIONS:
+            return dict(raw) if isinstance(raw, Mapping) else dict(pair(item) for item in raw)
+        case Kind.PATHS | Kind.MODEL | Kind.REGION:
+            return raw
+    return param.check(raw)
+
+
+def save(value: Any, target: Path, overwrite: bool = False, processes: int = 1) -> list[Path]:
+    """Write a dataset, table, figure or bundle; gives the files."""
+    if isinstance(value, Bundle):
+        if overwrite and target.exists():
+            with atomic.fresh(target, overwrite) as part:
+                value.save(part)
+            return [target]
+        return [value.save(target)]
+    if not isinstance(value, xr.Dataset):
+        with atomic.fresh(target, overwrite) as part:
+            value.savefig(part, format=target.suffix.lower().lstrip("."), facecolor="white")
+        return [target]
+    return files.write(value, target, overwrite=overwrite, processes=processes)
+
+
+def _paths(value: Any) -> list[Path]:
+    return [value] if isinstance(value, Path) else []
+
+
+def pair(text: str) -> tuple[str, str]:
+    """Take ``name=value`` apart."""
+    name, sign, value = str(text).partition("=")
+    if not sign:
+        raise UsageError(f"The option '{text}' is no name=value.", hint="Write it as NAME=VALUE.")
+    return name.strip().replace("-", "_"), value.strip()

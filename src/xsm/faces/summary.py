@@ -1,0 +1,136 @@
+"""What ``ds.sm`` shows of itself: what a dataset holds, what each scenario still needs, and the next command."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from xsm.data.cf import VARIABLES
+from xsm.data.grids import grid_of
+from xsm.data.scenarios import SCENARIOS, SMAP_ANCILLARY, SOIL, Scenario
+
+LARGEST = 20_000_000
+"""Values of a variable above which its gaps are not counted for a mere look."""
+SMAP = 'xsm.open("smap", ...).sm.gapfill_cru()'
+SOLUS = 'xsm.open("solus100", ...).sm.regrid_ease9km()'
+Rows = list[tuple[str, str]]
+
+
+def text(ds: xr.Dataset) -> str:
+    """Summary as plain text."""
+    title, *rows = rows_of(ds)
+    width = max((len(name) for name, _ in rows), default=0)
+    return "\n".join([f"<ds.sm: {title[1]}>", *(f"  {name:{width}}  {told}" for name, told in rows)])
+
+
+def html(ds: xr.Dataset) -> str:
+    """Summary as a small table for notebooks."""
+    title, *rows = rows_of(ds)
+    cells = "".join(
+        f'<tr><th style="text-align:left;vertical-align:top;white-space:nowrap">{escape(name)}</th>'
+        f'<td style="text-align:left;overflow-wrap:anywhere">{escape(told)}</td></tr>'
+        for name, told in rows
+    )
+    return f"<div><strong>ds.sm</strong>: {escape(title[1])}<table>{cells}</table></div>"
+
+
+def rows_of(ds: xr.Dataset) -> Rows:
+    """Rows of name and text; the first is the title. Nothing lazy is computed."""
+    if "sensor" in ds.dims and "soil_moisture" in ds:
+        networks = ", ".join(sorted({str(n) for n in np.atleast_1d(ds["network"].values)}))
+        return [("", f"{_period(ds)}{ds.sizes['sensor']} sensors of {networks}"), ("next", "maps.sm.validate(ds)")]
+    if {"product", "station"} <= set(ds.dims):
+        shape = f"scores of {ds.sizes['product']} products at {ds.sizes['station']} stations"
+        return [("", shape), ("next", "ds.sm.plot_skill()")]
+    grid = grid_of(ds)
+    if grid is None:
+        rows = [("", f"{_period(ds)}{_shape(ds)}, on no EASE-Grid"), *_holdings(ds, {})]
+        return [*rows, ("next", _ungridded(ds))]
+    predictors = [n for n in SMAP_ANCILLARY if n in ds] or [n for n in ("sm_dca",) if n in ds]
+    gaps = {n: _gaps(ds, n) for n in predictors}
+    rows = [("", f"{_period(ds)}{grid.rows} x {grid.cols} cells of {grid.name}"), *_holdings(ds, gaps)]
+    if any(str(n).startswith(("sm_5cm", "sm_25cm")) for n in ds) and "tb_h" not in ds:
+        return [*rows, ("next", 'ds.sm.validate(stations) or ds.sm.report("report.html")')]
+    rows += [(f"{s.depth} cm scenario {s.number}", _state(ds, s, gaps)) for s in SCENARIOS.values()]
+    return [*rows, ("next", _next(ds, gaps))]
+
+
+def _ungridded(ds: xr.Dataset) -> str:
+    if {"x", "y"} <= set(ds.dims) or {"lat", "lon"} <= set(ds.dims):
+        return "ds.sm.regrid_ease9km()"
+    return "ds.sm.gapfill() fills series; maps need x and y, or lat and lon"
+
+
+def _period(ds: xr.Dataset) -> str:
+    if "time" not in ds.dims or not ds.sizes["time"]:
+        return "no days, "
+    first, last = (str(ds["time"].values[i])[:10] for i in (0, -1))
+    return f"{first} to {last}, " if ds["time"].dtype.kind == "M" else f"{ds.sizes['time']} steps, "
+
+
+def _shape(ds: xr.Dataset) -> str:
+    return " x ".join(f"{n} {d}" for d, n in ds.sizes.items() if d != "time") or "one series"
+
+
+def _holdings(ds: xr.Dataset, gaps: dict[str, float | None]) -> Rows:
+    held: dict[str, list[Any]] = {
+        "predictors": [n for n in SMAP_ANCILLARY if n in ds],
+        "soil": [n for n in SOIL if n in ds],
+        "soil moisture": [n for n in ds if n in VARIABLES and VARIABLES[str(n)].standard_name.startswith("volume_")],
+    }
+    known = {n for names in held.values() for n in names}
+    held["also"] = [n for n in ds if n not in known and not str(n).endswith(("_std", "_observed"))]
+    missing = {n: f"{n} ({share:.0%} missing)" for n, share in gaps.items() if share}
+    return [(name, ", ".join(missing.get(n, str(n)) for n in names)) for name, names in held.items() if names]
+
+
+def _gaps(ds: xr.Dataset, name: str) -> float | None:
+    """Share of days missing in cells that have some value; None where counting would compute or take long."""
+    variable = ds[name]
+    if variable.chunks is not None or variable.size > LARGEST or "time" not in variable.dims:
+        return None
+    seen = variable.notnull()
+    if "land" in ds and ds["land"].chunks is None:
+        seen = seen.where(ds["land"].astype(bool), False)
+    share = seen.mean("time")
+    return float((1 - share.where(share > 0)).mean())
+
+
+def _state(ds: xr.Dataset, scenario: Scenario, gaps: dict[str, float | None]) -> str:
+    absent = _absent(ds, scenario)
+    if absent:
+        return f"lacks {', '.join(absent)}"
+    if ds.sizes.get("time", 0) <= scenario.lead_in:
+        return f"needs more than {scenario.lead_in} days"
+    if any(gaps.values()):
+        return "has its predictors, with gaps to fill"
+    if any(_uncounted(ds, n, gaps) for n in gaps):
+        return "has its predictors; gaps are not counted (lazy or large)"
+    return "ready to estimate" + ("" if all(r in ds for r in scenario.references) else "; lacks references to train on")
+
+
+def _absent(ds: xr.Dataset, scenario: Scenario) -> list[str]:
+    absent = [n for n in (*scenario.inputs, *scenario.statics) if n not in ds and n != "sm_5cm"]
+    depths = ds["soil_depth"].values if "soil_depth" in ds.coords else ()
+    shallow = [n for n in scenario.statics if n in ds and "soil_depth" in ds[n].dims]
+    return absent + [f"{n} at {scenario.soil_depth} cm" for n in shallow if scenario.soil_depth not in depths]
+
+
+def _uncounted(ds: xr.Dataset, name: str, gaps: dict[str, float | None]) -> bool:
+    return gaps[name] is None and "time" in ds[name].dims and "fill_method" not in ds[name].attrs
+
+
+def _next(ds: xr.Dataset, gaps: dict[str, float | None]) -> str:
+    if any(gaps.values()):
+        return "ds.sm.gapfill_cru()"
+    absent = {s: _absent(ds, s) for s in SCENARIOS.values()}
+    ready = [s for s, names in absent.items() if not names]
+    if ready:
+        first = "ds.sm.gapfill_cru() if there are gaps, then " if any(_uncounted(ds, n, gaps) for n in gaps) else ""
+        return f"{first}ds.sm.estimate(depth={ready[-1].depth}, scenario={ready[-1].number})"
+    fewest = {n.split()[0] for n in min(absent.values(), key=len)}
+    parts = [SMAP] * bool(fewest & set(SMAP_ANCILLARY)) + ["ds"] + [SOLUS] * bool(fewest & set(SOIL))
+    return f"xsm.cube({', '.join(parts)})"

@@ -1,0 +1,279 @@
+"""JSON-lines runner for QGIS: ``python -I -X utf8 -m xsm.faces.worker describe``, ``check`` or ``run``.
+
+One request line comes on stdin, which stays open; its end means that the caller is gone. Answers go to stdout, one JSON
+object a line: ``hello``, ``progress``, ``log``, ``result``, ``describe``, ``error``. Whatever else is printed goes to
+stderr. A terminated or abandoned run cleans up its unfinished files before it ends.
+"""
+
+from __future__ import annotations
+
+import _thread
+import json
+import logging
+import os
+import platform
+import select
+import signal
+import sys
+import threading
+import time
+import traceback
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NoReturn
+
+if TYPE_CHECKING:
+    from xsm.contracts.operation import Operation
+    from xsm.faces.execute import Outcome
+
+Emit = Callable[[dict[str, Any]], None]
+PROTOCOL = 1
+CANCELLED = 130
+LONGEST_REQUEST = 1 << 20
+LONGEST_TEXT = 16_000
+POLL_S = 0.1
+GRACE_S = 1.5
+"""How long an interrupted run may unwind; long native code hears of nothing."""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Answer ``describe`` or ``check``, or carry out ``run``; gives the exit code."""
+    what = (sys.argv[1:] if argv is None else argv)[:1]
+    channel = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    lock = threading.Lock()
+
+    def emit(event: dict[str, Any]) -> None:
+        line = json.dumps({name: _sized(value) for name, value in event.items()})
+        with lock:
+            channel.write(line + "\n")
+            channel.flush()
+
+    if what == ["describe"]:
+        emit({"event": "describe", **description()})
+        return 0
+    if what not in (["run"], ["check"]):
+        emit({"event": "error", "type": "UsageError", "text": "Wanted 'describe', 'check' or 'run'.", "hint": ""})
+        return 2
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        line = _first_line()
+        threading.Thread(target=_end_with_caller, daemon=True).start()
+        return run(line, emit) if what == ["run"] else check(emit)
+    except KeyboardInterrupt:
+        _leave()
+
+
+def description() -> dict[str, Any]:
+    """Everything that a form needs: protocol, version, operations with their digest, sources, models, and problems."""
+    from xsm._version import __version__
+    from xsm.contracts.registry import describe, models, operations, sources
+    from xsm.faces.doctor import checks
+
+    return {
+        "protocol": PROTOCOL,
+        "version": __version__,
+        "python": platform.python_version(),
+        **describe(operations()),
+        "sources": {
+            n: {"title": info.title, "options": [p.to_json() for p in info.options]} for n, info in sources().items()
+        },
+        "models": {
+            n: {"title": info.title, "task": info.task, "options": [p.to_json() for p in info.options]}
+            for n, info in models().items()
+        },
+        "problems": [f"{name}: {found}" for name, ok, found in checks(quick=True) if not ok],
+    }
+
+
+def check(emit: Emit) -> int:
+    """Tell the checks of the installation; the result names those that failed."""
+    from xsm.faces.doctor import checks
+
+    _hello(emit)
+    rows = checks()
+    for name, ok, found in rows:
+        level, mark = ("info", "ok") if ok else ("error", "FAILED")
+        emit({"event": "log", "level": level, "text": f"{mark}  {name}: {found}"})
+    emit({"event": "result", "outputs": [], "failed": [name for name, ok, _ in rows if not ok]})
+    return 0
+
+
+def run(line: str, emit: Emit) -> int:
+    """Carry out one request ``{"operation", "values", "output", "overwrite", "version", "digest"}``."""
+    from xsm.faces.hints import speaking
+
+    with speaking("form"):
+        return _run(line, emit)
+
+
+def _run(line: str, emit: Emit) -> int:
+    from xsm.errors import UsageError, XsmError
+    from xsm.faces.execute import execute
+    from xsm.faces.progress_bar import show
+
+    try:
+        digest = _hello(emit)
+        request = json.loads(line)
+        if not isinstance(request, dict) or not {"operation", "values"} <= set(request):
+            raise UsageError("The request has no 'operation' and 'values'.", hint="Update the plugin.")
+        op = _operation(request, digest)
+        with _forwarded(emit), show("json", op.title, emit):
+            outcome = execute(op, request["values"], request.get("output"), overwrite=bool(request.get("overwrite")))
+        emit({"event": "result", "outputs": [str(p) for p in outcome.written], "layers": _layers(outcome)})
+    except XsmError as error:
+        emit({"event": "error", "type": type(error).__name__, "text": error.message, "hint": error.hint})
+        return error.exit_code
+    except Exception as error:
+        name = type(error).__name__
+        text, hint = f"{name}: {error}".split("\n")[0], "xsm did not foresee this: report it with the traceback."
+        emit({"event": "error", "type": name, "text": text, "hint": hint, "traceback": traceback.format_exc()})
+        return 1
+    return 0
+
+
+def _hello(emit: Emit) -> str:
+    from xsm._version import __version__
+    from xsm.contracts.registry import describe, operations
+
+    digest: str = describe(operations())["digest"]
+    emit({"event": "hello", "protocol": PROTOCOL, "version": __version__, "digest": digest})
+    return digest
+
+
+def _operation(request: dict[str, Any], digest: str) -> Operation:
+    """Find the operation of a request; a form made from another description may still fit."""
+    from xsm._version import __version__
+    from xsm.contracts.registry import get_operation, operations
+    from xsm.errors import UsageError
+
+    name, made = request["operation"], request.get("digest")
+    op = operations().get(name)
+    strange = [name] if op is None else sorted(set(request["values"]) - {p.name for p in op.params})
+    if strange and made not in (None, digest):
+        raise UsageError(
+            f"The form of '{name}' was made for xsm {request.get('version', 'of another kind')}; this environment has "
+            f"xsm {__version__}, which does not know {', '.join(strange)}.",
+            hint="Run 'Check the xsm installation' and try again, or `xsm qgis install` to update the plugin.",
+        )
+    return get_operation(name)
+
+
+def _layers(outcome: Outcome) -> list[dict[str, Any]]:
+    """The maps among the written files that GDAL reads, each with its colours and the days of its bands."""
+    import xarray as xr
+
+    from xsm.io.geotiff import map_names
+    from xsm.io.styles import RAMPS, classes_of, style_of
+
+    ds = outcome.value
+    if not isinstance(ds, xr.Dataset) or not outcome.written:
+        return []
+    names = map_names(ds)
+    if outcome.written[0].suffix == ".nc":
+        places = [(outcome.written[0], n, n) for n in names if ds[n].dtype.kind != "b"]
+    elif outcome.written[0].suffix in (".tif", ".tiff"):
+        places = [(path, "", n) for path, n in zip(outcome.written, names, strict=True)]
+    else:
+        places = []
+    return [
+        {
+            "path": str(path),
+            "variable": variable,
+            "ramp": RAMPS.get(style_of(n), []),
+            "classes": classes_of(n, ds[n].attrs),
+            "days": ds["time"].values.astype("M8[D]").astype(str).tolist() if "time" in ds[n].dims else [],
+        }
+        for path, variable, n in places
+    ]
+
+
+def _sized(value: Any) -> Any:
+    if not isinstance(value, str) or len(value) <= LONGEST_TEXT:
+        return value
+    half = LONGEST_TEXT // 2
+    return f"{value[:half]}\n... {len(value) - 2 * half} characters left out ...\n{value[-half:]}"
+
+
+def _first_line() -> str:
+    line = b""
+    while not line.endswith(b"\n") and len(line) < LONGEST_REQUEST:
+        byte = os.read(0, 1)
+        if not byte:
+            break
+        line += byte
+    return line.decode("utf-8")
+
+
+def _end_with_caller() -> None:
+    """Watch stdin without a read that waits: on Windows that would hold up what else looks at it, as DLLs do."""
+    while _caller_is_there():
+        pass
+    main_thread = threading.main_thread().ident
+    if hasattr(signal, "pthread_kill") and main_thread is not None:
+        signal.pthread_kill(main_thread, signal.SIGTERM)
+    else:
+        _thread.interrupt_main(signal.SIGTERM)
+    time.sleep(GRACE_S)
+    _leave()
+
+
+def _caller_is_there() -> bool:
+    """Wait for a moment, or until stdin has bytes or ends; tell whether it goes on."""
+    if sys.platform == "win32":
+        import ctypes
+        import msvcrt
+
+        time.sleep(POLL_S)
+        waiting = ctypes.c_ulong()
+        pipe = ctypes.c_void_p(msvcrt.get_osfhandle(0))
+        peeked = ctypes.windll.kernel32.PeekNamedPipe(pipe, None, 0, None, ctypes.byref(waiting), None)
+        return bool(peeked) and (not waiting.value or bool(os.read(0, waiting.value)))
+    ready, _, _ = select.select([0], [], [], POLL_S)
+    return not ready or bool(os.read(0, 4096))
+
+
+def _interrupt(*_: object) -> None:
+    """Unwind the main thread once; a second signal must not cut the clean-up short."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+def _leave() -> NoReturn:
+    """End at once, without waiting for block threads; nothing half written stays."""
+    from xsm.atomic import abandon
+
+    abandon()
+    os._exit(CANCELLED)
+
+
+@contextmanager
+def _forwarded(emit: Emit) -> Iterator[None]:
+    """Send log records and warnings of the body as events."""
+
+    class Handler(logging.Handler):
+        """Sends log records as events."""
+
+        def emit(self, record: logging.LogRecord) -> None:
+            emit({"event": "log", "level": record.levelname.lower(), "text": record.getMessage()})
+
+    def warn(message: Any, category: type[Warning], *_: object) -> None:
+        if issubclass(category, UserWarning):
+            emit({"event": "log", "level": "warning", "text": str(message)})
+
+    logger, handler = logging.getLogger("xsm"), Handler()
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        with warnings.catch_warnings():
+            warnings.showwarning = warn  # type: ignore[assignment]
+            yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

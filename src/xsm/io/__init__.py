@@ -1,0 +1,1 @@
+"""Files of people: NetCDF, Zarr, GeoTIFF, CSV."""

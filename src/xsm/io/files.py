@@ -1,0 +1,249 @@
+"""Read and write the files of people: NetCDF, Zarr, GeoTIFF, CSV, model bundles. Nothing is ever half written."""
+
+from __future__ import annotations
+
+import errno
+import functools
+import math
+import shutil
+import warnings
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from xarray.backends import AbstractDataStore, H5NetCDFStore, NetCDF4DataStore, ZarrStore
+
+from xsm.atomic import fresh
+from xsm.compute.zarr_regions import CHUNKS, write_regions
+from xsm.data.cf import clean_encoding
+from xsm.data.skipped import listed, listen, with_skipped
+from xsm.errors import DataError, UsageError
+from xsm.progress import quiet
+
+READ = ".nc, .zarr, .tif or (stations) .csv"
+DAYS_AT_ONCE = 64
+NEARLY_FULL = 1 << 24
+MOST_CELLS, MOST_CHUNKS, MOST_ALONG = 2e11, 1e7, 1e8
+"""Fifty years of the globe at 9 km, 1.1e11 cells in 1.8e6 chunks, are below; coordinates of dims are loaded whole."""
+UNITS = {"D": "days", "s": "seconds", "ms": "milliseconds", "us": "microseconds"}
+"""Units of times in files; those of maps (``obs_time``) are kept to the millisecond, as SMAP's product has them."""
+NO_TIME = np.int64(np.iinfo("i8").min)
+_MAGIC = {b"\x89HDF": "netcdf", b"CDF\x01": "netcdf", b"CDF\x02": "netcdf", b"CDF\x05": "netcdf"}
+
+
+def read(path: str | Path) -> xr.Dataset:
+    """Open a NetCDF, Zarr or GeoTIFF file lazily as a dataset, or a CSV of stations.
+
+    Parameters
+    ----------
+    path : str or Path
+        ``.nc``, ``.zarr`` (folder) or ``.tif``; a GeoTIFF with ISO dates as band names gets a ``time`` dim. A
+        ``.csv`` is read by `xsm.io.station_table`.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise DataError(f"'{path}' does not exist.", hint=f"Give a {READ} file.")
+    try:
+        if path.is_dir():
+            if not (path / "zarr.json").exists() and not (path / ".zgroup").exists():
+                raise DataError(f"The folder '{path}' is no Zarr store.", hint="Granules are read with <open()>.")
+            _check_sizes(ZarrStore.open_group(path, mode="r", consolidated=False), path)
+            return _decoded(xr.open_zarr(path, consolidated=False, decode_coords="all"))
+        if path.suffix.lower() in (".tif", ".tiff"):
+            from xsm.io import geotiff
+
+            return geotiff.read(path)
+        if path.suffix.lower() == ".csv":
+            from xsm.io import station_table
+
+            return station_table.read(path)
+        head = path.open("rb").read(512)
+        if not any(head.startswith(m) for m in _MAGIC):
+            what = (
+                "an HTML page (a login page?)" if b"<html" in head.lower() or b"<!doc" in head.lower() else "no NetCDF"
+            )
+            raise DataError(f"'{path}' is {what}.", hint="Get the file again, or convert it.")
+        engine = "h5netcdf" if head[:4] == b"\x89HDF" else "netcdf4"
+        hdf5 = engine == "h5netcdf"
+        with closing(H5NetCDFStore.open(path, phony_dims="sort") if hdf5 else NetCDF4DataStore.open(path)) as raw:
+            _check_sizes(raw, path)
+        return _decoded(xr.open_dataset(path, engine=engine, chunks={}, decode_coords="all"))
+    except (OSError, ValueError, KeyError) as error:
+        if isinstance(error, DataError):
+            raise
+        raise DataError(
+            f"'{path}' cannot be read ({_first(error)}).", hint="It may be truncated; get it again."
+        ) from None
+
+
+def write(ds: xr.Dataset, path: str | Path, *, overwrite: bool = False, processes: int = 1) -> list[Path]:
+    """Write a dataset to the format of the path's ending.
+
+    What reading leaves out meanwhile (``on_error="skip"``) is told by warnings and in the attribute ``skipped`` of the
+    file.
+
+    Parameters
+    ----------
+    ds : xarray.Dataset
+        What to write; computed block by block where it is lazy.
+    path : str or Path
+        ``.nc``, ``.zarr``, ``.tif`` (one file for each variable, see `xsm.io.geotiff.write`) or ``.csv``.
+    overwrite : bool
+        Replace an existing file; otherwise it is refused.
+    processes : int
+        For Zarr and data that come from files: so many processes read and write at most. The result is the same. The
+        caller's main module must be importable (a script needs ``if __name__ == "__main__"``). Where a
+        `dask.distributed` client is active, its workers write.
+
+    Returns
+    -------
+    list of Path
+        The files written.
+    """
+    path = Path(path)
+    kind = path.suffix.lower()
+    writers: dict[str, Callable[[xr.Dataset, Path], None]] = {
+        ".nc": _write_netcdf,
+        ".zarr": functools.partial(write_zarr, processes=processes),
+        ".csv": _write_csv,
+    }
+    if kind in (".tif", ".tiff"):
+        from xsm.io import geotiff
+
+        return geotiff.write(ds, path, overwrite=overwrite)
+    if kind not in writers:
+        raise UsageError(
+            f"'{path}' ends with '{kind}', wanted .nc, .zarr, .tif or .csv.", hint="Change the output's name."
+        )
+    with fresh(path, overwrite) as part, listen() as lost:
+        writers[kind](ds, part)
+        if lost():
+            _tell_skipped(part, with_skipped(ds.attrs, lost())["skipped"])
+    return [path]
+
+
+def _check_sizes(store: AbstractDataStore, path: Path) -> None:
+    """Refuse a file that claims more cells or chunks than any grid of daily maps has, before anything is laid out."""
+    for name, variable in store.get_variables().items():
+        most = MOST_ALONG if variable.dims == (name,) else MOST_CELLS
+        sizes = variable.encoding.get("chunks") or variable.encoding.get("chunksizes") or variable.shape
+        chunks = math.prod(-(-n // max(size, 1)) for n, size in zip(variable.shape, sizes, strict=True))
+        if variable.size > most or chunks > MOST_CHUNKS:
+            raise DataError(
+                f"'{path}' claims {variable.size:.3g} cells in {chunks:.3g} chunks for '{name}', wanted at most "
+                f"{most:.0e} in {MOST_CHUNKS:.0e}.",
+                hint="It is damaged, or no file for xsm.",
+            )
+
+
+def _decoded(ds: xr.Dataset) -> xr.Dataset:
+    ds = ds.set_coords([n for n in ("land_cover", "texture") if n in ds.data_vars])
+    if "skipped" in ds.attrs:  # of one line NetCDF makes a text
+        ds.attrs["skipped"] = listed(ds.attrs)
+    for name, variable in ds.variables.items():
+        if "flag_masks" in variable.attrs and variable.dtype.kind == "f":
+            ds[name] = variable.fillna(65534).astype("u2")
+        elif (
+            "flag_values" in variable.attrs
+            and variable.dtype.kind == "f"
+            and variable.encoding.get("_FillValue") == 255
+        ):
+            ds[name] = variable.fillna(255).astype("u1")
+    return ds
+
+
+def _write_netcdf(ds: xr.Dataset, part: Path) -> None:
+    import dask
+
+    ds, encoding = _encodings(ds)
+    for name, variable in ds.variables.items():
+        if variable.ndim >= 2 and variable.dtype.kind in "fiu":
+            size = [min(s, 64 if d == "time" else 256) for d, s in zip(variable.dims, variable.shape, strict=True)]
+            encoding[str(name)] |= {"zlib": True, "complevel": 2, "shuffle": True, "chunksizes": size}
+    try:
+        # The workers of a cluster cannot share a file of HDF5.
+        with quiet(ds.nbytes), dask.config.set(scheduler="threads"):
+            ds.to_netcdf(part, engine="netcdf4", encoding=encoding)
+    except RuntimeError as error:  # how the library tells of any trouble with the disk
+        if not str(error).startswith("NetCDF:"):
+            raise
+        full = shutil.disk_usage(part.parent).free < NEARLY_FULL
+        raise OSError(errno.ENOSPC if full else errno.EIO, "No space left on device" if full else str(error)) from error
+
+
+def write_zarr(
+    ds: xr.Dataset, part: Path, processes: int = 1, journal: Path | None = None, strict: bool = False
+) -> None:
+    """Write a Zarr store; with a journal, go on with the one that is there (see `xsm.compute.zarr_regions`)."""
+    ds, encoding = _encodings(ds)
+    for name, variable in ds.data_vars.items():
+        encoding[str(name)]["chunks"] = tuple(
+            min(s, CHUNKS.get(str(d), s)) or 1 for d, s in zip(variable.dims, variable.shape, strict=True)
+        )
+    layout: dict[str, Any] = {"zarr_format": 3, "consolidated": False, "encoding": encoding}
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*Zarr format 3.*")
+        write_regions(ds, part, layout, processes=processes, journal=journal, strict=strict)
+
+
+def _write_csv(ds: xr.Dataset, part: Path) -> None:
+    from xsm.validation.products import to_frame
+
+    frame = to_frame(ds) if {"product", "station"} <= set(ds.dims) else ds.to_dataframe().reset_index()
+    frame.to_csv(part, index=False)
+
+
+def _tell_skipped(part: Path, skipped: list[str]) -> None:
+    """Set the attribute of a file that was just written."""
+    if part.suffix.lower() == ".nc":
+        import netCDF4
+
+        with netCDF4.Dataset(part, "a") as file:
+            file.skipped = skipped
+    elif part.suffix.lower() == ".zarr":
+        import zarr
+
+        zarr.open_group(part, mode="r+").attrs["skipped"] = skipped
+
+
+def _encodings(ds: xr.Dataset) -> tuple[xr.Dataset, dict[str, dict[str, Any]]]:
+    """The dataset with clean encodings, and what each variable is written with."""
+    ds = clean_encoding(ds)
+    for text in [n for n, v in ds.variables.items() if v.dtype == object]:
+        ds[text] = ds[text].astype(str)
+    encoding: dict[str, dict[str, Any]] = {}
+    for name, variable in ds.variables.items():
+        own: dict[str, Any] = {}
+        if variable.dtype.kind == "f" and name not in ds.dims:
+            own["_FillValue"] = np.nan
+        elif name in ("x", "y", "lat", "lon"):
+            own["_FillValue"] = None
+        elif variable.dtype == np.uint8 and "flag_values" in variable.attrs:
+            own["_FillValue"] = np.uint8(255)
+        elif variable.dtype == np.uint16 and "flag_masks" in variable.attrs:
+            own["_FillValue"] = np.uint16(65534)
+        if variable.dtype.kind == "M" and (name == "time" or name in ds.dims):
+            own |= _units(variable.values)
+        elif variable.dtype.kind == "M":
+            ds[name] = variable = variable.astype("M8[ms]")
+            own |= {"units": "milliseconds since 1970-01-01", "dtype": "i8", "_FillValue": NO_TIME}
+        if "grid_mapping" in variable.encoding:
+            own["grid_mapping"] = variable.encoding["grid_mapping"]
+        encoding[str(name)] = own
+        variable.attrs.pop("_FillValue", None)
+    return ds, encoding
+
+
+def _units(time: np.ndarray) -> dict[str, Any]:
+    """Integers of the longest unit that holds every time; those of a dim have no fill value, which CF forbids."""
+    known = time[~np.isnat(time)]
+    unit = next((u for u in UNITS if (known.astype(f"M8[{u}]") == known).all()), "ns")
+    own = {"units": f"{UNITS.get(unit, 'nanoseconds')} since 1970-01-01", "dtype": "i4" if unit == "D" else "i8"}
+    return own if known.size == time.size else own | {"dtype": "i8", "_FillValue": NO_TIME}
+
+
+def _first(error: Exception) -> str:
+    return str(error).strip().split("\n")[0][:200]

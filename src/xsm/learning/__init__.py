@@ -1,0 +1,1 @@
+"""From datasets to samples, from bundles to maps: filling, estimating, calibration."""

@@ -1,0 +1,234 @@
+"""Whose spread an estimate's standard deviation tells: the truth's where stations say so, else the reference's."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import xarray as xr
+
+from xsm.contracts.bundle import Bundle, spread_name
+from xsm.errors import DataError
+from xsm.learning.estimating import estimate_maps, lead_days
+
+INTERVAL, NORMAL_95 = 0.95, 1.959964
+FEWEST_STATIONS, FEWEST_DAYS = 3, 30
+FEWEST_TRIPLES, LARGEST_SHARE = 300, 0.9
+"""Station-days that tell the stations' error, and the largest share of the mean squared difference it may have."""
+TRIPLE = {5: ("sm_dca", "sm_noah_0_10")}
+"""Two products, independent of each other and of the stations, by depth; none is known at 25 cm."""
+LAYERS = {5: ("surface", "5"), 25: ("subsurface", "20")}
+
+
+class Place(NamedTuple):
+    """A cube, its stations ``soil_moisture(sensor, time)``, and which of its days the model has not learnt from."""
+
+    cube: xr.Dataset
+    stations: xr.Dataset
+    held: np.ndarray
+
+
+def conformal_factor(ratios: np.ndarray) -> float:
+    """Factor of a spread that makes the normal 95 % interval hold 95 % of the values (split conformal).
+
+    Parameters
+    ----------
+    ratios : ndarray
+        Sizes of the errors over the spread, on data that were not learnt from; finite.
+
+    Returns
+    -------
+    float
+        1 where there are none.
+
+    Examples
+    --------
+    >>> round(conformal_factor(np.abs(np.random.default_rng(0).normal(0, 2, 100_000))), 1)
+    2.0
+    """
+    return float(np.quantile(ratios, INTERVAL) / NORMAL_95) if ratios.size else 1.0
+
+
+def factor_beside(misses: np.ndarray, spread: np.ndarray, other: float) -> float:
+    """Factor of a spread that, with another error added in quadrature, makes the 95 % interval hold 95 % of the values.
+
+    Parameters
+    ----------
+    misses, spread : ndarray
+        Sizes of the differences from something that has an error of its own, and the spread; finite.
+    other : float
+        Standard deviation of that error.
+
+    Returns
+    -------
+    float
+        NaN where the other error is not known or leaves nothing for the spread.
+
+    Examples
+    --------
+    >>> misses = np.abs(np.random.default_rng(0).normal(0, np.hypot(0.03, 0.04), 100_000))
+    >>> round(factor_beside(misses, np.full(misses.size, 0.01), 0.04), 1)
+    3.0
+    """
+    if not other**2 <= LARGEST_SHARE * np.mean(misses**2):
+        return np.nan
+    low, high = 0.0, conformal_factor(misses / spread)
+    for _ in range(50):
+        middle = (low + high) / 2
+        too_wide = np.quantile(misses / np.hypot(middle * spread, other), INTERVAL) < NORMAL_95
+        low, high = (low, middle) if too_wide else (middle, high)
+    return high
+
+
+def station_error(places: Sequence[Place], depth: int) -> tuple[float, int]:
+    """How far a station is from the mean of its cell, by pooled triple collocation with observed DCA and Noah.
+
+    Over all station-days of all places at once and without removing means, since most of what a point differs from its
+    cell stays. No estimate takes part.
+
+    Parameters
+    ----------
+    places : sequence of Place
+        Their cubes have both products; days after the last held one do not count.
+    depth : {5, 25}
+        At 25 cm no third product is known.
+
+    Returns
+    -------
+    float, int
+        Standard deviation in m3 m-3, NaN where it cannot be told; station-days.
+    """
+    from xsm.validation.metrics import triple_collocation
+
+    triples = [t for place in places if (t := _triples(place, depth)) is not None]
+    stations = sum(len(np.unique(where)) for where, _ in triples)
+    days = sum(len(where) for where, _ in triples)
+    if days < FEWEST_TRIPLES or stations < FEWEST_STATIONS:
+        return np.nan, days
+    return float(triple_collocation(*np.concatenate([values for _, values in triples], 1))["error_std"][0]), days
+
+
+def _triples(place: Place, depth: int) -> tuple[np.ndarray, np.ndarray] | None:
+    """Number of the station, and station, DCA and Noah, of every day that has all three."""
+    from xsm.validation.pairing import pair
+    from xsm.validation.products import only_observed
+
+    names = TRIPLE.get(depth, ())
+    if not names or any(n not in place.cube for n in names):
+        return None
+    layer, at = LAYERS[depth]
+    known = place.cube.isel(time=slice(0, np.flatnonzero(place.held)[-1] + 1))
+    try:
+        found = pair(only_observed(known, names), place.stations, {layer: names}, {layer: at}).layers[layer]
+    except DataError:
+        return None
+    valid = found.valid.all(0)
+    return np.nonzero(valid)[0], np.stack([found.y[-1][valid], *(x[valid] for x in found.x)])
+
+
+def to_reference(bundle: Bundle) -> Bundle:
+    """Say in the card that the spread is that of the reference which the model learnt from."""
+    reference = bundle.card.get("references", ["the reference"])[0]
+    return _with_spread(bundle, {"of": reference, "factor": 1.0})
+
+
+def to_stations(bundle: Bundle, places: Sequence[Place]) -> Bundle:
+    """Scale the spread so that the 95 % interval holds 95 % of the stations' values on the held days.
+
+    Split conformal: the model has seen neither the stations nor, but for stopping, those days. A station is a point in
+    its cell: what it differs from the cell's mean (`station_error`) is added in quadrature, so that the spread is that
+    of the cell. Where it cannot be told it is part of the spread, which is then an upper bound.
+
+    Parameters
+    ----------
+    bundle : Bundle
+        Trained.
+    places : sequence of Place
+        The cube that it was trained on with its validation days, or regions that it has never seen.
+
+    Returns
+    -------
+    Bundle
+        Its spread is of the truth; of the reference, with a warning, where stations are too few.
+    """
+    held = [place for place in places if place.held.any()]
+    if not held:
+        return _too_few(bundle, "there is no validation day")
+    found: list[tuple[int, np.ndarray, np.ndarray]] = []
+    why = f"none has {FEWEST_DAYS} validation days in the cube"
+    for place in held:
+        maps = _held_estimate(bundle, place)
+        try:
+            found.append(_misses(bundle, place, maps))
+        except DataError as error:
+            why = str(error).rstrip(".")
+    used = sum(n for n, _, _ in found)
+    if used < FEWEST_STATIONS:
+        return _too_few(bundle, f"{used} have {FEWEST_DAYS} validation days in the cube" if used else why)
+    misses, own = (np.concatenate([f[k] for f in found]) for k in (1, 2))
+    apart, triples = station_error(held, bundle.card["depth"])
+    factor = factor_beside(misses, own, apart)
+    days = np.concatenate([place.cube["time"].values[place.held] for place in held]).astype("M8[D]")
+    told = {
+        "of": "truth",
+        "factor": factor if np.isfinite(factor) else conformal_factor(misses / own),
+        "station_error": apart if np.isfinite(factor) else None,
+        "triples": triples,
+        "stations": used,
+        "pairs": len(misses),
+        "days": [str(days.min()), str(days.max())],
+    }
+    return _with_spread(bundle, told)
+
+
+def _held_estimate(bundle: Bundle, place: Place) -> xr.Dataset:
+    """The estimate of a place on its held days, with the spread as the model gives it."""
+    depth, spread = bundle.card["depth"], f"{bundle.card['targets'][0]}_std"
+    days = np.flatnonzero(place.held)
+    near = slice(max(days[0] - lead_days(bundle), 0), days[-1] + 1)
+    bare = _with_spread(bundle, {"of": "truth", "factor": 1.0})
+    part = place.cube.isel(time=near)
+    part.attrs.pop("xsm_region", None)
+    maps = estimate_maps(part, bare, depth, bundle.card["scenario"])
+    maps = maps.isel(time=place.held[near])
+    maps[spread] = maps[spread].assign_attrs(depth=f"{depth} cm")
+    return maps
+
+
+def _misses(bundle: Bundle, place: Place, maps: xr.Dataset) -> tuple[int, np.ndarray, np.ndarray]:
+    """Stations with enough held days, the sizes of their differences from the estimate, and its spread there."""
+    from xsm.validation.pairing import pair
+
+    target, (layer, at) = bundle.card["targets"][0], LAYERS[bundle.card["depth"]]
+    values = pair(maps, place.stations, {layer: [target, f"{target}_std"]}, {layer: at}).layers[layer]
+    valid = values.valid.all(0)
+    valid &= (valid.sum(-1) >= FEWEST_DAYS)[:, None]
+    return int(valid.any(-1).sum()), np.abs(values.x[0] - values.y[0])[valid], values.x[1][valid]
+
+
+def _too_few(bundle: Bundle, why: str) -> Bundle:
+    made = to_reference(bundle)
+    warnings.warn(
+        f"The spread is not calibrated to the stations, of which at least {FEWEST_STATIONS} are wanted ({why}); it is "
+        f"that of {made.card['spread']['of']} and called {spread_name(made)}.",
+        stacklevel=4,
+    )
+    return made
+
+
+def _with_spread(bundle: Bundle, spread: dict[str, Any]) -> Bundle:
+    if spread.get("station_error"):
+        limits = (
+            "The spread is calibrated to stations; what these points differ from their cells by, "
+            f"{spread['station_error']:.3f} m3 m-3 by triple collocation with DCA and Noah, is not part of it."
+        )
+    elif spread["of"] == "truth":
+        limits = (
+            "The spread is calibrated to stations: points, whose difference from a cell's mean is part of it, so that "
+            "it is an upper bound."
+        )
+    else:
+        limits = f"The spread is that of {spread['of']}, not of the truth: no stations were given."
+    return Bundle({**bundle.card, "spread": spread, "limits": limits}, bundle.weights, bundle.surface)

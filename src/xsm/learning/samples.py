@@ -1,0 +1,137 @@
+"""From datasets to `Samples` and `Spec`: sampled cells, splits, domains; shared by gapfill, fit and estimate."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from xsm.contracts.model import ModelInfo, Samples, Spec
+from xsm.data.cf import VARIABLES
+from xsm.data.grids import grid_of
+from xsm.data.masks import with_masks
+from xsm.errors import DataError, unknown
+
+
+def model_options(info: ModelInfo, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Check a model's options against its description."""
+    known = {p.name: p for p in info.options}
+    for name in options:
+        if name not in known:
+            raise unknown(f"option of model '{info.name}'", name, known)
+    return {name: known[name].check(value) for name, value in options.items()}
+
+
+def mix(row: np.ndarray, col: np.ndarray, seed: int) -> np.ndarray:
+    """Hash of row, column and seed (uint64, splitmix64): the order in which cells are sampled, whatever the chunks."""
+    with np.errstate(over="ignore"):
+        z = row.astype("u8") * np.uint64(0x9E3779B97F4A7C15) + col.astype("u8") * np.uint64(0xC2B2AE3D27D4EB4F)
+        z = z + np.uint64(seed) * np.uint64(0x165667B19E3779F9)
+        for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+            z = np.multiply(z ^ np.right_shift(z, np.uint64(shift)), np.uint64(factor))
+        return z ^ np.right_shift(z, np.uint64(31))
+
+
+def sample_cells(ds: xr.Dataset, names: Sequence[str], covariates: Sequence[str], count: int, seed: int) -> xr.Dataset:
+    """Load the series of at most ``count`` cells with values, chosen by a hash of row and column.
+
+    Returns
+    -------
+    xarray.Dataset
+        Dims ``(time, cell)`` and ``(cell,)``, numpy; ``frozen`` too where the dataset has it or tells it.
+    """
+    ds = with_masks(ds)
+    dims = [str(d) for d in ds[names[0]].dims if d != "time"]
+    grid = grid_of(ds) if set(dims) == {"y", "x"} else None
+    keep = [*names, *covariates, *(("frozen",) if "frozen" in ds and set(ds["frozen"].dims) >= set(dims) else ())]
+    part = ds[list(dict.fromkeys(keep))].reset_coords(drop=True)
+    if not dims:
+        return part.expand_dims("cell", -1).load()
+    shape = [ds.sizes[d] for d in dims]
+    index = np.indices(shape).reshape(len(shape), -1)
+    if grid is not None:
+        row, col = (index[dims.index("y")] + grid.row0, index[dims.index("x")] + grid.col0)
+    else:
+        row, col = index[0], index[1] if len(index) > 1 else index[0] * 0
+    order = np.argsort(mix(row, col, seed), kind="stable")
+    chosen = order[: min(len(order), 8 * count)]
+    points = {d: xr.DataArray(index[i][chosen], dims="cell") for i, d in enumerate(dims)}
+    found = part.isel(points).transpose("time", "cell", ...).load()
+    has = np.logical_or.reduce([np.isfinite(found[n].values).any(0) for n in names])
+    for name in covariates:
+        values = np.isfinite(found[name].values)
+        has &= values.any(0) if values.ndim == 2 else values
+    if not has.any():
+        raise DataError(
+            f"No cell has any value of {', '.join(names)}.", hint="Check region, period and quality filter."
+        )
+    return found.isel(cell=np.flatnonzero(has)[:count])
+
+
+def series_spec(
+    ds: xr.Dataset, targets: Sequence[str], covariates: Sequence[str], info: ModelInfo, options: Mapping[str, Any]
+) -> Spec:
+    """Describe a gap-filling task: targets, driving series and maps, units, options."""
+    driving = [c for c in covariates if "time" in ds[c].dims]
+    for name in driving:
+        if not np.isfinite(ds[name].values).all():
+            raise DataError(f"The covariate '{name}' has gaps.", hint="Fill it first, or leave it out.")
+    return Spec(
+        task="gapfill",
+        inputs=(*targets, *driving),
+        targets=tuple(targets),
+        statics=tuple(c for c in covariates if c not in driving),
+        references=tuple(targets),
+        units={n: str(ds[n].attrs.get("units", "")) for n in (*targets, *covariates)},
+        options=model_options(info, options),
+    )
+
+
+def series_samples(
+    ds: xr.Dataset, targets: Sequence[str], covariates: Sequence[str] = (), use: np.ndarray | None = None
+) -> Samples:
+    """Samples of series on ``(time, cell)``, cut to the span of the days in use.
+
+    Targets are missing on frozen days, but those that mean the same there (``when_frozen`` of `xsm.data.cf.VARIABLES`).
+    """
+    use = np.ones(ds.sizes["time"], bool) if use is None else use
+    first, last = np.flatnonzero(use)[[0, -1]]
+    ds, use = ds.isel(time=slice(first, last + 1)), use[first : last + 1]
+    days = ds["time"].values.astype("M8[D]")
+    arrays = {
+        n: _finite(ds[n].transpose("time", "cell").values if "time" in ds[n].dims else ds[n].values)
+        for n in (*targets, *covariates)
+    }
+    frozen = ds["frozen"].transpose("time", "cell").values.astype(bool) if "frozen" in ds else False
+    for name in targets:
+        if name not in VARIABLES or not VARIABLES[name].when_frozen:
+            arrays[name] = np.where(frozen, np.float32(np.nan), arrays[name])
+        if not np.isfinite(arrays[name][use]).any():
+            raise DataError(
+                f"'{name}' has no observation on thawed ground to learn from on the {use.sum()} days of training.",
+                hint="Check its masks, or take a longer period.",
+            )
+    return Samples(arrays, days, use, np.ones(ds.sizes["cell"], bool))
+
+
+def _finite(values: np.ndarray) -> np.ndarray:
+    return np.where(np.isfinite(values), values, np.nan).astype("f4")
+
+
+class Streamed:
+    """A dask array that slices to numpy: only what a slice covers is read (see `xsm.contracts.model.Samples`)."""
+
+    def __init__(self, array: Any) -> None:
+        self.array = array
+        self.shape, self.ndim, self.dtype = array.shape, array.ndim, array.dtype
+
+    def __len__(self) -> int:
+        return int(self.shape[0])
+
+    def __getitem__(self, key: Any) -> np.ndarray:
+        return np.asarray(self.array[key].compute(scheduler="threads"))
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.asarray(self[...], dtype)

@@ -1,0 +1,37 @@
+"""The bundles that come with xsm; trained on the synthetic twin, for trying things out."""
+
+from __future__ import annotations
+
+import warnings
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from xsm.contracts.bundle import Bundle
+from xsm.errors import DataError, render_hint
+
+NAMES = {"gapfill": {"pretrained": "gapfill"}, "estimate": {n: n for n in ("5-1", "5-2", "25-1", "25-2")}}
+"""The shipped bundles of each task, by the name that people give."""
+
+
+def shipped(name: str) -> Bundle:
+    """Load a shipped bundle (``"5-1"``, ``"5-2"``, ``"25-1"``, ``"25-2"``, ``"gapfill"``)."""
+    folder = Path(str(files("xsm"))) / "_bundles" / name
+    if not folder.is_dir():
+        raise DataError(f"No bundle '{name}' comes with this xsm.", hint="Train one with <fit()>.")
+    return Bundle.load(folder)
+
+
+def shipped_name(model: Any, task: str) -> str:
+    """Name of the shipped bundle that somebody gave as the model of a task; nothing for other models."""
+    return NAMES[task].get(model, "") if isinstance(model, str) else ""
+
+
+def warn_of_shipped(model: Any, task: str) -> None:
+    """Warn what a shipped bundle is, where somebody gave one; for the end, when it was of use."""
+    if name := shipped_name(model, task):
+        warnings.warn(
+            f"The shipped bundle '{name}' was trained on synthetic data (the twin) and is for trying things out; "
+            + render_hint("train your own with <fit()> before you use estimates."),
+            stacklevel=4,
+        )

@@ -1,0 +1,174 @@
+"""A study in one TOML file: what to read, fill, train, estimate and validate."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from xsm.data.grids import region_bbox
+from xsm.data.region import looks_like_file
+from xsm.errors import DataError, UsageError, unknown
+
+
+@dataclass(frozen=True)
+class Source:
+    """Files of one product; ``options`` are those of the data source."""
+
+    paths: Any
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Fill:
+    """How gaps are filled (see `xsm.gapfill`)."""
+
+    method: str = "cru"
+    mode: str = "smoother"
+    variables: tuple[str, ...] | None = None
+    covariates: tuple[str, ...] = ()
+    model: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How models are trained (see `xsm.fit`); ``estimates`` are depth-scenario pairs such as ``"5-1"``."""
+
+    model: str = "convlstm"
+    estimates: tuple[str, ...] = ("5-1", "5-2", "25-1", "25-2")
+    bundles: Mapping[str, str] = field(default_factory=dict)
+    train: str | None = None
+    validation: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Study:
+    """Everything that `xsm.study.pipeline.run_study` needs; paths are relative to the file's folder."""
+
+    out: Path
+    inputs: Mapping[str, Source]
+    stations: Mapping[str, Source] = field(default_factory=dict)
+    region: Any = None
+    time: str | None = None
+    margin: int = 32
+    seed: int = 0
+    on_error: str = "raise"
+    title: str = "Soil moisture study"
+    gapfill: Fill | None = Fill()
+    fit: Fit | None = None
+    geotiff: tuple[str, ...] = ()
+
+
+TEXT, WHOLE, TEXTS, TABLE = "text in quotes", "a whole number", "a list of texts in quotes", "a table"
+_IS: Mapping[str, Callable[[Any], bool]] = {
+    TEXT: lambda v: isinstance(v, str),
+    WHOLE: lambda v: type(v) is int,
+    TEXTS: lambda v: isinstance(v, list | tuple) and all(isinstance(item, str) for item in v),
+    TABLE: lambda v: isinstance(v, Mapping),
+}
+_WANTED = {
+    "out": TEXT, "title": TEXT, "time": TEXT, "on_error": TEXT, "seed": WHOLE, "margin": WHOLE, "geotiff": TEXTS,
+    "inputs": TABLE, "stations": TABLE, "options": TABLE, "method": TEXT, "mode": TEXT, "variables": TEXTS,
+    "covariates": TEXTS, "model": TEXT, "estimates": TEXTS, "bundles": TABLE, "train": TEXT, "validation": TEXT,
+}  # fmt: skip
+"""What the values of a study file must be, by key."""
+
+
+def load(path: str | Path) -> Study:
+    """Read a study file; unknown keys and missing ones stop with a sentence."""
+    path = Path(path)
+    if not path.is_file():
+        raise DataError(f"The study file '{path}' does not exist.", hint="Write one with: xsm init rabiei2024")
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise DataError(f"'{path}' is no TOML ({error}).", hint="Mend the line that is named.") from None
+    return parse(raw, path.resolve().parent)
+
+
+def parse(raw: Mapping[str, Any], folder: Path) -> Study:
+    """Make a study from a mapping; relative paths start at ``folder``."""
+    values = dict(raw)
+    _known(values, Study, "study")
+    if not values.get("inputs"):
+        raise UsageError(
+            "The study names no inputs.", hint="Add a table such as [inputs.smap] with paths = 'SMAP/*.h5'."
+        )
+    for key in ("inputs", "stations"):
+        values[key] = {name: _source(name, table, folder) for name, table in values.get(key, {}).items()}
+    fill = values.get("gapfill", {})
+    values["gapfill"] = None if fill is False else _table(Fill, fill, "gapfill")
+    if (own := values["gapfill"]) and own.model not in (None, "pretrained"):
+        values["gapfill"] = replace(own, model=str(folder / os.path.expandvars(own.model)))
+    fit = values.get("fit", False)
+    values["fit"] = None if fit is False else _table(Fit, fit, "fit")
+    for pair in values["fit"].estimates if values["fit"] else ():
+        if pair not in ("5-1", "5-2", "25-1", "25-2"):
+            raise unknown("estimate", pair, ("5-1", "5-2", "25-1", "25-2"))
+    if values.get("on_error", "raise") not in ("raise", "skip"):
+        raise unknown("on_error", values["on_error"], ("raise", "skip"))
+    if isinstance(region := values.get("region"), str) and looks_like_file(region):
+        values["region"] = region_bbox(folder / os.path.expandvars(region))  # by its box a run knows a changed file
+    values["out"] = folder / values.get("out", "study")
+    if values["fit"]:
+        for pair, path in values["fit"].bundles.items():
+            _check(pair, path, "fit.bundles", TEXT)
+        bundles = {pair: str(folder / os.path.expandvars(path)) for pair, path in values["fit"].bundles.items()}
+        values["fit"] = replace(values["fit"], bundles=bundles)
+    if values["gapfill"] is None and values["fit"] is None:
+        raise UsageError("The study neither fills gaps nor estimates.", hint="Add a table [gapfill] or [fit].")
+    values["geotiff"] = tuple(values.get("geotiff", ()))
+    pairs = map(depth_and_scenario, values["fit"].estimates if values["fit"] else ())
+    maps = [f"sm_{depth}cm_s{number}" for depth, number in pairs]
+    for name in values["geotiff"] if maps else ():
+        if not name.startswith((*maps, "mask_reason_", "frozen")):
+            raise unknown("map in geotiff", name, maps)
+    return Study(**values)
+
+
+def depth_and_scenario(pair: str) -> tuple[int, int]:
+    """Depth and number of a pair such as ``"25-2"``."""
+    depth, number = pair.split("-")
+    return int(depth), int(number)
+
+
+def _known(values: Mapping[str, Any], kind: type, what: str) -> None:
+    names = [f.name for f in fields(kind)]
+    for key in values:
+        if key not in names:
+            raise unknown(f"key of [{what}]", key, names)
+        _check(key, values[key], what, _WANTED.get(key))
+
+
+def _check(key: str, value: Any, what: str, wanted: str | None) -> None:
+    if wanted is not None and not _IS[wanted](value):
+        raise UsageError(f"'{key}' of [{what}] is {_short(value)}, wanted {wanted}.", hint="Mend it in the study file.")
+
+
+def _short(value: Any) -> str:
+    text = repr(value) if isinstance(value, str | int | float | list | tuple | Mapping) else str(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _table(kind: type, values: Any, what: str) -> Any:
+    if not isinstance(values, Mapping):
+        raise UsageError(f"[{what}] is {values!r}, wanted a table or false.")
+    _known(values, kind, what)
+    return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+
+
+def _source(name: str, table: Any, folder: Path) -> Source:
+    if not isinstance(table, Mapping):
+        raise UsageError(f"The input '{name}' is {table!r}, wanted a table with 'paths'.")
+    _known(table, Source, name)
+    if "paths" not in table:
+        raise UsageError(f"The input '{name}' has no paths.", hint="Write paths = 'folder/*.h5'.")
+    paths = table["paths"] if isinstance(table["paths"], list) else [table["paths"]]
+    _check("paths", paths, name, TEXTS)
+    options = {k: tuple(v) if isinstance(v, list) else v for k, v in table.get("options", {}).items()}
+    return Source([p if "://" in p else str(folder / os.path.expandvars(p)) for p in paths], options)

@@ -1,0 +1,154 @@
+"""What a study would do, and how many bytes, how much memory and how many hours it will take."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from xsm.compute.zarr_regions import held
+from xsm.data.grids import EASE2_M09
+from xsm.data.period import days
+from xsm.errors import DataError, UsageError
+from xsm.io import files
+from xsm.learning.estimating import trim
+from xsm.learning.filling import check_series
+from xsm.ops.cube import cube as make_cube
+from xsm.ops.open import size_of
+from xsm.options import threads
+from xsm.study.config import Study
+from xsm.study.pipeline import check_models, done_before, in_order, opened, paths_of, stage_names
+from xsm.study.stages import manifest
+from xsm.web.manifest import human
+
+FIXED = ("train", "report")
+"""Stages whose files do not grow with the period."""
+PROGRAM = 500_000_000
+"""Bytes of memory that the program itself and its libraries take."""
+FILLED, ESTIMATED = 9, 9
+"""Bytes of a cell and day: two spreads and a mark of each filled variable; estimate, spread and frozen ground."""
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What stages of a study that is still to be run will take."""
+
+    bytes: Mapping[str, float]
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    memory: float | None = None
+
+    def __str__(self) -> str:
+        rows = {name: (size, self.seconds.get(name)) for name, size in self.bytes.items()}
+        rows["in all"] = sum(self.bytes.values()), sum(self.seconds.values()) if self.seconds else None
+        hours = {name: "" if took is None else f"  {took / 3600:8.2f} h" for name, (_, took) in rows.items()}
+        lines = [f"  {name:24} {human(size):>11}{hours[name]}" for name, (size, _) in rows.items()]
+        if self.memory is not None:
+            lines.append(f"  {'memory without training':24} {human(self.memory):>11}")
+        return "\n".join(lines)
+
+
+def plan(study: Study) -> str:
+    """Tell in a few lines what a study would do, and where its folder has results, which stages are done."""
+    check_models(study)
+    lines = [f"{study.title}: region {study.region or 'all'}, {study.time or 'all days'} -> {study.out}"]
+    for name, source in {**study.inputs, **study.stations}.items():
+        paths = paths_of(study, name, source)
+        size = sum(map(size_of, paths))
+        lines.append(f"  open {name}: {len(paths)} file{'s' * (len(paths) != 1)}, {human(size)}")
+    if study.gapfill:
+        lines.append(f"  fill gaps: {study.gapfill.method} ({study.gapfill.mode})")
+    if study.fit:
+        lines.append(f"  train and estimate: {study.fit.model}, {', '.join(study.fit.estimates)}")
+    if study.stations:
+        lines.append(f"  validate against {', '.join(study.stations)}")
+    lines.append("  report")
+    if manifest(study.out):
+        lines.append(f"of a run in '{study.out}':")
+        lines += [f"  {name:24} {'done' if done else 'to do'}" for name, done in done_before(study).items()]
+    return "\n".join(lines)
+
+
+def outlook(study: Study, workers: int | None = None) -> Forecast:
+    """Predict what a study writes and how much memory that takes, from the heads of its files.
+
+    Parameters
+    ----------
+    study : Study
+        Whose input files are there.
+    workers : int, optional
+        Workers that write; by default `xsm.options.threads`.
+
+    Returns
+    -------
+    Forecast
+        Bytes before compression, which leaves a quarter to three quarters of them, of each stage whose size grows with
+        cells and days; no times, which only an earlier run can tell. Memory of opening, joining and filling.
+    """
+    workers = workers or threads()
+    parts = {name: opened(study, name) for name in in_order(study)}
+    cube = make_cube(*parts.values())
+    inner = trim(cube, cube.attrs.get("xsm_region"))
+    at, inside = (int(np.prod([ds.sizes[d] for d in ("time", "y", "x")])) for ds in (cube, inner))
+    sizes: dict[str, float] = {f"open {name}": ds.nbytes for name, ds in parts.items()} | {"cube": cube.nbytes}
+    memory = [held(ds, workers) for ds in (*parts.values(), cube)]
+    filled = check_series(cube, study.gapfill.variables, (), True) if study.gapfill else []
+    if study.gapfill:
+        sizes["fill gaps"] = cube.nbytes + FILLED * at * len(filled)
+        series = cube.chunk(time=-1, y=64, x=64)
+        memory.append(held(series, workers) * sizes["fill gaps"] / cube.nbytes)
+    pairs = study.fit.estimates if study.fit else ()
+    sizes |= {f"estimate {pair}": ESTIMATED * at for pair in pairs}
+    sizes |= {"estimate": ESTIMATED * inside * len(pairs), "maps": (4 + FILLED) * inside * len(filled)}
+    sizes["geotiff"] = 4 * inside * len(study.geotiff)
+    return Forecast({n: sizes[n] for n in stage_names(study) if n in sizes}, memory=PROGRAM + max(memory))
+
+
+def forecast(study: Study, like: Path) -> Forecast:
+    """Scale what an earlier study took to the cells and days of another one.
+
+    Parameters
+    ----------
+    study : Study
+        With a region and a period.
+    like : Path
+        Results of a finished study of the same products, models and threads: the longer, the better.
+
+    Returns
+    -------
+    Forecast
+        Times and sizes grow with cells and days, those of maps without time with cells alone; models and report stay
+        as large as they are.
+
+    Raises
+    ------
+    UsageError
+        For a study without region or period.
+    DataError
+        Where ``like`` holds no finished study, or one without a stage of this one.
+    """
+    done = manifest(like)
+    if not (like / "data" / "cube.zarr").is_dir() or "report" not in done:
+        raise DataError(f"'{like}' holds no finished study.", hint="Run a short period first, such as a month.")
+    if study.region is None or study.time is None:
+        raise UsageError("The study has no region or no time.", hint="Give both to predict bytes and hours.")
+    cube, period = files.read(like / "data" / "cube.zarr"), days(study.time)
+    window = EASE2_M09.region(study.region).grow(study.margin)
+    cells = window.rows * window.cols / (cube.sizes["y"] * cube.sizes["x"])
+    longer = int((period.stop - period.start) / np.timedelta64(1, "D") + 1) / cube.sizes["time"]
+    wanted = stage_names(study)
+    if lacking := [name for name in wanted if name not in done]:
+        raise DataError(
+            f"The study in '{like}' has no stage {', '.join(lacking)}, which this one has.",
+            hint="Run a short period of this very study first.",
+        )
+    seconds, sizes = {}, {}
+    for name in wanted:
+        entry = done[name]
+        path = like / entry["path"]
+        grows = cells * (longer if path.suffix != ".zarr" or (path / "time").is_dir() else 1)
+        seconds[name] = entry["seconds"] * grows
+        kept = sum(p.stat().st_size for p in ([path] if path.is_file() else path.rglob("*")) if p.is_file())
+        sizes[name] = kept * (1 if name.split()[0] in FIXED else grows)
+    return Forecast(sizes, seconds)

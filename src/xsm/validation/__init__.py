@@ -1,0 +1,1 @@
+"""Estimates beside stations: matching, pairing, metrics, scores."""

@@ -1,0 +1,296 @@
+"""Choose the stations that maps are compared with, and their values; nothing is left out without a reason."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+
+from xsm.data import cf
+from xsm.data.cells import map_dims, positions
+from xsm.errors import DataError
+
+HOUR = np.timedelta64(1, "h")
+FREEZING = 273.15
+DEPTH_TOLERANCE = 1.0
+"""Centimetres: 5.08 counts as 5, 10.16 as 10, 20.32 as 20."""
+SAME_PLACE, SAME_VALUES = 0.01, 0.002
+"""Degrees, and median difference of day means in m3 m-3: a station that came in twice, under two names."""
+SENSORS_AT_ONCE = 64
+PARTICLE_DENSITY = 2.65
+"""Of mineral soil, g cm-3: pores are one minus bulk density over it."""
+LEAST_DAYS = 10
+DAY_SHARE = 20 / 24
+"""Share of a day's values that its mean needs."""
+
+
+@dataclass(frozen=True)
+class Site:
+    """A station in the window: its place and, by layer, the positions of its sensors (one per depth)."""
+
+    station: str
+    network: str
+    lat: float
+    lon: float
+    sensors: Mapping[str, tuple[int, ...]]
+
+
+def site_coords(sites: Sequence[Site]) -> dict[str, np.ndarray]:
+    """Coordinates of sites; a name that two networks share is told apart."""
+    times = Counter(s.station for s in sites)
+    return {
+        "station": np.array([s.station if times[s.station] == 1 else f"{s.station} ({s.network})" for s in sites]),
+        "network": np.array([s.network for s in sites]),
+        "lat": np.array([s.lat for s in sites]),
+        "lon": np.array([s.lon for s in sites]),
+    }
+
+
+class Sensors:
+    """The sensors of a stations' dataset in the time of the maps.
+
+    ``reasons`` tells why one takes no part, ``remarks`` what of one that does was left out or is doubtful. Values
+    are held per hour of the calendar days between the first and last map. Stamps that end an hour (time attribute
+    ``stamps``) belong to that hour, and so midnight to the day before.
+    """
+
+    def __init__(self, stations: xr.Dataset, days: np.ndarray) -> None:
+        absent = [n for n in ("soil_moisture", "station", "lat", "lon", "depth") if n not in stations.variables]
+        if absent or set(stations["soil_moisture"].dims) != {"sensor", "time"}:
+            raise DataError(
+                f"The stations lack {', '.join(absent) or 'the dims (sensor, time)'}.",
+                hint="Open them with <open()>, for example from the source uscrn or ismn.",
+            )
+        cf.check_units(stations, ["soil_moisture"])
+        self.ds = stations
+        count = stations.sizes["sensor"]
+        network = stations["network"].values if "network" in stations.variables else np.full(count, "")
+        self.coords = {n: stations[n].values.astype(str) for n in ("station",)} | {"network": network.astype(str)}
+        self.coords |= {n: stations[n].values.astype("f8") for n in ("lat", "lon", "depth")}
+        self.reasons, self.remarks = [""] * count, [""] * count
+        self.hours: dict[int, np.ndarray] = {}
+        self._day = (days - days[0]).astype(int)
+        time = stations["time"].values
+        stamps = stations["time"].attrs.get("stamps")
+        self.ends = stamps == "end of hour"
+        self.day_name = "local-day mean" if stamps == "local day" else "UTC-day mean"
+        bins = (time - np.timedelta64(int(self.ends), "ns") - days[0].astype("M8[ns]")) // HOUR
+        self._take = np.flatnonzero((bins >= 0) & (bins < (self._day[-1] + 1) * 24))
+        if not len(self._take):
+            told = f"{time.min().astype('M8[D]')} to {time.max().astype('M8[D]')}" if len(time) else "no time at all"
+            raise DataError(
+                f"The stations cover {told}, the maps {days[0]} to {days[-1]}: no day in common.",
+                hint="Open stations and maps of the same period.",
+            )
+        self._take = self._take[np.argsort(bins[self._take], kind="stable")]
+        self._bins, self._starts = np.unique(bins[self._take], return_index=True)
+        step = np.median(np.diff(self._bins)) if len(self._bins) > 1 else 24
+        self.per_day = int(np.clip(round(24 / step), 1, 24))
+
+    @property
+    def coarse(self) -> bool:
+        """Whether the stations have fewer than 24 values per day."""
+        return self.per_day < 24
+
+    def exclude(self, which: Iterable[int], reason: str) -> None:
+        """Write down why sensors take no part."""
+        for i in which:
+            self.reasons[i] = f"{self.reasons[i]}; {reason}" if self.reasons[i] else reason
+
+    def remark(self, i: int, text: str) -> None:
+        """Write down what of a sensor was left out or is doubtful."""
+        self.remarks[i] = f"{self.remarks[i]}; {text}" if self.remarks[i] else text
+
+    def load(self, which: Sequence[int]) -> None:
+        """Read sensors into ``hours``, some at a time; values outside 0 to 1 and of frozen soil are left out."""
+        outside = sum(self._load(which[i : i + SENSORS_AT_ONCE]) for i in range(0, len(which), SENSORS_AT_ONCE))
+        if outside:
+            warnings.warn(f"{outside} station values lie outside 0 to 1 m3 m-3 and are left out.", stacklevel=5)
+
+    def _load(self, which: Sequence[int]) -> int:
+        cut = self.ds.isel(sensor=list(which), time=self._take)
+        values = cut["soil_moisture"].transpose("sensor", "time").values.astype("f4")
+        percent = np.array([np.isfinite(v).any() and np.nanmedian(v) > 1 for v in values], bool)
+        wrong = ((values < 0) | (values > 1)) & ~percent[:, None]
+        bad = wrong | percent[:, None] | _flagged(cut, "[CD][0-9]+|M")
+        if "soil_temperature" in cut:
+            warm = cut["soil_temperature"].transpose("sensor", "time").values
+            zero = 0.0 if "c" in str(cut["soil_temperature"].attrs.get("units", "K")).lower() else FREEZING
+            bad = bad | (warm <= zero)
+        finite = np.isfinite(values)
+        marked = np.broadcast_to(_flagged(cut, "[CD][0-9]+|out_of_range|dubious"), finite.shape)
+        good = finite & ~bad
+        total = np.add.reduceat(np.where(good, values, 0), self._starts, axis=1, dtype="f8")
+        with np.errstate(invalid="ignore"):
+            means = (total / np.add.reduceat(good, self._starts, axis=1, dtype="f8")).astype("f4")
+        for row, i in enumerate(which):
+            if percent[row]:
+                self.exclude([i], f"values look like percent, wanted m3 m-3 (median {np.nanmedian(values[row]):.3g})")
+            elif not good[row].any():
+                why = "every value is negative, above 1 or frozen" if finite[row].any() else "no value in the period"
+                self.exclude([i], "every value is flagged" if marked[row].any() else why)
+            else:
+                if wrong[row].any():
+                    self.remark(i, f"values outside 0 to 1 m3 m-3 are left out ({wrong[row].sum()})")
+                self.hours[i] = np.full((self._day[-1] + 1) * 24, np.nan, "f4")
+                self.hours[i][self._bins] = means[row]
+        return int(wrong.sum())
+
+    def layer_hours(self, site: Site, layer: str) -> np.ndarray:
+        """Hourly mean of a site's sensors of a layer; NaN where one of them is missing."""
+        parts = [self.hours[i] for i in site.sensors.get(layer, ())]
+        return np.mean(parts, axis=0) if parts else np.full((self._day[-1] + 1) * 24, np.nan, "f4")
+
+    def day_means(self, sites: Sequence[Site], layer: str) -> np.ndarray:
+        """Means of the maps' UTC days, (site, day); NaN where fewer than 20/24 of a day's values are there."""
+        means = np.full((len(sites), len(self._day)), np.nan, "f4")
+        for row, site in enumerate(sites):
+            hours = self.layer_hours(site, layer).reshape(-1, 24)[self._day]
+            count = np.isfinite(hours).sum(1)
+            enough = count >= max(1, np.ceil(self.per_day * DAY_SHARE))
+            means[row, enough] = np.nansum(hours[enough], axis=1, dtype="f8") / count[enough]
+        return means
+
+    def at_hours(self, sites: Sequence[Site], layer: str, position: np.ndarray) -> np.ndarray:
+        """Values of the hours that hold ``position`` (stamps at the end) or are nearest; hours since the first day."""
+        at = np.floor(position if self.ends else position + 0.5)
+        inside = (at >= 0) & (at < (self._day[-1] + 1) * 24)
+        at = np.where(inside, at, 0).astype("i8")
+        values = np.stack([self.layer_hours(site, layer)[row] for site, row in zip(sites, at, strict=True)])
+        return np.where(inside, values, np.nan)
+
+
+def choose(sensors: Sensors, ds: xr.Dataset, wanted: Mapping[str, Sequence[float]]) -> list[Site]:
+    """Choose the sensors that are compared, by depth, place, values and number of values."""
+    known = sensors.coords
+    near = {d: np.abs(known["depth"] - d) <= DEPTH_TOLERANCE for depths in wanted.values() for d in depths}
+    right = np.any(list(near.values()), axis=0)
+    for i in np.flatnonzero(~right):
+        sensors.exclude([int(i)], f"depth is not compared ({known['depth'][i]:g} cm)")
+    rows, cols, shape, box = positions(ds, known["lon"], known["lat"])
+    inside = (rows >= -0.5) & (rows < shape[0] - 0.5) & (cols >= -0.5) & (cols < shape[1] - 0.5)
+    sensors.exclude(np.flatnonzero(right & ~inside), "outside the window of the maps")
+    if not (right & inside).any():
+        what = "station lies in the maps" if right.any() else f"sensor is within 1 cm of {sorted(near)} cm"
+        raise DataError(f"No {what} ({box}).", hint="Check the region of the stations and their depths.")
+    sensors.load(np.flatnonzero(right & inside).tolist())
+    _check_porosity(sensors, ds, rows, cols)
+
+    found: dict[tuple[str, str], dict[str, tuple[int, ...]]] = {}
+    names = list(zip(known["network"], known["station"], strict=True))
+    for name in dict.fromkeys(names[i] for i in sensors.hours):
+        mine = [i for i in sensors.hours if names[i] == name]
+        best = {}
+        for depth, close in near.items():
+            here = sorted((i for i in mine if close[i]), key=lambda i: -np.isfinite(sensors.hours[i]).sum())
+            if here:
+                best[depth] = here[0]
+                sensors.exclude(here[1:], f"another sensor of the station at {depth:g} cm has more values")
+        for layer, depths in wanted.items():
+            if lacking := [d for d in depths if d not in best]:
+                sensors.exclude((best[d] for d in depths if d in best), f"no sensor at {lacking[0]:g} cm for {layer}")
+            else:
+                found.setdefault(name, {})[layer] = tuple(best[d] for d in depths)
+    sites = []
+    for (network, station), layers in found.items():
+        first = next(iter(layers.values()))[0]
+        sites.append(Site(station, network, float(known["lat"][first]), float(known["lon"][first]), layers))
+    return _without_doubles(sensors, sites)
+
+
+def _check_porosity(sensors: Sensors, ds: xr.Dataset, rows: np.ndarray, cols: np.ndarray) -> None:
+    """Compare the values with the pores of the cell's soil, where its bulk density is known.
+
+    The soil of a point is not that of its cell, so single wet values are kept and told; a sensor that is above most of
+    the time is left out.
+    """
+    if "bulk_density" not in ds or not sensors.hours:
+        return
+    which = list(sensors.hours)
+    y, x = map_dims(ds)
+    at = {y: xr.DataArray(np.rint(rows[which]).astype(int), dims="sensor"),
+          x: xr.DataArray(np.rint(cols[which]).astype(int), dims="sensor")}  # fmt: skip
+    density = ds["bulk_density"].isel(at)
+    if "soil_depth" in density.dims:
+        nearest = np.abs(density["soil_depth"].values - sensors.coords["depth"][which][:, None]).argmin(1)
+        density = density.isel(soil_depth=xr.DataArray(nearest, dims="sensor"))
+    for i, porosity in zip(which, 1 - density.values / PARTICLE_DENSITY, strict=True):
+        above = np.nansum(sensors.hours[i] > porosity)
+        told = f"values are above the porosity of the cell's soil ({above} above {porosity:.2f})"
+        if above > np.isfinite(sensors.hours[i]).sum() / 2:
+            del sensors.hours[i]
+            sensors.exclude([i], f"most {told}")
+        elif above:
+            sensors.remark(i, told)
+
+
+def nothing_left(reasons: Sequence[str], most: int = 0) -> DataError:
+    """Tell why no sensor can be used, and the most days that a station has."""
+    told = "; ".join(f"{reason} ({n})" for reason, n in counted(reasons).most_common(4))
+    hint = "Check region, period and units."
+    if most:
+        hint = f"The most that a station has are {most} days: take a longer period"
+        hint += f", or <min_days={most}> or less." if most >= LEAST_DAYS else "."
+    return DataError(f"None of {len(reasons)} sensors can be used: {told}.", hint=hint)
+
+
+def counted(reasons: Iterable[str]) -> Counter[str]:
+    """Count reasons by what they say before their details in brackets."""
+    return Counter(reason for text in reasons for reason in dict(told_apart(text)))
+
+
+def told_apart(text: str) -> list[tuple[str, str]]:
+    """What ``excluded`` or ``remarks`` of a sensor say, each as reason and details."""
+    parts = [part.partition(" (") for part in text.split("; ") if part]
+    return [(reason, details.removesuffix(")")) for reason, _, details in parts]
+
+
+def fewest(wanted: int | None, usual: int, days: int) -> int:
+    """Fewest days that a station needs: as wanted, else the usual number, or a third of a shorter period."""
+    return wanted if wanted is not None else max(LEAST_DAYS, min(usual, days // 3))
+
+
+def _flagged(stations: xr.Dataset, words: str) -> np.ndarray:
+    """Where the meaning of ``flag`` is one of a pattern; ISMN codes C and D mark values that cannot be used."""
+    if "flag" not in stations:
+        return np.zeros((1, 1), bool)
+    flag = stations["flag"].transpose("sensor", "time")
+    meanings = str(flag.attrs.get("flag_meanings", "")).split()
+    values = np.atleast_1d(flag.attrs.get("flag_values", np.arange(len(meanings))))
+    return np.isin(flag.values, [v for v, w in zip(values, meanings, strict=False) if re.fullmatch(words, w)])
+
+
+def _without_doubles(sensors: Sensors, sites: list[Site]) -> list[Site]:
+    """Drop stations that came in twice: one place, the same values."""
+    lat, lon = np.array([s.lat for s in sites]), np.array([s.lon for s in sites])
+    close = (np.abs(lat[:, None] - lat) <= SAME_PLACE) & (np.abs(lon[:, None] - lon) <= SAME_PLACE)
+    dropped: set[int] = set()
+    for a, b in np.argwhere(np.triu(close, 1)).tolist():
+        shared = [layer for layer in sites[a].sensors if layer in sites[b].sensors]
+        if a in dropped or b in dropped or not shared:
+            continue
+        one, two = (sensors.day_means([sites[i]], shared[0])[0] for i in (a, b))
+        both = np.isfinite(one) & np.isfinite(two)
+        if both.sum() >= 10 and np.median(np.abs(one - two)[both]) < SAME_VALUES:
+            keep, drop = (a, b) if np.isfinite(one).sum() >= np.isfinite(two).sum() else (b, a)
+            dropped.add(drop)
+            twin = f"{sites[keep].station} {sites[keep].network}".strip()
+            every = {i for group in sites[drop].sensors.values() for i in group}
+            sensors.exclude(sorted(every), f"duplicate of another station ({twin})")
+    return [site for i, site in enumerate(sites) if i not in dropped]
+
+
+def tell_short(
+    sensors: Sensors, sites: Sequence[Site], layer: str, counts: Mapping[str, np.ndarray], left: np.ndarray, least: int
+) -> None:
+    """Write down which sites have too few days: ``counts`` of each product, ``left`` (product, site) of them all."""
+    for j, site in enumerate(sites):
+        short = [name for i, name in enumerate(counts) if left[i, j] < least]
+        if layer in site.sensors and short:
+            told = ", ".join(f"{name} {counts[name][j]}" for name in short)
+            sensors.exclude(site.sensors[layer], f"fewer than {least} days ({left[:, j].min()} left: {told})")

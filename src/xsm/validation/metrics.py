@@ -1,0 +1,331 @@
+"""Scores of soil moisture estimates against a reference: numpy, over the last axis, pairs with a NaN left out.
+
+Definitions follow Rabiei et al. (2024, section 2.6) and agree with ``pytesmo.metrics``: the bias is estimate minus
+reference, the unbiased RMSE is the RMSE after both means are taken away.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from xsm.errors import DataError
+
+Array = np.ndarray[Any, np.dtype[np.float64]]
+BLOCKS = 5
+"""Fewest blocks that a bootstrap draws from a series."""
+
+
+def paired(x: ArrayLike, y: ArrayLike) -> tuple[Array, Array]:
+    """Broadcast two arrays as float64 and blank both where either is not finite."""
+    a, b = _broadcast(x, y)
+    valid = np.isfinite(a) & np.isfinite(b)
+    if valid.all():
+        return a, b
+    return np.where(valid, a, np.nan), np.where(valid, b, np.nan)
+
+
+def n_pairs(x: ArrayLike, y: ArrayLike) -> np.ndarray:
+    """Number of pairs, int64."""
+    return _Moments(x, y).n.astype("i8")
+
+
+def bias(x: ArrayLike, y: ArrayLike) -> Array:
+    """Mean of ``x - y``, in their unit; NaN without a pair."""
+    return _Moments(x, y).bias
+
+
+def rmse(x: ArrayLike, y: ArrayLike) -> Array:
+    """Root mean squared difference, in their unit; NaN without a pair."""
+    return _Moments(x, y).rmse
+
+
+def ubrmse(x: ArrayLike, y: ArrayLike) -> Array:
+    """Root mean squared difference after each mean is taken away; ``rmse**2 == bias**2 + ubrmse**2``."""
+    return _Moments(x, y).ubrmse
+
+
+def pearson(x: ArrayLike, y: ArrayLike) -> Array:
+    """Pearson correlation; NaN where a series is constant or fewer than two pairs are left.
+
+    Examples
+    --------
+    >>> float(pearson([0.1, 0.2, 0.3, np.nan], [0.2, 0.3, 0.5, 0.1]).round(4))
+    0.982
+    """
+    return _Moments(x, y).r
+
+
+def spearman(x: ArrayLike, y: ArrayLike) -> Array:
+    """Spearman rank correlation, ties by average rank; NaN as for `pearson`."""
+    from xsm.validation.pair_loops import ranks
+
+    ordered = []
+    for values in paired(x, y):
+        ordered.append(np.empty(values.shape))
+        ranks(*(np.ascontiguousarray(_rows(v)) for v in (values, ordered[-1])))
+    return pearson(*ordered)
+
+
+def kge(x: ArrayLike, y: ArrayLike) -> Array:
+    """Kling-Gupta efficiency of ``x`` against the reference ``y`` (Gupta et al., 2009, J. Hydrol. 377, 80-91).
+
+    One minus the distance of correlation, ratio of standard deviations and ratio of means from one; 1 is perfect.
+
+    Examples
+    --------
+    >>> float(kge([0.2, 0.4, 0.6], [0.1, 0.2, 0.3]).round(4))  # twice the spread, twice the mean
+    -0.4142
+    """
+    return _Moments(x, y).kge
+
+
+def anomalies(x: ArrayLike, days: ArrayLike | None = None, *, window: float = 35) -> Array:
+    """Take the moving mean of ``window`` days away (Dorigo et al., 2015; ``pytesmo.time_series.anomaly``).
+
+    Parameters
+    ----------
+    x : array_like
+        Series along the last axis.
+    days : array_like, optional
+        Day numbers in ascending order; default one value per day.
+    window : float
+        Width of the centred window in days; at the ends it is cut.
+
+    Returns
+    -------
+    ndarray
+        In the unit of ``x``; NaN stays NaN.
+    """
+    a = np.asarray(x, "f8")
+    day = np.arange(a.shape[-1]) if days is None else np.asarray(days, "f8")
+    begin, end = np.searchsorted(day, day - window / 2, "left"), np.searchsorted(day, day + window / 2, "right")
+    known = np.isfinite(a)
+    none = np.zeros((*a.shape[:-1], 1))
+    total, count = (np.concatenate([none, np.cumsum(v, -1)], -1) for v in (np.where(known, a, 0.0), known.astype("f8")))
+    with np.errstate(invalid="ignore"):
+        return a - (total[..., end] - total[..., begin]) / (count[..., end] - count[..., begin])
+
+
+def p_value(r: ArrayLike, n: ArrayLike) -> Array:
+    """Two-sided p-value of a Pearson correlation of ``n`` independent pairs (Student's t); NaN where ``n <= 2``."""
+    from scipy.special import betainc
+
+    r, n = np.broadcast_arrays(np.asarray(r, "f8"), np.asarray(n, "f8"))
+    free = np.where(n > 2, n - 2, np.nan)
+    return betainc(free / 2, 0.5, 1 - r**2)
+
+
+def n_effective(x: ArrayLike, y: ArrayLike) -> Array:
+    """Number of independent pairs that two autocorrelated series are worth.
+
+    Daily soil moisture remembers weeks, so p-values and intervals from the plain number of days are far too sure. This
+    is ``n (1 - a b) / (1 + a b)`` with the lag-one autocorrelations ``a`` and ``b`` of successive pairs (Bretherton et
+    al., 1999, Journal of Climate 12, 1990-2009), never more than ``n``.
+    """
+    return _Moments(x, y).n_eff
+
+
+def r_interval(
+    x: ArrayLike,
+    y: ArrayLike,
+    *,
+    level: float = 0.95,
+    method: Literal["fisher", "bootstrap"] = "fisher",
+    n: ArrayLike | None = None,
+    block: int = 30,
+    draws: int = 1000,
+    seed: int = 0,
+) -> tuple[Array, Array]:
+    """Confidence interval of the Pearson correlation.
+
+    Parameters
+    ----------
+    x, y : array_like
+        Series along the last axis.
+    level : float
+        Confidence level between 0 and 1.
+    method : {"fisher", "bootstrap"}
+        Fisher's z transform, or percentiles of a circular block bootstrap of the pairs, which keeps the memory of the
+        series within a block.
+    n : array_like, optional
+        Number of independent pairs for Fisher's interval; default `n_effective`.
+    block, draws, seed : int
+        Pairs per block (at most a fifth of the pairs), resamplings and seed of the bootstrap.
+
+    Returns
+    -------
+    low, high : ndarray
+        NaN where no correlation exists or fewer than four independent pairs are left.
+    """
+    if not 0 < level < 1:
+        raise DataError(f"The confidence level is {level:g}, wanted a number between 0 and 1.")
+    if method == "bootstrap":
+        return bootstrap(pearson, x, y, level=level, block=block, draws=draws, seed=seed)
+    return _fisher(pearson(x, y), n_effective(x, y) if n is None else n, level)
+
+
+def bootstrap(
+    statistic: Callable[..., Array], *series: ArrayLike, level: float = 0.95, block: int = 30, draws: int = 1000,
+    seed: int = 0,
+) -> tuple[Array, Array]:  # fmt: skip
+    """Percentile interval of a statistic of series with a memory, by a circular block bootstrap.
+
+    Parameters
+    ----------
+    statistic : callable
+        Takes as many arrays ``(draws, n)`` and gives ``(draws,)``, or several results ``(k, draws)``.
+    *series : array_like
+        Series of one shape along the last axis; days without a value in one of them are left out.
+    level, block, draws, seed
+        As for `r_interval`; one block as long as the series would make all draws alike.
+
+    Returns
+    -------
+    low, high : ndarray
+        Without the last axis, ``(k, ...)`` for several results; NaN where fewer than four days are left.
+    """
+    rng = np.random.default_rng(seed)
+    arrays = np.broadcast_arrays(*(np.asarray(s, "f8") for s in series))
+    known: np.ndarray = np.isfinite(np.stack(arrays)).all(0)
+    kinds = np.shape(statistic(*(np.ones((2, 3)) for _ in arrays)))[:-1]
+    limits = np.full((2, *kinds, *known.shape[:-1]), np.nan)
+    for i in np.ndindex(known.shape[:-1]):
+        days = [a[i][known[i]] for a in arrays]
+        count = len(days[0])
+        if count < 4:
+            continue
+        length = max(1, min(block, count // BLOCKS))
+        starts = rng.integers(0, count, (draws, -(-count // length), 1))
+        pick = ((starts + np.arange(length)) % count).reshape(draws, -1)[:, :count]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # a series whose statistic is never defined
+            found = np.nanquantile(statistic(*(d[pick] for d in days)), [0.5 - level / 2, 0.5 + level / 2], axis=-1)
+        limits[(slice(None), ..., *i)] = found
+    return limits[0], limits[1]
+
+
+def scores(x: ArrayLike, y: ArrayLike) -> dict[str, np.ndarray]:
+    """All scores of ``x`` against the reference ``y``; p-value and interval by the effective number of pairs.
+
+    Returns
+    -------
+    dict of ndarray
+        ``r``, ``r_low``, ``r_high`` (95 percent), ``p_value``, ``spearman``, ``rmse``, ``bias``, ``ubrmse``, ``kge``,
+        ``n``, ``n_eff``.
+    """
+    pairs = _Moments(x, y)
+    low, high = _fisher(pairs.r, pairs.n_eff, 0.95)
+    return {
+        "r": pairs.r, "r_low": low, "r_high": high, "p_value": p_value(pairs.r, pairs.n_eff),
+        "spearman": spearman(x, y), "rmse": pairs.rmse, "bias": pairs.bias, "ubrmse": pairs.ubrmse, "kge": pairs.kge,
+        "n": pairs.n.astype("i8"), "n_eff": pairs.n_eff,
+    }  # fmt: skip
+
+
+def triple_collocation(x: ArrayLike, y: ArrayLike, z: ArrayLike) -> dict[str, Array]:
+    """Errors of three products whose errors are independent of each other and of the truth.
+
+    By covariances (Gruber et al., 2016, Int. J. Appl. Earth Obs. 45, 200-211; McColl et al., 2014, Geophys. Res. Lett.
+    41, 6229-6236).
+
+    Parameters
+    ----------
+    x, y, z : array_like
+        Series of one shape along the last axis; days without a value in one of them are left out.
+
+    Returns
+    -------
+    dict of ndarray
+        With a first axis for the three products: ``error_std`` in each product's own unit, ``error_std_scaled`` in that
+        of ``x``, ``scale`` (a product times it has the truth's spread in ``x``), ``snr`` in dB and ``r_truth``, the
+        correlation with the unknown truth. NaN where a covariance or an error variance is not positive.
+
+    Examples
+    --------
+    >>> truth = np.sin(np.arange(3000) / 50) / 10
+    >>> rng = np.random.default_rng(0)
+    >>> found = triple_collocation(*(truth + rng.normal(0, s, 3000) for s in (0.02, 0.03, 0.04)))
+    >>> found["error_std"].round(3)
+    array([0.02, 0.03, 0.04])
+    """
+    a = np.stack(np.broadcast_arrays(*(np.asarray(v, "f8") for v in (x, y, z))))
+    a = np.where(np.isfinite(a).all(0), a, np.nan)
+    count = np.isfinite(a[0]).sum(-1)
+    anomaly = a - _mean(a)[..., None]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        cov = np.nansum(anomaly[:, None] * anomaly[None], -1) / np.where(count > 1, count - 1, np.nan)
+        others = ((1, 2), (0, 2), (0, 1))
+        truth = np.stack([cov[i, j] * cov[i, k] / cov[j, k] for i, (j, k) in enumerate(others)])
+        truth = np.where((cov[0, 1] > 0) & (cov[0, 2] > 0) & (cov[1, 2] > 0), truth, np.nan)
+        total = np.stack([cov[i, i] for i in range(3)])
+        error = np.sqrt(total - truth)
+        truth = np.where(np.isnan(error), np.nan, truth)
+        scale = np.sqrt(truth[0] / truth)
+        return {
+            "error_std": error, "error_std_scaled": error * scale, "scale": scale,
+            "snr": 10 * np.log10(truth / error**2), "r_truth": np.sqrt(truth / total),
+        }  # fmt: skip
+
+
+class _Moments:
+    """Moments of pairs along the last axis and the scores that follow from them."""
+
+    def __init__(self, x: ArrayLike, y: ArrayLike) -> None:
+        from xsm.validation.pair_loops import DD, MEAN_X, MEAN_Y, MEMORY, UU, XX, XY, YY, N, moments
+
+        a, b = (np.ascontiguousarray(v) for v in _broadcast(x, y))
+        out = np.empty((*a.shape[:-1], 9))
+        moments(_rows(a), _rows(b), _rows(out))
+        self.n, self.xx, self.yy = out[..., N], out[..., XX], out[..., YY]
+        count = np.where(self.n > 0, self.n, np.nan)
+        self.mean_x, self.mean_y = out[..., MEAN_X], out[..., MEAN_Y]
+        self.bias = self.mean_x - self.mean_y
+        self.rmse = np.sqrt(out[..., DD] / count)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            self.r = np.clip(out[..., XY] / np.sqrt(self.xx * self.yy), -1, 1)
+            self.r = np.where((self.xx > 0) & (self.yy > 0), self.r, np.nan)
+        self.ubrmse = np.sqrt(out[..., UU] / count)
+        memory = np.nan_to_num(out[..., MEMORY])
+        self.n_eff = self.n * (1 - memory) / (1 + memory)
+
+    @property
+    def kge(self) -> Array:
+        """Kling-Gupta efficiency."""
+        with np.errstate(invalid="ignore", divide="ignore"):
+            ratios = np.sqrt(self.xx / self.yy), self.mean_x / self.mean_y
+            value = 1 - np.sqrt((self.r - 1) ** 2 + (ratios[0] - 1) ** 2 + (ratios[1] - 1) ** 2)
+        return np.where(np.isfinite(value), value, np.nan)
+
+
+def _fisher(r: Array, n: ArrayLike, level: float) -> tuple[Array, Array]:
+    from scipy.special import ndtri
+
+    count = np.asarray(n, "f8")
+    with np.errstate(divide="ignore"):
+        z = np.arctanh(r)
+    half = ndtri(0.5 + level / 2) / np.sqrt(np.where(count > 3, count - 3, np.nan))
+    return np.tanh(z - half), np.tanh(z + half)
+
+
+def _rows(a: Array) -> Array:
+    return a.reshape(math.prod(a.shape[:-1]), a.shape[-1])
+
+
+def _broadcast(x: ArrayLike, y: ArrayLike) -> list[Array]:
+    try:
+        return list(np.broadcast_arrays(np.asarray(x, "f8"), np.asarray(y, "f8")))
+    except ValueError:
+        raise DataError(
+            f"Arrays of shape {np.shape(x)} and {np.shape(y)} cannot be paired.", hint="Match them in time first."
+        ) from None
+
+
+def _mean(a: Array) -> Array:
+    count = np.isfinite(a).sum(-1)
+    return np.nansum(a, -1) / np.where(count, count, np.nan)

@@ -1,0 +1,207 @@
+"""Scores of pairs, also by class of land cover or texture."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+import xarray as xr
+
+from xsm.data import cf, soil_texture
+from xsm.data.cells import Cells
+from xsm.data.period import days as period
+from xsm.errors import DataError, render_hint, unknown
+from xsm.validation import matching, metrics
+from xsm.validation.pairing import pair
+from xsm.validation.products import MIN_DAYS, products_of
+
+SCORES: Mapping[str, tuple[str, str]] = {
+    "r": ("Pearson correlation", "1"),
+    "r_low": ("Lower end of the 95 percent interval of r, by n_eff", "1"),
+    "r_high": ("Upper end of the 95 percent interval of r, by n_eff", "1"),
+    "p_value": ("Two-sided p-value of r, by n_eff", "1"),
+    "spearman": ("Spearman rank correlation", "1"),
+    "rmse": ("Root mean squared error", "m3 m-3"),
+    "bias": ("Mean of product minus station", "m3 m-3"),
+    "ubrmse": ("Unbiased root mean squared error", "m3 m-3"),
+    "kge": ("Kling-Gupta efficiency", "1"),
+    "n": ("Number of days", "1"),
+    "n_eff": ("Effective number of independent days", "1"),
+}
+
+
+OPTIONAL: Mapping[str, tuple[str, str]] = {
+    "r_anomaly": ("Pearson correlation of the anomalies from the moving mean of 35 days", "1"),
+    **{f"{score}_{end}": (f"{word} end of the 95 percent interval of {score}, by bootstrap", "m3 m-3")
+       for score in ("rmse", "bias", "ubrmse") for end, word in (("low", "Lower"), ("high", "Upper"))},
+}  # fmt: skip
+"""Scores that are there when they were asked for."""
+
+
+GROUPED = ("r", "rmse", "bias", "ubrmse")
+GROUPINGS = ("network", "land_cover", "texture", "texture_group")
+IGBP = (
+    "evergreen needleleaf forests", "evergreen broadleaf forests", "deciduous needleleaf forests",
+    "deciduous broadleaf forests", "mixed forests", "closed shrublands", "open shrublands", "woody savannas",
+    "savannas", "grasslands", "permanent wetlands", "croplands", "urban and built up lands",
+    "cropland natural vegetation mosaics", "permanent snow and ice", "barren", "water bodies",
+)  # fmt: skip
+"""Names of the land cover classes 1 to 17 where the map does not bring its own."""
+
+
+def score_maps(
+    ds: xr.Dataset,
+    stations: xr.Dataset,
+    *,
+    variables: Sequence[str] | None = None,
+    by: Sequence[str] = (),
+    method: Literal["nearest", "bilinear"] = "nearest",
+    subsurface: str = "20",
+    surface: str = "5",
+    min_days: int | None = None,
+    interval: str = "fisher",
+    anomaly: bool = False,
+    common: bool = True,
+    time: Any = None,
+) -> xr.Dataset:
+    """Score maps against stations; see `xsm.validate`."""
+    for name in by:
+        if name not in GROUPINGS:
+            raise unknown("grouping", name, GROUPINGS)
+    layers = products_of(ds, variables)
+    depths = {"surface": surface, "subsurface": subsurface}
+    pairs = pair(ds, stations, layers, depths, maps=_class_maps(ds, by), method=method,
+                 time=None if time is None else period(time))  # fmt: skip
+    sensors, sites = pairs.sensors, pairs.sites
+    products = [name for names in layers.values() for name in names]
+    min_days = matching.fewest(min_days, MIN_DAYS, len(pairs.days))
+    most: dict[str, int] = {}
+    scored: dict[str, dict[str, np.ndarray]] = {}
+    for layer, found in pairs.layers.items():
+        valid = found.valid
+        counts = dict(zip(found.names, valid.sum(-1), strict=True))
+        if common:
+            valid = np.broadcast_to(valid.all(0), valid.shape)
+        left = valid.sum(-1)
+        matching.tell_short(sensors, sites, layer, counts, left, min_days)
+        most[layer] = int(left.max())
+        for i, name in enumerate(found.names):
+            x = np.where(valid[i] & (left[i] >= min_days)[:, None], found.x[i], np.nan)
+            scored[name] = _score(x, found.y[i], pairs.days, interval, anomaly)
+
+    used = np.flatnonzero(np.any([scored[p]["n"] > 0 for p in products], axis=0))
+    if not len(used):
+        raise matching.nothing_left(sensors.reasons, max(most.values()))
+    for layer, days in most.items():
+        if days < min_days:
+            shared = ", or <common=False>" if common and len(layers[layer]) > 1 else ""
+            warnings.warn(
+                f"No station has {min_days} days of {', '.join(layers[layer])}, the most are {days}: they have no "
+                "scores. " + render_hint(f"Give <min_days={days}> or less{shared}."),
+                stacklevel=3,
+            )
+    layer_of = [layer for layer, names in layers.items() for _ in names]
+    place = matching.site_coords(sites) | _classes(ds, pairs.cells, by)
+    names = [*SCORES, *(n for n in OPTIONAL if n in scored[products[0]])]
+    table = xr.Dataset(
+        {name: (("product", "station"), np.stack([scored[p][name][used] for p in products])) for name in names},
+        {
+            "product": products,
+            "layer": ("product", layer_of),
+            "reference": ("product", [f"{depths[layer]} cm" for layer in layer_of]),
+            "matching": ("product", [pairs.matching(name) for name in products]),
+            **{name: ("station", v[used]) for name, v in place.items()},
+        },
+    )
+    table["n"] = table["n"].astype("i4")
+    table = _summarise(table, by)
+    table = pairs.annotate(table, "Validation of soil moisture against stations", stations, ds)
+    common_days = "same days and stations for all products of a layer" if common else "own days of each product"
+    table.attrs |= {"common": common_days, "min_days": min_days}
+    return table
+
+
+def _class_maps(ds: xr.Dataset, by: Sequence[str]) -> list[str]:
+    """Maps that land cover and texture are taken from."""
+    maps = [n for n in ("land_cover", "texture") if n in ds.variables]
+    asked = {"texture", "texture_group"} & set(by) and "texture" not in maps
+    return [*maps, *cf.SOIL_FRACTIONS] if asked and set(cf.SOIL_FRACTIONS) <= set(ds.variables) else maps
+
+
+def _classes(ds: xr.Dataset, cells: Cells, by: Sequence[str]) -> dict[str, np.ndarray]:
+    """Land cover and texture of the stations' cells as names."""
+    found: dict[str, np.ndarray] = {}
+    maps = _class_maps(ds, by)
+    if "land_cover" in maps:
+        names = dict(enumerate(IGBP, start=1))
+        found["land_cover"] = _names(cells.static("land_cover"), ds["land_cover"].attrs, names)
+    classes = cells.static("texture") if "texture" in maps else None
+    if "sand" in maps:
+        classes = soil_texture.classify(*(cells.static(name) for name in cf.SOIL_FRACTIONS))
+    if classes is not None:
+        found["texture"] = _names(classes, {}, dict(enumerate(soil_texture.CLASSES, start=1)))
+        found["texture_group"] = np.array([soil_texture.group_of(name) or "unknown" for name in found["texture"]])
+    for name in by:
+        if name not in found and name != "network":
+            raise DataError(
+                f"The dataset has no '{name}' to group by.",
+                hint="Add land_cover, or texture or sand, silt and clay, to the cube.",
+            )
+    return found
+
+
+def _names(values: np.ndarray, attrs: Mapping[str, Any], names: dict[int, str]) -> np.ndarray:
+    if "flag_meanings" in attrs and "flag_values" in attrs:
+        words = [word.replace("_", " ") for word in str(attrs["flag_meanings"]).split()]
+        if len(words) == np.size(attrs["flag_values"]):
+            names = {int(v): word for v, word in zip(np.atleast_1d(attrs["flag_values"]), words, strict=True)}
+    return np.array([names.get(int(v), "unknown") if np.isfinite(v) else "unknown" for v in values])
+
+
+def _score(x: np.ndarray, y: np.ndarray, days: np.ndarray, interval: str, anomaly: bool) -> dict[str, np.ndarray]:
+    """Scores of one product at all sites, (site, day)."""
+    found = metrics.scores(x, y)
+    if anomaly:
+        number = (days - days[0]).astype("f8")
+        found["r_anomaly"] = metrics.pearson(*(metrics.anomalies(v, number) for v in metrics.paired(x, y)))
+    if interval == "bootstrap":
+        kinds = (metrics.pearson, metrics.rmse, metrics.bias, metrics.ubrmse)
+        ends = metrics.bootstrap(lambda a, b: np.stack([kind(a, b) for kind in kinds]), x, y)
+        for end, limits in zip(("low", "high"), ends, strict=True):
+            found |= {f"{name}_{end}": limit for name, limit in zip(("r", *GROUPED[1:]), limits, strict=True)}
+    return found
+
+
+def _summarise(table: xr.Dataset, by: Sequence[str]) -> xr.Dataset:
+    by_bootstrap = {"r_low", "r_high"} if "rmse_low" in table else set()
+    for name in table.data_vars:
+        long_name, units = {**SCORES, **OPTIONAL}[str(name)]
+        told = long_name.replace("by n_eff", "by bootstrap") if name in by_bootstrap else long_name
+        table[name].attrs = {"long_name": told, "units": units}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # a product without any station
+        for name in (n for n in (*GROUPED, "kge", "r_anomaly") if n in table):
+            for how in ("mean", "median"):
+                values = getattr(np, f"nan{how}")(table[name].values, axis=-1)
+                table[f"{name}_{how}"] = "product", values, _summary(name, how, "stations")
+            for grouping in by:
+                labels = table[grouping].values
+                groups = np.unique(labels)
+                means = [np.nanmean(table[name].values[:, labels == g], axis=-1) for g in groups]
+                dims = "product", f"by_{grouping}"
+                table = table.assign_coords({dims[1]: groups})
+                table[f"{name}_by_{grouping}"] = dims, np.stack(means, -1), _summary(name, "mean", grouping)
+                counts = [(table["n"].values[:, labels == g] > 0).sum(-1) for g in groups]
+                table[f"count_by_{grouping}"] = dims, np.stack(counts, -1).astype("i4"), {
+                    "long_name": f"Number of stations per {grouping}", "units": "1"
+                }  # fmt: skip
+    table["count"] = "product", (table["n"].values > 0).sum(-1).astype("i4"), {"long_name": "Number of stations"}
+    return table
+
+
+def _summary(name: str, how: str, over: str) -> dict[str, str]:
+    long_name, units = {**SCORES, **OPTIONAL}[name]
+    of = "all stations" if over == "stations" else f"the stations of a {over.replace('_', ' ')}"
+    return {"long_name": f"{long_name}, {how} of {of}", "units": units, "cell_methods": f"station: {how}"}

@@ -1,0 +1,1 @@
+"""Downloads: listings and manifests, logins, transfers that resume."""
