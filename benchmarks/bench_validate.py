@@ -4,7 +4,8 @@
 
 Three times are printed: `xsm.validation.metrics.scores`, pytesmo's metric calculator alone
 (``PairwiseIntercomparisonMetrics``, fed with ready data frames), and pytesmo's validation loop (``Validation`` with
-the same calculator and its temporal matcher, data in memory). The run fails where a score differs by more than 1e-10 from pytesmo's functions.
+the same calculator and its temporal matcher, data in memory). The run fails where a score differs by more than 1e-10
+from pytesmo's functions.
 """
 
 from __future__ import annotations

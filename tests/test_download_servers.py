@@ -10,7 +10,7 @@ import pytest
 
 import xsm
 from tests.web_server import BODY, HALF, KEPT, failure, in_turn, names, one, parts, reply
-from xsm import download
+from xsm.plugin_api import download
 
 NEW = BODY[::-1]
 

@@ -434,7 +434,7 @@ def test_fit_without_any_usable_cell_says_which_predictor_is_empty(law_cube):
 
 def test_a_model_may_clip_arrays_of_another_shape(law_cube, ridge, monkeypatch):
     """The share of clipped values was counted by the mask, whatever the shape."""
-    own = xsm.clip_moisture
+    own = xsm.plugin_api.clip_moisture
     monkeypatch.setattr(baseline, "clip_moisture", lambda v, card: own(v.ravel(), card).reshape(v.shape))
     made = law_cube.sm.estimate(scenario=1, model=ridge[5, 1])["sm_5cm"]
     assert bool(made.notnull().any()) and "clipped_share" not in made.attrs

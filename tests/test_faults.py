@@ -24,7 +24,6 @@ import xsm
 from benchmarks import faults
 from benchmarks.faults_bench import contents
 from tests.web_server import BODY, cut, in_turn, names, one, ranged
-from xsm import download
 from xsm.compute import zarr_regions as regions
 from xsm.contracts.bundle import Bundle
 from xsm.contracts.registry import get_source
@@ -33,6 +32,7 @@ from xsm.errors import DataError, SkippedFile, hear, tell
 from xsm.faces.cli import main
 from xsm.io import files
 from xsm.options import set_options
+from xsm.plugin_api import download
 from xsm.study import pipeline
 from xsm.study.config import Fill, Source, Study
 from xsm.study.forecast import plan

@@ -365,7 +365,7 @@ def test_scan_asks_for_each_station_and_year_and_keeps_the_answers(serve, tmp_pa
     before = len(server.seen)
     again = fetch_scan(tmp_path, region=None, time=time, dry_run=False)
     assert len(server.seen) == before + 2 and again.paths == manifest.paths
-    kansas = xsm.Area((-98, 36, -96, 38), xsm.EASE2_M09.region((-98, 36, -96, 38)))
+    kansas = xsm.plugin_api.Area((-98, 36, -96, 38), xsm.EASE2_M09.region((-98, 36, -96, 38)))
     assert {r.name[:9] for r in scan_files(time, kansas)} == {"SCAN_2092", "stations."}
     server.routes["/stations"] = lambda r: reply(r, b'[{"id": 1}]')
     with pytest.raises(FetchError, match="cannot be read"):

@@ -178,8 +178,8 @@ def test_what_is_just_begun_is_not_taken_for_left_behind(tmp_path):
 @pytest.mark.parametrize("name", ["a.nc", "model"])
 def test_what_a_killed_process_left_is_removed_by_the_next_one(tmp_path, name):
     """And nothing of a process that is still at work."""
-    half = f"with files.fresh(pathlib.Path({str(tmp_path / name)!r})) as part:\n    part.write_text('half')\n    "
-    start = "import os, pathlib, sys\nfrom xsm import files\n"
+    half = f"with atomic.fresh(pathlib.Path({str(tmp_path / name)!r})) as part:\n    part.write_text('half')\n    "
+    start = "import os, pathlib, sys\nfrom xsm import atomic\n"
     subprocess.run([sys.executable, "-c", start + half + "os.kill(os.getpid(), 9)"], check=False)
     (killed,) = tmp_path.iterdir()
     alive = subprocess.Popen(

@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from tests.web_server import BODY, PAGE, failure, names, ranged, reply
-from xsm import Remote, download
+from xsm.plugin_api import Remote, download
 from xsm.web.login import EARTHDATA, Keys, Login, find_keys
 
 USER, PASSWORD, TOKEN = "someone", "pässword:with+signs", "tok3n.with-signs"

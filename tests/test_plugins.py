@@ -23,7 +23,7 @@ from xsm.faces.new_plugin import render
 from xsm.testing import check_model, check_source
 
 GOOD = """
-from xsm import SourceInfo, hookimpl
+from xsm.plugin_api import SourceInfo, hookimpl
 XSM_PLUGIN_API = {api}
 
 @hookimpl
@@ -97,11 +97,11 @@ def test_operation_does_not_take_the_place_of_another(write_plugin, name):
 import xarray as xr
 import xsm
 
-@xsm.operation(title="Mine", group="Mine")
+@xsm.plugin_api.operation(title="Mine", group="Mine")
 def {name}(ds: xr.Dataset) -> xr.Dataset:
     "Give nothing."
 
-@xsm.hookimpl
+@xsm.plugin_api.hookimpl
 def xsm_operations(register):
     register({name}.operation)
 """
@@ -249,7 +249,7 @@ def test_every_hook_registers_and_is_documented(hook, write_plugin):
     kind, item = HOOK_PLUGINS[hook]
     text = f'''
 import xarray as xr
-from xsm import ModelInfo, SourceInfo, hookimpl, operation
+from xsm.plugin_api import ModelInfo, SourceInfo, hookimpl, operation
 
 @operation(title="Mine", group="Test")
 def mine(ds: xr.Dataset) -> xr.Dataset:

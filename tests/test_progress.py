@@ -22,7 +22,7 @@ STUDY = """
 import sys
 import xsm, dask.array as da, xarray as xr
 from xsm.faces.progress_bar import show
-from xsm.learning.samples import quiet
+from xsm.progress import quiet
 from xsm.faces.cli import _say
 with show(sys.argv[1], "xsm run") as begin:
     begin("1/2 train")

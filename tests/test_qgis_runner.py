@@ -221,10 +221,10 @@ SLOW = """
 import sys, time
 from pathlib import Path
 import xsm.faces.execute, xsm.faces.worker
-from xsm import files
+from xsm import atomic
 
 def slow(op, values, output, overwrite):
-    with files.fresh(Path(output)) as part:
+    with atomic.fresh(Path(output)) as part:
         part.write_text("half")
         print("writing", file=sys.stderr, flush=True)
         time.sleep(60)
@@ -279,10 +279,10 @@ def test_abandoned_worker_removes_what_it_had_half_written(tmp_path, how):
 def test_a_killed_core_leaves_nothing_beside_its_output(runner, tmp_path):
     script = tmp_path / "core.py"
     script.write_text(
-        "import os, pathlib, subprocess, sys\nfrom xsm import files\n"
+        "import os, pathlib, subprocess, sys\nfrom xsm import atomic\n"
         "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])\n"
         f"pathlib.Path({str(tmp_path / 'child')!r}).write_text(str(child.pid))\n"
-        f"with files.fresh(pathlib.Path({str(tmp_path / 'out' / 'a.nc')!r})) as part:\n"
+        f"with atomic.fresh(pathlib.Path({str(tmp_path / 'out' / 'a.nc')!r})) as part:\n"
         "    part.write_text('half')\n    os.kill(os.getpid(), 9)\n"
     )
     other = tmp_path / "out" / ".a.nc.1.abc.part"

@@ -45,19 +45,19 @@ from typing import Annotated
 import xarray as xr
 import xsm
 
-@xsm.operation(title="Wetness of a stranger", group="Strange")
-def wetness(ds: xr.Dataset, *, share: Annotated[float, xsm.Param("Share of wetness.")] = 0.5) -> xr.Dataset:
+@xsm.plugin_api.operation(title="Wetness of a stranger", group="Strange")
+def wetness(ds: xr.Dataset, *, share: Annotated[float, xsm.plugin_api.Param("Share of wetness.")] = 0.5) -> xr.Dataset:
     "Give a share of all values."
     return ds * share
 
-@xsm.hookimpl
+@xsm.plugin_api.hookimpl
 def xsm_operations(register):
     register(wetness.operation)
 
-@xsm.hookimpl
+@xsm.plugin_api.hookimpl
 def xsm_sources(register):
-    depth = xsm.Param("Depth of the sensor.", name="depth", kind=xsm.Kind.INTEGER, default=5)
-    register(xsm.SourceInfo("stranger", "Stranger's files (*.strange)", "stranger:Source", options=(depth,)))
+    depth = xsm.plugin_api.Param("Depth of the sensor.", name="depth", kind=xsm.plugin_api.Kind.INTEGER, default=5)
+    register(xsm.plugin_api.SourceInfo("stranger", "Stranger's files (*.strange)", "stranger:Source", options=(depth,)))
 """
 POINTED = """#!/bin/sh
 exec {python} -I -c 'import sys

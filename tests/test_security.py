@@ -84,7 +84,7 @@ def test_a_granule_that_claims_them_is_refused(tmp_path):
 
 
 def test_credentials_are_never_logged(serve, tmp_path, monkeypatch, caplog, capsys):
-    from xsm import download
+    from xsm.plugin_api import download
     from xsm.web.login import Login
 
     server = serve()

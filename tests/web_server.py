@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from xsm import Remote, download
 from xsm.errors import FetchError
+from xsm.plugin_api import Remote, download
 from xsm.web.http import BLOCK
 
 BODY = np.random.default_rng(5).bytes(300_000)

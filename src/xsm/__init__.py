@@ -1,6 +1,7 @@
 """xsm: daily, gap-free maps of surface and subsurface soil moisture from SMAP, NLDAS-2 and SOLUS100.
 
-``import xsm`` registers the accessor ``ds.sm``; everything else loads on first use.
+``import xsm`` registers the accessor ``ds.sm``; everything else loads on first use. What authors of plugins need is in
+`xsm.plugin_api`.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import importlib
 import logging
 from typing import Any
 
+from xsm import _lazy
 from xsm._version import __version__
 
 _PUBLIC = {
@@ -24,8 +26,10 @@ _PUBLIC = {
     "estimate": "xsm.ops.estimate",
     "texture": "xsm.ops.texture",
     "validate": "xsm.ops.validate",
+    "to_frame": "xsm.validation.products",
     "triple_collocation": "xsm.ops.triple_collocation",
     "report": "xsm.ops.report",
+    "fetch": "xsm.ops.fetch",
     "plot_map": "xsm.ops.plot_map",
     "plot_texture": "xsm.ops.plot_map",
     "plot_boxes": "xsm.ops.plot_skill",
@@ -38,43 +42,15 @@ _PUBLIC = {
     "EASE2_M03": "xsm.data.grids",
     "EASE2_M09": "xsm.data.grids",
     "EASE2_M36": "xsm.data.grids",
-    "Kind": "xsm.contracts.param",
-    "Param": "xsm.contracts.param",
-    "Operation": "xsm.contracts.operation",
-    "operation": "xsm.contracts.operation",
-    "operations": "xsm.contracts.operation",
-    "hookimpl": "xsm.contracts.hookspecs",
-    "PLUGIN_API": "xsm.contracts.hookspecs",
-    "Area": "xsm.contracts.source",
-    "DataSource": "xsm.contracts.source",
-    "SourceInfo": "xsm.contracts.source",
-    "sources": "xsm.contracts.source",
-    "fetch": "xsm.ops.fetch",
-    "closed_period": "xsm.ops.fetch",
-    "download": "xsm.web.download",
-    "Manifest": "xsm.web.manifest",
-    "Remote": "xsm.web.manifest",
-    "read_url": "xsm.web.http",
-    "search_earthdata": "xsm.web.catalogue",
-    "EARTHDATA": "xsm.web.login",
-    "Login": "xsm.web.login",
-    "Block": "xsm.contracts.model",
-    "Model": "xsm.contracts.model",
-    "ModelInfo": "xsm.contracts.model",
-    "Samples": "xsm.contracts.model",
-    "Spec": "xsm.contracts.model",
-    "Progress": "xsm.contracts.model",
-    "make_card": "xsm.contracts.model",
-    "clip_moisture": "xsm.contracts.model",
-    "CENTRE_AND_SCALE": "xsm.learning.departures",
-    "series_settings": "xsm.learning.departures",
-    "centre_and_scale": "xsm.learning.departures",
-    "conformal_factor": "xsm.learning.calibration",
-    "models": "xsm.contracts.model",
+    "grid_of": "xsm.data.grids",
+    "take": "xsm.data.grids",
     "Bundle": "xsm.contracts.bundle",
-    "BUNDLE_FORMAT": "xsm.contracts.bundle",
-    "versions": "xsm.contracts.bundle",
-    "jit": "xsm.kernels",
+    "operations": "xsm.contracts.registry",
+    "sources": "xsm.contracts.registry",
+    "models": "xsm.contracts.registry",
+    "plugins": "xsm.contracts.registry",
+    "set_options": "xsm.options",
+    "show_versions": "xsm.contracts.installed",
     "DataError": "xsm.errors",
     "FetchError": "xsm.errors",
     "MissingPlugin": "xsm.errors",
@@ -82,35 +58,63 @@ _PUBLIC = {
     "SkippedFile": "xsm.errors",
     "UsageError": "xsm.errors",
     "XsmError": "xsm.errors",
-    "tell": "xsm.errors",
-    "unknown": "xsm.errors",
-    "set_options": "xsm.options",
-    "show_versions": "xsm.options",
-    "threads": "xsm.options",
-    "device": "xsm.options",
-    "open_raster": "xsm.io.raster",
-    "raster_window": "xsm.io.raster",
-    "plugins": "xsm.contracts.registry",
-    "take": "xsm.data.grids",
-    "grid_of": "xsm.data.grids",
-    "add_history": "xsm.data.cf",
-    "canonical_attrs": "xsm.data.cf",
-    "drop_impossible": "xsm.data.cf",
-    "NO_FLAG": "xsm.data.cf",
 }
+_MOVED = {
+    "Kind",
+    "Param",
+    "Operation",
+    "operation",
+    "hookimpl",
+    "PLUGIN_API",
+    "Area",
+    "DataSource",
+    "SourceInfo",
+    "closed_period",
+    "download",
+    "Manifest",
+    "Remote",
+    "read_url",
+    "search_earthdata",
+    "EARTHDATA",
+    "Login",
+    "Block",
+    "Model",
+    "ModelInfo",
+    "Samples",
+    "Spec",
+    "Progress",
+    "make_card",
+    "clip_moisture",
+    "CENTRE_AND_SCALE",
+    "series_settings",
+    "centre_and_scale",
+    "conformal_factor",
+    "BUNDLE_FORMAT",
+    "versions",
+    "jit",
+    "tell",
+    "unknown",
+    "threads",
+    "device",
+    "open_raster",
+    "raster_window",
+    "add_history",
+    "canonical_attrs",
+    "drop_impossible",
+    "NO_FLAG",
+}
+"""Names that `xsm.plugin_api` has now; an alias warns until the next minor release."""
 __all__ = [*_PUBLIC, "__version__"]
 
 logging.getLogger("xsm").addHandler(logging.NullHandler())
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _PUBLIC:
-        import difflib
-
-        near = difflib.get_close_matches(name, _PUBLIC, n=1)
-        guess = f" Did you mean '{near[0]}'?" if near else ""
-        raise AttributeError(f"module 'xsm' has no attribute '{name}'.{guess}")
-    return getattr(importlib.import_module(_PUBLIC[name]), name)
+    if name in _MOVED:
+        return _lazy.moved("xsm.plugin_api", name)
+    if name in ("plugin_api", "testing", "twin"):
+        return importlib.import_module(f"xsm.{name}")
+    return _lazy.load(__name__, _PUBLIC, name)
 
 
 def __dir__() -> list[str]:

@@ -13,10 +13,11 @@ import pytest
 
 import xsm
 from tests.web_server import BODY, PAGE, cut, failure, in_turn, names, one, parts, ranged, reply, status
-from xsm import Remote, download, set_options
+from xsm import set_options
 from xsm.errors import DataError, FetchError, UsageError
 from xsm.faces.cli import main
 from xsm.faces.progress_bar import show
+from xsm.plugin_api import Remote, download
 
 
 def test_file_is_fetched_checked_and_recorded_once(server, tmp_path):
@@ -265,11 +266,11 @@ def test_redirects_end(server, tmp_path, to):
 
 def test_listing_is_read_or_refused(server):
     server.routes["/list/"] = in_turn(status(503), lambda r: reply(r, b"<html>list</html>"))
-    assert xsm.read_url(f"{server.url}/list/", magic=(b"<",)) == b"<html>list</html>"
+    assert xsm.plugin_api.read_url(f"{server.url}/list/", magic=(b"<",)) == b"<html>list</html>"
     with pytest.raises(FetchError, match="web page"):
-        xsm.read_url(f"{server.url}/list/", magic=(b"[",))
+        xsm.plugin_api.read_url(f"{server.url}/list/", magic=(b"[",))
     with pytest.raises(FetchError, match="404"):
-        xsm.read_url(f"{server.url}/none?secret=1")
+        xsm.plugin_api.read_url(f"{server.url}/none?secret=1")
 
 
 def test_command_line_gives_the_sentence_and_the_code(serve, tmp_path, capsys, monkeypatch):

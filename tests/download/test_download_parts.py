@@ -12,7 +12,7 @@ import pytest
 
 import xsm
 from tests.web_server import BODY, HALF, KEPT, cut, failure, in_turn, names, one, parts, ranged, reply, status
-from xsm import download
+from xsm.plugin_api import download
 
 
 def test_stall_is_noticed_and_the_rest_is_fetched(server, tmp_path):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from xsm import Samples, Spec
+from xsm.plugin_api import Samples, Spec
 from xsm_convlstm.model import ConvLSTM
 
 MODEL = ConvLSTM()

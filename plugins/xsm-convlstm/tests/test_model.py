@@ -10,7 +10,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from convlstm_law import MODEL, QUIET, TINY, block, law, predict, samples, spec
-from xsm import Bundle, DataError, Model, UsageError
+from xsm import Bundle, DataError, UsageError
+from xsm.plugin_api import Model
 from xsm_convlstm.config import CELL_DATES, PRESETS, Config
 from xsm_convlstm.sequences import batches, read, survey, windows
 

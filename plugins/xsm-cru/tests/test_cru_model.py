@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
-from xsm import Bundle, DataError, Samples, Spec, UsageError, gapfill_cru
+from xsm import Bundle, DataError, UsageError, gapfill_cru
+from xsm.plugin_api import Samples, Spec
 from xsm.testing import check_model
 from xsm_cru.config import OPTIONS, Config
 from xsm_cru.hide import distance, hide, neighbours

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from xsm import EASE2_M09, Area, DataError, UsageError
+from xsm import EASE2_M09, DataError, UsageError
+from xsm.plugin_api import Area
 from xsm_insitu.ismn import IsmnSource
 
 SOURCE = IsmnSource()

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray as xr
-from xsm import EASE2_M09, Area, DataError, UsageError
+from xsm import EASE2_M09, DataError, UsageError
+from xsm.plugin_api import Area
 from xsm.testing import check_source
 from xsm.twin import make_world
 from xsm_insitu.scan import ScanSource

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-from xsm import EASE2_M09, Area, DataError, UsageError
+from xsm import EASE2_M09, DataError, UsageError
+from xsm.plugin_api import Area
 from xsm_insitu.uscrn import UscrnSource
 
 DEPTHS = (5.0, 10.0, 20.0, 50.0, 100.0)

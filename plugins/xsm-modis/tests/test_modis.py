@@ -11,7 +11,8 @@ import rasterio
 import rioxarray  # noqa: F401
 from rasterio.transform import from_origin
 from rasterio.warp import transform
-from xsm import Area, DataError, UsageError
+from xsm import DataError, UsageError
+from xsm.plugin_api import Area
 from xsm_modis.source import CLASSES, LandCoverSource, legend_of, lookup
 
 SOURCE = LandCoverSource()

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import xarray as xr
 from pyproj import Transformer
-from xsm import Area, DataError, MissingPlugin
+from xsm import DataError, MissingPlugin
+from xsm.plugin_api import Area
 from xsm.testing import check_canonical
 from xsm.twin import World, make_world
 from xsm_modis import INFO, hdf4

@@ -10,7 +10,8 @@ import netCDF4
 import numpy as np
 import pytest
 import xarray as xr
-from xsm import Area, DataError, UsageError
+from xsm import DataError, UsageError
+from xsm.plugin_api import Area
 from xsm_nldas.files import NAME
 from xsm_nldas.source import NldasSource, daily_mean
 

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import rasterio
 import xarray as xr
-from xsm import Area, DataError
+from xsm import DataError
+from xsm.plugin_api import Area
 from xsm.twin import World, make_world
 from xsm_nldas import grib
 from xsm_nldas.backend import NldasBackend

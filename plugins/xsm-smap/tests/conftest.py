@@ -9,7 +9,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import xarray as xr
-from xsm import EASE2_M09, Area, Grid
+from xsm import EASE2_M09, Grid
+from xsm.plugin_api import Area
 from xsm_smap.layout import FIELDS
 from xsm_smap.write import write
 

@@ -12,7 +12,8 @@ from types import SimpleNamespace
 import h5py
 import numpy as np
 import pytest
-from xsm import Area, DataError
+from xsm import DataError
+from xsm.plugin_api import Area
 from xsm_smap.source import SmapSource
 
 AM = "Soil_Moisture_Retrieval_Data_AM"

@@ -9,7 +9,8 @@ import h5py
 import numpy as np
 import pytest
 import xarray as xr
-from xsm import EASE2_M09, EASE2_M36, Area, DataError
+from xsm import EASE2_M09, EASE2_M36, DataError
+from xsm.plugin_api import Area
 from xsm_smap.l2 import scatter
 from xsm_smap.source import SmapSource
 

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import xarray as xr
 from pyproj import CRS, Transformer
-from xsm import Area, DataError, UsageError
+from xsm import DataError, UsageError
+from xsm.plugin_api import Area
 from xsm.testing import check_source
 from xsm.twin import World, make_world
 from xsm_smap.backend import SmapBackend

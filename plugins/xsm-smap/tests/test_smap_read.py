@@ -16,7 +16,8 @@ import xarray as xr
 import xsm_smap.granule
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from xsm import EASE2_M09, EASE2_M36, Area, UsageError
+from xsm import EASE2_M09, EASE2_M36, UsageError
+from xsm.plugin_api import Area
 from xsm_smap.layout import FIELDS
 from xsm_smap.read import window
 from xsm_smap.source import SmapSource

@@ -13,8 +13,9 @@ import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
 from rasterio.transform import from_origin
-from xsm import Area, DataError, UsageError
+from xsm import DataError, UsageError
 from xsm.io.raster import vsi_name
+from xsm.plugin_api import Area
 from xsm_solus100.backend import Solus100Backend
 from xsm_solus100.source import Solus100Source, decode, share
 

@@ -28,4 +28,4 @@ def xsm_models(register: Callable[[ModelInfo], None]) -> None:
 
 @hookspec
 def xsm_operations(register: Callable[[Operation], None]) -> None:
-    """Register operations: call ``register(function.operation)`` for functions made with ``xsm.operation``."""
+    """Register operations: call ``register(function.operation)`` for functions made with `xsm.plugin_api.operation`."""

@@ -136,12 +136,12 @@ class Fetcher(Protocol):
     """A source that can download its files."""
 
     def fetch(self, dest: Path, *, region: Area | None, time: slice | None, dry_run: bool, **options: Any) -> Listing:
-        """Find out which files there are, and hand them to `xsm.download`.
+        """Find out which files there are, and hand them to `xsm.plugin_api.download`.
 
         ``region`` and ``time`` are those of ``open``: whole files are fetched that touch them. The source lists files
-        as `xsm.Remote` from the provider's own catalogue or listing, never by guessing addresses where there is one;
-        transfer, checks, resuming, progress and ``dry_run`` are `xsm.download`'s. ``options`` are the
-        ``fetch_options`` of `SourceInfo`, checked.
+        as `xsm.plugin_api.Remote` from the provider's own catalogue or listing, never by guessing addresses where there
+        is one; transfer, checks, resuming, progress and ``dry_run`` are `xsm.plugin_api.download`'s. ``options`` are
+        the ``fetch_options`` of `SourceInfo`, checked.
         """
 
 

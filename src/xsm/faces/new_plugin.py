@@ -15,7 +15,7 @@ PLACEHOLDER = "mysensor"
 def data_folder(wheel: str, repository: str) -> Path:
     """Folder that the wheel carries under ``_data``; in an editable install, the one in the repository."""
     inside = Path(str(package_files("xsm"))) / "_data" / wheel
-    return inside if inside.is_dir() else Path(__file__).resolve().parents[2] / repository
+    return inside if inside.is_dir() else Path(__file__).resolve().parents[3] / repository
 
 
 def render(name: str, folder: Path) -> Path:

@@ -8,8 +8,9 @@ attributes.
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING, Any
+
+from xsm import _lazy
 
 if TYPE_CHECKING:
     from xsm.twin.retrieval import brightness, retrieve
@@ -28,6 +29,4 @@ __all__ = ["World", "brightness", "default_grid", "make_world", "retrieve", "wri
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _PUBLIC:
-        raise AttributeError(f"module 'xsm.twin' has no attribute '{name}'")
-    return getattr(importlib.import_module(_PUBLIC[name]), name)
+    return _lazy.load(__name__, _PUBLIC, name)

@@ -1,6 +1,6 @@
 """The data source 'mysensor' for xsm; registration only, the reader loads on first use."""
 
-from xsm import SourceInfo, hookimpl
+from xsm.plugin_api import SourceInfo, hookimpl
 
 XSM_PLUGIN_API = 1
 INFO = SourceInfo(

@@ -2,7 +2,8 @@
 
 import numpy as np
 import xarray as xr
-from xsm import DataError, canonical_attrs
+from xsm import DataError
+from xsm.plugin_api import canonical_attrs
 
 from xsm_mysensor import INFO
 

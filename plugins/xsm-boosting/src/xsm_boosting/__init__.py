@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from xsm import CENTRE_AND_SCALE, Kind, ModelInfo, Param, hookimpl
+from xsm.plugin_api import CENTRE_AND_SCALE, Kind, ModelInfo, Param, hookimpl
 
 XSM_PLUGIN_API = 1
 

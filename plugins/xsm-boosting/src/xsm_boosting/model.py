@@ -8,14 +8,12 @@ from typing import Any
 
 import lightgbm
 import numpy as np
-from xsm import (
+from xsm import Bundle, DataError, UsageError
+from xsm.plugin_api import (
     Block,
-    Bundle,
-    DataError,
     Progress,
     Samples,
     Spec,
-    UsageError,
     centre_and_scale,
     clip_moisture,
     conformal_factor,
@@ -217,7 +215,7 @@ def _train(
     seed: int,
     held: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> lightgbm.Booster:
-    from xsm import threads
+    from xsm.plugin_api import threads
 
     given = {
         "objective": "regression",

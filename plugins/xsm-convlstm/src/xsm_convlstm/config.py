@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from xsm import Kind, ModelInfo, Param, UsageError
+from xsm import UsageError
+from xsm.plugin_api import Kind, ModelInfo, Param
 
 CELL_DATES = 32
 """Dates that the temporal R of ``r2_over="cell"`` needs in one batch (DESIGN.md section 7)."""

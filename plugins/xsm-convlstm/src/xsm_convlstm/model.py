@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from xsm import Block, Bundle, DataError, Samples, Spec, clip_moisture, conformal_factor, make_card
+from xsm import Bundle, DataError
+from xsm.plugin_api import Block, Samples, Spec, clip_moisture, conformal_factor, make_card
 
 from xsm_convlstm.config import INFO, Config
 from xsm_convlstm.inference import able, estimate, estimate_on, flatten, thinned

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from xsm import DataError, Samples, Spec
+from xsm import DataError
+from xsm.plugin_api import Samples, Spec
 
 from xsm_convlstm.config import Config
 

@@ -26,8 +26,9 @@ import torch
 from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
 from torch import Tensor
 from torch.distributed.nn.functional import all_reduce
-from xsm import DataError, Samples, Spec
-from xsm import device as chosen_device
+from xsm import DataError
+from xsm.plugin_api import Samples, Spec
+from xsm.plugin_api import device as chosen_device
 
 from xsm_convlstm.config import Config
 from xsm_convlstm.inference import able

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from xsm import ModelInfo, hookimpl
+from xsm.plugin_api import ModelInfo, hookimpl
 
 XSM_PLUGIN_API = 1
 

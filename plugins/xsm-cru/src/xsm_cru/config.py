@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from xsm import Kind, Param
+from xsm.plugin_api import Kind, Param
 
 OPTIONS = (
     Param(

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
-from xsm import jit
+from xsm.plugin_api import jit
 
 RELAXED = {"contract", "reassoc", "nsz", "arcp"}
 

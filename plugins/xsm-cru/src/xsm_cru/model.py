@@ -1,4 +1,4 @@
-"""The model ``cru`` of the contract `xsm.Model`: numpy in, numpy out."""
+"""The model ``cru`` of the contract `xsm.plugin_api.Model`: numpy in, numpy out."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from xsm import Block, Bundle, DataError, ModelInfo, Samples, Spec
+from xsm import Bundle, DataError
+from xsm.plugin_api import Block, ModelInfo, Samples, Spec
 
 from xsm_cru.config import OPTIONS, Config
 from xsm_cru.features import cycle
@@ -31,7 +32,7 @@ class CRU:
     Examples
     --------
     >>> import numpy as np
-    >>> from xsm import Samples, Spec
+    >>> from xsm.plugin_api import Samples, Spec
     >>> rng = np.random.default_rng(0)
     >>> sm = 0.25 + 0.05 * np.sin(np.arange(120) / 9)[:, None] + 0.01 * rng.standard_normal((120, 4))
     >>> sm[rng.random(sm.shape) < 0.5] = np.nan
@@ -320,7 +321,7 @@ def _card(
     seed: int,
     cells: int,
 ) -> dict[str, Any]:
-    from xsm import BUNDLE_FORMAT, versions
+    from xsm.plugin_api import BUNDLE_FORMAT, versions
 
     used = np.asarray(samples.days)[np.asarray(samples.use, bool)]
     return {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from xsm import Kind, Param, SourceInfo, hookimpl
+from xsm.plugin_api import Kind, Param, SourceInfo, hookimpl
 
 XSM_PLUGIN_API = 1
 

@@ -12,7 +12,8 @@ from urllib.parse import urlencode
 
 import numpy as np
 import pandas as pd
-from xsm import Area, FetchError, Manifest, Remote, closed_period, download, read_url
+from xsm import FetchError
+from xsm.plugin_api import Area, Manifest, Remote, closed_period, download, read_url
 
 from xsm_insitu.series import inside
 

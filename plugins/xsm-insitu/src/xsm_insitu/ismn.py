@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import pandas as pd
 import xarray as xr
-from xsm import Area, DataError, UsageError
+from xsm import DataError, UsageError
+from xsm.plugin_api import Area
 
 from xsm_insitu import ISMN
 from xsm_insitu import series as sensors

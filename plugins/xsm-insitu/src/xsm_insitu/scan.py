@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import xarray as xr
-from xsm import Area, DataError, UsageError
+from xsm import DataError, UsageError
+from xsm.plugin_api import Area
 
 from xsm_insitu import SCAN
 from xsm_insitu import series as sensors
@@ -20,7 +21,7 @@ from xsm_insitu.scan_files import DAMAGE, Column, is_table, known, read_csv, rea
 from xsm_insitu.series import Series
 
 if TYPE_CHECKING:
-    from xsm import Manifest
+    from xsm.plugin_api import Manifest
     from xsm.twin import World
 
 INCH = 2.54

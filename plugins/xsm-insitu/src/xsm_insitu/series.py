@@ -11,7 +11,8 @@ from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
-from xsm import Area, DataError, UsageError, canonical_attrs, drop_impossible
+from xsm import DataError, UsageError
+from xsm.plugin_api import Area, canonical_attrs, drop_impossible
 
 log = logging.getLogger("xsm")
 

@@ -14,20 +14,20 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import pandas as pd
 import xarray as xr
-from xsm import Area, DataError
+from xsm import DataError
+from xsm.plugin_api import Area
 
 from xsm_insitu import USCRN
 from xsm_insitu import series as sensors
-from xsm_insitu.layout import DEPTHS
+from xsm_insitu.layout import DEPTHS, SYNTHETIC_STATE
 from xsm_insitu.series import Series
 
 if TYPE_CHECKING:
-    from xsm import Manifest
+    from xsm.plugin_api import Manifest
     from xsm.twin import World
 
 LOCAL = (3, 4)
 """Columns of the local standard day and time in files that have both clocks."""
-SYNTHETIC_STATE = "ZZ"
 """State code of synthetic stations: the files have no header that could say it."""
 
 _NAME = re.compile(r"^CRN[HDS]\d{4}(?:-05)?-(?P<year>\d{4})-(?P<state>[A-Z]{2})_(?P<name>.+)\.txt$")
@@ -147,7 +147,7 @@ class UscrnSource:
         self, dest: Path, *, region: Area | None, time: slice | None, dry_run: bool, product: str = "hourly02"
     ) -> Manifest:
         """Fetch the yearly files of stations; see `xsm_insitu.fetch.uscrn_files`."""
-        from xsm import download
+        from xsm.plugin_api import download
 
         from xsm_insitu.fetch import uscrn_files
 

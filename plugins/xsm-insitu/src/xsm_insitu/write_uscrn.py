@@ -11,9 +11,8 @@ import numpy as np
 import xarray as xr
 from xsm import DataError
 
-from xsm_insitu.layout import DEPTHS
+from xsm_insitu.layout import DEPTHS, SYNTHETIC_STATE
 from xsm_insitu.series import KELVIN
-from xsm_insitu.uscrn import SYNTHETIC_STATE
 
 # fields 1-12, 13-28 and 29-38 of the product's readme
 _ROW = (

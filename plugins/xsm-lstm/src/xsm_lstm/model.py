@@ -7,10 +7,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from xsm import (
+from xsm import Bundle, DataError
+from xsm.plugin_api import (
     Block,
-    Bundle,
-    DataError,
     Progress,
     Samples,
     Spec,

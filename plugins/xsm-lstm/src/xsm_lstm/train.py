@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from xsm import DataError, Samples, Spec
-from xsm import device as chosen_device
+from xsm import DataError
+from xsm.plugin_api import Samples, Spec
+from xsm.plugin_api import device as chosen_device
 
 from xsm_lstm.network import Network
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from xsm import Area, Remote, search_earthdata
+from xsm.plugin_api import Area, Remote, search_earthdata
 
 from xsm_modis.layout import YEAR
 

@@ -17,7 +17,8 @@ from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
-from xsm import Area, DataError, MissingPlugin, SkippedFile, raster_window, tell
+from xsm import DataError, MissingPlugin, SkippedFile
+from xsm.plugin_api import Area, raster_window, tell
 
 SINUSOIDAL = "+proj=sinu +lon_0=0 +x_0=0 +y_0=0 +R=6371007.181 +units=m +no_defs"
 LEFT, TOP, TILE = -20015109.354, 10007554.677, 1111950.5197
@@ -45,7 +46,7 @@ PRODUCTS: Mapping[str, Product] = {
 
 
 def open_hdf4(path: Path, area: Area | None, *, on_error: Literal["raise", "skip"] = "raise") -> xr.DataArray | None:
-    """Open the IGBP classes of one file lazily, as `xsm.open_raster` does for GeoTIFF.
+    """Open the IGBP classes of one file lazily, as `xsm.plugin_api.open_raster` does for GeoTIFF.
 
     Returns
     -------

@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import xarray as xr
-from xsm import Area, DataError, UsageError, canonical_attrs
+from xsm import DataError, UsageError
+from xsm.plugin_api import Area, canonical_attrs
 
 from xsm_modis import INFO
 from xsm_modis.hdf4 import open_hdf4
 from xsm_modis.layout import UNCLASSIFIED, YEAR
 
 if TYPE_CHECKING:
-    from xsm import Manifest
+    from xsm.plugin_api import Manifest
 
 PRODUCT = re.compile(r"MCD12(Q1|C1)\.", re.IGNORECASE)
 OTHER_LAYER = re.compile(r"LC_Type[2-5]|LC_Prop|_QC_|_LW_|Assessment|Land_Cover_Type_[2-5]")
@@ -129,7 +130,7 @@ class LandCoverSource:
         self, dest: Path, *, region: Area | None, time: slice | None, dry_run: bool, version: str = "061"
     ) -> Manifest:
         """Fetch the MCD12Q1 tiles of a region, of every year of the period; see `xsm_modis.fetch.tiles`."""
-        from xsm import EARTHDATA, closed_period, download
+        from xsm.plugin_api import EARTHDATA, closed_period, download
 
         from xsm_modis.fetch import tiles
 
@@ -223,7 +224,7 @@ def _place(tile: xr.DataArray, first: xr.DataArray) -> tuple[int, int]:
 def _open_tile(
     path: Path, region: Area | None, legend: str | None, on_error: Literal["raise", "skip"]
 ) -> list[xr.DataArray]:
-    from xsm import open_raster
+    from xsm.plugin_api import open_raster
 
     if OTHER_LAYER.search(path.name):
         raise DataError(f"'{path}' is another layer than IGBP.", hint="Give LC_Type1.")

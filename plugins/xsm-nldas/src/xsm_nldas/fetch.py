@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from xsm import Remote, search_earthdata
+from xsm.plugin_api import Remote, search_earthdata
 
 from xsm_nldas.files import HDF5_MAGIC, NAME
 

@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import xarray as xr
-from xsm import Area, DataError, SkippedFile, UsageError, canonical_attrs, drop_impossible, tell
+from xsm import DataError, SkippedFile, UsageError
+from xsm.plugin_api import Area, canonical_attrs, drop_impossible, tell
 
 from xsm_nldas import INFO
 from xsm_nldas.files import NAME, Header, factor_of, read_hours
 from xsm_nldas.index import Index, index_files
 
 if TYPE_CHECKING:
-    from xsm import Manifest
+    from xsm.plugin_api import Manifest
 
 MARGIN = 3
 BLOCK_BYTES, BLOCK_DAYS = 2**25, 16
@@ -151,7 +152,7 @@ class NldasSource:
         version: str = "2.0",
     ) -> Manifest:
         """Fetch hourly files of the whole grid; ``region`` cuts nothing off. See `xsm_nldas.fetch.hours`."""
-        from xsm import EARTHDATA, closed_period, download
+        from xsm.plugin_api import EARTHDATA, closed_period, download
 
         from xsm_nldas.fetch import hours
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from xsm import DataError, Grid, SkippedFile, tell
+from xsm import DataError, Grid, SkippedFile
+from xsm.plugin_api import tell
 
 from xsm_smap import layout
 from xsm_smap.granule import Granule, values

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import xarray as xr
-from xsm import EASE2_M09, Area, DataError, Grid, SkippedFile, UsageError, canonical_attrs, drop_impossible, tell
+from xsm import EASE2_M09, DataError, Grid, SkippedFile, UsageError
+from xsm.plugin_api import Area, canonical_attrs, drop_impossible, tell
 
 from xsm_smap import L4_INFO
 from xsm_smap.layout import FILL, GROUP, STEPS

@@ -11,7 +11,8 @@ import numpy as np
 import xarray as xr
 from xarray.backends import BackendArray, BackendEntrypoint
 from xarray.core import indexing
-from xsm import EASE2_M09, canonical_attrs
+from xsm import EASE2_M09
+from xsm.plugin_api import canonical_attrs
 
 from xsm_smap import L4_INFO
 from xsm_smap.backend import bounds

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from xsm import EASE2_M09, EASE2_M36, Grid, Kind, Param, canonical_attrs
+from xsm import EASE2_M09, EASE2_M36, Grid
+from xsm.plugin_api import Kind, Param, canonical_attrs
 
 from xsm_smap.polar import EASE2_N09
 

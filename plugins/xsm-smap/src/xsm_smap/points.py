@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from xsm import EASE2_M09, EASE2_M36, DataError, Grid, drop_impossible
+from xsm import EASE2_M09, EASE2_M36, DataError, Grid
+from xsm.plugin_api import drop_impossible
 
 from xsm_smap.layout import FILL, empty
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from xsm import DataError, Grid, XsmError, drop_impossible, tell
+from xsm import DataError, Grid, XsmError
+from xsm.plugin_api import drop_impossible, tell
 
 from xsm_smap.layout import BAD_BITS, EPOCH, FIELDS, FILL, FLAGS, LAND, MAGIC, NO_FLAG, OBSERVED
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import xarray as xr
-from xsm import EASE2_M09, Area, DataError, Grid
+from xsm import EASE2_M09, DataError, Grid
+from xsm.plugin_api import Area
 
 from xsm_smap import INFO, layout
 from xsm_smap.daily import dataset, joined, lazy
@@ -18,7 +19,7 @@ from xsm_smap.granule import Granule, date_in_name, is_points, look, wanted_vari
 from xsm_smap.read import opened
 
 if TYPE_CHECKING:
-    from xsm import Manifest
+    from xsm.plugin_api import Manifest
     from xsm.twin import World
 
 log = logging.getLogger("xsm")
@@ -123,7 +124,7 @@ class SmapSource:
         version: str | None = None,
     ) -> Manifest:
         """Fetch one global granule per day; ``region`` cuts nothing off. See `xsm_smap.fetch.granules`."""
-        from xsm import EARTHDATA, closed_period, download
+        from xsm.plugin_api import EARTHDATA, closed_period, download
 
         from xsm_smap.fetch import granules
 

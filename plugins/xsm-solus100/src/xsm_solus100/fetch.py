@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from xsm import Remote
+from xsm.plugin_api import Remote
 
 BUCKET = "https://storage.googleapis.com/solus100pub"
 TIFF_MAGIC = (b"II*\0", b"II+\0", b"MM\0*", b"MM\0+")

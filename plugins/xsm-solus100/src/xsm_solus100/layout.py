@@ -1,4 +1,4 @@
-"""TODO."""
+"""Constants of the SOLUS100 layers: grid, names, scales, fill value."""
 
 from __future__ import annotations
 
@@ -8,9 +8,7 @@ SCALARS = {
     "sandfine": 1, "sandvf": 1,
 }  # fmt: skip
 """What the stored integers are divided by, from the product's table of layers; the files do not tell."""
-
-
 PROPERTIES = {"sand": "sandtotal", "silt": "silttotal", "clay": "claytotal", "bulk_density": "dbovendry"}
-
-
 EPSG, LEFT, TOP, PIXEL = 5070, -2540000, 3258000, 100
+NODATA = 255
+"""Fill value of the byte layers."""

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import xarray as xr
-from xsm import Area, DataError, UsageError, canonical_attrs, drop_impossible
+from xsm import DataError, UsageError
+from xsm.plugin_api import Area, canonical_attrs, drop_impossible
 
 from xsm_solus100 import INFO
-from xsm_solus100.layout import EPSG, LEFT, PIXEL, PROPERTIES, SCALARS, TOP
+from xsm_solus100.layout import EPSG, LEFT, NODATA, PIXEL, PROPERTIES, SCALARS, TOP
 
 if TYPE_CHECKING:
-    from xsm import Manifest
+    from xsm.plugin_api import Manifest
 
 log = logging.getLogger("xsm")
 NAME = re.compile(r"(?P<property>[a-z0-9]+)_(?P<depth>\d+)_cm_(?P<stat>p|l|h|rpi)\.tiff?$")
@@ -25,7 +26,6 @@ DEPTHS = (0, 5, 15, 30, 60, 100, 150)
 
 FRACTIONS = ("sand", "silt", "clay")
 
-FILL = 255
 """What the layers of bytes have where there is no soil."""
 
 
@@ -131,7 +131,7 @@ class Solus100Source:
 
         For a small ``region`` rather open the layers' addresses with ``xsm.open``, which reads the part it needs.
         """
-        from xsm import download
+        from xsm.plugin_api import download
 
         from xsm_solus100.fetch import BUCKET, layers
 
@@ -198,7 +198,7 @@ def find_layers(paths: Sequence[Path | str]) -> Layers:
 def _open(
     layers: Layers, prop: str, depth: int, region: Area | None, on_error: Literal["raise", "skip"]
 ) -> xr.DataArray:
-    from xsm import open_raster
+    from xsm.plugin_api import open_raster
 
     path = layers.get((prop, depth))
     if path is None:
@@ -217,8 +217,8 @@ def _open(
         raise DataError(f"'{path}' holds {raster.dtype}, wanted numbers.", hint="Get it again.")
     if nodata is None:
         warnings.warn(f"'{path}' has no nodata value, every pixel counts.", stacklevel=4)
-    elif raster.dtype == np.uint8 and nodata != FILL:
-        warnings.warn(f"'{path}' has the nodata value {nodata:g}, wanted {FILL}; both are missing.", stacklevel=4)
+    elif raster.dtype == np.uint8 and nodata != NODATA:
+        warnings.warn(f"'{path}' has the nodata value {nodata:g}, wanted {NODATA}; both are missing.", stacklevel=4)
     left, top, pixel = raster.rio.transform().c, raster.rio.transform().f, raster.rio.transform().a
     if raster.rio.crs.to_epsg() != EPSG or pixel != PIXEL or (left - LEFT) % PIXEL or (top - TOP) % PIXEL:
         warnings.warn(f"'{path}' is not on the pixels of SOLUS100 (EPSG:{EPSG}, {PIXEL} m).", stacklevel=4)
@@ -271,7 +271,7 @@ def decode(stored: np.ndarray, nodata: float | None, scalar: int) -> np.ndarray:
     if nodata is not None:
         values[stored == nodata] = np.nan
     if stored.dtype == np.uint8:
-        values[stored == FILL] = np.nan
+        values[stored == NODATA] = np.nan
     return values
 
 

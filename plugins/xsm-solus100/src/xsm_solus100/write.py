@@ -14,10 +14,9 @@ import rasterio
 from rasterio.transform import from_origin
 from rasterio.warp import transform_bounds
 from rasterio.windows import Window
-from xsm import threads
+from xsm.plugin_api import threads
 
-from xsm_solus100.layout import LEFT, PIXEL, PROPERTIES, SCALARS, TOP
-from xsm_solus100.source import FILL as NODATA
+from xsm_solus100.layout import LEFT, NODATA, PIXEL, PROPERTIES, SCALARS, TOP
 
 MARGIN, STRIP = 20, 512
 

@@ -7,12 +7,12 @@ import xarray as xr
 import xsm
 
 
-@xsm.operation(title="Soil water index", group="Analysis")
+@xsm.plugin_api.operation(title="Soil water index", group="Analysis")
 def soil_water_index(
-    ds: Annotated[xr.Dataset, xsm.Param("Daily soil moisture, with or without gaps.")],
+    ds: Annotated[xr.Dataset, xsm.plugin_api.Param("Daily soil moisture, with or without gaps.")],
     *,
-    variable: Annotated[str, xsm.Param("What to filter.")] = "sm_dca",
-    scale: Annotated[int, xsm.Param("Time scale of the filter.", unit="days", minimum=1)] = 10,
+    variable: Annotated[str, xsm.plugin_api.Param("What to filter.")] = "sm_dca",
+    scale: Annotated[int, xsm.plugin_api.Param("Time scale of the filter.", unit="days", minimum=1)] = 10,
 ) -> xr.Dataset:
     """Filter daily surface soil moisture to what a deeper layer would show.
 
@@ -52,7 +52,7 @@ def soil_water_index(
         output_dtypes=["f4"],
     ).transpose(*source.dims)
     swi.attrs = {"units": source.attrs.get("units", ""), "long_name": f"Soil water index, {scale} days"}
-    return xsm.add_history(swi.to_dataset(name="swi"), "soil_water_index", variable=variable, scale=scale)
+    return xsm.plugin_api.add_history(swi.to_dataset(name="swi"), "soil_water_index", variable=variable, scale=scale)
 
 
 def _filter(values, decay):

@@ -1,0 +1,26 @@
+"""Names of a package that load on first use, and aliases of names that moved."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+
+def load(package: str, homes: Mapping[str, str], name: str) -> Any:
+    """Import a name of a package from the module that defines it; an unknown name suggests the nearest one."""
+    if name not in homes:
+        near = difflib.get_close_matches(name, homes, n=1)
+        guess = f" Did you mean '{near[0]}'?" if near else ""
+        raise AttributeError(f"module '{package}' has no attribute '{name}'.{guess}")
+    return getattr(importlib.import_module(homes[name]), name)
+
+
+def moved(home: str, name: str) -> Any:
+    """Return a name from its new home and warn the line that asked for it at the old one."""
+    warnings.warn(
+        f"xsm.{name} is now {home}.{name}; the old name goes with the next minor release.", FutureWarning, stacklevel=3
+    )
+    return getattr(importlib.import_module(home), name)
