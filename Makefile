@@ -43,7 +43,7 @@ lint: $(STAMP)  ## ruff, mypy, codespell
 	$(PY) -m ruff check
 	$(PY) -m ruff format --check
 	$(PY) -m mypy
-	$(PY) -m mypy --platform win32 src/xsm/worker.py
+	$(PY) -m mypy --platform win32 src/xsm/faces/worker.py
 	$(BIN)/codespell
 
 audit: $(STAMP)  ## look for known vulnerabilities of the pinned packages; asks a service on the web

@@ -1,4 +1,4 @@
-"""One description, several faces: nothing may drift (ANCHORS.md section 4)."""
+"""One description, several faces: nothing may drift (docs/design/decisions.md, "Principles")."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""EASE-Grid 2.0 geometry against NSIDC's arrays, a real granule and the numbers of FORMATS.md section 2."""
+"""EASE-Grid 2.0 geometry against NSIDC's arrays, a real granule and the numbers of docs/design/formats/ease_grid.md."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ GEOD_A, GEOD_E2 = 6378137.0, 0.0066943799901413165  # WGS84
 
 
 def closed_form(lon: np.ndarray, lat: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Cylindrical equal-area with lat_ts = 30 (FORMATS.md section 2), without PROJ."""
+    """Cylindrical equal-area with lat_ts = 30 (docs/design/formats/ease_grid.md, Formulas), without PROJ."""
     e, phi = np.sqrt(GEOD_E2), np.deg2rad(lat)
     k0 = np.cos(np.pi / 6) / np.sqrt(1 - GEOD_E2 * np.sin(np.pi / 6) ** 2)
     es = e * np.sin(phi)

@@ -236,7 +236,7 @@ sys.exit(xsm.faces.worker.main(["run"]))
 
 WATCHED = """
 import sys, threading, time
-from xsm import worker
+from xsm.faces import worker
 thread = threading.Thread(target=worker._end_with_caller, daemon=True)
 thread.start()
 time.sleep(3 * worker.POLL_S)

@@ -16,7 +16,7 @@ from xsm.ops.texture import texture
 
 
 def rules(s: float, i: float, c: float) -> list[str]:
-    """FORMATS.md section 7, word by word; every rule that fires."""
+    """docs/design/formats/soil_texture.md, word by word; every rule that fires."""
     fires = {
         "sand": i + 1.5 * c < 15,
         "loamy sand": i + 1.5 * c >= 15 and i + 2 * c < 30,

@@ -9,15 +9,19 @@ data are made goes through `tell`: Python's ``catch_warnings`` loses warnings of
 from __future__ import annotations
 
 import difflib
+import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import PurePath
+from types import FrameType
 
 Renderer = Callable[[str], str]
 _RENDERERS: list[Renderer] = [str]
 """How the face in use writes operations and parameters; the last one is in force."""
+LIBRARIES = {"xsm", "xarray", "dask", "functools", "contextlib", "click", "concurrent", "threading", "runpy"}
+"""Packages whose lines no warning points at: xsm, and what calls it on behalf of users."""
 _EARS: dict[int | None, list[Warning]] = {}
 """Who listens in a thread, or (None) in all the others."""
 
@@ -123,15 +127,16 @@ class SkippedFile(UserWarning):
         return LEFT_OUT + (self.reason if named else ": ".join(filter(None, (self.file, self.reason))))
 
 
-def tell(warning: Warning | str, stacklevel: int = 2) -> None:
-    """Warn, also from tasks that make data: the warning reaches the one who runs them, whatever thread or process.
+def tell(warning: Warning | str) -> None:
+    """Warn the line of the user that led here, also from tasks in other threads or processes.
+
+    The one way in which xsm and its plugins warn. Inside `hear` the warning is collected; otherwise `warnings.warn`
+    gets it with the first line of the call stack that belongs neither to xsm, a plugin nor a library that calls them.
 
     Parameters
     ----------
     warning : Warning or str
         A `SkippedFile` for a file that is left out, or a sentence.
-    stacklevel : int
-        As in `warnings.warn`.
 
     Returns
     -------
@@ -147,9 +152,21 @@ def tell(warning: Warning | str, stacklevel: int = 2) -> None:
     warning = UserWarning(warning) if isinstance(warning, str) else warning
     ear = _EARS.get(threading.get_ident(), _EARS.get(None))
     if ear is None:
-        warnings.warn(warning, stacklevel=stacklevel + 1)
+        warnings.warn(warning, stacklevel=_users_level())
     else:
         ear.append(warning)
+
+
+def _users_level() -> int:
+    """Stack level, as `tell` counts it, of the first frame outside of `LIBRARIES` and the plugins."""
+    frame: FrameType | None = sys._getframe(2)
+    level = 2
+    while frame is not None:
+        package = frame.f_globals.get("__name__", "").partition(".")[0]
+        if package not in LIBRARIES and not package.startswith("xsm_"):
+            return level
+        frame, level = frame.f_back, level + 1
+    return 2
 
 
 def listened() -> bool:

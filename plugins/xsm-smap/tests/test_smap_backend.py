@@ -88,7 +88,7 @@ def test_chunks(granules: list[Path], world: SimpleNamespace) -> None:
 
 
 def test_days_concatenate_and_passes_share_their_dims(both: list[Path], world: SimpleNamespace) -> None:
-    """Traps 5 and 6 of section 1.8: the files have neither named dimensions nor a time to concatenate along."""
+    """Pitfalls 5 and 6 of smap.md: the files have neither named dimensions nor a time to concatenate along."""
     g = world.grid
     window = {"y": slice(g.row0, g.row0 + g.rows), "x": slice(g.col0, g.col0 + g.cols)}
     for overpass, pass_ in (("AM", world.smap), ("PM", world.pm)):

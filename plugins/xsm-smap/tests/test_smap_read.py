@@ -1,4 +1,4 @@
-"""Level 3: what goes in comes out, and the traps of FORMATS.md section 1.8."""
+"""Level 3: what goes in comes out, and the numbered pitfalls of docs/design/formats/smap.md."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_values_beyond_valid_max_survive(world: SimpleNamespace, granules: list[
 
 
 def test_flags_stay_integers(granules: list[Path], area: Area) -> None:
-    """Trap 3, and the off-swath codes 7 and 2047 are no observation (section 1.5)."""
+    """Trap 3, and the off-swath codes 7 and 2047 are no observation."""
     got = open_(granules, area, variables=["retrieval_flag", "surface_flag", "obs_time"]).load()
     off = np.isnat(got["obs_time"].values)
     for name, code in (("retrieval_flag", "retrieval_qual_flag_dca"), ("surface_flag", "surface_flag")):
@@ -109,7 +109,7 @@ def test_flags_stay_integers(granules: list[Path], area: Area) -> None:
 
 
 def test_time_is_utc_since_noon(both: list[Path], area: Area) -> None:
-    """Trap 4 and the epoch: the pair of numbers is that of a true granule (section 1.5)."""
+    """Trap 4 and the epoch: the pair of numbers is that of a true granule."""
     edit(both[0], AM, "tb_time_seconds", 775816570.006)
     with h5py.File(both[0], "r+") as file:
         file["Metadata/Extent"].attrs["rangeBeginningDateTime"] = np.bytes_(b"2024-08-01T00:00:00.000Z")

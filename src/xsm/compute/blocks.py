@@ -1,9 +1,11 @@
 """The one place that knows dask: EASE-anchored macro-blocks, masks, batches, blending.
 
-DESIGN.md sections 2.3 and 7. Patches are anchored to the rows and columns of the global grid, so that a cell's estimate
-depends neither on the chunks of the input nor, where all covering patches lie in the data, on the window. Blocks of
-series and groups of days begin with the window and its first day, as the chunks of a Zarr store do, so that a region of
-whole chunks is made of whole blocks. The model is one node of the graph: a cluster ships it once to each worker.
+Decisions and reasons: docs/design/decisions.md, "Principles" and "Patches and splits".
+
+Patches are anchored to the rows and columns of the global grid, so that a cell's estimate depends neither on the chunks
+of the input nor, where all covering patches lie in the data, on the window. Blocks of series and groups of days begin
+with the window and its first day, as the chunks of a Zarr store do, so that a region of whole chunks is made of whole
+blocks. The model is one node of the graph: a cluster ships it once to each worker.
 """
 
 from __future__ import annotations

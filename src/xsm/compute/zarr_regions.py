@@ -73,7 +73,7 @@ def write_regions(
         ds.to_zarr(store, compute=False, mode="w", safe_chunks=False, **layout)
         done.begin()
     for warning in done.told:
-        tell(warning, stacklevel=3)
+        tell(warning)
     left = regions(part, dims, limit, done.names)
     if done.names:
         log.info("%.0f %% of '%s' were written before", 100 * len(done.names) / every, store.name)
@@ -246,4 +246,4 @@ def _write_all(those: Crew, ds: xr.Dataset, store: Path, left: list[Region], don
             written += size
             progress(finished / len(left), "", (written, "byte"))
     for warning in _unlike(told):
-        tell(warning, stacklevel=4)
+        tell(warning)

@@ -1,4 +1,7 @@
-"""Model bundles: ``weights.safetensors`` and ``card.json`` in a folder, read without torch (DESIGN.md section 9)."""
+"""Model bundles: ``weights.safetensors`` and ``card.json`` in a folder, read without torch.
+
+What is in a card and what makes a bundle invalid: docs/design/decisions.md, "Bundles".
+"""
 
 from __future__ import annotations
 

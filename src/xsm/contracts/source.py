@@ -27,7 +27,7 @@ class SourceInfo:
     options : tuple of Param
         Further keyword arguments of its ``open``, so that forms can show them.
     variables : tuple of str
-        Canonical names (DESIGN.md section 4) that it can give.
+        Canonical names (docs/design/decisions.md, "Data contract") that it can give.
     stations : bool
         Whether it gives ``(sensor, time)`` instead of maps.
     requires : tuple of str

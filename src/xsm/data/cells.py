@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import warnings
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -12,7 +11,7 @@ import xarray as xr
 
 from xsm.data import cf
 from xsm.data.grids import X0, Y0, grid_of
-from xsm.errors import DataError
+from xsm.errors import DataError, tell
 
 HOUR = np.timedelta64(1, "h")
 
@@ -88,13 +87,13 @@ class Cells:
             )
         wrong = (values < 0) | (values > 1)
         if wrong.any():
-            warnings.warn(f"{int(wrong.sum())} values of '{name}' outside 0 to 1 m3 m-3 are left out.", stacklevel=5)
+            tell(f"{int(wrong.sum())} values of '{name}' outside 0 to 1 m3 m-3 are left out.")
         return np.where(wrong, np.nan, values)
 
     def frozen(self) -> np.ndarray:
         """Whether a cell is frozen, (station, day); all False where the maps do not say."""
         if not self.has("frozen"):
-            warnings.warn("The maps have no 'frozen': frozen days of the cells are not left out.", stacklevel=5)
+            tell("The maps have no 'frozen': frozen days of the cells are not left out.")
             return np.zeros((), bool)
         return np.nan_to_num(self.at["frozen"].transpose("station", "time").values.astype("f4")) != 0
 

@@ -1,4 +1,7 @@
-"""Canonical names, units and ranges (DESIGN.md section 4); dims discovery, encoding clean-up, history."""
+"""Canonical names, units and ranges; dims discovery, encoding clean-up, history.
+
+The contract behind the names: docs/design/decisions.md, "Data contract".
+"""
 
 from __future__ import annotations
 
@@ -159,8 +162,7 @@ def drop_impossible(values: np.ndarray, name: str, where: object, *, scale: floa
         return values
     tell(
         f"{where}: {int(wrong.sum())} of {wrong.size} values of '{name}' are outside {spec.low:g} to {spec.high:g} "
-        f"{spec.units} and missing; the file may be damaged.",
-        stacklevel=3,
+        f"{spec.units} and missing; the file may be damaged."
     )
     out = values if values.flags.writeable else values.copy()
     out[wrong] = np.nan

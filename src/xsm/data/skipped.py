@@ -43,7 +43,7 @@ def listen(*, hide: bool = False, thread: bool = False) -> Iterator[Callable[[],
         others = {str(w): w for w in heard if not isinstance(w, SkippedFile)}
         lost = [] if hide else list(_files(heard).values())
         for warning in (*(lost if listened() else folded(lost, "the attribute 'skipped'")), *others.values()):
-            tell(warning, stacklevel=4)
+            tell(warning)
 
 
 def folded(items: Sequence[Any], where: str) -> list[Any]:
@@ -70,7 +70,7 @@ def _files(heard: list[Warning]) -> dict[str, SkippedFile]:
 def tell_skipped(ds: xr.Dataset, paths: Sequence[Any]) -> None:
     """Tell of each file in the attribute ``skipped``."""
     for file, item in _by_file(ds, paths):
-        tell(SkippedFile(file or item, item), stacklevel=3)
+        tell(SkippedFile(file or item, item))
 
 
 def settled(ds: xr.Dataset, paths: Sequence[Any], time: slice | None = None) -> xr.Dataset:

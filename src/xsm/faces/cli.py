@@ -52,7 +52,7 @@ def cli() -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Run the command line and exit with its code (DESIGN.md section 5)."""
+    """Run the command line and exit with its code (docs/design/decisions.md, "Command line")."""
     from xsm.faces import commands as tools
 
     tools.add_to(cli)

@@ -6,7 +6,6 @@ import glob
 import itertools
 import json
 import logging
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -18,7 +17,7 @@ import xarray as xr
 from xsm.atomic import check_output, fresh
 from xsm.data.grids import grid_of, require_grid
 from xsm.data.skipped import listed, listen, with_skipped
-from xsm.errors import DataError
+from xsm.errors import DataError, tell
 from xsm.io.styles import is_own, qml, signed
 
 log = logging.getLogger("xsm")
@@ -47,7 +46,7 @@ def write(ds: xr.Dataset, path: Path, *, overwrite: bool = False, daily: bool = 
     if not names:
         raise DataError("The dataset holds no map of numbers.", hint="Write .nc or .zarr instead.")
     if other := sorted({str(n) for n in ds.data_vars} - set(names)):
-        warnings.warn(f"{', '.join(other)} are no maps of numbers and are not in the GeoTIFF.", stacklevel=3)
+        tell(f"{', '.join(other)} are no maps of numbers and are not in the GeoTIFF.")
     stems = {n: path.with_name(f"{path.stem}_{n}.tif") if i else path for i, n in enumerate(names)}
     if daily:
         return [path for name, stem in stems.items() for path in _write_days(ds[name], ds.attrs, stem, overwrite)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +11,7 @@ import numpy as np
 import xarray as xr
 
 from xsm.data.cf import canonical_attrs
-from xsm.errors import DataError
+from xsm.errors import DataError, tell
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,7 +44,7 @@ def read(path: str | Path) -> xr.Dataset:
     Returns
     -------
     xarray.Dataset
-        ``soil_moisture(sensor, time)`` with the coordinates of DESIGN.md section 4.
+        ``soil_moisture(sensor, time)`` with the coordinates of docs/design/decisions.md, "Stations".
 
     Raises
     ------
@@ -102,7 +101,7 @@ def _frame(path: Path) -> pd.DataFrame:
             hint="A CSV of stations needs station, time, soil_moisture (m3 m-3), lat, lon and should have depth (cm).",
         )
     if found["depth"] is None:
-        warnings.warn(f"'{path}' has no column depth: {SURFACE_CM:g} cm is taken.", UserWarning, stacklevel=4)
+        tell(f"'{path}' has no column depth: {SURFACE_CM:g} cm is taken.")
     frame = pd.DataFrame({n: given[c] for n, c in found.items() if c is not None})
     for name in ("soil_moisture", "lat", "lon", "depth"):
         if name in frame:
@@ -117,11 +116,7 @@ def _frame(path: Path) -> pd.DataFrame:
     if frame.empty:
         raise DataError(f"'{path}' holds no row with station, time, lat and lon.", hint="Look at the table.")
     if left_out := rows - len(frame):
-        warnings.warn(
-            f"{left_out} of {rows} rows of '{path}' lack station, time, lat, lon or depth and are left out.",
-            UserWarning,
-            stacklevel=4,
-        )
+        tell(f"{left_out} of {rows} rows of '{path}' lack station, time, lat, lon or depth and are left out.")
     if (frame["lat"].abs() > 90).any() or (frame["lon"].abs() > 180).any():
         raise DataError(f"'{path}' has places outside the globe.", hint="Give lat and lon in degrees (EPSG:4326).")
     return frame.fillna({"network": ""})

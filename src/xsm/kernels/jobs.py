@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +12,7 @@ import xarray as xr
 
 from xsm.data import cf
 from xsm.data.geometry import Regular, Scattered
-from xsm.errors import DataError
+from xsm.errors import DataError, tell
 
 SMOOTH = ("bicubic", "bilinear", "average")
 
@@ -47,11 +46,7 @@ def methods(
     }
     if method == "mode" and len(fits) < len(variables):
         others = ", ".join(f"{n} ({found[n]})" for n in variables if n not in fits)
-        warnings.warn(
-            f"method='mode' is for classes; these are continuous and regridded otherwise: {others}.",
-            UserWarning,
-            stacklevel=6,
-        )
+        tell(f"method='mode' is for classes; these are continuous and regridded otherwise: {others}.")
     return found
 
 

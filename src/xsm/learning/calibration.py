@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -10,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from xsm.contracts.bundle import Bundle, spread_name
-from xsm.errors import DataError
+from xsm.errors import DataError, tell
 from xsm.learning.estimating import estimate_maps, lead_days
 
 INTERVAL, NORMAL_95 = 0.95, 1.959964
@@ -210,10 +209,9 @@ def _misses(bundle: Bundle, place: Place, maps: xr.Dataset) -> tuple[int, np.nda
 
 def _too_few(bundle: Bundle, why: str) -> Bundle:
     made = to_reference(bundle)
-    warnings.warn(
+    tell(
         f"The spread is not calibrated to the stations, of which at least {FEWEST_STATIONS} are wanted ({why}); it is "
-        f"that of {made.card['spread']['of']} and called {spread_name(made)}.",
-        stacklevel=4,
+        f"that of {made.card['spread']['of']} and called {spread_name(made)}."
     )
     return made
 

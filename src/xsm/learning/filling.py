@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from xsm.contracts.model import Model
 from xsm.contracts.registry import get_model
 from xsm.data.cf import VARIABLES, add_history, check_units
 from xsm.data.period import day_mask
-from xsm.errors import DataError, UsageError, unknown
+from xsm.errors import DataError, UsageError, tell, unknown
 from xsm.learning.samples import sample_cells, series_samples, series_spec
 from xsm.learning.seasonal import Pattern, fill_pattern, find_pattern
 from xsm.learning.shipped import shipped, shipped_name, warn_of_shipped
@@ -76,7 +75,7 @@ def fill_gaps(
         if lacking and (variables is not None or lacking == learn):
             raise DataError(f"{told}.", hint="Leave them out of <variables=>, or give another <model=>.")
         if lacking:
-            warnings.warn(f"{told}: these stay as they are.", stacklevel=4)
+            tell(f"{told}: these stay as they are.")
         names, learn = ([n for n in found if n not in lacking] for found in (names, learn))
     out = ds
     for name in names:

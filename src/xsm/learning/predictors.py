@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
@@ -11,7 +10,7 @@ import xarray as xr
 
 from xsm.data.cf import VARIABLES, check_units, kind, same_units
 from xsm.data.scenarios import Scenario, get_scenario
-from xsm.errors import DataError, render_hint
+from xsm.errors import DataError, render_hint, tell
 from xsm.learning.filling import LAND_MODEL
 
 REASONS = ("estimated", "estimated near the edge of the data", "no land", "a predictor has no value at all")
@@ -121,7 +120,7 @@ def with_units(ds: xr.Dataset, names: Iterable[str]) -> xr.Dataset:
     check_units(ds, names)
     bare = {n: VARIABLES[n].units for n in names if n in VARIABLES and "units" not in ds[n].attrs}
     if told := ", ".join(f"{n} ({u})" for n, u in bare.items() if not same_units(u, "")):
-        warnings.warn(f"The units in brackets are assumed of variables without 'units': {told}.", stacklevel=4)
+        tell(f"The units in brackets are assumed of variables without 'units': {told}.")
     return ds.assign({n: ds[n].assign_attrs(units=u) for n, u in bare.items() if u})
 
 
@@ -146,10 +145,9 @@ def warn_of_leaks(made_by: Mapping[str, str], used: np.ndarray) -> None:
         if not np.isin(np.concatenate([used[:0], *runs]), used).all():
             more.append(name)
     if more:
-        warnings.warn(
+        tell(
             f"The model behind {', '.join(more)} saw other days than the training days ({used[0]} to {used[-1]}); "
-            + render_hint("give both the same <train=> for an honest test."),
-            stacklevel=4,
+            + render_hint("give both the same <train=> for an honest test.")
         )
 
 
@@ -192,8 +190,7 @@ def _check_copies(predictors: Sequence[str], references: Sequence[str]) -> None:
         )
     alike = [n for n in predictors if n in references or (n in LAND_MODEL and references[0] in LAND_MODEL)]
     if alike:
-        warnings.warn(
+        tell(
             f"The predictors {', '.join(alike)} come from the product of a reference ({', '.join(references)}), which "
-            "the model may learn to copy.",
-            stacklevel=5,
+            "the model may learn to copy."
         )

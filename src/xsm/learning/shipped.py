@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from xsm.contracts.bundle import Bundle
-from xsm.errors import DataError, render_hint
+from xsm.errors import DataError, render_hint, tell
 
 NAMES = {"gapfill": {"pretrained": "gapfill"}, "estimate": {n: n for n in ("5-1", "5-2", "25-1", "25-2")}}
 """The shipped bundles of each task, by the name that people give."""
@@ -30,8 +29,7 @@ def shipped_name(model: Any, task: str) -> str:
 def warn_of_shipped(model: Any, task: str) -> None:
     """Warn what a shipped bundle is, where somebody gave one; for the end, when it was of use."""
     if name := shipped_name(model, task):
-        warnings.warn(
+        tell(
             f"The shipped bundle '{name}' was trained on synthetic data (the twin) and is for trying things out; "
-            + render_hint("train your own with <fit()> before you use estimates."),
-            stacklevel=4,
+            + render_hint("train your own with <fit()> before you use estimates.")
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import warnings
 from typing import Annotated
 
 import numpy as np
@@ -14,7 +13,7 @@ from xsm.data.cf import add_history, check_units, with_room
 from xsm.data.grids import Grid, require_grid, take
 from xsm.data.masks import with_masks
 from xsm.data.skipped import listed, with_skipped
-from xsm.errors import DataError
+from xsm.errors import DataError, tell
 
 log = logging.getLogger("xsm")
 
@@ -37,7 +36,7 @@ def cube(
     Returns
     -------
     xarray.Dataset
-        All variables, with ``land`` and ``frozen`` (DESIGN.md section 4) where their inputs are there.
+        All variables, with ``land`` and ``frozen`` (docs/design/decisions.md, "Masks") where their inputs are there.
 
     Raises
     ------
@@ -92,7 +91,7 @@ def _place(other: xr.Dataset, grid: Grid, cube: xr.Dataset, what: str) -> xr.Dat
     empty = grid.rows * grid.cols - rows * cols
     if empty:
         names = ", ".join(map(str, list(other.data_vars)[:4]))
-        warnings.warn(f"{what} ({names}) leaves {empty} of {grid.rows * grid.cols} cells empty.", stacklevel=4)
+        tell(f"{what} ({names}) leaves {empty} of {grid.rows * grid.cols} cells empty.")
     placed = placed.drop_vars([n for n in placed.coords if n in cube.data_vars])
     if "time" not in placed.dims:
         return placed
@@ -105,7 +104,7 @@ def _place(other: xr.Dataset, grid: Grid, cube: xr.Dataset, what: str) -> xr.Dat
             hint="Open the same period of both.",
         )
     if common < len(days):
-        warnings.warn(f"{what} lacks {len(days) - common} of {len(days)} days; they are empty.", stacklevel=4)
+        tell(f"{what} lacks {len(days) - common} of {len(days)} days; they are empty.")
     return placed if np.array_equal(days, placed["time"].values) else _reindex(placed, days)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, Any, Literal
@@ -19,7 +18,7 @@ from xsm.data.cf import same_units
 from xsm.data.grids import grid_of
 from xsm.data.period import split_days
 from xsm.data.scenarios import Scenario, get_scenario
-from xsm.errors import DataError, UsageError
+from xsm.errors import DataError, UsageError, tell
 from xsm.learning.calibration import Place, to_reference, to_stations
 from xsm.learning.estimating import lead_days, load_model, surface_estimate
 from xsm.learning.filling import SAMPLE_CELLS, check_series, fit_series, patterns_of, periods
@@ -258,10 +257,7 @@ def _with_surface(
     if "sm_5cm" in ds:
         if ds["sm_5cm"].attrs.get("model_hash") == surface.hash:
             return surface, ds
-        warnings.warn(
-            f"The cube's sm_5cm is not that of the 5 cm bundle {surface.hash} and is not used; it is estimated anew.",
-            stacklevel=4,
-        )
+        tell(f"The cube's sm_5cm is not that of the 5 cm bundle {surface.hash} and is not used; it is estimated anew.")
     return surface, ds.assign(sm_5cm=surface_estimate(ds, surface))
 
 

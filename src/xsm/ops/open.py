@@ -130,7 +130,7 @@ def open(
         ds = settled(ds, found, period)
         tell_skipped(ds, found)
     if region is None and ds.nbytes > LARGE:
-        log.warning(render_hint(f"all cells are read, {ds.nbytes / 1e9:.1f} GB: give <region=> to read less"))
+        tell(render_hint(f"All cells are read, {ds.nbytes / 1e9:.1f} GB: give <region=> to read less."))
     if region is not None and not plugin.info.stations:
         ds.attrs["xsm_region"] = f"{window.row0} {window.row0 + window.rows} {window.col0} {window.col0 + window.cols}"
     how = {
@@ -168,7 +168,7 @@ def expand(paths: Any, source: DataSource, *, skip: bool = False) -> list[Path]:
     if empty and not (skip and found):
         raise empty[0]
     for error in empty:
-        tell(f"{error.message.rstrip('.')} and is left out.", stacklevel=3)
+        tell(f"{error.message.rstrip('.')} and is left out.")
     return found
 
 

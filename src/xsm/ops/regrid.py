@@ -1,9 +1,8 @@
-"""Regrid any horizontal grid to EASE-Grid 2.0 (DESIGN.md section 7, Regridding)."""
+"""Regrid any horizontal grid to EASE-Grid 2.0 (docs/design/decisions.md, "Regridding")."""
 
 from __future__ import annotations
 
 import functools
-import warnings
 from collections.abc import Hashable
 from typing import Annotated, Any, Literal
 
@@ -13,7 +12,7 @@ from xsm.contracts.operation import Kind, Param, operation, share_sections
 from xsm.data import cf, grids
 from xsm.data.geometry import Regular, Scattered, geometry, window
 from xsm.data.grids import Grid
-from xsm.errors import DataError, UsageError
+from xsm.errors import DataError, UsageError, tell
 
 OLD_PLACE = ("crs", "crs_wkt", "epsg_code", "spatial_ref", "transform", "res")
 """Attributes that tell where the source lay."""
@@ -269,7 +268,7 @@ def _rebuilt(
     lost = {n for n, v in ds.variables.items() if set(geo.dims) & set(v.dims)} - set(made)
     told = sorted(str(n) for n in lost - positions - bounds - set(ds.dims))
     if told:
-        warnings.warn(f"{told} have only one of the dims {geo.dims} and are left out.", UserWarning, stacklevel=5)
+        tell(f"{told} have only one of the dims {geo.dims} and are left out.")
     gone = lost | positions | (({"spatial_ref", "crs"} | mappings) & set(ds.variables))
     rest = ds.drop_vars(gone - set(made))
     kept = {n: made.get(n, rest.variables.get(n)) for n in ds.variables if n in made or n in rest.variables}

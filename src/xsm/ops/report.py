@@ -47,7 +47,7 @@ def report(
         Adds ``sm_dca``, ``sm_noah_*``, SMAP Level 4 (``sm_surface``, ``sm_rootzone``), ``precipitation``, ``frozen``,
         soil maps and land cover, on the same grid.
     stations : xarray.Dataset, optional
-        ``soil_moisture(sensor, time)`` (DESIGN.md section 4).
+        ``soil_moisture(sensor, time)`` (docs/design/decisions.md, "Stations").
     sites : sequence of str
         Names of the stations whose series are shown; otherwise those of the highest, median and lowest R.
     title : str

@@ -1,4 +1,4 @@
-"""USDA soil texture classes from sand, silt and clay (FORMATS.md section 7)."""
+"""USDA soil texture classes from sand, silt and clay (docs/design/formats/soil_texture.md)."""
 
 from __future__ import annotations
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Annotated
 
 import numpy as np
@@ -11,7 +10,7 @@ import xarray as xr
 from xsm.contracts.operation import Kind, Param, operation
 from xsm.data import cf
 from xsm.data.period import days as period
-from xsm.errors import UsageError, render_hint
+from xsm.errors import UsageError, render_hint, tell
 from xsm.validation import matching, metrics
 from xsm.validation.pairing import RETRIEVALS, pair
 from xsm.validation.products import is_estimate, only_observed, products_of
@@ -113,10 +112,9 @@ def triple_collocation(
     hourly = next((i for i, name in enumerate(found.names) if name in RETRIEVALS), 0)
     least = matching.fewest(min_days, MIN_DAYS, len(pairs.days))
     if min_days is None and least < MIN_DAYS:
-        warnings.warn(
+        tell(
             f"The period has {len(pairs.days)} days, so stations with {least} days of all three take part, where "
-            f"{MIN_DAYS} are usual: look at the intervals, or give {render_hint('<min_days=>')}.",
-            stacklevel=3,
+            f"{MIN_DAYS} are usual: look at the intervals, or give {render_hint('<min_days=>')}."
         )
     valid = found.valid.all(0)
     count = valid.sum(-1)

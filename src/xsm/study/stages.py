@@ -19,7 +19,7 @@ from xsm._version import __version__
 from xsm.atomic import lock, to_disk
 from xsm.contracts.bundle import versions
 from xsm.data.skipped import listen
-from xsm.errors import DataError
+from xsm.errors import DataError, tell
 
 log = logging.getLogger("xsm")
 DONE, LOST, CHANGED = "done", "lost", "changed"
@@ -127,7 +127,7 @@ def _is_whole(target: Path, entry: dict[str, Any]) -> bool:
         return False
     whole = all(is_ >= was for is_, was in zip(_kept(target), entry.get("kept", ()), strict=False))
     if not whole:
-        log.warning("'%s' is no longer whole and is made again.", target)
+        tell(f"'{target}' is no longer whole and is made again.")
     return whole
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import warnings
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ import xarray as xr
 
 from xsm.data import cf
 from xsm.data.cells import map_dims, positions
-from xsm.errors import DataError
+from xsm.errors import DataError, tell
 
 HOUR = np.timedelta64(1, "h")
 FREEZING = 273.15
@@ -110,7 +109,7 @@ class Sensors:
         """Read sensors into ``hours``, some at a time; values outside 0 to 1 and of frozen soil are left out."""
         outside = sum(self._load(which[i : i + SENSORS_AT_ONCE]) for i in range(0, len(which), SENSORS_AT_ONCE))
         if outside:
-            warnings.warn(f"{outside} station values lie outside 0 to 1 m3 m-3 and are left out.", stacklevel=5)
+            tell(f"{outside} station values lie outside 0 to 1 m3 m-3 and are left out.")
 
     def _load(self, which: Sequence[int]) -> int:
         cut = self.ds.isel(sensor=list(which), time=self._take)

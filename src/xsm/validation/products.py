@@ -29,7 +29,26 @@ MIN_DAYS = 60
 
 
 def to_frame(table: xr.Dataset) -> pd.DataFrame:
-    """Make a tidy table of the result of `validate`: a row per product and station, scores and coordinates in it."""
+    """Make a tidy table of the result of `xsm.validate`: a row per product and station.
+
+    Parameters
+    ----------
+    table : xarray.Dataset
+        Scores on ``(product, station)``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns ``product``, ``station``, the scores and the coordinates of the stations.
+
+    Examples
+    --------
+    >>> import xsm
+    >>> cube, stations = (xsm.example(n, size=16, days=20) for n in ("cube", "stations"))
+    >>> scores = cube.sm.validate(stations, variables=["sm_noah_0_10"], min_days=10)
+    >>> xsm.to_frame(scores)["product"].unique().tolist()
+    ['sm_noah_0_10']
+    """
     names = [str(n) for n, v in table.data_vars.items() if v.dims == ("product", "station")]
     return table[names].to_dataframe().reset_index()
 

@@ -12,7 +12,7 @@ import xarray as xr
 from xsm.data import cf, soil_texture
 from xsm.data.cells import Cells
 from xsm.data.period import days as period
-from xsm.errors import DataError, render_hint, unknown
+from xsm.errors import DataError, render_hint, tell, unknown
 from xsm.validation import matching, metrics
 from xsm.validation.pairing import pair
 from xsm.validation.products import MIN_DAYS, products_of
@@ -97,10 +97,9 @@ def score_maps(
     for layer, days in most.items():
         if days < min_days:
             shared = ", or <common=False>" if common and len(layers[layer]) > 1 else ""
-            warnings.warn(
+            tell(
                 f"No station has {min_days} days of {', '.join(layers[layer])}, the most are {days}: they have no "
-                "scores. " + render_hint(f"Give <min_days={days}> or less{shared}."),
-                stacklevel=3,
+                "scores. " + render_hint(f"Give <min_days={days}> or less{shared}.")
             )
     layer_of = [layer for layer, names in layers.items() for _ in names]
     place = matching.site_coords(sites) | _classes(ds, pairs.cells, by)

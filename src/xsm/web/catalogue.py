@@ -1,4 +1,4 @@
-"""What NASA's catalogue (CMR) has of a product, as files to fetch (FORMATS.md section 8)."""
+"""What NASA's catalogue (CMR) has of a product, as files to fetch (docs/design/formats/index.md, Access)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-from xsm.errors import FetchError, MissingPlugin
+from xsm.errors import FetchError, MissingPlugin, tell
 from xsm.web import http as web
 from xsm.web.login import Keys
 from xsm.web.manifest import Remote
@@ -81,10 +81,7 @@ def search_earthdata(
         listed = [_remote(g["umm"], g.data_links("external"), suffix, magic) for g in found]
     remotes = [r for r in listed if r is not None]
     if len(remotes) < len(listed):
-        warnings.warn(
-            f"{len(listed) - len(remotes)} of {len(listed)} granules of {short_name} have no {suffix} link.",
-            stacklevel=3,
-        )
+        tell(f"{len(listed) - len(remotes)} of {len(listed)} granules of {short_name} have no {suffix} link.")
     if not remotes:
         where = "" if bbox is None else " in the region"
         raise FetchError(

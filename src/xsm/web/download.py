@@ -144,7 +144,7 @@ class _Job:
                         self._save()
             except BaseException:
                 self._halt()
-                log.warning("stopped after %d files; run again to continue.", self.files - len(self.failed))
+                log.info("stopped after %d files; run again to continue.", self.files - len(self.failed))
                 raise
 
     def _halt(self) -> None:
@@ -186,7 +186,7 @@ class _Job:
                     KEPT,
                 )
             except web.OneFile as error:
-                log.warning("%s", error)
+                log.info("%s", error)
                 self.failed.append(error)
             except web.Stopped:
                 return

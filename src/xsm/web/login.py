@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import netrc
 import os
-import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import requests
 
-from xsm.errors import FetchError
+from xsm.errors import FetchError, tell
 
 
 @dataclass(frozen=True)
@@ -148,7 +147,7 @@ def _in_netrc(path: Path, host: str) -> tuple[str, str] | None:
     if entry is None or not entry[0] or not entry[2]:
         return None
     if os.name == "posix" and path.stat().st_mode & 0o077:
-        warnings.warn(f"'{path}' can be read by others: chmod 600 {path}", stacklevel=4)
+        tell(f"'{path}' can be read by others: chmod 600 {path}")
     return entry[0], entry[2]
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from xsm.atomic import fresh
-from xsm.errors import DataError, UsageError
+from xsm.errors import DataError, UsageError, tell
 
 log = logging.getLogger("xsm")
 NAME = "manifest.json"
@@ -145,7 +145,7 @@ def complete(remote: Remote, dest: Path, known: Mapping[str, Entry]) -> bool:
         return False
     size = path.stat().st_size
     if size != known[remote.name]["bytes"]:
-        log.warning("'%s' has changed since it was fetched; it is fetched again.", path)
+        tell(f"'{path}' has changed since it was fetched; it is fetched again.")
         return False
     return remote.size in (None, size)
 

@@ -11,7 +11,7 @@ from xsm import UsageError
 from xsm.plugin_api import Kind, ModelInfo, Param
 
 CELL_DATES = 32
-"""Dates that the temporal R of ``r2_over="cell"`` needs in one batch (DESIGN.md section 7)."""
+"""Dates in one batch that the R of ``r2_over="cell"`` needs (docs/design/decisions.md, "References and loss")."""
 
 
 def _of(default: Any, kind: Kind, help: str, **limits: Any) -> Any:
@@ -20,7 +20,9 @@ def _of(default: Any, kind: Kind, help: str, **limits: Any) -> Any:
 
 @dataclass(frozen=True)
 class Config:
-    """Hyperparameters; defaults are the paper's where it gives one (section 2.4), else those of DESIGN.md section 7.
+    """Hyperparameters; defaults are the article's where it gives one (section 2.4).
+
+    The others: docs/design/decisions.md, "Network" and "Patches and splits".
 
     Examples
     --------

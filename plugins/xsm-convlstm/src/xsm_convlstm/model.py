@@ -29,7 +29,9 @@ PARTICLE_DENSITY = 2.65
 
 
 class ConvLSTM:
-    """Attention ConvLSTM of Rabiei et al. (2024), section 2.4, with the decisions of DESIGN.md section 7.
+    """Attention ConvLSTM of Rabiei et al. (2024), section 2.4; what it leaves open is decided in the design pages.
+
+    See docs/design/decisions.md, "Network".
 
     Examples
     --------

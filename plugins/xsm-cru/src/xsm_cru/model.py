@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -11,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from xsm import Bundle, DataError
-from xsm.plugin_api import Block, ModelInfo, Samples, Spec
+from xsm.plugin_api import Block, ModelInfo, Samples, Spec, tell
 
 from xsm_cru.config import OPTIONS, Config
 from xsm_cru.features import cycle
@@ -288,7 +287,7 @@ def _targets(samples: Samples, name: str, cells: np.ndarray) -> np.ndarray:
     values = _series(samples, name, cells)
     infinite = np.isinf(values)
     if infinite.any():
-        warnings.warn(f"{int(infinite.sum())} infinite values of '{name}' are taken as not observed.", stacklevel=3)
+        tell(f"{int(infinite.sum())} infinite values of '{name}' are taken as not observed.")
     wanted = np.isfinite(values) & np.asarray(samples.use, bool)[:, None]
     if samples.weight is not None:
         weight = Samples({"weight": samples.weight}, samples.days, samples.use, samples.mask)

@@ -2,8 +2,8 @@
 
 State ``z`` of 2D entries, the first D observed; covariance kept as three diagonals ``(upper, side, lower)``; transition
 ``A = E diag(l) E'`` with one orthogonal E and eigenvalues mixed from K vectors by the state. Keeping three diagonals is
-exact only while E couples nothing but the pairs ``(i, i + D)``; `symmetrised` guards it otherwise (CRU.md, "What is
-exact").
+exact only while E couples nothing but the pairs ``(i, i + D)``; `symmetrised` guards it otherwise (docs/design/cru.md,
+"What is exact").
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from xsm.plugin_api import tell as warn
 
 from xsm_cru.config import Config
 from xsm_cru.hide import distance, hide
@@ -170,9 +171,7 @@ def _descend(
             if now < best:
                 best, kept = now, copy.deepcopy(average.module.state_dict())
         if late:
-            log.warning(
-                "cru: the training budget of %g s ended after %d of %d steps", config.budget, epoch, config.epochs
-            )
+            warn(f"cru: the training budget of {config.budget:g} s ended after {epoch} of {config.epochs} steps.")
             break
     unit.load_state_dict(kept)
     return best

@@ -1,11 +1,13 @@
-"""Which station files there are: NCEI's listings for USCRN, the AWDB service for SCAN (FORMATS.md section 5)."""
+"""Which station files there are: NCEI's listings for USCRN, the AWDB service for SCAN.
+
+Names and services: docs/design/formats/stations.md and index.md, Access.
+"""
 
 from __future__ import annotations
 
 import io
 import json
 import re
-import warnings
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -13,7 +15,7 @@ from urllib.parse import urlencode
 import numpy as np
 import pandas as pd
 from xsm import FetchError
-from xsm.plugin_api import Area, Manifest, Remote, closed_period, download, read_url
+from xsm.plugin_api import Area, Manifest, Remote, closed_period, download, read_url, tell
 
 from xsm_insitu.series import inside
 
@@ -61,9 +63,7 @@ def uscrn_files(time: slice | None, region: Area | None, product: str = "hourly0
                 new = _unsettled(f"{year}-12-31")
                 remotes.append(Remote(folder + name, name, about=lines * width, magic=DIGITS, changes=new))
     if strangers:
-        warnings.warn(
-            f"NCEI's table of stations lacks {', '.join(sorted(strangers))}: fetched, wherever they are.", stacklevel=3
-        )
+        tell(f"NCEI's table of stations lacks {', '.join(sorted(strangers))}: fetched, wherever they are.")
     return remotes
 
 

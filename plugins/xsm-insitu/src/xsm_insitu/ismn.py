@@ -1,10 +1,12 @@
-"""The International Soil Moisture Network: ``.stm`` files, header+values and CEOP (FORMATS.md section 5.1)."""
+"""The International Soil Moisture Network: ``.stm`` files, header+values and CEOP.
+
+The formats: docs/design/formats/stations.md, ISMN.
+"""
 
 from __future__ import annotations
 
 import io
 import re
-import warnings
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
@@ -16,7 +18,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 from xsm import DataError, UsageError
-from xsm.plugin_api import Area
+from xsm.plugin_api import Area, tell
 
 from xsm_insitu import ISMN
 from xsm_insitu import series as sensors
@@ -198,7 +200,7 @@ def _header(path: Item) -> tuple[Header, bytes]:
     name = _NAME.search(path.name)
     sensors.check_place(path, lon, lat)
     if name is not None and not path.name.startswith(f"{tokens[start]}_{network}_"):
-        warnings.warn(f"'{path}' is of the network '{network}' by its header, not by its name.", stacklevel=6)
+        tell(f"'{path}' is of the network '{network}' by its header, not by its name.")
     if name is not None:  # the header rounds the depths
         if max(abs(top - float(name["top"])), abs(bottom - float(name["bottom"]))) > 0.01:
             raise DataError(

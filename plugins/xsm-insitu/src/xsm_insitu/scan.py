@@ -1,10 +1,12 @@
-"""The Soil Climate Analysis Network: JSON of the AWDB service, CSV of the Report Generator (FORMATS.md section 5.3)."""
+"""The Soil Climate Analysis Network: JSON of the AWDB service, CSV of the Report Generator.
+
+The formats: docs/design/formats/stations.md, SCAN.
+"""
 
 from __future__ import annotations
 
 import json
 import math
-import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -12,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import xarray as xr
 from xsm import DataError, UsageError
-from xsm.plugin_api import Area
+from xsm.plugin_api import Area, tell
 
 from xsm_insitu import SCAN
 from xsm_insitu import series as sensors
@@ -118,10 +120,9 @@ class ScanSource:
             raise DataError("The SCAN files are hourly and daily.", hint="Open one kind at a time.")
         by_day = daily == {True}
         if by_day:
-            warnings.warn(
+            tell(
                 "SCAN daily values are of local standard days, by default their first hour; hourly files match the "
-                "maps better.",
-                stacklevel=2,
+                "maps better."
             )
         ds = sensors.assemble(
             found,
@@ -188,7 +189,7 @@ def _series(
         place = places.get(column.triplet, {})
         if not place:
             told = ", ".join(sorted(str(p) for p in tables)) or "no table of stations is there"
-            warnings.warn(f"Nothing tells where {column.triplet} is ({told}).", UserWarning, stacklevel=5)
+            tell(f"Nothing tells where {column.triplet} is ({told}).")
         lon, lat = (float(place.get(n, math.nan)) for n in ("longitude", "latitude"))
         if region is not None and not sensors.inside(region, lon, lat):
             continue
@@ -218,11 +219,9 @@ def _offset(column: Column, place: Mapping[str, Any], tables: Iterable[Path]) ->
     if column.daily:
         return np.timedelta64(0, "m")
     if not isinstance(hours, int | float) or not -14 <= hours <= 14:
-        warnings.warn(
+        tell(
             f"The clock of {column.triplet} is not known ({', '.join(sorted(map(str, tables)))}); its times stay local "
-            "standard time.",
-            UserWarning,
-            stacklevel=6,
+            "standard time."
         )
         return np.timedelta64(0, "m")
     return np.timedelta64(round(hours * 60), "m")

@@ -1,4 +1,7 @@
-"""What SCAN's files hold: JSON of the AWDB service and CSV of the Report Generator (FORMATS.md section 5.3)."""
+"""What SCAN's files hold: JSON of the AWDB service and CSV of the Report Generator.
+
+The formats: docs/design/formats/stations.md, SCAN.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,6 @@ import csv
 import io
 import json
 import re
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +17,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 from xsm import DataError
+from xsm.plugin_api import tell
 
 from xsm_insitu import series as sensors
 
@@ -119,9 +122,7 @@ def read_csv(path: Path) -> list[Column]:
             raise ValueError("a row has no date")
         steps = np.diff(_stamps(table["Date"].tolist()))
         if len(steps) and (steps != steps[0]).any():
-            warnings.warn(
-                f"'{path}' does not hold every time between its first and its last.", UserWarning, stacklevel=6
-            )
+            tell(f"'{path}' does not hold every time between its first and its last.")
         return [_csv_column(table, name, m, sites) for name, m in found.items()]
     except (*DAMAGE, csv.Error) as error:
         raise DataError(

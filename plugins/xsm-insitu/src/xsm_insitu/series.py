@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,9 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import xarray as xr
 from xsm import DataError, UsageError
-from xsm.plugin_api import Area, canonical_attrs, drop_impossible
-
-log = logging.getLogger("xsm")
+from xsm.plugin_api import Area, canonical_attrs, drop_impossible, tell
 
 FLAGS = ("missing", "good", "unknown", "out_of_range", "dubious")
 MISSING, GOOD, UNKNOWN, OUT_OF_RANGE, DUBIOUS = range(5)
@@ -120,7 +116,7 @@ def check_times(path: object, when: np.ndarray) -> None:
         raise DataError(f"'{path}' has times that do not rise ({at}).", hint="Download the file again.")
     odd = int((when.astype("M8[h]") != when).sum())
     if 0 < odd < max(2, len(when) // 20):
-        warnings.warn(f"'{path}' has {odd} of {len(when)} times that are no whole hours.", UserWarning, stacklevel=5)
+        tell(f"'{path}' has {odd} of {len(when)} times that are no whole hours.")
 
 
 def check_place(path: object, lon: float, lat: float) -> None:
@@ -182,7 +178,7 @@ def assemble(
         if one.soil_temperature is not None:
             temperature[i, at] = one.soil_temperature
     if repeated:
-        log.warning("%d values have a time that occurred before; the last one is kept", repeated)
+        tell(f"{repeated} values have a time stamp that occurred before; the last one is kept.")
     sensors = list(keys.values())
     ds = xr.Dataset(
         {"soil_moisture": (("sensor", "time"), moisture), "flag": (("sensor", "time"), flag)},
@@ -227,5 +223,5 @@ def _axis(series: Sequence[Series], step: np.timedelta64) -> np.ndarray:
     regular = np.arange(first, last + step, step)
     if all(np.all((s.time - first) % step == np.timedelta64(0)) for s in series):
         return regular
-    log.warning("Some time stamps are no whole %s; the time axis is irregular", step)
+    tell(f"Some time stamps are not whole steps of {step}; the time axis is irregular.")
     return np.unique(np.concatenate([s.time for s in series]))

@@ -1,10 +1,9 @@
-"""The U.S. Climate Reference Network: NCEI text files and the daily CSV (FORMATS.md section 5.2)."""
+"""The U.S. Climate Reference Network: NCEI text files and the daily CSV (docs/design/formats/stations.md, USCRN)."""
 
 from __future__ import annotations
 
 import io
 import re
-import warnings
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 from xsm import DataError
-from xsm.plugin_api import Area
+from xsm.plugin_api import Area, tell
 
 from xsm_insitu import USCRN
 from xsm_insitu import series as sensors
@@ -124,10 +123,7 @@ class UscrnSource:
         layout = next(iter(layouts), LAYOUTS[38])
         daily = layout.clock is None
         if daily:
-            warnings.warn(
-                "USCRN daily files hold local standard days, not UTC days; hourly02 files match the maps better.",
-                stacklevel=2,
-            )
+            tell("USCRN daily files hold local standard days, not UTC days; hourly02 files match the maps better.")
         ds = sensors.assemble(
             found,
             step=layout.step,
@@ -248,7 +244,7 @@ def _place(path: Path, values: np.ndarray) -> float:
         raise DataError(f"'{path}' has no coordinates.", hint="Download the file again.")
     usual = float(known[count.argmax()])
     if np.abs(known - usual).max() > 0.02:
-        warnings.warn(f"'{path}' has coordinates that change; {usual} is used.", UserWarning, stacklevel=4)
+        tell(f"'{path}' has coordinates that change; {usual} is used.")
     return usual
 
 

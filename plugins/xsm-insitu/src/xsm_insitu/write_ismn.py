@@ -1,4 +1,7 @@
-"""Write a synthetic world's stations as ISMN files, header+values or CEOP, one for each sensor (FORMATS.md 5.1)."""
+"""Write a synthetic world's stations as ISMN files, header+values or CEOP, one for each sensor.
+
+The format: docs/design/formats/stations.md, ISMN.
+"""
 
 from __future__ import annotations
 
@@ -23,8 +26,8 @@ def write_stm(
     Parameters
     ----------
     stations : xarray.Dataset
-        Dims ``(sensor, time)`` with ``soil_moisture`` and the coordinates of DESIGN.md section 4; ISMN codes in
-        ``flag``.
+        Dims ``(sensor, time)`` with ``soil_moisture`` and the coordinates of docs/design/decisions.md, "Stations"; ISMN
+        codes in ``flag``.
     dest : Path
         Folder; files go below ``dest/XSMTWIN/<station>``.
     form : {"header_values", "ceop"}

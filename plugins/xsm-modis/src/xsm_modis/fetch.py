@@ -1,4 +1,4 @@
-"""Which MCD12Q1 tiles there are, from NASA's catalogue (FORMATS.md sections 6 and 8)."""
+"""Which MCD12Q1 tiles there are, from NASA's catalogue (docs/design/formats/land_cover.md and index.md, Access)."""
 
 from __future__ import annotations
 

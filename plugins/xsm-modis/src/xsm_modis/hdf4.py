@@ -1,4 +1,4 @@
-"""MCD12Q1 tiles and global MCD12C1 maps in HDF4 (HDF-EOS2), as lazy rasters (FORMATS.md section 6).
+"""MCD12Q1 tiles and global MCD12C1 maps in HDF4 (HDF-EOS2), as lazy rasters (docs/design/formats/land_cover.md).
 
 The grid comes from the constants of the product; what the file says of it must agree.
 """

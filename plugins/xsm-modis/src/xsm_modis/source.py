@@ -1,10 +1,9 @@
-"""MODIS land cover as one map of IGBP classes on the grid of its files (FORMATS.md section 6)."""
+"""MODIS land cover as one map of IGBP classes on the grid of its files (docs/design/formats/land_cover.md)."""
 
 from __future__ import annotations
 
 import functools
 import re
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import xarray as xr
 from xsm import DataError, UsageError
-from xsm.plugin_api import Area, canonical_attrs
+from xsm.plugin_api import Area, canonical_attrs, tell
 
 from xsm_modis import INFO
 from xsm_modis.hdf4 import open_hdf4
@@ -237,10 +236,7 @@ def _open_tile(
         raise DataError(f"'{path}' holds {raster.dtype}, wanted uint8 classes.", hint="Give LC_Type1 as it is.")
     at = raster.rio.transform()
     if abs(at.a + at.e) > 1e-6 * at.a or (at.c, at.f) == (0, 0):
-        warnings.warn(
-            f"'{path}' has pixels of {at.a:g} x {-at.e:g} from ({at.c:g}, {at.f:g}): its place is doubtful.",
-            stacklevel=4,
-        )
+        tell(f"'{path}' has pixels of {at.a:g} x {-at.e:g} from ({at.c:g}, {at.f:g}): its place is doubtful.")
     table = lookup(table_of, raster.attrs["nodata"])
     return [raster.copy(data=raster.data.map_blocks(table.take, dtype="u1", meta=np.empty((0, 0), "u1")))]
 
@@ -254,7 +250,7 @@ def _of_year(paths: Sequence[Path], year: int | None) -> tuple[list[Path], int |
     if year is None and known:
         year = known[-1]
         if len(known) > 1:
-            warnings.warn(f"Land cover of {', '.join(map(str, known))} is there, {year} is used.", stacklevel=4)
+            tell(f"Land cover of {', '.join(map(str, known))} is there, {year} is used.")
     if year is not None and known and year not in known:
         raise DataError(f"There is no land cover of {year}.", hint=f"There is: {', '.join(map(str, known))}.")
     return (by_year[year], year) if year in by_year else (by_year.get(None, []), year)
@@ -267,10 +263,9 @@ def _latest(paths: Sequence[Path]) -> list[Path]:
         best[_place_of(path)] = max(best.get(_place_of(path), (0, 0, "")), _rank(path))
     older = [p for p in paths if _rank(p) < best[_place_of(p)]]
     if older:
-        warnings.warn(
+        tell(
             f"{len(older)} files are not used, for there is a later version of the same tile, the first: "
-            f"'{older[0].name}'.",
-            stacklevel=4,
+            f"'{older[0].name}'."
         )
     return [p for p in paths if p not in older]
 

@@ -1,4 +1,4 @@
-"""Synthetic worlds as MCD12Q1 land cover in the GeoTIFF layout of AppEEARS (FORMATS.md section 6)."""
+"""Synthetic worlds as MCD12Q1 land cover in the GeoTIFF layout of AppEEARS (docs/design/formats/land_cover.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which hourly NLDAS-2 files there are, from NASA's catalogue (FORMATS.md sections 3.1 and 8)."""
+"""Which hourly NLDAS-2 files there are, from NASA's catalogue (docs/design/formats/nldas.md and index.md, Access)."""
 
 from __future__ import annotations
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 from xsm import DataError
+from xsm.plugin_api import tell
 
 from xsm_nldas.files import NAME, Header, check_whole, hour_of, near, read_header
 
@@ -85,10 +85,7 @@ def index_files(paths: Iterable[Path], period: tuple[int, int], *, skip: bool) -
         while found.hours[product] and product not in found.headers:
             _look(found, product, skip=skip)
     if twice:
-        warnings.warn(
-            f"{len(twice)} hours are there more than once, the first file of each is used ({', '.join(twice[:3])}).",
-            stacklevel=4,
-        )
+        tell(f"{len(twice)} hours are there more than once, the first file of each is used ({', '.join(twice[:3])}).")
     return found
 
 

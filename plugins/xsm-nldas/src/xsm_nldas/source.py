@@ -1,8 +1,7 @@
-"""NLDAS-2 Noah as daily canonical maps on its native 0.125 degree grid (FORMATS.md section 3)."""
+"""NLDAS-2 Noah as daily canonical maps on its native 0.125 degree grid (docs/design/formats/nldas.md)."""
 
 from __future__ import annotations
 
-import warnings
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -318,10 +317,9 @@ def _incomplete(
         return {}
     told = ", ".join(f"{day} ({hours} h)" for day, hours in list(short.items())[:3])
     missing = sum(hours < min_hours for hours in short.values())
-    warnings.warn(
+    tell(
         f"{len(short)} of {len(days)} days have fewer than 24 hours ({told}{', ...' if len(short) > 3 else ''}); "
-        f"{missing} with fewer than {min_hours} are missing.",
-        stacklevel=4,
+        f"{missing} with fewer than {min_hours} are missing."
     )
     return {"incomplete_days": ", ".join(f"{day} ({hours})" for day, hours in short.items())}
 

@@ -1,4 +1,7 @@
-"""Synthetic worlds as hourly NLDAS_NOAH0125_H files in the format of version 2.0 (FORMATS.md sections 3.1 and 3.5)."""
+"""Synthetic worlds as hourly NLDAS_NOAH0125_H files in the format of version 2.0.
+
+The format: docs/design/formats/nldas.md, Hourly netCDF-4 files and Synthetic files.
+"""
 
 from __future__ import annotations
 

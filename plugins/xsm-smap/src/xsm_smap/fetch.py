@@ -1,4 +1,4 @@
-"""Which SMAP granules there are, from NASA's catalogue (FORMATS.md sections 1.1 and 8)."""
+"""Which SMAP granules there are, from NASA's catalogue (docs/design/formats/smap.md and index.md, Access)."""
 
 from __future__ import annotations
 

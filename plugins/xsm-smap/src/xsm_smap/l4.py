@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -225,11 +224,9 @@ def _incomplete(files: Sequence[Day], min_steps: int) -> str:
     short = [(day, len(paths)) for day, paths in files if len(paths) < STEPS]
     if short:
         missing = sum(n < min_steps for _, n in short)
-        warnings.warn(
+        tell(
             f"{len(short)} of {len(files)} days have fewer than {STEPS} files; {missing} with fewer than {min_steps} "
-            "are missing.",
-            UserWarning,
-            stacklevel=3,
+            "are missing."
         )
     return ", ".join(f"{day} ({n})" for day, n in short)
 

@@ -1,4 +1,4 @@
-"""What the SMAP files look like to a reader, as data: names, groups, flags, fills (FORMATS.md sections 1.1 to 1.7)."""
+"""What the SMAP files look like to a reader, as data: names, groups, flags, fills (docs/design/formats/smap.md)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MAGIC = b"\x89HDF\r\n\x1a\n"
 FILL = -9999.0
 NO_FLAG = np.uint16(65534)
 EPOCH = np.datetime64("2000-01-01T12:00:00", "ms")
-"""Zero of ``tb_time_seconds``: noon, UTC without leap seconds (section 1.5; the files' epoch attribute is wrong)."""
+"""Zero of ``tb_time_seconds``: noon, UTC without leap seconds (smap.md, Time; the files' epoch attribute is wrong)."""
 
 GRIDS: Mapping[str, Mapping[tuple[int, int], Grid]] = {
     "global": {g.shape_global: g for g in (EASE2_M09, EASE2_M36)},
@@ -27,7 +27,7 @@ GRIDS: Mapping[str, Mapping[tuple[int, int], Grid]] = {
 L3_GROUPS = {"AM": "Soil_Moisture_Retrieval_Data_AM", "PM": "Soil_Moisture_Retrieval_Data_PM"}
 POLAR_GROUPS = {"AM": "Soil_Moisture_Retrieval_Data_Polar_AM", "PM": "Soil_Moisture_Retrieval_Data_Polar_PM"}
 GROUPS: Mapping[str, Mapping[str, str]] = {"global": L3_GROUPS, "polar": POLAR_GROUPS}
-"""Retrieval groups by projection and pass (section 1.2)."""
+"""Retrieval groups by projection and pass (smap.md, Groups)."""
 L2_GROUP = "Soil_Moisture_Retrieval_Data"
 SUFFIX = {"AM": "", "PM": "_pm"}
 OBSERVED = "EASE_row_index"
@@ -69,7 +69,7 @@ FIELDS: Mapping[str, Field] = {
     "obs_time": Field("tb_time_seconds", "time", group="time"),
 }
 BAD_BITS: Mapping[str, int] = {"successful": 0b110, "recommended": 0b001, "attempted": 0b010, "none": 0}
-"""Bits of ``retrieval_qual_flag`` that must be 0 (section 1.6)."""
+"""Bits of ``retrieval_qual_flag`` that must be 0 (smap.md, Flags)."""
 
 L2_OPTIONS = {"_dca": "_option3", "_scav": "_option2", "_scah": "_option1"}
 DTYPES = {"flag": np.dtype("u2"), "time": np.dtype("M8[ns]")}

@@ -1,4 +1,7 @@
-"""Windows of the files: whole rows are inflated, columns sliced, every dataset read once (FORMATS.md section 1.4)."""
+"""Windows of the files: whole rows are inflated, columns sliced, every dataset read once.
+
+Why so: docs/design/formats/smap.md, Storage.
+"""
 
 from __future__ import annotations
 
@@ -170,9 +173,9 @@ def _plain(dataset: Any) -> bool:
 def decode(raw: Raw, variable: str, quality: str, *, where: str, day: np.datetime64) -> np.ndarray:
     """Turn raw datasets into one canonical variable.
 
-    Fills and flags mask; ``valid_min`` and ``valid_max`` of the files are wrong and never looked at (FORMATS.md section
-    1.8). What is physically impossible, a flag with bits that the product does not have and a time far from the day
-    are missing too, with a warning.
+    Fills and flags mask; ``valid_min`` and ``valid_max`` of the files are wrong and never looked at
+    (docs/design/formats/smap.md, Pitfalls). What is physically impossible, a flag with bits that the product does not
+    have and a time far from the day are missing too, with a warning.
 
     Parameters
     ----------
@@ -212,4 +215,4 @@ def decode(raw: Raw, variable: str, quality: str, *, where: str, day: np.datetim
 
 def _tell(odd: np.ndarray, what: str, where: str) -> None:
     if odd.any():
-        tell(f"{where}: {int(odd.sum())} of {odd.size} {what}; they are missing.", stacklevel=3)
+        tell(f"{where}: {int(odd.sum())} of {odd.size} {what}; they are missing.")

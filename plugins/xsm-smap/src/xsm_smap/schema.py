@@ -1,4 +1,4 @@
-"""The 53 datasets of a SPL3SMP_E retrieval group, as data (FORMATS.md sections 1.3 to 1.6)."""
+"""The 53 datasets of a SPL3SMP_E retrieval group, as data (docs/design/formats/smap.md, Datasets to Flags)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from xsm_smap.layout import FLAGS
 class Dataset:
     """One dataset of the product.
 
-    ``off`` is what stands where nothing was observed; it differs from ``_FillValue`` for the flags (section 1.5).
+    ``off`` is what stands where nothing was observed; it differs from ``_FillValue`` for the flags
+    (docs/design/formats/smap.md, Cells without an observation).
     """
 
     type: str = "f4"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import xarray as xr
 from xsm import EASE2_M09, DataError, Grid
-from xsm.plugin_api import Area
+from xsm.plugin_api import Area, tell
 
 from xsm_smap import INFO, layout
 from xsm_smap.daily import dataset, joined, lazy
@@ -82,7 +81,7 @@ class SmapSource:
         overpass : {"AM", "PM", "both"}
             Pass; ``"both"`` takes per cell the pass nearest 12 UTC, never an average.
         quality : {"successful", "recommended", "attempted", "none"}
-            Which retrievals are kept, each soil moisture under its own flag (FORMATS.md section 1.6).
+            Which retrievals are kept, each soil moisture under its own flag (docs/design/formats/smap.md, Flags).
         projection : {"global", "polar"}
             The cylindrical grid, or the northern polar grid (EPSG:6931) of the two polar groups of SPL3SMP_E.
 
@@ -189,14 +188,14 @@ def _check_pass(granules: Sequence[Granule], overpass: str) -> None:
             message = (
                 "the files of points do not tell the pass of a cell that occurs once; it is kept for AM and for PM"
             )
-            warnings.warn(message, UserWarning, stacklevel=3)
+            tell(message)
         return
     if overpass != "both" and not any(overpass in g.passes for g in granules):
         there = joined(p for g in granules for p in g.passes)
         message = f"The SMAP files hold the {there} pass only, wanted {overpass}."
         if granules[0].level == "L2":
             raise DataError(message, hint=f"Open them with <overpass={there}>.")
-        warnings.warn(f"{message} All values are missing.", UserWarning, stacklevel=3)
+        tell(f"{message} All values are missing.")
 
 
 def _latest(granules: Sequence[Granule]) -> list[Granule]:

@@ -1,7 +1,9 @@
-"""A synthetic world as SPL3SMP_E granules: full grid, true names, types, fills and chunks (FORMATS.md section 1.10).
+"""A synthetic world as SPL3SMP_E granules: full grid, true names, types, fills and chunks.
+
+The format: docs/design/formats/smap.md, Synthetic granules.
 
 The file without data is made once; each day copies it and stores the compressed rows of the world's window directly.
-Rows outside the window or off the swath are never allocated, so they read as the off-swath codes of section 1.5. Only
+Rows outside the window or off the swath are never allocated, so they read as the off-swath codes of the product. Only
 the times as text are written everywhere: closing a file whose texts have a fill value of their own crashes netCDF-C.
 """
 
@@ -213,7 +215,7 @@ def _synthetic(world: World) -> str:
 
 
 def _metadata() -> dict[str, dict[str, Any]]:
-    """Attributes of ``/Metadata`` (section 1.2)."""
+    """Attributes of ``/Metadata`` (docs/design/formats/smap.md, Groups)."""
     about = {"shortName": "SPL3SMP_E", "SMAPShortName": "L3_SM_P_E", "ECSVersionID": VERSION}
     row, col = ({"dimensionSize": np.uint32(n), "resolution": np.float32(9)} for n in SHAPE)
     return {

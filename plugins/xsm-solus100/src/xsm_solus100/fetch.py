@@ -1,4 +1,7 @@
-"""Which SOLUS100 layers there are: files of a public bucket that are named by property and depth (section 4)."""
+"""Which SOLUS100 layers there are: files of a public bucket that are named by property and depth.
+
+The names: docs/design/formats/solus100.md, Files.
+"""
 
 from __future__ import annotations
 

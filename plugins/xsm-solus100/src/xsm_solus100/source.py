@@ -1,10 +1,9 @@
-"""SOLUS100 as canonical soil maps on its own 100 m grid (FORMATS.md section 4)."""
+"""SOLUS100 as canonical soil maps on its own 100 m grid (docs/design/formats/solus100.md)."""
 
 from __future__ import annotations
 
 import logging
 import re
-import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import xarray as xr
 from xsm import DataError, UsageError
-from xsm.plugin_api import Area, canonical_attrs, drop_impossible
+from xsm.plugin_api import Area, canonical_attrs, drop_impossible, tell
 
 from xsm_solus100 import INFO
 from xsm_solus100.layout import EPSG, LEFT, NODATA, PIXEL, PROPERTIES, SCALARS, TOP
@@ -185,7 +184,7 @@ def find_layers(paths: Sequence[Path | str]) -> Layers:
             )
         key = match["property"], int(match["depth"])
         if key in layers and layers[key] != path:
-            warnings.warn(f"'{path}' is there twice, '{layers[key]}' is used.", stacklevel=3)
+            tell(f"'{path}' is there twice, '{layers[key]}' is used.")
         layers.setdefault(key, path)
     if not layers:
         raise DataError(
@@ -216,12 +215,12 @@ def _open(
     if raster.dtype.kind not in "uif":
         raise DataError(f"'{path}' holds {raster.dtype}, wanted numbers.", hint="Get it again.")
     if nodata is None:
-        warnings.warn(f"'{path}' has no nodata value, every pixel counts.", stacklevel=4)
+        tell(f"'{path}' has no nodata value, every pixel counts.")
     elif raster.dtype == np.uint8 and nodata != NODATA:
-        warnings.warn(f"'{path}' has the nodata value {nodata:g}, wanted {NODATA}; both are missing.", stacklevel=4)
+        tell(f"'{path}' has the nodata value {nodata:g}, wanted {NODATA}; both are missing.")
     left, top, pixel = raster.rio.transform().c, raster.rio.transform().f, raster.rio.transform().a
     if raster.rio.crs.to_epsg() != EPSG or pixel != PIXEL or (left - LEFT) % PIXEL or (top - TOP) % PIXEL:
-        warnings.warn(f"'{path}' is not on the pixels of SOLUS100 (EPSG:{EPSG}, {PIXEL} m).", stacklevel=4)
+        tell(f"'{path}' is not on the pixels of SOLUS100 (EPSG:{EPSG}, {PIXEL} m).")
     return raster
 
 
@@ -281,7 +280,7 @@ def _rescale(maps: dict[str, Any], names: Sequence[str]) -> None:
         return
     absent = [n for n in FRACTIONS if n not in maps]
     if absent:
-        warnings.warn(f"{', '.join(wanted)}: not rescaled to 100, as {', '.join(absent)} is missing.", stacklevel=3)
+        tell(f"{', '.join(wanted)}: not rescaled to 100, as {', '.join(absent)} is missing.")
         return
     parts = [maps[n] for n in FRACTIONS]
     for i, name in enumerate(FRACTIONS):

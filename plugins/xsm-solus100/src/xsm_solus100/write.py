@@ -1,4 +1,7 @@
-"""Synthetic worlds as SOLUS100 layers: tiled uint8 GeoTIFF on the product's pixel grid (FORMATS.md section 4)."""
+"""Synthetic worlds as SOLUS100 layers: tiled uint8 GeoTIFF on the product's pixel grid.
+
+The format: docs/design/formats/solus100.md.
+"""
 
 from __future__ import annotations
 

@@ -1,0 +1,87 @@
+"""Every warning points at the line of the user, in Python and in a notebook; the shell shows a sentence."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import nbclient
+import nbformat
+import numpy as np
+import pytest
+import xarray as xr
+
+import xsm
+from xsm.errors import hear, tell
+from xsm.faces.cli import main
+
+CUBE = 'xsm.example("cube", size=16, days=20)'
+DOUBTS = {
+    "estimate": f"{CUBE}.sm.estimate(depth=5, scenario=2)",
+    "function": f"xsm.estimate({CUBE}, depth=5, scenario=2)",
+    "gapfill": 'xsm.example("smap", size=16, days=20).sm.gapfill_cru(model="pretrained")',
+    "cube": f"xsm.cube({CUBE}[['tb_h']].isel(time=slice(5, None)), {CUBE}[['tb_v']].isel(time=slice(None, 9)))",
+    "validate": f'{CUBE}.isel(time=slice(0, 9)).sm.validate(xsm.example("stations", size=16, days=20), min_days=5)',
+}
+"""Calls that warn, at depths of their own inside xsm."""
+
+
+@pytest.mark.parametrize("call", DOUBTS.values(), ids=DOUBTS)
+def test_a_warning_points_at_the_line_of_the_user(call, tmp_path):
+    script = tmp_path / "mine.py"
+    script.write_text(f"import xsm\n\n\nresult = {call}\n")
+    code = compile(script.read_text(), str(script), "exec")
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        exec(code, {"__name__": "mine"})
+    ours = [w for w in found if w.category is UserWarning]
+    assert ours
+    assert {(w.filename, w.lineno) for w in ours} == {(str(script), 4)}
+
+
+def test_a_name_that_moved_points_at_the_line_that_imports_it(tmp_path):
+    script = tmp_path / "mine.py"
+    script.write_text("x = 1\nfrom xsm import Param\n")
+    done = subprocess.run([sys.executable, "-W", "always", script], capture_output=True, text=True, check=True)
+    assert f"{script}:2: FutureWarning: xsm.Param is now xsm.plugin_api.Param" in done.stderr
+
+
+def test_a_notebook_shows_the_cell():
+    book = nbformat.v4.new_notebook()
+    book.cells = [nbformat.v4.new_code_cell(f"import xsm\nresult = {DOUBTS['estimate']}")]
+    nbclient.NotebookClient(book, timeout=120).execute()
+    text = "".join(o.text for o in book.cells[0].outputs if o.output_type == "stream" and o.name == "stderr")
+    assert "trained on synthetic data" in text
+    assert "/ipykernel_" in text and ":2: UserWarning" in text
+    assert "site-packages" not in text and "src/xsm" not in text
+
+
+def test_the_shell_shows_a_sentence_and_no_line(tmp_path, capsys):
+    path = tmp_path / "cube.nc"
+    xsm.example("cube", size=16, days=20).to_netcdf(path)
+    with pytest.raises(SystemExit) as stop:
+        main(["estimate", str(path), str(tmp_path / "out.nc")])
+    shown = " ".join(capsys.readouterr().err.split())
+    assert stop.value.code == 0
+    assert "warning: The shipped bundle '5-2' was trained on synthetic data" in shown
+    assert ".py" not in shown
+
+
+def test_what_tasks_tell_is_collected_from_their_threads():
+    def block(values):
+        tell("odd")
+        return values
+
+    lazy = xr.DataArray(np.zeros(8), dims="x").chunk(x=2)
+    with hear() as heard:
+        xr.apply_ufunc(block, lazy, dask="parallelized", output_dtypes=[float]).compute(scheduler="threads")
+    assert {str(w) for w in heard} == {"odd"}
+
+
+def test_nothing_else_in_xsm_or_its_plugins_warns():
+    root = Path(__file__).parents[1]
+    sources = [*root.glob("src/xsm/**/*.py"), *root.glob("plugins/xsm-*/src/**/*.py")]
+    direct = [p.name for p in sources if "warnings.warn(" in p.read_text() or "stacklevel" in p.read_text()]
+    assert sorted(direct) == ["_lazy.py", "errors.py"]
