@@ -39,6 +39,7 @@ from benchmarks.fuzz_formats import FORMATS
 from xsm.contracts.registry import get_source
 from xsm.data.cf import VARIABLES
 from xsm.errors import XsmError
+from xsm.testing import open_files
 
 GOOD = ("refused", "equal", "missing", "told", "changed")
 BAD = ("silent", "unnamed", "crash", "hang")
@@ -110,7 +111,7 @@ def read(name: str, paths: list[Path]) -> xr.Dataset:
     region = area() if form.window else None
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=PendingDeprecationWarning)
-        ds = source.open(paths, region=region, time=None, variables=None, on_error="raise", **form.options)
+        ds = open_files(source, paths, region=region, **form.options)
         return ds.load(scheduler="sync")
 
 

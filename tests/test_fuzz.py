@@ -18,6 +18,7 @@ from benchmarks.fuzz_formats import FORMATS
 from xsm.contracts.registry import get_source
 from xsm.data.skipped import tell_skipped
 from xsm.errors import DataError, SkippedFile
+from xsm.testing import open_files
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the children are watched with select and resource")
 
@@ -91,11 +92,11 @@ def test_skip_tells_what_was_left_out(name: str, tmp_path: Path) -> None:
     bad.write_text("<!DOCTYPE html><html>log in</html>")
     files = list(dict.fromkeys([*paths, bad]))
     source = get_source(form.source)
-    told = {"region": area() if form.window else None, "time": None, "variables": None, **form.options}
+    told = {"region": area() if form.window else None, **form.options}
     with warnings.catch_warnings(action="ignore"), pytest.raises(DataError, match=bad.name.replace("+", r"\+")):
-        source.open(files, on_error="raise", **told)  # type: ignore[arg-type]
+        open_files(source, files, on_error="raise", **told)
     with warnings.catch_warnings(action="ignore"):
-        ds = source.open(files, on_error="skip", **told)  # type: ignore[arg-type]
+        ds = open_files(source, files, on_error="skip", **told)
     with pytest.warns(SkippedFile) as caught:  # as `xsm.open` tells it
         tell_skipped(ds, files)
     assert any(bad.name in str(w.message) for w in caught)

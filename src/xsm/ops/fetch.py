@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from xsm.contracts.registry import get_source
+from xsm.contracts.source import check_options
 from xsm.data.grids import EASE2_M09
 from xsm.data.period import days
 from xsm.errors import MissingPlugin, UsageError
-from xsm.ops.open import area_of, check_options
+from xsm.ops.open import area_of
 from xsm.options import set_options
 from xsm.web.manifest import Manifest
 
