@@ -25,6 +25,16 @@ from xsm.contracts.source import Area, DataSource, SourceInfo, make_request
 from xsm.data.cf import VARIABLES
 from xsm.data.grids import EASE2_M09, Grid, grid_of
 
+__all__ = [
+    "check_canonical",
+    "check_model",
+    "check_source",
+    "leaky_series",
+    "open_files",
+    "raise_if_computes",
+    "small_task",
+    "window",
+]
 MANY = 50_000_000
 """Values above which `check_source` does not look whether there is any."""
 
