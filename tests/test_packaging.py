@@ -51,14 +51,14 @@ def names(folder: Path, *, extras: bool = True) -> set[str]:
 
 def imported(folder: Path) -> set[str]:
     """Top-level modules that the sources below a folder import, at any depth of the code."""
-    found = set()
+    modules = set()
     for path in folder.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Import):
-                found |= {alias.name.split(".")[0] for alias in node.names}
+                modules |= {alias.name.split(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and not node.level and node.module:
-                found.add(node.module.split(".")[0])
-    return found - set(sys.stdlib_module_names)
+                modules.add(node.module.split(".")[0])
+    return modules - set(sys.stdlib_module_names)
 
 
 def run(*command: object, **kwargs: object) -> str:
@@ -93,8 +93,8 @@ def test_core_version_and_typing() -> None:
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
 def test_makefile_installs_and_builds_every_plugin() -> None:
-    own = {k: v for k, v in os.environ.items() if not k.startswith("MAKE")}  # `make test VENV=...` passes its VENV on
-    shown = run("make", "-n", "-B", ".venv/.installed", "wheels", cwd=ROOT, env=own)
+    env = {k: v for k, v in os.environ.items() if not k.startswith("MAKE")}  # `make test VENV=...` passes its VENV on
+    shown = run("make", "-n", "-B", ".venv/.installed", "wheels", cwd=ROOT, env=env)
     for plugin in PLUGINS:
         assert f"-e ./plugins/{plugin.name}" in shown
         assert f" ./plugins/{plugin.name}" in shown.split("pip wheel")[1]
@@ -162,7 +162,7 @@ def test_plugin_uses_public_names_only(plugin: Path) -> None:
 def test_wheels_work_outside_the_repository(tmp_path: Path) -> None:
     wheels, target = tmp_path / "dist", tmp_path / "site"
     pip = (sys.executable, "-m", "pip", "--disable-pip-version-check")
-    chosen = [ROOT / "plugins" / name for name in ("xsm-smap", "xsm-insitu")]
+    sample = [ROOT / "plugins" / name for name in ("xsm-smap", "xsm-insitu")]
     run(
         *pip,
         "wheel",
@@ -174,10 +174,10 @@ def test_wheels_work_outside_the_repository(tmp_path: Path) -> None:
         "-w",
         wheels,
         ROOT,
-        *chosen,
+        *sample,
     )
     offline = ("--no-deps", "--no-index", "--find-links", wheels)
-    run(*pip, "install", "-q", *offline, "--target", target, "xsm", *(c.name for c in chosen))
+    run(*pip, "install", "-q", *offline, "--target", target, "xsm", *(c.name for c in sample))
 
     env = {**os.environ, "PYTHONPATH": str(target)}
     where = run(sys.executable, "-c", "import xsm; print(xsm.__file__)", cwd=tmp_path, env=env)
@@ -185,7 +185,7 @@ def test_wheels_work_outside_the_repository(tmp_path: Path) -> None:
     assert package == target / "xsm"
     for inside in ("py.typed", "_data/plugin_template", "_data/xsm_qgis/metadata.txt"):
         assert (package / inside).exists(), f"the wheel of xsm lacks {inside}"
-    for plugin in chosen:
+    for plugin in sample:
         assert (target / plugin.name.replace("-", "_") / "py.typed").is_file()
     run(sys.executable, "-m", "xsm", "init", "plugin", "acme", cwd=tmp_path, env=env)
     assert (tmp_path / "xsm-acme" / "src" / "xsm_acme" / "source.py").is_file()

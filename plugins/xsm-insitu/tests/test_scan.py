@@ -29,8 +29,8 @@ TABLE = [
 
 
 def element(code: str, inches: int, values: list[Any], *, duration: str = "HOURLY", **more: Any) -> dict[str, Any]:
-    told = {"elementCode": code, "ordinal": 1, "heightDepth": inches, "durationName": duration, **more}
-    return {"stationElement": told, "values": values}
+    fields = {"elementCode": code, "ordinal": 1, "heightDepth": inches, "durationName": duration, **more}
+    return {"stationElement": fields, "values": values}
 
 
 def hour(clock: str, value: Any, flag: str = "V") -> dict[str, Any]:
@@ -80,7 +80,7 @@ def test_unknown_clock_or_place_warns_and_stays_local(tmp_path: Path) -> None:
         ds = open_([path])
     assert ds["time"].values[0] == np.datetime64("2022-06-01T00")
     (tmp_path / "stations.json").unlink()
-    with pytest.warns(UserWarning, match="where 2031:IA:SCAN is"):
+    with pytest.warns(UserWarning, match="place of 2031:IA:SCAN is not known"):
         assert np.isnan(open_([path])["lat"].values[0])
 
 
@@ -91,7 +91,7 @@ def test_region_time_and_a_table_given_by_hand(tmp_path: Path) -> None:
     box = (-90.0, 30.0, -80.0, 40.0)
     assert open_([path, table], region=Area(box, EASE2_M09.region(box))).sizes["sensor"] == 1
     away = (-100.0, 40.0, -90.0, 50.0)
-    with pytest.raises(DataError, match="hold no soil moisture"):
+    with pytest.raises(DataError, match="contain no soil moisture"):
         open_([path, table], region=Area(away, EASE2_M09.region(away)))
     with pytest.raises(DataError, match="from 2023-01-01"):
         open_([path, table], time=slice(np.datetime64("2023-01-01"), None))
@@ -180,7 +180,7 @@ def test_bad_files_are_named_and_skipped(tmp_path: Path, name: str) -> None:
     assert name in ds.attrs["skipped"][0] and ds.sizes["sensor"] == 1
 
 
-def test_a_table_of_stations_alone_is_told(tmp_path: Path) -> None:
+def test_a_table_of_stations_alone_is_refused(tmp_path: Path) -> None:
     table = tmp_path / "list.json"
     table.write_text(json.dumps([{"stationTriplet": "2031:IA:SCAN", "latitude": 42.0, "longitude": -93.7}]))
     with pytest.raises(DataError, match=r"1 files are tables of stations \(list\.json\)"):

@@ -64,13 +64,13 @@ def test_tiles_equal_pyhdf_and_the_world(tiles: list[Path], world: World) -> Non
 
 
 def test_region_reads_a_window(tiles: list[Path], world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[tuple[str, ...]] = []
+    calls: list[tuple[str, ...]] = []
     child = hdf4._child
-    monkeypatch.setattr(hdf4, "_child", lambda path, *wanted: asked.append(wanted) or child(path, *wanted))
+    monkeypatch.setattr(hdf4, "_child", lambda path, *wanted: calls.append(wanted) or child(path, *wanted))
     ds = open_(tiles, region=Area((-98.1, 39.95, -98.0, 40.05), world.grid))
-    assert asked == [(), ()]  # nothing but the heads while the graph is built
+    assert calls == [(), ()]  # nothing but the heads while the graph is built
     got = ds["land_cover"].load()
-    assert all(int(w[2]) - int(w[1]) < 100 for w in asked[2:])
+    assert all(int(w[2]) - int(w[1]) < 100 for w in calls[2:])
     full = open_(tiles)["land_cover"]
     np.testing.assert_array_equal(got, full.sel(y=got["y"], x=got["x"], method="nearest"))
 
@@ -108,10 +108,10 @@ def test_engine_concatenates_years(whole: Path, tmp_path: Path) -> None:
     np.testing.assert_array_equal(ds["land_cover"][1], open_([whole])["land_cover"])
 
 
-def rewrite(path: Path, told: str, name: str = "LC_Type1", values: np.ndarray | None = None, kind: Any = None) -> None:
+def rewrite(path: Path, text: str, name: str = "LC_Type1", values: np.ndarray | None = None, kind: Any = None) -> None:
     from xsm_modis.write_hdf4 import _write
 
-    _write(path, name, np.full((2400, 2400), 3, "u1") if values is None else values, told)
+    _write(path, name, np.full((2400, 2400), 3, "u1") if values is None else values, text)
 
 
 NAME = "MCD12Q1.A2021001.h10v05.061.2021365000000.hdf"
@@ -157,7 +157,7 @@ def test_damage_that_shows_later_is_missing_when_skipped(tiles: list[Path], tmp_
         assert (lenient["land_cover"].load() == 255).all()
 
 
-def test_a_crash_and_a_hang_of_the_library_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_crash_and_a_hang_of_the_library_are_errors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The child itself is replaced by one that kills itself, then by one that never ends."""
     bad, child = tmp_path / NAME, tmp_path / "hdf4_child.py"
     bad.write_bytes(b"\x0e\x03\x13\x01")

@@ -58,10 +58,10 @@ def test_nothing_but_headers_is_read_while_the_graph_is_built(two_days, monkeypa
 def test_every_file_is_opened_once_for_all_variables(two_days, monkeypatch):
     import xsm_nldas.source as source
 
-    seen, real = [], source.read_hours
-    monkeypatch.setattr(source, "read_hours", lambda path, *a: (seen.append(path), real(path, *a))[1])
+    reads, real = [], source.read_hours
+    monkeypatch.setattr(source, "read_hours", lambda path, *a: (reads.append(path), real(path, *a))[1])
     open_(two_days).compute(scheduler="synchronous")
-    assert sorted(seen) == sorted(two_days)
+    assert sorted(reads) == sorted(two_days)
 
 
 @pytest.mark.parametrize("drop, missing", [(4, False), (5, True)])
@@ -105,13 +105,13 @@ def test_files_of_several_hours(two_days, tmp_path):
 def test_several_hours_under_an_hourly_name_are_refused(two_days, tmp_path):
     start = int(np.datetime64("2018-03-01", "h").astype(int))
     one = make(tmp_path / name(start), [start, start + 1])
-    with pytest.raises(DataError, match="holds 2 hours, the first 2018-03-01T00, wanted the one of its name"):
+    with pytest.raises(DataError, match="contains 2 hours, the first 2018-03-01T00, expected the one of its name"):
         open_([one])
 
 
 def test_duplicate_hours_warn_and_the_first_file_counts(two_days, tmp_path):
     other = make(tmp_path / two_days[0].name, [0])
-    with pytest.warns(UserWarning, match="1 hours are there more than once"):
+    with pytest.warns(UserWarning, match="1 hours occur more than once"):
         ds = open_([*two_days, other])
     xr.testing.assert_equal(ds.compute(), open_(two_days).compute())
 
@@ -176,7 +176,7 @@ def test_variables_are_chosen(two_days):
     assert list(open_(two_days, variables=["sm_noah_10_40"]).data_vars) == ["sm_noah_10_40"]
     with pytest.raises(UsageError, match="no variable 'sm'"):
         open_(two_days, variables=["sm"])
-    with pytest.raises(DataError, match=r"nothing to make air_temperature from"):
+    with pytest.raises(DataError, match=r"nothing to compute air_temperature from"):
         open_(two_days, variables=["air_temperature"])
 
 

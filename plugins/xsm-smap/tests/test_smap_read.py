@@ -79,12 +79,12 @@ def test_coordinates_are_generated_not_read(granules: list[Path], area: Area) ->
         lat, lon = (file[AM][n][300:306, 920:929] for n in ("latitude", "longitude"))
         assert "_FillValue" not in file[AM]["latitude"].attrs
         assert file[AM]["latitude"][0, 0] == -9999
-    seen = lat != -9999
-    assert seen.any()
-    assert not seen.all()
+    on_swath = lat != -9999
+    assert on_swath.any()
+    assert not on_swath.all()
     float32_step = 1e-5  # degrees, at 100 degrees
-    assert np.abs(lat - area.grid.lat[:, None])[seen].max() < float32_step
-    assert np.abs(lon - area.grid.lon)[seen].max() < float32_step
+    assert np.abs(lat - area.grid.lat[:, None])[on_swath].max() < float32_step
+    assert np.abs(lon - area.grid.lon)[on_swath].max() < float32_step
 
 
 def test_values_beyond_valid_max_survive(world: SimpleNamespace, granules: list[Path], area: Area) -> None:
@@ -148,7 +148,7 @@ def test_of_duplicates_the_newest(granules: list[Path], area: Area, tmp_path: Pa
 
 
 def test_missing_group_is_no_data(granules: list[Path], both: list[Path], area: Area, world: SimpleNamespace) -> None:
-    with pytest.warns(UserWarning, match="AM pass only, wanted PM"):
+    with pytest.warns(UserWarning, match="AM pass only, expected PM"):
         got = open_(granules, area, overpass="PM")
     assert got["tb_h"].isnull().all()
     assert (got["retrieval_flag"] == 65534).all()

@@ -21,7 +21,7 @@ def write_tiles(world: Any, dest: Path) -> list[Path]:
     world : xsm.twin.World
         Its ``bbox``, ``days`` (the year of the first), ``seed`` and ``land_cover_at(lon, lat)`` are used.
     dest : Path
-        Folder; made where it does not exist.
+        Folder; created if it does not exist.
 
     Returns
     -------
@@ -47,8 +47,8 @@ def write_tiles(world: Any, dest: Path) -> list[Path]:
             part = classes[top - row0 : r + size - row0, left - col0 : c + size - col0]
             tile[top - r : top - r + part.shape[0], left - c : left - c + part.shape[1]] = part
             path = dest / f"MCD12Q1.A{year}001.h{h:02d}v{v:02d}.061.{year}365000000.hdf"
-            told = structure(h, v, synthetic=f"twin world, seed {world.seed}: no observed land cover")
-            paths.append(_write(path, PRODUCTS["Q1"].dataset, tile, told))
+            metadata = structure(h, v, synthetic=f"twin world, seed {world.seed}: no observed land cover")
+            paths.append(_write(path, PRODUCTS["Q1"].dataset, tile, metadata))
     return paths
 
 
@@ -67,7 +67,7 @@ def write_global(world: Any, dest: Path) -> list[Path]:
     return [_write(path, PRODUCTS["C1"].dataset, whole, f'GROUP=GridStructure\n\tsynthetic="seed {world.seed}"\nEND\n')]
 
 
-def _write(path: Path, name: str, values: np.ndarray, told: str) -> Path:
+def _write(path: Path, name: str, values: np.ndarray, metadata: str) -> Path:
     from pyhdf.SD import SD, SDC
 
     partial = path.with_suffix(".part")
@@ -77,7 +77,7 @@ def _write(path: Path, name: str, values: np.ndarray, told: str) -> Path:
     dataset.setfillvalue(FILL)
     dataset[:] = values
     dataset.endaccess()
-    file.attr("StructMetadata.0").set(SDC.CHAR, told)
+    file.attr("StructMetadata.0").set(SDC.CHAR, metadata)
     file.end()
     os.replace(partial, path)
     return path

@@ -1,4 +1,4 @@
-"""NLDAS files: whether they are whole, what their headers tell, and reading a window of some hours.
+"""NLDAS files: whether they are complete, what is in their headers, and reading a window of some hours.
 
 netCDF-4 is HDF5, and a day is 24 small files: they are read through the low-level interface of h5py, in less than half
 of the time that netCDF4 takes.
@@ -55,7 +55,7 @@ def near(hour: int, stamp: int, path: Path) -> bool:
 
 
 def check_whole(path: Path) -> None:
-    """Stop with a sentence where a file is no whole HDF5 file; reads 64 bytes. GRIB is checked section by section.
+    """Stop with a sentence if a file is not a complete HDF5 file; reads 64 bytes. GRIB is checked section by section.
 
     The end-of-file address of the superblock is compared with the size of the file.
     """
@@ -70,13 +70,13 @@ def check_whole(path: Path) -> None:
         if not size:
             kind = "empty"
         elif head.lstrip()[:1] == b"<":
-            kind, hint = "an HTML page", "Approve 'NASA GESDISC DATA ARCHIVE' in Earthdata, download again."
+            kind, hint = "an HTML page", "Approve 'NASA GESDISC DATA ARCHIVE' in Earthdata and download it again."
         elif head[:4] == grib.MAGIC:
             grib.layers(path)
             return
         elif head[:3] == b"CDF":
             kind, hint = "netCDF-3", "Convert it with `nccopy -k nc4`."
-        raise DataError(f"'{path}' is {kind}, wanted NLDAS-2 netCDF-4.", hint=hint)
+        raise DataError(f"'{path}' is {kind}, expected NLDAS-2 netCDF-4.", hint=hint)
     if size < 64:
         raise DataError(f"'{path}' is truncated ({size} bytes).", hint="Download it again.")
     at, width = (28, head[9]) if head[8] >= 2 else (40 + 4 * head[8], head[13])
@@ -88,22 +88,22 @@ def check_whole(path: Path) -> None:
 def read_header(path: Path) -> Header:
     """Read grid, hours and storage of the variables of one file."""
     if grib.is_grib(path):
-        found = grib.layers(path)
-        units = {n: "K" if n in ("Tair", "SoilT_0_10cm", "SoilT_10_40cm") else "kg m-2" for n in found.bands}
-        return Header(found.lat, found.lon, units, np.array([found.hour]), "", path)
+        layers = grib.layers(path)
+        units = {n: "K" if n in ("Tair", "SoilT_0_10cm", "SoilT_10_40cm") else "kg m-2" for n in layers.bands}
+        return Header(layers.lat, layers.lon, units, np.array([layers.hour]), "", path)
     try:
         with h5py.File(path) as file:
             absent = [n for n in ("time", "lat", "lon") if n not in file]
             if absent:
                 raise DataError(
-                    f"'{path}' has no coordinate {', '.join(absent)} (it holds {', '.join(file) or 'nothing'}).",
-                    hint="Wanted NLDAS-2 Noah or forcing files of version 2.0.",
+                    f"'{path}' has no coordinate {', '.join(absent)} (it contains {', '.join(file) or 'nothing'}).",
+                    hint="Expected NLDAS-2 Noah or forcing files of version 2.0.",
                 )
             shape = tuple(_length(path, file[n]) for n in ("time", "lat", "lon"))
             lat, lon = (_axis(path, n, file[n][:], limit) for n, limit in (("lat", 90), ("lon", 360)))
             times = _decode_hours(file["time"])
             if not len(times) or (np.diff(times) <= 0).any() or not 0 < times[0] <= times[-1] < 10**6:
-                raise DataError(f"'{path}' has times that do not rise.", hint="Download it again.")
+                raise DataError(f"'{path}' has times that do not increase.", hint="Download it again.")
             units = {n: _units(v.id) for n, v in file.items() if isinstance(v, h5py.Dataset) and v.shape == shape}
             synthetic = _text(file.attrs.get("synthetic", ""))
             hourly = _text(file["time"].attrs.get("units", "")).startswith("hours since")
@@ -164,14 +164,14 @@ def read_hours(
         For a file that cannot be read, has another grid or an unknown unit, or lacks a variable.
     """
     if grib.is_grib(path):
-        found = grib.layers(path)
-        if not (np.array_equal(found.lat, header.lat) and np.array_equal(found.lon, header.lon)):
+        layers = grib.layers(path)
+        if not (np.array_equal(layers.lat, header.lat) and np.array_equal(layers.lon, header.lon)):
             raise DataError(
                 f"'{path}' is on another grid than other files.", hint="Give the files of one region at a time."
             )
         match = NAME.match(path.name)
-        if match is not None and not near(found.hour, hour_of(match[2], match[3]), path):
-            raise DataError(f"'{path}' holds another hour than its name tells.", hint="Download it again.")
+        if match is not None and not near(layers.hour, hour_of(match[2], match[3]), path):
+            raise DataError(f"'{path}' contains another hour than its name says.", hint="Download it again.")
         return grib.read(path, list(names), window)[:, None]
     rows, cols = window
     first, count = steps[0], steps[-1] - steps[0] + 1
@@ -187,7 +187,7 @@ def read_hours(
                 space = dataset.get_space()
                 if space.shape[1:] != (header.lat.size, header.lon.size) or not _is_float(dataset):
                     raise DataError(
-                        f"'{path}': {name} is {dataset.dtype} of shape {dataset.shape}, wanted floats (time, "
+                        f"'{path}': {name} is {dataset.dtype} of shape {dataset.shape}, expected floats (time, "
                         f"{header.lat.size}, {header.lon.size}).",
                         hint="Download it again.",
                     )
@@ -209,7 +209,7 @@ def factor_of(units: str, name: str, path: Path) -> np.float32:
     """Factor from a unit to kg m-2 (of the hour) or K; an unknown one stops."""
     if units not in UNITS:
         raise DataError(
-            f"In '{path}' '{name}' has the unit '{units}', wanted one of: {', '.join(filter(None, UNITS))}.",
+            f"In '{path}' '{name}' has the unit '{units}', expected one of: {', '.join(filter(None, UNITS))}.",
             hint="Convert it, or leave the file out.",
         )
     return np.float32(UNITS[units])
@@ -247,10 +247,10 @@ def _check_grid(path: Path, file: Any, header: Header) -> None:
         hour = np.empty(1)
         dataset = h5d.open(file, b"time")
         if dataset.shape != (1,):
-            raise DataError(f"'{path}' has {dataset.shape} times, wanted one.", hint="Download it again.")
+            raise DataError(f"'{path}' has {dataset.shape} times, expected one.", hint="Download it again.")
         dataset.read(h5s.ALL, h5s.ALL, hour)
         if hour[0] + header.zero != hour_of(match[2], match[3]):
-            raise DataError(f"'{path}' holds another hour than its name tells.", hint="Download it again.")
+            raise DataError(f"'{path}' contains another hour than its name says.", hint="Download it again.")
 
 
 def _is_float(dataset: Any) -> bool:
@@ -284,7 +284,7 @@ def _decode_hours(variable: h5py.Dataset) -> np.ndarray:
     attrs = {k: _text(variable.attrs[k]) for k in ("units", "calendar") if k in variable.attrs}
     times = xr.decode_cf(xr.Dataset({"time": ("time", variable[:], attrs)}))["time"].values
     if times.dtype.kind != "M":
-        raise DataError(f"'{variable.file.filename}' has times without a unit that could be read ({attrs}).")
+        raise DataError(f"'{variable.file.filename}' has times without a readable unit ({attrs}).")
     return np.rint(times.astype("M8[s]").astype("i8") / 3600).astype("i8")
 
 
@@ -308,7 +308,7 @@ def _number(dataset: Any, default: float, *names: bytes) -> float:
 
 
 def _units(dataset: Any) -> str:
-    """Attribute ``units``; one that is no text of at most 64 bytes is told in brackets."""
+    """Attribute ``units``; one that is not a text of at most 64 bytes is described in brackets."""
     attribute, value = _attribute(dataset, b"units"), np.zeros(64, "S64")
     if attribute is None:
         return ""
