@@ -68,7 +68,7 @@ class Bundle:
     def __post_init__(self) -> None:
         if not isinstance(self.card, Mapping):
             raise DataError(
-                f"The model card is a {type(self.card).__name__}, expected named entries.",
+                f"The model card is of the type {type(self.card).__name__}, expected named entries.",
                 hint="xsm did not write this card.",
             )
         wanted = REQUIRED | (OF_ESTIMATES if self.card.get("task") == "estimate" else set())
