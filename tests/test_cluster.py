@@ -19,7 +19,7 @@ import pytest
 import xarray as xr
 
 import xsm
-from xsm import options
+from xsm.compute import cluster as connecting
 from xsm.compute.cluster import block_threads
 from xsm.compute.workers import client
 from xsm.contracts.bundle import Bundle
@@ -199,7 +199,7 @@ def test_workers_with_threads_lose_no_warning_and_keep_their_memory(tmp_path):
     ):
         for need, most in ((1 << 20, 4), (1 << 29, 2)):
             ds = made_by(16, work)
-            with mock.patch("xsm.compute.workers.HELD", need // (64 * 4 * 4)), hear() as heard:
+            with mock.patch("xsm.compute.workers.COPIES", need // (64 * 4 * 4)), hear() as heard:
                 files.write(ds, tmp_path / f"{most}.zarr")
             assert {w.file for w in heard} == {f"granule_{first}" for first in range(0, 1024, 64)}
             times = np.array([p.read_text().split() for p in tmp_path.glob("*.span")], "f8")
@@ -210,7 +210,7 @@ def test_workers_with_threads_lose_no_warning_and_keep_their_memory(tmp_path):
 
 @pytest.mark.parametrize("scheme", ["tcp", "tls"])
 def test_what_takes_a_connection_and_never_answers_is_no_scheduler(scheme, monkeypatch):
-    monkeypatch.setattr(options, "CONNECT_S", 2)
+    monkeypatch.setattr(connecting, "CONNECT_S", 2)
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = f"{scheme}://127.0.0.1:{server.getsockname()[1]}"
         with set_options(scheduler=address), pytest.raises(UsageError, match="No scheduler answers"), block_threads():
@@ -243,9 +243,10 @@ def lonely(tmp_path):
 LOSE = """
 import logging, os, signal, sys, time
 import click, dask, distributed
-from xsm import tools
+from xsm.compute.cluster import block_threads
+from xsm.faces import commands
 from xsm.faces.cli import main
-from xsm.options import block_threads, set_options
+from xsm.options import set_options
 
 @click.command("lose")
 def lose():
@@ -255,7 +256,7 @@ def lose():
         os.kill(int(sys.argv[2]), signal.SIGKILL)
         future.result()
 
-tools.TOOLS = (*tools.TOOLS, lose)
+commands.TOOLS = (*commands.TOOLS, lose)
 names = ("distributed", "distributed.client", "tornado", "tornado.application", "asyncio")
 before = [logging.getLogger(n).level for n in names]
 try:

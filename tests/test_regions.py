@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from xsm_convlstm.model import ConvLSTM
 
 import xsm
-from xsm.compute.workers import HELD, pack, unpack, workers_for
+from xsm.compute.workers import COPIES, pack, unpack, workers_for
 from xsm.compute.zarr_regions import CHUNKS, cut_dims, regions
 from xsm.contracts.bundle import Bundle
 from xsm.contracts.registry import get_source
@@ -96,7 +96,7 @@ def test_errors_and_warnings_come_back(granules, tmp_path):
 def test_a_process_that_is_killed_is_told(tmp_path):
     lazy = da.map_blocks(lambda: os._exit(9), chunks=((1,) * DAYS,), dtype="f4", meta=np.empty(0, "f4"))
     ds = xr.Dataset({"a": ("time", lazy)}, {"time": np.arange(DAYS).astype("M8[D]").astype("M8[ns]")})
-    with pytest.raises(DataError, match=r"ended from outside.*fewer threads"):
+    with pytest.raises(DataError, match=r"reader process was killed.*fewer threads"):
         files.write(ds, tmp_path / "out.zarr", processes=2)
     assert not list(tmp_path.iterdir())
 
@@ -127,14 +127,14 @@ def test_regions_are_whole_chunks_that_fill_the_store_and_fit_the_memory(days, y
                        for d, s in region.items())  # fmt: skip
             part = ds.isel(region)
             if dims == ("time",) and part.sizes["y"] > CHUNKS["y"]:
-                assert HELD * part["a"].nbytes <= 2**power
+                assert COPIES * part["a"].nbytes <= 2**power
         assert (seen == 1).all()
 
 
 def test_workers_are_bounded_by_regions_and_memory():
     ds = lazy()
     every = regions(ds, ("time",), 1 << 40)
-    need = HELD * ds.isel(every[0]).nbytes
+    need = COPIES * ds.isel(every[0]).nbytes
     with set_options(memory_limit=100 * need):
         assert workers_for(ds, every, 4) == 4 and workers_for(ds, every, 64) == 10
     with set_options(memory_limit=3 * need + 10):
