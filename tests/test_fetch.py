@@ -118,7 +118,7 @@ def test_smap_takes_one_granule_a_day_and_opens_it(catalogue, files, tmp_path):
 def test_smap_versions_are_those_of_the_product(catalogue, tmp_path):
     catalogue.add("SMAP_L3_SM_P_20210601_R19240_001.h5", b"", product="SPL3SMP", version="009", day="2021-06-01")
     assert len(xsm.fetch("smap", tmp_path, time=TIME, dry_run=True, product="SPL3SMP")) == 1
-    with pytest.raises(FetchError, match=r"SPL3SMP version '9'.*letter by letter"):
+    with pytest.raises(FetchError, match=r"SPL3SMP version '9'.*character by character"):
         xsm.fetch("smap", tmp_path, time=TIME, dry_run=True, product="SPL3SMP", version="9")
     with pytest.raises(UsageError, match="Did you mean 'SPL3SMP_E'"):
         xsm.fetch("smap", tmp_path, time=TIME, product="SPL3SMPE")
@@ -319,7 +319,7 @@ def test_uscrn_takes_the_stations_of_a_region(ncei, files, tmp_path):
 def test_a_list_that_cannot_be_had_tells_nothing_of_files(ncei, tmp_path):
     """A dry run without a connection said that what is complete stays."""
     ncei.routes["/stations.tsv"] = lambda r: reply(r, b"", 503)
-    with xsm.set_options(retries=0), pytest.raises(FetchError, match="Check the connection; no file was asked for yet"):
+    with xsm.set_options(retries=0), pytest.raises(FetchError, match="Check the connection; no file was requested yet"):
         xsm.fetch("uscrn", tmp_path, time=TIME, region=REGION, dry_run=True)
 
 

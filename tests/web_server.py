@@ -1,4 +1,4 @@
-"""Web servers of this machine that behave as they are told, and what tests of downloads ask about a folder."""
+"""Web servers on this machine that behave as a test says, and what tests of downloads look for in a folder."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PAGE = b"<!DOCTYPE html><html><head><title>Earthdata Login</title></head><body>P
 
 
 def names(folder):
-    """What lies in a folder, without the manifest."""
+    """Files of a folder, without the manifest."""
     return sorted(p.name for p in folder.iterdir() if p.name != "manifest.json") if folder.exists() else []
 
 
@@ -69,7 +69,7 @@ def in_turn(*answers):
 
 
 class Server:
-    """An HTTP server of this machine: ``routes`` says how it answers a path, ``seen`` what it was asked."""
+    """An HTTP server of this machine: ``routes`` says how it answers a path, ``seen`` its requests."""
 
     def __init__(self, host: str = "127.0.0.1") -> None:
         self.routes: dict[str, Any] = {}
