@@ -25,25 +25,14 @@ _PART = re.compile(r"^(?P<name>.+)\.(?P<tag>[0-9a-f]{8}|unsure)\.part$")
 
 
 class Transfers:
-    """The transfers into one folder, each in a thread of its own.
-
-    Parameters
-    ----------
-    session : Session
-        Signs the requests.
-    dest : Path
-        The folder.
-    entries : dict
-        What the manifest of the folder records; read only.
-    """
+    """The transfers into a folder, each in its own thread; ``entries`` is what the folder's manifest records."""
 
     def __init__(self, session: web.Session, dest: Path, entries: dict[str, Entry]) -> None:
         self._session, self._dest, self._entries = session, dest, entries
         self._parts = {m["name"]: p for p in dest.glob("*.part") if (m := _PART.match(p.name))}
         self._open: dict[str, tuple[requests.Response, float]] = {}
         self.stop = threading.Event()
-        self.received: dict[str, int] = {}
-        """Bytes of the files that are not complete."""
+        self.received: dict[str, int] = {}  # bytes of the files that are not complete
 
     def kept(self, remote: Remote) -> int:
         """Bytes of a file that a next attempt can continue from."""
