@@ -58,7 +58,7 @@ def kills_of_processes(bench: Bench, rng: random.Random, count: int) -> Tally:
         with contextlib.suppress(ProcessLookupError):
             os.kill(run.pid if number % 2 else rng.choice(children), signal.SIGKILL)
         _, told = run.communicate(timeout=LONGEST)
-        if run.returncode > 0 and not one_sentence(told, "ended from outside"):
+        if run.returncode > 0 and not one_sentence(told, "reader process was killed"):
             tally.notes.append(f"exit code {run.returncode}: {told[-500:]}")
         pool.check(tally, folder)
         tally.injected += 1

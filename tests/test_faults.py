@@ -24,7 +24,7 @@ import xsm
 from benchmarks import faults
 from benchmarks.faults_bench import contents
 from tests.web_server import BODY, cut, in_turn, names, one, ranged
-from xsm.compute import zarr_regions as regions
+from xsm.compute.journal import Journal
 from xsm.contracts.bundle import Bundle
 from xsm.contracts.registry import get_source
 from xsm.data.skipped import LEFT_OUT, mark, tell_skipped
@@ -330,7 +330,7 @@ def test_a_gap_fill_that_goes_on_has_one_model(tmp_path, monkeypatch):
         close(self, *args)
         raise SystemExit(9)
 
-    pipeline_fit, close = pipeline.fit, regions._Journal.close
+    pipeline_fit, close = pipeline.fit, Journal.close
     monkeypatch.setattr(pipeline, "fit", fit)
 
     def fill():
@@ -340,7 +340,7 @@ def test_a_gap_fill_that_goes_on_has_one_model(tmp_path, monkeypatch):
             return pipeline._filled(study, study.gapfill, made, tmp_path / "cube.zarr")
 
     with monkeypatch.context() as patched, pytest.raises(SystemExit):
-        patched.setattr(regions._Journal, "close", killed)
+        patched.setattr(Journal, "close", killed)
         fill()
     filled = files.read(fill())
     assert len(trained) == 1 and Bundle.load(out / "models" / "fill").hash == trained[0].hash

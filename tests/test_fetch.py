@@ -78,7 +78,7 @@ class Catalogue:
 
     def asked(self):
         """The parameters of the last search."""
-        return {k: v[0] for k, v in parse_qs(urlsplit(self.search.seen[-1][0]).query).items()}
+        return {k: v[0] for k, v in parse_qs(urlsplit(self.search.requests[-1][0]).query).items()}
 
 
 @pytest.fixture
@@ -118,7 +118,7 @@ def test_smap_takes_one_granule_a_day_and_opens_it(catalogue, files, tmp_path):
 def test_smap_versions_are_those_of_the_product(catalogue, tmp_path):
     catalogue.add("SMAP_L3_SM_P_20210601_R19240_001.h5", b"", product="SPL3SMP", version="009", day="2021-06-01")
     assert len(xsm.fetch("smap", tmp_path, time=TIME, dry_run=True, product="SPL3SMP")) == 1
-    with pytest.raises(FetchError, match=r"SPL3SMP version '9'.*letter by letter"):
+    with pytest.raises(FetchError, match=r"SPL3SMP version '9'.*character by character"):
         xsm.fetch("smap", tmp_path, time=TIME, dry_run=True, product="SPL3SMP", version="9")
     with pytest.raises(UsageError, match="Did you mean 'SPL3SMP_E'"):
         xsm.fetch("smap", tmp_path, time=TIME, product="SPL3SMPE")
@@ -174,7 +174,7 @@ def test_search_survives_and_explains(catalogue, tmp_path):
     catalogue.search.routes["/search/granules.umm_json"] = lambda request: sleep(0.5)
     with xsm.set_options(timeout=0.2, retries=0), pytest.raises(FetchError, match="nothing came"):
         xsm.fetch("smap", tmp_path, time=TIME, dry_run=True)
-    assert catalogue.search.headers("Authorization") == [None] * len(catalogue.search.seen)
+    assert catalogue.search.headers("Authorization") == [None] * len(catalogue.search.requests)
 
 
 def test_search_reads_all_pages(catalogue, tmp_path):
@@ -319,7 +319,7 @@ def test_uscrn_takes_the_stations_of_a_region(ncei, files, tmp_path):
 def test_a_list_that_cannot_be_had_tells_nothing_of_files(ncei, tmp_path):
     """A dry run without a connection said that what is complete stays."""
     ncei.routes["/stations.tsv"] = lambda r: reply(r, b"", 503)
-    with xsm.set_options(retries=0), pytest.raises(FetchError, match="Check the connection; no file was asked for yet"):
+    with xsm.set_options(retries=0), pytest.raises(FetchError, match="Check the connection; no file was requested yet"):
         xsm.fetch("uscrn", tmp_path, time=TIME, region=REGION, dry_run=True)
 
 
@@ -361,10 +361,10 @@ def test_scan_asks_for_each_station_and_year_and_keeps_the_answers(serve, tmp_pa
         "stationTriplets": "2092:KS:SCAN", "elements": "SMS:*,STO:*", "duration": "HOURLY",
         "beginDate": "2020-01-31", "endDate": "2021-01-01", "returnFlags": "true",
     }  # fmt: skip
-    assert server.seen[0][0] == "/stations?stationTriplets=*:*:SCAN&activeOnly=false"
-    before = len(server.seen)
+    assert server.requests[0][0] == "/stations?stationTriplets=*:*:SCAN&activeOnly=false"
+    before = len(server.requests)
     again = fetch_scan(tmp_path, region=None, time=time, dry_run=False)
-    assert len(server.seen) == before + 2 and again.paths == manifest.paths
+    assert len(server.requests) == before + 2 and again.paths == manifest.paths
     kansas = xsm.plugin_api.Area((-98, 36, -96, 38), xsm.EASE2_M09.region((-98, 36, -96, 38)))
     assert {r.name[:9] for r in scan_files(time, kansas)} == {"SCAN_2092", "stations."}
     server.routes["/stations"] = lambda r: reply(r, b'[{"id": 1}]')

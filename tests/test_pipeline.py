@@ -17,7 +17,7 @@ import rasterio
 import xarray as xr
 
 import xsm
-from xsm.compute.zarr_regions import held
+from xsm.compute.zarr_regions import memory_to_write
 from xsm.data.grids import grid_of
 from xsm.errors import DataError, UsageError
 from xsm.faces.cli import main
@@ -280,7 +280,7 @@ def test_sizes_are_predicted_from_the_files_alone(folder, monkeypatch):
     }
     wide = files.read(data / "cube.zarr").isel(time=slice(40)).pad(y=(0, 500), x=(0, 500), mode="edge")
     with xsm.set_options(memory_limit=10**9):
-        assert 0.1e9 < held(wide.chunk(time=20), 2) <= 1e9
+        assert 0.1e9 < memory_to_write(wide.chunk(time=20), 2) <= 1e9
 
 
 def test_a_shorter_study_predicts_a_longer_one(folder):

@@ -144,7 +144,7 @@ def test_geotiff_of_an_estimate(qgis, tmp_path):
     ("algorithm", "values", "told"),
     [
         ("texture", {"DS": "missing.nc", "OUTPUT": "out.nc"}, "missing.nc' does not exist. Give a .nc"),
-        ("texture", {"DS": "text.nc", "OUTPUT": "out.nc"}, "text.nc' is no NetCDF. Get the file again"),
+        ("texture", {"DS": "text.nc", "OUTPUT": "out.nc"}, "text.nc' is not a NetCDF file. Get the file again"),
         ("texture", {"DS": "text.nc", "OUTPUT": "out.xyz"}, "ends with '.xyz', wanted"),
         ("texture", {"DS": "missing.nc", "OUTPUT": "text.nc/out.nc"}, "missing.nc' does not exist"),
         ("texture", {"OUTPUT": "out.nc"}, "DS"),

@@ -95,7 +95,7 @@ def test_credentials_are_never_logged(serve, tmp_path, monkeypatch, caplog, caps
     login = Login("Nobody", server.url, ("127.0.0.1",), "SECRETIVE")
     with caplog.at_level(logging.DEBUG), pytest.raises(XsmError) as caught:
         download([one(server, "a.bin")], tmp_path / "out", login=login)
-    assert any("Authorization" in headers for _, headers in server.seen)
+    assert any("Authorization" in headers for _, headers in server.requests)
     from xsm.web.login import find_keys
 
     said = caplog.text + "".join(capsys.readouterr()) + str(caught.value) + repr(find_keys(login))

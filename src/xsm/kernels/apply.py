@@ -11,7 +11,7 @@ import dask
 import numpy as np
 import xarray as xr
 
-from xsm.compute.blocks import anchored, gathered, in_threads
+from xsm.compute.chunks import anchored, gathered, in_threads
 from xsm.data.geometry import Regular, Scattered
 from xsm.data.grids import Grid
 from xsm.errors import DataError

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from xsm.compute.blocks import in_threads
+from xsm.compute.chunks import in_threads
 from xsm.data.geometry import Regular
 from xsm.data.grids import X0, Y0, Grid
 from xsm.kernels.located import Window, source_index

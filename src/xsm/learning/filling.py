@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from xsm.compute.blocks import cells_of, is_lazy, map_series
+from xsm.compute.chunks import is_lazy
+from xsm.compute.series import cells_of, map_series
 from xsm.contracts.bundle import Bundle
 from xsm.contracts.model import Model
 from xsm.contracts.registry import get_model

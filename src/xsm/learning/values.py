@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from xsm.compute.blocks import is_lazy
+from xsm.compute.chunks import is_lazy
 from xsm.data.cf import VARIABLES, Canonical
 from xsm.errors import DataError, tell
 

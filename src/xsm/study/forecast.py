@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from xsm.compute.zarr_regions import held
+from xsm.compute.zarr_regions import memory_to_write
 from xsm.data.grids import EASE2_M09
 from xsm.data.period import days
 from xsm.errors import DataError, UsageError
@@ -92,12 +92,12 @@ def outlook(study: Study, workers: int | None = None) -> Forecast:
     inner = trim(cube, cube.attrs.get("xsm_region"))
     at, inside = (int(np.prod([ds.sizes[d] for d in ("time", "y", "x")])) for ds in (cube, inner))
     sizes: dict[str, float] = {f"open {name}": ds.nbytes for name, ds in parts.items()} | {"cube": cube.nbytes}
-    memory = [held(ds, workers) for ds in (*parts.values(), cube)]
+    memory = [memory_to_write(ds, workers) for ds in (*parts.values(), cube)]
     filled = check_series(cube, study.gapfill.variables, (), True) if study.gapfill else []
     if study.gapfill:
         sizes["fill gaps"] = cube.nbytes + FILLED * at * len(filled)
         series = cube.chunk(time=-1, y=64, x=64)
-        memory.append(held(series, workers) * sizes["fill gaps"] / cube.nbytes)
+        memory.append(memory_to_write(series, workers) * sizes["fill gaps"] / cube.nbytes)
     pairs = study.fit.estimates if study.fit else ()
     sizes |= {f"estimate {pair}": ESTIMATED * at for pair in pairs}
     sizes |= {"estimate": ESTIMATED * inside * len(pairs), "maps": (4 + FILLED) * inside * len(filled)}
