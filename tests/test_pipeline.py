@@ -27,6 +27,7 @@ from xsm.study import config, template
 from xsm.study.example import Size, make_files, study_changes
 from xsm.study.forecast import forecast, outlook, plan
 from xsm.study.inputs import fingerprint
+from xsm.study.maps import filled_names
 from xsm.study.pipeline import run_study, stage_names
 from xsm.study.stages import alone, manifest
 
@@ -200,6 +201,14 @@ def test_a_second_process_is_refused(folder):
         alone(folder / "results"),
     ):
         pass
+
+
+def test_filled_maps_have_one_order_however_the_store_lists_them(tmp_path):
+    names = ["tb_h", "albedo", "albedo_std", "tb_h_std", "clay"]
+    for order in (names, names[::-1]):
+        files.write(xr.Dataset({name: ("x", [1.0]) for name in order}), tmp_path / "a.nc", overwrite=True)
+        maps = filled_names(tmp_path / "a.nc")
+        assert [n for n in maps if n in names] == ["albedo", "albedo_std", "tb_h", "tb_h_std"]
 
 
 def test_plan_describes_and_writes_nothing(folder):
