@@ -1,4 +1,4 @@
-"""The four depth and scenario pairs of the paper (Table 2) as data."""
+"""The four pairs of depth and scenario of the paper (Table 2) as data."""
 
 from __future__ import annotations
 
