@@ -217,32 +217,11 @@ def find_coord(ds: xr.Dataset, axis: Literal["x", "y", "time"]) -> str | None:
 
 
 STALE = (
-    "_FillValue",
-    "missing_value",
-    "scale_factor",
-    "add_offset",
-    "chunksizes",
-    "preferred_chunks",
-    "original_shape",
-    "contiguous",
-    "chunks",
-    "source",
-    "dtype",
-    "fletcher32",
-    "shuffle",
-    "zlib",
-    "complevel",
-    "szip",
-    "zstd",
-    "bzip2",
-    "blosc",
-    "compression",
-    "compressors",
-    "filters",
-    "shards",
-    "coordinates",
-    "rasterio_dtype",
-)
+    "_FillValue", "missing_value", "scale_factor", "add_offset", "chunksizes", "preferred_chunks", "original_shape",
+    "contiguous", "chunks", "source", "dtype", "fletcher32", "shuffle", "zlib", "complevel", "szip", "zstd", "bzip2",
+    "blosc", "compression", "compressors", "filters", "shards", "coordinates", "rasterio_dtype",
+)  # fmt: skip
+"""Entries of an encoding that belong to the file that was read."""
 
 
 def clean_encoding(ds: xr.Dataset) -> xr.Dataset:

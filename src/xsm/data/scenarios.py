@@ -6,15 +6,8 @@ from dataclasses import dataclass
 
 from xsm.errors import UsageError
 
-SMAP_ANCILLARY = (
-    "tb_h",
-    "tb_v",
-    "albedo",
-    "roughness",
-    "vegetation_opacity",
-    "vegetation_water_content",
-    "surface_temperature",
-)
+SMAP_ANCILLARY = ("tb_h", "tb_v", "albedo", "roughness", "vegetation_opacity", "vegetation_water_content",
+                  "surface_temperature")  # fmt: skip
 SOIL = ("sand", "silt", "clay", "bulk_density")
 
 

@@ -18,8 +18,8 @@ Stations = Annotated[xr.Dataset, Param("Stations to score the maps against.", ki
 def plot_map(
     ds: Maps,
     *,
-    variable: Annotated[str | None, Param("What to draw; the best surface soil moisture otherwise.")] = None,
-    day: Annotated[str | None, Param("Day to draw (2022-07-01); the mean of all days otherwise.")] = None,
+    variable: Annotated[str | None, Param("What to draw; by default the best surface soil moisture.")] = None,
+    day: Annotated[str | None, Param("Day to draw (2022-07-01); by default the mean of all days.")] = None,
 ) -> Any:
     """Draw a map of one day or the mean of all days.
 
@@ -115,7 +115,7 @@ def plot_availability(ds: Annotated[xr.Dataset, Param("Observed or gap-filled ma
 def plot_series(
     ds: Maps,
     stations: Annotated[xr.Dataset | None, Param("Stations to show.", kind=Kind.STATIONS)] = None,
-    station: Annotated[str | None, Param("Station to show; the first one otherwise.")] = None,
+    station: Annotated[str | None, Param("Station to show; by default the first one.")] = None,
     *,
     cube: Cube = None,
 ) -> Any:

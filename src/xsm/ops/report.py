@@ -18,7 +18,7 @@ def report(
     *,
     cube: Annotated[xr.Dataset | None, Param("Cube behind the maps: DCA, Noah, rain, soil, land cover.")] = None,
     stations: Annotated[xr.Dataset | None, Param("Stations to score the maps against.", kind=Kind.STATIONS)] = None,
-    sites: Annotated[tuple[str, ...], Param("Stations whose series are shown; three typical ones otherwise.")] = (),
+    sites: Annotated[tuple[str, ...], Param("Stations whose series are shown; by default three typical ones.")] = (),
     title: Annotated[str, Param("Title of the report.")] = "Soil moisture",
     overwrite: Annotated[bool, Param("Replace an existing report.", advanced=True)] = False,
 ) -> Path:
@@ -42,11 +42,11 @@ def report(
     stations : xarray.Dataset, optional
         ``soil_moisture(sensor, time)`` (docs/design/decisions.md, "Stations").
     sites : sequence of str
-        Names of the stations whose series are shown; otherwise those of the highest, median and lowest R.
+        Names of the stations whose series are shown; by default those of the highest, median and lowest R.
     title : str
         Title of the page.
     overwrite : bool
-        Replace an existing file; otherwise it is refused.
+        Replace an existing file.
 
     Returns
     -------

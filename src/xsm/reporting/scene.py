@@ -225,14 +225,8 @@ def cell_series(scene: Scene, over: xr.Dataset, count: int = 3) -> xr.Dataset:
 def series_names(scene: Scene) -> list[str]:
     """Variables whose series are shown."""
     names = scene.moisture or scene.others[:1]
-    extra = (
-        *(f"{n}_std" for n in (*names, scene.watched)),
-        scene.watched,
-        *NOAH.values(),
-        "precipitation",
-        "frozen",
-        "observed",
-    )
+    spreads = [f"{n}_std" for n in (*names, scene.watched)]
+    extra = (*spreads, scene.watched, *NOAH.values(), "precipitation", "frozen", "observed")
     return list(dict.fromkeys(n for n in (*names, *extra) if n and n in scene.ds))
 
 

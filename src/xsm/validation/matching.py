@@ -164,10 +164,10 @@ class Sensors:
         return np.where(inside, values, np.nan)
 
 
-def choose(sensors: Sensors, ds: xr.Dataset, wanted: Mapping[str, Sequence[float]]) -> list[Site]:
+def choose(sensors: Sensors, ds: xr.Dataset, by_layer: Mapping[str, Sequence[float]]) -> list[Site]:
     """Choose the sensors to compare, by depth, place, values and number of values."""
     known = sensors.coords
-    near = {d: np.abs(known["depth"] - d) <= DEPTH_TOLERANCE for depths in wanted.values() for d in depths}
+    near = {d: np.abs(known["depth"] - d) <= DEPTH_TOLERANCE for depths in by_layer.values() for d in depths}
     right = np.any(list(near.values()), axis=0)
     for i in np.flatnonzero(~right):
         sensors.exclude([int(i)], f"depth is not compared ({known['depth'][i]:g} cm)")
@@ -190,7 +190,7 @@ def choose(sensors: Sensors, ds: xr.Dataset, wanted: Mapping[str, Sequence[float
             if here:
                 best[depth] = here[0]
                 sensors.exclude(here[1:], f"another sensor of the station at {depth:g} cm has more values")
-        for layer, depths in wanted.items():
+        for layer, depths in by_layer.items():
             if lacking := [d for d in depths if d not in best]:
                 sensors.exclude((best[d] for d in depths if d in best), f"no sensor at {lacking[0]:g} cm for {layer}")
             else:

@@ -179,7 +179,7 @@ def bootstrap(
     Parameters
     ----------
     statistic : callable
-        Takes as many arrays ``(draws, n)`` and gives ``(draws,)``, or several results ``(k, draws)``.
+        Takes as many arrays ``(draws, n)`` and returns ``(draws,)``, or several results ``(k, draws)``.
     *series : array_like
         Series of one shape along the last axis; days without a value in one of them are left out.
     level, block, draws, seed

@@ -110,7 +110,7 @@ def ranks(values, out):  # type: ignore[no-untyped-def]
 
 @jit()
 def _deal(row, starts, order):  # type: ignore[no-untyped-def]
-    """Positions of the values by bucket; gives the number of values."""
+    """Positions of the values by bucket; returns the number of values."""
     n, low, high = 0, math.inf, -math.inf
     for value in row:
         if not math.isnan(value):
