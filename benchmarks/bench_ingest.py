@@ -33,7 +33,7 @@ from xsm_smap.write import template
 import xsm
 from xsm.data.cf import VARIABLES
 from xsm.twin.fields import rough
-from xsm.twin.products import passes
+from xsm.twin.smap import passes
 
 GRID = xsm.EASE2_M09
 CONUS = GRID.region("conus")

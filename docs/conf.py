@@ -33,7 +33,9 @@ html_theme = "pydata_sphinx_theme"
 html_title = f"xsm {release}"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
-html_sidebars = {page: [] for page in ("start", "concepts", "method", "results", "twin", "reliability", "security")}
+html_sidebars = {
+    page: [] for page in ("start", "concepts", "glossary", "method", "results", "twin", "reliability", "security")
+}
 html_theme_options = {
     "show_prev_next": False,
     "secondary_sidebar_items": ["page-toc"],

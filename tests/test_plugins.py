@@ -164,14 +164,14 @@ def test_periods(period, first, last):
 @pytest.mark.parametrize("period", [2021, ["2021-06-01", "2021-06-02", "2021-06-09"], slice("2021", "2022", 2)])
 def test_what_is_no_period_stops(period):
     """Three days were read as the first two, and a number ended in a TypeError."""
-    with pytest.raises(xsm.UsageError, match="no pair of dates"):
+    with pytest.raises(xsm.UsageError, match="not a pair of dates"):
         days(period)
 
 
 @pytest.mark.parametrize("period", ["0001-01-01/9999-12-31", "0001-01-01/", "/2300", slice("2021-01-01", "2210-01-01")])
 def test_absurd_periods_stop_at_once(period):
     """Every day of them was laid out, for minutes."""
-    with pytest.raises(xsm.UsageError, match=r"has the day .*, wanted days from 1900-01-01 to 2100-12-31"):
+    with pytest.raises(xsm.UsageError, match=r"has the day .*, expected days from 1900-01-01 to 2100-12-31"):
         days(period)
 
 

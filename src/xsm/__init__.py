@@ -26,7 +26,7 @@ _PUBLIC = {
     "estimate": "xsm.ops.estimate",
     "texture": "xsm.ops.texture",
     "validate": "xsm.ops.validate",
-    "to_frame": "xsm.validation.products",
+    "to_frame": "xsm.validation.scoring",
     "triple_collocation": "xsm.ops.triple_collocation",
     "report": "xsm.ops.report",
     "fetch": "xsm.ops.fetch",

@@ -69,7 +69,7 @@ def common() -> list[click.Parameter]:
 
 
 def _means(table: Any) -> str:
-    from xsm.validation.products import to_frame
+    from xsm.validation.scoring import to_frame
 
     frame = to_frame(table)
     shown = [n for n in ("r", "ubrmse", "rmse", "bias", "error_std", "snr", "r_truth") if n in frame]

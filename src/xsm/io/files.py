@@ -189,7 +189,7 @@ def write_zarr(
 
 
 def _write_csv(ds: xr.Dataset, part: Path) -> None:
-    from xsm.validation.products import to_frame
+    from xsm.validation.scoring import to_frame
 
     frame = to_frame(ds) if {"product", "station"} <= set(ds.dims) else ds.to_dataframe().reset_index()
     frame.to_csv(part, index=False)

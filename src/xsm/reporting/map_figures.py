@@ -1,4 +1,4 @@
-"""Figures of maps: true aspect, longitudes and latitudes at the edges, grey where nothing is told."""
+"""Figures of maps: true aspect, longitudes and latitudes at the edges, grey where there is no value."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 
 from xsm.data import cf
 from xsm.data.grids import grid_of
+from xsm.data.soil_texture import CLASSES
 from xsm.io.styles import RAMPS, TEXTURE, colours
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class Frame:
         return (top - bottom) * self.aspect / (right - left)
 
     def place(self, lon: np.ndarray, lat: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Positions of points given in degrees."""
+        """Positions of points in degrees."""
         if self.epsg is None:
             return np.asarray(lon), np.asarray(lat)
         from pyproj import Transformer
@@ -90,7 +91,7 @@ def limits(panels: Iterable[ArrayLike], ramp: str) -> tuple[float, float]:
 
 
 def ends(values: ArrayLike, low: float, high: float) -> str:
-    """Ends of a colour bar that get an arrow, as values lie beyond them."""
+    """Ends of a colour bar that get an arrow because values lie beyond them."""
     under, over = bool((np.asarray(values) < low).any()), bool((np.asarray(values) > high).any())
     return {(True, True): "both", (True, False): "min", (False, True): "max"}.get((under, over), "neither")
 
@@ -105,8 +106,6 @@ def value_maps(frame: Frame, panels: Mapping[str, xr.DataArray], ramp: str = "",
 
 def texture_map(frame: Frame, values: xr.DataArray, sites: xr.Dataset | None) -> Figure:
     """USDA texture classes and the stations (Figure 2 of the paper)."""
-    from xsm.data.soil_texture import CLASSES
-
     classes = [(k + 1, colour, word) for k, (colour, word) in enumerate(zip(TEXTURE, CLASSES, strict=True))]
     return class_map(frame, values, "USDA texture class", classes, sites)
 

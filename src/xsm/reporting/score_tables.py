@@ -1,4 +1,4 @@
-"""Scores of a report, all of them from `xsm.validate`, and their tables."""
+"""Scores of a report, all of them those of `xsm.validate`, and the tables that show them."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import numpy as np
 import xarray as xr
 
 from xsm.errors import DataError
-from xsm.reporting.gather import ESTIMATE, LEVEL_4, NOAH, Scene, held_out
-from xsm.reporting.maps import UNIT
+from xsm.reporting.map_figures import UNIT
+from xsm.reporting.scene import ESTIMATE, LEVEL_4, NOAH, Scene, days_after_training
 from xsm.validation import matching
-from xsm.validation.products import MIN_DAYS, layer_of
-from xsm.validation.scoring import score_maps
+from xsm.validation.products import layer_of
+from xsm.validation.scoring import MIN_DAYS, score_maps
 
 Cell = str | float | int
 Z95 = 1.959963984540054
@@ -58,9 +58,9 @@ def label(name: str) -> str:
 
 
 def short(name: str) -> str:
-    """Name of a product where its depth is told already."""
-    found = label(name)
-    return found.split(", ")[-1].capitalize() if ESTIMATE.fullmatch(name) and ", " in found else found
+    """Name of a product where its depth is known from the context."""
+    full = label(name)
+    return full.split(", ")[-1].capitalize() if ESTIMATE.fullmatch(name) and ", " in full else full
 
 
 def teachers(scene: Scene, stations: xr.Dataset) -> xr.Dataset:
@@ -90,7 +90,7 @@ def skill(scene: Scene, stations: xr.Dataset) -> xr.Dataset:
 
 
 def rivals(scene: Scene) -> tuple[str, ...]:
-    """The estimates and what they are compared with: Noah and, where given, SMAP Level 4 of the same layers."""
+    """The estimates and what they are compared with: Noah and, where there is one, SMAP Level 4 of the same layers."""
     layers = dict.fromkeys(layer_of(n) for n in scene.estimates)
     others = (known[layer] for known in (NOAH, LEVEL_4) for layer in known if layer in layers)
     return (*scene.estimates, *(n for n in others if n in scene.ds))
@@ -98,7 +98,7 @@ def rivals(scene: Scene) -> tuple[str, ...]:
 
 def after_training(scene: Scene) -> slice | None:
     """Days after the training days, where known and at least 20 of them are in the maps."""
-    after = held_out(scene.ds.attrs, *(scene.ds[n].attrs for n in scene.estimates))
+    after = days_after_training(scene.ds.attrs, *(scene.ds[n].attrs for n in scene.estimates))
     return after if after is not None and (scene.days >= after.start).sum() >= 20 else None
 
 
@@ -117,7 +117,7 @@ def teacher_table(table: xr.Dataset) -> Table:
     columns = [("Land cover", "", ""), ("Network", "", ""), ("Product", "", ""), *MEANS, ("Stations", "n", "d")]
     caption = (
         "The two references of the training against stations: means over the stations of a land cover (as Table 1 of "
-        f"Rabiei et al., 2024). DCA on observed days only, both products on the same days and stations. {told(table)}"
+        f"Rabiei et al., 2024). DCA on observed days only, both products on the same days and stations. {terms(table)}"
     )
     return Table(columns, rows, caption)
 
@@ -137,34 +137,34 @@ def skill_table(table: xr.Dataset, what: str) -> Table:
         ("Depth", "", ""), ("Stations at", "", ""), ("Product", "", ""), *MEANS,
         ("R median", "", ".2f"), ("ubRMSE median", UNIT, ".3f"), ("Stations", "n", "d"), ("Days", "median n", "d"),
     ]  # fmt: skip
-    return Table(columns, rows, f"{what} {told(table)}")
+    return Table(columns, rows, f"{what} {terms(table)}")
 
 
 def skill_by_days(scene: Scene, stations: xr.Dataset) -> dict[str, xr.Dataset]:
     """Score the estimates and Noah on observed days, on days without observation and in long outages, as in `skill`.
 
-    A day counts as observed where ``seen`` marks the cell. What cannot be scored is left out.
+    A day counts as observed where ``observed`` marks the cell. What cannot be scored is left out.
     """
     period = after_training(scene) or slice(None, None)
     days = scene.days[scene.days >= period.start] if period.start is not None else scene.days
-    marks = {"observed": scene.ds["seen"], "not observed": ~scene.ds["seen"]} if scene.watched else {}
+    marks = {"observed": scene.ds["observed"], "not observed": ~scene.ds["observed"]} if scene.watched else {}
     for first, last in OUTAGES:
         inside = (scene.days >= np.datetime64(first)) & (scene.days <= np.datetime64(last))
         if inside.any():
             marks[f"outage {first} to {last}"] = xr.DataArray(inside, dims="time")
-    found = {}
+    by_kind = {}
     for kind, mark in marks.items():
         count = len(days) if "time" not in mark.dims or mark.ndim > 1 else int(mark.values[-len(days) :].sum())
         ds = scene.ds.assign({n: scene.ds[n].where(mark).assign_attrs(scene.ds[n].attrs) for n in scene.estimates})
         least = matching.fewest(None, MIN_DAYS, count // 2 if mark.ndim > 1 else count)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # the table of all days has told them
+            warnings.simplefilter("ignore", UserWarning)  # the table of all days has raised them
             try:
                 table = score_maps(ds, stations, variables=rivals(scene), min_days=least, time=after_training(scene))
             except DataError:
                 continue
-        found[kind] = table
-    return found
+        by_kind[kind] = table
+    return by_kind
 
 
 def days_table(tables: Mapping[str, xr.Dataset]) -> Table:
@@ -181,8 +181,8 @@ def days_table(tables: Mapping[str, xr.Dataset]) -> Table:
                ("Days", "median n", "d")]  # fmt: skip
     least = ", ".join(f"{table.attrs['min_days']} ({kind})" for kind, table in tables.items())
     caption = (
-        "The same by kind of day: means over the stations, same days and stations within a depth and kind. Observed "
-        f"are the days with an overpass that was kept in the cell. Least number of days per station: {least}."
+        "The same by kind of day: means over the stations, same days and stations within a depth and kind. A day is "
+        f"observed where an overpass of the cell was kept. Least number of days per station: {least}."
     )
     return Table(columns, rows, caption)
 
@@ -192,18 +192,18 @@ def left_out(tables: Sequence[xr.Dataset]) -> dict[str, tuple[int, Table]]:
 
     A depth that one table does not compare but another does is no reason.
     """
-    found: dict[str, dict[tuple[str, str, float], list[str]]] = {}
+    by_reason: dict[str, dict[tuple[str, str, float], list[str]]] = {}
     for table in tables:
         names = [table[f"sensor_{k}"].values for k in ("network", "station", "depth")]
         texts = (table["excluded"].values, table["remarks"].values)
         for network, station, depth, *both in zip(*names, *texts, strict=True):
             key = str(network), str(station), float(depth)
-            for reason, details in (one for text in both for one in matching.told_apart(str(text))):
-                found.setdefault(reason, {}).setdefault(key, []).append(details)
-    if OTHER_DEPTH in found:
-        everywhere = {k: [""] for k, told in found[OTHER_DEPTH].items() if len(told) == len(tables)}
-        found = {reason: everywhere if reason == OTHER_DEPTH else which for reason, which in found.items()}
-    return {reason: (len(which), _by_station(which)) for reason, which in found.items() if which}
+            for reason, details in (one for text in both for one in matching.reasons_of(str(text))):
+                by_reason.setdefault(reason, {}).setdefault(key, []).append(details)
+    if OTHER_DEPTH in by_reason:
+        everywhere = {k: [""] for k, details in by_reason[OTHER_DEPTH].items() if len(details) == len(tables)}
+        by_reason = {reason: everywhere if reason == OTHER_DEPTH else which for reason, which in by_reason.items()}
+    return {reason: (len(which), _by_station(which)) for reason, which in by_reason.items() if which}
 
 
 def _by_station(sensors: Mapping[tuple[str, str, float], Sequence[str]]) -> Table:
@@ -211,22 +211,22 @@ def _by_station(sensors: Mapping[tuple[str, str, float], Sequence[str]]) -> Tabl
     for (network, station, depth), details in sensors.items():
         stations.setdefault((network, station), []).append((depth, details))
     rows: list[list[Cell]] = []
-    for key, found in stations.items():
-        once = dict.fromkeys(one for _, details in found for one in details if one)
-        rows.append([*key, ", ".join(f"{depth:g}" for depth, _ in found), "; ".join(once)])
+    for key, depths in stations.items():
+        once = dict.fromkeys(one for _, details in depths for one in details if one)
+        rows.append([*key, ", ".join(f"{depth:g}" for depth, _ in depths), "; ".join(once)])
     columns = [("Network", "", ""), ("Station", "", ""), ("Depth", "cm", ""), ("Details", "", "")]
     if not any(row[-1] for row in rows):
         columns, rows = columns[:-1], [row[:-1] for row in rows]
     return Table(columns, rows, "")
 
 
-def told(table: xr.Dataset) -> str:
-    """The terms of a validation in words."""
+def terms(table: xr.Dataset) -> str:
+    """Period, least number of days and matching of a validation in words."""
     least = table.attrs["min_days"]
     ways = sorted({str(m) for m in table["matching"].values})
     period = str(table.attrs["period"]).replace("/", " to ")
-    terms = f"at least {least} days per station, {table.attrs['days']}"
-    return f"{period}, {terms}; matched with the {' or the '.join(ways)}."
+    days = f"at least {least} days per station, {table.attrs['days']}"
+    return f"{period}, {days}; matched with the {' or the '.join(ways)}."
 
 
 def _filled(scene: Scene) -> xr.Dataset:
@@ -236,8 +236,8 @@ def _filled(scene: Scene) -> xr.Dataset:
         values = ds[name]
         parts = {"all days": values}
         if f"{name}_observed" in ds:
-            seen = ds[f"{name}_observed"].astype(bool)
-            parts |= {"observed days": values.where(seen), "filled days": values.where(~seen)}
+            observed = ds[f"{name}_observed"].astype(bool)
+            parts |= {"observed days": values.where(observed), "filled days": values.where(~observed)}
         depth = values.attrs.get("depth", 25 if layer_of(name) == "subsurface" else 5)
         out = out.assign({f"{name}, {k}": v.assign_attrs(values.attrs, depth=depth) for k, v in parts.items()})
     return out
@@ -255,5 +255,5 @@ def merged(classes: np.ndarray) -> np.ndarray:
 
 
 def _means(one: xr.Dataset) -> list[Any]:
-    used = one["n"].values > 0
-    return [*(float(np.nanmean(one[s].values[used])) if used.any() else np.nan for s in SCORED), int(used.sum())]
+    scored = one["n"].values > 0
+    return [*(float(np.nanmean(one[s].values[scored])) if scored.any() else np.nan for s in SCORED), int(scored.sum())]

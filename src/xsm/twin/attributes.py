@@ -1,11 +1,11 @@
-"""Datasets of the twin under canonical names."""
+"""Coordinates and attributes that all datasets of the twin share."""
 
 from __future__ import annotations
 
 import numpy as np
 import xarray as xr
 
-from xsm.data.cf import canonical_attrs
+from xsm.data.cf import IGBP, canonical_attrs
 from xsm.twin.soil import COVERS
 
 
@@ -24,11 +24,3 @@ def canonical(ds: xr.Dataset) -> xr.Dataset:
             "flag_meanings": " ".join(IGBP),
         }
     return ds
-
-
-IGBP = (
-    "evergreen_needleleaf_forests", "evergreen_broadleaf_forests", "deciduous_needleleaf_forests",
-    "deciduous_broadleaf_forests", "mixed_forests", "closed_shrublands", "open_shrublands", "woody_savannas",
-    "savannas", "grasslands", "permanent_wetlands", "croplands", "urban_and_built_up_lands",
-    "cropland_natural_vegetation_mosaics", "permanent_snow_and_ice", "barren", "water_bodies",
-)  # fmt: skip

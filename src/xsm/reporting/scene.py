@@ -1,4 +1,7 @@
-"""Gather what a report shows: means, counts and the series of a few cells; maps of many days are never loaded whole."""
+"""The maps of a report and what a cube adds to them: means, counts and the series of a few cells.
+
+Maps of many days are never loaded whole.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ from xsm.data.cells import Cells, daily, positions
 from xsm.data.grids import grid_of, take
 from xsm.data.soil_texture import texture_of
 from xsm.errors import DataError
-from xsm.reporting.maps import degrees
+from xsm.reporting.map_figures import degrees
 from xsm.validation import matching
 from xsm.validation.products import layer_of
 
@@ -29,7 +32,7 @@ LEVEL_4 = {"surface": "sm_surface", "subsurface": "sm_rootzone"}
 GAP_EDGES = np.array([1, 2, 3, 4, 8, 15, 31, 91])
 GAP_NAMES = ("1", "2", "3", "4-7", "8-14", "15-30", "31-90", "> 90")
 LEAST_SHARE = 0.05
-"""The day shown with its gaps has at least this share observed, where there is such a day."""
+"""Least share of observed cells on the day whose gaps are shown, where there is such a day."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,7 @@ class Scene:
 
     ``estimates`` are model estimates at 5 and 25 cm, ``filled`` other soil moisture that is shown (gap-filled, or as it
     came where nothing is), ``others`` further gap-filled variables, ``watched`` the observed product whose gaps are
-    told; its marks are the variable ``seen``.
+    shown; the variable ``observed`` marks its values.
     """
 
     ds: xr.Dataset
@@ -73,8 +76,8 @@ class Scene:
         return surface[-1] if surface else (*self.moisture, *self.others)[0]
 
 
-def scene(ds: xr.Dataset, cube: xr.Dataset | None) -> Scene:
-    """Put maps and cube together and tell what they hold."""
+def make_scene(ds: xr.Dataset, cube: xr.Dataset | None) -> Scene:
+    """Put maps and cube together and sort their variables."""
     ds, days = daily(_plain(ds), None)
     names = [str(n) for n, v in ds.data_vars.items() if "time" in v.dims and v.dtype.kind == "f"]
     estimates = tuple(n for n in names if ESTIMATE.fullmatch(n))
@@ -83,7 +86,7 @@ def scene(ds: xr.Dataset, cube: xr.Dataset | None) -> Scene:
         spread = [n for n in names if _is_moisture(ds[n], n)]
     if not estimates and not spread:
         raise DataError(
-            f"The maps ({', '.join(map(str, ds.data_vars)) or 'none'}) hold no estimate and no gap-filled variable.",
+            f"The maps ({', '.join(map(str, ds.data_vars)) or 'none'}) contain no estimate and no gap-filled variable.",
             hint="Give the result of estimate or gapfill.",
         )
     if cube is not None:
@@ -95,7 +98,7 @@ def scene(ds: xr.Dataset, cube: xr.Dataset | None) -> Scene:
     watched = (marked or [n for n in candidates if n in ds and n not in estimates] or [""])[0]
     if watched:
         mark = ds[f"{watched}_observed"].astype(bool) if marked else ds[watched].notnull()
-        ds = ds.assign(seen=mark)
+        ds = ds.assign(observed=mark)
     return Scene(ds, days, estimates, filled, others, watched)
 
 
@@ -105,41 +108,41 @@ def overview(scene: Scene) -> xr.Dataset:
     Returns
     -------
     xarray.Dataset
-        Maps ``mean_<name>`` and ``spread_<name>``; with observations also ``seen_days`` (days per cell), ``share``
+        Maps ``mean_<name>`` and ``spread_<name>``; with observations also ``observed_days`` (days per cell), ``share``
         (per day, of the cells that were ever observed), ``gaps`` (number of gaps by length) and ``missing`` (cell-days
         in them), bins of `GAP_NAMES`; ``cells`` (per day, with a value of the map shown).
     """
     import dask
 
-    ds, found = scene.ds, {}
+    ds, maps = scene.ds, {}
     for name in (*scene.moisture, *scene.others):
-        found[f"mean_{name}"] = ds[name].mean("time")
+        maps[f"mean_{name}"] = ds[name].mean("time")
         if f"{name}_std" in ds:
-            found[f"spread_{name}"] = ds[f"{name}_std"].mean("time")
-    found["cells"] = ds[scene.best].notnull().sum(scene.space)
+            maps[f"spread_{name}"] = ds[f"{name}_std"].mean("time")
+    maps["cells"] = ds[scene.best].notnull().sum(scene.space)
     if scene.watched:
-        seen = ds["seen"]
-        found["seen_days"] = seen.sum("time")
-        found["seen_cells"] = seen.sum(scene.space)
+        observed = ds["observed"]
+        maps["observed_days"] = observed.sum("time")
+        maps["observed_cells"] = observed.sum(scene.space)
         counts = xr.apply_ufunc(
-            gap_counts, seen, input_core_dims=[["time"]], output_core_dims=[["kind", "gap"]], dask="parallelized",
+            gap_counts, observed, input_core_dims=[["time"]], output_core_dims=[["kind", "gap"]], dask="parallelized",
             output_dtypes=["i8"],
             dask_gufunc_kwargs={"output_sizes": {"kind": 2, "gap": len(GAP_NAMES)}, "allow_rechunk": True},
-        ).where(seen.any("time"), 0).sum(scene.space)  # fmt: skip
-        found["gaps"], found["missing"] = counts.isel(kind=0), counts.isel(kind=1)
+        ).where(observed.any("time"), 0).sum(scene.space)  # fmt: skip
+        maps["gaps"], maps["missing"] = counts.isel(kind=0), counts.isel(kind=1)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # cells without a value
-        (out,) = dask.compute(xr.Dataset(found))
+        (out,) = dask.compute(xr.Dataset(maps))
     if scene.watched:
-        ever = int((out["seen_days"] > 0).sum())
-        out["share"] = out["seen_cells"] / max(ever, 1)
+        ever = int((out["observed_days"] > 0).sum())
+        out["share"] = out["observed_cells"] / max(ever, 1)
     return out
 
 
-def gap_counts(seen: np.ndarray) -> np.ndarray:
+def gap_counts(observed: np.ndarray) -> np.ndarray:
     """Count the gaps of boolean series along the last axis by length, ``(..., 2, bin)``: gaps, and days in them."""
-    *shape, length = seen.shape
-    flat = seen.reshape(-1, length)
+    *shape, length = observed.shape
+    flat = observed.reshape(-1, length)
     index = np.arange(length)
     last = np.maximum.accumulate(np.where(flat, index, -1), axis=1)
     ends = ~flat & np.concatenate([flat[:, 1:], np.ones((len(flat), 1), bool)], axis=1)
@@ -168,15 +171,15 @@ def station_series(scene: Scene, stations: xr.Dataset) -> xr.Dataset:
     the other variables those of the maps.
     """
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # validate has told them
+        warnings.simplefilter("ignore", UserWarning)  # validate has raised them
         sensors = matching.Sensors(stations, scene.days)
         sites = matching.choose(sensors, scene.ds, {"surface": [5.0], "subsurface": [20.0]})
         place = matching.site_coords(sites)
         cells = Cells(scene.ds, series_names(scene), [], place["lon"], place["lat"], "nearest")
-    found = {n: v.transpose("station", "time").values for n, v in cells.at.data_vars.items()}
-    found |= {f"in_situ_{layer}": sensors.day_means(sites, layer) for layer in ("surface", "subsurface")}
+    series = {n: v.transpose("station", "time").values for n, v in cells.at.data_vars.items()}
+    series |= {f"in_situ_{layer}": sensors.day_means(sites, layer) for layer in ("surface", "subsurface")}
     coords = {k: ("site", v) for k, v in place.items()} | {"time": scene.days.astype("M8[ns]")}
-    return xr.Dataset({k: (("site", "time"), v) for k, v in found.items()}, coords)
+    return xr.Dataset({k: (("site", "time"), v) for k, v in series.items()}, coords)
 
 
 def places(ds: xr.Dataset, stations: xr.Dataset) -> xr.Dataset:
@@ -193,48 +196,42 @@ def places(ds: xr.Dataset, stations: xr.Dataset) -> xr.Dataset:
 def cell_series(scene: Scene, over: xr.Dataset, count: int = 3) -> xr.Dataset:
     """Series of the cells with most observations (or estimates) that lie apart, dims ``(site, time)``, numpy."""
     valid = over[f"mean_{scene.best}"].notnull()
-    score = (over["seen_days"] if scene.watched else valid.astype(int)).where(valid, -1).transpose(*scene.space)
+    score = (over["observed_days"] if scene.watched else valid.astype(int)).where(valid, -1).transpose(*scene.space)
     flat = score.values.ravel()
     where = np.stack(np.unravel_index(np.arange(flat.size), score.shape), 1)
     off = np.abs(where - (np.array(score.shape) - 1) / 2).max(1)
     order = np.lexsort((off, -flat))
     where = where[order]
     apart = max(score.shape) // 4
-    chosen: list[np.ndarray] = []
+    cells: list[np.ndarray] = []
     for place, value in zip(where, flat[order], strict=True):
-        if value < 0 or len(chosen) == count or value < 0.8 * flat[order[0]]:
+        if value < 0 or len(cells) == count or value < 0.8 * flat[order[0]]:
             break
-        if all(np.abs(place - other).max() >= apart for other in chosen):
-            chosen.append(place)
-    if not chosen:
+        if all(np.abs(place - other).max() >= apart for other in cells):
+            cells.append(place)
+    if not cells:
         return xr.Dataset()
-    at = {d: xr.DataArray([int(c[i]) for c in chosen], dims="site") for i, d in enumerate(scene.space)}
+    at = {d: xr.DataArray([int(c[i]) for c in cells], dims="site") for i, d in enumerate(scene.space)}
     cut = scene.ds[series_names(scene)].isel(at).compute().transpose("site", "time").reset_coords(drop=True)
     grid = grid_of(scene.ds)
     if grid is not None:
         lat, lon = grid.lat[at["y"].values], grid.lon[at["x"].values]
         names = [f"{degrees(a, 'N', 'S', 2)}, {degrees(o, 'E', 'W', 2)}" for a, o in zip(lat, lon, strict=True)]
     else:
-        names = [", ".join(f"{d} {int(v)}" for d, v in zip(scene.space, c, strict=True)) for c in chosen]
+        names = [", ".join(f"{d} {int(v)}" for d, v in zip(scene.space, c, strict=True)) for c in cells]
     return cut.assign_coords(station=("site", [f"Cell at {n}" for n in names]), time=scene.days.astype("M8[ns]"))
 
 
 def series_names(scene: Scene) -> list[str]:
     """Variables whose series are shown."""
     names = scene.moisture or scene.others[:1]
-    extra = (
-        *(f"{n}_std" for n in (*names, scene.watched)),
-        scene.watched,
-        *NOAH.values(),
-        "precipitation",
-        "frozen",
-        "seen",
-    )
+    spreads = [f"{n}_std" for n in (*names, scene.watched)]
+    extra = (*spreads, scene.watched, *NOAH.values(), "precipitation", "frozen", "observed")
     return list(dict.fromkeys(n for n in (*names, *extra) if n and n in scene.ds))
 
 
-def held_out(*attrs: dict[str, Any]) -> slice | None:
-    """Days after the training (and validation) days that attributes tell of; None where they tell of none."""
+def days_after_training(*attrs: dict[str, Any]) -> slice | None:
+    """Days after the training and validation days that attributes name; None where they name none."""
     texts = [str(a.get(key, "")) for a in attrs for key in ("model_training", "model_validation")]
     ends = re.findall(r"\d{4}-\d\d-\d\d to (\d{4}-\d\d-\d\d)", "\n".join(texts))
     return slice(np.datetime64(max(ends)) + 1, None) if ends else None
@@ -245,8 +242,10 @@ def _plain(ds: xr.Dataset) -> xr.Dataset:
 
 
 def _is_moisture(variable: xr.DataArray, name: str) -> bool:
-    told = cf.VARIABLES.get(name)
-    return bool(told.units == "m3 m-3" if told else cf.same_units(str(variable.attrs.get("units", "")), "m3 m-3"))
+    canonical = cf.VARIABLES.get(name)
+    return bool(
+        canonical.units == "m3 m-3" if canonical else cf.same_units(str(variable.attrs.get("units", "")), "m3 m-3")
+    )
 
 
 def _join(ds: xr.Dataset, cube: xr.Dataset, days: np.ndarray) -> xr.Dataset:
@@ -255,15 +254,22 @@ def _join(ds: xr.Dataset, cube: xr.Dataset, days: np.ndarray) -> xr.Dataset:
     if grid is not None and grid_of(extra) is not None:
         extra = take(extra, grid)
     elif any(ds.sizes[d] != extra.sizes[d] for d in ds.sizes if d in extra.sizes and d != "time"):
-        raise DataError(f"The cube has {dict(extra.sizes)}, the maps {dict(ds.sizes)}.", hint="Give their own cube.")
+        raise DataError(
+            f"The cube has {dict(extra.sizes)}, the maps {dict(ds.sizes)}.",
+            hint="Give the cube that the maps were made from.",
+        )
     if "time" in extra.dims:
-        own = extra["time"].values.astype("M8[D]")
-        if not np.isin(days, own).any():
-            raise DataError(f"The cube ({own[0]} to {own[-1]}) has no day of the maps ({days[0]} to {days[-1]}).")
-        if not np.array_equal(own, days):
+        cube_days = extra["time"].values.astype("M8[D]")
+        if not np.isin(days, cube_days).any():
+            raise DataError(
+                f"The cube ({cube_days[0]} to {cube_days[-1]}) has no day of the maps ({days[0]} to {days[-1]})."
+            )
+        if not np.array_equal(cube_days, days):
             fill: dict[Any, Any] = {n: False for n, v in extra.data_vars.items() if v.dtype == bool}
             fill |= {n: np.nan for n, v in extra.data_vars.items() if v.dtype.kind == "f"}
-            extra = extra.assign_coords(time=own.astype("M8[ns]")).reindex(time=days.astype("M8[ns]"), fill_value=fill)
+            extra = extra.assign_coords(time=cube_days.astype("M8[ns]")).reindex(
+                time=days.astype("M8[ns]"), fill_value=fill
+            )
         extra = extra.assign_coords(time=ds["time"].values)
     return ds.assign({str(n): v.variable for n, v in extra.reset_coords(drop=True).data_vars.items()}).assign_coords(
         {"soil_depth": extra["soil_depth"]} if "soil_depth" in extra.coords else {}
@@ -281,10 +287,10 @@ def soil_maps(ds: xr.Dataset) -> xr.DataArray | None:
 
 
 def attributes(parts: Sequence[xr.Dataset | None]) -> dict[str, str]:
-    """All attributes of datasets but the history, the first word wins."""
-    found: dict[str, str] = {}
+    """All attributes of datasets except the history; the first dataset that has one decides."""
+    attrs: dict[str, str] = {}
     for part in parts:
         for key, value in (part.attrs if part is not None else {}).items():
             if key != "history" and str(value):
-                found.setdefault(str(key), str(value))
-    return found
+                attrs.setdefault(str(key), str(value))
+    return attrs

@@ -1,4 +1,4 @@
-"""Figures of scores at stations: boxplots by group, maps with histograms, pooled scatter, honesty of the spread."""
+"""Figures of scores at stations: boxplots by group, maps with histograms, pooled scatter, coverage of the spread."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ import numpy as np
 import xarray as xr
 
 from xsm.io.styles import colours
-from xsm.reporting.charts import BLUE, DEPTHS, WIDE, look, open_axes
-from xsm.reporting.gather import ESTIMATE, NOAH
-from xsm.reporting.maps import DPI, UNIT, degrees, ends, limits, round_degrees
-from xsm.reporting.tables import METRICS, SCORED, label, merged, short
+from xsm.reporting.map_figures import DPI, UNIT, degrees, ends, limits, round_degrees
+from xsm.reporting.scene import ESTIMATE, NOAH
+from xsm.reporting.score_tables import METRICS, SCORED, label, merged, short
+from xsm.reporting.series_figures import BLUE, DEPTHS, WIDE, look, open_axes
+from xsm.validation import metrics
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 BOX_NEEDS = 5
 """Groups with fewer stations are shown as points."""
 FEW = 4
-"""Up to so many names of groups fit side by side; more are turned."""
+"""Most names of groups that fit side by side; more are rotated."""
 GROUPS: Mapping[str, Sequence[str]] = {"texture_group": ("fine", "medium", "coarse")}
 """Order of the groups of a grouping; others go by their number of stations."""
 MAPPED = ("r", "ubrmse", "bias")
@@ -29,20 +30,20 @@ LEVELS = np.array([0.05, *np.arange(0.1, 0.91, 0.1), 0.95, 0.99])
 
 def best(table: xr.Dataset) -> list[str]:
     """The estimate of the highest scenario at each depth; the first product of a depth without an estimate."""
-    found = []
+    names_by_depth = []
     for layer in dict.fromkeys(table["layer"].values.tolist()):
         names = [str(p) for p in table["product"].values[table["layer"].values == layer]]
-        found.append(max((n for n in names if ESTIMATE.fullmatch(n)), default=names[0]))
-    return found
+        names_by_depth.append(max((n for n in names if ESTIMATE.fullmatch(n)), default=names[0]))
+    return names_by_depth
 
 
 def groups_of(table: xr.Dataset, grouping: str) -> tuple[np.ndarray, list[str]]:
     """Group of each station, open and closed shrublands merged, and the groups in the order of the figure."""
     labels = merged(table[grouping].values) if grouping == "land_cover" else table[grouping].values.astype(str)
     names, counts = np.unique(labels, return_counts=True)
-    found = [str(n) for n in names[np.argsort(-counts, kind="stable")]]
-    order = GROUPS.get(grouping, found)
-    return labels, [n for n in order if n in found]
+    by_size = [str(n) for n in names[np.argsort(-counts, kind="stable")]]
+    order = GROUPS.get(grouping, by_size)
+    return labels, [n for n in order if n in by_size]
 
 
 def boxes(table: xr.Dataset, grouping: str) -> Figure:
@@ -190,8 +191,6 @@ def scatter(pooled: Mapping[str, tuple[np.ndarray, np.ndarray]], title: str = ""
     from matplotlib.figure import Figure
     from matplotlib.ticker import ScalarFormatter
 
-    from xsm.validation import metrics
-
     high = float(np.ceil(max(np.percentile(np.concatenate(pair), 99.8) for pair in pooled.values()) * 20) / 20)
     figure = Figure(figsize=(WIDE * len(pooled) / 2, WIDE / 2 - 0.8), dpi=DPI, layout="compressed")
     figure.suptitle(title, fontsize=8)
@@ -202,11 +201,11 @@ def scatter(pooled: Mapping[str, tuple[np.ndarray, np.ndarray]], title: str = ""
         image = axes.pcolormesh(edges, edges, shown, cmap="viridis_r", norm=LogNorm(1, most), rasterized=True)
         axes.plot([0, high], [0, high], color="black", linewidth=0.9, linestyle="--")
         r, rmse, bias, ub = (float(f(x, y)) for f in (metrics.pearson, metrics.rmse, metrics.bias, metrics.ubrmse))
-        told = f"pooled\nR {r:.2f}\nRMSE {rmse:.3f}\nbias {bias:+.3f}\nubRMSE {ub:.3f}\nn {len(x):,}".replace(
+        text = f"pooled\nR {r:.2f}\nRMSE {rmse:.3f}\nbias {bias:+.3f}\nubRMSE {ub:.3f}\nn {len(x):,}".replace(
             "-", "\u2212"
         )
         box = {"facecolor": "white", "alpha": 0.85, "edgecolor": "none", "pad": 2}
-        axes.text(0.03, 0.97, told, transform=axes.transAxes, va="top", fontsize=8.5, bbox=box)
+        axes.text(0.03, 0.97, text, transform=axes.transAxes, va="top", fontsize=8.5, bbox=box)
         axes.set(xlim=(0, high), ylim=(0, high), aspect="equal")
         axes.set(xlabel=f"Station ({UNIT})", ylabel=f"{label(name)} ({UNIT})")
         bar = figure.colorbar(image, ax=axes, label="Station days", format=ScalarFormatter())
@@ -216,16 +215,16 @@ def scatter(pooled: Mapping[str, tuple[np.ndarray, np.ndarray]], title: str = ""
 
 
 def reliability(shares: Mapping[str, np.ndarray]) -> Figure:
-    """Share of station days inside intervals of growing width, against the share wanted."""
+    """Share of station days inside intervals of growing width, against the nominal share."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(5.2, 4.4), dpi=DPI, layout="constrained")
     axes = figure.subplots()
-    axes.plot([0, 100], [0, 100], color="black", linewidth=0.9, linestyle="--", label="as wanted")
+    axes.plot([0, 100], [0, 100], color="black", linewidth=0.9, linestyle="--", label="perfect")
     for (name, share), mark in zip(shares.items(), "os^Dv<>", strict=False):
         style = look(name) | {"linestyle": ":" if "25cm" in name else "-"}
         axes.plot(LEVELS * 100, share * 100, marker=mark, markersize=4, label=label(name), **style)
-    axes.set(xlim=(0, 100), ylim=(0, 100), xlabel="Interval of the map (% wanted)", ylabel="Station days inside (%)")
+    axes.set(xlim=(0, 100), ylim=(0, 100), xlabel="Interval of the map (nominal %)", ylabel="Station days inside (%)")
     axes.grid(alpha=0.3)
     axes.legend(frameon=False, loc="upper left")
     open_axes([axes])

@@ -1,14 +1,14 @@
-"""What is pooled over station days: scatter, honesty of the spread, gap filling by the length of the gap."""
+"""Values pooled over station days: scatter, coverage of the spread, gap filling by the length of the gap."""
 
 from __future__ import annotations
 
 import numpy as np
 import xarray as xr
 
-from xsm.reporting.gather import GAP_EDGES, GAP_NAMES, NOAH, Scene
-from xsm.reporting.maps import UNIT
-from xsm.reporting.skill import LEVELS
-from xsm.reporting.tables import Z95, Cell, Table, after_training, label
+from xsm.reporting.map_figures import UNIT
+from xsm.reporting.scene import GAP_EDGES, GAP_NAMES, NOAH, Scene
+from xsm.reporting.score_figures import LEVELS
+from xsm.reporting.score_tables import Z95, Cell, Table, after_training, label
 from xsm.validation import metrics
 from xsm.validation.products import layer_of
 
@@ -34,15 +34,15 @@ def station_days(scene: Scene, series: xr.Dataset, table: xr.Dataset, name: str)
 
 def pairs(scene: Scene, series: xr.Dataset, table: xr.Dataset) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Pooled station days (map, station) of the best map of each depth: the highest scenario."""
-    found = {}
+    by_map = {}
     for layer in ("surface", "subsurface"):
         names = sorted(n for n in scene.moisture if (layer_of(n) or "surface") == layer)
         if names and scored(table, names[-1]):
             x, y = station_days(scene, series, table, names[-1])
             use = np.isfinite(x) & np.isfinite(y)
             if use.any():
-                found[names[-1]] = x[use], y[use]
-    return found
+                by_map[names[-1]] = x[use], y[use]
+    return by_map
 
 
 def scored(table: xr.Dataset, name: str) -> bool:
@@ -81,8 +81,8 @@ def coverage(scene: Scene, series: xr.Dataset, table: xr.Dataset) -> tuple[Table
     ]  # fmt: skip
     caption = (
         "Station days inside the 95 % interval (map ± 1.96 standard deviations), pooled over the stations of the table "
-        "above; 95 % is the aim. The standard deviation is that of the 9 km cell, so what a point differs from "
-        "its cell counts against it."
+        "above; 95 % is the aim. The standard deviation is that of the 9 km cell, so the difference between a "
+        "point and its cell counts against it."
     )
     return Table(columns, rows, caption), shares
 
@@ -94,25 +94,26 @@ def gap_skill(scene: Scene, series: xr.Dataset) -> Table | None:
     truth = series.get(f"in_situ_{layer}")
     if not name or name not in series or truth is None:
         return None
-    x, y, seen = series[name].values.astype("f8"), truth.values.astype("f8"), series["seen"].values.astype(bool)
-    use: np.ndarray = np.isfinite(x) & np.isfinite(y) & seen.any(1, keepdims=True)
+    x, y = series[name].values.astype("f8"), truth.values.astype("f8")
+    observed = series["observed"].values.astype(bool)
+    use: np.ndarray = np.isfinite(x) & np.isfinite(y) & observed.any(1, keepdims=True)
     if "frozen" in series:
         use &= ~np.nan_to_num(series["frozen"].values.astype("f4")).astype(bool)
-    if not (use & ~seen).any():
+    if not (use & ~observed).any():
         return None
     x, y = np.where(use, x, np.nan), np.where(use, y, np.nan)
     about_x, about_y = (np.where(use.any(1, keepdims=True), v - _means(v), np.nan) for v in (x, y))
-    bins = np.where(seen, -1, np.searchsorted(GAP_EDGES, gap_lengths(seen), side="right") - 1)
+    bins = np.where(observed, -1, np.searchsorted(GAP_EDGES, gap_lengths(observed), side="right") - 1)
     spread = series[f"{name}_std"].values if f"{name}_std" in series else None
     rows: list[list[Cell]] = []
-    for number, told in ((-1, "observed"), *enumerate(GAP_NAMES)):
+    for number, gap in ((-1, "observed"), *enumerate(GAP_NAMES)):
         here = use & (bins == number)
         if here.sum() < 10:
             continue
         a, b = about_x[here], about_y[here]
         std = float(np.nanmean(spread[here])) if spread is not None else np.nan
         row = float(metrics.pearson(a, b)), float(metrics.rmse(x[here], y[here])), float(metrics.rmse(a, b)), std
-        rows.append([told, *row, int(here.any(1).sum()), int(here.sum())])
+        rows.append([gap, *row, int(here.any(1).sum()), int(here.sum())])
     columns = [
         ("Length of the gap", "days", ""), ("R, pooled", "", ".2f"), ("RMSE, pooled", UNIT, ".3f"),
         ("ubRMSE, pooled", UNIT, ".3f"), ("Standard deviation, mean", UNIT, ".3f"), ("Stations", "n", "d"),
@@ -126,12 +127,12 @@ def gap_skill(scene: Scene, series: xr.Dataset) -> Table | None:
     return Table(columns, rows, caption)
 
 
-def gap_lengths(seen: np.ndarray) -> np.ndarray:
+def gap_lengths(observed: np.ndarray) -> np.ndarray:
     """Length of the gap that each day lies in, 0 where it is observed, (series, day)."""
-    days = np.arange(seen.shape[1])
-    before = np.maximum.accumulate(np.where(seen, days, -1), axis=1)
-    after = np.minimum.accumulate(np.where(seen, days, len(days))[:, ::-1], axis=1)[:, ::-1]
-    return np.where(seen, 0, after - before - 1)
+    days = np.arange(observed.shape[1])
+    before = np.maximum.accumulate(np.where(observed, days, -1), axis=1)
+    after = np.minimum.accumulate(np.where(observed, days, len(days))[:, ::-1], axis=1)[:, ::-1]
+    return np.where(observed, 0, after - before - 1)
 
 
 def _means(values: np.ndarray) -> np.ndarray:

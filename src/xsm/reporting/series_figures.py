@@ -1,4 +1,4 @@
-"""Figures of series and distributions, in colours that the colour-blind can tell apart (Okabe and Ito)."""
+"""Figures of availability, gaps and series, in colours that colour-blind readers can tell apart (Okabe and Ito)."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from xsm.reporting.gather import GAP_NAMES, NOAH, Scene
-from xsm.reporting.maps import DPI, UNIT
-from xsm.reporting.tables import Z95, label, short
+from xsm.reporting.map_figures import DPI, UNIT
+from xsm.reporting.scene import GAP_NAMES, NOAH, Scene
+from xsm.reporting.score_tables import Z95, label, short
 from xsm.validation.products import layer_of
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def gap_lengths(gaps: np.ndarray, missing: np.ndarray) -> Figure:
 def series(scene: Scene, site: xr.Dataset, title: str) -> Figure:
     """Series of one station or cell: estimates, Noah, station, observations, uncertainty, precipitation.
 
-    Where a station is there, the distributions of its days stand beside them (Figure 7 of the paper).
+    For a station the distributions of its days stand beside them (Figure 7 of the paper).
     """
     from matplotlib.figure import Figure
 
@@ -125,7 +125,7 @@ def _draw(axes: Any, scene: Scene, site: xr.Dataset, layer: str, names: Sequence
     for name in names:
         (entries[short(name)],) = axes.plot(days, site[name].values, **look(name))
     if layer == "surface" and scene.watched and scene.watched in (*names, "sm_dca") and scene.watched in site:
-        dots = np.where(site["seen"].values.astype(bool), site[scene.watched].values, np.nan)
+        dots = np.where(site["observed"].values.astype(bool), site[scene.watched].values, np.nan)
         style = {"linestyle": "none", "marker": "o", "markersize": 3, "color": RED, "markeredgewidth": 0, "zorder": 5}
         (entries[f"{label(scene.watched)}, observed"],) = axes.plot(days, dots, **style)
     moisture = bool(scene.moisture)

@@ -1,4 +1,4 @@
-"""The page: headings, figures, tables and folds as one HTML file without scripts or anything from elsewhere."""
+"""A page of headings, figures, tables and folds as one HTML file without scripts or external resources."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import math
 from html import escape
 from typing import TYPE_CHECKING
 
-from xsm.reporting.tables import Cell, Table
+from xsm.reporting.score_tables import Cell, Table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -83,7 +83,7 @@ class Page:
         self.add(f"<p{_class(kind)}>{_prose(text)}</p>")
 
     def absent(self, reason: str) -> None:
-        """Tell in one line why there is nothing here."""
+        """Say in one line why there is nothing here."""
         self.text(f"Not here: {reason}", "absent")
 
     def panels(self, figures: dict[str, tuple[Figure, str]], caption: str, *, columns: str = "two") -> None:
@@ -108,7 +108,7 @@ class Page:
         self.add(f'<figure class="table">{caption}{body}</figure>')
 
     def banner(self, what: str, text: str) -> None:
-        """Add a warning that nobody overlooks."""
+        """Add a prominent warning."""
         self.add(f'<div class="banner"><b>{escape(what)}</b> {escape(text)}</div>')
 
     def fold(self, summary: str, html: str) -> None:
