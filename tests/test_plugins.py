@@ -177,7 +177,7 @@ def test_absurd_periods_stop_at_once(period):
 
 def test_a_huge_margin_is_refused(tmp_path):
     (tmp_path / "a.csv").write_text("date,lon,lat,soil_moisture\n2021-06-01,-98,36,0.2\n")
-    with pytest.raises(xsm.UsageError, match="'margin' is 100000, wanted at least 0 and at most 512"):
+    with pytest.raises(xsm.UsageError, match="'margin' is 100000, expected at least 0 and at most 512"):
         xsm.open("tiny", tmp_path / "a.csv", region=(-99, 35, -97, 37), margin=100_000)
 
 
