@@ -232,7 +232,7 @@ def test_template_is_rendered_installed_and_seen(tmp_path):
     own = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(made)]
     done = subprocess.run(own, env=env, capture_output=True, text=True, timeout=120, check=False, cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
-    with pytest.raises(UsageError, match="no name for a plugin"):
+    with pytest.raises(UsageError, match="not a name for a plugin"):
         render("Bad-Name", tmp_path)
 
 

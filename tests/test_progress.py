@@ -23,11 +23,11 @@ import sys
 import xsm, dask.array as da, xarray as xr
 from xsm.faces.progress_bar import show
 from xsm.progress import quiet
-from xsm.faces.cli import _say
+from xsm.faces.cli import say
 with show(sys.argv[1], "xsm run") as begin:
     begin("1/2 train")
     xsm.example("smap", size=16, days=20).sm.gapfill_cru(variables=["tb_h"], epochs=20, cells=16)
-    _say("warning", "something is doubtful")
+    say("warning", "something is doubtful")
     begin("2/2 write")
     xsm.io.files.write(xr.Dataset({"a": (("y", "x"), da.ones((2000, 2000), chunks=200))}), sys.argv[2])
 """

@@ -297,8 +297,8 @@ def get_model(name: str, task: Task | None = None) -> Model:
 
 
 BUILTIN = (
-    "open", "example", "regrid", "gapfill", "cube", "fit", "estimate", "texture", "validate", "triple_collocation",
-    "report", "plot_map", "plot_skill",
+    "open", "fetch", "example", "regrid", "gapfill", "cube", "fit", "estimate", "texture", "validate",
+    "triple_collocation", "report", "plot_map", "plot_skill",
 )  # fmt: skip
 """Modules of `xsm.ops`, each named after an operation of its own."""
 
