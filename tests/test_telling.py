@@ -33,10 +33,10 @@ def test_a_warning_points_at_the_line_of_the_user(call, tmp_path):
     script = tmp_path / "mine.py"
     script.write_text(f"import xsm\n\n\nresult = {call}\n")
     code = compile(script.read_text(), str(script), "exec")
-    with warnings.catch_warnings(record=True) as found:
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         exec(code, {"__name__": "mine"})
-    ours = [w for w in found if w.category is UserWarning]
+    ours = [w for w in caught if w.category is UserWarning]
     assert ours
     assert {(w.filename, w.lineno) for w in ours} == {(str(script), 4)}
 
