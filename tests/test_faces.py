@@ -99,8 +99,8 @@ def test_a_wrong_call_shows_the_signature(args, kwargs, sentence):
 
 
 def test_an_unknown_argument_suggests_the_nearest():
-    with pytest.raises(UsageError, match=r"Unknown argument of validate\(\) 'metod'\. Did you mean 'method'\?"):
-        xsm.validate(1, 2, metod="nearest")
+    with pytest.raises(UsageError, match=r"Unknown argument of validate\(\) 'methods'\. Did you mean 'method'\?"):
+        xsm.validate(1, 2, methods="nearest")
 
 
 @pytest.mark.parametrize("op", [o for o in OPS if o.accessor], ids=[o.id for o in OPS if o.accessor])
