@@ -177,7 +177,7 @@ def test_absurd_periods_stop_at_once(period):
 
 def test_a_huge_margin_is_refused(tmp_path):
     (tmp_path / "a.csv").write_text("date,lon,lat,soil_moisture\n2021-06-01,-98,36,0.2\n")
-    with pytest.raises(xsm.UsageError, match="'margin' is 100000, wanted at least 0 and at most 512"):
+    with pytest.raises(xsm.UsageError, match="'margin' is 100000, expected at least 0 and at most 512"):
         xsm.open("tiny", tmp_path / "a.csv", region=(-99, 35, -97, 37), margin=100_000)
 
 
@@ -232,7 +232,7 @@ def test_template_is_rendered_installed_and_seen(tmp_path):
     own = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(made)]
     done = subprocess.run(own, env=env, capture_output=True, text=True, timeout=120, check=False, cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
-    with pytest.raises(UsageError, match="no name for a plugin"):
+    with pytest.raises(UsageError, match="not a name for a plugin"):
         render("Bad-Name", tmp_path)
 
 

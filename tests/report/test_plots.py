@@ -130,7 +130,7 @@ def test_series_and_availability(world: tuple[xr.Dataset, xr.Dataset, xr.Dataset
         estimates.sm.plot_series(stations, "nowhere")
     name = str(stations["station"].values[-1])
     assert estimates.sm.plot_series(stations, name, cube=cube).axes[0].get_title(loc="left") == name
-    with pytest.raises(UsageError, match=r"'stations' is 'USCRN', wanted an xarray\.Dataset"):
+    with pytest.raises(UsageError, match=r"'stations' is 'USCRN', expected an xarray\.Dataset"):
         estimates.sm.plot_series("USCRN")
     shown = cube[["sm_dca"]].sm.plot_availability().axes[0]
     assert "SMAP DCA" in shown.get_title(loc="left")

@@ -25,7 +25,7 @@ from xsm.contracts import hookspecs
 from xsm.contracts.model import Model, ModelInfo, Task
 from xsm.contracts.operation import Operation
 from xsm.contracts.source import DataSource, SourceInfo
-from xsm.errors import MissingPlugin, UsageError, XsmError, unknown
+from xsm.errors import LIBRARIES, MissingPlugin, UsageError, XsmError, unknown
 
 log = logging.getLogger("xsm")
 DEFAULTS = ("xsm.contracts.defaults.tiny", "xsm.contracts.defaults.baseline")
@@ -126,6 +126,7 @@ def _load_one(pm: pluggy.PluginManager, found: Manager, plugin: Plugin, strict: 
     found.plugins[plugin.name] = plugin
     try:
         module = importlib.import_module(plugin.module)
+        LIBRARIES.add(plugin.module)
         api = getattr(module, "XSM_PLUGIN_API", hookspecs.PLUGIN_API)
         if api != hookspecs.PLUGIN_API:
             plugin.status = "incompatible"
@@ -296,8 +297,8 @@ def get_model(name: str, task: Task | None = None) -> Model:
 
 
 BUILTIN = (
-    "open", "example", "regrid", "gapfill", "cube", "fit", "estimate", "texture", "validate", "triple_collocation",
-    "report", "plot_map", "plot_skill",
+    "open", "fetch", "example", "regrid", "gapfill", "cube", "fit", "estimate", "texture", "validate",
+    "triple_collocation", "report", "plot_map", "plot_skill",
 )  # fmt: skip
 """Modules of `xsm.ops`, each named after an operation of its own."""
 

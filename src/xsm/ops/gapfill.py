@@ -134,4 +134,4 @@ def gapfill(
     )
 
 
-share_sections(gapfill, gapfill_cru, without=["method"])
+share_sections(gapfill, gapfill_cru)

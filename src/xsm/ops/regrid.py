@@ -134,7 +134,7 @@ def regrid(
     return _regrid("regrid", ds, grids.GRIDS[grid], like, region, method, min_valid, output_chunks)
 
 
-share_sections(regrid, regrid_ease9km, without=["grid"])
+share_sections(regrid, regrid_ease9km)
 
 
 def _regrid(

@@ -1,9 +1,8 @@
-"""The commands that are no operations: lists, doctor, inspect, init, run, demo, twin, fetch."""
+"""The commands that are not operations: lists, doctor, inspect, init, run, demo, twin, qgis."""
 
 from __future__ import annotations
 
 import json
-import shutil
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -41,11 +40,11 @@ def _listing(name: str, about: str, header: tuple[str, ...], rows: Callable[[], 
     @click.command(name, help=about)
     @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
     def show(as_json: bool) -> None:
-        found = rows()
+        listed = rows()
         if as_json:
-            click.echo(json.dumps(found, indent=1, default=str))
+            click.echo(json.dumps(listed, indent=1, default=str))
         else:
-            _table(([row[h] for h in header] for row in found), header)
+            _table(([row[h] for h in header] for row in listed), header)
 
     return show
 
@@ -103,17 +102,17 @@ def _op_rows() -> list[dict[str, Any]]:
 
 @click.command("doctor", help="Check the installation: versions, plugins, PROJ and GDAL, threads, GPU, disk.")
 def doctor() -> int:
-    """Print one line for each check; exit code 1 where one fails."""
+    """Print one line for each check; the exit code is 1 if one fails."""
     from xsm.faces.doctor import checks
 
     rows = checks()
-    _table(((("ok" if ok else "FAILED"), name, detail) for name, ok, detail in rows), ("", "check", "found"))
+    _table(((("ok" if ok else "FAILED"), name, detail) for name, ok, detail in rows), ("", "check", "result"))
     return 0 if all(ok for _, ok, _ in rows) else 1
 
 
-@click.command("inspect", help="Show what a model bundle or a data file holds.")
+@click.command("inspect", help="Show what a model bundle or a data file contains.")
 @click.argument("path", type=OUT)
-@click.option("--text", is_flag=True, help="A bundle's card as text for people instead of JSON.")
+@click.option("--text", is_flag=True, help="Print a bundle's card as readable text instead of JSON.")
 @click.option("--figure", type=OUT, help="Draw a bundle's learning curve into this file (PNG, PDF or SVG).")
 def inspect(path: Path, text: bool, figure: Path | None) -> None:
     """Print a bundle's card or a dataset's summary; needs no torch."""
@@ -133,26 +132,6 @@ def inspect(path: Path, text: bool, figure: Path | None) -> None:
             click.echo(f"surface: {bundle.surface.hash} (5 cm bundle inside)")
     else:
         click.echo(repr(files.read(path)))
-
-
-@click.command("fetch", help="Download files of a source into a folder (first with --dry-run).")
-@click.argument("source")
-@click.argument("dest", type=OUT)
-@click.option("--region", help="Name, west,south,east,north in degrees or a GeoJSON file.")
-@click.option("--time", help="Period such as 2021-01-01/2021-01-31.")
-@click.option("--dry-run", is_flag=True, help="Tell how many files and bytes there are; download nothing.")
-@click.option("--workers", type=click.IntRange(1, 32), help="Files downloaded at the same time.  (default: 4)")
-@click.option("-o", "--option", "options", multiple=True, metavar="NAME=VALUE", help="Options of the source's fetch.")
-def fetch(source: str, dest: Path, options: tuple[str, ...], **values: Any) -> None:
-    """Download through the source's own ``fetch``; print what there is."""
-    from xsm.faces.command import setting
-    from xsm.faces.execute import pair
-    from xsm.faces.progress_bar import show
-    from xsm.ops.fetch import fetch as run
-
-    with show(setting("progress"), f"xsm fetch {source}"):
-        manifest = run(source, dest, **(values | dict(map(pair, options))))
-    click.echo(str(manifest))
 
 
 @click.command("init", help="Write a study file ('rabiei2024') or a plugin's skeleton ('plugin NAME').")
@@ -177,11 +156,11 @@ def init(what: str, name: str | None, example: bool) -> None:
 
 @click.command("run", help="Run a study from its TOML file; run again to continue.")
 @click.argument("study", type=OUT)
-@click.option("--dry-run", is_flag=True, help="Show the plan and what is done, predict bytes and memory, and stop.")
+@click.option("--dry-run", is_flag=True, help="Show plan and finished stages, predict bytes and memory, and stop.")
 @click.option("--like", type=OUT, help="Results of a shorter study, from which --dry-run predicts bytes and hours.")
-@click.option("--allow-skipped", is_flag=True, help="End well although files were left out (on_error = 'skip').")
+@click.option("--allow-skipped", is_flag=True, help="Exit with code 0 even if files were left out (on_error = 'skip').")
 def run(study: Path, dry_run: bool, like: Path | None, allow_skipped: bool) -> None:
-    """Run the study; files that were left out are listed at the end."""
+    """Run the study; lists the files that were left out at the end."""
     from xsm.data.skipped import folded
     from xsm.faces.command import setting
     from xsm.faces.progress_bar import show
@@ -205,16 +184,16 @@ def run(study: Path, dry_run: bool, like: Path | None, allow_skipped: bool) -> N
             out = run_study(config, begin, processes=threads())
         click.echo(str(out))
         lost = left_out(out)
-        for told in folded(list(lost.values()), f"'{out / '.xsm' / 'manifest.json'}'"):
-            click.echo(told, err=True)
+        for line in folded(list(lost.values()), f"'{out / '.xsm' / 'manifest.json'}'"):
+            click.echo(line, err=True)
         if lost and not allow_skipped:
             raise DataError(
-                f"The results are complete but for {len(lost)} files left out as listed above.",
-                hint="Get those files again and run again, or accept it with --allow-skipped.",
+                f"The results are complete except for {len(lost)} files left out as listed above.",
+                hint="Download those files again and run again, or accept the result with --allow-skipped.",
             )
 
 
-@click.command("demo", help="The whole road on synthetic data: files, fill, train, estimate, validate, report.")
+@click.command("demo", help="Run the whole workflow on synthetic data: files, fill, train, estimate, validate, report.")
 @click.argument("out", type=OUT, default=Path("xsm-demo"))
 @click.option("--quick", is_flag=True, help="At most 60 days and 90 seconds.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of world and training.")
@@ -227,7 +206,7 @@ def demo(out: Path, quick: bool, seed: int, overwrite: bool) -> None:
     run_demo(out, quick=quick, seed=seed, overwrite=overwrite, progress=setting("progress"))
 
 
-@click.command("twin", help="Write a synthetic world as files of the true formats.")
+@click.command("twin", help="Write a synthetic world as files in the products' formats.")
 @click.argument("out", type=OUT)
 @click.option("--region", default="-99.5,34.5,-97.4,36.3", show_default=True, help="west,south,east,north in degrees.")
 @click.option(
@@ -238,18 +217,18 @@ def demo(out: Path, quick: bool, seed: int, overwrite: bool) -> None:
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the world.")
 def twin(out: Path, region: str, days: str, seed: int) -> None:
-    """Make a world and write it."""
+    """Create a world and write it."""
     from xsm.data.period import days as period
     from xsm.twin import make_world, write_world
 
     if out.exists() and any(out.iterdir()):
-        raise DataError(f"The folder '{out}' is not empty.", hint="Give another one.")
+        raise DataError(f"The folder '{out}' is not empty.", hint="Give another folder.")
     world = make_world(region, int(days) if days.isdecimal() else period(days), seed)
     for path in sorted({p.parent for p in write_world(world, out)}):
         click.echo(str(path))
 
 
-@click.group("qgis", help="The QGIS toolbox: install it, build its zip, refresh its operations.")
+@click.group("qgis", help="Install the QGIS toolbox, build its zip, describe its operations.")
 def qgis() -> None:
     """Group of the QGIS tools."""
 
@@ -281,18 +260,11 @@ def qgis_describe() -> None:
     click.echo(operations_json(), nl=False)
 
 
-def remove(folder: Path) -> None:
-    """Remove a folder that xsm made; refuses one without the mark ``.xsm``."""
-    if not (folder / ".xsm").is_file():
-        raise DataError(f"'{folder}' was not made by xsm and is left alone.", hint="Give another folder.")
-    shutil.rmtree(folder)
-
-
 TOOLS: tuple[click.Command, ...] = (
     _listing("plugins", "List plugins and their status.",
              ("name", "distribution", "version", "status", "registers", "reason"), _plugin_rows),
     _listing("sources", "List data sources.", ("name", "title", "options"), _source_rows),
     _listing("models", "List models.", ("name", "task", "title", "options"), _model_rows),
     _listing("ops", "List operations.", ("id", "group", "summary", "owner"), _op_rows),
-    doctor, inspect, fetch, init, run, demo, twin, qgis,
+    doctor, inspect, init, run, demo, twin, qgis,
 )  # fmt: skip
