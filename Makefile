@@ -16,7 +16,7 @@ ifneq ($(wildcard ../shared/data),)
 export XSM_TEST_DATA ?= $(abspath ../shared/data)
 endif
 
-.PHONY: help install demo test test-slow test-oldest faults lint audit format bench docs wheels qgis-zip clean
+.PHONY: help install demo test test-slow test-oldest faults fuzz lint audit format bench docs wheels qgis-zip clean
 .DELETE_ON_ERROR:
 
 help:  ## list the targets
@@ -33,8 +33,11 @@ test: $(STAMP)  ## run the tests but the slow ones (ARGS="-k regrid")
 test-slow: $(STAMP)  ## run the slow tests
 	$(PY) -m pytest -m slow $(ARGS)
 
-faults: $(STAMP)  ## put faults into runs of a study and count what is lost (ARGS="--only kills")
-	$(PY) -m benchmarks.faults $(ARGS)
+faults: $(STAMP)  ## inject faults into runs of a study and count what is lost (ARGS="--only kills")
+	$(PY) -m tests.reliability.faults $(ARGS)
+
+fuzz: $(STAMP)  ## damage files of every format and count what the readers do (ARGS="--cases 20 --only 'SCAN JSON'")
+	$(PY) -m tests.reliability.fuzz $(ARGS)
 
 test-oldest:  ## run the tests with the oldest supported versions, in .venv-oldest
 	$(MAKE) test VENV=.venv-oldest CONSTRAINTS=constraints-oldest.txt EXTRAS=all,test

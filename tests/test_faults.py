@@ -1,6 +1,6 @@
 """Faults in runs of a study: nothing lost, nothing half written, nothing wrong in silence.
 
-The slow part is `benchmarks.faults`, which puts real faults into real runs and prints the table of docs/reliability.md;
+The slow part is `make faults`, which injects real faults into real runs and prints the table of docs/reliability.md;
 the fast part are the rules that it rests on.
 """
 
@@ -21,8 +21,8 @@ import pytest
 import xarray as xr
 
 import xsm
-from benchmarks import faults
-from benchmarks.faults_bench import contents
+from tests.reliability import faults
+from tests.reliability.fault_study import FaultStudy, contents
 from tests.web_server import BODY, cut, in_turn, names, one, ranged
 from xsm.compute import zarr_regions as regions
 from xsm.contracts.bundle import Bundle
@@ -425,7 +425,7 @@ def test_a_stalled_server_costs_nothing(serve, tmp_path):
 
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory):
-    return faults.Bench(tmp_path_factory.mktemp("faults") / "bench")
+    return FaultStudy(tmp_path_factory.mktemp("faults") / "study")
 
 
 @pytest.mark.slow

@@ -107,9 +107,9 @@ def test_engine_concatenates_years(whole: Path, tmp_path: Path) -> None:
 
 
 def rewrite(path: Path, told: str, name: str = "LC_Type1", values: np.ndarray | None = None, kind: Any = None) -> None:
-    from xsm_modis.write_hdf4 import _write
+    from xsm_modis.write_hdf4 import write_dataset
 
-    _write(path, name, np.full((2400, 2400), 3, "u1") if values is None else values, told)
+    write_dataset(path, name, np.full((2400, 2400), 3, "u1") if values is None else values, told)
 
 
 NAME = "MCD12Q1.A2021001.h10v05.061.2021365000000.hdf"
