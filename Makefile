@@ -16,7 +16,7 @@ ifneq ($(wildcard ../shared/data),)
 export XSM_TEST_DATA ?= $(abspath ../shared/data)
 endif
 
-.PHONY: help install demo test test-slow test-oldest faults fuzz lint audit format bench docs wheels qgis-zip clean
+.PHONY: help install demo test test-slow test-oldest faults fuzz lint audit format bench bundles docs wheels qgis-zip clean
 .DELETE_ON_ERROR:
 
 help:  ## list the targets
@@ -27,7 +27,7 @@ install: $(STAMP)  ## make .venv with xsm, its plugins and the tools
 demo: $(STAMP)  ## run the study on synthetic data (ARGS="--help" for its options)
 	$(BIN)/xsm demo --overwrite $(ARGS)
 
-test: $(STAMP)  ## run the tests but the slow ones (ARGS="-k regrid")
+test: $(STAMP)  ## run all tests except the slow ones (ARGS="-k regrid")
 	OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist loadfile -m "not slow" $(ARGS)
 
 test-slow: $(STAMP)  ## run the slow tests
@@ -57,10 +57,13 @@ format: $(STAMP)  ## mend what ruff can mend
 	$(PY) -m ruff check --fix
 	$(PY) -m ruff format
 
-bench: $(BENCHES)  ## run every benchmark; one of them: make bench-NAME for benchmarks/bench_NAME.py
+bench: $(BENCHES)  ## run every benchmark; make bench-NAME runs benchmarks/bench_NAME.py
 
 bench-%: $(STAMP)
 	$(PY) -m benchmarks.bench_$* $(ARGS)
+
+bundles: $(STAMP)  ## train the models that come with xsm again, where their folders were removed
+	$(PY) -m tools.train_bundles $(ARGS)
 
 docs: $(STAMP)  ## build the documentation into docs/_build/html
 	$(PY) -m sphinx -W --keep-going -b html docs docs/_build/html
