@@ -78,7 +78,7 @@ class Catalogue:
 
     def asked(self):
         """The parameters of the last search."""
-        return {k: v[0] for k, v in parse_qs(urlsplit(self.search.seen[-1][0]).query).items()}
+        return {k: v[0] for k, v in parse_qs(urlsplit(self.search.requests[-1][0]).query).items()}
 
 
 @pytest.fixture
@@ -174,7 +174,7 @@ def test_search_survives_and_explains(catalogue, tmp_path):
     catalogue.search.routes["/search/granules.umm_json"] = lambda request: sleep(0.5)
     with xsm.set_options(timeout=0.2, retries=0), pytest.raises(FetchError, match="nothing came"):
         xsm.fetch("smap", tmp_path, time=TIME, dry_run=True)
-    assert catalogue.search.headers("Authorization") == [None] * len(catalogue.search.seen)
+    assert catalogue.search.headers("Authorization") == [None] * len(catalogue.search.requests)
 
 
 def test_search_reads_all_pages(catalogue, tmp_path):
@@ -361,10 +361,10 @@ def test_scan_asks_for_each_station_and_year_and_keeps_the_answers(serve, tmp_pa
         "stationTriplets": "2092:KS:SCAN", "elements": "SMS:*,STO:*", "duration": "HOURLY",
         "beginDate": "2020-01-31", "endDate": "2021-01-01", "returnFlags": "true",
     }  # fmt: skip
-    assert server.seen[0][0] == "/stations?stationTriplets=*:*:SCAN&activeOnly=false"
-    before = len(server.seen)
+    assert server.requests[0][0] == "/stations?stationTriplets=*:*:SCAN&activeOnly=false"
+    before = len(server.requests)
     again = fetch_scan(tmp_path, region=None, time=time, dry_run=False)
-    assert len(server.seen) == before + 2 and again.paths == manifest.paths
+    assert len(server.requests) == before + 2 and again.paths == manifest.paths
     kansas = xsm.plugin_api.Area((-98, 36, -96, 38), xsm.EASE2_M09.region((-98, 36, -96, 38)))
     assert {r.name[:9] for r in scan_files(time, kansas)} == {"SCAN_2092", "stations."}
     server.routes["/stations"] = lambda r: reply(r, b'[{"id": 1}]')

@@ -74,9 +74,9 @@ def test_a_granule_that_claims_them_is_refused(tmp_path):
     path = min(tmp_path.rglob("*.h5"))
     with h5py.File(path, "r+") as file:
         group = next(g for g in file.values() if "AM" in g.name)
-        for name, held in list(group.items()):
-            if held.ndim == 2:
-                kind, attrs = held.dtype, dict(held.attrs)
+        for name, dataset in list(group.items()):
+            if dataset.ndim == 2:
+                kind, attrs = dataset.dtype, dict(dataset.attrs)
                 del group[name]
                 group.create_dataset(name, HUGE, kind, chunks=(1000, 1000)).attrs.update(attrs)
     with pytest.raises(XsmError, match=path.name):
@@ -95,7 +95,7 @@ def test_credentials_are_never_logged(serve, tmp_path, monkeypatch, caplog, caps
     login = Login("Nobody", server.url, ("127.0.0.1",), "SECRETIVE")
     with caplog.at_level(logging.DEBUG), pytest.raises(XsmError) as caught:
         download([one(server, "a.bin")], tmp_path / "out", login=login)
-    assert any("Authorization" in headers for _, headers in server.seen)
+    assert any("Authorization" in headers for _, headers in server.requests)
     from xsm.web.login import find_keys
 
     said = caplog.text + "".join(capsys.readouterr()) + str(caught.value) + repr(find_keys(login))
@@ -121,26 +121,26 @@ CALLS = {
 
 def unsafe(source: str) -> list[int]:
     """Lines that import a loader of `LOADERS`, call one of `CALLS` by whatever name, or loosen a safe one."""
-    found, names = [], {}
+    lines, names = [], {}
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 root = alias.name.split(".")[0]
                 names[alias.asname or root] = alias.name if alias.asname else root
-                found += [node.lineno] if root in LOADERS else []
+                lines += [node.lineno] if root in LOADERS else []
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             names |= {alias.asname or alias.name: f"{node.module}.{alias.name}" for alias in node.names}
-            found += [node.lineno] if node.module.split(".")[0] in LOADERS and node.module not in HARMLESS else []
+            lines += [node.lineno] if node.module.split(".")[0] in LOADERS and node.module not in HARMLESS else []
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Call):
             first, _, rest = ast.unparse(node.func).partition(".")
             full = f"{names.get(first, first)}{'.' * bool(rest)}{rest}"
-            given = {k.arg: ast.unparse(k.value) for k in node.keywords}
-            loose = any(given.get(k, "False") != "False" for k in ("allow_pickle", "shell"))
-            torch = full == "torch.load" and given.get("weights_only") != "True"
+            options = {k.arg: ast.unparse(k.value) for k in node.keywords}
+            loose = any(options.get(k, "False") != "False" for k in ("allow_pickle", "shell"))
+            torch = full == "torch.load" and options.get("weights_only") != "True"
             if full in CALLS or loose or torch or full.rsplit(".", maxsplit=1)[-1] in ("extractall", "extract"):
-                found.append(node.lineno)
-    return found
+                lines.append(node.lineno)
+    return lines
 
 
 @pytest.mark.parametrize(
@@ -160,10 +160,10 @@ def test_what_is_unsafe_is_seen(source):
 def test_loaders_that_run_code_are_not_used():
     """No eval, exec, shell, yaml, torch.load of objects, allow_pickle; pickle only between the processes of a run."""
     sources = [p for part in ("src", "plugins", "qgis_provider") for p in (ROOT / part).rglob("*.py")]
-    found = {
+    unsafe_lines = {
         path.relative_to(ROOT).as_posix(): lines
         for path in sources
         if "tests" not in path.parts and (lines := unsafe(path.read_text(encoding="utf-8")))
     }
     assert len(sources) > 150
-    assert list(found) == ["src/xsm/compute/workers.py"] and len(found["src/xsm/compute/workers.py"]) == 2
+    assert list(unsafe_lines) == ["src/xsm/compute/workers.py"] and len(unsafe_lines["src/xsm/compute/workers.py"]) == 2

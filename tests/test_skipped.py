@@ -33,12 +33,12 @@ def test_skipped_is_a_list_in_data_and_in_every_kind_of_file(tmp_path, name):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         ds = xsm.open(name, paths[:2] if name == "tiny" else paths, on_error="skip", region=default_grid(8), margin=0)
-        (told,) = ds.attrs["skipped"]
-        assert paths[0].name in told
+        (entry,) = ds.attrs["skipped"]
+        assert paths[0].name in entry
         for kind in ("nc", "zarr") if name in ("uscrn", "nldas") else ("nc", "zarr", "tif"):
             few = ds.isel(time=slice(2))
             part = few[list(few.data_vars)[:1]] if kind == "tif" or name != "uscrn" else few
-            assert files.read(files.write(part, tmp_path / f"a.{kind}")[0]).attrs["skipped"] == [told]
+            assert files.read(files.write(part, tmp_path / f"a.{kind}")[0]).attrs["skipped"] == [entry]
 
 
 @pytest.mark.parametrize("days", [None, slice("2021-04-03", None), slice("2021-04-03", "2021-04-25")])
@@ -79,19 +79,19 @@ def test_people_are_told_a_long_list_in_short(tmp_path):
     with warnings.catch_warnings(record=True) as heard:
         warnings.simplefilter("always")
         ds = xsm.open("tiny", paths, on_error="skip")
-    told = [str(w.message) for w in heard]
-    assert len(ds.attrs["skipped"]) == 13 and len(told) == 11
-    assert all(path.name in text for path, text in zip(paths[1:11], told[:10], strict=True))
-    assert told[10] == "and 3 more; all of them are in the attribute 'skipped'"
+    messages = [str(w.message) for w in heard]
+    assert len(ds.attrs["skipped"]) == 13 and len(messages) == 11
+    assert all(path.name in text for path, text in zip(paths[1:11], messages[:10], strict=True))
+    assert messages[10] == "and 3 more; all of them are in the attribute 'skipped'"
     with hear() as heard:
         xsm.open("tiny", paths, on_error="skip")
     assert [w.file for w in heard] == [path.name for path in paths[1:]]
 
 
 def test_a_semicolon_in_a_reason_makes_no_second_file():
-    told = "'US/a.txt' cannot be read as USCRN hourly02: row 960 has not 38 columns; the file may be cut or damaged."
+    reason = "'US/a.txt' cannot be read as USCRN hourly02: row 960 has not 38 columns; the file may be cut or damaged."
     with pytest.warns(SkippedFile) as heard:
-        tell_skipped(xr.Dataset(attrs={"skipped": told}), ["US/a.txt"])
+        tell_skipped(xr.Dataset(attrs={"skipped": reason}), ["US/a.txt"])
     assert [w.message.file for w in heard] == ["a.txt"]
 
 

@@ -10,6 +10,6 @@ from tests.web_server import ranged
 @pytest.fixture
 def server(serve):
     """A server with one good file."""
-    made = serve()
-    made.routes["/good.bin"] = ranged()
-    return made
+    server = serve()
+    server.routes["/good.bin"] = ranged()
+    return server

@@ -27,8 +27,8 @@ TABLE = [
 
 
 def element(code: str, inches: int, values: list[Any], *, duration: str = "HOURLY", **more: Any) -> dict[str, Any]:
-    told = {"elementCode": code, "ordinal": 1, "heightDepth": inches, "durationName": duration, **more}
-    return {"stationElement": told, "values": values}
+    element = {"elementCode": code, "ordinal": 1, "heightDepth": inches, "durationName": duration, **more}
+    return {"stationElement": element, "values": values}
 
 
 def hour(clock: str, value: Any, flag: str = "V") -> dict[str, Any]:

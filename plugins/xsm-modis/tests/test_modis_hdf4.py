@@ -62,13 +62,13 @@ def test_tiles_equal_pyhdf_and_the_world(tiles: list[Path], world: World) -> Non
 
 
 def test_region_reads_a_window(tiles: list[Path], world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[tuple[str, ...]] = []
-    child = hdf4._child
-    monkeypatch.setattr(hdf4, "_child", lambda path, *wanted: asked.append(wanted) or child(path, *wanted))
+    windows: list[list[str]] = []
+    run = hdf4.subprocess.run
+    monkeypatch.setattr(hdf4.subprocess, "run", lambda command, **k: windows.append(command[4:]) or run(command, **k))
     ds = SOURCE.open(tiles, region=Area((-98.1, 39.95, -98.0, 40.05), world.grid))
-    assert asked == [(), ()]  # nothing but the heads while the graph is built
+    assert windows == [[], []]  # only the heads are read while the graph is built
     got = ds["land_cover"].load()
-    assert all(int(w[2]) - int(w[1]) < 100 for w in asked[2:])
+    assert all(int(w[2]) - int(w[1]) < 100 for w in windows[2:])
     full = SOURCE.open(tiles)["land_cover"]
     np.testing.assert_array_equal(got, full.sel(y=got["y"], x=got["x"], method="nearest"))
 
@@ -106,10 +106,12 @@ def test_engine_concatenates_years(whole: Path, tmp_path: Path) -> None:
     np.testing.assert_array_equal(ds["land_cover"][1], SOURCE.open([whole])["land_cover"])
 
 
-def rewrite(path: Path, told: str, name: str = "LC_Type1", values: np.ndarray | None = None, kind: Any = None) -> None:
+def rewrite(
+    path: Path, metadata: str, name: str = "LC_Type1", values: np.ndarray | None = None, kind: Any = None
+) -> None:
     from xsm_modis.write_hdf4 import write_dataset
 
-    write_dataset(path, name, np.full((2400, 2400), 3, "u1") if values is None else values, told)
+    write_dataset(path, name, np.full((2400, 2400), 3, "u1") if values is None else values, metadata)
 
 
 NAME = "MCD12Q1.A2021001.h10v05.061.2021365000000.hdf"

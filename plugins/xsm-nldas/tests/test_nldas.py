@@ -115,10 +115,10 @@ def test_nothing_but_headers_is_read_while_the_graph_is_built(two_days, monkeypa
 def test_every_file_is_opened_once_for_all_variables(two_days, monkeypatch):
     import xsm_nldas.source as source
 
-    seen, real = [], source.read_hours
-    monkeypatch.setattr(source, "read_hours", lambda path, *a: (seen.append(path), real(path, *a))[1])
+    opened, real = [], source.read_hours
+    monkeypatch.setattr(source, "read_hours", lambda path, *a: (opened.append(path), real(path, *a))[1])
     SOURCE.open(two_days).compute(scheduler="synchronous")
-    assert sorted(seen) == sorted(two_days)
+    assert sorted(opened) == sorted(two_days)
 
 
 @pytest.mark.parametrize("drop, missing", [(4, False), (5, True)])

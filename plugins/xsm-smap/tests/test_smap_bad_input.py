@@ -66,8 +66,8 @@ def test_bad_file(case: str, granules: list[Path], area: Area, world: SimpleName
         open_([*granules, bad], region=area)
     assert str(bad) in str(caught.value)
     got = open_([*granules, bad], region=area, on_error="skip")
-    (told,) = got.attrs["skipped"]
-    assert re.search(message, told) and str(bad) in told  # with its folder
+    (entry,) = got.attrs["skipped"]
+    assert re.search(message, entry) and str(bad) in entry  # with its folder
     np.testing.assert_array_equal(got["tb_h"], world.smap["tb_h"])
 
 
@@ -82,8 +82,10 @@ def test_all_bad(tmp_path: Path) -> None:
         open_([tmp_path / NAME], on_error="skip")
 
 
-@pytest.mark.parametrize(("groups", "told"), [(True, "Polar_AM and .*Polar_PM hold nothing"), (False, "it holds Meta")])
-def test_no_polar_grid(granules: list[Path], tmp_path: Path, groups: bool, told: str) -> None:
+@pytest.mark.parametrize(
+    ("groups", "message"), [(True, "Polar_AM and .*Polar_PM hold nothing"), (False, "it holds Meta")]
+)
+def test_no_polar_grid(granules: list[Path], tmp_path: Path, groups: bool, message: str) -> None:
     """It advised another release."""
     path = tmp_path / NAME
     shutil.copy(granules[1], path)
@@ -91,7 +93,7 @@ def test_no_polar_grid(granules: list[Path], tmp_path: Path, groups: bool, told:
         with h5py.File(path, "r+") as file:
             for name in [n for n in file if "Polar" in n]:
                 del file[name]
-    with pytest.raises(DataError, match=f"no values on the polar grid .*{told}.*projection='global'"):
+    with pytest.raises(DataError, match=f"no values on the polar grid .*{message}.*projection='global'"):
         open_([path], projection="polar")
 
 

@@ -78,12 +78,12 @@ def test_coordinates_are_generated_not_read(granules: list[Path], area: Area) ->
         lat, lon = (file[AM][n][300:306, 920:929] for n in ("latitude", "longitude"))
         assert "_FillValue" not in file[AM]["latitude"].attrs
         assert file[AM]["latitude"][0, 0] == -9999
-    seen = lat != -9999
-    assert seen.any()
-    assert not seen.all()
+    observed = lat != -9999
+    assert observed.any()
+    assert not observed.all()
     float32_step = 1e-5  # degrees, at 100 degrees
-    assert np.abs(lat - area.grid.lat[:, None])[seen].max() < float32_step
-    assert np.abs(lon - area.grid.lon)[seen].max() < float32_step
+    assert np.abs(lat - area.grid.lat[:, None])[observed].max() < float32_step
+    assert np.abs(lon - area.grid.lon)[observed].max() < float32_step
 
 
 def test_values_beyond_valid_max_survive(world: SimpleNamespace, granules: list[Path], area: Area) -> None:

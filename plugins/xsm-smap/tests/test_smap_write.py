@@ -39,7 +39,7 @@ def test_schema_is_that_of_the_true_product(both: list[Path], real: Path) -> Non
             assert len(wanted) == 53
             for name, node in wanted.items():
                 assert mine[name].dtype == TYPES[node.tag.removeprefix(DAP)], name
-                told = {a.get("name"): a.find(f"{DAP}Value").text for a in node.findall(f"{DAP}Attribute")}
+                attributes = {a.get("name"): a.find(f"{DAP}Value").text for a in node.findall(f"{DAP}Attribute")}
                 for key in (
                     "_FillValue",
                     "units",
@@ -51,7 +51,7 @@ def test_schema_is_that_of_the_true_product(both: list[Path], real: Path) -> Non
                 ):
                     got = mine[name].attrs.get(key)
                     got = got.decode() if isinstance(got, bytes) else got
-                    want = told.get(key)
+                    want = attributes.get(key)
                     if name.startswith("EASE_") and key == "valid_max":
                         want = {"EASE_row": 1623, "EASE_col": 3855}[name[:8]]
                     if want is None or got is None or isinstance(got, str):
@@ -100,9 +100,9 @@ def test_time_as_text(granules: list[Path], world: SimpleNamespace) -> None:
     with h5py.File(granules[0]) as file:
         text = file[AM]["tb_time_utc"][300:306, 920:929].astype(str)
     truth = world.smap["obs_time"].values[0]
-    seen = ~np.isnat(truth)
-    assert all(t.endswith("Z") for t in text[seen])
-    np.testing.assert_array_equal(np.char.rstrip(text[seen], "Z").astype("M8[ns]"), truth[seen])
+    observed = ~np.isnat(truth)
+    assert all(t.endswith("Z") for t in text[observed])
+    np.testing.assert_array_equal(np.char.rstrip(text[observed], "Z").astype("M8[ns]"), truth[observed])
 
 
 def test_the_netcdf_library_survives_it(both: list[Path]) -> None:

@@ -263,9 +263,9 @@ def test_web_addresses_survive_path():
 
 def test_an_address_that_does_not_answer_is_told_as_it_was_given():
     address = "http://127.0.0.1:9/sandtotal_5_cm_p.tif"
-    with pytest.raises(DataError, match=f"'{address}' cannot be read") as told:
+    with pytest.raises(DataError, match=f"'{address}' cannot be read") as error:
         SOURCE.open([Path(address)], variables=["sand"], soil_depth=5)
-    assert "Check the connection" in str(told.value)
+    assert "Check the connection" in str(error.value)
 
 
 @given(st.lists(st.tuples(*[st.integers(0, 100)] * 3), min_size=1))
