@@ -52,7 +52,7 @@ def real_data() -> Path:
 
 @pytest.fixture
 def fresh_plugins():
-    """Load plugins anew before and after a test."""
+    """Load plugins again before and after a test."""
     manager.cache_clear()
     yield
     manager.cache_clear()
@@ -90,7 +90,7 @@ def law_cube() -> xr.Dataset:
 
 @pytest.fixture(scope="session")
 def gappy() -> xr.Dataset:
-    """Smooth brightness temperatures with gaps, fixed albedo, a cell and a corner without any value."""
+    """Smooth brightness temperatures with gaps, fixed albedo, one cell and one corner without any value."""
     rng = np.random.default_rng(3)
     grid = EASE2_M09.window(350, 362, 900, 911)
     time = np.arange("2021-01-01", "2021-05-01", dtype="M8[D]").astype("M8[ns]")
@@ -130,7 +130,7 @@ def qgis(tmp_path_factory) -> QgisProcess:
 
 @pytest.fixture(scope="session")
 def checked(qgis) -> QgisProcess:
-    """QGIS after the check of the installation: it knows the sources and models of this environment."""
+    """QGIS after the check of the installation, when it knows the sources and models of this environment."""
     assert qgis.results("xsm:checkinstallation") == {"PYTHON": sys.executable, "VERSION": __version__}
     return qgis
 
@@ -145,7 +145,7 @@ def soil(law_cube, tmp_path) -> Path:
 
 @pytest.fixture
 def serve(monkeypatch, tmp_path):
-    """Make servers; nothing but this machine can be reached, no credentials are there, pauses are short."""
+    """Create web servers; only this machine can be reached, there are no credentials, pauses are short."""
     from xsm.web import http as web
 
     look_up = socket.getaddrinfo

@@ -42,7 +42,7 @@ class QgisProcess:
     @staticmethod
     def arguments(algorithm: str, values: dict[str, Any]) -> list[str]:
         """Arguments that run an algorithm; a list repeats its parameter."""
-        pairs = [(n, v) for n, value in values.items() for v in (value if isinstance(value, list) else [value])]
+        pairs = [(n, v) for n, given in values.items() for v in (given if isinstance(given, list) else [given])]
         return ["--json", "run", algorithm, "--", *(f"{name}={value}" for name, value in pairs)]
 
     def run(self, algorithm: str, **values: Any) -> subprocess.CompletedProcess:
@@ -68,18 +68,18 @@ from qgis.core import (Qgis, QgsApplication, QgsProcessingContext, QgsProcessing
 app = QgsApplication([], False)
 app.initQgis()
 sys.path += [os.path.join(QgsApplication.pkgDataPath(), "python", "plugins"), os.environ["QGIS_PLUGINPATH"]]
-values = json.loads(sys.argv[1])
+asked = json.loads(sys.argv[1])
 {body}
 print("ANSWER" + json.dumps(answer))
 """
 
 
-def inside(process: QgisProcess, body: str, values: Any = None) -> Any:
-    """Run lines in QGIS's own Python with `values` in scope; return their `answer`, or skip where PyQGIS is missing."""
+def inside(process: QgisProcess, body: str, asked: Any = None) -> Any:
+    """Run lines in QGIS's own Python, which find `asked` and leave `answer`; skips where it is not importable."""
     python = shutil.which("python3", path=CLEAN_PATH)
     if python is None or start([python, "-c", "import qgis.core"], process.env).returncode:
         pytest.skip("PyQGIS is not importable from the system's python3")
-    done = start([python, "-c", INSIDE.replace("{body}", body), json.dumps(values)], process.env)
+    done = start([python, "-c", INSIDE.replace("{body}", body), json.dumps(asked)], process.env)
     assert "ANSWER" in done.stdout, done.stderr
     return json.loads(done.stdout.split("ANSWER")[1].splitlines()[0])
 
@@ -87,7 +87,7 @@ def inside(process: QgisProcess, body: str, values: Any = None) -> Any:
 def executable() -> str | None:
     """Path of qgis_process, by the variable QGIS_PROCESS or its usual names."""
     names = (os.environ.get("QGIS_PROCESS"), *NAMES)
-    return next((path for n in names if n and (path := shutil.which(n))), None)
+    return next((found for n in names if n and (found := shutil.which(n))), None)
 
 
 def environment(home: Path) -> dict[str, str]:

@@ -38,8 +38,8 @@ def maps(grid, days=20, seed=0):
 
 def predicted(ds, grid, mask=None):
     mask = xr.ones_like(ds["s"], bool) if mask is None else mask
-    estimates = blocks.map_patches(box, ds, grid, PATCH, inputs=["v"], statics=["s"], mask=mask, outputs=["m", "m_std"])
-    return estimates["m"]
+    made = blocks.map_patches(box, ds, grid, PATCH, inputs=["v"], statics=["s"], mask=mask, outputs=["m", "m_std"])
+    return made["m"]
 
 
 @given(st.integers(-200, 3000), st.integers(1, 300), st.integers(1, 100))
@@ -68,13 +68,13 @@ def test_blending_weights_are_positive_and_symmetric():
 def test_patches_give_the_direct_answer_away_from_patch_borders():
     grid = EASE2_M09.window(264, 264 + 104, 960, 960 + 104)
     ds = maps(grid)
-    estimates = predicted(ds, grid)
+    made = predicted(ds, grid)
     v = ds["v"].values
     three = v[:-2] + v[1:-1] + v[2:]
     direct = sum(np.roll(three, (dy, dx), (1, 2)) for dy in (-1, 0, 1) for dx in (-1, 0, 1)) / 27 + ds["s"].values
     inner = np.s_[:, 9:23, 9:23]  # inside one patch only and off its border
-    np.testing.assert_allclose(estimates.values[2:][inner], direct[inner], atol=2e-6)
-    assert np.isnan(estimates.values[:2]).all()
+    np.testing.assert_allclose(made.values[2:][inner], direct[inner], atol=2e-6)
+    assert np.isnan(made.values[:2]).all()
 
 
 @settings(max_examples=12, deadline=None)
@@ -116,9 +116,9 @@ def test_covered_by_one_block_upon_another(first, rows, low, high, near, far):
         }  # fmt: skip
 
     wanted = every(upon, every(under, set(range(first, first + rows))))
-    inside = blocks.covered(grid, under, upon)
-    np.testing.assert_array_equal(np.flatnonzero(inside.any(1)) + first, sorted(wanted))
-    np.testing.assert_array_equal(inside, inside.any(1)[:, None] & inside.any(0))
+    found = blocks.covered(grid, under, upon)
+    np.testing.assert_array_equal(np.flatnonzero(found.any(1)) + first, sorted(wanted))
+    np.testing.assert_array_equal(found, found.any(1)[:, None] & found.any(0))
 
 
 def test_nothing_computes_while_the_graph_is_built():
@@ -134,17 +134,17 @@ def test_nothing_computes_while_the_graph_is_built():
 def test_series_blocks_see_whole_series_and_keep_order():
     grid = EASE2_M09.window(270, 340, 970, 1030)
     ds = maps(grid)
-    shapes = []
+    seen = []
 
     def total(arrays):
-        shapes.append(arrays["v"].shape)
+        seen.append(arrays["v"].shape)
         return [np.cumsum(arrays["v"], 0) + arrays["s"]]
 
     (eager,) = blocks.map_series(total, ds, ["v"], ["s"], 1)
     (lazy,) = blocks.map_series(total, ds.chunk(time=3, y=11), ["v"], ["s"], 1)
     np.testing.assert_array_equal(lazy.compute().values, eager.values)
     np.testing.assert_allclose(eager.values, np.cumsum(ds["v"].values, 0) + ds["s"].values, rtol=1e-5, atol=1e-5)
-    assert {s[0] for s in shapes} <= {0, 20}
+    assert {s[0] for s in seen} <= {0, 20}
 
 
 def test_series_of_points_need_no_grid():

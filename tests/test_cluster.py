@@ -32,8 +32,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(280)]
 ARRIVED: list[int] = []
 
 
-class Arrival:
-    """Counts in each process how often it arrives there."""
+class Told:
+    """Notes in each process how often it arrives there."""
 
     def __reduce__(self):
         return _arrive, ()
@@ -41,7 +41,7 @@ class Arrival:
 
 def _arrive():
     ARRIVED.append(1)
-    return Arrival()
+    return Told()
 
 
 def _arrived():
@@ -52,15 +52,15 @@ def _arrived():
 def cluster():
     with distributed.LocalCluster(
         n_workers=2, threads_per_worker=1, memory_limit="3GiB", processes=True, dashboard_address=None
-    ) as cluster:
-        yield cluster
+    ) as made:
+        yield made
 
 
 @pytest.fixture
 def active(cluster):
-    with distributed.Client(cluster) as client:
-        client.wait_for_workers(2)
-        yield client
+    with distributed.Client(cluster) as made:
+        made.wait_for_workers(2)
+        yield made
 
 
 @pytest.fixture(scope="module")
@@ -71,8 +71,8 @@ def cube():
     time = np.arange("2021-04-01", "2021-08-19", dtype="M8[D]").astype("M8[ns]")
     shape = (len(time), *grid.shape)
     wave = 250 + 10 * np.sin(np.arange(len(time))[:, None, None] / 9 + rng.uniform(0, 6, (1, *grid.shape)))
-    observed = np.where(rng.random(shape) < 0.45, wave, np.nan).astype("f4")
-    return grid.assign(xr.Dataset({"tb_h": (("time", "y", "x"), observed, {"units": "K"})}, {"time": time}))
+    seen = np.where(rng.random(shape) < 0.45, wave, np.nan).astype("f4")
+    return grid.assign(xr.Dataset({"tb_h": (("time", "y", "x"), seen, {"units": "K"})}, {"time": time}))
 
 
 def stored(store):
@@ -81,10 +81,10 @@ def stored(store):
     }
 
 
-def counted(bundle):
-    shipped = Bundle(bundle.card, bundle.weights)
-    object.__setattr__(shipped, "arrival", Arrival())
-    return shipped
+def told(bundle):
+    made = Bundle(bundle.card, bundle.weights)
+    object.__setattr__(made, "told", Told())
+    return made
 
 
 def test_writing_and_computing_give_the_bytes_of_this_process(cube, cluster, tmp_path):
@@ -92,7 +92,7 @@ def test_writing_and_computing_give_the_bytes_of_this_process(cube, cluster, tmp
     bundle = cube.sm.fit(task="gapfill", model="linear", variables=["tb_h"])
     with distributed.Client(cluster) as active:
         active.wait_for_workers(2)
-        shipped = counted(bundle)
+        shipped = told(bundle)
         start = active.run(_arrived)
         far = files.write(lazy, tmp_path / "cube.zarr")[0]
         filled = files.read(far).sm.gapfill("linear", variables=["tb_h"], model=shipped)
@@ -113,14 +113,14 @@ def test_writing_and_computing_give_the_bytes_of_this_process(cube, cluster, tmp
 
 def test_maps_are_estimated_the_same(law_cube, cluster, tmp_path):
     model = law_cube.sm.fit(depth=5, scenario=2, model="ridge")
-    estimates = {}
+    found = {}
     for where, address in (("far", cluster.scheduler_address), ("near", None)):
         with set_options(scheduler=address), block_threads():
             assert (client() is not None) == (where == "far")
-            maps = law_cube.chunk(time=13, y=9).sm.estimate(depth=5, scenario=2, model=model)
-            estimates[where] = maps.compute(), files.write(maps, tmp_path / f"{where}.zarr")[0]
-    xr.testing.assert_equal(estimates["far"][0], estimates["near"][0])
-    assert stored(estimates["far"][1]) == stored(estimates["near"][1])
+            made = law_cube.chunk(time=13, y=9).sm.estimate(depth=5, scenario=2, model=model)
+            found[where] = made.compute(), files.write(made, tmp_path / f"{where}.zarr")[0]
+    xr.testing.assert_equal(found["far"][0], found["near"][0])
+    assert stored(found["far"][1]) == stored(found["near"][1])
 
 
 def test_command_line_computes_on_a_cluster(cube, cluster, tmp_path):
@@ -155,13 +155,13 @@ def test_a_worker_that_is_killed_is_replaced(cube, cluster, active, tmp_path):
     assert set(active.run(os.getpid).values()) != set(pids.values())
 
 
-def lazy_regions(regions, work):
-    """A dataset of regions along time, each filled with ``work`` of its first day."""
+def made_by(regions, work):
+    """A dataset of regions along time, each made by ``work`` of its first day."""
 
     def block(block_info):
-        values = np.empty(block_info[None]["chunk-shape"], "f4")
-        values[:] = work(block_info[None]["array-location"][0][0])
-        return values
+        made = np.empty(block_info[None]["chunk-shape"], "f4")
+        made[:] = work(block_info[None]["array-location"][0][0])
+        return made
 
     array = da.map_blocks(block, chunks=((64,) * regions, (4,)), dtype="f4", meta=np.empty((0, 0), "f4"))
     return xr.Dataset({"a": (("time", "x"), array)}, {"time": np.arange(64 * regions).astype("M8[D]").astype("M8[ns]")})
@@ -174,10 +174,10 @@ def test_a_cluster_that_adapts_grows(tmp_path):
 
     with distributed.LocalCluster(
         n_workers=0, threads_per_worker=1, memory_limit="1GiB", processes=True, dashboard_address=None
-    ) as cluster:
-        cluster.adapt(minimum=0, maximum=2, interval="200ms")
-        with distributed.Client(cluster):
-            files.write(lazy_regions(16, work), tmp_path / "a.zarr")
+    ) as made:
+        made.adapt(minimum=0, maximum=2, interval="200ms")
+        with distributed.Client(made):
+            files.write(made_by(16, work), tmp_path / "a.zarr")
     assert len(np.unique(files.read(tmp_path / "a.zarr")["a"])) == 2
 
 
@@ -194,11 +194,11 @@ def test_workers_with_threads_lose_no_warning_and_keep_their_memory(tmp_path):
     with (
         distributed.LocalCluster(
             n_workers=1, threads_per_worker=4, memory_limit="1GiB", processes=True, dashboard_address=None
-        ) as cluster,
-        distributed.Client(cluster),
+        ) as made,
+        distributed.Client(made),
     ):
         for need, most in ((1 << 20, 4), (1 << 29, 2)):
-            ds = lazy_regions(16, work)
+            ds = made_by(16, work)
             with mock.patch("xsm.compute.workers.HELD", need // (64 * 4 * 4)), hear() as heard:
                 files.write(ds, tmp_path / f"{most}.zarr")
             assert {w.file for w in heard} == {f"granule_{first}" for first in range(0, 1024, 64)}
@@ -219,11 +219,11 @@ def test_what_takes_a_connection_and_never_answers_is_no_scheduler(scheme, monke
 
 @pytest.fixture
 def lonely(tmp_path):
-    """A scheduler and a worker, each in a process of its own; yields the scheduler's process and its address."""
+    """A scheduler and a worker, each a process of its own; gives the scheduler's process and its address."""
     where = tmp_path / "scheduler.json"
     script = "import sys; from distributed.cli.dask_{0} import main; main(sys.argv[1:])"
     more = {"scheduler": ["--host", "127.0.0.1", "--port", "0"], "worker": ["--nthreads", "1", "--death-timeout", "20"]}
-    processes = [
+    made = [
         subprocess.Popen(
             [sys.executable, "-c", script.format(name), "--scheduler-file", str(where), "--no-dashboard", *options],
             stderr=subprocess.DEVNULL,
@@ -233,9 +233,9 @@ def lonely(tmp_path):
     try:
         while not where.exists():
             time.sleep(0.1)
-        yield processes[0], json.loads(where.read_text())["address"]
+        yield made[0], json.loads(where.read_text())["address"]
     finally:
-        for process in processes:
+        for process in made:
             process.kill()
             process.wait()
 

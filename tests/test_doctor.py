@@ -1,4 +1,4 @@
-"""`xsm doctor`: one line a check, and an exit code that tells."""
+"""`xsm doctor`: one line for each check, and an exit code that shows the result."""
 
 from __future__ import annotations
 

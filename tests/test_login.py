@@ -75,7 +75,7 @@ def test_token_goes_to_the_data_hosts_alone(provider, tmp_path, monkeypatch):
     download([provider.remote], tmp_path / "d", login=provider.place)
     assert provider.data.headers("Authorization") == [f"Bearer {TOKEN}"]
     assert provider.storage.headers("Authorization") == [None]
-    assert provider.login.requests == []
+    assert provider.login.seen == []
 
 
 def test_environment_comes_before_netrc(provider, tmp_path, monkeypatch):
@@ -91,7 +91,7 @@ def test_credentials_are_asked_for_before_anything_is_sent(provider, tmp_path):
     error = failure([provider.remote], tmp_path / "d", login=provider.place)
     for text in ("EARTHDATA_TOKEN", "EARTHDATA_USERNAME", str(tmp_path / "netrc"), "machine localhost", "Register at"):
         assert text in str(error)
-    assert provider.data.requests == provider.login.requests == []
+    assert provider.data.seen == provider.login.seen == []
     assert not (tmp_path / "d").exists()
     assert len(download([provider.remote], tmp_path / "d", login=provider.place, dry_run=True)) == 1
 
@@ -103,7 +103,7 @@ def test_wrong_password_is_sent_once(provider, tmp_path):
     error = failure(remotes, tmp_path / "d", login=provider.place)
     assert "401" in str(error) and "though credentials were found in" in str(error) and "in a browser" in str(error)
     assert "mistaken" not in str(error)
-    assert len(provider.login.requests) == 1
+    assert len(provider.login.seen) == 1
     assert names(tmp_path / "d") == []
 
 

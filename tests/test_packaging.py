@@ -1,4 +1,4 @@
-"""The distributions agree with each other, the Makefile and constraints.txt, and work without the repository."""
+"""The distributions agree with each other, the Makefile and constraints.txt, and work outside the repository."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_core_version_and_typing() -> None:
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
 def test_makefile_installs_and_builds_every_plugin() -> None:
-    env = {k: v for k, v in os.environ.items() if not k.startswith("MAKE")}  # `make test VENV=...` passes its VENV on
+    env = {k: v for k, v in os.environ.items() if not k.startswith("MAKE")}  # `make test VENV=...` passes on its VENV
     shown = run("make", "-n", "-B", ".venv/.installed", "wheels", cwd=ROOT, env=env)
     for plugin in PLUGINS:
         assert f"-e ./plugins/{plugin.name}" in shown
@@ -102,7 +102,7 @@ def test_constraints_pin_every_direct_dependency() -> None:
     lines = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if not line.startswith("#")]
     pins = {canonicalize_name(r.name): r for r in map(Requirement, lines)}
     for requirement in pins.values():
-        assert re.fullmatch(r"==[^+*]+", str(requirement.specifier)), f"{requirement} is no exact, portable pin"
+        assert re.fullmatch(r"==[^+*]+", str(requirement.specifier)), f"{requirement} is not an exact, portable pin"
     for folder in (ROOT, *PLUGINS):
         for wanted in requirements(folder):
             if wanted.name.startswith("xsm"):
@@ -176,7 +176,7 @@ def test_wheels_work_outside_the_repository(tmp_path: Path) -> None:
 
 
 def test_oldest_constraints_are_the_lower_bounds() -> None:
-    """What `make test-oldest` installs is what the distributions say that they support."""
+    """`make test-oldest` installs the oldest versions that the distributions claim to support."""
     lines = (ROOT / "constraints-oldest.txt").read_text().splitlines()
     pinned = {r.name: str(r.specifier) for r in map(Requirement, (li for li in lines if not li.startswith("#")))}
     wanted: dict[str, set[str]] = {}

@@ -34,7 +34,7 @@ def xsm_sources(register):
 
 @pytest.fixture
 def write_plugin(tmp_path, monkeypatch):
-    """Write a module and give the entry point of it."""
+    """Write a module and return its entry point."""
     monkeypatch.syspath_prepend(tmp_path)
 
     def write(module, text):
@@ -70,7 +70,7 @@ def test_half_registered_plugin_is_withdrawn(write_plugin):
     assert "half" not in registry.sources
 
 
-def test_misspelt_hook_is_found(write_plugin):
+def test_misspelt_hook_is_reported(write_plugin):
     text = GOOD.format(api=1, name="typo").replace("def xsm_sources", "def xsm_source")
     registry = plugin.load([write_plugin("xp_typo", text)])
     assert registry.plugins["xp_typo"].status == "failed"
@@ -92,7 +92,7 @@ def test_name_clash_names_both_owners(write_plugin):
 
 @pytest.mark.parametrize("name", ["texture", "gapfill_cru", "gapfillcru", "regridease_9km"])
 def test_operation_does_not_take_the_place_of_another(write_plugin, name):
-    """Nor a name that QGIS, whose ids have no underscore, cannot tell from another's."""
+    """QGIS has no underscore in its ids, so names that differ only in it clash too."""
     text = f"""
 import xarray as xr
 import xsm
@@ -163,14 +163,14 @@ def test_periods(period, first, last):
 
 @pytest.mark.parametrize("period", [2021, ["2021-06-01", "2021-06-02", "2021-06-09"], slice("2021", "2022", 2)])
 def test_what_is_no_period_stops(period):
-    """Three days were read as the first two, and a number ended in a TypeError."""
+    """Once, three days were read as the first two, and a number ended in a TypeError."""
     with pytest.raises(xsm.UsageError, match="no pair of dates"):
         days(period)
 
 
 @pytest.mark.parametrize("period", ["0001-01-01/9999-12-31", "0001-01-01/", "/2300", slice("2021-01-01", "2210-01-01")])
 def test_absurd_periods_stop_at_once(period):
-    """Every day of them was laid out, for minutes."""
+    """Once, every day of such a period was listed, which took minutes."""
     with pytest.raises(xsm.UsageError, match=r"has the day .*, wanted days from 1900-01-01 to 2100-12-31"):
         days(period)
 
@@ -182,7 +182,7 @@ def test_a_huge_margin_is_refused(tmp_path):
 
 
 def test_folders_without_files_of_the_source_are_left_out_when_skipping(tmp_path):
-    """What a shell makes of a pattern stopped, whatever on_error was."""
+    """Once, folders that the shell expands from a pattern stopped the run, whatever on_error was."""
     rows = "date,lon,lat,soil_moisture\n2021-06-01,-98,36,0.2\n"
     for name in ("a", "b", "notes"):
         (tmp_path / name).mkdir()
@@ -207,7 +207,7 @@ def test_tiny_source_keeps_the_contract(tmp_path):
     assert int(ds["soil_moisture"].isel(time=1).count()) == 0
 
 
-def test_contract_tests_find_a_bad_model(monkeypatch):
+def test_contract_tests_refuse_a_bad_model(monkeypatch):
     from xsm.contracts.defaults.baseline import Linear
 
     right = Linear.predict_block
@@ -218,8 +218,8 @@ def test_contract_tests_find_a_bad_model(monkeypatch):
         check_model("linear")
 
 
-def test_template_is_rendered_installed_and_seen(tmp_path):
-    """As an outsider does it: render, install into a scratch folder, look at ``xsm plugins``, run its own test."""
+def test_template_is_rendered_installed_and_listed(tmp_path):
+    """As an outsider would: render, install into a scratch folder, look at ``xsm plugins``, run the plugin's test."""
     project = render("cygnsslike", tmp_path)
     site = tmp_path / "site"
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]

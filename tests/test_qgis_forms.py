@@ -25,14 +25,14 @@ for operation in opening.operations(described):
     advanced = QgsProcessingParameterDefinition.Flag.FlagAdvanced
     found[operation["id"]] = {d.name(): [d.type(), bool(d.flags() & advanced), d.help(), d.defaultValue()]
                               for d in made.parameterDefinitions()}
-    if operation["id"] in values["runs"]:
-        settings = values["runs"][operation["id"]]
+    if operation["id"] in asked["runs"]:
+        given = asked["runs"][operation["id"]]
         assert made.checkParameterValues(given, context)[0], made.checkParameterValues(given, context)
         assert made.prepareAlgorithm(given, context, feedback)
         requests[operation["id"]] = made.request
 project = QgsProject.instance()
 context.setProject(project)
-styling.load(values["layers"], context, feedback)
+styling.load(asked["layers"], context, feedback)
 for key, details in context.layersToLoadOnCompletion().items():
     layer = context.temporaryLayerStore().takeMapLayer(context.temporaryLayerStore().mapLayer(key))
     project.addMapLayer(layer)
@@ -44,11 +44,11 @@ for layer in project.mapLayers().values():
     painted = layer.renderer()
     loaded[layer.name()] = [layer.isValid(), layer.crs().authid(), painted.type(), painted.usesBands(),
                             time.isActive() and [r.begin().toString("yyyy-MM-dd") for r in ranges]]
-points = QgsVectorLayer(values["points"], "points", "delimitedtext")
+points = QgsVectorLayer(asked["points"], "points", "delimitedtext")
 table = open(layers.to_csv(points, context)).read()
 tree = [[g.name(), g.isVisible(), len(g.findLayers())] for g in project.layerTreeRoot().findGroups()]
 found["version"] = Qgis.QGIS_VERSION_INT
-plain = QgsRasterLayer(values["layers"][1]["path"], "plain")
+plain = QgsRasterLayer(asked["layers"][1]["path"], "plain")
 styled = plain.renderer().type()
 answer = [found, requests, loaded, tree, table, styled]
 """
@@ -81,8 +81,8 @@ def test_forms_and_their_values(checked, law_cube, tmp_path):
     ]
     (tmp_path / "points.csv").write_text("station;sm;x;y\nA;0.25;-10900000;4300000\n")
     points = f"file://{tmp_path}/points.csv?delimiter=;&xField=x&yField=y&crs=EPSG:3857"
-    values = {"runs": RUNS, "layers": layers, "points": points}
-    forms, requests, loaded, tree, table, styled = inside(checked, INSIDE, values)
+    asked = {"runs": RUNS, "layers": layers, "points": points}
+    forms, requests, loaded, tree, table, styled = inside(checked, INSIDE, asked)
     for op in operations().values():
         form = forms[op.id]
         for param in op.params:

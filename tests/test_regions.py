@@ -120,15 +120,15 @@ def test_regions_are_whole_chunks_that_fill_the_store_and_fit_the_memory(days, y
     ds = lazy(days, (64, 64, 64), y, x)
     for dims in (("time",), ("y", "x")):
         every = regions(ds, dims, 2**power)
-        writes = np.zeros(ds["a"].shape, "i4")
+        seen = np.zeros(ds["a"].shape, "i4")
         for region in every:
-            writes[tuple(region.get(d, slice(None)) for d in ds["a"].dims)] += 1
+            seen[tuple(region.get(d, slice(None)) for d in ds["a"].dims)] += 1
             assert all(s.start % CHUNKS[d] == 0 and (s.stop % CHUNKS[d] == 0 or s.stop == ds.sizes[d])
                        for d, s in region.items())  # fmt: skip
             part = ds.isel(region)
             if dims == ("time",) and part.sizes["y"] > CHUNKS["y"]:
                 assert HELD * part["a"].nbytes <= 2**power
-        assert (writes == 1).all()
+        assert (seen == 1).all()
 
 
 def test_workers_are_bounded_by_regions_and_memory():
@@ -144,12 +144,12 @@ def test_workers_are_bounded_by_regions_and_memory():
 
 
 def test_a_writer_goes_on_where_it_ended(tmp_path):
-    blocks = []
+    made = []
 
     def block(array, fail):
-        if fail and len(blocks) == 2:
+        if fail and len(made) == 2:
             raise DataError("no more.")
-        blocks.append(1)
+        made.append(1)
         return array + 1
 
     def write(fail, **how):
@@ -165,15 +165,15 @@ def test_a_writer_goes_on_where_it_ended(tmp_path):
         with (tmp_path / "journal").open("a") as file:
             file.write('{"done": "time=128')  # a line that was being written
         write(False, journal=tmp_path / "journal")
-    assert len(blocks) == 4
+    assert len(made) == 4
     assert (files.read(tmp_path / "a.zarr")["a"] == 1).all()
 
 
 def test_what_all_regions_share_is_made_once(tmp_path):
-    calls = []
+    made = []
 
     def block(array):
-        calls.append(1)
+        made.append(1)
         return array + 1
 
     ds = lazy(200, (64, 8, 8), 8, 8)
@@ -182,7 +182,7 @@ def test_what_all_regions_share_is_made_once(tmp_path):
     ds = ds.assign(mean=mean)
     ds["a"] = ds["a"] + ds["mean"]
     files.write(ds, tmp_path / "a.zarr")
-    assert len(calls) == 4
+    assert len(made) == 4
     back = files.read(tmp_path / "a.zarr")
     assert (back["a"] == 1).all() and (back["mean"] == 1).all()
 
@@ -251,8 +251,8 @@ def test_what_all_regions_need_is_made_once(tmp_path, monkeypatch):
     grid = grid_of(cube)
     cube.attrs["xsm_region"] = f"{grid.row0 + 2} {grid.row0 + 14} {grid.col0 + 2} {grid.col0 + 14}"
     with pytest.warns(UserWarning, match="synthetic"):
-        maps = cube.sm.estimate(depth=25, scenario=2)
-    files.write(maps, tmp_path / "a.zarr")
+        made = cube.sm.estimate(depth=25, scenario=2)
+    files.write(made, tmp_path / "a.zarr")
     assert max(reads.values()) <= 3  # the domain, the region, and the next one's look-back
     assert predicted["sm_5cm"] <= 1.5 * predicted["sm_25cm"]  # the surface was made once more to see where it is
 
@@ -260,6 +260,6 @@ def test_what_all_regions_need_is_made_once(tmp_path, monkeypatch):
 def test_processes_get_the_models_of_estimates(tmp_path):
     files.write(xsm.example("cube", size=8, days=80), tmp_path / "cube.zarr")
     with pytest.warns(UserWarning, match="synthetic"):
-        maps = files.read(tmp_path / "cube.zarr").sm.estimate()
-    one, two = (files.write(maps, tmp_path / f"{n}.zarr", processes=n)[0] for n in (1, 2))
+        made = files.read(tmp_path / "cube.zarr").sm.estimate()
+    one, two = (files.write(made, tmp_path / f"{n}.zarr", processes=n)[0] for n in (1, 2))
     assert stored(one) == stored(two)

@@ -1,4 +1,4 @@
-"""What comes from outside: sizes that are claimed, not held; credentials; files of others; no unsafe loaders."""
+"""Input from outside: files that claim sizes they do not have, credentials, private files, no unsafe loaders."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[1]
 HUGE = (10**6, 10**6)
 
 
-def test_a_netcdf_that_claims_a_million_million_cells_is_refused(tmp_path):
+def test_a_netcdf_that_claims_a_trillion_cells_is_refused(tmp_path):
     with h5py.File(tmp_path / "a.nc", "w") as file:
         file.create_dataset("v", HUGE, "f4", chunks=(1000, 1000))
     assert (tmp_path / "a.nc").stat().st_size < 10_000
@@ -34,8 +34,8 @@ def test_a_netcdf_that_claims_a_million_million_cells_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("cells", [10**12, 10**11, 10**9])
-def test_a_coordinate_that_claims_them_is_refused(tmp_path, cells):
-    """xarray loads the coordinates of dims when it opens a file."""
+def test_a_coordinate_that_claims_too_many_cells_is_refused(tmp_path, cells):
+    """Opening a file makes xarray load the coordinates of its dimensions."""
     import zarr
 
     with h5py.File(tmp_path / "a.nc", "w") as file:
@@ -50,7 +50,7 @@ def test_a_coordinate_that_claims_them_is_refused(tmp_path, cells):
 
 
 @pytest.mark.parametrize(("shape", "chunk"), [(HUGE, (1000, 1000)), ((10**5, 10**5), (1, 10))])
-def test_a_zarr_store_that_claims_them_is_refused(tmp_path, shape, chunk):
+def test_a_zarr_store_that_claims_too_many_cells_is_refused(tmp_path, shape, chunk):
     import zarr
 
     group = zarr.open_group(tmp_path / "a.zarr", mode="w")
@@ -59,7 +59,7 @@ def test_a_zarr_store_that_claims_them_is_refused(tmp_path, shape, chunk):
         files.read(tmp_path / "a.zarr")
 
 
-def test_a_bundle_that_claims_them_is_refused(tmp_path):
+def test_a_bundle_that_claims_too_many_weights_is_refused(tmp_path):
     card = {"format": 1, "task": "gapfill", "model": "x", "inputs": ["a"], "targets": ["a"], "units": {}}
     path = Bundle(card, {"w": np.zeros(4, "f4")}).save(tmp_path / "bundle")
     head = json.dumps({"w": {"dtype": "F32", "shape": HUGE, "data_offsets": [0, 4 * 10**12]}}).encode()
@@ -68,7 +68,7 @@ def test_a_bundle_that_claims_them_is_refused(tmp_path):
         Bundle.load(path)
 
 
-def test_a_granule_that_claims_them_is_refused(tmp_path):
+def test_a_granule_that_claims_too_many_cells_is_refused(tmp_path):
     grid = default_grid(8)
     get_source("smap").write(make_world(grid, 2, seed=1), tmp_path)
     path = min(tmp_path.rglob("*.h5"))
@@ -95,7 +95,7 @@ def test_credentials_are_never_logged(serve, tmp_path, monkeypatch, caplog, caps
     login = Login("Nobody", server.url, ("127.0.0.1",), "SECRETIVE")
     with caplog.at_level(logging.DEBUG), pytest.raises(XsmError) as caught:
         download([one(server, "a.bin")], tmp_path / "out", login=login)
-    assert any("Authorization" in headers for _, headers in server.requests)
+    assert any("Authorization" in headers for _, headers in server.seen)
     from xsm.web.login import find_keys
 
     said = caplog.text + "".join(capsys.readouterr()) + str(caught.value) + repr(find_keys(login))
@@ -112,7 +112,7 @@ def test_unfinished_files_are_private(tmp_path):
 
 
 LOADERS = {"pickle", "pickle5", "cloudpickle", "dill", "marshal", "shelve", "yaml", "xml", "lxml", "joblib"}
-HARMLESS = {"xml.sax.saxutils"}  # it quotes
+HARMLESS = {"xml.sax.saxutils"}  # only escapes text
 CALLS = {
     *("eval", "exec", "os.system", "os.popen", "subprocess.getoutput", "subprocess.getstatusoutput"),
     *("tempfile.mktemp", "pandas.read_pickle"),
@@ -120,7 +120,7 @@ CALLS = {
 
 
 def unsafe(source: str) -> list[int]:
-    """Lines that import a loader of `LOADERS`, call one of `CALLS` by whatever name, or loosen a safe one."""
+    """Lines that import one of `LOADERS`, call one of `CALLS` under any name, or loosen a safe loader."""
     lines, names = [], {}
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
@@ -153,12 +153,12 @@ def unsafe(source: str) -> list[int]:
         "import os as o\no.popen('x')", "import pandas as pd\npd.read_pickle('x')", "archive.extractall('.')",
     ],
 )  # fmt: skip
-def test_what_is_unsafe_is_seen(source):
+def test_unsafe_code_is_recognised(source):
     assert unsafe(source)
 
 
-def test_loaders_that_run_code_are_not_used():
-    """No eval, exec, shell, yaml, torch.load of objects, allow_pickle; pickle only between the processes of a run."""
+def test_sources_load_nothing_that_runs_code():
+    """No eval, exec, shell, yaml, torch.load of objects or allow_pickle; pickle only between the processes of a run."""
     sources = [p for part in ("src", "plugins", "qgis_provider") for p in (ROOT / part).rglob("*.py")]
     unsafe_lines = {
         path.relative_to(ROOT).as_posix(): lines

@@ -56,7 +56,7 @@ def test_rows_that_are_left_out_are_counted(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "message"),
+    ("text", "told"),
     [
         ("Station,Date,SM\nA,2021-06-01,0.2\n", "lat, lon is missing.*A CSV of stations needs"),
         (HEAD + "A,2021-06-01,36,-98,5,wet\n", "'wet' as soil_moisture in row 2, wanted a number"),
@@ -67,8 +67,8 @@ def test_rows_that_are_left_out_are_counted(tmp_path):
         ("", "cannot be read as CSV"),
     ],
 )
-def test_bad_tables_are_refused(tmp_path, text, message):
-    with pytest.raises(DataError, match=rf"(?s){message}"):
+def test_bad_tables_are_refused(tmp_path, text, told):
+    with pytest.raises(DataError, match=rf"(?s){told}"):
         table(tmp_path, text)
 
 

@@ -73,14 +73,14 @@ class Server:
 
     def __init__(self, host: str = "127.0.0.1") -> None:
         self.routes: dict[str, Any] = {}
-        self.requests: list[tuple[str, dict[str, str]]] = []
+        self.seen: list[tuple[str, dict[str, str]]] = []
         server = self
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
             def do_GET(self) -> None:
-                server.requests.append((self.path, dict(self.headers)))
+                server.seen.append((self.path, dict(self.headers)))
                 answer = server.routes.get(self.path.partition("?")[0], status(404))
                 with contextlib.suppress(ConnectionError):
                     answer(self)
@@ -95,7 +95,7 @@ class Server:
 
     def headers(self, name: str) -> list[str | None]:
         """One header of all requests."""
-        return [headers.get(name) for _, headers in self.requests]
+        return [headers.get(name) for _, headers in self.seen]
 
 
 def reply(request, body=b"", status=200, **headers):

@@ -10,6 +10,6 @@ from tests.web_server import ranged
 @pytest.fixture
 def server(serve):
     """A server with one good file."""
-    server = serve()
-    server.routes["/good.bin"] = ranged()
-    return server
+    made = serve()
+    made.routes["/good.bin"] = ranged()
+    return made

@@ -34,7 +34,7 @@ def test_file_is_fetched_checked_and_recorded_once(server, tmp_path):
     again = download([remote], dest)
     assert str(again) == f"1 file, 300 kB in {dest}, complete"
     assert again.paths == manifest.paths and not again.missing
-    assert len(server.requests) == 1
+    assert len(server.seen) == 1
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_refusal_is_told_at_once(server, tmp_path, code, text):
     error = failure([one(server)], tmp_path / "d")
     assert "'x.bin'" in str(error) and str(code) in str(error) and text in str(error)
     assert error.exit_code == 1
-    assert len(server.requests) == 1
+    assert len(server.seen) == 1
     assert names(tmp_path / "d") == []
 
 
@@ -76,14 +76,14 @@ def test_server_error_passes_or_is_told_after_the_retries(server, tmp_path, monk
     download([one(server)], tmp_path)
     assert (tmp_path / "x.bin").read_bytes() == BODY
     server.routes["/y.bin"] = status(503)
-    server.requests.clear()
+    server.seen.clear()
     with xsm.set_options(retries=2):
         error = failure([one(server, "y.bin")], tmp_path)
     assert "answers 503, 3 times" in str(error)
-    assert len(server.requests) == 3
+    assert len(server.seen) == 3
     monkeypatch.setenv("XSM_RETRIES", "0")
     assert "answers 503." in str(failure([one(server, "y.bin")], tmp_path))
-    assert len(server.requests) == 4
+    assert len(server.seen) == 4
     assert names(tmp_path) == ["x.bin"]
 
 
@@ -99,8 +99,8 @@ def test_length_and_checksum_of_the_catalogue_are_kept(server, tmp_path):
     assert "has 300000 bytes" in str(error) and "wanted 299999" in str(error)
     wrong = hashlib.md5(b"other").hexdigest()
     assert f"wanted {wrong}" in str(failure([one(server, "good.bin", checksum=f"md5:{wrong}")], tmp_path))
-    digest = base64.b64encode(hashlib.md5(b"other").digest()).decode()
-    server.routes["/x.bin"] = lambda r: reply(r, BODY, x_goog_hash=f"crc32c=AAAAAA==, md5={digest}")
+    told = base64.b64encode(hashlib.md5(b"other").digest()).decode()
+    server.routes["/x.bin"] = lambda r: reply(r, BODY, x_goog_hash=f"crc32c=AAAAAA==, md5={told}")
     assert "has the md5" in str(failure([one(server)], tmp_path))
     assert names(tmp_path) == []
 
@@ -120,7 +120,7 @@ def test_content_with_status_200_that_is_no_data(server, tmp_path, body, magic, 
     server.routes["/x.bin"] = lambda r: reply(r, body, Content_Type="application/octet-stream")
     assert text in str(failure([one(server, magic=magic)], tmp_path))
     assert names(tmp_path) == []
-    assert len(server.requests) == 1
+    assert len(server.seen) == 1
 
 
 def test_a_page_in_place_of_a_file_of_known_size_is_told_as_a_page(server, tmp_path):
@@ -130,7 +130,7 @@ def test_a_page_in_place_of_a_file_of_known_size_is_told_as_a_page(server, tmp_p
     with set_options(workers=1):
         error = failure(files, tmp_path)
     assert "sent a web page ('Earthdata Login') instead of the file" in str(error)
-    assert names(tmp_path) == [] and len(server.requests) == 1
+    assert names(tmp_path) == [] and len(server.seen) == 1
 
 
 def test_file_that_is_there_is_taken_or_left_alone(server, tmp_path):
@@ -182,7 +182,7 @@ def test_two_files_of_one_name_are_refused(server, tmp_path):
             download([one(server), Remote(f"{server.url}/other", name)], tmp_path / "d")
     with pytest.raises(FetchError, match="no file to fetch"):
         download([], tmp_path)
-    assert server.requests == [] and not (tmp_path / "d").exists()
+    assert server.seen == [] and not (tmp_path / "d").exists()
 
 
 def test_what_one_file_lacks_does_not_keep_the_others_away(server, tmp_path):
@@ -211,10 +211,10 @@ def test_many_files_at_once_are_all_right(server, tmp_path):
 
 def test_plan_writes_and_asks_nothing(server, tmp_path):
     remotes = [one(server, "good.bin", size=3_000_000), one(server, "b", about=2_000_000), one(server, "c")]
-    summary = str(download(remotes, tmp_path / "d", dry_run=True))
-    assert summary.splitlines()[0] == f"3 files, about 5 MB and 1 of unknown size to fetch into {tmp_path / 'd'}"
-    assert "  good.bin  3 MB" in summary and "  b  about 2 MB" in summary and "  c  unknown size" in summary
-    assert server.requests == [] and not (tmp_path / "d").exists()
+    told = str(download(remotes, tmp_path / "d", dry_run=True))
+    assert told.splitlines()[0] == f"3 files, about 5 MB and 1 of unknown size to fetch into {tmp_path / 'd'}"
+    assert "  good.bin  3 MB" in told and "  b  about 2 MB" in told and "  c  unknown size" in told
+    assert server.seen == [] and not (tmp_path / "d").exists()
 
 
 def test_folder_that_cannot_take_the_files(server, tmp_path):
@@ -260,7 +260,7 @@ def test_nobody_answers(serve, tmp_path):
 def test_redirects_end(server, tmp_path, to):
     server.routes["/x.bin"] = status(302, Location=to)
     assert "redirect" in str(failure([one(server)], tmp_path))
-    assert len(server.requests) <= 14
+    assert len(server.seen) <= 14
     assert names(tmp_path) == []
 
 
@@ -287,17 +287,17 @@ def test_command_line_gives_the_sentence_and_the_code(serve, tmp_path, capsys, m
     monkeypatch.setattr(bucket, "ABOUT", 1000)
     dest, tif = tmp_path / "d", b"II*\0" + BODY
     ask = ("solus100", dest, "-o", "variables=sand", "-o", "soil-depth=5")
-    code, output = run(*ask, "--dry-run")
-    assert (code, server.requests) == (0, [])
-    assert "1 file, about 1 kB" in output.out and "sandtotal_5_cm_p.tif" in output.out
-    code, output = run(*ask)
-    assert code == 1 and "error: 'sandtotal_5_cm_p.tif'" in output.err and "404" in output.err and "hint:" in output.err
+    code, told = run(*ask, "--dry-run")
+    assert (code, server.seen) == (0, [])
+    assert "1 file, about 1 kB" in told.out and "sandtotal_5_cm_p.tif" in told.out
+    code, told = run(*ask)
+    assert code == 1 and "error: 'sandtotal_5_cm_p.tif'" in told.err and "404" in told.err and "hint:" in told.err
     server.routes["/sandtotal_5_cm_p.tif"] = ranged(tif)
-    code, output = run(*ask, "--workers", 2)
-    assert code == 0 and "1 file, 300 kB in" in output.out and "complete" in output.out
+    code, told = run(*ask, "--workers", 2)
+    assert code == 0 and "1 file, 300 kB in" in told.out and "complete" in told.out
     assert (dest / "sandtotal_5_cm_p.tif").read_bytes() == tif
     assert run("solus100", dest, "-o", "depth=5")[0] == 2
     assert run("solus100", dest, "--workers", 0)[0] == 2
     assert run("solus10", dest)[0] == 2
-    code, output = run("ismn", dest)
-    assert code == 3 and "ismn.earth" in output.err
+    code, told = run("ismn", dest)
+    assert code == 3 and "ismn.earth" in told.err

@@ -115,11 +115,11 @@ def test_interrupt_leaves_parts_that_the_next_run_continues(server, tmp_path):
             time.sleep(0.02)
         begun = time.monotonic()
         process.send_signal(signal.SIGINT)
-        errors = process.stderr.read()
+        told = process.stderr.read()
     silent[0] = False
-    assert process.returncode == 130, errors
+    assert process.returncode == 130, told
     assert time.monotonic() - begun < 5
-    assert "interrupted" in errors and "Traceback" not in errors and "run again to continue" in errors
+    assert "interrupted" in told and "Traceback" not in told and "run again to continue" in told
     assert len(parts(tmp_path / "d")) == 1
     server.routes[f"/hourly02/2021/{name}"] = ranged(row)
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)

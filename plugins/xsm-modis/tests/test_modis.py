@@ -280,7 +280,7 @@ def test_contract_with_the_synthetic_twin(tmp_path):
 
 
 @pytest.mark.parametrize(("at", "message"), [((0.0, 0.0), r"from \(0, 0\)"), ((-100.0, 40.0), "pixels of")])
-def test_a_doubtful_place_is_told(tmp_path, at, message):
+def test_a_doubtful_georeference_warns(tmp_path, at, message):
     path = make(tmp_path / NAME, classes(), left=at[0], top=at[1])
     if at != (0.0, 0.0):
         with rasterio.open(path, "r+") as file:

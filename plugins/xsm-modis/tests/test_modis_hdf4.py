@@ -1,4 +1,4 @@
-"""MCD12Q1 and MCD12C1 in HDF4: real files of the format, written and read apart by pyhdf."""
+"""MCD12Q1 and MCD12C1 in HDF4: real files of the format, written by xsm and checked with pyhdf."""
 
 from __future__ import annotations
 
@@ -136,8 +136,8 @@ def test_bad_files_are_named_and_skipped(tiles: list[Path], tmp_path: Path, how:
     assert NAME in ds.attrs["skipped"][0] and ds.sizes["y"] == 2400
 
 
-def test_flipped_bits_are_seen(tiles: list[Path], tmp_path: Path) -> None:
-    """The HDF4 library leaves out the checksum of a deflated element; xsm does not."""
+def test_flipped_bits_are_detected(tiles: list[Path], tmp_path: Path) -> None:
+    """The HDF4 library ignores the checksum of a deflated element; xsm verifies it."""
     raw = tiles[1].read_bytes()
     at = raw.index(b"\x78\x5e") + 2000
     bad = tmp_path / tiles[1].name
@@ -157,8 +157,8 @@ def test_damage_that_shows_later_is_missing_when_skipped(tiles: list[Path], tmp_
         assert (lenient["land_cover"].load() == 255).all()
 
 
-def test_a_crash_and_a_hang_of_the_library_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The child itself is replaced by one that kills itself, then by one that never ends."""
+def test_a_crash_and_a_hang_of_the_library_are_errors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The child process is replaced by one that kills itself, then by one that never ends."""
     bad, child = tmp_path / NAME, tmp_path / "hdf4_child.py"
     bad.write_bytes(b"\x0e\x03\x13\x01")
     monkeypatch.setattr(hdf4, "__file__", str(tmp_path / "hdf4.py"))
@@ -179,7 +179,7 @@ def test_without_pyhdf_the_extra_is_named(tiles: list[Path], monkeypatch: pytest
 
 
 def test_the_child_does_not_see_modules_beside_the_file(tiles: list[Path], tmp_path: Path) -> None:
-    """Its own folder holds `source.py` and `write.py`; neither they nor the working folder shadow a module."""
+    """Neither `source.py` and `write.py` beside it nor files in the working folder shadow a module."""
     (tmp_path / "numpy.py").write_text("raise SystemExit(3)")
     here = os.getcwd()
     os.chdir(tmp_path)

@@ -37,7 +37,7 @@ def ibm(octets: bytes) -> float:
 
 
 def decode(raw: bytes) -> dict[tuple[int, ...], np.ndarray]:
-    """All fields of a file, by the definition of simple packing (WMO FM 92 GRIB edition 1), bit by bit."""
+    """All fields of a file, bit by bit from the definition of simple packing (WMO FM 92 GRIB edition 1)."""
     fields, at = {}, 0
     while at < len(raw):
         size = int.from_bytes(raw[at + 4 : at + 7])

@@ -75,13 +75,13 @@ def area(world: SimpleNamespace) -> Area:
 
 @pytest.fixture(scope="session")
 def granules(world: SimpleNamespace, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Granules with AM only; not to be changed by a test."""
+    """Granules with AM only; tests must not change them."""
     return write(world, tmp_path_factory.mktemp("smap"))
 
 
 @pytest.fixture
 def both(world: SimpleNamespace, tmp_path: Path) -> list[Path]:
-    """Granules with AM and PM, the test's own."""
+    """Granules with AM and PM, new for each test."""
     return write(world, tmp_path / "both", pm=world.pm)
 
 

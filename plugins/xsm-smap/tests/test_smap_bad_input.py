@@ -86,7 +86,7 @@ def test_all_bad(tmp_path: Path) -> None:
     ("groups", "message"), [(True, "Polar_AM and .*Polar_PM hold nothing"), (False, "it holds Meta")]
 )
 def test_no_polar_grid(granules: list[Path], tmp_path: Path, groups: bool, message: str) -> None:
-    """It advised another release."""
+    """Once, the hint suggested another release."""
     path = tmp_path / NAME
     shutil.copy(granules[1], path)
     if not groups:
@@ -98,7 +98,7 @@ def test_no_polar_grid(granules: list[Path], tmp_path: Path, groups: bool, messa
 
 
 def test_old_release_without_dca(granules: list[Path], area: Area, tmp_path: Path) -> None:
-    """Before R18 ``soil_moisture`` was the single channel algorithm: it never stands for DCA."""
+    """Before R18 ``soil_moisture`` was the single channel algorithm: it is never read as DCA."""
     old = tmp_path / "SMAP_L3_SM_P_E_20220602_R17400_001.h5"
     shutil.copy(granules[1], old)
     with h5py.File(old, "r+") as file:
@@ -108,7 +108,7 @@ def test_old_release_without_dca(granules: list[Path], area: Area, tmp_path: Pat
 
 
 @pytest.mark.parametrize("spoilt", [b"no zlib stream", zlib.compress(bytes(100))])
-def test_spoilt_rows_show_when_read(granules: list[Path], area: Area, tmp_path: Path, spoilt: bytes) -> None:
+def test_damaged_rows_fail_when_read(granules: list[Path], area: Area, tmp_path: Path, spoilt: bytes) -> None:
     bad = tmp_path / NAME
     shutil.copy(granules[1], bad)
     with h5py.File(bad, "r+") as file:
