@@ -1,6 +1,6 @@
 """Faults in runs of a study: nothing lost, nothing half written, nothing wrong in silence.
 
-The slow part is `make faults`, which injects real faults into real runs and prints the table of docs/reliability.md;
+The slow part is `make faults`, which injects real faults into real runs and prints the table of docs/results.md;
 the fast part are the rules that it rests on.
 """
 
