@@ -1,6 +1,6 @@
 """Faults in runs of a study: nothing lost, nothing half written, nothing wrong in silence.
 
-The slow part is `benchmarks.faults`, which puts real faults into real runs and prints the table of docs/reliability.md;
+The slow part is `make faults`, which injects real faults into real runs and prints the table of docs/results.md;
 the rules that it rests on are tested here, in test_stages.py and in test_left_out.py.
 """
 
@@ -16,8 +16,8 @@ import pytest
 import xarray as xr
 
 import xsm
-from benchmarks import faults
-from benchmarks.faults_bench import contents
+from tests.reliability import faults
+from tests.reliability.fault_study import FaultStudy, contents
 from tests.web_server import BODY, cut, in_turn, names, one, ranged
 from xsm.contracts.bundle import Bundle
 from xsm.contracts.registry import get_source
@@ -102,7 +102,7 @@ def test_a_stalled_server_costs_nothing(serve, tmp_path):
 
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory):
-    return faults.Bench(tmp_path_factory.mktemp("faults") / "bench")
+    return FaultStudy(tmp_path_factory.mktemp("faults") / "study")
 
 
 @pytest.mark.slow

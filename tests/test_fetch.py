@@ -65,31 +65,31 @@ class Catalogue:
         self.data.routes[f"/protected/{name}"] = answer
 
     def find(self, request):
-        asked = {k: v[0] for k, v in parse_qs(urlsplit(request.path).query).items()}
-        first, last = (text[:10] for text in asked["temporal[]"].split(","))
-        found = [
+        query = {k: v[0] for k, v in parse_qs(urlsplit(request.path).query).items()}
+        first, last = (text[:10] for text in query["temporal[]"].split(","))
+        entries = [
             g for product, version, day, g in self.granules
-            if product == asked["short_name"] and version == asked["version"] and first <= day <= last
+            if product == query["short_name"] and version == query["version"] and first <= day <= last
         ]  # fmt: skip
         after = int(request.headers.get("cmr-search-after") or 0)
-        page = found[after : after + int(asked["page_size"])]
+        page = entries[after : after + int(query["page_size"])]
         more = {"cmr_search_after": after + len(page)} if page else {}
-        reply(request, json.dumps({"items": page}).encode(), CMR_Hits=len(found), **more)
+        reply(request, json.dumps({"items": page}).encode(), CMR_Hits=len(entries), **more)
 
-    def asked(self):
+    def last_query(self):
         """The parameters of the last search."""
         return {k: v[0] for k, v in parse_qs(urlsplit(self.search.requests[-1][0]).query).items()}
 
 
 @pytest.fixture
 def catalogue(serve, monkeypatch):
-    made = Catalogue(serve)
-    monkeypatch.setattr("xsm.web.catalogue.CMR", f"{made.search.url}/search/")
+    catalogue = Catalogue(serve)
+    monkeypatch.setattr("xsm.web.catalogue.CMR", f"{catalogue.search.url}/search/")
     monkeypatch.setattr(
         "xsm.web.login.EARTHDATA", Login("Earthdata", "http://localhost:9", ("127.0.0.1",), "EARTHDATA")
     )
     monkeypatch.setenv("EARTHDATA_TOKEN", TOKEN)
-    return made
+    return catalogue
 
 
 def cli(*args):
@@ -109,7 +109,7 @@ def test_smap_takes_one_granule_a_day_and_opens_it(catalogue, files, tmp_path):
         catalogue.add(path.name, path.read_bytes(), product="SPL3SMP_E", version="006", day=day, extra=[side])
     manifest = xsm.fetch("smap", tmp_path, time=TIME, region=REGION)
     assert [p.name for p in manifest.paths] == [p.name for p in files["smap"]]
-    assert catalogue.asked()["temporal[]"] == "2021-06-01T00:00:00Z,2021-06-03T23:59:59Z"
+    assert catalogue.last_query()["temporal[]"] == "2021-06-01T00:00:00Z,2021-06-03T23:59:59Z"
     ds = xsm.open("smap", tmp_path, region=REGION, time=TIME)
     assert ds.sizes["time"] == 3 and float(ds["tb_h"].count()) > 0
     assert len(xsm.fetch("smap", tmp_path, time="2021-06-03", dry_run=True)) == 1
@@ -151,7 +151,7 @@ def test_modis_takes_the_tiles_of_a_region_and_every_year(catalogue, tmp_path):
         catalogue.add(name, tile, product="MCD12Q1", version="061", day=f"{year}-01-01")
     manifest = xsm.fetch("modis_landcover", tmp_path, time="2021-05-01/2022-02-01", region=REGION)
     assert [p.name[9:13] for p in manifest.paths] == ["2021", "2022"]
-    west, south, east, north = map(float, catalogue.asked()["bounding_box"].split(","))
+    west, south, east, north = map(float, catalogue.last_query()["bounding_box"].split(","))
     assert west < REGION[0] and south < REGION[1] and east > REGION[2] and north > REGION[3]
     catalogue.add("MCD12Q1.A2019001.h10v05.061.2020171160153.hdf", b"<html>", product="MCD12Q1", version="061",
                   day="2019-01-01")  # fmt: skip

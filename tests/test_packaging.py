@@ -1,4 +1,4 @@
-"""The distributions agree with each other, the Makefile and constraints.txt, and work without the repository."""
+"""The distributions agree with each other, the Makefile and constraints.txt, and work outside the repository."""
 
 from __future__ import annotations
 
@@ -49,14 +49,14 @@ def names(folder: Path, *, extras: bool = True) -> set[str]:
 
 def imported(folder: Path) -> set[str]:
     """Top-level modules that the sources below a folder import, at any depth of the code."""
-    found = set()
+    modules = set()
     for path in folder.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Import):
-                found |= {alias.name.split(".")[0] for alias in node.names}
+                modules |= {alias.name.split(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and not node.level and node.module:
-                found.add(node.module.split(".")[0])
-    return found - set(sys.stdlib_module_names)
+                modules.add(node.module.split(".")[0])
+    return modules - set(sys.stdlib_module_names)
 
 
 def run(*command: object, **kwargs: object) -> str:
@@ -91,8 +91,8 @@ def test_core_version_and_typing() -> None:
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
 def test_makefile_installs_and_builds_every_plugin() -> None:
-    own = {k: v for k, v in os.environ.items() if not k.startswith("MAKE")}  # `make test VENV=...` passes its VENV on
-    shown = run("make", "-n", "-B", ".venv/.installed", "wheels", cwd=ROOT, env=own)
+    env = {k: v for k, v in os.environ.items() if not k.startswith("MAKE")}  # `make test VENV=...` passes on its VENV
+    shown = run("make", "-n", "-B", ".venv/.installed", "wheels", cwd=ROOT, env=env)
     for plugin in PLUGINS:
         assert f"-e ./plugins/{plugin.name}" in shown
         assert f" ./plugins/{plugin.name}" in shown.split("pip wheel")[1]
@@ -102,7 +102,7 @@ def test_constraints_pin_every_direct_dependency() -> None:
     lines = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if not line.startswith("#")]
     pins = {canonicalize_name(r.name): r for r in map(Requirement, lines)}
     for requirement in pins.values():
-        assert re.fullmatch(r"==[^+*]+", str(requirement.specifier)), f"{requirement} is no exact, portable pin"
+        assert re.fullmatch(r"==[^+*]+", str(requirement.specifier)), f"{requirement} is not an exact, portable pin"
     for folder in (ROOT, *PLUGINS):
         for wanted in requirements(folder):
             if wanted.name.startswith("xsm"):
@@ -128,14 +128,14 @@ def test_plugin_uses_public_names_only(plugin: Path) -> None:
     public = {f"xsm.{name}" for name in (*xsm.__all__, *PUBLIC_MODULES)}
     for path in (plugin / "src").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            used = set()
+            imports = set()
             if isinstance(node, ast.Import):
-                used = {alias.name for alias in node.names}
+                imports = {alias.name for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module == "xsm":
-                used = {f"xsm.{alias.name}" for alias in node.names}
+                imports = {f"xsm.{alias.name}" for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and not node.level:
-                used = {node.module}
-            private = {name for name in used if name.startswith("xsm.")} - public
+                imports = {node.module}
+            private = {name for name in imports if name.startswith("xsm.")} - public
             assert not private, f"{path.name}:{node.lineno} uses {', '.join(private)}, which xsm does not export"
 
 
@@ -143,7 +143,7 @@ def test_plugin_uses_public_names_only(plugin: Path) -> None:
 def test_wheels_work_outside_the_repository(tmp_path: Path) -> None:
     wheels, target = tmp_path / "dist", tmp_path / "site"
     pip = (sys.executable, "-m", "pip", "--disable-pip-version-check")
-    chosen = [ROOT / "plugins" / name for name in ("xsm-smap", "xsm-insitu")]
+    projects = [ROOT / "plugins" / name for name in ("xsm-smap", "xsm-insitu")]
     run(
         *pip,
         "wheel",
@@ -155,10 +155,10 @@ def test_wheels_work_outside_the_repository(tmp_path: Path) -> None:
         "-w",
         wheels,
         ROOT,
-        *chosen,
+        *projects,
     )
     offline = ("--no-deps", "--no-index", "--find-links", wheels)
-    run(*pip, "install", "-q", *offline, "--target", target, "xsm", *(c.name for c in chosen))
+    run(*pip, "install", "-q", *offline, "--target", target, "xsm", *(c.name for c in projects))
 
     env = {**os.environ, "PYTHONPATH": str(target)}
     where = run(sys.executable, "-c", "import xsm; print(xsm.__file__)", cwd=tmp_path, env=env)
@@ -166,7 +166,7 @@ def test_wheels_work_outside_the_repository(tmp_path: Path) -> None:
     assert package == target / "xsm"
     for inside in ("py.typed", "_data/plugin_template", "_data/xsm_qgis/metadata.txt"):
         assert (package / inside).exists(), f"the wheel of xsm lacks {inside}"
-    for plugin in chosen:
+    for plugin in projects:
         assert (target / plugin.name.replace("-", "_") / "py.typed").is_file()
     run(sys.executable, "-m", "xsm", "init", "plugin", "acme", cwd=tmp_path, env=env)
     assert (tmp_path / "xsm-acme" / "src" / "xsm_acme" / "source.py").is_file()
@@ -176,7 +176,7 @@ def test_wheels_work_outside_the_repository(tmp_path: Path) -> None:
 
 
 def test_oldest_constraints_are_the_lower_bounds() -> None:
-    """What `make test-oldest` installs is what the distributions say that they support."""
+    """`make test-oldest` installs the oldest versions that the distributions claim to support."""
     lines = (ROOT / "constraints-oldest.txt").read_text().splitlines()
     pinned = {r.name: str(r.specifier) for r in map(Requirement, (li for li in lines if not li.startswith("#")))}
     wanted: dict[str, set[str]] = {}

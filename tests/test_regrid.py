@@ -247,9 +247,9 @@ def test_a_threshold_of_zero_leaves_holes_empty():
     raster[60:240, 60:240] = np.nan
     coarse = projected(values, 100_000 + 12_000.0 * np.arange(50), 2_200_000 - 12_000.0 * np.arange(40))
     for source in (ds, projected(raster, x, y), coarse):
-        found = xsm.regrid_ease9km(source, method="bicubic", min_valid=0)["v"].values
-        assert np.isnan(found[found.shape[0] // 2, found.shape[1] // 2])
-        np.testing.assert_allclose(found[np.isfinite(found)], 1, atol=1e-6)
+        regridded = xsm.regrid_ease9km(source, method="bicubic", min_valid=0)["v"].values
+        assert np.isnan(regridded[regridded.shape[0] // 2, regridded.shape[1] // 2])
+        np.testing.assert_allclose(regridded[np.isfinite(regridded)], 1, atol=1e-6)
 
 
 def test_lazy_results_of_other_thresholds_have_other_keys():

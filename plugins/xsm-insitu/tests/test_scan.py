@@ -27,8 +27,8 @@ TABLE = [
 
 
 def element(code: str, inches: int, values: list[Any], *, duration: str = "HOURLY", **more: Any) -> dict[str, Any]:
-    told = {"elementCode": code, "ordinal": 1, "heightDepth": inches, "durationName": duration, **more}
-    return {"stationElement": told, "values": values}
+    element = {"elementCode": code, "ordinal": 1, "heightDepth": inches, "durationName": duration, **more}
+    return {"stationElement": element, "values": values}
 
 
 def hour(clock: str, value: Any, flag: str = "V") -> dict[str, Any]:
@@ -178,7 +178,7 @@ def test_bad_files_are_named_and_skipped(tmp_path: Path, name: str) -> None:
     assert name in ds.attrs["skipped"][0] and ds.sizes["sensor"] == 1
 
 
-def test_a_table_of_stations_alone_is_told(tmp_path: Path) -> None:
+def test_a_table_of_stations_alone_is_refused(tmp_path: Path) -> None:
     table = tmp_path / "list.json"
     table.write_text(json.dumps([{"stationTriplet": "2031:IA:SCAN", "latitude": 42.0, "longitude": -93.7}]))
     with pytest.raises(DataError, match=r"1 files are tables of stations \(list\.json\)"):

@@ -115,10 +115,10 @@ def test_nothing_but_headers_is_read_while_the_graph_is_built(two_days, monkeypa
 def test_every_file_is_opened_once_for_all_variables(two_days, monkeypatch):
     import xsm_nldas.source as source
 
-    seen, real = [], source.read_hours
-    monkeypatch.setattr(source, "read_hours", lambda path, *a: (seen.append(path), real(path, *a))[1])
+    opened, real = [], source.read_hours
+    monkeypatch.setattr(source, "read_hours", lambda path, *a: (opened.append(path), real(path, *a))[1])
     SOURCE.open(two_days).compute(scheduler="synchronous")
-    assert sorted(seen) == sorted(two_days)
+    assert sorted(opened) == sorted(two_days)
 
 
 @pytest.mark.parametrize("drop, missing", [(4, False), (5, True)])
@@ -128,7 +128,7 @@ def test_a_day_needs_its_minimum_of_hours(two_days, drop, missing):
     assert ds.attrs["incomplete_days"] == f"2018-03-02 ({24 - drop})"
     assert bool(np.isnan(ds["sm_noah_0_10"][1, 5, 5])) is missing
     assert np.isfinite(ds["sm_noah_0_10"].values[0, 5, 5])
-    if not missing:  # the total of a day is estimated from the hours that are there
+    if not missing:  # the total of a day is estimated from the available hours
         hours = [read(f, "Rainf") + read(f, "Snowf") for f in two_days[24:44]]
         np.testing.assert_allclose(ds["precipitation"][1, 5:], np.mean(hours, axis=0)[5:] * 24, rtol=1e-6)
 
@@ -139,7 +139,7 @@ def test_min_hours_is_an_option(two_days):
     assert np.isfinite(ds["sm_noah_0_10"].values[:, 5:, 5:]).all()
 
 
-def test_missing_days_are_there(two_days):
+def test_missing_days_are_on_the_axis(two_days):
     with pytest.warns(UserWarning, match="3 of 5 days"):
         ds = SOURCE.open(two_days, time=slice(np.datetime64("2018-02-27"), np.datetime64("2018-03-03")))
     assert ds.sizes["time"] == 5
@@ -255,7 +255,7 @@ def test_other_files_are_refused_by_name(two_days, tmp_path, kind):
 
 
 @pytest.mark.parametrize("end", [8, 12, 63, -1])
-def test_truncated_files_are_seen_before_anything_is_read(two_days, tmp_path, end):
+def test_truncated_files_are_detected_before_anything_is_read(two_days, tmp_path, end):
     bad = tmp_path / name(int(np.datetime64("2018-03-03", "h").astype(int)))
     bad.write_bytes(two_days[0].read_bytes()[:end])
     with pytest.raises(DataError, match="is truncated"):
@@ -281,7 +281,7 @@ def test_values_without_a_place_in_the_file_are_lost_and_not_missing(two_days, t
 
 @pytest.mark.parametrize("day", ["2018-02-27", "2018-03-04"])
 def test_days_of_files_left_out_at_the_ends_are_incomplete(two_days, tmp_path, day):
-    """They were added to the axis later, so that the attribute did not know them."""
+    """Once, they were added to the axis later and missing from the attribute."""
     bad = tmp_path / name(int(np.datetime64(day, "h").astype(int)))
     bad.write_bytes(b"<html>")
     with pytest.warns(UserWarning, match="2 of 4 days have fewer than 24 hours"):
@@ -294,12 +294,12 @@ def test_days_of_files_left_out_at_the_ends_are_incomplete(two_days, tmp_path, d
 
 
 def with_other(files: list[Path], at: int, folder: Path, **kwargs) -> list[Path]:
-    """The files with one of them made anew."""
+    """The files, one of them replaced by a new one."""
     hour = int(np.datetime64("2018-03-01", "h").astype(int)) + at
     return [*files[:at], make(folder / files[at].name, [hour], **kwargs), *files[at + 1 :]]
 
 
-def test_another_grid_is_found_when_reading(two_days, tmp_path):
+def test_another_grid_is_detected_when_reading(two_days, tmp_path):
     files = with_other(two_days, 5, tmp_path, lat=LAT + 1)
     with pytest.raises(DataError, match=f"{files[5].name}' has another lat axis"):
         SOURCE.open(files).compute()
@@ -381,7 +381,7 @@ def world():
 def test_written_world_equals_files_by_netcdf4(world, two_days, tmp_path):
     paths = SOURCE.write(world, tmp_path / "new" / "NLDAS")
     whole = paths[0].read_bytes()
-    assert len(whole) == int.from_bytes(whole[28:36], "little")  # nothing behind the end that HDF5 knows
+    assert len(whole) == int.from_bytes(whole[28:36], "little")  # nothing behind the end that HDF5 records
     assert [p.name for p in paths] == [p.name for p in two_days]
     assert sorted(p.name for p in (tmp_path / "new" / "NLDAS").iterdir()) == [p.name for p in paths]
     for ours, theirs in zip(paths[::7], two_days[::7], strict=True):

@@ -22,7 +22,7 @@ TYPES = {"Float32": "f4", "Float64": "f8", "UInt16": "u2", "Byte": "u1", "String
 
 
 def test_files(granules: list[Path], world: SimpleNamespace) -> None:
-    """A day without observations gets no file; nothing unfinished is left."""
+    """A day without observations gets no file, and no unfinished file is left."""
     assert [p.name[15:23] for p in granules] == ["20220601", "20220602", "20220604"]
     assert sorted(granules[0].parent.iterdir()) == granules
     assert all(re.fullmatch(r"SMAP_L3_SM_P_E_\d{8}_R19240_001\.h5", p.name) for p in granules)
@@ -39,7 +39,7 @@ def test_schema_is_that_of_the_true_product(both: list[Path], real: Path) -> Non
             assert len(wanted) == 53
             for name, node in wanted.items():
                 assert mine[name].dtype == TYPES[node.tag.removeprefix(DAP)], name
-                told = {a.get("name"): a.find(f"{DAP}Value").text for a in node.findall(f"{DAP}Attribute")}
+                attributes = {a.get("name"): a.find(f"{DAP}Value").text for a in node.findall(f"{DAP}Attribute")}
                 for key in (
                     "_FillValue",
                     "units",
@@ -51,7 +51,7 @@ def test_schema_is_that_of_the_true_product(both: list[Path], real: Path) -> Non
                 ):
                     got = mine[name].attrs.get(key)
                     got = got.decode() if isinstance(got, bytes) else got
-                    want = told.get(key)
+                    want = attributes.get(key)
                     if name.startswith("EASE_") and key == "valid_max":
                         want = {"EASE_row": 1623, "EASE_col": 3855}[name[:8]]
                     if want is None or got is None or isinstance(got, str):
@@ -100,13 +100,13 @@ def test_time_as_text(granules: list[Path], world: SimpleNamespace) -> None:
     with h5py.File(granules[0]) as file:
         text = file[AM]["tb_time_utc"][300:306, 920:929].astype(str)
     truth = world.smap["obs_time"].values[0]
-    seen = ~np.isnat(truth)
-    assert all(t.endswith("Z") for t in text[seen])
-    np.testing.assert_array_equal(np.char.rstrip(text[seen], "Z").astype("M8[ns]"), truth[seen])
+    observed = ~np.isnat(truth)
+    assert all(t.endswith("Z") for t in text[observed])
+    np.testing.assert_array_equal(np.char.rstrip(text[observed], "Z").astype("M8[ns]"), truth[observed])
 
 
-def test_the_netcdf_library_survives_it(both: list[Path]) -> None:
-    """A fill value of texts made netCDF-C free what is not its own when the file was closed."""
+def test_the_netcdf_library_reads_it(both: list[Path]) -> None:
+    """Once, a fill value of text made netCDF-C free memory that was not its own when the file was closed."""
     read = f"import netCDF4; file = netCDF4.Dataset({str(both[0])!r}); print(len(file[{AM!r}].variables)); file.close()"
     done = subprocess.run([sys.executable, "-c", read], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout.strip()) == (0, "53")

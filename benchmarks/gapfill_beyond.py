@@ -1,4 +1,4 @@
-"""Beyond the lattice: growth over pixels and days, the Western Australia cube, the twin with its known truth."""
+"""Gap filling beyond the lattice: growth over pixels and days, Western Australia, the twin with its known truth."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ GAPS = ((1, 2), (3, 5), (6, 15), (16, 60))
 
 
 def growth(masked: np.ndarray, days: np.ndarray, bundle: Bundle) -> None:
-    """Print the filling speed for more pixels and for more days; series are repeated, not made up."""
+    """Print the filling speed for more pixels and for more days; series are repeated, not invented."""
     model = get_model("cru", "gapfill")
     target = bundle.card["targets"][0]
     base = masked.shape
@@ -45,11 +45,11 @@ def western_australia(folder: Path, bench: Any, seed: int, options: dict[str, ob
     use = np.isfinite(truth).sum(0) >= 20
     truth = truth[:, use]
     rng = np.random.default_rng(seed)
-    seen = np.isfinite(truth)
+    observed = np.isfinite(truth)
     start = rng.integers(5, len(truth) - 15, truth.shape[1])
     day = np.arange(len(truth))[:, None]
     rows: dict[str, list[Any]] = {"linear": [], "Gaussian process": [], "xsm, own series": []}
-    for hidden in (seen & (rng.random(seen.shape) < 0.2), seen & (day >= start) & (day < start + 10)):
+    for hidden in (observed & (rng.random(observed.shape) < 0.2), observed & (day >= start) & (day < start + 10)):
         masked = np.where(hidden, np.nan, truth)
         near = bench.distance(masked)
         for name, filler in (("linear", bench.linear), ("Gaussian process", bench.gaussian_process)):
@@ -74,8 +74,8 @@ def western_australia(folder: Path, bench: Any, seed: int, options: dict[str, ob
 
 
 def twin(seed: int, options: dict[str, object]) -> None:
-    """Print the error of filled surface retrievals against the truth of a synthetic world, by length of gap; thawed."""
-    from benchmarks.make_bundles import world_cube
+    """Print the error of filled retrievals against the truth of a synthetic world on thawed days, by length of gap."""
+    from tools.train_bundles import world_cube
     from xsm.study.example import Size
 
     size = Size(32, "2020-01-01", 400)

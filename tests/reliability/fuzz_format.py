@@ -1,4 +1,4 @@
-"""What a format under test is, and the small world that its files show."""
+"""What a format under test is, and the small synthetic world in its files."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ Damage = Callable[[Path, random.Random], None]
 class Format:
     """A format under test.
 
-    ``make`` writes sound files and returns them; one of ``targets`` of them (indices) is damaged. ``checked`` says that
-    a checksum covers the values, so that none of them may change unnoticed.
+    ``make`` writes sound files and returns their paths; the one at an index of ``targets`` is damaged. ``checked``: a
+    checksum covers the values, so none of them may change unnoticed.
     """
 
     source: str

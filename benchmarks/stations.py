@@ -1,15 +1,15 @@
 """Validate on real stations: one chain in Hawaii (SMAP, GLDAS Noah, SCAN) and 78 USCRN stations of 2020.
 
-    python -m benchmarks.real_stations [--data shared/data]
+    python -m benchmarks.stations [--data shared/data]
 
 Hawaii: the SMAP L3 (36 km) and GLDAS Noah (0.25 degree) series nearest to the SCAN station Waimea Plain, 2017 and 2018,
-through `validate` and `triple_collocation`. The station lies some kilometres outside both series' cells, on a volcanic
-island: this shows that the chain works, it is no measure of skill.
+through `validate` and `triple_collocation`. The station lies outside the cells of both series, on a volcanic island:
+this shows that the chain works and says nothing about skill.
 
-USCRN: no gridded product of 2020 is at hand, so the stations judge each other: a product made of the nearest other
-station, and one made of the station's own sensor at 10 cm, by texture of the station's own soil.
+USCRN: the test data contain no gridded product of 2020, so stations are compared with each other: one product is the
+nearest other station, one is the station's own sensor at 10 cm; scores are grouped by the texture of its soil.
 
-Every score is also computed by pytesmo from the same pairs; the run fails where they differ by more than 1e-10.
+Every score is also computed by pytesmo from the same pairs; the run fails if they differ by more than 1e-10.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def hawaii(data: Path) -> tuple[xr.Dataset, xr.Dataset, str]:
 
 
 def uscrn(data: Path) -> tuple[xr.Dataset, xr.Dataset, str]:
-    """Maps made of the nearest other station and of the own sensor at 10 cm, lazily, and the stations."""
+    """Lazy maps of the nearest other station and of each station's sensor at 10 cm, and the stations."""
     stations = xsm.open("uscrn", data / "insitu/uscrn/crn_daily_2020_half.csv.gz")
     soils = pd.read_csv(data / "insitu/uscrn-station-soils.csv", encoding="utf-8-sig")
     lat, lon = stations["lat"].values, stations["lon"].values
@@ -86,7 +86,7 @@ def uscrn(data: Path) -> tuple[xr.Dataset, xr.Dataset, str]:
     moisture, depth, names = stations["soil_moisture"].values, stations["depth"].values, stations["station"].values
     cells: dict[str, dict[tuple[int, int], np.ndarray]] = {}
     gaps = []
-    for target, own in ((5, "sm_5cm"), (20, "sm_25cm")):
+    for target, layer in ((5, "sm_5cm"), (20, "sm_25cm")):
         nearest, shallow = f"nearest_station_{target}", f"own_10_cm_{target}"
         cells |= {nearest: {}, shallow: {}}
         has = np.flatnonzero((depth == target) & np.isfinite(moisture).any(1))
@@ -95,7 +95,7 @@ def uscrn(data: Path) -> tuple[xr.Dataset, xr.Dataset, str]:
             others = has[names[has] != names[i]]
             away = distance(lat[others], lon[others], lat[i], lon[i])
             cells[nearest][at] = moisture[others[away.argmin()]]
-            gaps += [float(away.min())] if own == "sm_5cm" else []
+            gaps += [float(away.min())] if layer == "sm_5cm" else []
             (ten,) = np.flatnonzero((names == names[i]) & (depth == 10))
             cells[shallow][at] = moisture[ten]
     for name in ("sand", "silt", "clay"):
@@ -113,7 +113,7 @@ def uscrn(data: Path) -> tuple[xr.Dataset, xr.Dataset, str]:
 
 
 def scattered(known: dict[tuple[int, int], Any], shape: tuple[int, int], days: int) -> xr.DataArray:
-    """A lazy map that has values in a few cells."""
+    """A lazy map with values in a few cells."""
     import dask.array as da
 
     def block(block_info: Any = None) -> np.ndarray:
@@ -131,7 +131,7 @@ def scattered(known: dict[tuple[int, int], Any], shape: tuple[int, int], days: i
 
 
 def difference(maps: xr.Dataset, stations: xr.Dataset, table: xr.Dataset, min_days: int) -> float:
-    """Largest difference of a score of the table from pytesmo's, on the pairs that it rests on."""
+    """Largest difference between a score of the table and pytesmo's from the same pairs."""
     from pytesmo import metrics as theirs
 
     layers = {
@@ -153,7 +153,7 @@ def difference(maps: xr.Dataset, stations: xr.Dataset, table: xr.Dataset, min_da
 
 
 def show(title: str, table: xr.Dataset, worst: float) -> None:
-    """Print the means over the stations of every product, and what became of the sensors."""
+    """Print the means over stations of every product, and excluded sensors with the reason."""
     names = dict.fromkeys(("r", "spearman", "r_anomaly", "kge"), ".2f") | dict.fromkeys(
         ("rmse", "bias", "ubrmse"), ".3f"
     )
@@ -178,21 +178,21 @@ def main() -> int:
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("XSM_TEST_DATA", "../shared/data")))
     args = parser.parse_args()
     if not (args.data / "insitu").is_dir():
-        parser.error(f"'{args.data}' holds no insitu folder; give --data or set XSM_TEST_DATA")
+        parser.error(f"'{args.data}' contains no folder 'insitu'; pass --data or set XSM_TEST_DATA")
     warnings.simplefilter("ignore")
 
     maps, stations, where = hawaii(args.data)
     table = maps.sm.validate(stations, anomaly=True)
     worst = difference(maps, stations, table, 60)
     show(f"Hawaii, SCAN {HAWAII} at 5 cm ({where})", table, worst)
-    found = maps.sm.triple_collocation(stations).isel(station=0)
-    print(f"triple collocation, {int(found['n'])} days, matched with the {found.attrs['matching']}:")
-    for product in found["product"].values:
-        one = found.sel(product=product)
+    errors = maps.sm.triple_collocation(stations).isel(station=0)
+    print(f"triple collocation, {int(errors['n'])} days, matched with the {errors.attrs['matching']}:")
+    for product in errors["product"].values:
+        one = errors.sel(product=product)
         low, high = float(one["error_std_low"]), float(one["error_std_high"])
         print(f"  {product:14s} error {float(one['error_std']):.3f} ({low:.3f} to {high:.3f}) m3 m-3, "
               f"R with the truth {float(one['r_truth']):.2f}")  # fmt: skip
-    if note := str(found["note"].values):
+    if note := str(errors["note"].values):
         print(f"  {note}")
 
     maps, stations, where = uscrn(args.data)

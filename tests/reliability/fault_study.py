@@ -1,4 +1,4 @@
-"""A small study that faults are put into, and what its files are when nothing happens."""
+"""A small study for the injection of faults, and its files after an uninterrupted run."""
 
 from __future__ import annotations
 
@@ -29,13 +29,14 @@ NUMPY = (
     ('covariates = ["precipitation", "air_temperature"]\n', ""),
     ('options = { preset = "small" }', ""),
 )
-"""Edits of a study that replace networks by models that need no training to speak of."""
+"""Edits of a study that replace networks by models that train in no time."""
 LINE = re.compile(rb"\d{4}-\d\d-\d\dT[\d:]+Z( xsm [^\n\"<\\]*)(?:\\n|\n)?")
 """A line of a history, in text or JSON."""
 STAMP = re.compile(rb"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?(\.\d+)?(Z|\+00:00)?")
-POOL = "from xsm import cli, crew; crew.WORTH = 0; cli.main()"
-"""The command line, with processes that read files however small these are."""
+POOL = "from xsm.compute import workers; from xsm.faces import cli; workers.WORTH = 0; cli.main()"
+"""The command line, which then reads even small files in processes of its own."""
 LONGEST = 280
+"""Seconds after which a run is given up."""
 
 
 @dataclass
@@ -55,8 +56,8 @@ class Tally:
         return self.injected > 0 and self.survived == self.injected and not self.mutated and not self.silent
 
 
-class Bench:
-    """A world's files, a study of them, and the files of an uninterrupted run."""
+class FaultStudy:
+    """The files of a synthetic world, a study of them, and the files of an uninterrupted run."""
 
     def __init__(
         self, folder: Path, world: Size = WORLD, edits: tuple[tuple[str, str], ...] = NUMPY, *, pool: bool = False
@@ -75,7 +76,7 @@ class Bench:
         done = self.run(self.reference)
         assert done.returncode == 0, done.stderr
         self.seconds = time.monotonic() - start
-        self.wanted = contents(self.reference / "results")
+        self.expected = contents(self.reference / "results")
 
     def study(self, folder: Path | None = None, *changes: tuple[str, str]) -> Path:
         """A new folder with the study file, or a changed one in a folder."""
@@ -113,20 +114,20 @@ class Bench:
         )
 
     def check(self, tally: Tally, folder: Path) -> None:
-        """Count final files that are not those of the uninterrupted run."""
-        wrong = {n: h for n, h in contents(folder / "results").items() if self.wanted.get(n) != h}
+        """Count files with a final name that are not those of the uninterrupted run."""
+        wrong = {n: h for n, h in contents(folder / "results").items() if self.expected.get(n) != h}
         tally.mutated += len(wrong)
         tally.notes += [f"differs: {n}" for n in list(wrong)[:5]]
 
     def finish(self, tally: Tally, folder: Path, faults: int) -> None:
-        """The same command once more: what was injected is survived where the files are all there and equal."""
+        """Run the same command again; the faults are survived if all files are there and equal."""
         done = self.run(folder)
-        found = contents(folder / "results")
+        stored = contents(folder / "results")
         if done.returncode:
             tally.notes.append(done.stderr[-500:])
-        elif found != self.wanted:
+        elif stored != self.expected:
             tally.silent += 1
-            tally.notes += [f"lacks {sorted(set(self.wanted) - set(found))[:5]}"]
+            tally.notes += [f"lacks {sorted(set(self.expected) - set(stored))[:5]}"]
             self.check(tally, folder)
         else:
             tally.survived += faults
@@ -136,16 +137,16 @@ class Bench:
 
 
 def contents(out: Path) -> dict[str, str]:
-    """Hashes of final files by name, without times: a Zarr store as one, NetCDF and GeoTIFF by what they hold."""
-    found: dict[str, str] = {}
+    """Hashes of final files by name, without times: a Zarr store as one, NetCDF and GeoTIFF by their contents."""
+    hashes: dict[str, str] = {}
     for path in sorted(out.rglob("*")) if out.exists() else []:
         name = path.relative_to(out)
         if not path.is_file() or any(part.endswith(".part") or part == ".xsm" for part in name.parts):
             continue
         key = str(next((p for p in (*reversed(name.parents), name) if p.suffix == ".zarr"), name))
         data = {".nc": _dataset, ".tif": _raster}.get(path.suffix, _bytes)(path)
-        found[key] = hashlib.sha256((found.get(key, "") + str(name)).encode() + data).hexdigest()[:16]
-    return found
+        hashes[key] = hashlib.sha256((hashes.get(key, "") + str(name)).encode() + data).hexdigest()[:16]
+    return hashes
 
 
 def _bytes(path: Path) -> bytes:
@@ -153,29 +154,29 @@ def _bytes(path: Path) -> bytes:
 
 
 def _timeless(text: bytes) -> bytes:
-    """Text without times; lines of histories once each, since equal ones of one second are joined."""
+    """Text without times; each line of a history once, since equal lines of the same second are joined."""
     lines = sorted(set(LINE.findall(text)))
     return STAMP.sub(b"", LINE.sub(b"", text)) + b"".join(lines)
 
 
 def _dataset(path: Path) -> bytes:
     with xr.open_dataset(path, decode_cf=False) as ds:
-        told = [repr(_timeless(json.dumps(sorted(ds.attrs.items()), default=str).encode()))]
-        told += [f"{n} {v.dims} {v.dtype} {sorted(v.attrs.items())}" for n, v in sorted(ds.variables.items())]
-        return "\n".join(told).encode() + b"".join(v.values.tobytes() for _, v in sorted(ds.variables.items()))
+        lines = [repr(_timeless(json.dumps(sorted(ds.attrs.items()), default=str).encode()))]
+        lines += [f"{n} {v.dims} {v.dtype} {sorted(v.attrs.items())}" for n, v in sorted(ds.variables.items())]
+        return "\n".join(lines).encode() + b"".join(v.values.tobytes() for _, v in sorted(ds.variables.items()))
 
 
 def _raster(path: Path) -> bytes:
-    """Values, place and all tags: bytes move with the length of a history."""
+    """Values, georeference and all tags, not raw bytes: these move with the length of a history."""
     with rasterio.open(path) as file:
-        told = [str((file.profile, file.descriptions, file.units, file.scales, file.offsets))]
-        names = sorted(set(file.tag_namespaces()) - {"DERIVED_SUBDATASETS"})  # which holds the path
+        lines = [str((file.profile, file.descriptions, file.units, file.scales, file.offsets))]
+        names = sorted(set(file.tag_namespaces()) - {"DERIVED_SUBDATASETS"})  # which contains the path
         spaces = [file.tags(), *(file.tags(ns=name) for name in names)]
         spaces += [tags for band in file.indexes for tags in (file.tags(band), file.tags(band, ns="IMAGE_STRUCTURE"))]
-        told += [f"{name}={value}" for tags in spaces for name, value in sorted(tags.items())]
-        return _timeless("\n".join(told).encode()) + file.read().tobytes()
+        lines += [f"{name}={value}" for tags in spaces for name, value in sorted(tags.items())]
+        return _timeless("\n".join(lines).encode()) + file.read().tobytes()
 
 
 def one_sentence(text: str, *words: str) -> bool:
-    """Whether a command that failed says so as xsm does, with these words, and shows no traceback."""
+    """Whether a command failed with an error and a hint of xsm that contain these words, without a traceback."""
     return "error:" in text and "hint:" in text and "Traceback" not in text and all(w in text for w in words)

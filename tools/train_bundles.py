@@ -1,11 +1,11 @@
 """Train the bundles that come with xsm, on synthetic worlds only.
 
-    python -m benchmarks.make_bundles [--out src/xsm/_bundles] [--cells 48] [--days 600]
+    python -m tools.train_bundles [--out src/xsm/_bundles] [--cells 48] [--days 600]
 
-Four worlds side by side, each with weather and soil of its own, give training days (first 60 %) and validation days
+Four worlds side by side, each with its own weather and soil, provide training days (first 60 %) and validation days
 (next 20 %). Gaps of the predictors are filled with CRU from their own series, trained on the training days of the first
 world; that gap-filling bundle is shipped too. A shipped model is used where it was not trained: its spread is
-calibrated to the stations of other worlds, filled with the same bundle. The truth of no world is looked at.
+calibrated to the stations of other worlds, filled with the same bundle. The truth of the worlds is never read.
 Provisional: preset ``small``.
 """
 
@@ -34,12 +34,12 @@ from xsm.twin import World, make_world
 
 SEED = 2021
 SEEDS, OTHERS = ((2021, 2025), (2026, 2027)), (2022, 2023, 2024)
-"""Seeds of the worlds that are learnt from, as they lie, and of those that the spread is calibrated to."""
+"""Seeds of the worlds to train on, as they lie, and of those that the spread is calibrated to."""
 FILL = {"epochs": 40, "cells": 192}
 
 
 def main() -> None:
-    """Make the world, fill it, train the four estimation bundles and save all of them."""
+    """Create the worlds, fill them, train the four estimation bundles and save all bundles."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path(xsm.__file__).parent / "_bundles")
@@ -49,10 +49,10 @@ def main() -> None:
     begin = time.monotonic()
     size = Size(options.cells, "2020-01-01", options.days)
     first, _ = world_cube(size.grid, size.dates, SEED)
-    used, _ = split_days(first["time"].values.astype("M8[D]"), None, None)
+    training_days, _ = split_days(first["time"].values.astype("M8[D]"), None, None)
     fill = _once(
         options.out / "gapfill",
-        lambda: first.sm.fit(task="gapfill", variables=gappy(first), train=used, seed=SEED, **FILL),
+        lambda: first.sm.fit(task="gapfill", variables=gappy(first), train=training_days, seed=SEED, **FILL),
     )
     cube = side_by_side(size, fill)
     places = [unseen(size, seed, fill)[0] for seed in OTHERS]
@@ -67,12 +67,12 @@ def main() -> None:
 
 
 def _once(path: Path, train: Callable[[], Bundle]) -> Bundle:
-    """Load a bundle that is there, else train and save it: remove a folder to train it anew."""
+    """Load a bundle that exists, else train and save it: remove a folder to train it again."""
     return Bundle.load(path if path.exists() else train().save(path))
 
 
 def gappy(cube: xr.Dataset) -> list[str]:
-    """Variables of SMAP that a cube holds and that have gaps."""
+    """Variables of a cube that come from SMAP and have gaps."""
     return [str(n) for n in cube.data_vars if n in (*SMAP_ANCILLARY, "sm_dca")]
 
 
@@ -81,24 +81,24 @@ def _calibrated(cube: xr.Dataset, places: list[Place], **what: Any) -> Bundle:
 
 
 def side_by_side(size: Size, fill: Bundle) -> xr.Dataset:
-    """The worlds that are learnt from, in windows next to each other, their gaps filled by a bundle."""
+    """The worlds to train on, in windows next to each other, with their gaps filled by a bundle."""
     grid, n = size.grid, size.cells
     rows = []
     for i, seeds in enumerate(SEEDS):
         row = grid.row0 + i * n
         windows = [EASE2_M09.window(row, row + n, col, col + n) for col in grid.col0 + n * np.arange(len(seeds))]
-        made = [_filled(world_cube(w, size.dates, seed)[0], fill) for w, seed in zip(windows, seeds, strict=True)]
-        rows.append(_joined(made, "x"))
+        cubes = [_filled(world_cube(w, size.dates, seed)[0], fill) for w, seed in zip(windows, seeds, strict=True)]
+        rows.append(_joined(cubes, "x"))
     return _joined(rows, "y")
 
 
 def _joined(cubes: list[xr.Dataset], dim: str) -> xr.Dataset:
-    told = " ".join(cube.attrs["synthetic"] for cube in cubes)
-    return xr.concat(cubes, dim, combine_attrs="drop_conflicts").assign_attrs(synthetic=told)
+    note = " ".join(cube.attrs["synthetic"] for cube in cubes)
+    return xr.concat(cubes, dim, combine_attrs="drop_conflicts").assign_attrs(synthetic=note)
 
 
 def unseen(size: Size, seed: int, fill: Bundle) -> tuple[Place, World]:
-    """A world of which no day was learnt from, its gaps filled by a bundle."""
+    """A world that was not trained on, with its gaps filled by a bundle."""
     cube, world = world_cube(size.grid, size.dates, seed)
     return Place(_filled(cube, fill), world.stations, np.ones(size.days, bool)), world
 
@@ -108,7 +108,7 @@ def _filled(cube: xr.Dataset, fill: Bundle) -> xr.Dataset:
 
 
 def world_cube(grid: Grid, dates: np.ndarray, seed: int) -> tuple[xr.Dataset, World]:
-    """The cube of a synthetic world as the readers would give it, without the way through files; and the world."""
+    """The cube of a synthetic world as readers would return it, without writing files, and the world."""
     world = make_world(grid, np.asarray(dates), seed)
     soil = world.truth[["sand", "silt", "clay", "bulk_density"]]
     cover = world.truth[["land_cover"]]

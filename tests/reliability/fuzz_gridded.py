@@ -1,4 +1,4 @@
-"""Small sound files of every format that xsm reads, how they are read, and damage that knows their structure."""
+"""Small sound files of every gridded format that xsm reads, and damage that knows their structure."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.fuzz_base import Damage, Format, small_world
-from benchmarks.fuzz_text import TEXT, TREE, ismn, ismn_ceop, ismn_zip, scan, scan_csv, uscrn, uscrn_daily
+from tests.reliability.fuzz_format import Damage, Format, small_world
 from xsm.contracts.registry import get_source
 from xsm.twin import make_world
 
@@ -33,10 +32,10 @@ def _replace(path: Path, rng: random.Random, new: Callable[[Any], tuple[tuple[in
         attrs = dict(file[name].attrs)
         del file[name]
         chunks = tuple(min(s, 64) for s in shape) or None
-        made = file.create_dataset(name, shape, dtype, chunks=chunks, compression="gzip" if chunks else None)
+        node = file.create_dataset(name, shape, dtype, chunks=chunks, compression="gzip" if chunks else None)
         for key, value in attrs.items():
             if key not in ("DIMENSION_LIST", "REFERENCE_LIST", "CLASS", "NAME"):
-                made.attrs[key] = value
+                node.attrs[key] = value
 
 
 def _other_shape(node: Any) -> tuple[tuple[int, ...], Any]:
@@ -98,7 +97,7 @@ def smap_l3(folder: Path) -> list[Path]:
 
 
 def smap_l2(folder: Path) -> list[Path]:
-    """A half orbit over the window's neighbourhood, every dataset that is read, as in the product."""
+    """A half orbit around the window, with every dataset that is read, as in the product."""
     import h5py
     from xsm_smap.layout import FIELDS, L2_GROUP, needs, resolve
 
@@ -136,19 +135,19 @@ def nldas(folder: Path) -> list[Path]:
 
 
 def nldas_deflated(folder: Path) -> list[Path]:
-    """The same hours by the netCDF library, deflated."""
+    """The same hours, deflated by the netCDF library."""
     import xarray as xr
 
-    made = folder / "plain"
-    made.mkdir()
+    plain = folder / "plain"
+    plain.mkdir()
     paths = []
-    for path in nldas(made):
+    for path in nldas(plain):
         with xr.open_dataset(path, decode_cf=False) as ds:
-            # "add_offset" and the like are attributes here, as nothing is decoded
+            # nothing is decoded, so "add_offset" and the like are attributes here
             encoding = {n: {"zlib": True, "complevel": 1} for n, v in ds.data_vars.items() if v.ndim == 3}
             ds.to_netcdf(folder / path.name, engine="netcdf4", encoding=encoding)
         paths.append(folder / path.name)
-    shutil.rmtree(made)
+    shutil.rmtree(plain)
     return paths
 
 
@@ -221,7 +220,7 @@ def _rewritten(**changes: Any) -> Damage:
 
 
 def _tiff_bomb(path: Path, rng: random.Random) -> None:
-    """Width and height of the header become two thousand millions."""
+    """Set width and height in the header to two thousand million."""
     raw = bytearray(path.read_bytes())
     start = int.from_bytes(raw[4:8], "little")
     for i in range(int.from_bytes(raw[start : start + 2], "little")):
@@ -243,10 +242,10 @@ TIFF: dict[str, Damage] = {
 def _hdf4_rewritten(**changes: Any) -> Damage:
     def damage(path: Path, rng: random.Random) -> None:
         from xsm_modis.hdf4 import structure
-        from xsm_modis.write_hdf4 import _write
+        from xsm_modis.write_hdf4 import write_dataset
 
-        told = {"name": "LC_Type1", "shape": (2400, 2400), "type": "u1", "h": 10, "v": 5, **changes}
-        _write(path, told["name"], np.full(told["shape"], 3, told["type"]), structure(told["h"], told["v"]))
+        tile = {"name": "LC_Type1", "shape": (2400, 2400), "type": "u1", "h": 10, "v": 5, **changes}
+        write_dataset(path, tile["name"], np.full(tile["shape"], 3, tile["type"]), structure(tile["h"], tile["v"]))
 
     return damage
 
@@ -258,7 +257,7 @@ HDF4: dict[str, Damage] = {
 }
 
 
-FORMATS: Mapping[str, Format] = {
+GRIDDED: Mapping[str, Format] = {
     "SPL3SMP_E HDF5": Format("smap", smap_l3, HDF5, window=True, checked=True),
     "SPL2SMP HDF5": Format("smap", smap_l2, HDF5, checked=True),
     "SPL4SMGP HDF5": Format("smap_l4", smap_l4, HDF5, (0, 3), window=True, checked=True),
@@ -269,11 +268,4 @@ FORMATS: Mapping[str, Format] = {
     "MCD12Q1 HDF4": Format("modis_landcover", tiles, HDF4, window=True, checked=True),
     "MCD12C1 HDF4": Format("modis_landcover", whole_globe, HDF4, window=True, checked=True),
     "MCD12Q1 GeoTIFF": Format("modis_landcover", land_cover, TIFF, checked=True),
-    "USCRN hourly02": Format("uscrn", uscrn, TEXT),
-    "USCRN daily01": Format("uscrn", uscrn_daily, TEXT),
-    "SCAN JSON": Format("scan", scan, TREE, (0, -1)),
-    "SCAN CSV": Format("scan", scan_csv, TEXT),
-    "ISMN header+values": Format("ismn", ismn, TEXT),
-    "ISMN CEOP": Format("ismn", ismn_ceop, TEXT),
-    "ISMN zip": Format("ismn", ismn_zip, {}, checked=True),
 }

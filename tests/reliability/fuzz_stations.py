@@ -1,4 +1,4 @@
-"""Small sound station files, and damage that knows their lines and trees."""
+"""Small sound station files of every format that xsm reads, and damage that knows their lines and trees."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import json
 import random
 import shutil
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.fuzz_base import Damage, small_world
+from tests.reliability.fuzz_format import Damage, Format, small_world
 from xsm.contracts.registry import get_source
 
 
@@ -124,7 +124,7 @@ TEXT: dict[str, Damage] = {
 
 
 def _json_changed(path: Path, rng: random.Random) -> None:
-    """Some node of the tree goes, or becomes something else."""
+    """Remove a node of the tree, or replace its value."""
     tree = json.loads(path.read_text())
     node, parent, key = tree, None, None
     while isinstance(node, dict | list) and node and (parent is None or rng.random() < 0.85):
@@ -141,3 +141,14 @@ def _json_changed(path: Path, rng: random.Random) -> None:
 
 
 TREE: dict[str, Damage] = {"tree": _json_changed}
+
+
+STATIONS: Mapping[str, Format] = {
+    "USCRN hourly02": Format("uscrn", uscrn, TEXT),
+    "USCRN daily01": Format("uscrn", uscrn_daily, TEXT),
+    "SCAN JSON": Format("scan", scan, TREE, (0, -1)),
+    "SCAN CSV": Format("scan", scan_csv, TEXT),
+    "ISMN header+values": Format("ismn", ismn, TEXT),
+    "ISMN CEOP": Format("ismn", ismn_ceop, TEXT),
+    "ISMN zip": Format("ismn", ismn_zip, {}, checked=True),
+}

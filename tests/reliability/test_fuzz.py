@@ -1,6 +1,6 @@
-"""Damaged files of every format: read, or refused by name; never a crash, a hang or a silent wrong value.
+"""Damaged files of every format are read or refused by name: never a crash, a hang or a wrong value without a warning.
 
-A few of each format here, 500 of each in the slow test; `python -m benchmarks.fuzz` prints the table of the counts.
+A few of each format here, 500 of each in the slow test; `make fuzz` prints the table of the counts.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import fuzz
-from benchmarks.fuzz_base import area
-from benchmarks.fuzz_formats import FORMATS
+from tests.reliability import fuzz
+from tests.reliability.fuzz import FORMATS
+from tests.reliability.fuzz_format import area
+from tests.reliability.fuzz_verdict import compare
 from xsm.contracts.registry import get_source
 from xsm.data.skipped import tell_skipped
 from xsm.errors import DataError, SkippedFile
@@ -42,8 +43,8 @@ def test_five_hundred_damaged_files(name: str) -> None:
     assert read_damaged(name, 500).total() == 500
 
 
-def test_a_crash_and_a_hang_are_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Children that kill themselves, sleep, or answer: the pool tells them apart."""
+def test_a_crash_and_a_hang_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pool distinguishes children that kill themselves, sleep or answer."""
     monkeypatch.setattr(fuzz, "SECONDS", 2)
     programs = {
         "crash": "import os; input(); os.kill(os.getpid(), 11)",
@@ -56,25 +57,25 @@ def test_a_crash_and_a_hang_are_seen(tmp_path: Path, monkeypatch: pytest.MonkeyP
             fuzz.subprocess, "Popen", lambda command, program=program, **k: popen([sys.executable, "-c", program], **k)
         )
         pool = fuzz.Pool("USCRN hourly02", tmp_path)
-        assert pool.ask(0)["result"] == result
+        assert pool.read(0)["result"] == result
         pool.close()
 
 
-def test_a_changed_value_is_told_from_a_missing_one(tmp_path: Path) -> None:
-    """The judge itself: equal, missing, changed, outside the range, on other axes."""
-    wanted = fuzz.read("USCRN daily01", FORMATS["USCRN daily01"].make(tmp_path))
-    judge = {checked: lambda got, c=checked: fuzz.compare(wanted, got, c, told=False) for checked in (True, False)}
-    assert judge[True](wanted.copy(deep=True)) == "equal"
+def test_the_verdict_distinguishes_changed_from_missing_values(tmp_path: Path) -> None:
+    """Equal, missing, changed, outside the range, on other axes."""
+    sound = fuzz.read("USCRN daily01", FORMATS["USCRN daily01"].make(tmp_path))
+    judge = {c: lambda got, c=c: compare(sound, got, checked=c, warned=False) for c in (True, False)}
+    assert judge[True](sound.copy(deep=True)) == "equal"
     for value, plain, summed in (
         (float("nan"), "missing", "missing"),
         (0.123, "changed", "silent"),
         (7, "silent", "silent"),
     ):
-        got = wanted.copy(deep=True)
+        got = sound.copy(deep=True)
         got["soil_moisture"][2, 3] = value
         assert (judge[False](got), judge[True](got)) == (plain, summed)
-    assert judge[False](wanted.isel(time=slice(3, 20), sensor=[1, 2])) == "missing"
-    moved = wanted.assign_coords(lat=wanted["lat"] + 1)
+    assert judge[False](sound.isel(time=slice(3, 20), sensor=[1, 2])) == "missing"
+    moved = sound.assign_coords(lat=sound["lat"] + 1)
     assert (judge[False](moved), judge[True](moved)) == ("changed", "silent")
 
 
@@ -82,8 +83,8 @@ SKIPPING = {n: f for n, f in FORMATS.items() if n not in ("NLDAS netCDF-4 deflat
 
 
 @pytest.mark.parametrize("name", SKIPPING)
-def test_skip_tells_what_was_left_out(name: str, tmp_path: Path) -> None:
-    """Of a sound file and a login page under the name of another, the sound one is read."""
+def test_skip_names_the_file_that_was_left_out(name: str, tmp_path: Path) -> None:
+    """A login page is saved under the name of a second file: the sound file is read."""
     form = FORMATS[name]
     paths = form.make(tmp_path)
     sound = [p for p in paths if p.name != "stations.json"]
@@ -91,12 +92,12 @@ def test_skip_tells_what_was_left_out(name: str, tmp_path: Path) -> None:
     bad.write_text("<!DOCTYPE html><html>log in</html>")
     files = list(dict.fromkeys([*paths, bad]))
     source = get_source(form.source)
-    told = {"region": area() if form.window else None, "time": None, "variables": None, **form.options}
+    request = {"region": area() if form.window else None, "time": None, "variables": None, **form.options}
     with warnings.catch_warnings(action="ignore"), pytest.raises(DataError, match=bad.name.replace("+", r"\+")):
-        source.open(files, on_error="raise", **told)  # type: ignore[arg-type]
+        source.open(files, on_error="raise", **request)  # type: ignore[arg-type]
     with warnings.catch_warnings(action="ignore"):
-        ds = source.open(files, on_error="skip", **told)  # type: ignore[arg-type]
-    with pytest.warns(SkippedFile) as caught:  # as `xsm.open` tells it
+        ds = source.open(files, on_error="skip", **request)  # type: ignore[arg-type]
+    with pytest.warns(SkippedFile) as caught:  # as in `xsm.open`
         tell_skipped(ds, files)
     assert any(bad.name in str(w.message) for w in caught)
     assert bad.name in str(ds.attrs["skipped"]) and len(ds.data_vars)
