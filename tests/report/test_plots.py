@@ -149,7 +149,7 @@ def test_the_shell_writes_the_same_figure(
     assert ElementTree.parse(tmp_path / "boxes.svg").getroot().tag.endswith("svg")
     with pytest.raises(SystemExit) as stop:
         main(["plot-boxes", str(scores), str(tmp_path / "boxes.nc")])
-    assert stop.value.code == 2 and "wanted .png, .svg or .pdf" in capsys.readouterr().err
+    assert stop.value.code == 2 and "expected .png, .svg or .pdf" in capsys.readouterr().err
 
 
 def test_a_notebook_shows_the_figure() -> None:
