@@ -10,9 +10,10 @@ import xarray as xr
 
 from xsm.contracts.operation import Param, operation
 from xsm.data.cf import add_history, check_units, with_room
-from xsm.data.grids import Grid, require_grid, take
+from xsm.data.grids import Grid, require_grid
 from xsm.data.masks import with_masks
 from xsm.data.skipped import listed, with_skipped
+from xsm.data.windows import take
 from xsm.errors import DataError, tell
 
 log = logging.getLogger("xsm")
