@@ -7,13 +7,13 @@ from pathlib import Path
 
 import h5py
 import numpy as np
-from xsm.twin.smap import passes
 from xsm_smap.layout import L3_GROUPS
 from xsm_smap.schema import DATASETS, HARD_LINKS
 from xsm_smap.write import template
 
 import xsm
 from xsm.twin.fields import rough
+from xsm.twin.smap import passes
 
 GRID = xsm.EASE2_M09
 CONUS = GRID.region("conus")

@@ -7,7 +7,8 @@ import pytest
 import xarray as xr
 
 import xsm
-from xsm.data.grids import EASE2_M09, grid_of, take
+from xsm.data.grids import EASE2_M09, grid_of
+from xsm.data.windows import take
 from xsm.errors import DataError
 
 GRID = EASE2_M09.window(300, 308, 900, 910)

@@ -43,7 +43,7 @@ _PUBLIC = {
     "EASE2_M09": "xsm.data.grids",
     "EASE2_M36": "xsm.data.grids",
     "grid_of": "xsm.data.grids",
-    "take": "xsm.data.grids",
+    "take": "xsm.data.windows",
     "Bundle": "xsm.contracts.bundle",
     "operations": "xsm.contracts.registry",
     "sources": "xsm.contracts.registry",

@@ -8,9 +8,10 @@ import numpy as np
 import xarray as xr
 
 from xsm.data.cf import check_units, with_room
-from xsm.data.grids import Grid, require_grid, take
+from xsm.data.grids import Grid, require_grid
 from xsm.data.masks import with_masks
 from xsm.data.skipped import listed, with_skipped
+from xsm.data.windows import take
 from xsm.errors import DataError, tell
 
 log = logging.getLogger("xsm")

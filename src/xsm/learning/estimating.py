@@ -16,9 +16,10 @@ from xsm.contracts.bundle import Bundle, spread_name
 from xsm.contracts.model import Block, Model, clips, look_back
 from xsm.contracts.registry import get_model
 from xsm.data.cf import canonical_attrs, check_units, same_units
-from xsm.data.grids import EASE2_M09, grid_of, require_grid, take
+from xsm.data.grids import EASE2_M09, grid_of, require_grid
 from xsm.data.scenarios import Scenario, get_scenario
 from xsm.data.soil_texture import texture_of
+from xsm.data.windows import take
 from xsm.errors import DataError, UsageError
 from xsm.learning.predictors import reasons, require, split_predictors, with_units
 from xsm.learning.shipped import shipped, shipped_name

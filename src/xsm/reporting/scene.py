@@ -16,8 +16,9 @@ import xarray as xr
 
 from xsm.data import cf
 from xsm.data.cells import Cells, daily, positions
-from xsm.data.grids import grid_of, take
+from xsm.data.grids import grid_of
 from xsm.data.soil_texture import texture_of
+from xsm.data.windows import take
 from xsm.errors import DataError
 from xsm.reporting.map_figures import degrees
 from xsm.validation import matching

@@ -9,8 +9,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from xsm.data.grids import region_bbox
-from xsm.data.region import looks_like_file
+from xsm.data.region import looks_like_file, region_bbox
 from xsm.errors import DataError, UsageError, unknown
 
 

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from xsm.compute.chunks import in_threads
-from xsm.data.geometry import Regular
+from xsm.data.geometry import Regular, turn
 from xsm.data.grids import X0, Y0, Grid
-from xsm.kernels.located import Window, source_index
+from xsm.kernels.interpolated import Window, source_index
 
 WIDEST = 1 / 32
 """Share of the way around the globe that a plain tile may span."""
@@ -50,11 +50,6 @@ def nodes(geo: Regular, grid: Grid, tile: int, at: Window) -> tuple[np.ndarray, 
     around = grid.shape_global[1]
     wide = (np.diff(x[:-1]), np.diff(x[1:]), np.diff(x[:, :-1], axis=0))
     return x, y, np.all([np.abs(turn(a, around)) < WIDEST * around for a in wide], 0)
-
-
-def turn(d: np.ndarray, around: int) -> np.ndarray:
-    """The shorter way around the globe."""
-    return d - around * np.round(d / around)
 
 
 def pixels(geo: Regular, grid: Grid, tile: int, at: Window, plain: np.ndarray) -> Pixels:
@@ -91,11 +86,11 @@ class Reach:
     def touching(self, grid: Grid, rows: slice, cols: slice) -> tuple[np.ndarray, np.ndarray]:
         """Row and column numbers of the tiles that touch a target block."""
         low, high = grid.row0 + rows.start, grid.row0 + rows.stop - 1
-        found = (self.rows[0] <= high) & (self.rows[1] >= low)
+        touched = (self.rows[0] <= high) & (self.rows[1] >= low)
         low, high = grid.col0 + cols.start, grid.col0 + cols.stop - 1
         around = grid.shape_global[1]
-        found &= np.any([(self.cols[0] + k <= high) & (self.cols[1] + k >= low) for k in (-around, 0, around)], 0)
-        a, b = np.nonzero(found)
+        touched &= np.any([(self.cols[0] + k <= high) & (self.cols[1] + k >= low) for k in (-around, 0, around)], 0)
+        a, b = np.nonzero(touched)
         return a + self.first[0], b + self.first[1]
 
 

@@ -1,12 +1,112 @@
-"""Resampling where EASE columns depend on one source axis alone and rows on the other: two 1-D passes."""
+"""Latitude/longitude or EASE axes, where EASE columns depend on one axis and rows on the other: two 1-D passes."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 
 from xsm.compute.jit import jit
+from xsm.data.geometry import Axis, Regular
+from xsm.data.grids import X0, Grid
+from xsm.kernels import weights
+from xsm.kernels.interpolated import Window
+
+
+@dataclass(frozen=True)
+class Separable:
+    """Latitude/longitude or EASE axes: two 1-D passes."""
+
+    y: weights.Taps
+    x: weights.Taps
+    back_y: weights.Taps
+    back_x: weights.Taps
+    coarser: bool
+    fallback: bool
+    min_valid: float
+
+    def window(self, rows: slice, cols: slice) -> Window | None:
+        """See `Plan.window`."""
+        return *self.y.window(rows), *self.x.window(cols)
+
+    def nearest(self, at: Window, rows: slice, cols: slice) -> tuple[np.ndarray, np.ndarray]:
+        """See `Plan.nearest`."""
+        row, col = self.y.local(rows, at[0])[2], self.x.local(cols, at[2])[2]
+        return row[:, None], col[None, :]
+
+    def interpolate(self, frames: np.ndarray, at: Window, rows: slice, cols: slice) -> np.ndarray:
+        """See `Plan.interpolate`."""
+        tables = [
+            _typed(taps.local(part, first), frames.dtype)
+            for taps, part, first in (
+                (self.y, rows, at[0]),
+                (self.x, cols, at[2]),
+                (self.back_y, rows, at[0]),
+                (self.back_x, cols, at[2]),
+            )
+        ]
+        out = np.empty((len(frames), len(tables[0][0]), len(tables[1][0])), frames.dtype)
+        resample(frames, *tables, self.min_valid, self.fallback, self.coarser, out)
+        return out
+
+    def majority(self, codes: np.ndarray, classes: int, at: Window, rows: slice, cols: slice) -> np.ndarray:
+        """See `Plan.majority`."""
+        y, x = self.y.local(rows, at[0]), self.x.local(cols, at[2])
+        out = np.empty((len(codes), len(y[0]), len(x[0])), codes.dtype)
+        majority(codes, y, x, classes, self.min_valid, out)
+        return out
+
+
+def make_plan(geo: Regular, grid: Grid, method: str, min_valid: float, coarser: bool) -> Separable:
+    """Weights of both axes for a window of the target."""
+    edge = np.arange(grid.rows + 1), np.arange(grid.cols + 1)
+    left, _, _, top = grid.bounds
+    edge_y, edge_x = top - edge[0] * grid.cell, left + edge[1] * grid.cell
+    centre = (
+        geo.y.index(geo.from_ease(np.zeros(grid.rows), grid.y)[1]),
+        geo.x.index(geo.from_ease(grid.x, np.zeros(grid.cols))[0]),
+    )
+    sides = (
+        geo.y.index(geo.from_ease(np.zeros_like(edge_y), edge_y)[1]),
+        geo.x.index(geo.from_ease(edge_x, np.zeros_like(edge_x))[0]),
+    )
+    tables = []
+    for axis, mid, side in zip((geo.y, geo.x), centre, sides, strict=True):
+        low, high = np.minimum(side[:-1], side[1:]), np.maximum(side[:-1], side[1:])
+        if axis is geo.x and geo.crs is None and not geo.ease and not axis.period:
+            turn = 360.0 / abs(axis.step)
+            shift = turn * np.round((mid - (axis.size - 1) / 2) / turn)
+            mid, low, high = mid - shift, low - shift, high - shift
+        back = weights.interpolation("bilinear", axis, mid, high - low)
+        if method == "nearest":
+            taps = back = weights.nearest(axis, mid)
+        elif method in weights.RADIUS:
+            taps = weights.interpolation(method, axis, mid, high - low)
+        else:
+            taps = weights.overlap(axis, mid, low, high, _measure(geo, axis is geo.y))
+        tables.append((taps, back))
+    (y, back_y), (x, back_x) = tables
+    return Separable(y, x, back_y, back_x, coarser, method in weights.RADIUS, min_valid)
+
+
+def _measure(geo: Regular, vertical: bool):  # type: ignore[no-untyped-def]
+    """Function from source cell indices to EASE metres along one axis."""
+
+    def measure(index: np.ndarray) -> np.ndarray:
+        axis: Axis = geo.y if vertical else geo.x
+        value = axis.value(index)
+        if geo.ease:
+            return value
+        if not vertical:
+            return value * (-X0 / 180.0)
+        return geo.to_ease(np.zeros_like(value), np.clip(value, -90, 90))[1]
+
+    return measure
+
+
+def _typed(taps: tuple[np.ndarray, np.ndarray, np.ndarray], dtype: np.dtype) -> tuple[np.ndarray, ...]:
+    return taps[0], taps[1].astype(dtype), taps[2]
 
 
 @jit()

@@ -37,17 +37,17 @@ def categorical(variable: xr.Variable, name: str) -> bool:
 def methods(
     variables: Mapping[Hashable, xr.Variable], method: str, geo: Regular | Scattered, coarser: bool
 ) -> dict[Hashable, str]:
-    """Choose the method of each variable; a warning tells where ``"mode"`` does not fit."""
+    """Choose the method of each variable; a warning says where ``"mode"`` does not fit."""
     fits = {n for n, v in variables.items() if categorical(v, str(n))}
     fits = fits or {n for n, v in variables.items() if v.dtype.kind in "iu"} or set(variables)
-    found = {
+    by_name = {
         n: _method(v, str(n), "auto" if method == "mode" and n not in fits else method, geo, coarser)
         for n, v in variables.items()
     }
     if method == "mode" and len(fits) < len(variables):
-        others = ", ".join(f"{n} ({found[n]})" for n in variables if n not in fits)
+        others = ", ".join(f"{n} ({by_name[n]})" for n in variables if n not in fits)
         tell(f"method='mode' is for classes; these are continuous and regridded otherwise: {others}.")
-    return found
+    return by_name
 
 
 def _method(variable: xr.Variable, name: str, method: str, geo: Regular | Scattered, coarser: bool) -> str:
@@ -66,23 +66,23 @@ def _method(variable: xr.Variable, name: str, method: str, geo: Regular | Scatte
 
 def missing_of(variable: xr.Variable, name: str) -> tuple[Any, ...]:
     """Values that the attributes of a variable call missing, in its type; NaN is missing anyway."""
-    found = [v for key in ("_FillValue", "missing_value") for v in np.ravel(variable.attrs.get(key, ()))]
-    found = [v for v in found if v == v]
+    values = [v for key in ("_FillValue", "missing_value") for v in np.ravel(variable.attrs.get(key, ()))]
+    values = [v for v in values if v == v]
     if variable.dtype.kind in "iu":
         limits = np.iinfo(variable.dtype)
-        for value in found:
+        for value in values:
             if not (limits.min <= value <= limits.max and value == int(value)):
                 raise DataError(
-                    f"'{name}' holds {variable.dtype} and calls {value} missing, which that type cannot hold.",
-                    hint="Mend _FillValue and missing_value, or decode the file with xarray.",
+                    f"'{name}' is {variable.dtype} and calls {value} missing, which that type cannot represent.",
+                    hint="Correct _FillValue and missing_value, or decode the file with xarray.",
                 )
-    return tuple(np.asarray(found).astype(variable.dtype)) if found else ()
+    return tuple(np.asarray(values).astype(variable.dtype)) if values else ()
 
 
 def make_job(variable: xr.Variable, name: str, method: str, covered: Callable[[bool], bool]) -> Job:
     """Make the job of a variable.
 
-    Integers without a missing value keep their type where no cell can be left empty, which ``covered`` tells (True: of
+    Integers without a missing value keep their type where no cell can be left empty, which ``covered`` says (True: of
     whole cells, not only of their centres). Elsewhere classes and flags take the fill of their type, the rest is float.
     """
     dtype, missing = variable.dtype, missing_of(variable, name)
@@ -116,35 +116,35 @@ def packed(variable: xr.Variable) -> bool:
 
 
 def _are_shares(variables: Mapping[Hashable, xr.Variable]) -> bool:
-    found = [variables[n] for n in cf.SOIL_FRACTIONS if n in variables]
-    percent = all(cf.same_units(v.attrs.get("units", ""), "percent") and not packed(v) for v in found)
-    return len(found) == len(cf.SOIL_FRACTIONS) and percent and len({(v.dims, v.shape) for v in found}) == 1
+    shares = [variables[n] for n in cf.SOIL_FRACTIONS if n in variables]
+    percent = all(cf.same_units(v.attrs.get("units", ""), "percent") and not packed(v) for v in shares)
+    return len(shares) == len(cf.SOIL_FRACTIONS) and percent and len({(v.dims, v.shape) for v in shares}) == 1
 
 
 def unrounded(variables: dict[Hashable, xr.Variable]) -> dict[Hashable, xr.Variable]:
     """Make integer percentages of sand, silt and clay float32: rescaled to 100 they are no integers."""
     if not _are_shares(variables):
         return variables
-    made: dict[Hashable, xr.Variable] = {}
+    floats: dict[Hashable, xr.Variable] = {}
     for n in cf.SOIL_FRACTIONS:
-        own = variables[n]
-        if own.dtype.kind in "iu":
-            made[n] = own.astype("f4", keep_attrs=True)
-            for value in missing_of(own, n):
-                made[n] = made[n].where(own != value)
-            made[n].attrs = {k: v for k, v in own.attrs.items() if k not in ("_FillValue", "missing_value")}
-    return {**variables, **made}
+        variable = variables[n]
+        if variable.dtype.kind in "iu":
+            floats[n] = variable.astype("f4", keep_attrs=True)
+            for value in missing_of(variable, n):
+                floats[n] = floats[n].where(variable != value)
+            floats[n].attrs = {k: v for k, v in variable.attrs.items() if k not in ("_FillValue", "missing_value")}
+    return {**variables, **floats}
 
 
-def one_sum(made: dict[Hashable, xr.Variable]) -> dict[Hashable, xr.Variable]:
+def one_sum(variables: dict[Hashable, xr.Variable]) -> dict[Hashable, xr.Variable]:
     """Give sand, silt and clay one mask and the sum 100."""
-    if not _are_shares(made):
-        return made
-    sand, silt, clay = (made[n] for n in cf.SOIL_FRACTIONS)
+    if not _are_shares(variables):
+        return variables
+    sand, silt, clay = (variables[n] for n in cf.SOIL_FRACTIONS)
     total = sand + silt + clay
     factor = 100.0 / total.where(total > 0)
     shares: dict[Hashable, xr.Variable] = {}
     for n in cf.SOIL_FRACTIONS:
-        own = made[n]
-        shares[n] = xr.Variable(own.dims, (own * factor).data, own.attrs, own.encoding)
-    return {**made, **shares}
+        share = variables[n]
+        shares[n] = xr.Variable(share.dims, (share * factor).data, share.attrs, share.encoding)
+    return {**variables, **shares}
