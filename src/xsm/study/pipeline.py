@@ -28,11 +28,12 @@ from xsm.data.skipped import LEFT_OUT, mark
 from xsm.errors import hear, tell
 from xsm.io import files
 from xsm.learning.filling import as_bundle
+from xsm.learning.fitting_gapfill import NothingToLearn
 from xsm.learning.samples import model_options
 from xsm.learning.shipped import warn_of_shipped
 from xsm.ops.cube import cube as make_cube
 from xsm.ops.estimate import estimate
-from xsm.ops.fit import NothingToLearn, fit
+from xsm.ops.fit import fit
 from xsm.ops.gapfill import gapfill
 from xsm.ops.open import expand
 from xsm.ops.open import open as open_source
