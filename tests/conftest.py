@@ -17,7 +17,7 @@ from tests.web_server import Server
 from xsm import __version__
 from xsm.contracts.registry import manager
 from xsm.data.grids import EASE2_M09
-from xsm.data.scenarios import SMAP_ANCILLARY
+from xsm.data.scenarios import SCENARIOS, SMAP_ANCILLARY
 from xsm.io import files
 
 UNITS = {
@@ -86,6 +86,12 @@ def law_cube() -> xr.Dataset:
     land[:3] = False
     variables["land"] = (("y", "x"), land)
     return grid.assign(xr.Dataset(variables, {"time": time, "soil_depth": [5, 30]}))
+
+
+@pytest.fixture(scope="session")
+def ridge(law_cube):
+    """The four ridge bundles of the law cube."""
+    return {p: law_cube.sm.fit(depth=p[0], scenario=p[1], model="ridge") for p in SCENARIOS}
 
 
 @pytest.fixture(scope="session")

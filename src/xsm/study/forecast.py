@@ -14,7 +14,7 @@ from xsm.data.period import days
 from xsm.errors import DataError, UsageError
 from xsm.io import files
 from xsm.learning.estimating import trim
-from xsm.learning.filling import check_series
+from xsm.learning.series import check_series
 from xsm.ops.cube import cube as make_cube
 from xsm.ops.open import size_of
 from xsm.options import threads

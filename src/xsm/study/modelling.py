@@ -17,10 +17,11 @@ from xsm.data.skipped import LEFT_OUT
 from xsm.errors import tell
 from xsm.io import files
 from xsm.learning.filling import as_bundle
+from xsm.learning.fitting_gapfill import NothingToLearn
 from xsm.learning.samples import model_options
 from xsm.learning.shipped import warn_of_shipped
 from xsm.ops.estimate import estimate
-from xsm.ops.fit import NothingToLearn, fit
+from xsm.ops.fit import fit
 from xsm.ops.gapfill import gapfill
 from xsm.study.config import Fill, Fit, Study, depth_and_scenario
 from xsm.study.inputs import write_store
