@@ -42,9 +42,11 @@ fuzz: $(STAMP)  ## damage files of every format and count what the readers do (A
 test-oldest:  ## run the tests with the oldest supported versions, in .venv-oldest
 	$(MAKE) test VENV=.venv-oldest CONSTRAINTS=constraints-oldest.txt EXTRAS=all,test
 
-lint: $(STAMP)  ## ruff, mypy, codespell
+lint: $(STAMP)  ## ruff, mypy, the floors of imports, words, codespell
 	$(PY) -m ruff check
 	$(PY) -m ruff format --check
+	$(BIN)/lint-imports --no-logo
+	$(PY) .ci/words.py src plugins qgis_provider benchmarks tests docs
 	$(PY) -m mypy
 	$(PY) -m mypy --platform win32 src/xsm/faces/worker.py
 	$(BIN)/codespell
@@ -53,7 +55,7 @@ audit: $(STAMP)  ## look for known vulnerabilities of the pinned packages; asks 
 	$(PY) -m pip install --disable-pip-version-check -q -c constraints.txt pip-audit
 	$(PY) -m pip_audit --requirement constraints.txt --no-deps --disable-pip
 
-format: $(STAMP)  ## mend what ruff can mend
+format: $(STAMP)  ## fix what ruff can fix
 	$(PY) -m ruff check --fix
 	$(PY) -m ruff format
 
@@ -76,7 +78,7 @@ qgis-zip: $(STAMP)  ## build the QGIS plugin's zip into dist/
 	$(BIN)/xsm qgis zip dist
 
 clean:  ## remove what was built, but not .venv
-	rm -rf dist docs/_build docs/jupyter_execute .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf dist docs/_build docs/jupyter_execute .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
 $(PY):
 	@test -n "$(PYTHON)" || { echo "xsm needs Python 3.11 or newer and none was found: install it, or run make PYTHON=/path/to/python." >&2; exit 1; }

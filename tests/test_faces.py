@@ -15,8 +15,9 @@ import pytest
 import xarray as xr
 
 import xsm
+from xsm.contracts.loading import BUILTIN, builtin
 from xsm.contracts.operation import Kind, operation
-from xsm.contracts.registry import BUILTIN, builtin, describe, operations
+from xsm.contracts.registry import describe, operations
 from xsm.errors import UsageError
 from xsm.faces.accessor import DatasetAccessor
 from xsm.faces.cli import main

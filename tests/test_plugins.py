@@ -15,7 +15,7 @@ import pytest
 
 import xsm
 from xsm.contracts import hookspecs
-from xsm.contracts import registry as plugin
+from xsm.contracts import loading as plugin
 from xsm.contracts.registry import get_model, get_source
 from xsm.data.period import days
 from xsm.errors import MissingPlugin, UsageError
@@ -47,14 +47,14 @@ def write_plugin(tmp_path, monkeypatch):
 
 
 def test_plugin_registers_through_its_hook(write_plugin):
-    registry = plugin.load([write_plugin("xp_good", GOOD.format(api=1, name="mine"))])
+    registry = plugin.load([write_plugin("xp_good", GOOD.format(api=2, name="mine"))])
     assert registry.plugins["xp_good"].status == "ok"
     assert registry.sources["mine"].factory == "nowhere:Nothing"
 
 
 def test_broken_plugin_breaks_nothing_else(write_plugin, caplog):
     bad = write_plugin("xp_bad", "import a_module_that_is_not_there")
-    good = write_plugin("xp_fine", GOOD.format(api=1, name="fine"))
+    good = write_plugin("xp_fine", GOOD.format(api=2, name="fine"))
     registry = plugin.load([bad, good])
     assert registry.plugins["xp_bad"].status == "failed"
     assert "a_module_that_is_not_there" in registry.plugins["xp_bad"].reason
@@ -64,14 +64,14 @@ def test_broken_plugin_breaks_nothing_else(write_plugin, caplog):
 
 
 def test_half_registered_plugin_is_withdrawn(write_plugin):
-    text = GOOD.format(api=1, name="half") + "    raise RuntimeError('later')\n"
+    text = GOOD.format(api=2, name="half") + "    raise RuntimeError('later')\n"
     registry = plugin.load([write_plugin("xp_half", text)])
     assert registry.plugins["xp_half"].status == "failed"
     assert "half" not in registry.sources
 
 
 def test_misspelt_hook_is_reported(write_plugin):
-    text = GOOD.format(api=1, name="typo").replace("def xsm_sources", "def xsm_source")
+    text = GOOD.format(api=2, name="typo").replace("def xsm_sources", "def xsm_source")
     registry = plugin.load([write_plugin("xp_typo", text)])
     assert registry.plugins["xp_typo"].status == "failed"
     assert "xsm_source" in registry.plugins["xp_typo"].reason
@@ -83,7 +83,7 @@ def test_strict_mode_raises(write_plugin):
 
 
 def test_name_clash_names_both_owners(write_plugin):
-    registry = plugin.load([write_plugin("xp_clash", GOOD.format(api=1, name="tiny"))])
+    registry = plugin.load([write_plugin("xp_clash", GOOD.format(api=2, name="tiny"))])
     assert registry.plugins["xp_clash"].status == "failed"
     assert "xp_clash" in registry.plugins["xp_clash"].reason
     assert "'tiny'" in registry.plugins["xp_clash"].reason

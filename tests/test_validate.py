@@ -16,6 +16,7 @@ from tests.station_world import DAYS, GRID, HOURS, PLACES, day_means, make_maps,
 from xsm import DataError, UsageError
 from xsm.data.grids import EASE2_M09
 from xsm.ops.validate import validate
+from xsm.testing import open_files
 from xsm.validation import metrics
 from xsm.validation.scoring import to_frame
 
@@ -238,7 +239,7 @@ def test_daily_uscrn_of_2020() -> None:
         pytest.skip("XSM_TEST_DATA is not set (real files of the agencies)")
     uscrn = pytest.importorskip("xsm_insitu.uscrn")
     with pytest.warns(UserWarning, match="local standard days"):
-        stations = uscrn.UscrnSource().open([Path(root) / "insitu/uscrn/crn_daily_2020_half.csv.gz"])
+        stations = open_files(uscrn.UscrnSource(), [Path(root) / "insitu/uscrn/crn_daily_2020_half.csv.gz"])
     grid = EASE2_M09.region((-110, 30, -95, 42))
     row, col = grid.rowcol(stations["lon"].values, stations["lat"].values)
     row, col = row - grid.row0, col - grid.col0

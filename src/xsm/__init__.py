@@ -59,51 +59,15 @@ _PUBLIC = {
     "UsageError": "xsm.errors",
     "XsmError": "xsm.errors",
 }
-_MOVED = {
-    "Kind",
-    "Param",
-    "Operation",
-    "operation",
-    "hookimpl",
-    "PLUGIN_API",
-    "Area",
-    "DataSource",
-    "SourceInfo",
-    "closed_period",
-    "download",
-    "Manifest",
-    "Remote",
-    "read_url",
-    "search_earthdata",
-    "EARTHDATA",
-    "Login",
-    "Block",
-    "Model",
-    "ModelInfo",
-    "Samples",
-    "Spec",
-    "Progress",
-    "make_card",
-    "clip_moisture",
-    "CENTRE_AND_SCALE",
-    "series_settings",
-    "centre_and_scale",
-    "conformal_factor",
-    "BUNDLE_FORMAT",
-    "versions",
-    "jit",
-    "tell",
-    "unknown",
-    "threads",
-    "device",
-    "open_raster",
-    "raster_window",
-    "add_history",
-    "canonical_attrs",
-    "drop_impossible",
-    "NO_FLAG",
-}
-"""Names that `xsm.plugin_api` has now; an alias warns until the next minor release."""
+_MOVED = (
+    "Kind", "Param", "Operation", "operation", "hookimpl", "PLUGIN_API", "Area", "DataSource", "SourceInfo",
+    "closed_period", "download", "Manifest", "Remote", "read_url", "search_earthdata", "EARTHDATA", "Login",
+    "Block", "Model", "ModelInfo", "Samples", "Spec", "Progress", "make_card", "clip_moisture",
+    "CENTRE_AND_SCALE", "series_settings", "centre_and_scale", "conformal_factor", "BUNDLE_FORMAT",
+    "versions", "jit", "unknown", "threads", "device", "open_raster", "raster_window", "add_history",
+    "canonical_attrs", "drop_impossible", "NO_FLAG",
+)  # fmt: skip
+"""Names that `xsm.plugin_api` has now; their aliases here warn until the next minor release."""
 __all__ = [*_PUBLIC, "__version__"]
 
 logging.getLogger("xsm").addHandler(logging.NullHandler())
@@ -112,6 +76,8 @@ logging.getLogger("xsm").addHandler(logging.NullHandler())
 def __getattr__(name: str) -> Any:
     if name in _MOVED:
         return _lazy.moved("xsm.plugin_api", name)
+    if name == "tell":
+        return _lazy.moved("xsm.plugin_api", name, "xsm.contracts.api1")
     if name in ("plugin_api", "testing", "twin"):
         return importlib.import_module(f"xsm.{name}")
     return _lazy.load(__name__, _PUBLIC, name)
@@ -121,4 +87,5 @@ def __dir__() -> list[str]:
     return sorted(__all__)
 
 
-from xsm.faces import accessor as _accessor  # noqa: E402, F401
+from xsm.faces import accessor as _accessor  # noqa: E402, F401  # registers ``ds.sm``
+from xsm.faces import hints as _hints  # noqa: E402, F401  # writes hints as Python does

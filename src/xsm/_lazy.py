@@ -18,9 +18,9 @@ def load(package: str, homes: Mapping[str, str], name: str) -> Any:
     return getattr(importlib.import_module(homes[name]), name)
 
 
-def moved(home: str, name: str) -> Any:
-    """Return a name from its new home and warn the line that asked for it at the old one."""
+def moved(home: str, name: str, module: str = "") -> Any:
+    """Return a name from its new home, or an alias of it from a module, and warn the line that uses the old home."""
     warnings.warn(
         f"xsm.{name} is now {home}.{name}; the old name goes with the next minor release.", FutureWarning, stacklevel=3
     )
-    return getattr(importlib.import_module(home), name)
+    return getattr(importlib.import_module(module or home), name)

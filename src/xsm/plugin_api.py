@@ -19,6 +19,8 @@ _PUBLIC = {
     "PLUGIN_API": "xsm.contracts.hookspecs",
     "Area": "xsm.contracts.source",
     "DataSource": "xsm.contracts.source",
+    "Request": "xsm.contracts.source",
+    "make_request": "xsm.contracts.source",
     "SourceInfo": "xsm.contracts.source",
     "closed_period": "xsm.ops.fetch",
     "download": "xsm.web.download",

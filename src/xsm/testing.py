@@ -9,7 +9,7 @@ Examples
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,10 +21,20 @@ from xsm.compute.patches import BATCH
 from xsm.contracts.bundle import Bundle
 from xsm.contracts.model import Model, Samples, Spec
 from xsm.contracts.registry import get_model, get_source, sources
-from xsm.contracts.source import Area, DataSource, SourceInfo
+from xsm.contracts.source import Area, DataSource, SourceInfo, make_request
 from xsm.data.cf import VARIABLES
 from xsm.data.grids import EASE2_M09, Grid, grid_of
 
+__all__ = [
+    "check_canonical",
+    "check_model",
+    "check_source",
+    "leaky_series",
+    "open_files",
+    "raise_if_computes",
+    "small_task",
+    "window",
+]
 MANY = 50_000_000
 """Values above which `check_source` does not look whether there is any."""
 
@@ -39,6 +49,32 @@ def raise_if_computes() -> Iterator[None]:
 
     with dask.config.set(scheduler=refuse):
         yield
+
+
+def open_files(source: DataSource, paths: Iterable[str | Path], **request: Any) -> xr.Dataset:
+    r"""Open files through a source itself, without what `xsm.open` adds; for tests of a source.
+
+    Parameters
+    ----------
+    source : DataSource
+        The source.
+    paths : iterable of path
+        Files of the source.
+    **request
+        ``region``, ``time``, ``variables``, ``on_error`` and options of the source, as in
+        `xsm.plugin_api.make_request`.
+
+    Returns
+    -------
+    xarray.Dataset
+
+    Examples
+    --------
+    >>> _ = Path("dots.csv").write_text("date,lon,lat,soil_moisture\n2021-06-01,-98,36,0.2")
+    >>> dict(open_files(get_source("tiny"), ["dots.csv"]).sizes)
+    {'time': 1, 'y': 1, 'x': 1}
+    """
+    return source.open(make_request(source.info, map(Path, paths), **request))
 
 
 def check_source(
@@ -79,13 +115,13 @@ def check_source(
         return
     assert all(source.identify(p) for p in paths), f"{name}: identify refuses its own file"
     with raise_if_computes():
-        ds = source.open(paths, region=None, time=None, variables=None, on_error="raise")
+        ds = open_files(source, paths)
     check_canonical(ds, info)
     first = next(iter(ds.data_vars))
-    only = source.open(paths, region=None, time=None, variables=[str(first)], on_error="raise")
+    only = open_files(source, paths, variables=[str(first)])
     assert first in only, f"{name}: variables=['{first}'] does not give it"
     if world is not None:
-        only = source.open(paths, region=Area(world.bbox, world.grid), time=None, variables=None, on_error="raise")
+        only = open_files(source, paths, region=Area(world.bbox, world.grid))
     if only[first].size <= MANY and only[first].dtype.kind == "f":
         assert bool(only[first].notnull().any()), f"{name}: {first} holds no value at all"
     junk = (tmp or paths[0].parent) / f"junk{paths[0].suffix}"
@@ -224,7 +260,7 @@ def _refuses(source: DataSource, junk: Path) -> None:
     from xsm.errors import XsmError
 
     try:
-        source.open([junk], region=None, time=None, variables=None, on_error="raise")
+        open_files(source, [junk])
     except XsmError as error:
         assert junk.name in str(error), f"{source.info.name}: the error does not name the file: {error}"
     else:

@@ -38,6 +38,7 @@ from tests.reliability.fuzz_stations import STATIONS
 from tests.reliability.fuzz_verdict import compare
 from xsm.contracts.registry import get_source
 from xsm.errors import XsmError
+from xsm.testing import open_files
 
 FORMATS = {**GRIDDED, **STATIONS}
 GOOD = ("refused", "equal", "missing", "warned", "changed")
@@ -53,7 +54,7 @@ def read(name: str, paths: list[Path]) -> xr.Dataset:
     region = area() if form.window else None
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=PendingDeprecationWarning)
-        ds = source.open(paths, region=region, time=None, variables=None, on_error="raise", **form.options)
+        ds = open_files(source, paths, region=region, **form.options)
         return ds.load(scheduler="sync")
 
 

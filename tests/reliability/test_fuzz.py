@@ -19,6 +19,7 @@ from tests.reliability.fuzz_verdict import compare
 from xsm.contracts.registry import get_source
 from xsm.data.skipped import tell_skipped
 from xsm.errors import DataError, SkippedFile
+from xsm.testing import open_files
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the children are watched with select and resource")
 
@@ -92,11 +93,11 @@ def test_skip_names_the_file_that_was_left_out(name: str, tmp_path: Path) -> Non
     bad.write_text("<!DOCTYPE html><html>log in</html>")
     files = list(dict.fromkeys([*paths, bad]))
     source = get_source(form.source)
-    request = {"region": area() if form.window else None, "time": None, "variables": None, **form.options}
+    request = {"region": area() if form.window else None, **form.options}
     with warnings.catch_warnings(action="ignore"), pytest.raises(DataError, match=bad.name.replace("+", r"\+")):
-        source.open(files, on_error="raise", **request)  # type: ignore[arg-type]
+        open_files(source, files, on_error="raise", **request)
     with warnings.catch_warnings(action="ignore"):
-        ds = source.open(files, on_error="skip", **request)  # type: ignore[arg-type]
+        ds = open_files(source, files, on_error="skip", **request)
     with pytest.warns(SkippedFile) as caught:  # as in `xsm.open`
         tell_skipped(ds, files)
     assert any(bad.name in str(w.message) for w in caught)

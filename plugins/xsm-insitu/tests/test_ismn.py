@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import functools
 import os
 from pathlib import Path
 
@@ -7,9 +8,11 @@ import numpy as np
 import pytest
 from xsm import EASE2_M09, DataError, UsageError
 from xsm.plugin_api import Area
+from xsm.testing import open_files
 from xsm_insitu.ismn import IsmnSource
 
 SOURCE = IsmnSource()
+open_ = functools.partial(open_files, SOURCE)
 HEADER = "SCAN       SCAN            Adams_Ranch_#1    34.25000  -105.41700 1882.14    0.05    0.05 Hydraprobe Analog_A"
 ROWS = [
     "2022/01/01 00:00   0.1370 G M ",
@@ -42,7 +45,7 @@ def put(folder: Path, text: bytes, *, var: str = "sm", depth: str = "0.050800", 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r", "\n\r"])
 def test_every_kind_of_line_end(tmp_path: Path, end: str) -> None:
-    ds = SOURCE.open([put(tmp_path, end.join([HEADER, *ROWS, ""]).encode())])
+    ds = open_([put(tmp_path, end.join([HEADER, *ROWS, ""]).encode())])
     np.testing.assert_allclose(ds["soil_moisture"].values[0], EXPECTED, rtol=1e-6)
     assert list(ds["flag"].values[0]) == FLAGS
     assert ds["depth"].values[0] == 5.08  # of the file name; the header says 0.05 m
@@ -55,7 +58,7 @@ def test_ceop_rows(tmp_path: Path) -> None:
     rows = [
         f"{r[:16]} {r[:16]} SCAN SCAN Adams_Ranch_#1 34.25 -105.417 1882.14 0.05 0.05 {r[16:].strip()}" for r in ROWS
     ]
-    ds = SOURCE.open([put(tmp_path, "\n".join(rows).encode())])
+    ds = open_([put(tmp_path, "\n".join(rows).encode())])
     np.testing.assert_allclose(ds["soil_moisture"].values[0], EXPECTED, rtol=1e-6)
     assert (ds["lat"].values[0], ds["lon"].values[0], ds["depth"].values[0]) == (34.25, -105.417, 5.08)
     assert ds["instrument"].values[0] == "Hydraprobe_A"
@@ -63,12 +66,12 @@ def test_ceop_rows(tmp_path: Path) -> None:
 
 def test_flags_to_keep(tmp_path: Path) -> None:
     path = put(tmp_path, "\n".join([HEADER, *ROWS]).encode())
-    only_good = SOURCE.open([path], keep=("G",))["soil_moisture"].values[0]
+    only_good = open_([path], keep=("G",))["soil_moisture"].values[0]
     assert np.isfinite(only_good).tolist() == [True, *[False] * 6, True]
-    dubious = SOURCE.open([path], keep=("G", "D"))["soil_moisture"].values[0]
+    dubious = open_([path], keep=("G", "D"))["soil_moisture"].values[0]
     assert np.isfinite(dubious).tolist() == [True, False, True, *[False] * 4, True]
     with pytest.raises(UsageError, match="flag to keep is 'X'"):
-        SOURCE.open([path], keep=("X",))
+        open_([path], keep=("X",))
 
 
 def test_temperature_joins_its_depth_and_sensors_stay_apart(tmp_path: Path) -> None:
@@ -79,7 +82,7 @@ def test_temperature_joins_its_depth_and_sensors_stay_apart(tmp_path: Path) -> N
     heat = put(tmp_path, "\n".join([HEADER, *warm]).encode(), var="ts")
     rain = put(tmp_path, b"not read", var="p")
     assert [SOURCE.identify(p) for p in (one, heat, rain, tmp_path / "a.csv")] == [True, True, False, False]
-    ds = SOURCE.open([one, two, deep, heat])
+    ds = open_([one, two, deep, heat])
     assert ds.sizes == {"sensor": 3, "time": 8}
     assert list(ds["instrument"].values) == ["Hydraprobe Analog_A", "Hydraprobe Analog_B", "Hydraprobe Analog_A"]
     assert list(ds["depth"].values) == [5.08, 5.08, 20.32]
@@ -88,16 +91,16 @@ def test_temperature_joins_its_depth_and_sensors_stay_apart(tmp_path: Path) -> N
     assert ds["instrument"].attrs["long_name"] and "cf_role" not in ds["station"].attrs
     np.testing.assert_allclose(ds["soil_temperature"][0], [271.65, *[np.nan] * 6, 276.15])
     assert np.isnan(ds["soil_temperature"][2]).all()
-    assert "soil_temperature" not in SOURCE.open([one, heat], variables=["soil_moisture"])
+    assert "soil_temperature" not in open_([one, heat], variables=["soil_moisture"])
 
 
 def test_region_and_time(tmp_path: Path) -> None:
     path = put(tmp_path, "\n".join([HEADER, *ROWS]).encode())
     box = (0.0, 30.0, 10.0, 40.0)
     with pytest.raises(DataError, match="no soil moisture in longitude 0"):
-        SOURCE.open([path], region=Area(box, EASE2_M09.region(box)))
+        open_([path], region=Area(box, EASE2_M09.region(box)))
     with pytest.raises(DataError, match="from 2023-01-01"):
-        SOURCE.open([path], time=slice(np.datetime64("2023-01-01"), None))
+        open_([path], time=slice(np.datetime64("2023-01-01"), None))
 
 
 def test_damaged_files_are_told(tmp_path: Path) -> None:
@@ -114,8 +117,8 @@ def test_damaged_files_are_told(tmp_path: Path) -> None:
     ):
         bad = put(tmp_path, text, sensor=f"bad{number}")
         with pytest.raises(DataError, match=match):
-            SOURCE.open([bad])
-        ds = SOURCE.open([good, bad], on_error="skip")
+            open_([bad])
+        ds = open_([good, bad], on_error="skip")
         assert ds.sizes["sensor"] == 1 and bad.name in ds.attrs["skipped"][0]
 
 
@@ -133,13 +136,13 @@ def naive(path: Path) -> dict[np.datetime64, float]:
 def test_real_files(real: Path) -> None:
     paths = sorted(p for p in real.rglob("*") if p.is_file() and SOURCE.identify(p))
     assert len(paths) == 7
-    ds = SOURCE.open(paths)
+    ds = open_(paths)
     assert ds.sizes["sensor"] == 7
     assert sorted(ds["depth"].values) == [5.08] * 4 + [10.16, 30.48, 50.8]
     assert {"Adams_Ranch_#1", "Waimea_Plain"} == set(ds["station"].values)
     assert not ((ds["soil_moisture"] < 0) | (ds["soil_moisture"] > 0.8)).any()
     for path in paths:
-        one = SOURCE.open([path])
+        one = open_([path])
         expected = naive(path)
         got = one["soil_moisture"].values[0]
         stamps = np.array(list(expected), "M8[ns]")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import zipfile
 from pathlib import Path
@@ -11,12 +12,13 @@ import pytest
 import xarray as xr
 from ismn.filehandlers import DataFile
 from xsm import DataError
-from xsm.testing import check_source
+from xsm.testing import check_source, open_files
 from xsm.twin import World, make_world
 from xsm_insitu.ismn import IsmnSource
 from xsm_insitu.write_ismn import write_stm
 
 SOURCE = IsmnSource()
+open_ = functools.partial(open_files, SOURCE)
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +32,7 @@ def files(world: World, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 
 def test_round_trip_to_four_decimals(files: list[Path], world: World) -> None:
-    ds = SOURCE.open(files, keep=("G", "D", "U", "C"))
+    ds = open_(files, keep=("G", "D", "U", "C"))
     assert ds.sizes["sensor"] == world.stations.sizes["sensor"] and "no measurements" in ds.attrs["synthetic"]
     names = np.char.replace(world.stations["station"].values.astype(str), " ", "-")
     for i, depth in enumerate(world.stations["depth"].values):
@@ -43,7 +45,7 @@ def test_round_trip_to_four_decimals(files: list[Path], world: World) -> None:
 def test_equal_to_the_ismn_package(world: World, tmp_path: Path, form: str) -> None:
     for path in write_stm(world.stations, tmp_path, form=form)[:7]:  # type: ignore[arg-type]
         theirs = DataFile(tmp_path, path.relative_to(tmp_path)).read_data()
-        mine = SOURCE.open([path], keep=("G", "D", "U", "C"))
+        mine = open_([path], keep=("G", "D", "U", "C"))
         there = np.isfinite(mine["soil_moisture"].values[0])
         np.testing.assert_allclose(mine["soil_moisture"].values[0][there], theirs["soil_moisture"], rtol=1e-6)
         assert (mine["time"].values[there] == theirs.index.values).all()
@@ -57,7 +59,7 @@ def test_real_files_equal_the_ismn_package() -> None:
     compared = 0
     for path in sorted(root.rglob("*.stm")):
         theirs = DataFile(root, path.relative_to(root)).read_data()
-        mine = SOURCE.open([path], keep=("G", "D", "U", "C"))["soil_moisture"][0].dropna("time")
+        mine = open_([path], keep=("G", "D", "U", "C"))["soil_moisture"][0].dropna("time")
         good = theirs["soil_moisture"].between(0, 1) & ~theirs["soil_moisture_flag"].str.startswith("M").to_numpy()
         np.testing.assert_allclose(mine, theirs["soil_moisture"][good], rtol=1e-6)
         assert (mine["time"].values == theirs.index[good].values).all()
@@ -78,7 +80,7 @@ def pack(files: list[Path], path: Path) -> Path:
 def test_an_archive_reads_as_its_folder(files: list[Path], tmp_path: Path) -> None:
     path = pack(files, tmp_path / "Data_separate_files_header_20210401_20210405.zip")
     assert SOURCE.identify(path) and not SOURCE.identify(files[0].with_suffix(".csv"))
-    xr.testing.assert_identical(SOURCE.open([path]), SOURCE.open(files))
+    xr.testing.assert_identical(open_([path]), open_(files))
 
 
 def test_damaged_archives_are_told(files: list[Path], tmp_path: Path) -> None:
@@ -92,8 +94,8 @@ def test_damaged_archives_are_told(files: list[Path], tmp_path: Path) -> None:
         archive.writestr("readme.txt", "nothing")
     for bad in (cut, spoilt, other):
         with pytest.raises(DataError, match=bad.name):
-            SOURCE.open([bad])
-        ds = SOURCE.open([bad, files[0]], on_error="skip")
+            open_([bad])
+        ds = open_([bad, files[0]], on_error="skip")
         assert bad.name in ds.attrs["skipped"][0] and ds.sizes["sensor"] >= 1
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import warnings
@@ -14,11 +15,12 @@ import pytest
 import xarray as xr
 from xsm import EASE2_M09, DataError, UsageError
 from xsm.plugin_api import Area
-from xsm.testing import check_source
+from xsm.testing import check_source, open_files
 from xsm.twin import make_world
 from xsm_insitu.scan import ScanSource
 
 SOURCE = ScanSource()
+open_ = functools.partial(open_files, SOURCE)
 TABLE = [
     {"stationTriplet": "2057:AL:SCAN", "name": "AAMU-JTG", "latitude": 34.78534, "longitude": -86.55906,
      "dataTimeZone": -6.0},
@@ -58,7 +60,7 @@ def test_values_units_and_utc(tmp_path: Path) -> None:
     path = put(
         tmp_path, answer(element("SMS", -2, MOISTURE), element("SMS", -8, MOISTURE[:1]), element("STO", -2, WARMTH))
     )
-    ds = SOURCE.open([path])
+    ds = open_([path])
     assert ds.sizes == {"sensor": 2, "time": 5} and list(ds["depth"].values) == [5.08, 20.32]
     assert ds["time"].values[0] == np.datetime64("2022-06-01T06") and ds["time"].attrs["stamps"] == "instant"
     np.testing.assert_allclose(ds["soil_moisture"][0], [0.215, np.nan, np.nan, np.nan, 0.23], rtol=1e-6)
@@ -66,20 +68,20 @@ def test_values_units_and_utc(tmp_path: Path) -> None:
     # -99.9 degree F, which the network writes for a dead sensor, is colder than any soil
     np.testing.assert_allclose(ds["soil_temperature"][0], [293.15, 273.15, np.nan, np.nan, np.nan], rtol=1e-6)
     assert (ds["station"].values[0], ds["network"].values[0], ds["lat"].values[0]) == ("AAMU-JTG", "SCAN", 34.78534)
-    kept = SOURCE.open([path], keep=["V", "S"])["soil_moisture"].values[0]
+    kept = open_([path], keep=["V", "S"])["soil_moisture"].values[0]
     assert kept[1] == np.float32(0.22)
     with pytest.raises(UsageError, match="code to keep is 'Q'"):
-        SOURCE.open([path], keep=["Q"])
+        open_([path], keep=["Q"])
 
 
 def test_unknown_clock_or_place_warns_and_stays_local(tmp_path: Path) -> None:
     path = put(tmp_path, answer(element("SMS", -2, MOISTURE), triplet="2031:IA:SCAN"))
     with pytest.warns(UserWarning, match="clock of 2031:IA:SCAN is not known .*stations.json"):
-        ds = SOURCE.open([path])
+        ds = open_([path])
     assert ds["time"].values[0] == np.datetime64("2022-06-01T00")
     (tmp_path / "stations.json").unlink()
     with pytest.warns(UserWarning, match="where 2031:IA:SCAN is"):
-        assert np.isnan(SOURCE.open([path])["lat"].values[0])
+        assert np.isnan(open_([path])["lat"].values[0])
 
 
 def test_region_time_and_a_table_given_by_hand(tmp_path: Path) -> None:
@@ -87,23 +89,23 @@ def test_region_time_and_a_table_given_by_hand(tmp_path: Path) -> None:
     path = put(tmp_path / "a", answer(element("SMS", -2, MOISTURE)), table=None)
     table = put(tmp_path, {r["stationTriplet"]: r for r in TABLE}, "mine.json", table=None)
     box = (-90.0, 30.0, -80.0, 40.0)
-    assert SOURCE.open([path, table], region=Area(box, EASE2_M09.region(box))).sizes["sensor"] == 1
+    assert open_([path, table], region=Area(box, EASE2_M09.region(box))).sizes["sensor"] == 1
     away = (-100.0, 40.0, -90.0, 50.0)
     with pytest.raises(DataError, match="hold no soil moisture"):
-        SOURCE.open([path, table], region=Area(away, EASE2_M09.region(away)))
+        open_([path, table], region=Area(away, EASE2_M09.region(away)))
     with pytest.raises(DataError, match="from 2023-01-01"):
-        SOURCE.open([path, table], time=slice(np.datetime64("2023-01-01"), None))
+        open_([path, table], time=slice(np.datetime64("2023-01-01"), None))
 
 
 def test_daily_values_keep_their_local_day(tmp_path: Path) -> None:
     days = [{"date": f"2022-06-0{d}", "value": 20.0 + d, "qcFlag": "V"} for d in (1, 2, 4)]
     path = put(tmp_path, answer(element("SMS", -2, days, duration="DAILY")))
     with pytest.warns(UserWarning, match="local standard days"):
-        ds = SOURCE.open([path])
+        ds = open_([path])
     assert ds.sizes["time"] == 4 and np.isnan(ds["soil_moisture"].values[0, 2])
     other = put(tmp_path, answer(element("SMS", -2, MOISTURE)), "b.json")
     with pytest.raises(DataError, match="hourly and daily"), warnings.catch_warnings(action="ignore"):
-        SOURCE.open([path, other])
+        open_([path, other])
 
 
 CSV = """\
@@ -130,7 +132,7 @@ def test_report_generator_csv(tmp_path: Path) -> None:
     path = tmp_path / "report.csv"
     path.write_text(CSV)
     assert SOURCE.identify(path)
-    ds = SOURCE.open([path])
+    ds = open_([path])
     assert list(ds["depth"].values) == [5.08, 50.8] and ds["time"].values[0] == np.datetime64("2022-06-01T06")
     np.testing.assert_allclose(ds["soil_moisture"], [[0.215, np.nan, 0.225], [0.301, 0.302, 0.303]], rtol=1e-6)
     np.testing.assert_allclose(ds["soil_temperature"][1], [293.15, np.nan, 294.15], rtol=1e-6)
@@ -142,7 +144,7 @@ def test_report_of_several_sites(tmp_path: Path) -> None:
     text = CSV.replace("AAMU-JTG, AL\n", "AAMU-JTG, AL\n#    SCAN 2031: Ames, IA\n")
     head = "Date,AAMU-JTG (2057) Soil Moisture Percent -2in (pct),Ames (2031) Soil Moisture Percent -2in (pct)"
     path.write_text(text[: text.index("\nDate") + 1] + head + "\n2022-06-01 00:00,20.0,40.0\n")
-    ds = SOURCE.open([path])
+    ds = open_([path])
     assert dict(zip(ds["station"].values, ds["soil_moisture"].values[:, 0], strict=True)) == {
         "AAMU-JTG": np.float32(0.2), "Ames": np.float32(0.4)
     }  # fmt: skip
@@ -173,8 +175,8 @@ def test_bad_files_are_named_and_skipped(tmp_path: Path, name: str) -> None:
     bad = tmp_path / name
     bad.write_text(BAD[name])
     with pytest.raises(DataError, match=name.replace(".", r"\.")):
-        SOURCE.open([good, bad])
-    ds = SOURCE.open([good, bad], on_error="skip")
+        open_([good, bad])
+    ds = open_([good, bad], on_error="skip")
     assert name in ds.attrs["skipped"][0] and ds.sizes["sensor"] == 1
 
 
@@ -182,7 +184,7 @@ def test_a_table_of_stations_alone_is_refused(tmp_path: Path) -> None:
     table = tmp_path / "list.json"
     table.write_text(json.dumps([{"stationTriplet": "2031:IA:SCAN", "latitude": 42.0, "longitude": -93.7}]))
     with pytest.raises(DataError, match=r"1 files are tables of stations \(list\.json\)"):
-        SOURCE.open([table])
+        open_([table])
 
 
 @pytest.fixture(scope="module")
@@ -192,7 +194,7 @@ def stations() -> xr.Dataset:
 
 def test_round_trip_to_the_precision_of_the_service(stations: xr.Dataset, tmp_path: Path) -> None:
     paths = SOURCE.write(SimpleNamespace(stations=stations), tmp_path)  # type: ignore[arg-type]
-    ds = SOURCE.open(paths)
+    ds = open_(paths)
     assert ds.sizes["sensor"] == stations.sizes["sensor"]
     key = {(s, round(d)): i for i, (s, d) in enumerate(zip(ds["station"].values, ds["depth"].values, strict=True))}
     words = str(stations["flag"].attrs["flag_meanings"]).split()
@@ -219,6 +221,6 @@ def test_real_table_of_stations(tmp_path: Path) -> None:
     table = Path(folder) / "insitu" / "scan-stations_SCAN_CSCAN_only.json"
     assert SOURCE.identify(table)
     path = put(tmp_path, answer(element("SMS", -2, MOISTURE)), table=None)
-    ds = SOURCE.open([path, table])
+    ds = open_([path, table])
     assert ds["station"].values[0] == "AAMU-JTG" and ds["lon"].values[0] == -86.55906
     assert ds["time"].values[0] == np.datetime64("2022-06-01T06")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import functools
 import os
 import warnings
 from pathlib import Path
@@ -11,10 +12,12 @@ import pytest
 import xarray as xr
 from xsm import EASE2_M09, DataError, UsageError
 from xsm.plugin_api import Area
+from xsm.testing import open_files
 from xsm_insitu.uscrn import UscrnSource
 
 DEPTHS = (5.0, 10.0, 20.0, 50.0, 100.0)
 SOURCE = UscrnSource()
+open_ = functools.partial(open_files, SOURCE)
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +84,7 @@ def test_written_files_have_the_layout_of_hourly02(written: list[Path], stations
 
 
 def test_written_files_are_read_back(written: list[Path], stations: xr.Dataset) -> None:
-    ds = SOURCE.open(written)
+    ds = open_(written)
     assert ds.sizes == {"sensor": 10, "time": stations.sizes["time"]}
     assert (ds["time"].values == stations["time"].values).all() and ds["time"].attrs["stamps"] == "end of hour"
     for name in ("station", "wban", "lat", "lon", "depth"):
@@ -98,7 +101,7 @@ def test_written_files_are_read_back(written: list[Path], stations: xr.Dataset) 
 
 
 def test_region_time_and_variables(written: list[Path]) -> None:
-    ds = SOURCE.open(
+    ds = open_(
         written, region=area(-100, 30, -90, 40), time=slice("2019-01-02", "2019-01-03"), variables=["soil_moisture"]
     )
     assert set(ds["station"].values) == {"Twin 01"} and "soil_temperature" not in ds
@@ -108,11 +111,11 @@ def test_region_time_and_variables(written: list[Path]) -> None:
         "2019-01-04"
     )
     with pytest.raises(DataError, match="hold no soil moisture in longitude 0"):
-        SOURCE.open(written, region=area(0, 30, 10, 40))
+        open_(written, region=area(0, 30, 10, 40))
     with pytest.raises(DataError, match="from 2021-01-01 to 2021-02-01"):
-        SOURCE.open(written, time=slice("2021-01-01", "2021-02-01"))
+        open_(written, time=slice("2021-01-01", "2021-02-01"))
     with pytest.raises(UsageError, match="no variable 'rain'"):
-        SOURCE.open(written, variables=["rain"])
+        open_(written, variables=["rain"])
 
 
 def test_identify() -> None:
@@ -135,15 +138,15 @@ def test_damaged_files_are_told(written: list[Path], tmp_path: Path) -> None:
         path = tmp_path / f"CRNH0203-2019-ZZ_{name}.txt"
         path.write_text("\n".join(text) + "\n")
         with pytest.raises(DataError, match=f"{name}.txt' cannot be read as USCRN hourly02"):
-            SOURCE.open([path])
+            open_([path])
     page = tmp_path / "CRNH0203-2019-ZZ_page.txt"
     page.write_text("<html>\n<body>Not found</body>")
     with pytest.raises(DataError, match="1 columns, wanted 38"):
-        SOURCE.open([page])
-    ds = SOURCE.open([*written, page, tmp_path / "CRNH0203-2019-ZZ_cut.txt"], on_error="skip")
+        open_([page])
+    ds = open_([*written, page, tmp_path / "CRNH0203-2019-ZZ_cut.txt"], on_error="skip")
     assert len(ds.attrs["skipped"]) == 2 and ds.sizes["sensor"] == 10
     with pytest.raises(DataError, match="wanted 38"):
-        SOURCE.open([page], on_error="skip")
+        open_([page], on_error="skip")
 
 
 def test_missing_values_of_daily_files(tmp_path: Path) -> None:
@@ -154,7 +157,7 @@ def test_missing_values_of_daily_files(tmp_path: Path) -> None:
         f"{head.format(20200103)} 0.300   0.100  0.100 0.200 0.100 2.1     0.9 0.0 0.1 0.3\n"
     )
     with pytest.warns(UserWarning, match="local standard days"):
-        ds = SOURCE.open([path])
+        ds = open_([path])
     assert ds["station"].values[0] == "Monahans 6 ENE" and ds["wban"].values[0] == "03047"
     assert ds.sizes["time"] == 3 and ds["time"].attrs["stamps"] == "local day"
     np.testing.assert_allclose(ds["soil_moisture"][:, 0], [0.318, np.nan, np.nan, 0.2, np.nan], rtol=1e-6)
@@ -165,13 +168,13 @@ def test_missing_values_of_daily_files(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="several USCRN products"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         hourly.write_text(("03047 20200101 0100 20191231 1900 3 -102.81 31.62 " + "0 " * 30).strip())
-        SOURCE.open([path, hourly])
+        open_([path, hourly])
 
 
 def test_real_daily_table(real: Path) -> None:
     path = real / "crn_daily_2020_half.csv.gz"
     with pytest.warns(UserWarning, match="local standard days"):
-        ds = SOURCE.open([path])
+        ds = open_([path])
     assert ds.sizes == {"sensor": 78 * 5, "time": 366}
     table = pd.read_csv(path, dtype={"wban": str})
     for depth in DEPTHS:
@@ -183,9 +186,9 @@ def test_real_daily_table(real: Path) -> None:
 
 def test_real_odd_text_files(real: Path) -> None:
     """A file without a last newline, and one with a row of 1754 characters: both are whole."""
-    ds = SOURCE.open([real / "CRNS0101-05-2019-AZ_Tucson_11_W.txt"])
+    ds = open_([real / "CRNS0101-05-2019-AZ_Tucson_11_W.txt"])
     assert ds["station"].values[0] == "Tucson 11 W" and ds.sizes == {"sensor": 1, "time": 4}
     assert np.diff(ds["time"].values).max() == np.timedelta64(5, "m") and np.isnan(ds["soil_moisture"]).all()
-    ds = SOURCE.open([real / "CRN_with_problems.txt"])
+    ds = open_([real / "CRN_with_problems.txt"])
     assert ds.sizes == {"sensor": 1, "time": 15} and ds["wban"].values[0] == "92821"
     assert ds["lon"].values[0] == -80.69

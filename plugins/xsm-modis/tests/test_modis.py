@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import functools
 import os
 import types
 from pathlib import Path
@@ -13,9 +14,11 @@ from rasterio.transform import from_origin
 from rasterio.warp import transform
 from xsm import DataError, UsageError
 from xsm.plugin_api import Area
+from xsm.testing import check_source, open_files
 from xsm_modis.source import CLASSES, LandCoverSource, legend_of, lookup
 
 SOURCE = LandCoverSource()
+open_ = functools.partial(open_files, SOURCE)
 SINUSOIDAL = "+proj=sinu +lon_0=0 +x_0=0 +y_0=0 +R=6371007.181 +units=m +no_defs"
 PIXEL = 463.312716525
 NAME = "MCD12Q1.061_LC_Type1_doy2020001_aid0001.tif"
@@ -45,7 +48,7 @@ def make(path: Path, values, *, crs="EPSG:4326", left=-100.0, top=40.0, pixel=1 
 def test_classes_and_metadata(tmp_path):
     values = classes(low=1)
     values[3, 4] = 255
-    ds = SOURCE.open([make(tmp_path / NAME, values)])
+    ds = open_([make(tmp_path / NAME, values)])
     assert np.array_equal(ds["land_cover"].values, values)
     assert ds["land_cover"].dtype == np.uint8 and ds["land_cover"].dims == ("y", "x")
     assert ds["land_cover"].attrs["flag_values"].tolist() == list(range(1, 18))
@@ -72,14 +75,14 @@ def test_classes_and_metadata(tmp_path):
 )
 def test_the_product_chooses_the_legend_not_the_values(tmp_path, name, options, water, other):
     values = classes()
-    ds = SOURCE.open([make(tmp_path / name, values)], **options)
+    ds = open_([make(tmp_path / name, values)], **options)
     expected = np.where(values == water, 17, np.where(values == other, 255, values))
     assert np.array_equal(ds["land_cover"].values, expected)
 
 
 def test_an_unknown_name_needs_a_legend(tmp_path):
     with pytest.raises(DataError, match=r"does not tell its legend. Give legend="):
-        SOURCE.open([make(tmp_path / "map.tif", classes())])
+        open_([make(tmp_path / "map.tif", classes())])
 
 
 def test_legend_is_not_fooled_by_dates_or_folders():
@@ -96,10 +99,10 @@ def test_nodata_of_the_file_is_unclassified():
 def test_the_latest_year_with_a_warning_or_the_one_asked_for(tmp_path):
     paths = [make(tmp_path / NAME.replace("2020", str(y)), classes(seed=y)) for y in (2019, 2021, 2020)]
     with pytest.warns(UserWarning, match="2019, 2020, 2021 is there, 2021 is used"):
-        assert np.array_equal(SOURCE.open(paths)["land_cover"], np.where((v := classes(seed=2021)) == 0, 255, v))
-    assert SOURCE.open(paths, year=2019).attrs["year"] == 2019
+        assert np.array_equal(open_(paths)["land_cover"], np.where((v := classes(seed=2021)) == 0, 255, v))
+    assert open_(paths, year=2019).attrs["year"] == 2019
     with pytest.raises(DataError, match=r"no land cover of 2018. There is: 2019, 2020, 2021"):
-        SOURCE.open(paths, year=2018)
+        open_(paths, year=2018)
 
 
 TILE = "MCD12Q1.A2020001.h08v05"
@@ -119,7 +122,7 @@ def test_of_versions_of_a_tile_the_latest_is_read(tmp_path, older, newer):
     last, first = make(tmp_path / newer, classes(low=1, high=17)), make(tmp_path / older, classes(low=1, seed=2))
     for paths in ([last, first], [first, last]):
         with pytest.warns(UserWarning, match=f"1 files are not used, .*'{older}'"):
-            ds = SOURCE.open(paths)
+            ds = open_(paths)
         assert np.array_equal(ds["land_cover"], classes(low=1, high=17))
 
 
@@ -128,7 +131,7 @@ def test_files_of_one_name_in_two_folders_are_two_areas(tmp_path):
     for folder in places:
         folder.mkdir()
     paths = [make(folder / NAME, classes(low=1), left=-100 + i * 50 / 240) for i, folder in enumerate(places)]
-    assert SOURCE.open(paths)["land_cover"].shape == (40, 100)
+    assert open_(paths)["land_cover"].shape == (40, 100)
 
 
 def test_tiles_in_the_sinusoidal_projection_are_put_together(tmp_path):
@@ -147,7 +150,7 @@ def test_tiles_in_the_sinusoidal_projection_are_put_together(tmp_path):
         for i, (tile, values) in enumerate(parts.items())
     ]
     for order in (paths, paths[::-1]):
-        ds = SOURCE.open(order)
+        ds = open_(order)
         assert np.array_equal(ds["land_cover"].values, whole)
         np.testing.assert_allclose(ds["x"], left + (np.arange(100) + 0.5) * PIXEL, atol=1e-3)
         np.testing.assert_allclose(ds["y"], top - (np.arange(60) + 0.5) * PIXEL, atol=1e-3)
@@ -155,7 +158,7 @@ def test_tiles_in_the_sinusoidal_projection_are_put_together(tmp_path):
     # the region cuts in the projection of the files
     lon, lat = transform(SINUSOIDAL, "EPSG:4326", [left + 50 * PIXEL], [top - 30 * PIXEL])
     area = Area((lon[0] - 0.03, lat[0] - 0.02, lon[0] + 0.03, lat[0] + 0.02), types.SimpleNamespace())
-    cut = SOURCE.open(paths, region=area)["land_cover"]
+    cut = open_(paths, region=area)["land_cover"]
     assert cut.size < whole.size
     rows = np.rint((top - cut["y"].values) / PIXEL - 0.5).astype(int)
     cols = np.rint((cut["x"].values - left) / PIXEL - 0.5).astype(int)
@@ -165,11 +168,11 @@ def test_tiles_in_the_sinusoidal_projection_are_put_together(tmp_path):
 def test_tiles_with_a_hole_between_them(tmp_path):
     a = make(tmp_path / "MCD12Q1.A2020001.h08v05.061.1.tif", classes(low=1))
     b = make(tmp_path / "MCD12Q1.A2020001.h10v05.061.1.tif", classes(low=1), left=-100 + 100 / 240)
-    land_cover = SOURCE.open([a, b])["land_cover"].values
+    land_cover = open_([a, b])["land_cover"].values
     assert land_cover.shape == (40, 150) and (land_cover[:, 50:100] == 255).all() and (land_cover[:, 100:] != 255).all()
     c = make(tmp_path / "MCD12Q1.A2020001.h11v05.061.1.tif", classes(low=1), left=-99.4983)
     with pytest.raises(DataError, match="not on one pixel lattice"):
-        SOURCE.open([a, c])
+        open_([a, c])
 
 
 def test_nothing_is_read_while_the_graph_is_built(tmp_path, monkeypatch):
@@ -179,7 +182,7 @@ def test_nothing_is_read_while_the_graph_is_built(tmp_path, monkeypatch):
         raise AssertionError("pixels were read")
 
     monkeypatch.setattr(rasterio.io.DatasetReader, "read", fail)
-    ds = SOURCE.open([path])
+    ds = open_([path])
     with pytest.raises(AssertionError, match="pixels"):
         ds.compute(scheduler="synchronous")
 
@@ -199,22 +202,22 @@ def test_bad_files_are_named(tmp_path, what):
     error, spoil = BAD[what]
     spoil(tmp_path / NAME)
     with pytest.raises(error, match=f"{NAME}' {what}"):
-        SOURCE.open([tmp_path / NAME])
+        open_([tmp_path / NAME])
     good = make(tmp_path / NAME.replace("0001.tif", "0002.tif"), classes())
-    ds = SOURCE.open([tmp_path / NAME, good], on_error="skip")
+    ds = open_([tmp_path / NAME, good], on_error="skip")
     assert NAME in ds.attrs["skipped"][0]
     with pytest.raises(DataError, match=f"None of 1 files can be read, the first: .*{NAME}' {what}"):
-        SOURCE.open([tmp_path / NAME], on_error="skip")
+        open_([tmp_path / NAME], on_error="skip")
 
 
 def test_other_input_is_refused(tmp_path):
     with pytest.raises(DataError, match="another layer than IGBP"):
-        SOURCE.open([make(tmp_path / NAME.replace("Type1", "Type2"), classes())])
+        open_([make(tmp_path / NAME.replace("Type1", "Type2"), classes())])
     path = make(tmp_path / NAME, classes())
     with pytest.raises(UsageError, match="no variable 'sand'"):
-        SOURCE.open([path], variables=["sand"])
+        open_([path], variables=["sand"])
     with pytest.raises(DataError, match="None of 1 files touches the region"):
-        SOURCE.open([path], region=Area((10, 40, 11, 41), types.SimpleNamespace()))
+        open_([path], region=Area((10, 40, 11, 41), types.SimpleNamespace()))
 
 
 def test_identify():
@@ -244,7 +247,7 @@ def test_real_mcd12q1_codes(tmp_path):
     left, bottom, pixel = (float(first[k]) for k in ("xllcorner", "yllcorner", "cellsize"))
     path = tmp_path / f"MCD12Q1.{first['modis_date']}.{first['tile']}.006.{first['proc_date']}.tif"
     make(path, real, crs=SINUSOIDAL, left=left, top=bottom + shape[0] * pixel, pixel=pixel)
-    ds = SOURCE.open([path])
+    ds = open_([path])
     assert np.array_equal(ds["land_cover"].values, real)
     assert ds.attrs["year"] == int(first["calendar_date"][:4])
     assert (real == 17).any() and not (real == 0).any()
@@ -266,14 +269,13 @@ def test_round_trip_of_a_world(world, tmp_path):
     with rasterio.open(path) as file:
         assert (file.dtypes, file.nodata, file.crs.to_epsg()) == (("uint8",), 255, 4326)
         assert file.bounds.left < -100.3 and file.bounds.top > 36.4
-    ds = SOURCE.open([path])
+    ds = open_([path])
     lon, lat = np.meshgrid(ds["x"], ds["y"])
     assert np.array_equal(ds["land_cover"].values, world.land_cover_at(lon, lat))
     assert "twin" in ds.attrs["synthetic"] and ds.attrs["year"] == 2019
 
 
 def test_contract_with_the_synthetic_twin(tmp_path):
-    from xsm.testing import check_source
     from xsm.twin import make_world
 
     check_source("modis_landcover", world=make_world((-97.3, 35.9, -97.0, 36.2), days=2), tmp=tmp_path)
@@ -286,4 +288,4 @@ def test_a_doubtful_georeference_warns(tmp_path, at, message):
         with rasterio.open(path, "r+") as file:
             file.transform = rasterio.Affine(1 / 241, 0, -100, 0, -1 / 240, 40)
     with pytest.warns(UserWarning, match=f"{NAME}.*{message}.*doubtful"):
-        SOURCE.open([path])
+        open_([path])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 from pathlib import Path
@@ -13,7 +14,7 @@ import xarray as xr
 from pyproj import Transformer
 from xsm import DataError, MissingPlugin
 from xsm.plugin_api import Area
-from xsm.testing import check_canonical
+from xsm.testing import check_canonical, open_files
 from xsm.twin import World, make_world
 from xsm_modis import INFO, hdf4
 from xsm_modis.backend import LandCoverBackend
@@ -22,6 +23,7 @@ from xsm_modis.write_hdf4 import write_global, write_tiles
 
 pyhdf = pytest.importorskip("pyhdf.SD")
 SOURCE = LandCoverSource()
+open_ = functools.partial(open_files, SOURCE)
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +50,7 @@ def plain(path: Path, name: str) -> np.ndarray:
 
 def test_tiles_equal_pyhdf_and_the_world(tiles: list[Path], world: World) -> None:
     assert [p.name[17:23] for p in tiles] == ["h10v04", "h10v05"]
-    ds = SOURCE.open(tiles)
+    ds = open_(tiles)
     check_canonical(ds, INFO)
     assert ds.sizes == {"y": 4800, "x": 2400} and ds.attrs["year"] == 2021 and ds.attrs["synthetic"]
     got = ds["land_cover"].values
@@ -65,16 +67,16 @@ def test_region_reads_a_window(tiles: list[Path], world: World, monkeypatch: pyt
     windows: list[list[str]] = []
     run = hdf4.subprocess.run
     monkeypatch.setattr(hdf4.subprocess, "run", lambda command, **k: windows.append(command[4:]) or run(command, **k))
-    ds = SOURCE.open(tiles, region=Area((-98.1, 39.95, -98.0, 40.05), world.grid))
+    ds = open_(tiles, region=Area((-98.1, 39.95, -98.0, 40.05), world.grid))
     assert windows == [[], []]  # only the heads are read while the graph is built
     got = ds["land_cover"].load()
     assert all(int(w[2]) - int(w[1]) < 100 for w in windows[2:])
-    full = SOURCE.open(tiles)["land_cover"]
+    full = open_(tiles)["land_cover"]
     np.testing.assert_array_equal(got, full.sel(y=got["y"], x=got["x"], method="nearest"))
 
 
 def test_global_map_has_water_zero(whole: Path, world: World) -> None:
-    ds = SOURCE.open([whole])
+    ds = open_([whole])
     assert ds.sizes == {"y": 3600, "x": 7200} and ds["y"].values[0] == 89.975 and ds["x"].values[0] == -179.975
     stored = plain(whole, "Majority_Land_Cover_Type_1")
     got = ds["land_cover"].values
@@ -95,7 +97,7 @@ def test_water_is_17_in_tiles_and_0_in_the_global_map(tmp_path: Path) -> None:
     assert set(np.unique(plain(tile, "LC_Type1"))) == {17, 255}
     assert set(np.unique(plain(whole, "Majority_Land_Cover_Type_1"))) == {0, 255}
     for path in (tile, whole):
-        assert set(np.unique(SOURCE.open([path])["land_cover"])) == {17, 255}
+        assert set(np.unique(open_([path])["land_cover"])) == {17, 255}
 
 
 def test_engine_concatenates_years(whole: Path, tmp_path: Path) -> None:
@@ -103,7 +105,7 @@ def test_engine_concatenates_years(whole: Path, tmp_path: Path) -> None:
     later.write_bytes(whole.read_bytes())
     ds = xr.open_mfdataset([whole, later], engine=LandCoverBackend)
     assert ds["time"].values.astype("M8[Y]").astype(str).tolist() == ["2021", "2022"]
-    np.testing.assert_array_equal(ds["land_cover"][1], SOURCE.open([whole])["land_cover"])
+    np.testing.assert_array_equal(ds["land_cover"][1], open_([whole])["land_cover"])
 
 
 def rewrite(
@@ -131,8 +133,8 @@ def test_bad_files_are_named_and_skipped(tiles: list[Path], tmp_path: Path, how:
     bad = tmp_path / NAME
     BAD[how](bad)
     with pytest.raises(DataError, match=NAME):
-        SOURCE.open([bad])
-    ds = SOURCE.open([tiles[0], bad], on_error="skip")
+        open_([bad])
+    ds = open_([tiles[0], bad], on_error="skip")
     assert NAME in ds.attrs["skipped"][0] and ds.sizes["y"] == 2400
 
 
@@ -143,13 +145,13 @@ def test_flipped_bits_are_detected(tiles: list[Path], tmp_path: Path) -> None:
     bad = tmp_path / tiles[1].name
     bad.write_bytes(raw[:at] + bytes([raw[at] ^ 8]) + raw[at + 1 :])
     with pytest.raises(DataError, match=f"{bad.name}.*zlib.error"):
-        SOURCE.open([bad])
+        open_([bad])
 
 
 def test_damage_that_shows_later_is_missing_when_skipped(tiles: list[Path], tmp_path: Path) -> None:
     bad = tmp_path / tiles[1].name
     bad.write_bytes(tiles[1].read_bytes())
-    strict, lenient = SOURCE.open([bad]), SOURCE.open([bad], on_error="skip")
+    strict, lenient = open_([bad]), open_([bad], on_error="skip")
     bad.write_bytes(b"gone")
     with pytest.raises(DataError, match=bad.name):
         strict.load()
@@ -164,18 +166,18 @@ def test_a_crash_and_a_hang_of_the_library_are_errors(tmp_path: Path, monkeypatc
     monkeypatch.setattr(hdf4, "__file__", str(tmp_path / "hdf4.py"))
     child.write_text("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)")
     with pytest.raises(DataError, match=f"{NAME}.*crashed, signal 11"):
-        SOURCE.open([bad])
+        open_([bad])
     child.write_text("import time; time.sleep(60)")
     monkeypatch.setattr(hdf4, "SECONDS", 0.5)
     with pytest.raises(DataError, match=f"{NAME}.*busy"):
-        SOURCE.open([bad])
+        open_([bad])
 
 
 def test_without_pyhdf_the_extra_is_named(tiles: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyhdf", None)
     monkeypatch.setattr(hdf4.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(MissingPlugin, match=r"xsm-modis\[hdf4\]"):
-        SOURCE.open(tiles)
+        open_(tiles)
 
 
 def test_the_child_does_not_see_modules_beside_the_file(tiles: list[Path], tmp_path: Path) -> None:
@@ -184,6 +186,6 @@ def test_the_child_does_not_see_modules_beside_the_file(tiles: list[Path], tmp_p
     here = os.getcwd()
     os.chdir(tmp_path)
     try:
-        assert SOURCE.open(tiles[:1])["land_cover"][0, 0].load() == 255
+        assert open_(tiles[:1])["land_cover"][0, 0].load() == 255
     finally:
         os.chdir(here)

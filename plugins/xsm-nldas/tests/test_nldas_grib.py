@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import warnings
 from pathlib import Path
@@ -12,13 +13,14 @@ import rasterio
 import xarray as xr
 from xsm import DataError
 from xsm.plugin_api import Area
+from xsm.testing import open_files
 from xsm.twin import World, make_world
 from xsm_nldas import grib
 from xsm_nldas.backend import NldasBackend
 from xsm_nldas.source import NldasSource
 from xsm_nldas.write_grib import write
 
-open_ = NldasSource().open
+open_ = functools.partial(open_files, NldasSource())
 
 
 @pytest.fixture(scope="module")

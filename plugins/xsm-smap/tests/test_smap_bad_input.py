@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import shutil
 import zlib
@@ -14,11 +15,12 @@ import numpy as np
 import pytest
 from xsm import DataError
 from xsm.plugin_api import Area
+from xsm.testing import open_files
 from xsm_smap.source import SmapSource
 
 AM = "Soil_Moisture_Retrieval_Data_AM"
 NAME = "SMAP_L3_SM_P_E_20220602_R19240_007.h5"
-open_ = SmapSource().open
+open_ = functools.partial(open_files, SmapSource())
 
 
 def page(path: Path) -> None:

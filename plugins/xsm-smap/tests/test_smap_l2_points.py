@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import shutil
 from pathlib import Path
 
@@ -11,10 +12,11 @@ import pytest
 import xarray as xr
 from xsm import EASE2_M09, EASE2_M36, DataError
 from xsm.plugin_api import Area
+from xsm.testing import open_files
 from xsm_smap.l2 import scatter
 from xsm_smap.source import SmapSource
 
-open_ = SmapSource().open
+open_ = functools.partial(open_files, SmapSource())
 NAME = "SMAP_L2_SM_P_02801_A_20150811T013002_R18290_001.h5"
 
 

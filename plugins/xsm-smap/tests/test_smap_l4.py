@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 import h5py
@@ -11,7 +12,7 @@ import xarray as xr
 from pyproj import CRS, Transformer
 from xsm import DataError, UsageError
 from xsm.plugin_api import Area
-from xsm.testing import check_source
+from xsm.testing import check_source, open_files
 from xsm.twin import World, make_world
 from xsm_smap.backend import SmapBackend
 from xsm_smap.l4 import SmapL4Source
@@ -20,7 +21,7 @@ from xsm_smap.layout import GROUP
 from xsm_smap.polar import EASE2_N09
 from xsm_smap.source import SmapSource
 
-open_ = SmapL4Source().open
+open_ = functools.partial(open_files, SmapL4Source())
 
 
 @pytest.fixture(scope="module")
@@ -139,22 +140,22 @@ def polar_file(path: Path, suffix: str) -> np.ndarray:
 def test_polar_group(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / "SMAP_L3_SM_P_E_20220601_R19240_001.h5"
     field = polar_file(path, suffix)
-    got = SmapSource().open([path], variables=["sm_dca"], overpass="PM", projection="polar")
+    got = open_files(SmapSource(), [path], variables=["sm_dca"], overpass="PM", projection="polar")
     assert got.sizes == {"time": 1, "y": 2000, "x": 2000} and CRS.from_cf(got["spatial_ref"].attrs) == CRS(6931)
     np.testing.assert_array_equal(got["sm_dca"][0, 1300:1400, 700:820], field)
     assert got["sm_dca"].isnull().sum() == 2000 * 2000 - field.size
     one = SmapBackend().open_dataset(path, variables=["sm_dca"], overpass="PM", projection="polar")
     np.testing.assert_array_equal(one["sm_dca"][0, 1300:1400, 700:820], field)
     with pytest.raises(DataError, match="holds no SMAP soil moisture group"):
-        SmapSource().open([path], variables=["sm_dca"], overpass="PM")
+        open_files(SmapSource(), [path], variables=["sm_dca"], overpass="PM")
 
 
 def test_polar_region_is_the_window_around_a_box(tmp_path: Path) -> None:
     path = tmp_path / "SMAP_L3_SM_P_E_20220601_R19240_001.h5"
     polar_file(path, "_pm")
     box = (-110.0, 55.0, -100.0, 62.0)
-    got = SmapSource().open(
-        [path], region=Area(box, EASE2_N09), variables=["sm_dca"], overpass="PM", projection="polar"
+    got = open_files(
+        SmapSource(), [path], region=Area(box, EASE2_N09), variables=["sm_dca"], overpass="PM", projection="polar"
     )
     x, y = Transformer.from_crs(4326, 6931, always_xy=True).transform([-110, -100, -105], [55, 62, 58])
     assert got["x"].values.min() - 4500 <= min(x) and max(x) <= got["x"].values.max() + 4500
@@ -167,7 +168,7 @@ def test_polar_maps_regrid_to_ease_9km(tmp_path: Path) -> None:
 
     path = tmp_path / "SMAP_L3_SM_P_E_20220601_R19240_001.h5"
     polar_file(path, "_pm")
-    ds = SmapSource().open([path], variables=["sm_dca"], overpass="PM", projection="polar")
+    ds = open_files(SmapSource(), [path], variables=["sm_dca"], overpass="PM", projection="polar")
     cut = ds.isel(y=slice(1290, 1410), x=slice(690, 830)).load()
     regridded = xsm.regrid_ease9km(cut, method="nearest")
     valid = regridded["sm_dca"].values[np.isfinite(regridded["sm_dca"].values)]

@@ -18,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from xsm import EASE2_M09, EASE2_M36, UsageError
 from xsm.plugin_api import Area
+from xsm.testing import open_files
 from xsm_smap.layout import FIELDS
 from xsm_smap.read import window
 from xsm_smap.source import SmapSource
@@ -27,7 +28,7 @@ SM = {"sm_dca": "dca", "sm_scav": "scav", "sm_scah": "scah"}
 
 
 def open_(paths: Sequence[Path], area: Area | None = None, **options: Any) -> xr.Dataset:
-    return SmapSource().open(paths, region=area, **options)
+    return open_files(SmapSource(), paths, region=area, **options)
 
 
 def edit(path: Path, group: str, name: str, values: Any, where: Any = np.s_[300:306, 920:929]) -> None:

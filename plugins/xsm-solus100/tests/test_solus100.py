@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import types
@@ -16,10 +17,12 @@ from rasterio.transform import from_origin
 from xsm import DataError, UsageError
 from xsm.io.raster import vsi_name
 from xsm.plugin_api import Area
+from xsm.testing import check_source, open_files
 from xsm_solus100.backend import Solus100Backend
 from xsm_solus100.source import Solus100Source, decode, share
 
 SOURCE = Solus100Source()
+open_ = functools.partial(open_files, SOURCE)
 SHAPE = (60, 80)
 LEFT, TOP = -200000, 1900000
 TEXTURE = ("sandtotal", "silttotal", "claytotal")
@@ -71,7 +74,7 @@ def files(folder: Path) -> list[Path]:
 
 
 def test_values_scale_mask_and_sum(folder):
-    ds = SOURCE.open(files(folder))
+    ds = open_(files(folder))
     assert dict(ds.sizes) == {"soil_depth": 2, "y": 60, "x": 80}
     assert ds["soil_depth"].values.tolist() == [5, 30]
     raw = {n: np.where(stored(n) == 255, np.nan, stored(n).astype("f8")) for n in (*TEXTURE, "dbovendry")}
@@ -90,7 +93,7 @@ def test_values_scale_mask_and_sum(folder):
 
 
 def test_metadata_keeps_the_crs_of_the_file(folder):
-    ds = SOURCE.open(files(folder))
+    ds = open_(files(folder))
     assert ds["bulk_density"].attrs["units"] == "g cm-3" and ds["sand"].attrs["units"] == "percent"
     assert ds.rio.crs.to_epsg() == 5070
     assert ds.rio.transform() == from_origin(LEFT, TOP, 100, 100)
@@ -104,15 +107,15 @@ def test_region_reads_a_window(folder, monkeypatch):
     with rasterio.open(folder / "sandtotal_5_cm_p.tif") as file:
         lon, lat = rasterio.warp.transform(file.crs, "EPSG:4326", [LEFT + 4000], [TOP - 3000])
     area = Area((lon[0] - 0.005, lat[0] - 0.005, lon[0] + 0.005, lat[0] + 0.005), types.SimpleNamespace())
-    ds = SOURCE.open(files(folder), region=area)
+    ds = open_(files(folder), region=area)
     assert ds.sizes["x"] < 40 and ds.sizes["y"] < 40
-    whole = SOURCE.open(files(folder))
+    whole = open_(files(folder))
     xr.testing.assert_equal(ds.compute(), whole.sel(x=ds["x"], y=ds["y"]).compute())
     assert ds.rio.transform()[2] == ds["x"].values[0] - 50
     box = rasterio.warp.transform_bounds("EPSG:4326", "EPSG:5070", *area.bbox, densify_pts=50)
     assert ds["x"].min() <= box[0] - 700 and ds["x"].max() >= box[2] + 700
     with pytest.raises(DataError, match="does not touch the region"):
-        SOURCE.open(files(folder), region=Area((-80, 40, -79, 41), types.SimpleNamespace()))
+        open_(files(folder), region=Area((-80, 40, -79, 41), types.SimpleNamespace()))
 
 
 def test_lazy_and_chunks_lie_on_the_file(tmp_path, monkeypatch):
@@ -124,7 +127,7 @@ def test_lazy_and_chunks_lie_on_the_file(tmp_path, monkeypatch):
     monkeypatch.setattr(
         rasterio.io.DatasetReader, "read", lambda self, *a, **k: (read.append(k["window"]), real(self, *a, **k))[1]
     )
-    ds = SOURCE.open(files(tmp_path), soil_depth=[5])
+    ds = open_(files(tmp_path), soil_depth=[5])
     assert not read
     assert ds["sand"].chunks == ((1,), (1024, 1024, 52), (1024, 1024, 152))
     ds["sand"][0, :10, :10].compute()
@@ -136,28 +139,28 @@ def test_lazy_and_chunks_lie_on_the_file(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("depth", [5, "5", [5], ("5",)])
 def test_depths(folder, depth):
-    assert SOURCE.open(files(folder), soil_depth=depth)["soil_depth"].values.tolist() == [5]
+    assert open_(files(folder), soil_depth=depth)["soil_depth"].values.tolist() == [5]
 
 
 def test_wrong_names_are_refused(folder):
     with pytest.raises(UsageError, match="no depth 25 cm"):
-        SOURCE.open(files(folder), soil_depth=[25])
+        open_(files(folder), soil_depth=[25])
     with pytest.raises(UsageError, match="no variable 'loam'"):
-        SOURCE.open(files(folder), variables=["loam"])
+        open_(files(folder), variables=["loam"])
     with pytest.raises(DataError, match=r"dbovendry_60_cm_p.tif is not among the files"):
-        SOURCE.open(files(folder), variables=["bulk_density"], soil_depth=[60])
+        open_(files(folder), variables=["bulk_density"], soil_depth=[60])
     shutil.copy(folder / "sandtotal_5_cm_p.tif", folder / "foo_5_cm_p.tif")
     with pytest.raises(DataError, match="property 'foo', whose scale is not known"):
-        SOURCE.open(files(folder))
+        open_(files(folder))
     with pytest.raises(DataError, match="None of the files is a prediction layer"):
-        SOURCE.open([folder / "sandtotal_5_cm_l.tif"])
+        open_([folder / "sandtotal_5_cm_l.tif"])
 
 
 def test_one_fraction_is_the_same_as_of_three(folder):
-    xr.testing.assert_equal(SOURCE.open(files(folder), variables=["clay"]), SOURCE.open(files(folder))[["clay"]])
+    xr.testing.assert_equal(open_(files(folder), variables=["clay"]), open_(files(folder))[["clay"]])
     alone = [p for p in files(folder) if p.name.startswith("clay")]
     with pytest.warns(UserWarning, match="not rescaled to 100, as sand, silt is missing"):
-        ds = SOURCE.open(alone)
+        ds = open_(alone)
     assert list(ds.data_vars) == ["clay"]
 
 
@@ -166,7 +169,7 @@ def test_dtype_and_nodata_are_those_of_each_file(folder):
     make(folder / "dbovendry_5_cm_p.tif", floats, nodata=-9999)
     make(folder / "dbovendry_30_cm_p.tif", floats.astype("i2"), nodata=None)
     with pytest.warns(UserWarning, match="no nodata value"):
-        ds = SOURCE.open(files(folder), variables=["bulk_density"])
+        ds = open_(files(folder), variables=["bulk_density"])
     with pytest.warns(UserWarning, match=r"dbovendry_30_cm_p.tif: 100 of 4800 values of 'bulk_density' are outside 0"):
         density = ds["bulk_density"].values
     assert np.isnan(density[:, 12, 6]).all()  # -9999 is impossible, also where the file does not call it nodata
@@ -176,14 +179,14 @@ def test_dtype_and_nodata_are_those_of_each_file(folder):
 def test_doubtful_files_warn_by_name(folder):
     make(folder / "sandtotal_5_cm_p.tif", stored("sandtotal"), nodata=25)
     with pytest.warns(UserWarning, match=r"sandtotal_5_cm_p.tif' has the nodata value 25, wanted 255"):
-        ds = SOURCE.open(files(folder), soil_depth=5)
+        ds = open_(files(folder), soil_depth=5)
     assert np.isnan(ds["sand"].values[0][(stored("sandtotal") == 25) | (stored("sandtotal") == 255)]).all()
     for path in files(folder):
         with rasterio.open(path) as file:
             values = file.read(1)
         make(path, values, left=LEFT + 30)
     with pytest.warns(UserWarning, match="not on the pixels of SOLUS100"):
-        SOURCE.open(files(folder), soil_depth=5)
+        open_(files(folder), soil_depth=5)
 
 
 def test_a_flipped_bit_is_detected_and_skipped(folder):
@@ -195,9 +198,9 @@ def test_a_flipped_bit_is_detected_and_skipped(folder):
     raw[place + size // 2] ^= 4
     path.write_bytes(raw)
     with pytest.raises(DataError, match=r"dbovendry_5_cm_p.tif' is damaged"):
-        SOURCE.open(files(folder), variables=["bulk_density"]).load()
+        open_(files(folder), variables=["bulk_density"]).load()
     with pytest.warns(UserWarning, match=r"left out: .*dbovendry_5_cm_p.tif"):
-        ds = SOURCE.open(files(folder), variables=["bulk_density"], on_error="skip").load()
+        ds = open_(files(folder), variables=["bulk_density"], on_error="skip").load()
     assert ds["bulk_density"][0].isnull().all() and ds["bulk_density"][1].notnull().any()
 
 
@@ -212,7 +215,7 @@ def test_engine_puts_depths_and_properties_together(folder):
 def test_layers_on_different_grids_are_refused(folder):
     make(folder / "silttotal_5_cm_p.tif", stored("silttotal"), left=LEFT + 100)
     with pytest.raises(DataError, match=r"silttotal_5_cm_p.tif' is on another grid"):
-        SOURCE.open(files(folder))
+        open_(files(folder))
 
 
 BAD = {
@@ -230,8 +233,8 @@ def test_bad_files_are_named(folder, what):
     paths, bad = files(folder), folder / "dbovendry_30_cm_p.tif"
     BAD[what](bad)
     with pytest.raises(DataError, match=f"{bad.name}' {what}"):
-        SOURCE.open(paths)
-    ds = SOURCE.open(paths, on_error="skip")
+        open_(paths)
+    ds = open_(paths, on_error="skip")
     assert bad.name in ds.attrs["skipped"][0]
     assert np.isnan(ds["bulk_density"].values[1]).all() and np.isfinite(ds["bulk_density"].values[0, 30:]).all()
 
@@ -243,7 +246,7 @@ def test_damage_inside_a_file_is_named_when_it_is_read(folder):
     data = bytearray(bad.read_bytes())
     data[at : at + size] = bytes(size)
     bad.write_bytes(data)
-    ds = SOURCE.open(files(folder), variables=["bulk_density"])
+    ds = open_(files(folder), variables=["bulk_density"])
     with pytest.raises(DataError, match=f"{bad.name}' is damaged"):
         ds.compute()
 
@@ -264,7 +267,7 @@ def test_web_addresses_survive_path():
 def test_an_address_that_does_not_answer_is_named():
     address = "http://127.0.0.1:9/sandtotal_5_cm_p.tif"
     with pytest.raises(DataError, match=f"'{address}' cannot be read") as error:
-        SOURCE.open([Path(address)], variables=["sand"], soil_depth=5)
+        open_([Path(address)], variables=["sand"], soil_depth=5)
     assert "Check the connection" in str(error.value)
 
 
@@ -287,7 +290,7 @@ def test_real_survey_rasters_under_the_names_of_the_product(tmp_path):
     survey = Path(os.environ["XSM_TEST_DATA"]) / "soil/ssurgo_iowa_derived_epsg5070"
     for prop in TEXTURE:
         shutil.copy(survey / f"{prop}_100m_epsg5070.tif", tmp_path / f"{prop}_5_cm_p.tif")
-    ds = SOURCE.open(files(tmp_path), soil_depth=5)
+    ds = open_(files(tmp_path), soil_depth=5)
     raw = []
     for prop in TEXTURE:
         with rasterio.open(tmp_path / f"{prop}_5_cm_p.tif") as file:
@@ -328,7 +331,7 @@ def test_written_world_is_on_the_pixels_of_the_product(world, tmp_path):
 
 
 def test_round_trip_of_a_world(world, tmp_path):
-    ds = SOURCE.open(SOURCE.write(world, tmp_path))
+    ds = open_(SOURCE.write(world, tmp_path))
     assert "twin" in ds.attrs["synthetic"]
     for name, prop, step in (("sand", "sandtotal", 1), ("clay", "claytotal", 1), ("bulk_density", "dbovendry", 0.01)):
         truth = world.soil100(prop, 30, ds["x"].values, ds["y"].values)
@@ -338,7 +341,6 @@ def test_round_trip_of_a_world(world, tmp_path):
 
 
 def test_contract_with_the_synthetic_twin(tmp_path):
-    from xsm.testing import check_source
     from xsm.twin import make_world
 
     check_source("solus100", world=make_world((-97.3, 35.9, -97.0, 36.2), days=2), tmp=tmp_path)

@@ -10,7 +10,7 @@ from xsm.contracts.model import ModelInfo
 from xsm.contracts.operation import Operation
 from xsm.contracts.source import SourceInfo
 
-PLUGIN_API = 1
+PLUGIN_API = 2
 
 hookspec = pluggy.HookspecMarker("xsm")
 hookimpl = pluggy.HookimplMarker("xsm")
@@ -28,4 +28,4 @@ def xsm_models(register: Callable[[ModelInfo], None]) -> None:
 
 @hookspec
 def xsm_operations(register: Callable[[Operation], None]) -> None:
-    """Register operations: call ``register(function.operation)`` for functions made with `xsm.plugin_api.operation`."""
+    """Register operations: call ``register(f.operation)`` for functions decorated with `xsm.plugin_api.operation`."""

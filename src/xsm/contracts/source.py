@@ -1,9 +1,9 @@
-"""The contract of data sources: `SourceInfo` is what a plugin registers, `DataSource` what it implements."""
+"""The contract of data sources: a plugin registers a `SourceInfo`; its `DataSource` opens what a `Request` names."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
@@ -12,6 +12,7 @@ import xarray as xr
 
 from xsm.contracts.operation import Param
 from xsm.data.grids import Grid
+from xsm.errors import unknown
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,93 @@ class Area:
     grid: Grid
 
 
+@dataclass(frozen=True)
+class Request:
+    """What a source is to open; `xsm.open` makes it, in tests `make_request`.
+
+    Parameters
+    ----------
+    paths : tuple of Path
+        Files of the source, found and not yet looked into; a URL stays a str.
+    region : Area, optional
+        What touches it is read; everything where it is None.
+    time : slice, optional
+        First and last UTC day, datetime64[D] or None at an open end; all days where it is None.
+    variables : tuple of str, optional
+        Canonical names; all of the source where it is None.
+    on_error : {"raise", "skip"}
+        Whether a file that cannot be read stops, or is left out and listed in the attribute ``skipped``.
+    options : mapping
+        A value for each of ``SourceInfo.options``, checked.
+
+    Examples
+    --------
+    >>> Request((Path("a.nc"), Path("b.nc")), variables=("soil_moisture",)).on_error
+    'raise'
+    """
+
+    paths: tuple[Path, ...]
+    region: Area | None = None
+    time: slice | None = None
+    variables: tuple[str, ...] | None = None
+    on_error: Literal["raise", "skip"] = "raise"
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+def make_request(
+    info: SourceInfo,
+    paths: Iterable[Path],
+    *,
+    region: Area | None = None,
+    time: slice | None = None,
+    variables: Iterable[str] | None = None,
+    on_error: Literal["raise", "skip"] = "raise",
+    **options: Any,
+) -> Request:
+    """Make a request to a source, with its options checked and the defaults of the others filled in.
+
+    Parameters
+    ----------
+    info : SourceInfo
+        Description of the source.
+    paths, region, time, variables, on_error
+        As in `Request`.
+    **options
+        Options of the source.
+
+    Returns
+    -------
+    Request
+
+    Raises
+    ------
+    UsageError
+        For an option that the source does not have, or a value that it does not take.
+
+    Examples
+    --------
+    >>> from xsm.plugin_api import Kind, Param
+    >>> hours = Param("Hours that a day needs.", name="min_hours", kind=Kind.INTEGER, default=20, minimum=1)
+    >>> info = SourceInfo("acme", "ACME soil moisture", "xsm_acme.source:Acme", options=(hours,))
+    >>> make_request(info, [Path("a.nc")]).options["min_hours"]
+    20
+    """
+    values = check_options(
+        f"option of source '{info.name}'", info.options, {p.name: p.default for p in info.options} | options
+    )
+    names = None if variables is None else tuple(variables)
+    return Request(tuple(paths), region, time, names, on_error, values)
+
+
+def check_options(kind: str, params: Iterable[Param], options: Mapping[str, Any]) -> dict[str, Any]:
+    """Check options against their descriptions; ``kind`` names them in the error."""
+    known = {p.name: p for p in params}
+    for name in options:
+        if name not in known:
+            raise unknown(kind, name, known)
+    return {name: known[name].check(value) for name, value in options.items()}
+
+
 @runtime_checkable
 class DataSource(Protocol):
     """What a source implements; those of `Fetcher` and `Writer` are optional further methods."""
@@ -88,16 +176,7 @@ class DataSource(Protocol):
     def identify(self, path: Path) -> bool:
         """Tell from the name (and at most a few bytes) whether a file belongs to this product."""
 
-    def open(
-        self,
-        paths: Sequence[Path],
-        *,
-        region: Area | None,
-        time: slice | None,
-        variables: Sequence[str] | None,
-        on_error: Literal["raise", "skip"],
-        **options: Any,
-    ) -> xr.Dataset:
+    def open(self, request: Request) -> xr.Dataset:
         """Open files lazily as one canonical dataset on the product's native grid.
 
         Days, duplicates and daily means are settled here; every UTC day between the first and the last one (or of

@@ -13,13 +13,13 @@ import xarray as xr
 
 from xsm.contracts.operation import Kind, Param, operation
 from xsm.contracts.registry import get_source
-from xsm.contracts.source import Area, DataSource, SourceInfo
+from xsm.contracts.source import Area, DataSource, SourceInfo, make_request
 from xsm.data.cf import add_history
 from xsm.data.grids import EASE2_M09, Grid
 from xsm.data.period import days
 from xsm.data.region import REGIONS
 from xsm.data.skipped import day_in, listen, settled, tell_skipped
-from xsm.errors import DataError, render_hint, tell, unknown
+from xsm.errors import DataError, render_hint, tell
 
 log = logging.getLogger("xsm")
 LARGE = 1 << 30
@@ -115,16 +115,12 @@ def open(
         window = EASE2_M09.region(region)
         area = area_of(plugin.info, window, margin)
     found, period = expand(paths, plugin, skip=on_error == "skip"), None if time is None else days(time)
+    request = make_request(
+        plugin.info, found, region=area, time=period, variables=variables, on_error=on_error, **options
+    )
     with listen(thread=True):
         try:
-            ds = plugin.open(
-                found,
-                region=area,
-                time=period,
-                variables=None if variables is None else list(variables),
-                on_error=on_error,
-                **check_options(f"option of source '{source}'", plugin.info.options, options),
-            )
+            ds = plugin.open(request)
         except DataError as error:
             error.message += other_days(found, period)
             raise
@@ -210,12 +206,3 @@ def area_of(info: SourceInfo, window: Grid, margin: int = MARGIN) -> Area:
     """What a source is asked for when a window is wanted: maps with a margin, stations without."""
     wide = window if info.stations else window.grow(margin)
     return Area(wide.bbox, wide)
-
-
-def check_options(kind: str, params: Sequence[Param], options: dict[str, Any]) -> dict[str, Any]:
-    """Check a source's options against their descriptions; ``kind`` names them in the error."""
-    known = {p.name: p for p in params}
-    for name in options:
-        if name not in known:
-            raise unknown(kind, name, known)
-    return {name: known[name].check(value) for name, value in options.items()}

@@ -2,7 +2,7 @@
 
 from xsm.plugin_api import SourceInfo, hookimpl
 
-XSM_PLUGIN_API = 1
+XSM_PLUGIN_API = 2
 INFO = SourceInfo(
     name="mysensor",
     title="Daily soil moisture of mysensor, netCDF on a latitude/longitude grid",

@@ -17,14 +17,14 @@ class Source:
         """Tell whether a file belongs to the product."""
         return path.name.startswith("mysensor_") and path.suffix == ".nc"
 
-    def open(self, paths, *, region, time, variables, on_error):
+    def open(self, request):
         """Open the files lazily as one dataset with a day for every day."""
         parts, skipped = [], []
-        for path in paths:
+        for path in request.paths:
             try:
                 parts.append(xr.open_dataset(path, engine="netcdf4", chunks={})[["soil_moisture"]])
             except (OSError, ValueError, KeyError) as error:
-                if on_error == "raise":
+                if request.on_error == "raise":
                     raise DataError(f"'{path}' cannot be read ({error}).", hint="Get the file again.") from None
                 skipped.append(f"{path.name}: {error}")
         if not parts:
@@ -32,11 +32,11 @@ class Source:
         ds = xr.concat(parts, "time", data_vars="all").sortby("time")
         days = ds["time"].values.astype("M8[D]")
         ds = ds.reindex(time=np.arange(days[0], days[-1] + 1).astype("M8[ns]"))
-        ds = ds.sel(time=slice(None) if time is None else time)
-        if region is not None:
-            west, south, east, north = region.bbox
+        ds = ds.sel(time=request.time or slice(None))
+        if request.region is not None:
+            west, south, east, north = request.region.bbox
             ds = ds.sel(lon=slice(west, east), lat=slice(south, north))
         ds["soil_moisture"] = ds["soil_moisture"].astype("f4").assign_attrs(canonical_attrs("soil_moisture"))
         if skipped:
             ds.attrs["skipped"] = skipped
-        return ds[list(variables)] if variables else ds
+        return ds[list(request.variables)] if request.variables else ds

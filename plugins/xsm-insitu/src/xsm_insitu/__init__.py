@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from xsm.plugin_api import Kind, Param, SourceInfo, hookimpl
 
-XSM_PLUGIN_API = 1
+XSM_PLUGIN_API = 2
 
 USCRN = SourceInfo(
     name="uscrn",

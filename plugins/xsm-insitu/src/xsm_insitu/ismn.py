@@ -12,13 +12,13 @@ import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 from xsm import DataError, UsageError
-from xsm.plugin_api import Area, tell
+from xsm.plugin_api import Request, tell
 
 from xsm_insitu import ISMN
 from xsm_insitu import series as sensors
@@ -71,33 +71,19 @@ class IsmnSource:
         name = _NAME.search(path.name)
         return path.suffix == ".stm" and (name is None or name["variable"] in ("sm", "ts"))
 
-    def open(
-        self,
-        paths: Sequence[Path],
-        *,
-        region: Area | None = None,
-        time: slice | None = None,
-        variables: Sequence[str] | None = None,
-        on_error: Literal["raise", "skip"] = "raise",
-        keep: Sequence[str] = ("G", "U"),
-    ) -> xr.Dataset:
+    def open(self, request: Request) -> xr.Dataset:
         """Open the files of one or more networks.
 
         Parameters
         ----------
-        paths : sequence of Path
+        request : Request
             ``.stm`` files, or archives of them; several sensors at one depth stay apart (coordinate ``instrument``).
-        region : Area, optional
-            Stations outside its box are left out after their first line is read.
-        time : slice, optional
-            First and last UTC day.
-        variables : sequence of str, optional
-            ``soil_moisture``, ``soil_temperature``; ``flag`` is always there.
-        on_error : {"raise", "skip"}
-            Stop at a bad file, or list it in the attribute ``skipped``.
-        keep : sequence of str
-            First letters of the quality flags that are kept; a value with any other flag becomes NaN, its reason stays
-            in ``flag``.
+            Of stations outside the region only the first line is read. Variables: ``soil_moisture``,
+            ``soil_temperature``; ``flag`` is always there. Options:
+
+            keep : sequence of str
+                First letters of the quality flags that are kept; a value with any other flag becomes NaN, its reason
+                stays in ``flag``.
 
         Returns
         -------
@@ -110,28 +96,26 @@ class IsmnSource:
         DataError
             For files that cannot be read or nothing in region and period.
         """
-        warm = sensors.wanted(variables)
+        warm, keep = sensors.wanted(request.variables), request.options["keep"]
         for letter in keep:
             if letter not in _LETTERS:
                 raise UsageError(f"The flag to keep is '{letter}', wanted one of {', '.join(_LETTERS)}.")
 
         def read(path: Item) -> Iterator[Series]:
             header, raw = _header(path)
-            if not sensors.inside(region, header.lon, header.lat):
+            if not sensors.inside(request.region, header.lon, header.lat):
                 return
             if header.variable == "sm" or (header.variable == "ts" and warm):
                 yield _series(path, header, raw, keep)
 
-        items, lost = _unpacked([Path(p) for p in paths], on_error)
-        found, skipped = sensors.read_all(items, read, on_error, lost)
+        items, lost = _unpacked([Path(p) for p in request.paths], request.on_error)
+        found, skipped = sensors.read_all(items, read, request.on_error, lost)
         ds = sensors.assemble(
             _with_temperature(found),
             step=sensors.HOUR,
-            time=time,
-            region=region,
+            request=request,
             id_name="instrument",
             stamps="instant",
-            paths=paths,
             skipped=skipped,
         )
         ds.attrs |= {"title": "ISMN soil moisture", "source": "ISMN", "flags_kept": ", ".join(keep)}

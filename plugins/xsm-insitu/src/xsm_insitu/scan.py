@@ -9,12 +9,12 @@ import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 from xsm import DataError, UsageError
-from xsm.plugin_api import Area, tell
+from xsm.plugin_api import Area, Request, tell
 
 from xsm_insitu import SCAN
 from xsm_insitu import series as sensors
@@ -56,33 +56,19 @@ class ScanSource:
 
         return fetch_scan(dest, region=region, time=time, dry_run=dry_run)
 
-    def open(
-        self,
-        paths: Sequence[Path],
-        *,
-        region: Area | None = None,
-        time: slice | None = None,
-        variables: Sequence[str] | None = None,
-        on_error: Literal["raise", "skip"] = "raise",
-        keep: Sequence[str] = ("V", "E", "N"),
-    ) -> xr.Dataset:
+    def open(self, request: Request) -> xr.Dataset:
         """Open station files, hourly or daily.
 
         Parameters
         ----------
-        paths : sequence of Path
-            Answers of the AWDB service (``data``), or CSV of the Report Generator. A table of stations (the service's
-            ``stations``), given or lying beside them as ``stations.json``, tells coordinates and clocks.
-        region : Area, optional
-            Stations outside its box are left out.
-        time : slice, optional
-            First and last UTC day (daily files: local standard day).
-        variables : sequence of str, optional
-            ``soil_moisture``, ``soil_temperature``; ``flag`` is always there.
-        on_error : {"raise", "skip"}
-            Stop at a bad file, or list it in the attribute ``skipped``.
-        keep : sequence of str
-            Quality codes that are kept beside values without one; others become NaN, the reason stays in ``flag``.
+        request : Request
+            Answers of the AWDB service (``data``), or CSV of the Report Generator. Coordinates and clocks come from a
+            table of stations (the service's ``stations``), among the files or beside them as ``stations.json``. Days
+            are UTC days, those of daily files local standard days. Variables: ``soil_moisture``,
+            ``soil_temperature``; ``flag`` is always there. Options:
+
+            keep : sequence of str
+                Quality codes that are kept beside values without one; others become NaN, the reason stays in ``flag``.
 
         Returns
         -------
@@ -95,11 +81,11 @@ class ScanSource:
         DataError
             For files that cannot be read, hourly and daily files together, or nothing in region and period.
         """
-        warm = sensors.wanted(variables)
+        warm, keep = sensors.wanted(request.variables), request.options["keep"]
         for code in keep:
             if code not in QUALITY:
                 raise UsageError(f"The code to keep is '{code}', wanted one of {', '.join(filter(None, QUALITY))}.")
-        files = [Path(p) for p in paths]
+        files = [Path(p) for p in request.paths]
         tables = {p for p in files if p.suffix == ".json" and is_table(p)}
         beside = {p.parent / STATIONS for p in files if (p.parent / STATIONS).is_file()}
         if files and tables.issuperset(files):
@@ -107,15 +93,15 @@ class ScanSource:
                 f"The {len(files)} files are tables of stations ({files[0].name}), wanted values of sensors too.",
                 hint="Fetch them, or give the folder where they lie.",
             )
-        places, lost = _tables(sorted(tables | beside), on_error)
+        places, lost = _tables(sorted(tables | beside), request.on_error)
 
         def read(path: Path) -> Iterator[Series]:
             columns = read_json(path) if path.suffix == ".json" else read_csv(path)
             daily.update(c.daily for c in columns)
-            yield from _series(path, columns, places, region, warm, keep, tables | beside)
+            yield from _series(path, columns, places, request.region, warm, keep, tables | beside)
 
         daily: set[bool] = set()
-        found, skipped = sensors.read_all([p for p in files if p not in tables], read, on_error, lost)
+        found, skipped = sensors.read_all([p for p in files if p not in tables], read, request.on_error, lost)
         if len(daily) > 1:
             raise DataError("The SCAN files are hourly and daily.", hint="Open one kind at a time.")
         by_day = daily == {True}
@@ -127,11 +113,9 @@ class ScanSource:
         ds = sensors.assemble(
             found,
             step=sensors.DAY if by_day else sensors.HOUR,
-            time=time,
-            region=region,
+            request=request,
             id_name="instrument",
             stamps="local day" if by_day else "instant",
-            paths=paths,
             skipped=skipped,
         )
         ds.attrs |= {"title": "SCAN soil moisture", "source": "SCAN", "flags_kept": ", ".join(keep)}

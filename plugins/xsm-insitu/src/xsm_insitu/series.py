@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
 from xsm import DataError, UsageError
-from xsm.plugin_api import Area, canonical_attrs, drop_impossible, tell
+from xsm.plugin_api import Area, Request, canonical_attrs, drop_impossible, tell
 
 FLAGS = ("missing", "good", "unknown", "out_of_range", "dubious")
 MISSING, GOOD, UNKNOWN, OUT_OF_RANGE, DUBIOUS = range(5)
@@ -143,17 +142,16 @@ def assemble(
     series: Sequence[Series],
     *,
     step: np.timedelta64,
-    time: slice | None,
-    region: Area | None,
+    request: Request,
     id_name: str,
     stamps: Literal["end of hour", "instant", "local day"],
-    paths: Sequence[Path],
     skipped: Sequence[str] = (),
 ) -> xr.Dataset:
     """Put sensors on one time axis: regular where all stamps are whole steps, else every stamp that occurs.
 
-    ``time`` holds the first and last day; stamps that end an hour belong to the day of that hour.
+    Of the request's days; stamps that end an hour belong to the day of that hour.
     """
+    region, time, paths = request.region, request.time, request.paths
     series = [cut for one in series if len((cut := _cut(one, time, stamps)).time)]
     if not series:
         where = "" if region is None else f" in longitude {region.bbox[0]:.2f} to {region.bbox[2]:.2f}, "

@@ -5,16 +5,16 @@ from __future__ import annotations
 import io
 import re
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 from xsm import DataError
-from xsm.plugin_api import Area, tell
+from xsm.plugin_api import Area, Request, tell
 
 from xsm_insitu import USCRN
 from xsm_insitu import series as sensors
@@ -71,29 +71,14 @@ class UscrnSource:
         """Tell by the name: ``CRNH0203-...txt`` and its like, or a ``crn*.csv``."""
         return re.match(r"(?i)^crn.*\.(txt|csv|csv\.gz)$", path.name) is not None
 
-    def open(
-        self,
-        paths: Sequence[Path],
-        *,
-        region: Area | None = None,
-        time: slice | None = None,
-        variables: Sequence[str] | None = None,
-        on_error: Literal["raise", "skip"] = "raise",
-    ) -> xr.Dataset:
+    def open(self, request: Request) -> xr.Dataset:
         """Open station files of one product.
 
         Parameters
         ----------
-        paths : sequence of Path
-            Files of hourly02, daily01 or subhourly01, or the daily table as CSV.
-        region : Area, optional
-            Stations outside its box are left out.
-        time : slice, optional
-            First and last UTC day (daily files: local standard day).
-        variables : sequence of str, optional
-            ``soil_moisture``, ``soil_temperature``; ``flag`` is always there.
-        on_error : {"raise", "skip"}
-            Stop at a bad file, or list it in the attribute ``skipped``.
+        request : Request
+            Files of hourly02, daily01 or subhourly01, or the daily table as CSV. Days are UTC days, those of daily
+            files local standard days. Variables: ``soil_moisture``, ``soil_temperature``; ``flag`` is always there.
 
         Returns
         -------
@@ -106,17 +91,17 @@ class UscrnSource:
         DataError
             For files that cannot be read, products that are mixed, or nothing in region and period.
         """
-        warm = sensors.wanted(variables)
+        warm = sensors.wanted(request.variables)
         layouts: dict[Layout, Path] = {}
 
         def read(path: Path) -> Iterator[Series]:
-            if _elsewhen(path, time):
+            if _elsewhen(path, request.time):
                 return
             layout = _layout(path)
             layouts.setdefault(layout, path)
-            yield from _read(path, layout, region, warm)
+            yield from _read(path, layout, request.region, warm)
 
-        found, skipped = sensors.read_all(paths, read, on_error)
+        found, skipped = sensors.read_all(request.paths, read, request.on_error)
         if len({layout.name for layout in layouts}) > 1:
             told = " and ".join(f"{layout.name} ({path.name})" for layout, path in layouts.items())
             raise DataError(f"The files are of several USCRN products: {told}.", hint="Open one product at a time.")
@@ -127,15 +112,13 @@ class UscrnSource:
         ds = sensors.assemble(
             found,
             step=layout.step,
-            time=time,
-            region=region,
+            request=request,
             id_name="wban",
             stamps="local day" if daily else "end of hour",
-            paths=paths,
             skipped=skipped,
         )
         ds.attrs |= {"title": "USCRN soil moisture", "source": f"USCRN {layout.name}"}
-        if any((m := _NAME.match(p.name)) and m["state"] == SYNTHETIC_STATE for p in paths):
+        if any((m := _NAME.match(p.name)) and m["state"] == SYNTHETIC_STATE for p in request.paths):
             ds.attrs["synthetic"] = "Stations of the synthetic world of xsm; no measurements."
         return ds
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from xsm.plugin_api import CENTRE_AND_SCALE, Kind, ModelInfo, Param, hookimpl
 
-XSM_PLUGIN_API = 1
+XSM_PLUGIN_API = 2
 
 INFO = ModelInfo(
     name="lstm",

@@ -11,7 +11,9 @@ import numpy as np
 import xarray as xr
 from xarray.backends import BackendEntrypoint
 from xsm import DataError
+from xsm.plugin_api import make_request
 
+from xsm_modis import INFO
 from xsm_modis.layout import YEAR
 from xsm_modis.source import LandCoverSource
 
@@ -50,7 +52,7 @@ class LandCoverBackend(BackendEntrypoint):
         year = YEAR.search(path.name)
         if year is None:
             raise DataError(f"The name of '{path}' tells no year.", hint="Keep the product's names, or use <open()>.")
-        ds = LandCoverSource().open([path], legend=legend)
+        ds = LandCoverSource().open(make_request(INFO, [path], legend=legend))
         dropped = [drop_variables] if isinstance(drop_variables, str) else list(drop_variables or ())
         time = xr.Variable("time", [np.datetime64(f"{year[1]}-01-01", "ns")], {"standard_name": "time", "axis": "T"})
         return ds.expand_dims(time=1).assign_coords(time=time).drop_vars(dropped)

@@ -6,12 +6,12 @@ import functools
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 from xsm import DataError, UsageError
-from xsm.plugin_api import Area, canonical_attrs, tell
+from xsm.plugin_api import Area, Request, canonical_attrs, tell
 
 from xsm_modis import INFO
 from xsm_modis.hdf4 import open_hdf4
@@ -46,38 +46,22 @@ class LandCoverSource:
         name = Path(path).name
         return bool(PRODUCT.match(name)) and not OTHER_LAYER.search(name) and name.lower().endswith(SUFFIXES)
 
-    def open(
-        self,
-        paths: Sequence[Path],
-        *,
-        region: Area | None = None,
-        time: slice | None = None,
-        variables: Sequence[str] | None = None,
-        on_error: Literal["raise", "skip"] = "raise",
-        year: int | None = None,
-        legend: Literal["MCD12Q1", "MCD12C1"] | None = None,
-    ) -> xr.Dataset:
+    def open(self, request: Request) -> xr.Dataset:
         """Open the land cover of one year as a lazy map; tiles of the year are put together.
 
         Of several files of one tile the highest version, then the latest production is read, with a warning.
 
         Parameters
         ----------
-        paths : sequence of Path
+        request : Request
             Files such as ``MCD12Q1.A2020001.h08v05.061.2022171160153.hdf``, or GeoTIFF such as
-            ``MCD12Q1.061_LC_Type1_doy2020001_aid0001.tif`` in any CRS.
-        region : Area, optional
-            Its box is read with a margin of 8 pixels.
-        time : slice, optional
-            Not used; choose the ``year``.
-        variables : sequence of str, optional
-            Only ``land_cover`` is there.
-        on_error : {"raise", "skip"}
-            What a file that cannot be read does.
-        year : int, optional
-            The latest of the files, with a warning where there are several.
-        legend : {"MCD12Q1", "MCD12C1"}, optional
-            Classes 1 to 17, or 0 to 16 with 0 for water; told from the file name where not given.
+            ``MCD12Q1.061_LC_Type1_doy2020001_aid0001.tif`` in any CRS. The region is read with a margin of 8 pixels.
+            Its time has no effect; choose the ``year``. Options:
+
+            year : int, optional
+                The latest of the files, with a warning where there are several.
+            legend : {"MCD12Q1", "MCD12C1"}, optional
+                Classes 1 to 17, or 0 to 16 with 0 for water; by default that of the file name.
 
         Returns
         -------
@@ -91,19 +75,20 @@ class LandCoverSource:
         MissingPlugin
             For HDF4 files without pyhdf.
         """
-        if unknown := [v for v in variables or () if v != "land_cover"]:
+        if unknown := [v for v in request.variables or () if v != "land_cover"]:
             raise UsageError(f"MODIS land cover has no variable '{unknown[0]}'.", hint="It gives: land_cover.")
-        chosen, year = _of_year([Path(p) for p in paths], year)
+        chosen, year = _of_year([Path(p) for p in request.paths], request.options["year"])
         chosen = _latest(chosen)
         tiles, skipped = [], []
         for path in chosen:
             try:
-                tiles += _open_tile(path, region, legend, on_error)
+                tiles += _open_tile(path, request)
             except DataError as error:
-                if on_error == "raise":
+                if request.on_error == "raise":
                     raise
                 skipped.append(str(error))
         if not tiles:
+            region = request.region
             why = "can be read" if region is None or skipped else f"touches the region {region.bbox}"
             first = skipped[0] if skipped else f"'{chosen[0]}'."
             raise DataError(f"None of {len(chosen)} files {why}, the first: {first}", hint="Check region and paths.")
@@ -117,7 +102,8 @@ class LandCoverSource:
         land_cover.encoding = {"grid_mapping": "spatial_ref"}
         attrs = {
             "title": "MODIS land cover, IGBP classes",
-            "source": ", ".join(sorted({p.name[:7].upper() for p in chosen if PRODUCT.match(p.name)})) or legend,
+            "source": ", ".join(sorted({p.name[:7].upper() for p in chosen if PRODUCT.match(p.name)}))
+            or request.options["legend"],
             "references": f"https://doi.org/{INFO.doi}",
             "year": year,
             "synthetic": synthetic,
@@ -220,16 +206,14 @@ def _place(tile: xr.DataArray, first: xr.DataArray) -> tuple[int, int]:
     return round(row), round(col)
 
 
-def _open_tile(
-    path: Path, region: Area | None, legend: str | None, on_error: Literal["raise", "skip"]
-) -> list[xr.DataArray]:
+def _open_tile(path: Path, request: Request) -> list[xr.DataArray]:
     from xsm.plugin_api import open_raster
 
     if OTHER_LAYER.search(path.name):
         raise DataError(f"'{path}' is another layer than IGBP.", hint="Give LC_Type1.")
-    table_of = legend or legend_of(path)
+    table_of = request.options["legend"] or legend_of(path)
     opener = open_hdf4 if path.suffix.lower() in (".hdf", ".hdf4") else open_raster
-    raster = opener(path, region, on_error=on_error)
+    raster = opener(path, request.region, on_error=request.on_error)
     if raster is None:
         return []
     if raster.dtype != np.uint8:

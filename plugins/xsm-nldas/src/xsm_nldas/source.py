@@ -6,12 +6,12 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 from xsm import DataError, SkippedFile, UsageError
-from xsm.plugin_api import Area, canonical_attrs, drop_impossible, tell
+from xsm.plugin_api import Area, Request, canonical_attrs, drop_impossible, tell
 
 from xsm_nldas import INFO
 from xsm_nldas.files import NAME, Header, factor_of, read_hours
@@ -59,35 +59,21 @@ class NldasSource:
         """Tell from its name whether a file is hourly NLDAS-2 Noah or forcing."""
         return NAME.match(Path(path).name) is not None
 
-    def open(
-        self,
-        paths: Sequence[Path],
-        *,
-        region: Area | None = None,
-        time: slice | None = None,
-        variables: Sequence[str] | None = None,
-        on_error: Literal["raise", "skip"] = "raise",
-        min_hours: int = 20,
-    ) -> xr.Dataset:
+    def open(self, request: Request) -> xr.Dataset:
         """Open hourly files as daily canonical maps; lazy, one task reads some days of all variables.
 
         A day is the mean of the hours stamped 00 to 23 UTC; precipitation is that mean times 24, which for a whole day
-        is the sum. Name the ``variables`` you need: those of a day are read together, one opening per file.
+        is the sum. Request only the variables that you need: those of a day are read together, one opening per file.
 
         Parameters
         ----------
-        paths : sequence of Path
-            Files of one hour (placed by their name) or of several hours (placed by their time axis).
-        region : Area, optional
-            Cells that touch its box are read, with a margin of 3 cells for bicubic interpolation.
-        time : slice, optional
-            First and last UTC day.
-        variables : sequence of str, optional
-            Canonical names; all that the files can give where not given.
-        on_error : {"raise", "skip"}
-            What a file that cannot be read or is on another grid than most does; see `xsm.open`.
-        min_hours : int
-            Hours with a value that a cell needs in a day.
+        request : Request
+            Files of one hour (placed by their name) or of several hours (placed by their time axis); ``on_error`` holds
+            also for a file on another grid than most. Cells that touch the region are read, with a margin of 3 cells
+            for bicubic interpolation. Options:
+
+            min_hours : int
+                Hours with a value that a cell needs in a day.
 
         Returns
         -------
@@ -102,21 +88,22 @@ class NldasSource:
         UsageError
             For a variable that the source does not know.
         """
-        period = time or slice(None, None)
-        index = index_files(map(Path, paths), _hours(period), skip=on_error == "skip")
+        period, min_hours = request.time or slice(None, None), request.options["min_hours"]
+        skip = request.on_error == "skip"
+        index = index_files(map(Path, request.paths), _hours(period), skip=skip)
         if not any(index.hours.values()):
             why = f" ({index.skipped[0]})" if index.skipped else ""
             raise DataError(
-                f"None of the {len(paths)} files holds an hour of {_name(period)} that can be read{why}.",
+                f"None of the {len(request.paths)} files holds an hour of {_name(period)} that can be read{why}.",
                 hint="Check the period and the paths.",
             )
-        recipes = choose(index, variables)
+        recipes = choose(index, request.variables)
         products = list(dict.fromkeys(r.product for r in recipes))
         days = _days(period, [*index.lost, *(h for p in products for h in index.hours[p])])
         plan = _plan(index, products, days)
         header = index.headers[products[0]]
-        window = _window(header, region, plan)
-        values = _lazy(plan, recipes, index.headers, window, min_hours, on_error == "skip")
+        window = _window(header, request.region, plan)
+        values = _lazy(plan, recipes, index.headers, window, min_hours, skip)
         ds = xr.Dataset(
             {
                 r.name: (("time", "lat", "lon"), values[i], canonical_attrs(r.name) | {"cell_methods": r.cell_methods})

@@ -12,11 +12,11 @@ import xarray as xr
 from xarray.backends import BackendArray, BackendEntrypoint
 from xarray.core import indexing
 from xsm import DataError, Grid
+from xsm.plugin_api import make_request
 
-from xsm_smap import layout
+from xsm_smap import INFO, layout
 from xsm_smap.daily import dataset, read_day
 from xsm_smap.granule import Granule, look, wanted_variables
-from xsm_smap.source import check_options
 
 
 class SmapBackend(BackendEntrypoint):
@@ -54,9 +54,12 @@ class SmapBackend(BackendEntrypoint):
         quality, projection, variables
             As in `SmapSource.open`.
         """
-        wanted, quality, projection = check_options(overpass or "AM", quality, projection)
-        granule = look(Path(os.fspath(filename_or_obj)), variables, wanted, quality, projection)
-        overpass = granule.passes[0] if overpass is None and granule.level == "L2" else wanted
+        path = Path(os.fspath(filename_or_obj))
+        options = {"overpass": overpass or "AM", "quality": quality, "projection": projection}
+        request = make_request(INFO, [path], variables=variables, **options)
+        granule = look(path, request)
+        half_orbit = overpass is None and granule.level == "L2"
+        overpass, quality = granule.passes[0] if half_orbit else request.options["overpass"], request.options["quality"]
         if granule.grid is None:
             raise DataError(f"'{granule.path}' holds no point.", hint="<open()> places it beside files of other days.")
         day = granule.days[0]

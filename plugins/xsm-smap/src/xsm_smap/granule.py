@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 from xsm import EASE2_M09, EASE2_M36, DataError, Grid
+from xsm.plugin_api import Request
 
 from xsm_smap import layout
 from xsm_smap.l2 import scatter
@@ -60,16 +61,16 @@ def date_in_name(path: Path) -> np.datetime64 | None:
         return None
 
 
-def look(
-    path: Path, variables: Sequence[str] | None, overpass: str, quality: str, projection: str = "global"
-) -> Granule:
-    """Look at the head of a file and check that it holds the wanted variables, by default all of its level.
+def look(path: Path, request: Request) -> Granule:
+    """Look at the head of a file and check that it contains the variables of a request, by default all of its level.
 
     Raises
     ------
     DataError
         An empty file, a login page, no or a truncated HDF5 file, no known group, a missing dataset, a wrong shape.
     """
+    variables, projection = request.variables, request.options["projection"]
+    overpass, quality = request.options["overpass"], request.options["quality"]
     check_magic(path)
     stat = os.stat(path)
     with opened(path) as file:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 from xsm import EASE2_M09, DataError, Grid, SkippedFile, UsageError
-from xsm.plugin_api import Area, canonical_attrs, drop_impossible, tell
+from xsm.plugin_api import Request, canonical_attrs, drop_impossible, tell
 
 from xsm_smap import L4_INFO
 from xsm_smap.layout import FILL, GROUP, STEPS
@@ -42,16 +42,7 @@ class SmapL4Source:
         """Tell by the name."""
         return NAME.match(Path(path).name) is not None
 
-    def open(
-        self,
-        paths: Sequence[Path],
-        *,
-        region: Area | None = None,
-        time: slice | None = None,
-        variables: Sequence[str] | None = None,
-        on_error: Literal["raise", "skip"] = "raise",
-        min_steps: int = 7,
-    ) -> xr.Dataset:
+    def open(self, request: Request) -> xr.Dataset:
         """Open 3-hourly files lazily as daily means ``(time, y, x)``; every UTC day is present.
 
         The stamps of the names (01:30 to 22:30 UTC) are the middles of eight 3-hour means, so that the mean of a day's
@@ -59,19 +50,13 @@ class SmapL4Source:
 
         Parameters
         ----------
-        paths : sequence of Path
-            ``SMAP_L4_SM_gph_<date>T<time>_V<version>_<counter>.h5``; of several files of one stamp the highest version,
-            then the highest counter is read.
-        region : Area, optional
-            Window to read; the whole grid by default.
-        time : slice, optional
-            First and last UTC day.
-        variables : sequence of str, optional
-            ``sm_surface`` (0-5 cm), ``sm_rootzone`` (0-100 cm).
-        on_error : {"raise", "skip"}
-            Whether an unreadable file stops or is left out and named in the attribute ``skipped``.
-        min_steps : int
-            Files that a day needs; a day with fewer is missing.
+        request : Request
+            Files ``SMAP_L4_SM_gph_<date>T<time>_V<version>_<counter>.h5``; of several files of one stamp the highest
+            version, then the highest counter is read. Variables: ``sm_surface`` (0-5 cm), ``sm_rootzone`` (0-100 cm).
+            Options:
+
+            min_steps : int
+                Files that a day needs; a day with fewer is missing.
 
         Returns
         -------
@@ -85,14 +70,14 @@ class SmapL4Source:
         xsm.UsageError
             For an unknown variable.
         """
-        names = _names(variables)
-        by_stamp, skipped = _look_all(paths, names, time, on_error)
+        names, time, min_steps = _names(request.variables), request.time, request.options["min_steps"]
+        by_stamp, skipped = _look_all(request, names)
         if not by_stamp:
             raise DataError(
-                f"None of the {len(paths)} files is a readable SPL4SMGP file of the period.",
+                f"None of the {len(request.paths)} files is a readable SPL4SMGP file of the period.",
                 hint="; ".join(skipped) or "Check paths and period.",
             )
-        grid = EASE2_M09 if region is None else region.grid
+        grid = EASE2_M09 if request.region is None else request.region.grid
         held = sorted({s.astype("M8[D]") for s in by_stamp})
         first = held[0] if time is None or time.start is None else np.datetime64(time.start, "D")
         last = held[-1] if time is None or time.stop is None else np.datetime64(time.stop, "D")
@@ -100,7 +85,7 @@ class SmapL4Source:
         files: list[Day] = [
             (d, tuple(str(by_stamp[s]) for s in sorted(by_stamp) if s.astype("M8[D]") == d)) for d in days
         ]
-        arrays = _lazy(files, names, grid, min_steps, on_error)
+        arrays = _lazy(files, names, grid, min_steps, request.on_error)
         stamps = {"standard_name": "time", "long_name": "UTC day", "axis": "T"}
         ds = xr.Dataset(
             {n: (("time", "y", "x"), arrays[:, i], {**canonical_attrs(n), "cell_methods": "time: mean"})
@@ -180,12 +165,11 @@ def read_day(day: Day, names: Sequence[str], grid: Grid, min_steps: int, on_erro
     return np.divide(total, count, out=np.full(total.shape, np.nan), where=count >= min_steps).astype("f4")
 
 
-def _look_all(
-    paths: Sequence[Path], names: Sequence[str], time: slice | None, on_error: str
-) -> tuple[dict[np.datetime64, Path], list[str]]:
+def _look_all(request: Request, names: Sequence[str]) -> tuple[dict[np.datetime64, Path], list[str]]:
+    time = request.time
     best: dict[np.datetime64, Path] = {}
     skipped = []
-    for path in sorted(map(Path, paths), key=_rank):
+    for path in sorted(map(Path, request.paths), key=_rank):
         try:
             stamp = stamp_of(path)
             day = stamp.astype("M8[D]")
@@ -195,7 +179,7 @@ def _look_all(
                 continue
             look(path, names)
         except DataError as error:
-            if on_error == "raise":
+            if request.on_error == "raise":
                 raise
             skipped.append(str(error))
             continue

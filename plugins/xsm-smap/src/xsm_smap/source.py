@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 from xsm import EASE2_M09, DataError, Grid
-from xsm.plugin_api import Area, tell
+from xsm.plugin_api import Area, Request, tell
 
 from xsm_smap import INFO, layout
 from xsm_smap.daily import dataset, joined, lazy
@@ -51,39 +51,21 @@ class SmapSource:
         except (OSError, DataError):
             return False
 
-    def open(
-        self,
-        paths: Sequence[Path],
-        *,
-        region: Area | None = None,
-        time: slice | None = None,
-        variables: Sequence[str] | None = None,
-        on_error: Literal["raise", "skip"] = "raise",
-        overpass: str = "AM",
-        quality: str = "successful",
-        projection: str = "global",
-    ) -> xr.Dataset:
+    def open(self, request: Request) -> xr.Dataset:
         """Open files lazily as one dataset ``(time, y, x)`` with every UTC day present.
 
         Parameters
         ----------
-        paths : sequence of Path
-            Files of one level and one grid. Of several files of one day the highest release, then the highest counter
-            is read.
-        region : Area, optional
-            Window to read; the whole global grid (points: the window they fill) by default.
-        time : slice, optional
-            First and last UTC day, both included; all files by default.
-        variables : sequence of str, optional
-            Canonical names; all by default.
-        on_error : {"raise", "skip"}
-            Whether an unreadable file stops or is left out and named in the attribute ``skipped``.
-        overpass : {"AM", "PM", "both"}
-            Pass; ``"both"`` takes per cell the pass nearest 12 UTC, never an average.
-        quality : {"successful", "recommended", "attempted", "none"}
-            Which retrievals are kept, each soil moisture under its own flag (docs/design/formats/smap.md, Flags).
-        projection : {"global", "polar"}
-            The cylindrical grid, or the northern polar grid (EPSG:6931) of the two polar groups of SPL3SMP_E.
+        request : Request
+            Files of one level and one grid: of several files of one day the highest release, then the highest counter
+            is read. Without a region the whole global grid is read (points: the window they fill). Options:
+
+            overpass : {"AM", "PM", "both"}
+                Pass; ``"both"`` takes per cell the pass nearest 12 UTC, never an average.
+            quality : {"successful", "recommended", "attempted", "none"}
+                Which retrievals are kept, each soil moisture under its own flag (docs/design/formats/smap.md, Flags).
+            projection : {"global", "polar"}
+                The cylindrical grid, or the northern polar grid (EPSG:6931) of the two polar groups of SPL3SMP_E.
 
         Returns
         -------
@@ -97,20 +79,20 @@ class SmapSource:
         xsm.UsageError
             An unknown variable or option.
         """
-        overpass, quality, projection = check_options(overpass, quality, projection)
+        time, passes = request.time, {n: request.options[n] for n in ("overpass", "quality")}
         span = (_edge(time.start, last=False), _edge(time.stop, last=True)) if time is not None else (None, None)
-        granules, skipped = _look_all(paths, variables, overpass, quality, projection, span, on_error)
+        granules, skipped = _look_all(request, span)
         _check_alike(granules)
-        _check_pass(granules, overpass)
-        names = wanted_variables(variables, granules[0].level)
-        grid = _window(granules, region)
+        _check_pass(granules, passes["overpass"])
+        names = wanted_variables(request.variables, granules[0].level)
+        grid = _window(granules, request.region)
         latest = _latest(granules)
         held = sorted({d for g in latest for d in g.days if _inside(d, span)})
         if not held:
-            raise DataError(f"None of the {len(paths)} SMAP files lies in the period {span[0]} to {span[1]}.")
+            raise DataError(f"None of the {len(request.paths)} SMAP files lies in the period {span[0]} to {span[1]}.")
         days = np.arange(held[0] if span[0] is None else span[0], (held[-1] if span[1] is None else span[1]) + 1)
-        arrays = lazy(latest, days, names, grid, overpass=overpass, quality=quality, on_error=on_error)
-        return dataset(arrays, days, grid, latest, overpass=overpass, quality=quality, skipped=skipped)
+        arrays = lazy(latest, days, names, grid, on_error=request.on_error, **passes)
+        return dataset(arrays, days, grid, latest, skipped=skipped, **passes)
 
     def fetch(
         self,
@@ -136,40 +118,25 @@ class SmapSource:
         return write(world, dest)
 
 
-def check_options(overpass: str, quality: str, projection: str) -> tuple[str, str, str]:
-    """Return the options or stop with the nearest known value."""
-    given = {"overpass": overpass, "quality": quality, "projection": projection}
-    overpass, quality, projection = (p.check(given[p.name]) for p in INFO.options)
-    return overpass, quality, projection
-
-
-def _look_all(
-    paths: Sequence[Path],
-    variables: Sequence[str] | None,
-    overpass: str,
-    quality: str,
-    projection: str,
-    span: tuple[Any, Any],
-    on_error: str,
-) -> tuple[list[Granule], list[str]]:
-    layout.check_variables(variables)
+def _look_all(request: Request, span: tuple[Any, Any]) -> tuple[list[Granule], list[str]]:
+    layout.check_variables(request.variables)
     granules: list[Granule] = []
     skipped: list[str] = []
-    for path in map(Path, paths):
+    for path in map(Path, request.paths):
         day = date_in_name(path)
         after_midnight = day is not None and layout.L2_NAME.match(path.name) and _inside(day + 1, span)
         if not (_inside(day, span) or after_midnight):
             continue
         try:
-            granules.append(look(path, variables, overpass, quality, projection))
+            granules.append(look(path, request))
         except DataError as error:
-            if on_error == "raise":
+            if request.on_error == "raise":
                 raise
             skipped.append(str(error))
     if not granules:
         period = "" if span == (None, None) else f" in the period {span[0]} to {span[1]}"
         raise DataError(
-            f"None of the {len(paths)} files is a readable SMAP file{period}.",
+            f"None of the {len(request.paths)} files is a readable SMAP file{period}.",
             hint=f"Left out: {' '.join(skipped)}" if skipped else "Check paths and period.",
         )
     return granules, skipped

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import xarray as xr
 from xsm import DataError, UsageError
-from xsm.plugin_api import Area, canonical_attrs, drop_impossible, tell
+from xsm.plugin_api import Area, Request, canonical_attrs, drop_impossible, tell
 
 from xsm_solus100 import INFO
 from xsm_solus100.layout import EPSG, LEFT, NODATA, PIXEL, PROPERTIES, SCALARS, TOP
@@ -41,34 +41,21 @@ class Solus100Source:
         match = NAME.match(Path(path).name)
         return match is not None and match["property"] in SCALARS and match["stat"] == "p"
 
-    def open(
-        self,
-        paths: Sequence[Path],
-        *,
-        region: Area | None = None,
-        time: slice | None = None,
-        variables: Sequence[str] | None = None,
-        on_error: Literal["raise", "skip"] = "raise",
-        soil_depth: Iterable[int | str] | int | str = (5, 30),
-    ) -> xr.Dataset:
+    def open(self, request: Request) -> xr.Dataset:
         """Open layers as lazy maps; windows of 2048 x 2048 pixels are read when they are needed.
 
         Sand, silt and clay share one mask and are rescaled to a sum of 100, which rounding in the product breaks by 1.
 
         Parameters
         ----------
-        paths : sequence of Path
-            Files ``{property}_{depth}_cm_p.tif``; http(s) addresses are read by range requests.
-        region : Area, optional
-            Its box is read with a margin of 8 pixels.
-        time : slice, optional
-            Not used, soils have no time.
-        variables : sequence of str, optional
-            ``sand``, ``silt``, ``clay``, ``bulk_density``; those of the files where not given.
-        on_error : {"raise", "skip"}
-            With "skip" a layer that cannot be read is missing everywhere, a damaged block of one where it lies.
-        soil_depth : sequence of int
-            Depths in cm.
+        request : Request
+            Files ``{property}_{depth}_cm_p.tif``; http(s) addresses are read by range requests. The region is read with
+            a margin of 8 pixels; soils have no time. Variables: ``sand``, ``silt``, ``clay``, ``bulk_density``, by
+            default those of the files. With ``on_error="skip"`` a layer that cannot be read is missing everywhere, a
+            damaged block of one where it lies. Options:
+
+            soil_depth : sequence of int
+                Depths in cm.
 
         Returns
         -------
@@ -82,9 +69,9 @@ class Solus100Source:
         UsageError
             For an unknown variable or depth.
         """
-        depths = _depths(soil_depth)
-        layers = find_layers(paths)
-        names = _names(variables, {p for p, _ in layers})
+        depths = _depths(request.options["soil_depth"])
+        layers = find_layers(request.paths)
+        names = _names(request.variables, {p for p, _ in layers})
         skipped: list[str] = []
         needed = [*FRACTIONS, *names] if set(names) & set(FRACTIONS) else names
         needed = [n for n in dict.fromkeys(needed) if n in names or any((PROPERTIES[n], d) in layers for d in depths)]
@@ -92,9 +79,9 @@ class Solus100Source:
         for name in needed:
             for depth in depths:
                 try:
-                    rasters[name, depth] = _open(layers, PROPERTIES[name], depth, region, on_error)
+                    rasters[name, depth] = _open(layers, PROPERTIES[name], depth, request.region, request.on_error)
                 except DataError as error:
-                    if on_error == "raise":
+                    if request.on_error == "raise":
                         raise
                     skipped.append(str(error))
         if not rasters:

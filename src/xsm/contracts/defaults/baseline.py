@@ -16,7 +16,7 @@ from xsm.contracts.model import Block, ModelInfo, Progress, Samples, Spec, clip_
 from xsm.contracts.operation import Kind, Param
 from xsm.errors import DataError
 
-XSM_PLUGIN_API = 1
+XSM_PLUGIN_API = 2
 LINEAR = ModelInfo("linear", "Linear interpolation in time", "gapfill", "xsm.contracts.defaults.baseline:Linear")
 RIDGE = ModelInfo(
     "ridge",

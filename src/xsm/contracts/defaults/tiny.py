@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +9,12 @@ import numpy as np
 import xarray as xr
 
 from xsm.contracts.hookspecs import hookimpl
-from xsm.contracts.source import Area, SourceInfo
+from xsm.contracts.source import Request, SourceInfo
 from xsm.data.cf import canonical_attrs
 from xsm.data.grids import EASE2_M09
 from xsm.errors import DataError, unknown
 
-XSM_PLUGIN_API = 1
+XSM_PLUGIN_API = 2
 INFO = SourceInfo(
     name="tiny",
     title="Tiny daily soil moisture in CSV (columns date, lon, lat, soil_moisture)",
@@ -43,27 +42,19 @@ class TinySource:
         with path.open(encoding="utf-8", errors="replace") as file:
             return {"date", "lon", "lat", "soil_moisture"} <= set(file.readline().strip().lower().split(","))
 
-    def open(
-        self,
-        paths: Sequence[Path],
-        *,
-        region: Area | None,
-        time: slice | None,
-        variables: Sequence[str] | None,
-        on_error: str,
-    ) -> xr.Dataset:
+    def open(self, request: Request) -> xr.Dataset:
         """Read the CSV files as one daily dataset on the window of their points or of the region."""
         import pandas as pd
 
-        for name in variables or ():
+        for name in request.variables or ():
             if name not in INFO.variables:
                 raise unknown("variable of source 'tiny'", name, INFO.variables)
         frames, skipped = [], []
-        for path in paths:
+        for path in request.paths:
             try:
                 frames.append(pd.read_csv(path, parse_dates=["date"])[["date", "lon", "lat", "soil_moisture"]])
             except (ValueError, KeyError, UnicodeDecodeError) as error:
-                if on_error == "raise":
+                if request.on_error == "raise":
                     raise DataError(
                         f"'{path}' cannot be read ({error}).", hint="Wanted date,lon,lat,soil_moisture."
                     ) from None
@@ -73,6 +64,7 @@ class TinySource:
         table = pd.concat(frames)
         row, col = EASE2_M09.rowcol(table["lon"], table["lat"])
         day = table["date"].to_numpy().astype("datetime64[D]")
+        region, time = request.region, request.time
         grid = region.grid if region else EASE2_M09.window(row.min(), row.max() + 1, col.min(), col.max() + 1)
         first, last = day.min(), day.max()
         if time is not None:

@@ -4,17 +4,18 @@ from typing import Annotated
 
 import numpy as np
 import xarray as xr
-import xsm
+from xsm import DataError
+from xsm.plugin_api import Param, add_history, operation
 
 
-@xsm.plugin_api.operation(title="Soil water index", group="Analysis")
+@operation(title="Soil water index", group="Analysis")
 def soil_water_index(
-    ds: Annotated[xr.Dataset, xsm.plugin_api.Param("Daily soil moisture, with or without gaps.")],
+    ds: Annotated[xr.Dataset, Param("Daily soil moisture, with or without gaps.")],
     *,
-    variable: Annotated[str, xsm.plugin_api.Param("What to filter.")] = "sm_dca",
-    scale: Annotated[int, xsm.plugin_api.Param("Time scale of the filter.", unit="days", minimum=1)] = 10,
+    variable: Annotated[str, Param("What to filter.")] = "sm_dca",
+    scale: Annotated[int, Param("Time scale of the filter.", unit="days", minimum=1)] = 10,
 ) -> xr.Dataset:
-    """Filter daily surface soil moisture to what a deeper layer would show.
+    """Smooth daily surface soil moisture to what a deeper layer would show.
 
     Mean of the past, weighted by exp(-age / scale), over the days that have a value: the exponential filter in the
     recursive form of Albergel et al. (2008), doi:10.5194/hess-12-1323-2008.
@@ -36,10 +37,10 @@ def soil_water_index(
     Raises
     ------
     DataError
-        Where the variable is not there.
+        Where the dataset lacks the variable.
     """
     if variable not in ds:
-        raise xsm.DataError(f"The dataset has no '{variable}'.", hint=f"It holds {', '.join(map(str, ds))}.")
+        raise DataError(f"The dataset has no '{variable}'.", hint=f"It contains {', '.join(map(str, ds))}.")
     source = ds[variable]
     lazy = source.chunk(time=-1) if source.chunks is not None else source
     swi = xr.apply_ufunc(
@@ -52,15 +53,15 @@ def soil_water_index(
         output_dtypes=["f4"],
     ).transpose(*source.dims)
     swi.attrs = {"units": source.attrs.get("units", ""), "long_name": f"Soil water index, {scale} days"}
-    return xsm.plugin_api.add_history(swi.to_dataset(name="swi"), "soil_water_index", variable=variable, scale=scale)
+    return add_history(swi.to_dataset(name="swi"), "soil_water_index", variable=variable, scale=scale)
 
 
 def _filter(values, decay):
     total, weight = np.zeros((2, *values.shape[:-1]))
     out = np.full(values.shape, np.nan, "f4")
     for day in range(values.shape[-1]):
-        seen = np.isfinite(values[..., day])
-        total = total * decay + np.where(seen, values[..., day], 0)
-        weight = weight * decay + seen
+        valid = np.isfinite(values[..., day])
+        total = total * decay + np.where(valid, values[..., day], 0)
+        weight = weight * decay + valid
         np.divide(total, weight, out=out[..., day], where=weight > 0, casting="same_kind")
     return out

@@ -18,23 +18,23 @@ class Ascat:
         """Tell by the name."""
         return path.name.startswith("c_gls_SWI_") and path.suffix == ".nc"
 
-    def open(self, paths, *, region, time, variables, on_error, scale=10):
+    def open(self, request):
         """Open days lazily; a day without a file is there and empty."""
         parts, skipped = [], []
-        for path in sorted(paths, key=lambda p: p.name):
+        for path in sorted(request.paths, key=lambda p: p.name):
             try:
                 with xr.set_options(keep_attrs=True):
-                    parts.append(self._day(path, f"SWI_{scale:03d}", region))
+                    parts.append(self._day(path, f"SWI_{request.options['scale']:03d}", request.region))
             except (OSError, ValueError, KeyError) as error:
-                if on_error == "raise":
+                if request.on_error == "raise":
                     raise xsm.DataError(f"'{path}' cannot be read ({error}).", hint="Get the file again.") from None
                 skipped.append(f"{path.name}: {error}")
         if not parts:
-            raise xsm.DataError("None of the files can be read.", hint="Wanted c_gls_SWI_*.nc.")
+            raise xsm.DataError("None of the files can be read.", hint="Expected names like c_gls_SWI_*.nc.")
         ds = xr.concat(parts, "time").sortby("time")
         first, last = ds["time"].values[[0, -1]].astype("M8[D]")
-        if time is not None:
-            first, last = time.start or first, time.stop or last
+        if request.time is not None:
+            first, last = request.time.start or first, request.time.stop or last
         ds = ds.reindex(time=np.arange(first, last + 1).astype("M8[ns]"))
         ds.attrs = {"title": INFO.title, **({"skipped": skipped} if skipped else {})}
         return ds

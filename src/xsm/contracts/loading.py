@@ -1,0 +1,204 @@
+"""Load plugins one by one, isolated from each other, into a `Manager`; the core's sources and models come the same way.
+
+A plugin that fails to import, is written for another API number or registers a name that is taken is recorded and left
+out. ``XSM_PLUGINS`` (only these), ``XSM_DISABLE_PLUGINS`` (all but these) and ``XSM_PLUGINS_STRICT=1`` (raise) change
+that.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import importlib.util
+import logging
+import os
+import traceback
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, Literal
+
+import pluggy
+
+from xsm.contracts import api1, hookspecs
+from xsm.contracts.model import ModelInfo
+from xsm.contracts.operation import Operation
+from xsm.contracts.source import SourceInfo
+from xsm.errors import LIBRARIES, MissingPlugin, XsmError
+
+log = logging.getLogger("xsm")
+DEFAULTS = ("xsm.contracts.defaults.tiny", "xsm.contracts.defaults.baseline")
+HOOKS = {"xsm_sources": "sources", "xsm_models": "models", "xsm_operations": "operations"}
+BUILTIN = (
+    "open", "example", "regrid", "gapfill", "cube", "fit", "estimate", "texture", "validate", "triple_collocation",
+    "report", "plot_map", "plot_skill",
+)  # fmt: skip
+"""Modules of `xsm.ops`, each named after an operation of its own."""
+
+
+@dataclass
+class Plugin:
+    """A plugin, whether it was loaded, and if not, why."""
+
+    name: str
+    module: str
+    distribution: str = "xsm"
+    version: str = ""
+    status: Literal["ok", "blocked", "failed", "incompatible"] = "ok"
+    reason: str = ""
+    trace: str = ""
+    api: int = hookspecs.PLUGIN_API
+    registers: dict[str, list[str]] = field(default_factory=dict)
+
+
+@dataclass
+class Manager:
+    """What all plugins registered, by name, and the status of each plugin."""
+
+    plugins: dict[str, Plugin] = field(default_factory=dict)
+    sources: dict[str, SourceInfo] = field(default_factory=dict)
+    models: dict[str, ModelInfo] = field(default_factory=dict)
+    operations: dict[str, Operation] = field(default_factory=dict)
+    owners: dict[tuple[str, str], str] = field(default_factory=dict)
+
+
+@functools.cache
+def manager() -> Manager:
+    """Load all plugins once; ``manager.cache_clear()`` makes the next call load them again."""
+    return load(_entry_points())
+
+
+def load(points: Iterable[EntryPoint], *, strict: bool | None = None) -> Manager:
+    """Load the default plugins and those of the entry points into a new manager.
+
+    Parameters
+    ----------
+    points : iterable of EntryPoint
+        Entry points of the group ``xsm``.
+    strict : bool, optional
+        Raise the first failure instead of recording it; default from ``XSM_PLUGINS_STRICT``.
+    """
+    strict = os.environ.get("XSM_PLUGINS_STRICT") == "1" if strict is None else strict
+    pm = pluggy.PluginManager("xsm")
+    pm.add_hookspecs(hookspecs)
+    loaded = Manager()
+    for module in DEFAULTS:
+        _load_one(pm, loaded, Plugin(module.rsplit(".", 1)[1], module), strict)
+    for point in points:
+        dist = point.dist
+        plugin = Plugin(point.name, point.value, dist.name if dist else "", dist.version if dist else "")
+        if point.name in loaded.plugins:
+            other = loaded.plugins[point.name]
+            plugin.status, plugin.reason = "failed", f"the name is taken by {other.distribution} ({other.module})"
+            loaded.plugins[f"{point.name} ({plugin.distribution})"] = plugin
+        elif not _enabled(point.name):
+            plugin.status, plugin.reason = "blocked", "by XSM_PLUGINS or XSM_DISABLE_PLUGINS"
+            loaded.plugins[point.name] = plugin
+        else:
+            _load_one(pm, loaded, plugin, strict)
+    return loaded
+
+
+def load_factory(factory: str, what: str, requires: Iterable[str] = ()) -> Any:
+    """Import ``"module:Class"`` and call it; a missing dependency becomes `MissingPlugin`."""
+    absent = [m for m in requires if importlib.util.find_spec(m) is None]
+    if absent:
+        raise MissingPlugin(f"The {what} needs {', '.join(absent)}.", hint=f"pip install {' '.join(absent)}")
+    module, _, name = factory.partition(":")
+    try:
+        return getattr(importlib.import_module(module), name)()
+    except ImportError as error:
+        raise MissingPlugin(f"The {what} cannot be loaded ({error}).", hint="Install its dependencies.") from error
+
+
+def _load_one(pm: pluggy.PluginManager, loaded: Manager, plugin: Plugin, strict: bool) -> None:
+    loaded.plugins[plugin.name] = plugin
+    try:
+        module = importlib.import_module(plugin.module)
+        LIBRARIES.add(plugin.module)
+        plugin.api = getattr(module, "XSM_PLUGIN_API", hookspecs.PLUGIN_API)
+        if plugin.api not in (api1.API, hookspecs.PLUGIN_API):
+            plugin.status = "incompatible"
+            plugin.reason = (
+                f"written for plugin API {plugin.api}, this xsm has {hookspecs.PLUGIN_API}: update one of them"
+            )
+            return
+        plugin.reason = api1.REASON if plugin.api == api1.API else ""
+        pm.register(module, plugin.name)
+        pm.check_pending()
+        for hook, kind in HOOKS.items():
+            plugin.registers[kind] = []
+            for impl in getattr(pm.hook, hook).get_hookimpls():
+                if impl.plugin_name == plugin.name:
+                    _call(impl, _registrar(loaded, plugin, kind))
+    except Exception as error:
+        if strict:
+            raise
+        plugin.status, plugin.reason, plugin.trace = "failed", _reason(error), traceback.format_exc()
+        _withdraw(loaded, plugin)
+        if pm.get_plugin(plugin.name) is not None:
+            pm.unregister(name=plugin.name)
+        log.warning("plugin '%s' (%s) failed and is left out: %s", plugin.name, plugin.distribution, plugin.reason)
+
+
+def _call(impl: Any, register: Callable[[Any], None]) -> None:
+    impl.function(*(register for _ in impl.argnames))
+
+
+def _registrar(loaded: Manager, plugin: Plugin, kind: str) -> Callable[[Any], None]:
+    registry: dict[str, Any] = getattr(loaded, kind)
+
+    def register(item: Any) -> None:
+        name = item.id if kind == "operations" else item.name
+        owners = loaded.owners | ({("operations", n): "xsm" for n in builtin()} if kind == "operations" else {})
+        owner = next((o for (k, n), o in owners.items() if k == kind and _plain(n) == _plain(name)), None)
+        if owner is not None:
+            raise XsmError(f"{kind[:-1]} '{name}' of plugin '{plugin.name}' is already registered by '{owner}'.")
+        registry[name] = item
+        loaded.owners[kind, name] = plugin.name
+        plugin.registers[kind].append(name)
+
+    return register
+
+
+def _plain(name: str) -> str:
+    """A name as in the ids of QGIS, which have no underscore."""
+    return name.replace("_", "")
+
+
+def _withdraw(loaded: Manager, plugin: Plugin) -> None:
+    for kind, names in plugin.registers.items():
+        for name in names:
+            getattr(loaded, kind).pop(name, None)
+            loaded.owners.pop((kind, name), None)
+    plugin.registers = {}
+
+
+def _reason(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".split("\n")[0]
+
+
+def _names(variable: str) -> set[str] | None:
+    value = os.environ.get(variable)
+    return None if value is None else {n.strip() for n in value.split(",") if n.strip()}
+
+
+def _enabled(name: str) -> bool:
+    only, without = _names("XSM_PLUGINS"), _names("XSM_DISABLE_PLUGINS") or set()
+    return (only is None or name in only) and name not in without
+
+
+def _entry_points() -> list[EntryPoint]:
+    return sorted(entry_points(group="xsm"), key=lambda p: p.name)
+
+
+def builtin() -> dict[str, Operation]:
+    """Return the core's own operations by id."""
+    by_id = {}
+    for name in BUILTIN:
+        module = importlib.import_module(f"xsm.ops.{name}")
+        for value in vars(module).values():
+            op = getattr(value, "operation", None)
+            if isinstance(op, Operation) and value.__module__ == module.__name__:
+                by_id[op.id] = op
+    return by_id
