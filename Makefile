@@ -16,7 +16,7 @@ ifneq ($(wildcard ../shared/data),)
 export XSM_TEST_DATA ?= $(abspath ../shared/data)
 endif
 
-.PHONY: help install demo test test-slow test-oldest faults lint audit format bench docs wheels qgis-zip clean
+.PHONY: help install demo test test-slow test-oldest faults fuzz lint audit format bench bundles docs wheels qgis-zip clean
 .DELETE_ON_ERROR:
 
 help:  ## list the targets
@@ -27,14 +27,17 @@ install: $(STAMP)  ## make .venv with xsm, its plugins and the tools
 demo: $(STAMP)  ## run the study on synthetic data (ARGS="--help" for its options)
 	$(BIN)/xsm demo --overwrite $(ARGS)
 
-test: $(STAMP)  ## run the tests but the slow ones (ARGS="-k regrid")
+test: $(STAMP)  ## run all tests except the slow ones (ARGS="-k regrid")
 	OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist loadfile -m "not slow" $(ARGS)
 
 test-slow: $(STAMP)  ## run the slow tests
 	$(PY) -m pytest -m slow $(ARGS)
 
-faults: $(STAMP)  ## put faults into runs of a study and count what is lost (ARGS="--only kills")
-	$(PY) -m benchmarks.faults $(ARGS)
+faults: $(STAMP)  ## inject faults into runs of a study and count what is lost (ARGS="--only kills")
+	$(PY) -m tests.reliability.faults $(ARGS)
+
+fuzz: $(STAMP)  ## damage files of every format and count what the readers do (ARGS="--cases 20 --only 'SCAN JSON'")
+	$(PY) -m tests.reliability.fuzz $(ARGS)
 
 test-oldest:  ## run the tests with the oldest supported versions, in .venv-oldest
 	$(MAKE) test VENV=.venv-oldest CONSTRAINTS=constraints-oldest.txt EXTRAS=all,test
@@ -56,10 +59,13 @@ format: $(STAMP)  ## fix what ruff can fix
 	$(PY) -m ruff check --fix
 	$(PY) -m ruff format
 
-bench: $(BENCHES)  ## run every benchmark; one of them: make bench-NAME for benchmarks/bench_NAME.py
+bench: $(BENCHES)  ## run every benchmark; make bench-NAME runs benchmarks/bench_NAME.py
 
 bench-%: $(STAMP)
 	$(PY) -m benchmarks.bench_$* $(ARGS)
+
+bundles: $(STAMP)  ## train the models that come with xsm again, where their folders were removed
+	$(PY) -m tools.train_bundles $(ARGS)
 
 docs: $(STAMP)  ## build the documentation into docs/_build/html
 	$(PY) -m sphinx -W --keep-going -b html docs docs/_build/html

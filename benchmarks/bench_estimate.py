@@ -2,7 +2,7 @@
 
     python -m benchmarks.bench_estimate [--part twin|shipped|speed|same] [--quick] [--seeds 1,2,3] [--preset rabiei2024]
 
-Exit code 4 where something that was wanted is not there. With ``--quick`` figures come in minutes and mean little.
+The exit code is 4 where a goal is missed. With ``--quick`` figures come in minutes and mean little.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ def main() -> None:
     parser.add_argument("--part", choices=PARTS, action="append")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--seeds", default="1,2,3")
-    parser.add_argument("--preset", default="rabiei2024", help="of the speed part")
-    asked = parser.parse_args()
-    parts = asked.part or PARTS
-    seeds = tuple(int(s) for s in asked.seeds.split(","))
+    parser.add_argument("--preset", default="rabiei2024", help="preset of the part speed")
+    args = parser.parse_args()
+    parts = args.part or PARTS
+    seeds = tuple(int(s) for s in args.seeds.split(","))
     good = []
     if "twin" in parts:
-        options = {"epochs": 3} if asked.quick else {}
-        good.append(estimate_twin.run(asked.quick, seeds[:1] if asked.quick else seeds, options))
+        options = {"epochs": 3} if args.quick else {}
+        good.append(estimate_twin.run(args.quick, seeds[:1] if args.quick else seeds, options))
     if "shipped" in parts:
-        good.append(estimate_shipped.run(asked.quick))
+        good.append(estimate_shipped.run(args.quick))
     if "speed" in parts:
-        good.append(estimate_speed.run(asked.quick, asked.preset))
+        good.append(estimate_speed.run(args.quick, args.preset))
     if "same" in parts:
         good.append(estimate_same.run())
     sys.exit(0 if all(good) else 4)

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from benchmarks import gapfill_other, gapfill_peers
+from benchmarks import gapfill_beyond, gapfill_peers
 from benchmarks.gapfill_scores import Score, score, table
 from xsm.contracts.bundle import Bundle
 from xsm.contracts.model import Samples, Spec
@@ -33,16 +33,16 @@ GOALS = {"xsm, own series": ("Gaussian process", 0.97), "xsm, with weather": ("G
 CRPS_GOAL = 0.95
 FASTER = 25
 SIZES, JUDGED = (10, 20, 30), 20
-"""Latent values of the plain unit whose speed is told: published models have 10 to 30."""
+"""Latent values of the plain unit whose speed is measured: published models have 10 to 30."""
 STEPS, PIXELS = 60, 20_000
-"""Training steps of the plain unit; pixels whose filling is timed, by ours and (a tenth) by the plain unit."""
+"""Training steps of the plain unit; pixels that xsm and (a tenth of them) the plain unit fill for the speed."""
 SMALL = {"cells": 12, "days": 200, "steps": 1, "pixels": 200, "options": {"epochs": 1, "budget": 5}}
 
 
 def train(
     ds: xr.Dataset, masked: np.ndarray, covariates: tuple[str, ...], seed: int, options: dict[str, object]
 ) -> Any:
-    """Train on one masked lattice; gives model, bundle and the arrays to fill."""
+    """Train on one masked lattice; return model, bundle and the arrays to fill."""
     arrays = {v: ds[v].transpose("time", "cell").values for v in covariates} | {"soil_moisture": masked.astype("f4")}
     days = ds.time.values.astype("datetime64[D]")
     samples = Samples(arrays, days, np.ones(len(days), bool), np.ones(ds.sizes["cell"], bool))
@@ -56,7 +56,7 @@ def train(
 def lattice(
     bench: Any, ds: xr.Dataset, seed: int, options: dict[str, object], steps: int
 ) -> tuple[dict[str, list[Score]], Bundle]:
-    """Score all fillers in the three experiments; also the model of random gaps from own series."""
+    """Score all fillers in the three experiments; also return the bundle of random gaps from each cell's own series."""
     truth = ds.soil_moisture.transpose("time", "cell").values.astype("f8")
     masks = bench.hidden(truth, seed)
     usable = np.min([np.isfinite(np.where(h, np.nan, truth)).sum(0) for h in masks.values()], 0) >= 30
@@ -104,7 +104,7 @@ def lattice(
 
 
 def verdict(rows: dict[str, list[Score]]) -> bool:
-    """Print whether each goal is met; returns whether all are."""
+    """Print whether each goal is met; return whether all are."""
     good = True
     for name, (peer, share) in GOALS.items():
         for kind, ours, theirs in zip(KINDS, rows[name], rows[peer], strict=True):
@@ -115,7 +115,7 @@ def verdict(rows: dict[str, list[Score]]) -> bool:
             good &= met
             spread = "calibrated" if calibrated else "NOT calibrated"
             print(
-                f"  {name}, {kind}: RMSE {rmse:.3f} (wanted {share}), CRPS {crps:.3f} (wanted {CRPS_GOAL}), "
+                f"  {name}, {kind}: RMSE {rmse:.3f} (goal {share}), CRPS {crps:.3f} (goal {CRPS_GOAL}), "
                 f"spread {spread}: {'met' if met else 'NOT MET'}"
             )
     return good
@@ -126,15 +126,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=root / "smap_conus_lattice.nc")
     parser.add_argument("--bench", type=Path, default=root.parent / "bench/gapfill.py")
-    parser.add_argument("--seed", type=int, default=1, help="seed of the hiding and of the training")
+    parser.add_argument("--seed", type=int, default=1, help="seed of the hidden observations and of the training")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--quick", action="store_true", help="the lattice alone")
-    parser.add_argument("--small", action="store_true", help="a few cells and steps: only whether it runs")
+    parser.add_argument("--quick", action="store_true", help="only the lattice")
+    parser.add_argument("--small", action="store_true", help="a few cells and steps, to see whether it runs")
     parser.add_argument("--option", action="append", default=[], metavar="NAME=VALUE", help="option of the model")
     args = parser.parse_args()
     for path in (args.data, args.bench):
         if not path.is_file():
-            parser.error(f"'{path}' is no file; give --data and --bench or set XSM_TEST_DATA")
+            parser.error(f"'{path}' is not a file; pass --data and --bench or set XSM_TEST_DATA")
     import torch
 
     torch.set_num_threads(args.threads)
@@ -166,15 +166,15 @@ def main() -> int:
         ratios[size] = speed / plain
         print(
             f"filling {len(days)} days x {few.shape[1]} pixels, plain CRU with {size} latent values: {plain:,.0f} "
-            f"pixel-days/s, {ratios[size]:.1f} times as fast (wanted {FASTER})"
+            f"pixel-days/s, {ratios[size]:.1f} times as fast (goal {FASTER})"
         )
     if not (args.quick or args.small):
         print("\nGrowth")
-        gapfill_other.growth(values, days, bundle)
-        gapfill_other.western_australia(
+        gapfill_beyond.growth(values, days, bundle)
+        gapfill_beyond.western_australia(
             root / "smap_l3_9km_points/Western-Australia_20200101_20200228", bench, args.seed, options
         )
-        gapfill_other.twin(args.seed, options)
+        gapfill_beyond.twin(args.seed, options)
     return 0 if good and ratios[JUDGED] >= FASTER else 1
 
 

@@ -19,7 +19,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -27,81 +26,12 @@ import h5py
 import numpy as np
 import xarray as xr
 from xsm_smap.layout import L3_GROUPS
-from xsm_smap.schema import DATASETS, HARD_LINKS
-from xsm_smap.write import template
 
 import xsm
+from benchmarks.ingest_granules import COLS, CONUS, FLOATS, ROWS, TEN, write_granule
 from xsm.data.cf import VARIABLES
-from xsm.twin.fields import rough
-from xsm.twin.products import passes
 
-GRID = xsm.EASE2_M09
-CONUS = GRID.region("conus")
-ROWS, COLS = slice(CONUS.row0, CONUS.row0 + CONUS.rows), slice(CONUS.col0, CONUS.col0 + CONUS.cols)
-FLOATS = {
-    "tb_h": "tb_h_corrected",
-    "tb_v": "tb_v_corrected",
-    "albedo": "albedo_dca",
-    "roughness": "roughness_coefficient_dca",
-    "vegetation_opacity": "vegetation_opacity_dca",
-    "vegetation_water_content": "vegetation_water_content",
-    "surface_temperature": "surface_temperature",
-    "sm_dca": "soil_moisture_dca",
-    "sm_scav": "soil_moisture_scav",
-}
-TEN = (*FLOATS, "retrieval_flag")
 GROUP = L3_GROUPS["AM"]
-CENTRE = {
-    "Kelvin": (250, 20),
-    "Kelvins": (290, 8),
-    "degrees_north": (0, 50),
-    "degrees_east": (0, 90),
-    "seconds": (7e8, 3e4),
-}
-
-
-def write_granule(path: Path, number: int) -> None:
-    """One granule of full size; the evening group holds the morning's bytes."""
-    g = np.random.default_rng(number)
-    whole = GRID.window(0, GRID.shape_global[0], 0, GRID.shape_global[1])
-    seen = np.isfinite(passes(whole.lon, whole.lat)[number % 8])
-    land = rough(number, "land", 2e6).on(whole.x, whole.y)(0.0) > 0.4
-    land[ROWS, COLS] = True
-    path.write_bytes(template(("AM", "PM"), 2, "made by benchmarks.bench_ingest, not observed"))
-    everywhere = {n for n in DATASETS if n.startswith(("tb_", "EASE", "latitude", "longitude", "grid", "surface_flag"))}
-    with h5py.File(path, "r+") as file:
-        for name, spec in DATASETS.items():
-            if name in HARD_LINKS:
-                continue
-            where = seen if name in everywhere else seen & land
-            targets = [file[L3_GROUPS[o]][name + s].id for o, s in (("AM", ""), ("PM", "_pm"))]
-            depth = (3,) * (len(targets[0].shape) == 3)
-            for row in range(GRID.shape_global[0]):
-                here = where[row]
-                line = np.full((GRID.shape_global[1], *depth), spec.off, spec.type)
-                line[here] = _values(g, name, (int(here.sum()), *depth), row, np.flatnonzero(here))
-                packed = zlib.compress(line, 2)
-                for target in targets:
-                    target.write_direct_chunk((row, 0, *(0 for _ in depth)), packed)
-
-
-def _values(g: np.random.Generator, name: str, shape: tuple[int, ...], row: int, col: np.ndarray) -> np.ndarray:
-    spec = DATASETS[name]
-    kind = np.dtype(spec.type).kind
-    if name == "EASE_row_index":
-        return np.full(shape, row)
-    if name == "EASE_column_index":
-        return col
-    if name.startswith("retrieval_qual_flag"):
-        return g.choice([0, 1, 5, 7, 8], shape)
-    if kind == "S":
-        return np.char.add(b"2021-06-01T", np.char.add(g.integers(100000, 999999, shape).astype("S6"), b".000Z"))
-    if kind == "u":
-        return g.integers(0, 2, shape)
-    middle, spread = CENTRE.get(spec.units, (0.3, 0.05))
-    if name.startswith(("albedo", "roughness")):  # fixed maps, as in the product
-        return middle + spread * np.sin(0.2 * row + 0.3 * col)
-    return middle + spread * g.standard_normal(shape)
 
 
 def through_xsm(path: Path, scheduler: str = "synchronous") -> dict[str, np.ndarray]:
@@ -162,10 +92,10 @@ def forget(path: Path) -> None:
 
 
 def per_granule(paths: list[Path], repeats: int) -> None:
-    wanted, ours = by_hand(paths[0]), through_xsm(paths[0])
+    expected, ours = by_hand(paths[0]), through_xsm(paths[0])
     for name in TEN:
-        np.testing.assert_array_equal(wanted[name], ours[name], err_msg=name)
-        assert wanted[name].dtype == ours[name].dtype
+        np.testing.assert_array_equal(expected[name], ours[name], err_msg=name)
+        assert expected[name].dtype == ours[name].dtype
     best = {name: dict.fromkeys(("cold", "warm", "CPU"), np.inf) for name in METHODS}
     for path in paths * repeats:
         for name, read in METHODS.items():
@@ -178,9 +108,11 @@ def per_granule(paths: list[Path], repeats: int) -> None:
                 best[name] |= {k: min(v, best[name][k]) for k, v in took.items()}
     print("seconds a granule (minimum)      cold     warm      CPU   warm and CPU against h5py by hand")
     hand = best["h5py by hand"]
-    for name, found in best.items():
-        times = " ".join(f"{found[k]:8.3f}" for k in ("cold", "warm", "CPU"))
-        print(f"{name:28s} {times}   {found['warm'] / hand['warm']:.2f} {found['CPU'] / hand['CPU']:.2f}", flush=True)
+    for name, seconds in best.items():
+        times = " ".join(f"{seconds[k]:8.3f}" for k in ("cold", "warm", "CPU"))
+        print(
+            f"{name:28s} {times}   {seconds['warm'] / hand['warm']:.2f} {seconds['CPU'] / hand['CPU']:.2f}", flush=True
+        )
 
 
 def scaling(folder: Path, paths: list[Path], days: int, workers: int) -> None:

@@ -5,7 +5,7 @@
 speed: NLDAS shape to the CONUS window. raster: 100 m Albers to 9 km, with the error against an exact float64 reference.
 layer: a whole SOLUS100 layer (31390 x 49810, tiled DEFLATE) end to end, against gdalwarp. accuracy: real and analytic
 fields. growth: time and memory over pixels and time steps. Two threads everywhere. Without ``XSM_TEST_DATA`` the real
-fields are left out and a made-up land mask is used.
+fields are left out and the land mask is an ellipse.
 """
 
 from __future__ import annotations
@@ -66,15 +66,15 @@ def speed(days: int, folder: Path | None) -> Iterator[str]:
 
 
 def _first_map(result: Any, into: np.ndarray) -> np.ndarray:
-    """The first map that a rival made: returned, or written where it was told."""
+    """The first map of a rival, which returns its maps or writes them into an array."""
     if result is None:
         return into[0]
     return np.asarray(result["sm"].values if isinstance(result, xr.Dataset) else result)[0]
 
 
-def _lost(found: np.ndarray, wanted: np.ndarray) -> int:
-    """Count of cells that are wanted and not found (NaN or False)."""
-    return int((wanted & ~(found if found.dtype == bool else np.isfinite(found))).sum())
+def _lost(values: np.ndarray, expected: np.ndarray) -> int:
+    """Count cells that are expected but have no value (NaN or False)."""
+    return int((expected & ~(values if values.dtype == bool else np.isfinite(values))).sum())
 
 
 NLDAS = (-125, 0.125, 0, 53, 0, -0.125)
@@ -93,7 +93,7 @@ def gdal(source: np.ndarray, into: np.ndarray, transform: tuple[float, ...], crs
 
 
 def stored(ds: xr.Dataset, grid: Grid, into: np.ndarray) -> None:
-    """Regrid lazily and store block by block into an array that is there, as a writer does."""
+    """Regrid lazily and store block by block into an existing array, as a writer does."""
     import dask.array as da
 
     da.store(xsm.regrid_ease9km(ds, region=grid)["sm"].data, into, lock=False, scheduler="threads", num_workers=THREADS)
@@ -111,7 +111,7 @@ def copied(source: np.ndarray, into: np.ndarray) -> None:
 
 
 def pyresample_bilinear(source: np.ndarray, grid: Grid) -> Callable[[], Any]:
-    """The bilinear resampler of pyresample, its weights made before."""
+    """The bilinear resampler of pyresample, with its weights computed beforehand."""
     from pyresample.bilinear import NumpyBilinearResampler
     from pyresample.geometry import AreaDefinition
 
@@ -164,10 +164,10 @@ def raster(size: int) -> Iterator[str]:
     known = share >= 0.5
     sure[:3] = sure[-3:] = sure[:, :3] = sure[:, -3:] = False
     yield f"error against the exact anti-aliased bicubic in float64, {sure.sum()} cells, percent of sand"
-    for name, found in (("GDAL cubic", theirs), ("xsm bicubic", ours["sand"].values)):
-        error = np.abs(found - exact)[sure]
+    for name, result in (("GDAL cubic", theirs), ("xsm bicubic", ours["sand"].values)):
+        error = np.abs(result - exact)[sure]
         line = f"{name:34s} rms {np.sqrt((error**2).mean()):.2e}  largest {error.max():.2e}"
-        yield f"{line}  {_lost(found, known)} of {known.sum()} cells lost"
+        yield f"{line}  {_lost(result, known)} of {known.sum()} cells lost"
 
 
 def layer() -> Iterator[str]:
@@ -213,8 +213,8 @@ def accuracy(folder: Path | None) -> Iterator[str]:
     yield against("plane, 0.125 degree, float64", on(plane(lat, lon)), plane(grid.lat, grid.lon))
     before = None
     for step in (0.5, 0.25, 0.125):
-        own = [np.arange(a + step / 2, b, step) for a, b in ((20, 60), (-130, -60))]
-        line = against(f"harmonics, {step} degree", on(wave(*own), *own), wave(grid.lat, grid.lon))
+        axes = [np.arange(a + step / 2, b, step) for a, b in ((20, 60), (-130, -60))]
+        line = against(f"harmonics, {step} degree", on(wave(*axes), *axes), wave(grid.lat, grid.lon))
         now = float(line.split()[-1])
         yield line + (f"   order {np.log2(before / now):.1f}" if before else "")
         before = now
@@ -283,7 +283,7 @@ def majority_agreement(kinds: np.ndarray, out: xr.DataArray) -> float:
 
 
 def growth() -> Iterator[str]:
-    """Seconds and peak memory of processes of their own."""
+    """Seconds and peak memory, each in a process of its own."""
     yield f"{'NLDAS grid x days':34s} {'in memory':>20s} {'lazy':>20s}"
     for factor, days in ((1, 64), (2, 64), (4, 64), (1, 256), (1, 1024)):
         cells = []
@@ -294,7 +294,7 @@ def growth() -> Iterator[str]:
 
 
 def main() -> None:
-    """Print the chosen parts."""
+    """Print the parts that the arguments name."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--part", action="append", choices=["speed", "raster", "layer", "accuracy", "growth"])
     parser.add_argument("--days", type=int, default=365)

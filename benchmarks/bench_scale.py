@@ -2,13 +2,12 @@
 
     python -m benchmarks.bench_scale [--days 10,20,40] [--threads 1,2] [--quick] [--folder DIR]
 
-Files of full size: two synthetic SMAP granules of `benchmarks.bench_ingest` under the names of
-as many days as wanted (hard links), and one synthetic day of the twin with the hours of all of them. Soil maps are
-random, on the grid: they cost the same for any period (`make bench-regrid` times them). Each stage is a command of its
-own; memory is that of its largest process. `xsm estimate` of 25 cm makes the 5 cm estimate anew; `xsm run`
-takes the one that is there, which has a row of its own and is what the sum counts. The models are those that come with
-xsm (preset small, one member, overlap and spread included). Five years: the slope between the shortest and the longest
-period times 1,826 days, beside the three hours of the target.
+Files have full size: two synthetic SMAP granules of `make bench-ingest` are linked under the names of all days, and one
+synthetic day of NLDAS is copied to all of them. Soil maps are random and on the grid, since they cost the same for any
+period (`make bench-regrid` times them). Each stage is a command; memory is that of its largest process. `xsm estimate`
+of 25 cm computes the 5 cm estimate again; `xsm run` reuses it, which has a row of its own and is what the sum counts.
+The models are those that come with xsm (preset small, one member, overlap and spread included). Five years: the slope
+between the shortest and the longest period times 1,826 days, beside the goal of three hours.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ import numpy as np
 import xarray as xr
 
 import xsm
-from benchmarks.bench_ingest import TEN, write_granule
+from benchmarks.ingest_granules import TEN, write_granule
 from xsm.contracts.registry import get_source
 from xsm.twin import make_world
 
@@ -35,21 +34,21 @@ FIVE_YEARS, TARGET_H = 1826, 3.0
 FIRST = np.datetime64("2021-06-01")
 QUICK = "-100,35,-94,40"
 ALONE = "25 cm alone"
-"""The stage that no study needs, and the sum leaves out."""
+"""The stage that no study needs; the sum leaves it out."""
 
 
 def make_inputs(folder: Path, days: int, region: str) -> None:
-    """Files of a period: what is made once lies in ``folder/made``."""
-    made = folder / "made"
-    made.mkdir(exist_ok=True)
-    granules = [made / f"granule{i}.h5" for i in range(2)]
+    """Write the files of a period; what all periods share lies in ``folder/shared``."""
+    shared = folder / "shared"
+    shared.mkdir(exist_ok=True)
+    granules = [shared / f"granule{i}.h5" for i in range(2)]
     for i, path in enumerate(granules):
         if not path.exists():
             write_granule(path, i)
     window = xsm.EASE2_M09.region(region)
-    if not (made / "NLDAS").exists():
-        get_source("nldas").write(make_world(window, FIRST + np.arange(1), 1), made / "NLDAS")
-    hours = sorted((made / "NLDAS").rglob("*.nc"))
+    if not (shared / "NLDAS").exists():
+        get_source("nldas").write(make_world(window, FIRST + np.arange(1), 1), shared / "NLDAS")
+    hours = sorted((shared / "NLDAS").rglob("*.nc"))
     for name in ("SMAP", "NLDAS"):
         shutil.rmtree(folder / name, ignore_errors=True)
         (folder / name).mkdir()
@@ -73,13 +72,13 @@ def make_inputs(folder: Path, days: int, region: str) -> None:
 
 
 def stages(folder: Path, region: str, threads: int) -> dict[str, list[str]]:
-    """The commands, in order."""
-    found = {
+    """The command of each stage, in order."""
+    commands = {
         name: ["xsm", *command, "--overwrite", "--threads", str(threads), "--quiet"]
         for name, command in _commands(folder, region).items()
     }
     deep = [str(folder / f"{n}.zarr") for n in ("filled", "sm5", "sm25")]
-    return found | {"25 cm from 5 cm": ["benchmarks.scale_deep", *deep, str(threads)]}
+    return commands | {"25 cm from 5 cm": ["benchmarks.scale_deep", *deep, str(threads)]}
 
 
 def _commands(folder: Path, region: str) -> dict[str, list[str]]:
@@ -106,10 +105,10 @@ def measure(command: list[str], threads: int) -> tuple[float, float, float]:
         stderr=subprocess.PIPE,
     )
     assert run.stderr is not None
-    told = run.stderr.read().decode()
+    errors = run.stderr.read().decode()
     _, status, usage = os.wait4(run.pid, 0)
     if status:
-        sys.exit(f"{' '.join(command)}: {told}")
+        sys.exit(f"{' '.join(command)}: {errors}")
     return time.perf_counter() - start, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024 / 1e9
 
 
@@ -117,7 +116,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--days", default="10,20,40")
     parser.add_argument("--threads", default="1,2")
-    parser.add_argument("--quick", action="store_true", help=f"the region {QUICK} only")
+    parser.add_argument("--quick", action="store_true", help=f"only the region {QUICK}")
     parser.add_argument("--folder", type=Path, help="keep and reuse the granules here")
     args = parser.parse_args()
     folder = args.folder or Path(tempfile.mkdtemp(prefix="bench-scale-"))
@@ -137,13 +136,15 @@ def main() -> None:
                     took.setdefault(name, []).append(seconds)
                     rows[name] = rows.get(name, f"{name:16}") + f"{f'{seconds / days:.2f} ({memory:.2f})':>16}"
             total = 0.0
-            for name, seen in took.items():
-                slope = (seen[-1] - seen[0]) / (periods[-1] - periods[0]) if len(periods) > 1 else seen[0] / periods[0]
+            for name, spent in took.items():
+                slope = (
+                    (spent[-1] - spent[0]) / (periods[-1] - periods[0]) if len(periods) > 1 else spent[0] / periods[0]
+                )
                 hours = slope * FIVE_YEARS / 3600
                 total += hours if name != ALONE else 0
                 print(f"{rows[name]}{hours:16.2f}", flush=True)
             print(
-                f"{'all':16}{'':{16 * len(periods)}}{total:16.2f}  (target {TARGET_H:.0f} h on two cores)\n", flush=True
+                f"{'all':16}{'':{16 * len(periods)}}{total:16.2f}  (goal {TARGET_H:.0f} h on two cores)\n", flush=True
             )
     finally:
         if args.folder is None:

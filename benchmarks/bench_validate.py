@@ -20,12 +20,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-TOLERANCE, WANTED = 1e-10, 20
+TOLERANCE, GOAL = 1e-10, 20
 NAMES = ("r", "p_value", "spearman", "bias", "rmse", "ubrmse", "n", "r_low", "r_high")
 
 
 def series(stations: int, days: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Estimates and station values with a memory, a tenth of each missing; (station, day)."""
+    """Autocorrelated estimates and station values, a tenth of each missing; (station, day)."""
     from scipy.signal import lfilter
 
     rng = np.random.default_rng(seed)
@@ -88,10 +88,10 @@ def functions(x: np.ndarray, y: np.ndarray) -> dict[str, np.ndarray]:
     return dict(zip(NAMES, np.array(rows).T, strict=True))
 
 
-def of_loop(found: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Results of the loop by the same names; it tells the square of the RMSE."""
+def of_loop(results: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Results of the loop by the same names; the loop returns the square of the RMSE."""
     keys = ("R", "p_R", "rho", "BIAS", "mse", "urmsd", "n_obs", "R_ci_lower", "R_ci_upper")
-    out = {name: np.ravel(found[key]).astype("f8") for name, key in zip(NAMES, keys, strict=True)}
+    out = {name: np.ravel(results[key]).astype("f8") for name, key in zip(NAMES, keys, strict=True)}
     return out | {"rmse": np.sqrt(out["rmse"])}
 
 
@@ -110,16 +110,16 @@ def main() -> int:
 
     x, y = series(args.stations, args.days, args.seed)
     metrics.scores(x[:2], y[:2])  # compiles
-    own, ours = timed(lambda: metrics.scores(x, y), args.repeat)
+    seconds, ours = timed(lambda: metrics.scores(x, y), args.repeat)
     calculator = PairwiseIntercomparisonMetrics(calc_kendall=False)
     index = pd.date_range("2018-01-01", periods=args.days)
     frames = [pd.DataFrame({"station": y[i], "map": x[i]}, index) for i in range(args.stations)]
     alone, _ = timed(lambda: [calculator.calc_metrics(f[["map", "station"]], (0, 0, 0)) for f in frames])
     loop, looped = timed(lambda: validation(frames, calculator))
     print(f"{args.stations:,} stations x {args.days:,} days, pytesmo {pytesmo.__version__}")
-    print(f"xsm.validation.metrics.scores             {own:8.3f} s")
-    print(f"pytesmo metric calculator      {alone:8.3f} s  {alone / own:6.1f} x")
-    print(f"pytesmo validation loop        {loop:8.3f} s  {loop / own:6.1f} x   (wanted: {WANTED})")
+    print(f"xsm.validation.metrics.scores  {seconds:8.3f} s")
+    print(f"pytesmo metric calculator      {alone:8.3f} s  {alone / seconds:6.1f} x")
+    print(f"pytesmo validation loop        {loop:8.3f} s  {loop / seconds:6.1f} x   (goal: {GOAL})")
     low, high = metrics.r_interval(x, y, n=ours["n"])
     ours |= {"p_value": metrics.p_value(ours["r"], ours["n"]), "r_low": low, "r_high": high}
     exact, stored = functions(x, y), of_loop(looped)
@@ -129,7 +129,7 @@ def main() -> int:
     print(f"largest difference from the loop's results, which it stores in single precision: {single:.0e}")
     equal = max(wrong.values()) <= TOLERANCE and single < 1e-6
     print(f"equal to {TOLERANCE:g}: {'yes' if equal else 'NO'}")
-    return 0 if equal and loop / own >= WANTED else 1
+    return 0 if equal and loop / seconds >= GOAL else 1
 
 
 if __name__ == "__main__":

@@ -23,17 +23,17 @@ def run() -> bool:
     """Print the largest difference of each pair and whether it is small enough."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        found = _differences()
-    print("\n## Sameness\n\n| what | largest difference | wanted |\n| --- | --- | --- |")
-    for what, (difference, wanted) in found.items():
-        print(f"| {what} | {difference:.1e} | {f'<= {wanted:.0e}' if wanted else '0'} |")
-    return all(difference <= wanted for difference, wanted in found.values())
+        differences = _differences()
+    print("\n## Sameness\n\n| what | largest difference | goal |\n| --- | --- | --- |")
+    for what, (difference, goal) in differences.items():
+        print(f"| {what} | {difference:.1e} | {f'<= {goal:.0e}' if goal else '0'} |")
+    return all(difference <= goal for difference, goal in differences.values())
 
 
 def _differences() -> dict[str, tuple[float, float]]:
     cube = xsm.example("cube", size=64, days=60)
-    ask: dict[str, Any] = {"depth": 5, "scenario": 2, "seed": 3, **TRAIN}
-    bundle, again = cube.sm.fit(**ask), cube.sm.fit(**ask)
+    options: dict[str, Any] = {"depth": 5, "scenario": 2, "seed": 3, **TRAIN}
+    bundle, again = cube.sm.fit(**options), cube.sm.fit(**options)
     with tempfile.TemporaryDirectory() as folder:
         place = str(Path(folder) / "state")
 
@@ -43,16 +43,16 @@ def _differences() -> dict[str, tuple[float, float]]:
 
         try:
             with report_progress(stop):
-                cube.sm.fit(**ask, checkpoints=place)
+                cube.sm.fit(**options, checkpoints=place)
         except _Stop:
             pass
-        resumed = cube.sm.fit(**ask, checkpoints=place)
+        resumed = cube.sm.fit(**options, checkpoints=place)
     maps = cube.sm.estimate(depth=5, scenario=2, model=bundle)
     chunked = cube.chunk(time=17, y=11, x=23).sm.estimate(depth=5, scenario=2, model=bundle).compute()
     part = cube.isel(y=slice(5, 60), x=slice(3, 58)).sm.estimate(depth=5, scenario=2, model=bundle)
     inner = part["sm_5cm"].where(part["mask_reason"] == 0)
     whole = maps["sm_5cm"].isel(y=slice(5, 60), x=slice(3, 58))
-    below = cube.sm.fit(**ask | {"depth": 25}, surface=bundle)
+    below = cube.sm.fit(**options | {"depth": 25}, surface=bundle)
     deep = cube.sm.estimate(depth=25, scenario=2, model=below)["sm_25cm"].isel(y=slice(5, 60), x=slice(3, 58))
     deep_part = cube.isel(y=slice(5, 60), x=slice(3, 58)).sm.estimate(depth=25, scenario=2, model=below)
     deep_inner = deep_part["sm_25cm"].where(deep_part["mask_reason"] == 0)

@@ -7,19 +7,19 @@ import warnings
 import numpy as np
 
 from benchmarks.estimate_twin import INSIDE, SCORES, scores
-from benchmarks.make_bundles import unseen
+from tools.train_bundles import unseen
 from xsm.learning.shipped import shipped
 from xsm.study.example import Size
 
 SEEDS = (11, 12, 13, 14)
-"""Of the worlds; neither learnt from nor calibrated to."""
+"""Seeds of the worlds, which were neither trained on nor calibrated to."""
 TEACHER = {5: "sm_noah_0_10", 25: "sm_noah_10_40"}
 
 
 def run(quick: bool, seeds: tuple[int, ...] = SEEDS) -> bool:
-    """Print a table; tells whether the 95 % interval holds 90 to 98 % of the truths of all worlds."""
+    """Print a table; return whether the 95 % interval covers 90 to 98 % of the truths of all worlds."""
     size, seeds = (Size(32, "2021-03-01", 90), seeds[:1]) if quick else (Size(48, "2021-03-01", 365), seeds)
-    found: dict[str, list[tuple[np.ndarray, float, float]]] = {}
+    table: dict[str, list[tuple[np.ndarray, float, float]]] = {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for seed in seeds:
@@ -40,18 +40,17 @@ def run(quick: bool, seeds: tuple[int, ...] = SEEDS) -> bool:
                     )
                     inside = dry = np.nan
                     if std is not None:
-                        held = (abs(values - truth) <= 1.959964 * std).where(counts)
-                        inside, dry = float(held.mean()), float(held.where(truth <= driest).mean())
-                    found.setdefault(f"{depth} cm: {name}", []).append((scores(x, y), inside, dry))
+                        covered = (abs(values - truth) <= 1.959964 * std).where(counts)
+                        inside, dry = float(covered.mean()), float(covered.where(truth <= driest).mean())
+                    table.setdefault(f"{depth} cm: {name}", []).append((scores(x, y), inside, dry))
     print(f"\n## Shipped models in {len(seeds)} synthetic worlds that they have never seen, against the truth\n")
     print(f"| | {' | '.join(SCORES)} | inside 95 %, by world | the same in the driest tenth |\n" + "| --- " * 6 + "|")
     good = []
-    for name, each in found.items():
+    for name, each in table.items():
         shares = [[row[k] for row in each] for k in (1, 2)]
         known = not np.isnan(shares[0][0])
-        told = [", ".join(f"{share:.1%}" for share in column) if known else "" for column in shares]
-        print(
-            f"| {name} | {' | '.join(f'{v:.4f}' for v in np.mean([row[0] for row in each], 0))} | {' | '.join(told)} |"
-        )
+        inside = [", ".join(f"{share:.1%}" for share in column) if known else "" for column in shares]
+        means = [f"{v:.4f}" for v in np.mean([row[0] for row in each], 0)]
+        print(f"| {name} | {' | '.join(means)} | {' | '.join(inside)} |")
         good += [INSIDE[0] <= np.mean(shares[0]) <= INSIDE[1]] * known
     return all(good)

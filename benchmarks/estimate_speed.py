@@ -19,11 +19,11 @@ from xsm.contracts.model import Samples, Spec
 from xsm.data.scenarios import get_scenario
 
 CONUS = (307, 622)
-WANTED, WANTED_STEP, WANTED_ERROR = 5.0, 1.5, 0.002
+GOAL, GOAL_STEP, GOAL_ERROR = 5.0, 1.5, 0.002
 STEPS = {False: 300, True: 40}
-"""Training steps before anything is measured: an untrained network gives the same everywhere, without any error."""
+"""Training steps before anything is measured: an untrained network returns the same everywhere, without any error."""
 PRECISIONS = {"bfloat16": 0.0, "float32": np.inf}
-"""By the error that the card is made to tell: a model takes bfloat16 where it is small."""
+"""Errors written into the card: a model takes bfloat16 if the error is small."""
 
 
 class Plain(nn.Module):
@@ -71,53 +71,53 @@ class Plain(nn.Module):
 
     @classmethod
     def of(cls, net: Any) -> Plain:
-        """Make one with the weights of a network of xsm."""
+        """A plain network with the weights of a network of xsm."""
         filters = tuple(layer.filters for layer in net.layers)
-        made = cls(net.layers[0].input.in_channels, filters, tuple(map(int, net.attention)), net.dropout)
+        plain = cls(net.layers[0].input.in_channels, filters, tuple(map(int, net.attention)), net.dropout)
         with torch.no_grad():
-            for gates, peephole, layer in zip(made.gates, made.peepholes, net.layers, strict=True):
+            for gates, peephole, layer in zip(plain.gates, plain.peepholes, net.layers, strict=True):
                 gates.weight.copy_(torch.cat([layer.input.weight, layer.recurrent.weight], 1))
                 gates.bias.copy_(layer.input.bias)
                 peephole.copy_(layer.peephole[:, None])
-        made.norms.load_state_dict(net.norms.state_dict())
+        plain.norms.load_state_dict(net.norms.state_dict())
         for k, block in net.attention.items():
-            made.attention[k][0].load_state_dict(block.reduce.state_dict())
-            made.attention[k][2].load_state_dict(block.restore.state_dict())
-        made.output.load_state_dict(net.output.state_dict())
-        made.spread.load_state_dict(net.spread.state_dict())
-        return made.eval()
+            plain.attention[k][0].load_state_dict(block.reduce.state_dict())
+            plain.attention[k][2].load_state_dict(block.restore.state_dict())
+        plain.output.load_state_dict(net.output.state_dict())
+        plain.spread.load_state_dict(net.spread.state_dict())
+        return plain.eval()
 
 
 def example_task(preset: str, size: int, steps: int) -> tuple[Samples, Spec]:
-    """Samples of a synthetic cube, all days, and what 5 cm scenario 2 asks for."""
-    cube, chosen = xsm.example("cube", size=size, days=40), get_scenario(5, 2)
-    soil = cube[list(chosen.statics)].sel(soil_depth=chosen.soil_depth)
-    arrays = {n: cube[n].values for n in (*chosen.inputs, *chosen.references)} | {n: soil[n].values for n in soil}
+    """Samples of all days of a synthetic cube, and the specification of 5 cm, scenario 2."""
+    cube, of = xsm.example("cube", size=size, days=40), get_scenario(5, 2)
+    soil = cube[list(of.statics)].sel(soil_depth=of.soil_depth)
+    arrays = {n: cube[n].values for n in (*of.inputs, *of.references)} | {n: soil[n].values for n in soil}
     days = cube["time"].values.astype("M8[D]")
-    mask = np.all([np.isfinite(arrays[n]).all(0) for n in chosen.inputs], 0)
-    mask &= np.all([np.isfinite(arrays[n]) for n in chosen.statics], 0)
+    mask = np.all([np.isfinite(arrays[n]).all(0) for n in of.inputs], 0)
+    mask &= np.all([np.isfinite(arrays[n]) for n in of.statics], 0)
     options = {"preset": preset, "epochs": 1, "steps_per_epoch": steps, "validation_steps": 4, "batch_size": 2}
-    spec = Spec("estimate", chosen.inputs, (chosen.target,), chosen.statics, chosen.references, depth=5, scenario=2,
+    spec = Spec("estimate", of.inputs, (of.target,), of.statics, of.references, depth=5, scenario=2,
                 options=options)  # fmt: skip
     return Samples(arrays, days, np.arange(len(days)) >= 2, mask), spec
 
 
 def patches(samples: Samples, spec: Spec, size: int, count: int, days: int) -> dict[str, np.ndarray]:
-    """Cut patches at random places and days, as the core hands them to the model."""
+    """Cut patches at random places and days, in the form in which a model receives them."""
     rng, whole = np.random.default_rng(0), samples.mask.shape[0]
     spots = [(slice(r, r + size), slice(c, c + size)) for r, c in rng.integers(0, whole - size + 1, (count, 2))]
     first = rng.integers(0, len(samples.days) - days - 1, count)
-    made = {
+    arrays = {
         n: np.stack([samples.arrays[n][t : t + days + 2, *spot] for t, spot in zip(first, spots, strict=True)])
         for n in spec.inputs
     }
-    made |= {n: np.stack([samples.arrays[n][spot] for spot in spots]) for n in spec.statics}
-    made["mask"] = np.stack([samples.mask[spot] for spot in spots])
-    return {n: np.where(np.isfinite(v), v, 0).astype(v.dtype) for n, v in made.items()}
+    arrays |= {n: np.stack([samples.arrays[n][spot] for spot in spots]) for n in spec.statics}
+    arrays["mask"] = np.stack([samples.mask[spot] for spot in spots])
+    return {n: np.where(np.isfinite(v), v, 0).astype(v.dtype) for n, v in arrays.items()}
 
 
 def run(quick: bool, preset: str = "rabiei2024") -> bool:
-    """Print the table; tells whether all that was wanted is there."""
+    """Print the table; return whether all goals are met."""
     from xsm_convlstm.config import Config
     from xsm_convlstm.inference import able
     from xsm_convlstm.model import ConvLSTM, load
@@ -142,8 +142,8 @@ def run(quick: bool, preset: str = "rabiei2024") -> bool:
         bundle.card["metrics"]["bfloat16_error"] = PRECISIONS[precision]
         return np.asarray(model.predict_block(arrays, bundle, device="cpu")["sm_5cm"])[:, 0]
 
-    wanted = theirs()[arrays["mask"]]
-    errors = {name: float(np.abs(ours(name)[arrays["mask"]] - wanted).max()) for name in PRECISIONS}
+    expected = theirs()[arrays["mask"]]
+    errors = {name: float(np.abs(ours(name)[arrays["mask"]] - expected).max()) for name in PRECISIONS}
     work = {"plain float32": theirs} | {name: functools.partial(ours, name) for name in PRECISIONS}
     seconds = [{name: _seconds(each) for name, each in work.items()} for _ in range(2 if quick else 5)]
     best = {name: min(each[name] for each in seconds) / len(arrays["mask"]) for name in work}
@@ -152,28 +152,28 @@ def run(quick: bool, preset: str = "rabiei2024") -> bool:
     sizes = [("without overlap", config.patch), ("with overlap", config.stride)]
     counts = {what: int(np.prod([-(-(side + config.patch - s) // s) for side in CONUS])) for what, s in sizes}
     print(
-        f"\n## Speed: preset {preset}, {torch.get_num_threads()} threads, bfloat16 {'there' if able() else 'absent'}, "
-        f"{STEPS[quick]} training steps\n"
+        f"\n## Speed: preset {preset}, {torch.get_num_threads()} threads, bfloat16 {'used' if able() else 'absent'}"
+        f", {STEPS[quick]} training steps\n"
     )
-    print(f"| | {' | '.join(f'CONUS day {what}, s' for what in counts)} | ratio (wanted {WANTED:.0f}) | "
-          f"largest difference (wanted {WANTED_ERROR}) |\n" + "| --- " * 5 + "|")  # fmt: skip
+    print(f"| | {' | '.join(f'CONUS day {what}, s' for what in counts)} | ratio (goal {GOAL:.0f}) | "
+          f"largest difference (goal {GOAL_ERROR}) |\n" + "| --- " * 5 + "|")  # fmt: skip
     for name, each in best.items():
-        told = f"{ratios[name]:.1f} | {errors[name]:.5f}" if name in ratios else "1 | "
-        print(f"| {name} | {' | '.join(f'{each * n:.1f}' for n in counts.values())} | {told} |")
+        columns = f"{ratios[name]:.1f} | {errors[name]:.5f}" if name in ratios else "1 | "
+        print(f"| {name} | {' | '.join(f'{each * n:.1f}' for n in counts.values())} | {columns} |")
     print(f"\nPatches of {config.patch}: {', '.join(f'{n} {what}' for what, n in counts.items())}.")
     print(
         f"Error of bfloat16 when trained: {measured:.5f} m3 m-3; `estimate` takes bfloat16 where it is at most 0.001."
     )
     print(f"Training step {step_fast * 1e3:.0f} against {step_slow * 1e3:.0f} ms: {step_slow / step_fast:.1f} times "
-          f"(wanted {WANTED_STEP}). Peak memory {_memory():.2f} GiB.")  # fmt: skip
-    ratio = max((ratios[n] for n in ratios if errors[n] < WANTED_ERROR), default=0.0)
+          f"(goal {GOAL_STEP}). Peak memory {_memory():.2f} GiB.")  # fmt: skip
+    ratio = max((ratios[n] for n in ratios if errors[n] < GOAL_ERROR), default=0.0)
     if torch.cuda.is_available():
         on_gpu(model, bundle, arrays, plain, samples, spec)
-    return ratio >= WANTED and step_slow / step_fast >= WANTED_STEP
+    return ratio >= GOAL and step_slow / step_fast >= GOAL_STEP
 
 
 def plain_input(arrays: dict[str, np.ndarray], spec: Spec, norm: Any) -> tuple[Tensor, Tensor]:
-    """Channels and mask of the last sequence in each patch, made with numpy."""
+    """Channels and mask of the last sequence in each patch, by numpy."""
     mask = arrays["mask"]
     maps = [(arrays[n][:, -3:] - norm[n]["mean"]) / norm[n]["std"] for n in spec.inputs]
     maps += [np.repeat(((arrays[n] - norm[n]["mean"]) / norm[n]["std"])[:, None], 3, 1) for n in spec.statics]
@@ -182,7 +182,7 @@ def plain_input(arrays: dict[str, np.ndarray], spec: Spec, norm: Any) -> tuple[T
 
 
 def training_steps(samples: Samples, spec: Spec, plain: Plain, times: int, device: str = "cpu") -> tuple[float, float]:
-    """Seconds of one training step, of xsm and of the plain network, from arrays to new weights, same loss."""
+    """Seconds of one training step of xsm and of the plain network, from arrays to new weights, with the same loss."""
     from xsm_convlstm.config import Config
     from xsm_convlstm.loss import equation8, spread_nll
     from xsm_convlstm.sequences import survey, windows

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from benchmarks.make_bundles import FILL, gappy, world_cube
+from tools.train_bundles import FILL, gappy, world_cube
 from xsm.data.period import split_days
 from xsm.ops.gapfill import gapfill
 from xsm.study.example import Size
@@ -32,13 +32,13 @@ def world(seed: int, cells: int, days: int, options: Mapping[str, Any]) -> tuple
         Standard deviations by product.
     """
     size = Size(cells, "2020-01-01", days)
-    cube, made = world_cube(size.grid, size.dates, seed)
+    cube, synthetic = world_cube(size.grid, size.dates, seed)
     day = cube["time"].values.astype("M8[D]")
-    used, held = split_days(day, None, None)
-    fill = cube.sm.fit(task="gapfill", variables=gappy(cube), train=used, seed=seed, **FILL)
+    training, validation = split_days(day, None, None)
+    fill = cube.sm.fit(task="gapfill", variables=gappy(cube), train=training, seed=seed, **FILL)
     cube = gapfill(cube, "cru", variables=gappy(cube), model=fill).compute()
-    test = np.flatnonzero(~used & ~held)
-    stations, truth = made.stations, made.truth
+    test = np.flatnonzero(~training & ~validation)
+    stations, truth = synthetic.stations, synthetic.truth
     dca = cube["sm_dca"].where(cube["sm_dca_observed"])
     products: dict[int, dict[str, xr.DataArray]] = {
         5: {"DCA": dca, "DCA 5 x 5 mean": dca.rolling(y=5, x=5, center=True, min_periods=1).mean(),
@@ -59,8 +59,8 @@ def world(seed: int, cells: int, days: int, options: Mapping[str, Any]) -> tuple
         print(f"seed {seed}: {depth} cm {name}, {bundle.card['spread']}", file=sys.stderr, flush=True)
         spreads[f"{depth} cm {name}"] = maps[spread].values[test].reshape(len(test), -1)
     tables = []
-    for depth, found in products.items():
-        rows = {n: v.transpose("time", "y", "x").values[test].reshape(len(test), -1) for n, v in found.items()}
+    for depth, estimates in products.items():
+        rows = {n: v.transpose("time", "y", "x").values[test].reshape(len(test), -1) for n, v in estimates.items()}
         rows["truth"] = truth[f"sm_{depth}cm"].transpose("time", "y", "x").values[test].reshape(len(test), -1)
         counts = np.all([np.isfinite(v) for v in rows.values()], 0)
         counts &= ~cube["frozen"].values[test].reshape(len(test), -1).astype(bool)
@@ -83,11 +83,11 @@ def scores(x: np.ndarray, truth: np.ndarray, weight: np.ndarray | None = None) -
     ndarray
         (3,), or (draw, 3) with weights.
     """
-    found = np.isfinite(truth)
+    valid = np.isfinite(truth)
     middle = np.nanmean(truth)
-    a, b = (np.where(found, v - middle, 0.0).astype("f8") for v in (x, truth))
+    a, b = (np.where(valid, v - middle, 0.0).astype("f8") for v in (x, truth))
     w = np.ones((1, len(x))) if weight is None else weight.astype("f8")
-    n = w @ found
+    n = w @ valid
     n[n < 10] = np.nan
     with np.errstate(invalid="ignore", divide="ignore"):
         mean_a, mean_b = w @ a / n, w @ b / n
@@ -104,14 +104,14 @@ def scores(x: np.ndarray, truth: np.ndarray, weight: np.ndarray | None = None) -
 def differences(worlds: list[Rows], one: str, other: str, draws: int) -> np.ndarray:
     """Draw the difference of scores of two rows, averaged over worlds: blocks of days, the same ones for both."""
     rng = np.random.default_rng(0)
-    found = []
+    drawn = []
     for rows in worlds:
         days = len(rows["truth"])
         starts = rng.integers(0, max(days - BLOCK, 1), (draws, -(-days // BLOCK)))
-        chosen = np.minimum(starts[..., None] + np.arange(BLOCK), days - 1).reshape(draws, -1)[:, :days]
-        weight = np.stack([np.bincount(c, minlength=days) for c in chosen])
-        found.append(scores(rows[one], rows["truth"], weight) - scores(rows[other], rows["truth"], weight))
-    return np.mean(found, 0)
+        days_of_draw = np.minimum(starts[..., None] + np.arange(BLOCK), days - 1).reshape(draws, -1)[:, :days]
+        weight = np.stack([np.bincount(c, minlength=days) for c in days_of_draw])
+        drawn.append(scores(rows[one], rows["truth"], weight) - scores(rows[other], rows["truth"], weight))
+    return np.mean(drawn, 0)
 
 
 def table(title: str, worlds: list[Rows], draws: int) -> dict[str, np.ndarray]:
@@ -134,20 +134,20 @@ def table(title: str, worlds: list[Rows], draws: int) -> dict[str, np.ndarray]:
 
 
 def run(quick: bool, seeds: tuple[int, ...], options: Mapping[str, Any]) -> bool:
-    """Print both tables, the intervals' coverage and what was wanted; tells whether all of it is there."""
+    """Print both tables, the coverage of the intervals and the goals; return whether all are met."""
     cells, days = (32, 200) if quick else (48, 600)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        made = [world(seed, cells, days, options) for seed in seeds]
+        results = [world(seed, cells, days, options) for seed in seeds]
     draws = DRAWS // 10 if quick else DRAWS
     print("\n## Synthetic twin, test days, against the truth")
-    five = table("5 cm, days with observed DCA", [m[0] for m in made], draws)
-    deep = table("25 cm, all days", [m[1] for m in made], draws)
+    five = table("5 cm, days with observed DCA", [m[0] for m in results], draws)
+    deep = table("25 cm, all days", [m[1] for m in results], draws)
     inside = {}
-    for key in made[0][2]:
+    for key in results[0][2]:
         depth, name = key.split(" cm ")
         parts = []
-        for surface, subsurface, spreads in made:
+        for surface, subsurface, spreads in results:
             rows = surface if depth == "5" else subsurface
             error = np.abs(rows[name] - rows["truth"])
             parts.append((error <= 1.959964 * spreads[key])[np.isfinite(error)].mean())
@@ -161,7 +161,7 @@ def run(quick: bool, seeds: tuple[int, ...], options: Mapping[str, Any]) -> bool
         "25 cm: scenario 2 ubRMSE below scenario 1": deep["scenario 2"][1] < deep["scenario 1"][1],
         "25 cm: scenario 2 ubRMSE below Noah": deep["scenario 2"][1] < deep["Noah"][1],
     } | {
-        f"{key}: {share:.1%} of truths inside the 95 % interval (wanted 90 to 98 %)": INSIDE[0] <= share <= INSIDE[1]
+        f"{key}: {share:.1%} of truths inside the 95 % interval (goal 90 to 98 %)": INSIDE[0] <= share <= INSIDE[1]
         for key, share in inside.items()
     }
     print()

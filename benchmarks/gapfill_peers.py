@@ -16,7 +16,7 @@ def dct_pls(masked: np.ndarray) -> np.ndarray:
 
     out = np.empty_like(masked)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of the search for the smoothing parameter, one for each series
+        warnings.simplefilter("ignore")  # one for each series, from the search for the smoothing parameter
         for cell in range(masked.shape[1]):
             out[:, cell] = smoothn(masked[:, cell], isrobust=False)[0]
     return out
@@ -40,8 +40,8 @@ class PlainCRU(nn.Module):
         self.noise = nn.Parameter(torch.full((2 * latent,), -2.0))
         self.start = nn.Parameter(torch.zeros(2, latent))
 
-    def forward(self, values: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and variance (T, C) of standardised series, from the past alone; the day itself counts where seen."""
+    def forward(self, values: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and variance (T, C) of standardised series, from the past and the observations of the day itself."""
         d, cells = self.size, values.shape[1]
         basis = torch.linalg.matrix_exp(self.turn - self.turn.T)
         inner = basis.T @ torch.diag(torch.exp(self.noise)) @ basis
@@ -49,7 +49,7 @@ class PlainCRU(nn.Module):
         upper, lower = torch.exp(self.start)[:, None].expand(2, cells, d)
         side = torch.zeros_like(upper)
         means, spreads = [], []
-        for value, here in zip(values, seen, strict=True):
+        for value, here in zip(values, observed, strict=True):
             rate = torch.softmax(self.mix(mean), 1) @ nn.functional.softplus(self.rates)
             move = (basis * torch.exp(-rate)[:, None]) @ basis.T
             both = rate[:, :, None] + rate[:, None]
@@ -85,13 +85,13 @@ def plain_cru(
     rng = np.random.default_rng(seed)
     begin = time.perf_counter()
     center, scale = np.nanmean(masked, 0), np.nanstd(masked, 0) + 1e-3
-    seen = torch.tensor(np.isfinite(masked))
+    observed = torch.tensor(np.isfinite(masked))
     values = torch.tensor(np.nan_to_num((masked - center) / scale).astype("f4"))
     unit = PlainCRU(latent)
     optimiser = torch.optim.Adam(unit.parameters(), 0.01)
     for _ in range(steps):
         pick = torch.as_tensor(rng.permutation(masked.shape[1])[:100])
-        some, kept = values[:, pick], seen[:, pick]
+        some, kept = values[:, pick], observed[:, pick]
         hidden = kept & torch.as_tensor(rng.random(kept.shape) < 0.3)
         mean, variance = unit(torch.where(hidden, 0.0, some), (kept & ~hidden).float())
         loss = (0.5 * ((mean - some) ** 2 / variance + torch.log(variance)))[kept].mean()
@@ -101,6 +101,6 @@ def plain_cru(
         optimiser.step()
     trained = time.perf_counter()
     with torch.no_grad():
-        mean, variance = unit(values, seen.float())
+        mean, variance = unit(values, observed.float())
     filled = time.perf_counter()
     return center + scale * mean.numpy(), scale * variance.sqrt().numpy(), trained - begin, filled - trained

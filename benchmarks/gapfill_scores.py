@@ -1,4 +1,4 @@
-"""Scores of a fill at hidden observations, as the scoring script beside the data takes them; and the table of them."""
+"""Scores of a fill at hidden observations, as in the scoring script beside the data, and their table."""
 
 from __future__ import annotations
 

@@ -40,24 +40,24 @@ def load(path: Path) -> xr.Dataset:
 
 def predict(ds: xr.Dataset, train: np.ndarray, model: str, seed: int) -> xr.Dataset:
     """Train on the days of a boolean mask and estimate all days."""
-    seen = ds["soil_moisture"].where(xr.DataArray(train, dims="time"))
-    overall = float(seen.mean()), float(seen.std("time").mean())
+    training = ds["soil_moisture"].where(xr.DataArray(train, dims="time"))
+    overall = float(training.mean()), float(training.std("time").mean())
     known = ds.assign(
-        soil_moisture=seen.assign_attrs(ds["soil_moisture"].attrs),
-        cell_mean=seen.mean("time").fillna(overall[0]),
-        cell_spread=seen.std("time").fillna(overall[1]).clip(0.01),
+        soil_moisture=training.assign_attrs(ds["soil_moisture"].attrs),
+        cell_mean=training.mean("time").fillna(overall[0]),
+        cell_spread=training.std("time").fillna(overall[1]).clip(0.01),
     )
     predictors = (*WEATHER, *MAPS, "cell_mean", "cell_spread")
     bundle = xsm.fit(
         known, model=model, predictors=predictors, target="soil_moisture", train=train, seed=seed,
         centre="cell_mean", scale="cell_spread", **OPTIONS[model],
     )  # fmt: skip
-    found = xsm.estimate(known, model=bundle)
-    return xr.Dataset({"soil_moisture": found["sm_5cm"], "soil_moisture_std": found["sm_5cm_reference_std"]})
+    estimates = xsm.estimate(known, model=bundle)
+    return xr.Dataset({"soil_moisture": estimates["sm_5cm"], "soil_moisture_std": estimates["sm_5cm_reference_std"]})
 
 
 def main() -> None:
-    """Read the arguments, predict, write."""
+    """Predict the days that the arguments name and write them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
@@ -66,19 +66,19 @@ def main() -> None:
     how = parser.add_mutually_exclusive_group(required=True)
     how.add_argument("--split", help="first day that is not trained on")
     how.add_argument("--folds", action="store_true")
-    given = parser.parse_args()
+    args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    ds = load(given.data)
-    if given.split:
-        train = ds["time"].values < np.datetime64(given.split)
-        made = predict(ds, train, given.model, given.seed).isel(time=~train)
+    ds = load(args.data)
+    if args.split:
+        train = ds["time"].values < np.datetime64(args.split)
+        estimates = predict(ds, train, args.model, args.seed).isel(time=~train)
     else:
         observed = np.flatnonzero(np.isfinite(ds["soil_moisture"]).any("cell"))
         ds = ds.isel(time=slice(observed[0], observed[-1] + 1))
         fold = (np.arange(ds.sizes["time"]) // BLOCK_DAYS) % FOLDS
-        parts = [predict(ds, fold != k, given.model, given.seed).isel(time=fold == k) for k in range(FOLDS)]
-        made = xr.concat(parts, "time", coords="minimal", compat="override").sortby("time")
-    made.to_netcdf(given.out)
+        parts = [predict(ds, fold != k, args.model, args.seed).isel(time=fold == k) for k in range(FOLDS)]
+        estimates = xr.concat(parts, "time", coords="minimal", compat="override").sortby("time")
+    estimates.to_netcdf(args.out)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What the regridding benchmark works on: arrays of the products' shapes, exact references, child processes."""
+"""Input of the regridding benchmark: arrays of the products' shapes, exact references, child processes."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def write_solus_layer(path: Path) -> None:
 
 
 def measured(command: list[str]) -> tuple[float, float, str]:
-    """Run a child process; gives its wall seconds, its peak memory in GB and what it printed."""
+    """Run a child process; return its wall seconds, its peak memory in GB and its output."""
     start = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     printed = process.stdout.read() if process.stdout else ""
@@ -132,10 +132,10 @@ def measured(command: list[str]) -> tuple[float, float, str]:
 
 
 def child(name: str, *args: object) -> tuple[float, float, Any]:
-    """Run a function of this module in a process of its own; gives its own seconds, peak memory in GB and result."""
+    """Run a function of this module in a child process; return its seconds, peak memory in GB and result."""
     _, memory, printed = measured([sys.executable, "-m", "benchmarks.regrid_data", name, *map(str, args)])
-    told = json.loads(printed.splitlines()[-1])
-    return told["seconds"], memory, told["result"]
+    answer = json.loads(printed.splitlines()[-1])
+    return answer["seconds"], memory, answer["result"]
 
 
 def regrid_layer(path: str) -> dict[str, int]:
@@ -182,5 +182,5 @@ def _frames(factor: int, first: int, days: int) -> Any:
 
 if __name__ == "__main__":
     begin = time.perf_counter()
-    made = {"regrid_layer": regrid_layer, "grow": grow}[sys.argv[1]](*sys.argv[2:])
-    print(json.dumps({"seconds": made.pop("inner", time.perf_counter() - begin), "result": made}))
+    result = {"regrid_layer": regrid_layer, "grow": grow}[sys.argv[1]](*sys.argv[2:])
+    print(json.dumps({"seconds": result.pop("inner", time.perf_counter() - begin), "result": result}))

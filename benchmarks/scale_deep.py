@@ -1,4 +1,4 @@
-"""25 cm where the 5 cm estimate is there, as in `xsm run`: read cube and estimate, estimate, write.
+"""Estimate 25 cm from an existing 5 cm estimate, as `xsm run` does: read cube and 5 cm estimate, estimate, write.
 
 python -m benchmarks.scale_deep CUBE SM5 OUT THREADS
 """
@@ -15,7 +15,7 @@ from xsm.io import files
 
 
 def main() -> None:
-    """Write the estimate of 25 cm, scenario 2, of the shipped model."""
+    """Write the estimate of the shipped model for 25 cm, scenario 2."""
     cube, surface, out, threads = sys.argv[1:]
     with warnings.catch_warnings(), xsm.set_options(threads=int(threads)), block_threads():
         warnings.simplefilter("ignore")

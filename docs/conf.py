@@ -20,7 +20,7 @@ nb_execution_mode = "auto"
 nb_execution_timeout = 300
 nb_execution_raise_on_error = True
 nb_merge_streams = True
-# Real data do not come with xsm: the page that needs them shows its code alone where they are not there.
+# xsm contains no real data: without them, the page that needs them shows its code only.
 nb_execution_excludepatterns = [] if os.environ.get("XSM_TEST_DATA") else ["gallery/western_australia*"]
 
 autodoc_typehints = "none"
@@ -33,7 +33,9 @@ html_theme = "pydata_sphinx_theme"
 html_title = f"xsm {release}"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
-html_sidebars = {page: [] for page in ("start", "concepts", "method", "results", "twin", "reliability", "security")}
+html_sidebars = {
+    page: [] for page in ("start", "concepts", "glossary", "method", "results", "twin", "reliability", "security")
+}
 html_theme_options = {
     "show_prev_next": False,
     "secondary_sidebar_items": ["page-toc"],
@@ -45,10 +47,10 @@ ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def write_reference(app):
-    """Write the pages that are made from the descriptions of operations, commands and variables."""
+    """Write the pages that are generated from the descriptions of operations, commands and variables."""
     folder = Path(app.srcdir) / "reference"
-    made = {"commands.md": commands(), "accessor.md": accessor(), "variables.md": variables()}
-    for name, text in made.items():
+    pages = {"commands.md": commands(), "accessor.md": accessor(), "variables.md": variables()}
+    for name, text in pages.items():
         page = folder / name
         if not page.exists() or page.read_text(encoding="utf-8") != text:
             page.write_text(text, encoding="utf-8")
@@ -59,16 +61,16 @@ def commands():
     import click
     from click.testing import CliRunner
 
-    from xsm.faces import commands as tools
+    from xsm.faces import tools
     from xsm.faces.cli import cli
 
     tools.add_to(cli)
     context = click.Context(cli)
-    parts = ["# All commands\n\nMade from the descriptions of the operations.\n"]
+    parts = ["# All commands\n\nGenerated from the descriptions of the operations.\n"]
 
     def show(command, *name):
-        told = CliRunner().invoke(cli, [*name, "--help"], prog_name="xsm", env={"COLUMNS": "100"}).output
-        parts.append(f"## xsm {' '.join(name)}\n\n```text\n{ANSI.sub('', told).strip()}\n```\n")
+        help_text = CliRunner().invoke(cli, [*name, "--help"], prog_name="xsm", env={"COLUMNS": "100"}).output
+        parts.append(f"## xsm {' '.join(name)}\n\n```text\n{ANSI.sub('', help_text).strip()}\n```\n")
         for sub in getattr(command, "commands", {}):
             show(command.commands[sub], *name, sub)
 
@@ -87,7 +89,7 @@ def accessor():
     names = "\n".join(f".. automethod:: xsm.faces.accessor.DatasetAccessor.{op.id}" for op in methods)
     about = inspect.getdoc(DatasetAccessor).split("\n\nExamples")[0].replace("``", "`")
     return (
-        f"# ds.sm\n\n{about}\n\nOn a DataArray the same methods work; where the result holds that variable, it is a "
+        f"# ds.sm\n\n{about}\n\nOn a DataArray the same methods work; if the result has that variable, it is a "
         "DataArray again. Operations of plugins are methods too.\n\n"
         f"| method | |\n| --- | --- |\n{rows}\n\n"
         f"```{{eval-rst}}\n{names}\n```\n"
@@ -110,5 +112,5 @@ def variables():
 
 
 def setup(app):
-    """Connect what is made before the sources are read."""
+    """Write the generated pages before the sources are read."""
     app.connect("builder-inited", write_reference, priority=100)

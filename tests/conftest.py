@@ -17,7 +17,7 @@ from tests.web_server import Server
 from xsm import __version__
 from xsm.contracts.registry import manager
 from xsm.data.grids import EASE2_M09
-from xsm.data.scenarios import SMAP_ANCILLARY
+from xsm.data.scenarios import SCENARIOS, SMAP_ANCILLARY
 from xsm.io import files
 
 UNITS = {
@@ -52,7 +52,7 @@ def real_data() -> Path:
 
 @pytest.fixture
 def fresh_plugins():
-    """Load plugins anew before and after a test."""
+    """Load plugins again before and after a test."""
     manager.cache_clear()
     yield
     manager.cache_clear()
@@ -78,8 +78,9 @@ def law_cube() -> xr.Dataset:
         for n, v in base.items()
     }
     variables |= {n: (("soil_depth", "y", "x"), v, {"units": UNITS.get(n, "percent")}) for n, v in soil.items()}
-    seen = rng.random(shape) < 0.4
-    for name, values in {"sm_noah_0_10": sm, "sm_noah_10_40": 0.8 * sm, "sm_dca": np.where(seen, sm, np.nan)}.items():
+    observed = rng.random(shape) < 0.4
+    retrieved = np.where(observed, sm, np.nan)
+    for name, values in {"sm_noah_0_10": sm, "sm_noah_10_40": 0.8 * sm, "sm_dca": retrieved}.items():
         variables[name] = (("time", "y", "x"), values.astype("f4"), {"units": "m3 m-3"})
     land = np.ones(grid.shape, bool)
     land[:3] = False
@@ -88,22 +89,28 @@ def law_cube() -> xr.Dataset:
 
 
 @pytest.fixture(scope="session")
+def ridge(law_cube):
+    """The four ridge bundles of the law cube."""
+    return {p: law_cube.sm.fit(depth=p[0], scenario=p[1], model="ridge") for p in SCENARIOS}
+
+
+@pytest.fixture(scope="session")
 def gappy() -> xr.Dataset:
-    """Smooth brightness temperatures with gaps, fixed albedo, a cell and a corner without any value."""
+    """Smooth brightness temperatures with gaps, fixed albedo, one cell and one corner without any value."""
     rng = np.random.default_rng(3)
     grid = EASE2_M09.window(350, 362, 900, 911)
     time = np.arange("2021-01-01", "2021-05-01", dtype="M8[D]").astype("M8[ns]")
     shape = (len(time), *grid.shape)
     wave = 250 + 10 * np.sin(np.arange(len(time))[:, None, None] / 9 + rng.uniform(0, 6, (1, *grid.shape)))
-    seen = rng.random(shape) < 0.45
-    seen[:, 0, 0] = False
+    observed = rng.random(shape) < 0.45
+    observed[:, 0, 0] = False
     return grid.assign(
         xr.Dataset(
             {
-                "tb_h": (("time", "y", "x"), np.where(seen, wave, np.nan).astype("f4"), {"units": "K"}),
+                "tb_h": (("time", "y", "x"), np.where(observed, wave, np.nan).astype("f4"), {"units": "K"}),
                 "albedo": (
                     ("time", "y", "x"),
-                    np.where(seen, np.linspace(0.03, 0.09, 11), np.nan).astype("f4"),
+                    np.where(observed, np.linspace(0.03, 0.09, 11), np.nan).astype("f4"),
                     {"units": "1"},
                 ),
             },
@@ -115,12 +122,12 @@ def gappy() -> xr.Dataset:
 @pytest.fixture(scope="session")
 def qgis(tmp_path_factory) -> QgisProcess:
     """Qgis_process with the plugin of this tree, this Python, and an environment poisoned as QGIS's launchers do."""
-    found = qgis_process.executable()
-    if found is None:
+    program = qgis_process.executable()
+    if program is None:
         if os.environ.get("XSM_REQUIRE_QGIS"):
             pytest.fail("qgis_process not found but XSM_REQUIRE_QGIS is set")
         pytest.skip("qgis_process not found: install QGIS, or set QGIS_PROCESS")
-    process = QgisProcess(found, qgis_process.environment(tmp_path_factory.mktemp("qgis")))
+    process = QgisProcess(program, qgis_process.environment(tmp_path_factory.mktemp("qgis")))
     done = process("plugins")
     if "* xsm_qgis" not in done.stdout:
         pytest.fail(f"the plugin did not load:\n{done.stdout}\n{done.stderr}")
@@ -129,7 +136,7 @@ def qgis(tmp_path_factory) -> QgisProcess:
 
 @pytest.fixture(scope="session")
 def checked(qgis) -> QgisProcess:
-    """QGIS after the check of the installation: it knows the sources and models of this environment."""
+    """QGIS after the check of the installation, when it knows the sources and models of this environment."""
     assert qgis.results("xsm:checkinstallation") == {"PYTHON": sys.executable, "VERSION": __version__}
     return qgis
 
@@ -144,7 +151,7 @@ def soil(law_cube, tmp_path) -> Path:
 
 @pytest.fixture
 def serve(monkeypatch, tmp_path):
-    """Make servers; nothing but this machine can be reached, no credentials are there, pauses are short."""
+    """Create web servers; only this machine can be reached, there are no credentials, pauses are short."""
     from xsm.web import http as web
 
     look_up = socket.getaddrinfo

@@ -23,7 +23,7 @@ NAMES = ("qgis_process.bin", "qgis_process")  # Debian 12's wrapper is broken
 
 
 def start(argv: list, env: dict[str, str]) -> subprocess.CompletedProcess:
-    """Run a command in an environment; gives what it printed."""
+    """Run a command in an environment; returns what it printed."""
     kwargs = {"stdin": subprocess.DEVNULL, "capture_output": True, "text": True, "timeout": 240}
     return subprocess.run([str(a) for a in argv], check=False, env=env, **kwargs)
 
@@ -42,7 +42,7 @@ class QgisProcess:
     @staticmethod
     def arguments(algorithm: str, values: dict[str, Any]) -> list[str]:
         """Arguments that run an algorithm; a list repeats its parameter."""
-        pairs = [(n, v) for n, given in values.items() for v in (given if isinstance(given, list) else [given])]
+        pairs = [(n, v) for n, value in values.items() for v in (value if isinstance(value, list) else [value])]
         return ["--json", "run", algorithm, "--", *(f"{name}={value}" for name, value in pairs)]
 
     def run(self, algorithm: str, **values: Any) -> subprocess.CompletedProcess:
@@ -50,14 +50,14 @@ class QgisProcess:
         return self(*self.arguments(algorithm, values))
 
     def results(self, algorithm: str, **values: Any) -> dict[str, Any]:
-        """Run an algorithm that is to end well; gives its results."""
+        """Run an algorithm that must succeed; returns its results."""
         done = self.run(algorithm, **values)
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout[done.stdout.index("{") :])["results"]
 
 
 def most_seconds() -> float:
-    """How long ending a run may take: 4 s where nothing else computes, else as many times more as tasks wait."""
+    """How long ending a run may take: 4 s on an idle machine, longer in proportion to its load."""
     return 4.0 * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
@@ -68,18 +68,18 @@ from qgis.core import (Qgis, QgsApplication, QgsProcessingContext, QgsProcessing
 app = QgsApplication([], False)
 app.initQgis()
 sys.path += [os.path.join(QgsApplication.pkgDataPath(), "python", "plugins"), os.environ["QGIS_PLUGINPATH"]]
-asked = json.loads(sys.argv[1])
+task = json.loads(sys.argv[1])
 {body}
 print("ANSWER" + json.dumps(answer))
 """
 
 
-def inside(process: QgisProcess, body: str, asked: Any = None) -> Any:
-    """Run lines in QGIS's own Python, which find `asked` and leave `answer`; skips where it is not importable."""
+def inside(process: QgisProcess, body: str, task: Any = None) -> Any:
+    """Run lines in QGIS's own Python, which read `task` and set `answer`; skips if PyQGIS is not importable."""
     python = shutil.which("python3", path=CLEAN_PATH)
     if python is None or start([python, "-c", "import qgis.core"], process.env).returncode:
         pytest.skip("PyQGIS is not importable from the system's python3")
-    done = start([python, "-c", INSIDE.replace("{body}", body), json.dumps(asked)], process.env)
+    done = start([python, "-c", INSIDE.replace("{body}", body), json.dumps(task)], process.env)
     assert "ANSWER" in done.stdout, done.stderr
     return json.loads(done.stdout.split("ANSWER")[1].splitlines()[0])
 
@@ -87,7 +87,7 @@ def inside(process: QgisProcess, body: str, asked: Any = None) -> Any:
 def executable() -> str | None:
     """Path of qgis_process, by the variable QGIS_PROCESS or its usual names."""
     names = (os.environ.get("QGIS_PROCESS"), *NAMES)
-    return next((found for n in names if n and (found := shutil.which(n))), None)
+    return next((path for n in names if n and (path := shutil.which(n))), None)
 
 
 def environment(home: Path) -> dict[str, str]:

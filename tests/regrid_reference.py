@@ -1,4 +1,4 @@
-"""What the tests of regridding share: datasets, and references straight from the definitions."""
+"""Datasets for the tests of regridding, and references straight from the definitions."""
 
 from __future__ import annotations
 

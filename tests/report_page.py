@@ -1,4 +1,4 @@
-"""What a report is told apart into by its tests."""
+"""Parse a report into sections, tables and images, for its tests."""
 
 from __future__ import annotations
 

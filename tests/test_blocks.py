@@ -8,7 +8,10 @@ import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xsm.compute import blocks
+from xsm.compute.chunks import anchored
+from xsm.compute.patches import map_patches
+from xsm.compute.series import cells_of, map_series
+from xsm.compute.tiles import covered, taper, tiles
 from xsm.contracts.model import Block
 from xsm.data.grids import EASE2_M09
 from xsm.testing import raise_if_computes
@@ -38,13 +41,13 @@ def maps(grid, days=20, seed=0):
 
 def predicted(ds, grid, mask=None):
     mask = xr.ones_like(ds["s"], bool) if mask is None else mask
-    made = blocks.map_patches(box, ds, grid, PATCH, inputs=["v"], statics=["s"], mask=mask, outputs=["m", "m_std"])
-    return made["m"]
+    estimates = map_patches(box, ds, grid, PATCH, inputs=["v"], statics=["s"], mask=mask, outputs=["m", "m_std"])
+    return estimates["m"]
 
 
 @given(st.integers(-200, 3000), st.integers(1, 300), st.integers(1, 100))
 def test_anchored_chunks_fill_the_window_and_cut_at_multiples(first, size, step):
-    chunks = blocks.anchored(first, size, step)
+    chunks = anchored(first, size, step)
     assert sum(chunks) == size
     edges = first + np.cumsum(chunks)[:-1]
     assert (edges % step == 0).all()
@@ -53,28 +56,28 @@ def test_anchored_chunks_fill_the_window_and_cut_at_multiples(first, size, step)
 
 @given(st.integers(0, 500), st.integers(1, 200))
 def test_tiles_name_exactly_the_covering_patches(first, size):
-    for axis in blocks._tiles(first, size, PATCH):
+    for axis in tiles(first, size, PATCH):
         brute = [o for o in range(-48, axis.stop, 24) if o < axis.stop and o + 32 > axis.start]
         assert list(axis.origins) == brute
 
 
 def test_blending_weights_are_positive_and_symmetric():
-    taper = blocks.taper(PATCH)
-    assert (taper > 0).all()
-    np.testing.assert_array_equal(taper, taper[::-1])
-    assert (taper[8:24] == 1).all()
+    weights = taper(PATCH)
+    assert (weights > 0).all()
+    np.testing.assert_array_equal(weights, weights[::-1])
+    assert (weights[8:24] == 1).all()
 
 
 def test_patches_give_the_direct_answer_away_from_patch_borders():
     grid = EASE2_M09.window(264, 264 + 104, 960, 960 + 104)
     ds = maps(grid)
-    made = predicted(ds, grid)
+    estimates = predicted(ds, grid)
     v = ds["v"].values
     three = v[:-2] + v[1:-1] + v[2:]
     direct = sum(np.roll(three, (dy, dx), (1, 2)) for dy in (-1, 0, 1) for dx in (-1, 0, 1)) / 27 + ds["s"].values
     inner = np.s_[:, 9:23, 9:23]  # inside one patch only and off its border
-    np.testing.assert_allclose(made.values[2:][inner], direct[inner], atol=2e-6)
-    assert np.isnan(made.values[:2]).all()
+    np.testing.assert_allclose(estimates.values[2:][inner], direct[inner], atol=2e-6)
+    assert np.isnan(estimates.values[:2]).all()
 
 
 @settings(max_examples=12, deadline=None)
@@ -92,7 +95,7 @@ def test_patches_are_equal_to_the_bit_under_every_chunking(t, y, x):
 def test_window_inside_window_agrees_where_all_patches_lie_in_the_data():
     big, small = EASE2_M09.window(240, 360, 960, 1080), EASE2_M09.window(250, 345, 965, 1070)
     outer, inner = predicted(maps(big), big), predicted(maps(small), small)
-    both = blocks.covered(small, PATCH)
+    both = covered(small, PATCH)
     assert both.any()
     assert not both.all()
     cut = outer.isel(y=slice(10, 105), x=slice(5, 110)).values
@@ -116,9 +119,9 @@ def test_covered_by_one_block_upon_another(first, rows, low, high, near, far):
         }  # fmt: skip
 
     wanted = every(upon, every(under, set(range(first, first + rows))))
-    found = blocks.covered(grid, under, upon)
-    np.testing.assert_array_equal(np.flatnonzero(found.any(1)) + first, sorted(wanted))
-    np.testing.assert_array_equal(found, found.any(1)[:, None] & found.any(0))
+    cells = covered(grid, under, upon)
+    np.testing.assert_array_equal(np.flatnonzero(cells.any(1)) + first, sorted(wanted))
+    np.testing.assert_array_equal(cells, cells.any(1)[:, None] & cells.any(0))
 
 
 def test_nothing_computes_while_the_graph_is_built():
@@ -126,7 +129,7 @@ def test_nothing_computes_while_the_graph_is_built():
     ds = maps(grid).chunk(time=5)
     with raise_if_computes():
         lazy = predicted(ds, grid)
-        series = blocks.map_series(lambda a: [a["v"]], ds, ["v"], [], 1)
+        series = map_series(lambda a: [a["v"]], ds, ["v"], [], 1)
     assert lazy.chunks is not None
     assert series[0].chunks is not None
 
@@ -134,17 +137,17 @@ def test_nothing_computes_while_the_graph_is_built():
 def test_series_blocks_see_whole_series_and_keep_order():
     grid = EASE2_M09.window(270, 340, 970, 1030)
     ds = maps(grid)
-    seen = []
+    shapes = []
 
     def total(arrays):
-        seen.append(arrays["v"].shape)
+        shapes.append(arrays["v"].shape)
         return [np.cumsum(arrays["v"], 0) + arrays["s"]]
 
-    (eager,) = blocks.map_series(total, ds, ["v"], ["s"], 1)
-    (lazy,) = blocks.map_series(total, ds.chunk(time=3, y=11), ["v"], ["s"], 1)
+    (eager,) = map_series(total, ds, ["v"], ["s"], 1)
+    (lazy,) = map_series(total, ds.chunk(time=3, y=11), ["v"], ["s"], 1)
     np.testing.assert_array_equal(lazy.compute().values, eager.values)
     np.testing.assert_allclose(eager.values, np.cumsum(ds["v"].values, 0) + ds["s"].values, rtol=1e-5, atol=1e-5)
-    assert {s[0] for s in seen} <= {0, 20}
+    assert {s[0] for s in shapes} <= {0, 20}
 
 
 def test_series_of_points_need_no_grid():
@@ -152,7 +155,7 @@ def test_series_of_points_need_no_grid():
         {"v": (("time", "cell"), np.arange(12.0).reshape(4, 3))},
         {"time": np.arange(4).astype("M8[D]").astype("M8[ns]")},
     )
-    (out,) = blocks.map_series(lambda a: [a["v"] * 2], ds, ["v"], [], 1)
+    (out,) = map_series(lambda a: [a["v"] * 2], ds, ["v"], [], 1)
     assert out.dims == ("time", "cell")
     np.testing.assert_array_equal(out.values, ds["v"].values * 2)
 
@@ -160,4 +163,4 @@ def test_series_of_points_need_no_grid():
 def test_mixed_dims_are_refused():
     ds = xr.Dataset({"a": (("time", "cell"), np.zeros((2, 3))), "b": (("time", "y"), np.zeros((2, 3)))})
     with pytest.raises(ValueError, match="same dims"):
-        blocks.cells_of(ds, ["a", "b"])
+        cells_of(ds, ["a", "b"])

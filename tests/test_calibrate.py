@@ -1,4 +1,4 @@
-"""Whose spread it is: stations on validation days, references otherwise; the twin's truth never."""
+"""What the spread is of: the stations on validation days, otherwise the reference; never the twin's truth."""
 
 from __future__ import annotations
 
@@ -24,38 +24,38 @@ def stations():
     return xsm.example("stations", size=24, days=150)
 
 
-def test_interval_holds_95_percent_of_the_stations_of_the_validation_days(cube, stations):
+def test_interval_contains_95_percent_of_the_stations_of_the_validation_days(cube, stations):
     bundle = cube.sm.fit(depth=5, scenario=2, model="ridge", stations=stations)
-    told = bundle.card["spread"]
-    assert told["of"] == "truth"
-    assert told["stations"] >= 3
-    made = cube.sm.estimate(depth=5, scenario=2, model=bundle)
-    assert "sm_5cm_reference_std" not in made
-    made["sm_5cm_std"].attrs["depth"] = "5 cm"
-    days = made.sel(time=slice(*told["days"]))
+    spread = bundle.card["spread"]
+    assert spread["of"] == "truth"
+    assert spread["stations"] >= 3
+    maps = cube.sm.estimate(depth=5, scenario=2, model=bundle)
+    assert "sm_5cm_reference_std" not in maps
+    maps["sm_5cm_std"].attrs["depth"] = "5 cm"
+    days = maps.sel(time=slice(*spread["days"]))
     layer = pair(days, stations, {"surface": ["sm_5cm", "sm_5cm_std"]}, {"surface": "5"}).layers["surface"]
     valid = layer.valid.all(0)
     valid &= (valid.sum(-1) >= 30)[:, None]
-    assert int(valid.sum()) == told["pairs"]
-    spread = np.hypot(layer.x[1], told["station_error"] or 0.0)
-    inside = np.abs(layer.x[0] - layer.y[0])[valid] <= 1.959964 * spread[valid]
+    assert int(valid.sum()) == spread["pairs"]
+    total = np.hypot(layer.x[1], spread["station_error"] or 0.0)
+    inside = np.abs(layer.x[0] - layer.y[0])[valid] <= 1.959964 * total[valid]
     assert inside.mean() == pytest.approx(0.95, abs=2 / valid.sum())  # a quantile of the very same values
 
 
-def test_error_of_the_stations_is_found_without_the_truth():
-    """Points of a twin with a known error: bias, noise and drift together, told by DCA and Noah.
+def test_error_of_the_stations_is_estimated_without_the_truth():
+    """Points of a twin with a known error: bias, noise and drift together, estimated from DCA and Noah.
 
-    28 stations tell the variance of 28 biases to a fourth, so that a seed is as far off as 25 %.
+    28 stations give the variance of 28 biases to a fourth, so that a seed is as far off as 25 %.
     """
     world = make_world(default_grid(48), 120, seed=7)
     cube = xsm.cube(world.smap[["sm_dca", "tb_h"]], xsm.regrid_ease9km(world.nldas_daily, region=world.grid))
     place = Place(cube, world.stations, np.ones(120, bool))
-    found, days = station_error([place], 5)
+    error, days = station_error([place], 5)
     layer = pair(world.truth[["sm_5cm"]], world.stations, {"surface": ["sm_5cm"]}, {"surface": "5"}).layers["surface"]
-    wanted = np.std((layer.y[0] - layer.x[0])[layer.valid[0]])
+    expected = np.std((layer.y[0] - layer.x[0])[layer.valid[0]])
     assert days > 1000
-    assert found == pytest.approx(wanted, rel=0.25)
-    assert station_error([place, place], 5) == (pytest.approx(found, rel=1e-3), 2 * days)  # of n - 1
+    assert error == pytest.approx(expected, rel=0.25)
+    assert station_error([place, place], 5) == (pytest.approx(error, rel=1e-3), 2 * days)  # of n - 1
     assert np.isnan(station_error([place], 25)[0])
     assert np.isnan(station_error([place._replace(cube=cube.drop_vars("sm_dca"))], 5)[0])
 
@@ -64,12 +64,12 @@ def test_error_of_the_stations_is_found_without_the_truth():
 @given(spread=st.floats(0.01, 0.1), other=st.floats(0, 0.1), factor=st.floats(0.7, 3))
 def test_factor_beside_another_error(spread, other, factor):
     misses = np.abs(np.random.default_rng(0).normal(0, np.hypot(factor * spread, other), 20_000))
-    found = factor_beside(misses, np.full(misses.size, spread), other)
+    estimate = factor_beside(misses, np.full(misses.size, spread), other)
     if other**2 > 0.9 * np.mean(misses**2):
-        assert np.isnan(found)
+        assert np.isnan(estimate)
     else:
         # the quantile of 20,000 draws is off by 1 %, which the difference of squares enlarges
-        assert found == pytest.approx(factor, rel=0.02 * (1 + (other / factor / spread) ** 2))
+        assert estimate == pytest.approx(factor, rel=0.02 * (1 + (other / factor / spread) ** 2))
 
 
 def test_stations_of_several_regions_count_together(cube, stations):
@@ -88,7 +88,7 @@ def test_stations_of_several_regions_count_together(cube, stations):
     away = places[1].stations.assign_coords(lon=places[1].stations["lon"] + 40)
     assert to_stations(bundle, [places[0], places[1]._replace(stations=away)]).card["spread"]["pairs"] == one["pairs"]
     bad = places[1].cube.assign(tb_h=places[1].cube["tb_h"] * np.inf)
-    with pytest.raises(xsm.DataError, match="infinite values are in tb_h"):
+    with pytest.raises(xsm.DataError, match="there are infinite values in tb_h"):
         to_stations(bundle, [places[0], places[1]._replace(cube=bad)])
 
 
@@ -112,9 +112,9 @@ def test_other_days_of_the_stations_do_not_matter(cube, stations):
 def test_without_stations_it_is_the_references(cube, stations):
     bundle = cube.sm.fit(depth=25, scenario=1, model="ridge")
     assert bundle.card["spread"] == {"of": "sm_noah_10_40", "factor": 1.0}
-    made = cube.sm.estimate(depth=25, scenario=1, model=bundle)
-    assert "sm_25cm_std" not in made
-    assert "reference" in made["sm_25cm_reference_std"].attrs["long_name"]
+    maps = cube.sm.estimate(depth=25, scenario=1, model=bundle)
+    assert "sm_25cm_std" not in maps
+    assert "reference" in maps["sm_25cm_reference_std"].attrs["long_name"]
     with pytest.warns(UserWarning, match="not calibrated to the stations"):
         few = cube.sm.fit(depth=25, scenario=1, model="ridge", stations=stations.isel(sensor=slice(0, 1)))
     assert few.card["spread"] == bundle.card["spread"]
@@ -124,7 +124,7 @@ def test_a_lazy_cube_is_streamed_and_gives_the_same_bundle(cube, tmp_path, monke
     """Nothing larger than 64 days is ever computed of a cube on disk."""
     import dask
 
-    monkeypatch.setattr("xsm.ops.fit.LOADED", 0)
+    monkeypatch.setattr("xsm.learning.cube_samples.LOADED", 0)
 
     path = tmp_path / "cube.zarr"
     keep = [n for n in cube.data_vars if cube[n].dtype.kind in "fb"]
@@ -158,10 +158,10 @@ def test_the_card_is_readable_and_has_a_curve(cube, stations, tmp_path, capsys):
     path, figure = bundle.save(tmp_path / "model"), tmp_path / "curve.png"
     with pytest.raises(SystemExit, match="0"):
         main(["inspect", str(path), "--text", "--figure", str(figure)])
-    told = capsys.readouterr().out
-    assert "sm_5cm at 5 cm, scenario 1" in told
-    assert "tb_h (K)" in told
-    assert "of the true value" in told
+    text = capsys.readouterr().out
+    assert "sm_5cm at 5 cm, scenario 1" in text
+    assert "tb_h (K)" in text
+    assert "of the true value" in text
     assert figure.stat().st_size > 1000
     lines = bundle.plot().axes[0].lines
     np.testing.assert_array_equal(lines[0].get_ydata(), [h["train"] for h in bundle.card["history"]])

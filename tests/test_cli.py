@@ -48,21 +48,26 @@ def run(*args):
         (("gapfill", "cube.nc", "out.nc", "--variables", "tb_x"), 2, "Did you mean 'tb_"),
         (("estimate", "cube.nc", "out.nc", "--depth", "10"), 2, "10"),
         (("estimate", "cube.nc", "out.nc", "--scenario", "3"), 2, "3"),
-        (("estimate", "cube.nc", "out.nc", "--model", "no-bundle"), 1, "not a model bundle"),
-        (("estimate", "cube.nc", "out.xyz"), 2, "wanted .nc"),
+        (("estimate", "cube.nc", "out.nc", "--model", "no-bundle"), 1, "no model bundle"),
+        (("estimate", "cube.nc", "out.xyz"), 2, "expected .nc"),
         (("estimate", "cube.nc"), 2, "OUTPUT"),
         (("estimat",), 2, "Did you mean 'estimate'"),
         (("gapfill", "cube.nc", "out.nc", "-o", "epochs"), 2, "name=value"),
+        (("fetch", "smap"), 2, "DEST"),
+        (("fetch", "smapp", "SMAP"), 2, "Did you mean 'smap'"),
+        (("fetch", "ismn", "ISMN"), 3, "by hand from"),
+        (("fetch", "smap", "SMAP", "--workers", "0"), 2, "expected at least 1 and at most 32"),
+        (("fetch", "solus100", "SOLUS", "-o", "soil_depth"), 2, "name=value"),
         (("run", "none.toml"), 1, "xsm init rabiei2024"),
     ],
 )
 def test_bad_input_ends_with_a_sentence_and_its_code(inputs, capsys, args, code, text):
     before = sorted(p.name for p in inputs.iterdir())
     assert run(*args) == code
-    told = capsys.readouterr()
-    assert text in told.err
-    assert "Traceback" not in told.err
-    assert told.out == ""
+    printed = capsys.readouterr()
+    assert text in printed.err
+    assert "Traceback" not in printed.err
+    assert printed.out == ""
     assert sorted(p.name for p in inputs.iterdir()) == before
 
 
@@ -98,8 +103,8 @@ def test_a_chain_of_commands(inputs, capsys):
     assert run("fit", "cube.nc", "bundle", "--model", "ridge", "--depth", "5", "-o", "penalty=2") == 0
     assert run("estimate", "cube.nc", "est.nc", "--depth", "5", "--model", "bundle") == 0
     assert run("inspect", "bundle") == 0
-    told = capsys.readouterr().out
-    assert '"penalty": 2.0' in told
+    card = capsys.readouterr().out
+    assert '"penalty": 2.0' in card
     assert float(files.read("est.nc")["sm_5cm"].notnull().mean()) > 0.8
     assert run("estimate", "cube.nc", "est.nc", "--depth", "5", "--model", "bundle") == 2
     assert run("estimate", "cube.nc", "est.nc", "--depth", "5", "--model", "bundle", "--overwrite", "-q") == 0
@@ -116,16 +121,16 @@ def test_a_chain_of_commands(inputs, capsys):
 def test_usage_errors_are_a_sentence_and_a_hint(arguments, says, capsys):
     with pytest.raises(SystemExit) as stop:
         main(arguments)
-    told = capsys.readouterr().err.splitlines()
+    lines = capsys.readouterr().err.splitlines()
     assert stop.value.code == 2
-    assert says in told[0]
-    assert told[1:] == ["hint: See xsm estimate --help."]
+    assert says in lines[0]
+    assert lines[1:] == ["hint: See xsm estimate --help."]
 
 
-@pytest.mark.parametrize("given", [["--by", "land_cover,texture"], ["--by", "land_cover", "--by", "texture"]])
-def test_lists_take_commas_and_repeats(given):
+@pytest.mark.parametrize("options", [["--by", "land_cover,texture"], ["--by", "land_cover", "--by", "texture"]])
+def test_lists_take_commas_and_repeats(options):
     from xsm.contracts.registry import get_operation
     from xsm.faces.command import command
 
-    context = command(get_operation("validate")).make_context("validate", ["a.nc", "b.nc", "c.nc", *given])
+    context = command(get_operation("validate")).make_context("validate", ["a.nc", "b.nc", "c.nc", *options])
     assert context.params["by"] == "land_cover,texture"

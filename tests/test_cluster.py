@@ -19,7 +19,7 @@ import pytest
 import xarray as xr
 
 import xsm
-from xsm import options
+from xsm.compute import cluster as connecting
 from xsm.compute.cluster import block_threads
 from xsm.compute.workers import client
 from xsm.contracts.bundle import Bundle
@@ -32,8 +32,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(280)]
 ARRIVED: list[int] = []
 
 
-class Told:
-    """Notes in each process how often it arrives there."""
+class Arrival:
+    """Counts in each process how often it arrives there."""
 
     def __reduce__(self):
         return _arrive, ()
@@ -41,7 +41,7 @@ class Told:
 
 def _arrive():
     ARRIVED.append(1)
-    return Told()
+    return Arrival()
 
 
 def _arrived():
@@ -52,15 +52,15 @@ def _arrived():
 def cluster():
     with distributed.LocalCluster(
         n_workers=2, threads_per_worker=1, memory_limit="3GiB", processes=True, dashboard_address=None
-    ) as made:
-        yield made
+    ) as local:
+        yield local
 
 
 @pytest.fixture
 def active(cluster):
-    with distributed.Client(cluster) as made:
-        made.wait_for_workers(2)
-        yield made
+    with distributed.Client(cluster) as client:
+        client.wait_for_workers(2)
+        yield client
 
 
 @pytest.fixture(scope="module")
@@ -71,8 +71,8 @@ def cube():
     time = np.arange("2021-04-01", "2021-08-19", dtype="M8[D]").astype("M8[ns]")
     shape = (len(time), *grid.shape)
     wave = 250 + 10 * np.sin(np.arange(len(time))[:, None, None] / 9 + rng.uniform(0, 6, (1, *grid.shape)))
-    seen = np.where(rng.random(shape) < 0.45, wave, np.nan).astype("f4")
-    return grid.assign(xr.Dataset({"tb_h": (("time", "y", "x"), seen, {"units": "K"})}, {"time": time}))
+    values = np.where(rng.random(shape) < 0.45, wave, np.nan).astype("f4")
+    return grid.assign(xr.Dataset({"tb_h": (("time", "y", "x"), values, {"units": "K"})}, {"time": time}))
 
 
 def stored(store):
@@ -81,10 +81,10 @@ def stored(store):
     }
 
 
-def told(bundle):
-    made = Bundle(bundle.card, bundle.weights)
-    object.__setattr__(made, "told", Told())
-    return made
+def counted(bundle):
+    copy = Bundle(bundle.card, bundle.weights)
+    object.__setattr__(copy, "arrival", Arrival())
+    return copy
 
 
 def test_writing_and_computing_give_the_bytes_of_this_process(cube, cluster, tmp_path):
@@ -92,7 +92,7 @@ def test_writing_and_computing_give_the_bytes_of_this_process(cube, cluster, tmp
     bundle = cube.sm.fit(task="gapfill", model="linear", variables=["tb_h"])
     with distributed.Client(cluster) as active:
         active.wait_for_workers(2)
-        shipped = told(bundle)
+        shipped = counted(bundle)
         start = active.run(_arrived)
         far = files.write(lazy, tmp_path / "cube.zarr")[0]
         filled = files.read(far).sm.gapfill("linear", variables=["tb_h"], model=shipped)
@@ -113,14 +113,14 @@ def test_writing_and_computing_give_the_bytes_of_this_process(cube, cluster, tmp
 
 def test_maps_are_estimated_the_same(law_cube, cluster, tmp_path):
     model = law_cube.sm.fit(depth=5, scenario=2, model="ridge")
-    found = {}
+    results = {}
     for where, address in (("far", cluster.scheduler_address), ("near", None)):
         with set_options(scheduler=address), block_threads():
             assert (client() is not None) == (where == "far")
-            made = law_cube.chunk(time=13, y=9).sm.estimate(depth=5, scenario=2, model=model)
-            found[where] = made.compute(), files.write(made, tmp_path / f"{where}.zarr")[0]
-    xr.testing.assert_equal(found["far"][0], found["near"][0])
-    assert stored(found["far"][1]) == stored(found["near"][1])
+            estimates = law_cube.chunk(time=13, y=9).sm.estimate(depth=5, scenario=2, model=model)
+            results[where] = estimates.compute(), files.write(estimates, tmp_path / f"{where}.zarr")[0]
+    xr.testing.assert_equal(results["far"][0], results["near"][0])
+    assert stored(results["far"][1]) == stored(results["near"][1])
 
 
 def test_command_line_computes_on_a_cluster(cube, cluster, tmp_path):
@@ -155,13 +155,13 @@ def test_a_worker_that_is_killed_is_replaced(cube, cluster, active, tmp_path):
     assert set(active.run(os.getpid).values()) != set(pids.values())
 
 
-def made_by(regions, work):
-    """A dataset of regions along time, each made by ``work`` of its first day."""
+def dataset_of(regions, work):
+    """A dataset of regions along time, each computed by ``work`` from its first day."""
 
     def block(block_info):
-        made = np.empty(block_info[None]["chunk-shape"], "f4")
-        made[:] = work(block_info[None]["array-location"][0][0])
-        return made
+        values = np.empty(block_info[None]["chunk-shape"], "f4")
+        values[:] = work(block_info[None]["array-location"][0][0])
+        return values
 
     array = da.map_blocks(block, chunks=((64,) * regions, (4,)), dtype="f4", meta=np.empty((0, 0), "f4"))
     return xr.Dataset({"a": (("time", "x"), array)}, {"time": np.arange(64 * regions).astype("M8[D]").astype("M8[ns]")})
@@ -174,10 +174,10 @@ def test_a_cluster_that_adapts_grows(tmp_path):
 
     with distributed.LocalCluster(
         n_workers=0, threads_per_worker=1, memory_limit="1GiB", processes=True, dashboard_address=None
-    ) as made:
-        made.adapt(minimum=0, maximum=2, interval="200ms")
-        with distributed.Client(made):
-            files.write(made_by(16, work), tmp_path / "a.zarr")
+    ) as local:
+        local.adapt(minimum=0, maximum=2, interval="200ms")
+        with distributed.Client(local):
+            files.write(dataset_of(16, work), tmp_path / "a.zarr")
     assert len(np.unique(files.read(tmp_path / "a.zarr")["a"])) == 2
 
 
@@ -194,12 +194,12 @@ def test_workers_with_threads_lose_no_warning_and_keep_their_memory(tmp_path):
     with (
         distributed.LocalCluster(
             n_workers=1, threads_per_worker=4, memory_limit="1GiB", processes=True, dashboard_address=None
-        ) as made,
-        distributed.Client(made),
+        ) as local,
+        distributed.Client(local),
     ):
         for need, most in ((1 << 20, 4), (1 << 29, 2)):
-            ds = made_by(16, work)
-            with mock.patch("xsm.compute.workers.HELD", need // (64 * 4 * 4)), hear() as heard:
+            ds = dataset_of(16, work)
+            with mock.patch("xsm.compute.workers.COPIES", need // (64 * 4 * 4)), hear() as heard:
                 files.write(ds, tmp_path / f"{most}.zarr")
             assert {w.file for w in heard} == {f"granule_{first}" for first in range(0, 1024, 64)}
             times = np.array([p.read_text().split() for p in tmp_path.glob("*.span")], "f8")
@@ -210,7 +210,7 @@ def test_workers_with_threads_lose_no_warning_and_keep_their_memory(tmp_path):
 
 @pytest.mark.parametrize("scheme", ["tcp", "tls"])
 def test_what_takes_a_connection_and_never_answers_is_no_scheduler(scheme, monkeypatch):
-    monkeypatch.setattr(options, "CONNECT_S", 2)
+    monkeypatch.setattr(connecting, "CONNECT_S", 2)
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = f"{scheme}://127.0.0.1:{server.getsockname()[1]}"
         with set_options(scheduler=address), pytest.raises(UsageError, match="No scheduler answers"), block_threads():
@@ -223,7 +223,7 @@ def lonely(tmp_path):
     where = tmp_path / "scheduler.json"
     script = "import sys; from distributed.cli.dask_{0} import main; main(sys.argv[1:])"
     more = {"scheduler": ["--host", "127.0.0.1", "--port", "0"], "worker": ["--nthreads", "1", "--death-timeout", "20"]}
-    made = [
+    processes = [
         subprocess.Popen(
             [sys.executable, "-c", script.format(name), "--scheduler-file", str(where), "--no-dashboard", *options],
             stderr=subprocess.DEVNULL,
@@ -233,9 +233,9 @@ def lonely(tmp_path):
     try:
         while not where.exists():
             time.sleep(0.1)
-        yield made[0], json.loads(where.read_text())["address"]
+        yield processes[0], json.loads(where.read_text())["address"]
     finally:
-        for process in made:
+        for process in processes:
             process.kill()
             process.wait()
 
@@ -243,9 +243,10 @@ def lonely(tmp_path):
 LOSE = """
 import logging, os, signal, sys, time
 import click, dask, distributed
-from xsm import tools
+from xsm.compute.cluster import block_threads
+from xsm.faces import commands
 from xsm.faces.cli import main
-from xsm.options import block_threads, set_options
+from xsm.options import set_options
 
 @click.command("lose")
 def lose():
@@ -255,7 +256,7 @@ def lose():
         os.kill(int(sys.argv[2]), signal.SIGKILL)
         future.result()
 
-tools.TOOLS = (*tools.TOOLS, lose)
+commands.TOOLS = (*commands.TOOLS, lose)
 names = ("distributed", "distributed.client", "tornado", "tornado.application", "asyncio")
 before = [logging.getLogger(n).level for n in names]
 try:

@@ -7,7 +7,8 @@ import pytest
 import xarray as xr
 
 import xsm
-from xsm.data.grids import EASE2_M09, grid_of, take
+from xsm.data.grids import EASE2_M09, grid_of
+from xsm.data.windows import take
 from xsm.errors import DataError
 
 GRID = EASE2_M09.window(300, 308, 900, 910)
@@ -29,11 +30,11 @@ def test_products_meet_by_row_and_column_never_by_float():
     np.testing.assert_array_equal(cube["x"].values, GRID.x)
 
 
-def test_uncovered_cells_and_days_are_empty_and_told():
+def test_uncovered_cells_and_days_are_empty_and_counted():
     part = product("tb_v", EASE2_M09.window(302, 308, 900, 910), first="2021-01-02", days=3)
-    with pytest.warns(UserWarning) as told:
+    with pytest.warns(UserWarning) as warned:
         cube = xsm.cube(product("tb_h"), part)
-    texts = " ".join(str(w.message) for w in told)
+    texts = " ".join(str(w.message) for w in warned)
     assert "20 of 80 cells" in texts
     assert "2 of 5 days" in texts
     assert np.isnan(cube["tb_v"].values[:, :2]).all()
@@ -61,7 +62,7 @@ def test_missing_days_are_added_empty():
     ("other", "text"),
     [
         (product("tb_v", EASE2_M09.window(500, 508, 900, 910)), "does not overlap"),
-        (product("tb_v", first="2019-01-01"), "shares no day"),
+        (product("tb_v", first="2019-01-01"), "no day in common"),
         (product("tb_h"), "again"),
         (product("surface_temperature", units="degC"), "unit 'degC'"),
         (xr.Dataset({"tb_v": (("lat", "lon"), np.zeros((2, 2)))}), "not on an EASE-Grid"),
@@ -104,8 +105,8 @@ def test_missing_days_and_cells_of_integers_are_no_values(dtype, expected, kind)
     classes = product("classes", EASE2_M09.window(302, 306, 900, 910), first="2021-01-02", days=2, value=7, dtype=dtype)
     with pytest.warns(UserWarning):
         cube = xsm.cube(product("tb_h"), classes)
-    found = cube["classes"].values
-    assert found.dtype == kind
-    for place in (found[0], found[1, 0]):
+    values = cube["classes"].values
+    assert values.dtype == kind
+    for place in (values[0], values[1, 0]):
         assert (np.isnan(place) if expected is None else place == expected).all()
-    assert (found[1, 2:6] == 7).all()
+    assert (values[1, 2:6] == 7).all()

@@ -41,11 +41,11 @@ EXAMPLES = list(examples())
 def test_example_of_a_docstring_runs(example, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     runner = doctest.DocTestRunner(optionflags=FLAGS)
-    told = []
+    output = []
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*synthetic.*")
-        runner.run(example, out=told.append, clear_globs=False)
-    assert runner.summarize(verbose=False).failed == 0, "".join(told)
+        runner.run(example, out=output.append, clear_globs=False)
+    assert runner.summarize(verbose=False).failed == 0, "".join(output)
 
 
 PUBLIC = [n for n in xsm.__all__ if callable(getattr(xsm, n)) and n not in ("hookimpl", "Progress")]

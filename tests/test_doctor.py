@@ -1,4 +1,4 @@
-"""`xsm doctor`: one line a check, and an exit code that tells."""
+"""`xsm doctor`: one line for each check, and an exit code that shows the result."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def doctor(**env):
 
 
 def test_this_installation_is_well():
-    rows = {name: (ok, found) for name, ok, found in checks()}
+    rows = {name: (ok, text) for name, ok, text in checks()}
     assert all(ok for ok, _ in rows.values()), rows
     assert {"PROJ and GDAL agree", "engines", "threads and memory", "cache", "cluster", "this folder"} <= set(rows)
     assert "GB that this process may use" in rows["threads and memory"][1]

@@ -1,4 +1,4 @@
-"""Servers that tell too little or too slowly: no tag, no date, no end, nonsense in the head, a drip."""
+"""Servers that send too little or too slowly: no tag, no date, no end, malformed headers, a drip."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def server(serve):
 
 
 def unsure(body, at=None):
-    """The file, or its first bytes, without tag and date; goes on wherever it is asked to."""
+    """The file, or its first bytes, without tag and date; continues wherever it is asked to."""
 
     def answer(request):
         start = int((request.headers.get("Range") or "bytes=0-")[6:-1])
@@ -70,21 +70,21 @@ def test_file_of_unknown_length_that_lies_there_is_compared(server, tmp_path, th
     assert names(tmp_path) == ["x.bin"]
 
 
-def test_each_attempt_that_gets_further_counts_anew(server, tmp_path):
+def test_each_attempt_that_gets_further_counts_again(server, tmp_path):
     """A line that breaks every 70 kB brings a file of 300 kB with one retry."""
 
     def answer(request):
         start = int((request.headers.get("Range") or "bytes=0-")[6:-1])
         where = {"Content_Range": f"bytes {start}-{len(BODY) - 1}/{len(BODY)}"} if start else {}
-        told = {"Content_Length": len(BODY) - start, "ETag": '"one"', **where}
-        reply(request, BODY[start : start + 70_000], 206 if start else 200, **told)
+        headers = {"Content_Length": len(BODY) - start, "ETag": '"one"', **where}
+        reply(request, BODY[start : start + 70_000], 206 if start else 200, **headers)
         request.close_connection = True
 
     server.routes["/x.bin"] = answer
     with xsm.set_options(retries=1):
         download([one(server)], tmp_path)
     assert (tmp_path / "x.bin").read_bytes() == BODY
-    assert len(server.seen) >= 4
+    assert len(server.requests) >= 4
 
 
 def test_a_drip_is_a_stall(server, tmp_path):
@@ -108,7 +108,7 @@ def test_a_drip_is_a_stall(server, tmp_path):
 
 
 @pytest.mark.parametrize("encoding", [{}, {"Content_Encoding": "gzip"}])
-def test_a_body_whose_end_is_not_told_is_refused(server, tmp_path, encoding):
+def test_a_body_without_an_end_is_refused(server, tmp_path, encoding):
     def answer(request):
         request.send_response(200)
         for name, value in encoding.items():
@@ -118,7 +118,7 @@ def test_a_body_whose_end_is_not_told_is_refused(server, tmp_path, encoding):
         request.close_connection = True
 
     server.routes["/x.bin"] = answer
-    assert "does not tell where the file ends" in str(failure([one(server)], tmp_path))
+    assert "does not say where the file ends" in str(failure([one(server)], tmp_path))
     assert names(tmp_path) == []
 
 

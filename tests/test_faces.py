@@ -1,11 +1,13 @@
-"""One description, several faces: nothing may drift (docs/design/decisions.md, "Principles")."""
+"""One description, several faces: nothing may differ (docs/design/decisions.md, "Principles")."""
 
 from __future__ import annotations
 
 import inspect
 import json
+import pydoc
 import subprocess
 import sys
+import typing
 
 import click
 import numpy as np
@@ -28,15 +30,15 @@ IDS = [op.id for op in OPS]
 
 
 def cli_run(*args):
-    """Run the command line in this process; gives the exit code."""
+    """Run the command line in this process; returns the exit code."""
     with pytest.raises(SystemExit) as stop:
         main([str(a) for a in args])
     return stop.value.code
 
 
 def run_worker(request):
-    """Send one request to a worker of its own process, stdin kept open as QGIS does; gives its events."""
-    argv = [sys.executable, "-I", "-X", "utf8", "-m", "xsm.faces.worker", "run"]
+    """Send one request to a worker in a process of its own, with stdin left open as QGIS does; returns its events."""
+    argv = [sys.executable, "-I", "-X", "utf8", "-m", "xsm", "worker", "run"]
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         process.stdin.write(json.dumps(request) + "\n")
         process.stdin.flush()
@@ -64,6 +66,44 @@ def test_parameters_are_those_of_the_function(op):
     assert names == list(inspect.signature(op.function).parameters)
 
 
+@pytest.mark.parametrize("op", OPS, ids=IDS)
+def test_help_shows_the_types_of_a_plain_function(op):
+    """Help, signatures and annotations, of the function and of its method, without what makes it an operation."""
+    faces = [op.function, *([getattr(DatasetAccessor, op.id)] if op.accessor else [])]
+    for function in faces:
+        shown = f"{pydoc.render_doc(function)}{inspect.signature(function)}{function.__annotations__}"
+        assert "Annotated" not in shown
+        assert "Param(" not in shown
+        assert set(typing.get_type_hints(function)) == {*inspect.signature(function).parameters, "return"}
+
+
+def test_signature_reads_as_in_other_libraries():
+    parameters = inspect.signature(xsm.validate).parameters
+    assert str(parameters["method"]) == "method: Literal['nearest', 'bilinear'] = 'nearest'"
+    assert str(parameters["min_days"]) == "min_days: int | None = None"
+    assert next(iter(inspect.signature(xr.Dataset().sm.validate).parameters)) == "stations"
+
+
+@pytest.mark.parametrize(
+    ("args", "kwargs", "sentence"),
+    [
+        ((1,), {}, "validate(): missing a required argument: 'stations'."),
+        ((1, 2, 3), {}, "validate(): too many positional arguments."),
+        ((1, 2), {"stations": 3}, "validate(): multiple values for argument 'stations'."),
+    ],
+)
+def test_a_wrong_call_shows_the_signature(args, kwargs, sentence):
+    with pytest.raises(UsageError) as error:
+        xsm.validate(*args, **kwargs)
+    assert error.value.message == sentence
+    assert error.value.hint == f"Call it as validate{inspect.signature(xsm.validate)}."
+
+
+def test_an_unknown_argument_suggests_the_nearest():
+    with pytest.raises(UsageError, match=r"Unknown argument of validate\(\) 'methods'\. Did you mean 'method'\?"):
+        xsm.validate(1, 2, methods="nearest")
+
+
 @pytest.mark.parametrize("op", [o for o in OPS if o.accessor], ids=[o.id for o in OPS if o.accessor])
 def test_accessor_method_has_the_same_parameters_and_text(op):
     method = getattr(DatasetAccessor, op.id)
@@ -73,11 +113,9 @@ def test_accessor_method_has_the_same_parameters_and_text(op):
 
 @pytest.mark.parametrize("op", OPS, ids=IDS)
 def test_command_has_the_same_parameters(op):
-    made = command(op)
-    own = {p.name for p in made.params}
-    wanted = {p.name for p in op.params} | ({"output", "overwrite"} if op.result in WRITES_FILE else set())
-    assert wanted <= own
-    by_name = {p.name: p for p in made.params}
+    by_name = {p.name: p for p in command(op).params}
+    expected = {p.name for p in op.params} | ({"output", "overwrite"} if op.result in WRITES_FILE else set())
+    assert expected <= set(by_name)
     for param in op.params:
         if param.kind is Kind.CHOICE:
             assert list(by_name[param.name].type.choices) == [str(c) for c in param.choices]
@@ -150,7 +188,7 @@ def test_execute_checks_the_output_before_the_work(law_cube, tmp_path):
     there.write_bytes(b"precious")
     with pytest.raises(UsageError, match="exists already"):
         execute(operations()["texture"], {"ds": law_cube}, there)
-    with pytest.raises(UsageError, match=r"wanted \.nc"):
+    with pytest.raises(UsageError, match=r"expected \.nc"):
         execute(operations()["texture"], {"ds": law_cube}, tmp_path / "a.xyz")
     assert there.read_bytes() == b"precious"
 

@@ -65,31 +65,31 @@ class Catalogue:
         self.data.routes[f"/protected/{name}"] = answer
 
     def find(self, request):
-        asked = {k: v[0] for k, v in parse_qs(urlsplit(request.path).query).items()}
-        first, last = (text[:10] for text in asked["temporal[]"].split(","))
-        found = [
+        query = {k: v[0] for k, v in parse_qs(urlsplit(request.path).query).items()}
+        first, last = (text[:10] for text in query["temporal[]"].split(","))
+        entries = [
             g for product, version, day, g in self.granules
-            if product == asked["short_name"] and version == asked["version"] and first <= day <= last
+            if product == query["short_name"] and version == query["version"] and first <= day <= last
         ]  # fmt: skip
         after = int(request.headers.get("cmr-search-after") or 0)
-        page = found[after : after + int(asked["page_size"])]
+        page = entries[after : after + int(query["page_size"])]
         more = {"cmr_search_after": after + len(page)} if page else {}
-        reply(request, json.dumps({"items": page}).encode(), CMR_Hits=len(found), **more)
+        reply(request, json.dumps({"items": page}).encode(), CMR_Hits=len(entries), **more)
 
-    def asked(self):
+    def last_query(self):
         """The parameters of the last search."""
-        return {k: v[0] for k, v in parse_qs(urlsplit(self.search.seen[-1][0]).query).items()}
+        return {k: v[0] for k, v in parse_qs(urlsplit(self.search.requests[-1][0]).query).items()}
 
 
 @pytest.fixture
 def catalogue(serve, monkeypatch):
-    made = Catalogue(serve)
-    monkeypatch.setattr("xsm.web.catalogue.CMR", f"{made.search.url}/search/")
+    catalogue = Catalogue(serve)
+    monkeypatch.setattr("xsm.web.catalogue.CMR", f"{catalogue.search.url}/search/")
     monkeypatch.setattr(
         "xsm.web.login.EARTHDATA", Login("Earthdata", "http://localhost:9", ("127.0.0.1",), "EARTHDATA")
     )
     monkeypatch.setenv("EARTHDATA_TOKEN", TOKEN)
-    return made
+    return catalogue
 
 
 def cli(*args):
@@ -109,7 +109,7 @@ def test_smap_takes_one_granule_a_day_and_opens_it(catalogue, files, tmp_path):
         catalogue.add(path.name, path.read_bytes(), product="SPL3SMP_E", version="006", day=day, extra=[side])
     manifest = xsm.fetch("smap", tmp_path, time=TIME, region=REGION)
     assert [p.name for p in manifest.paths] == [p.name for p in files["smap"]]
-    assert catalogue.asked()["temporal[]"] == "2021-06-01T00:00:00Z,2021-06-03T23:59:59Z"
+    assert catalogue.last_query()["temporal[]"] == "2021-06-01T00:00:00Z,2021-06-03T23:59:59Z"
     ds = xsm.open("smap", tmp_path, region=REGION, time=TIME)
     assert ds.sizes["time"] == 3 and float(ds["tb_h"].count()) > 0
     assert len(xsm.fetch("smap", tmp_path, time="2021-06-03", dry_run=True)) == 1
@@ -118,7 +118,7 @@ def test_smap_takes_one_granule_a_day_and_opens_it(catalogue, files, tmp_path):
 def test_smap_versions_are_those_of_the_product(catalogue, tmp_path):
     catalogue.add("SMAP_L3_SM_P_20210601_R19240_001.h5", b"", product="SPL3SMP", version="009", day="2021-06-01")
     assert len(xsm.fetch("smap", tmp_path, time=TIME, dry_run=True, product="SPL3SMP")) == 1
-    with pytest.raises(FetchError, match=r"SPL3SMP version '9'.*letter by letter"):
+    with pytest.raises(FetchError, match=r"SPL3SMP version '9'.*character by character"):
         xsm.fetch("smap", tmp_path, time=TIME, dry_run=True, product="SPL3SMP", version="9")
     with pytest.raises(UsageError, match="Did you mean 'SPL3SMP_E'"):
         xsm.fetch("smap", tmp_path, time=TIME, product="SPL3SMPE")
@@ -151,7 +151,7 @@ def test_modis_takes_the_tiles_of_a_region_and_every_year(catalogue, tmp_path):
         catalogue.add(name, tile, product="MCD12Q1", version="061", day=f"{year}-01-01")
     manifest = xsm.fetch("modis_landcover", tmp_path, time="2021-05-01/2022-02-01", region=REGION)
     assert [p.name[9:13] for p in manifest.paths] == ["2021", "2022"]
-    west, south, east, north = map(float, catalogue.asked()["bounding_box"].split(","))
+    west, south, east, north = map(float, catalogue.last_query()["bounding_box"].split(","))
     assert west < REGION[0] and south < REGION[1] and east > REGION[2] and north > REGION[3]
     catalogue.add("MCD12Q1.A2019001.h10v05.061.2020171160153.hdf", b"<html>", product="MCD12Q1", version="061",
                   day="2019-01-01")  # fmt: skip
@@ -174,7 +174,7 @@ def test_search_survives_and_explains(catalogue, tmp_path):
     catalogue.search.routes["/search/granules.umm_json"] = lambda request: sleep(0.5)
     with xsm.set_options(timeout=0.2, retries=0), pytest.raises(FetchError, match="nothing came"):
         xsm.fetch("smap", tmp_path, time=TIME, dry_run=True)
-    assert catalogue.search.headers("Authorization") == [None] * len(catalogue.search.seen)
+    assert catalogue.search.headers("Authorization") == [None] * len(catalogue.search.requests)
 
 
 def test_search_reads_all_pages(catalogue, tmp_path):
@@ -319,7 +319,7 @@ def test_uscrn_takes_the_stations_of_a_region(ncei, files, tmp_path):
 def test_a_list_that_cannot_be_had_tells_nothing_of_files(ncei, tmp_path):
     """A dry run without a connection said that what is complete stays."""
     ncei.routes["/stations.tsv"] = lambda r: reply(r, b"", 503)
-    with xsm.set_options(retries=0), pytest.raises(FetchError, match="Check the connection; no file was asked for yet"):
+    with xsm.set_options(retries=0), pytest.raises(FetchError, match="Check the connection; no file was requested yet"):
         xsm.fetch("uscrn", tmp_path, time=TIME, region=REGION, dry_run=True)
 
 
@@ -361,10 +361,10 @@ def test_scan_asks_for_each_station_and_year_and_keeps_the_answers(serve, tmp_pa
         "stationTriplets": "2092:KS:SCAN", "elements": "SMS:*,STO:*", "duration": "HOURLY",
         "beginDate": "2020-01-31", "endDate": "2021-01-01", "returnFlags": "true",
     }  # fmt: skip
-    assert server.seen[0][0] == "/stations?stationTriplets=*:*:SCAN&activeOnly=false"
-    before = len(server.seen)
+    assert server.requests[0][0] == "/stations?stationTriplets=*:*:SCAN&activeOnly=false"
+    before = len(server.requests)
     again = fetch_scan(tmp_path, region=None, time=time, dry_run=False)
-    assert len(server.seen) == before + 2 and again.paths == manifest.paths
+    assert len(server.requests) == before + 2 and again.paths == manifest.paths
     kansas = xsm.plugin_api.Area((-98, 36, -96, 38), xsm.EASE2_M09.region((-98, 36, -96, 38)))
     assert {r.name[:9] for r in scan_files(time, kansas)} == {"SCAN_2092", "stations."}
     server.routes["/stations"] = lambda r: reply(r, b'[{"id": 1}]')

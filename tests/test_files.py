@@ -60,8 +60,8 @@ def test_a_nul_byte_in_an_outputs_name_is_one_sentence(maps, tmp_path, ending):
 @pytest.mark.parametrize("lazy", [False, True])
 def test_round_trip_keeps_values_types_grid_and_encoding(maps, tmp_path, ending, lazy):
     path = tmp_path / f"maps{ending}"
-    given = maps.chunk(time=2, y=7) if lazy else maps
-    assert files.write(given, path) == [path]
+    cube = maps.chunk(time=2, y=7) if lazy else maps
+    assert files.write(cube, path) == [path]
     back = files.read(path)
     for name in maps.data_vars:
         assert back[name].dtype == maps[name].dtype, name
@@ -82,16 +82,16 @@ def test_round_trip_keeps_values_types_grid_and_encoding(maps, tmp_path, ending,
 @pytest.mark.parametrize("unit", ["days", "seconds", "milliseconds"])
 def test_times_are_integers_of_units_that_other_tools_read(maps, tmp_path, ending, lazy, unit):
     path, step = tmp_path / f"maps{ending}", {"days": 86_400_000, "seconds": 300_000, "milliseconds": 7}[unit]
-    seen = maps["time"].values[:, None, None] + np.arange(120).reshape(GRID.shape) * np.timedelta64(60_001, "ms")
-    seen[:, 3] = np.datetime64("NaT")
-    given = maps.assign(obs_time=(("time", "y", "x"), seen)).assign_coords(
+    obs_time = maps["time"].values[:, None, None] + np.arange(120).reshape(GRID.shape) * np.timedelta64(60_001, "ms")
+    obs_time[:, 3] = np.datetime64("NaT")
+    cube = maps.assign(obs_time=(("time", "y", "x"), obs_time)).assign_coords(
         time=maps["time"].values[0] + np.arange(4) * np.timedelta64(step, "ms")
     )
-    files.write(given.chunk(time=2, y=7) if lazy else given, path)
+    files.write(cube.chunk(time=2, y=7) if lazy else cube, path)
     options = {} if ending == ".nc" else {"engine": "zarr", "consolidated": False}
     with xr.open_dataset(path, **options) as back:
-        np.testing.assert_array_equal(back["obs_time"].values, seen)
-        np.testing.assert_array_equal(back["time"].values, given["time"].values)
+        np.testing.assert_array_equal(back["obs_time"].values, obs_time)
+        np.testing.assert_array_equal(back["time"].values, cube["time"].values)
     with xr.open_dataset(path, decode_cf=False, **options) as raw:
         assert {raw[n].dtype.kind for n in ("time", "obs_time")} == {"i"}
         assert raw["time"].attrs["units"] == f"{unit} since 1970-01-01"
@@ -100,8 +100,8 @@ def test_times_are_integers_of_units_that_other_tools_read(maps, tmp_path, endin
         assert "_FillValue" not in raw["time"].attrs
     if ending == ".nc":
         with netCDF4.Dataset(path) as file:
-            told = netCDF4.num2date(file["obs_time"][:], file["obs_time"].units)
-        assert told.mask[:, 3].all() and str(told[0, 0, 1]) == "2021-01-01 00:01:00.001000"
+            dates = netCDF4.num2date(file["obs_time"][:], file["obs_time"].units)
+        assert dates.mask[:, 3].all() and str(dates[0, 0, 1]) == "2021-01-01 00:01:00.001000"
 
 
 def test_gdal_sees_the_crs_and_place_of_a_netcdf(maps, tmp_path):
@@ -133,7 +133,7 @@ def test_geotiff_has_dates_units_crs_and_style(maps, tmp_path):
     [
         ("login.nc", b"<!DOCTYPE html><html>log in</html>", "login page"),
         ("cut.nc", b"\x89HDF\r\n\x1a\n" + bytes(40), "cannot be read"),
-        ("text.nc", b"hello", "no NetCDF"),
+        ("text.nc", b"hello", "not a NetCDF"),
         ("bad.tif", b"II*\x00", "cannot be read"),
     ],
 )
@@ -147,7 +147,7 @@ def test_broken_files_are_named_with_the_reason(tmp_path, name, content, text):
 def test_missing_file_and_wrong_folder(tmp_path):
     with pytest.raises(DataError, match="does not exist"):
         files.read(tmp_path / "none.nc")
-    with pytest.raises(DataError, match="no Zarr"):
+    with pytest.raises(DataError, match="not a Zarr"):
         files.read(tmp_path)
 
 

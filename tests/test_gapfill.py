@@ -16,12 +16,12 @@ from xsm.learning.seasonal import Pattern, calendar_day, fill_pattern, find_patt
 from xsm.testing import raise_if_computes
 
 
-def test_fill_is_complete_keeps_observations_and_tells(gappy):
+def test_fill_is_complete_and_keeps_observations(gappy):
     filled = gappy.sm.gapfill(method="linear")
-    seen = gappy["tb_h"].notnull().values
-    np.testing.assert_array_equal(filled["tb_h"].values[seen], gappy["tb_h"].values[seen])
-    np.testing.assert_array_equal(filled["tb_h_observed"].values, seen)
-    has = seen.any(0)
+    observed = gappy["tb_h"].notnull().values
+    np.testing.assert_array_equal(filled["tb_h"].values[observed], gappy["tb_h"].values[observed])
+    np.testing.assert_array_equal(filled["tb_h_observed"].values, observed)
+    has = observed.any(0)
     assert np.isfinite(filled["tb_h"].values[:, has]).all()
     assert np.isnan(filled["tb_h"].values[:, ~has]).all()
     assert filled["tb_h"].attrs["empty_cells"] == (~has).sum() > 0
@@ -34,16 +34,16 @@ def test_fill_is_complete_keeps_observations_and_tells(gappy):
 
 
 @pytest.mark.parametrize(
-    ("train", "told"),
+    ("train", "text"),
     [
         (slice("2021-02-01", None), "train=2021-02-01/)"),
         (slice(None, np.datetime64("2021-03-01")), "train=/2021-03-01)"),
         ("2021-02/2021-03", "train=2021-02/2021-03)"),
     ],
 )
-def test_history_has_periods(gappy, train, told):
-    made = gappy[["tb_h"]].sm.gapfill("linear", train=train).attrs["history"]
-    assert made.endswith(told) and "slice" not in made
+def test_history_has_periods(gappy, train, text):
+    history = gappy[["tb_h"]].sm.gapfill("linear", train=train).attrs["history"]
+    assert history.endswith(text) and "slice" not in history
 
 
 def test_fixed_maps_are_copied_without_spread(gappy):
@@ -62,7 +62,7 @@ def test_seasonal_cycles_are_looked_up():
     gaps = np.where(rng.random(cycle.shape) < 0.5, cycle, np.nan)
     assert find_pattern(gaps, time) is Pattern.PERIODIC
     filled = fill_pattern(gaps, time, Pattern.PERIODIC)
-    assert np.abs(filled - cycle).max() < 0.01  # a day seen in no year is interpolated over at most a few days
+    assert np.abs(filled - cycle).max() < 0.01  # a day observed in no year is interpolated over at most a few days
     noisy = gaps + 0.05 * rng.normal(size=gaps.shape)
     assert find_pattern(noisy, time) is Pattern.NONE
 
@@ -76,13 +76,13 @@ def test_calendar_days_keep_their_date_in_leap_years():
 
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.booleans(), min_size=2, max_size=60), st.integers(1, 20))
-def test_long_gaps_against_a_loop(seen, limit):
-    observed = np.array(seen)[:, None]
-    brute = np.zeros(len(seen), bool)
+def test_long_gaps_against_a_loop(observed, limit):
+    observed = np.array(observed)[:, None]
+    brute = np.zeros(len(observed), bool)
     start = 0
-    while start < len(seen):
+    while start < len(observed):
         stop = start
-        while stop < len(seen) and not seen[stop]:
+        while stop < len(observed) and not observed[stop]:
             stop += 1
         if stop - start > limit:
             brute[start:stop] = True
@@ -125,7 +125,7 @@ def test_infinite_values_are_gaps_and_nothing_is_invented(gappy):
     assert np.isfinite(whole.sm.gapfill(method="linear", variables=["tb_h"])["tb_h"].values).all()
 
 
-def test_only_cells_with_three_observations_tell_that_a_map_is_fixed():
+def test_only_cells_with_three_observations_show_that_a_map_is_fixed():
     time = np.arange("2021-01-01", "2021-01-31", dtype="M8[D]")
     rng = np.random.default_rng(0)
     once = np.full((30, 40), np.nan)
@@ -133,18 +133,20 @@ def test_only_cells_with_three_observations_tell_that_a_map_is_fixed():
     assert find_pattern(once, time) is Pattern.NONE
     fixed = np.where(rng.random((30, 40)) < 0.5, rng.normal(size=40), np.nan)
     assert find_pattern(fixed, time) is Pattern.STATIC
-    assert find_pattern(np.where(np.arange(40) < 30, once, fixed), time) is Pattern.NONE, "a quarter of the cells tells"
+    assert find_pattern(np.where(np.arange(40) < 30, once, fixed), time) is Pattern.NONE, (
+        "a quarter of the cells shows it"
+    )
     assert find_pattern(np.where(np.arange(40) < 10, once, fixed), time) is Pattern.STATIC
 
 
-@pytest.mark.parametrize("given", ["frozen", "surface_temperature"])
-def test_frozen_days_teach_temperatures_alone(gappy, given):
+@pytest.mark.parametrize("mask", ["frozen", "surface_temperature"])
+def test_frozen_days_teach_temperatures_alone(gappy, mask):
     cold = gappy["tb_h"].isel(y=0, x=0, drop=True).copy(data=np.arange(gappy.sizes["time"]) % 40 < 20)
     cold = cold.astype(bool).broadcast_like(gappy["tb_h"])
-    seen = gappy["tb_h"].notnull()
+    observed = gappy["tb_h"].notnull()
     warmth = (xr.where(cold, 262.0, 285.0) + 0 * gappy["tb_h"]).assign_attrs(units="K")
-    ds = gappy[["tb_h"]].assign({given: {"frozen": cold, "surface_temperature": warmth}[given]})
-    spoiled = ds.assign(tb_h=ds["tb_h"].where(~(cold & seen), 10.0).assign_attrs(units="K"))
+    ds = gappy[["tb_h"]].assign({mask: {"frozen": cold, "surface_temperature": warmth}[mask]})
+    spoiled = ds.assign(tb_h=ds["tb_h"].where(~(cold & observed), 10.0).assign_attrs(units="K"))
     learnt, again = (d.sm.fit(task="gapfill", model="linear", variables=["tb_h"]) for d in (ds, spoiled))
     np.testing.assert_array_equal(learnt.weights["tb_h"], again.weights["tb_h"])
     filled = spoiled.sm.gapfill(method="linear", variables=["tb_h"])
@@ -179,9 +181,9 @@ def test_observed_values_stay_even_outside_the_physical_range(gappy):
             lambda d: d.assign(rain=d["tb_h"].fillna(0).rename(y="lat", x="lon").drop_vars(["lat", "lon"])),
             {"covariates": ["rain"]},
             DataError,
-            "wanted those of the series",
+            "expected those of the series",
         ),
-        (lambda d: d.isel(time=[0, 1, 1, 2]), {}, DataError, "days twice"),
+        (lambda d: d.isel(time=[0, 1, 1, 2]), {}, DataError, "duplicate days"),
         (lambda d: d, {"mode": "both"}, UsageError, "smoother"),
         (lambda d: d, {"max_gap": 0}, UsageError, "at least 1"),
         (lambda d: d, {"epochs": 3}, UsageError, "Unknown option of model 'linear'"),
@@ -221,13 +223,13 @@ def test_training_sees_training_days_only(gappy):
         ([*range(50, 60), *range(80, 100)], True),
     ],
 )
-def test_fit_warns_of_a_fill_that_saw_other_days(gappy, fill, honest, recwarn):
+def test_fit_warns_of_a_fill_that_learnt_from_other_days(gappy, fill, honest, recwarn):
     use = np.zeros((2, gappy.sizes["time"]), bool)
     use[0, fill], use[1, 50:100] = True, True
     _warns(gappy, use, honest, recwarn)
 
 
-def test_fit_warns_of_a_fill_that_saw_days_between_the_training_days(gappy, recwarn):
+def test_fit_warns_of_a_fill_that_learnt_from_days_between_the_training_days(gappy, recwarn):
     use = np.zeros((2, gappy.sizes["time"]), bool)
     use[:, 20:50] = use[:, 80:110] = True
     _warns(gappy, use, True, recwarn)
@@ -240,8 +242,8 @@ def _warns(ds, use, honest, recwarn):
     filled = ds.sm.gapfill("linear", variables=["tb_h"], model=bundle)
     law = (0.2 + (filled["tb_h"] - 240) / 1000).assign_attrs(units="m3 m-3")
     filled.assign(sm_noah_0_10=law).sm.fit(model="ridge", predictors=["tb_h"], target="sm_noah_0_10", train=use[1])
-    told = [str(w.message) for w in recwarn if "saw other days than the training days" in str(w.message)]
-    assert len(told) == (not honest), told
+    warnings = [str(w.message) for w in recwarn if "learnt from days other than the training days" in str(w.message)]
+    assert len(warnings) == (not honest), warnings
 
 
 def test_a_fill_with_a_bundle_is_lazy_at_once(gappy):
@@ -256,6 +258,6 @@ def test_a_fill_with_a_bundle_is_lazy_at_once(gappy):
 def test_fill_values_and_other_units_are_not_filled_from(method):
     smap = xsm.example("smap", size=8, days=24)
     celsius = smap.assign(surface_temperature=(smap["surface_temperature"] - 273.15).assign_attrs(units="K"))
-    for ds, told in ((celsius, "surface_temperature"), (smap.assign(tb_h=smap["tb_h"].fillna(-9999.0)), "tb_h")):
-        with pytest.raises(DataError, match=f"Gap filling needs series in their range, but .* in {told} "):
+    for ds, name in ((celsius, "surface_temperature"), (smap.assign(tb_h=smap["tb_h"].fillna(-9999.0)), "tb_h")):
+        with pytest.raises(DataError, match=f"Gap filling needs series in their range, but .* in {name} "):
             ds.sm.gapfill(method, variables=["surface_temperature", "tb_h"])

@@ -12,7 +12,9 @@ import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xsm.data.grids import EASE2_M03, EASE2_M09, EASE2_M36, GRIDS, X0, Y0, grid_of, region_bbox, take
+from xsm.data.grids import EASE2_M03, EASE2_M09, EASE2_M36, GRIDS, X0, Y0, grid_of
+from xsm.data.region import region_bbox
+from xsm.data.windows import take
 from xsm.errors import DataError, UsageError
 from xsm.study.config import parse
 
@@ -159,14 +161,14 @@ def test_a_geojson_file_is_a_region(tmp_path, geo):
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("box.shp", "x", r"wanted GeoJSON \(.geojson or .json\)"),
-        ("box", "x", "wanted GeoJSON"),
+        ("box.shp", "x", r"expected GeoJSON \(.geojson or .json\)"),
+        ("box", "x", "expected GeoJSON"),
         ("none.json", None, "cannot be read.*No such file"),
-        ("box.json", "<html>", "is no GeoJSON"),
-        ("box.json", "[1, 2]", "is no GeoJSON"),
+        ("box.json", "<html>", "is not GeoJSON"),
+        ("box.json", "[1, 2]", "is not GeoJSON"),
         ("box.json", '{"type": "FeatureCollection", "features": []}', "no positions"),
         ("box.json", '{"type": "Topology"}', "has no coordinates"),
-        ("box.json", '{"type": "Point", "coordinates": ["a", 3]}', "is no GeoJSON"),
+        ("box.json", '{"type": "Point", "coordinates": ["a", 3]}', "is not GeoJSON"),
         ("box.json", json.dumps(POLYGON | {"crs": {"properties": {"name": "urn:ogc:def:crs:EPSG::32614"}}}), "WGS 84"),
         ("box.json", '{"type": "LineString", "coordinates": [[4e5, 3e6], [5e5, 4e6]]}', "in degrees"),
     ],
@@ -191,9 +193,9 @@ def test_a_study_knows_the_box_of_a_file(tmp_path):
     assert study.region == (-100, 30, -90, 40)
 
 
-def test_what_is_no_region_is_told():
-    """It was told as 'list' alone."""
-    with pytest.raises(UsageError, match=r"from list \[-98\.6, 35\.0, -97\.9\]"):
+def test_what_is_not_a_region_is_named():
+    """The message named the type alone."""
+    with pytest.raises(UsageError, match=r"list \[-98\.6, 35\.0, -97\.9\]"):
         region_bbox("-98.6,35.0,-97.9")
 
 

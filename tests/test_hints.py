@@ -19,7 +19,7 @@ from xsm.faces.hints import FACES, NAME, speaking
 from xsm.io import files
 
 ROOT = Path(__file__).parents[1]
-ONE_FACE = ("accessor.py", "cli.py", "command.py", "commands.py", "config.py", "demo.py", "example.py", "new_plugin.py",
+ONE_FACE = ("accessor.py", "cli.py", "command.py", "tools.py", "config.py", "demo.py", "example.py", "new_plugin.py",
             "options.py", "pipeline.py", "template.py")  # fmt: skip
 """Modules of the core whose readers are those of one face."""
 SOURCES = [
@@ -39,8 +39,8 @@ def hints(text: str) -> list[str]:
 
 
 def test_no_hint_speaks_the_language_of_one_face():
-    found = [(p.name, h) for p in SOURCES for h in hints(p.read_text(encoding="utf-8"))]
-    assert [(name, h) for name, h in found if TONGUES.search(NAME.sub("", h))] == []
+    names = [(p.name, h) for p in SOURCES for h in hints(p.read_text(encoding="utf-8"))]
+    assert [(name, h) for name, h in names if TONGUES.search(NAME.sub("", h))] == []
 
 
 @pytest.mark.parametrize("hint", ["Run ds.sm.fit() first.", "Give model=.", "Give --model.", "See xsm.open.", "f()"])
@@ -52,14 +52,14 @@ def test_a_hint_in_one_language_is_seen(hint):
 def test_names_in_hints_are_those_of_operations_and_parameters():
     options = [p.name for info in (*sources().values(), *models().values()) for p in info.options]
     parameters = {p.name for op in operations().values() for p in op.params} | set(options)
-    found = [m for path in SOURCES for h in hints(path.read_text(encoding="utf-8")) for m in NAME.finditer(h)]
-    assert len(found) > 20
-    for match in found:
+    names = [m for path in SOURCES for h in hints(path.read_text(encoding="utf-8")) for m in NAME.finditer(h)]
+    assert len(names) > 20
+    for match in names:
         assert match[1] in (operations() if match[2] is None else parameters), match[0]
 
 
 @pytest.mark.parametrize(
-    ("face", "told"),
+    ("face", "written"),
     [
         ("python", "Run ds.sm.gapfill(), xsm.open(); variables=, mode='filter', denoise=True, patch=64, by='texture'."),
         ("shell", "Run xsm gapfill, xsm open; --variables, --mode filter, --denoise, -o patch=64, --by texture."),
@@ -67,10 +67,10 @@ def test_names_in_hints_are_those_of_operations_and_parameters():
          "'Patch' = 64, 'Group by' = texture."),
     ],
 )  # fmt: skip
-def test_each_face_writes_names_as_its_readers_do(face, told):
+def test_each_face_writes_names_as_its_readers_do(face, written):
     hint = "Run <gapfill()>, <open()>; <variables=>, <mode=filter>, <denoise=True>, <patch=64>, <by=texture>."
     with speaking(face):
-        assert render_hint(hint) == told
+        assert render_hint(hint) == written
         assert (
             render_hint("Give west < east, 5 > 3, <b> and <nothing()>.") == "Give west < east, 5 > 3, <b> and nothing."
         )

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-HEAVY = ("torch", "numba", "dask", "rasterio", "matplotlib", "scipy")
+HEAVY = ("torch", "numba", "dask", "rasterio", "matplotlib", "scipy", "pyresample")
 HELP = """
 from xsm.faces.cli import main
 try:

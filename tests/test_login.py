@@ -1,4 +1,4 @@
-"""Credentials: where they are found, which hosts get them, and what is said when they are not taken."""
+"""Credentials: where they come from, which hosts get them, and the errors when they are refused."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BASIC = "Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
 
 
 class Provider:
-    """Three hosts as NASA has them: data, log-in and storage; who is sent where, and with what, is theirs to tell."""
+    """Three hosts as NASA has them: data, log-in and storage."""
 
     def __init__(self, serve):
         self.data, self.login, self.storage = serve(), serve("localhost"), serve("localhost")
@@ -31,10 +31,10 @@ class Provider:
     def protected(self, request):
         name = request.path.rpartition("/")[2]
         signed = f"{self.storage.url}/{name}?X-Signature=s3cret"
-        asked = f"{self.login.url}/oauth/authorize?client_id=c&state={name}"
+        log_in = f"{self.login.url}/oauth/authorize?client_id=c&state={name}"
         known = "session=1" in (request.headers.get("Cookie") or "")
         bearer = request.headers.get("Authorization") == f"Bearer {TOKEN}"
-        reply(request, b"", 302, Location=signed if known or bearer else asked)
+        reply(request, b"", 302, Location=signed if known or bearer else log_in)
 
     def authorize(self, request):
         if request.headers.get("Authorization") != BASIC:
@@ -75,7 +75,7 @@ def test_token_goes_to_the_data_hosts_alone(provider, tmp_path, monkeypatch):
     download([provider.remote], tmp_path / "d", login=provider.place)
     assert provider.data.headers("Authorization") == [f"Bearer {TOKEN}"]
     assert provider.storage.headers("Authorization") == [None]
-    assert provider.login.seen == []
+    assert provider.login.requests == []
 
 
 def test_environment_comes_before_netrc(provider, tmp_path, monkeypatch):
@@ -91,7 +91,7 @@ def test_credentials_are_asked_for_before_anything_is_sent(provider, tmp_path):
     error = failure([provider.remote], tmp_path / "d", login=provider.place)
     for text in ("EARTHDATA_TOKEN", "EARTHDATA_USERNAME", str(tmp_path / "netrc"), "machine localhost", "Register at"):
         assert text in str(error)
-    assert provider.data.seen == provider.login.seen == []
+    assert provider.data.requests == provider.login.requests == []
     assert not (tmp_path / "d").exists()
     assert len(download([provider.remote], tmp_path / "d", login=provider.place, dry_run=True)) == 1
 
@@ -103,7 +103,7 @@ def test_wrong_password_is_sent_once(provider, tmp_path):
     error = failure(remotes, tmp_path / "d", login=provider.place)
     assert "401" in str(error) and "though credentials were found in" in str(error) and "in a browser" in str(error)
     assert "mistaken" not in str(error)
-    assert len(provider.login.seen) == 1
+    assert len(provider.login.requests) == 1
     assert names(tmp_path / "d") == []
 
 
@@ -152,7 +152,7 @@ def test_netrc_that_others_can_read_or_nobody(provider, tmp_path):
     ("values", "text"),
     [
         ({"EARTHDATA_USERNAME": "me"}, "EARTHDATA_PASSWORD is not"),
-        ({"EARTHDATA_TOKEN": "two words"}, "EARTHDATA_TOKEN holds blanks"),
+        ({"EARTHDATA_TOKEN": "two words"}, "EARTHDATA_TOKEN contains blanks"),
     ],
 )
 def test_half_credentials_are_refused(provider, tmp_path, monkeypatch, values, text):

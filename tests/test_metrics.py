@@ -114,25 +114,25 @@ def test_triple_collocation_is_that_of_pytesmo() -> None:
     spreads, factors = (0.02, 0.03, 0.04), (1.0, 0.6, 1.3)
     x, y, z = (k * truth + rng.normal(0, s, truth.shape) for s, k in zip(spreads, factors, strict=True))
     z[rng.random(z.shape) < 0.2] = np.nan
-    found = metrics.triple_collocation(x, y, z)
+    errors = metrics.triple_collocation(x, y, z)
     for i in range(len(x)):
         known = np.isfinite(z[i])
         snr, scaled, scale = theirs.tcol_metrics(x[i][known], y[i][known], z[i][known])
-        np.testing.assert_allclose(found["snr"][:, i], snr, rtol=0, atol=1e-10)
-        np.testing.assert_allclose(found["error_std_scaled"][:, i], scaled, rtol=0, atol=1e-10)
-        np.testing.assert_allclose(found["scale"][:, i], scale, rtol=0, atol=1e-10)
+        np.testing.assert_allclose(errors["snr"][:, i], snr, rtol=0, atol=1e-10)
+        np.testing.assert_allclose(errors["error_std_scaled"][:, i], scaled, rtol=0, atol=1e-10)
+        np.testing.assert_allclose(errors["scale"][:, i], scale, rtol=0, atol=1e-10)
     # 500 days: an error of 0.02 to 0.04 is known to about a tenth
-    np.testing.assert_allclose(found["error_std"].mean(1), spreads, rtol=0.15)
+    np.testing.assert_allclose(errors["error_std"].mean(1), spreads, rtol=0.15)
     expected = [0.05 * k / np.hypot(0.05 * k, s) for s, k in zip(spreads, factors, strict=True)]
-    np.testing.assert_allclose(found["r_truth"].mean(1), expected, atol=0.03)
+    np.testing.assert_allclose(errors["r_truth"].mean(1), expected, atol=0.03)
 
 
 @pytest.mark.filterwarnings("error")
 def test_triple_collocation_without_a_common_signal_has_no_errors() -> None:
     rng = np.random.default_rng(1)
     x = rng.normal(size=300)
-    found = metrics.triple_collocation(x, -x + rng.normal(0, 0.1, 300), rng.normal(size=300))
-    assert all(np.isnan(value).all() for value in found.values())
+    errors = metrics.triple_collocation(x, -x + rng.normal(0, 0.1, 300), rng.normal(size=300))
+    assert all(np.isnan(value).all() for value in errors.values())
     assert np.isnan(metrics.triple_collocation(x, x, np.full(300, np.nan))["snr"]).all()
 
 
@@ -166,9 +166,9 @@ def test_gaps_are_left_out_in_pairs() -> None:
 @pytest.mark.filterwarnings("error")
 def test_empty_and_constant_series_have_no_correlation() -> None:
     nothing = np.full((2, 5), np.nan)
-    told = metrics.scores(nothing, nothing)
-    assert (told.pop("n") == 0).all() and (told.pop("n_eff") == 0).all()
-    assert all(np.isnan(value).all() for value in told.values())
+    empty = metrics.scores(nothing, nothing)
+    assert (empty.pop("n") == 0).all() and (empty.pop("n_eff") == 0).all()
+    assert all(np.isnan(value).all() for value in empty.values())
     constant = metrics.scores(np.full(50, 0.3, "f4"), np.linspace(0.1, 0.4, 50))
     assert np.isnan(constant["r"]) and np.isnan(constant["spearman"]) and np.isfinite(constant["rmse"])
     assert np.isnan(metrics.pearson(np.zeros((3, 0)), np.zeros((3, 0)))).all()
@@ -252,8 +252,8 @@ def test_real_series_are_scored_as_by_pytesmo() -> None:
         a, b = x[both], five[both]
         expected = {"r": theirs.pearson_r(a, b), "spearman": theirs.spearman_r(a, b), "rmse": theirs.rmsd(a, b),
                     "bias": theirs.bias(a, b), "ubrmse": theirs.ubrmsd(a, b)}  # fmt: skip
-        found = metrics.scores(np.where(both, x, np.nan), five)
-        assert {k: float(found[k]) for k in expected} == pytest.approx(expected, abs=1e-10)
+        scores = metrics.scores(np.where(both, x, np.nan), five)
+        assert {k: float(scores[k]) for k in expected} == pytest.approx(expected, abs=1e-10)
     snr, scaled, scale = theirs.tcol_metrics(noah[both], ten[both], five[both])
     triple = metrics.triple_collocation(noah, ten, five)
     for name, value in (("snr", snr), ("error_std_scaled", scaled), ("scale", scale)):

@@ -14,7 +14,7 @@ from xsm.errors import UsageError
 from xsm.options import device, get_option, memory_limit, threads
 
 
-def test_the_environment_gives_what_python_did_not(monkeypatch):
+def test_the_environment_sets_what_python_did_not(monkeypatch):
     monkeypatch.setenv("XSM_DEVICE", "cpu")
     monkeypatch.setenv("XSM_THREADS", "3")
     assert (device(), threads()) == ("cpu", 3)
@@ -26,7 +26,7 @@ def test_the_environment_gives_what_python_did_not(monkeypatch):
 @pytest.mark.parametrize(("name", "text"), [("threads", "x"), ("threads", "0"), ("device", "gpu"), ("timeout", "-1")])
 def test_wrong_variables_are_named(monkeypatch, name, text):
     monkeypatch.setenv(f"XSM_{name.upper()}", text)
-    with pytest.raises(UsageError, match=f"XSM_{name.upper()} is '{text}', wanted "):
+    with pytest.raises(UsageError, match=f"XSM_{name.upper()} is '{text}', expected "):
         get_option(name)
 
 
@@ -36,8 +36,8 @@ def test_a_memory_limit_may_have_a_unit(monkeypatch, text, size):
     assert memory_limit() == size
 
 
-def test_an_address_without_a_scheme_is_told():
-    with pytest.raises(UsageError, match=r"'scheduler' is '10\.0\.0\.1:8786', wanted an address such as tcp://"):
+def test_an_address_without_a_scheme_is_refused():
+    with pytest.raises(UsageError, match=r"'scheduler' is '10\.0\.0\.1:8786', expected an address such as tcp://"):
         xsm.set_options(scheduler="10.0.0.1:8786")
 
 
@@ -74,7 +74,7 @@ def test_the_limit_of_a_job_or_container_bounds_the_memory(tmp_path, monkeypatch
     assert memory_limit() == options.memory() // 4 <= whole // 4
 
 
-def test_unknown_options_are_told():
+def test_unknown_options_are_named():
     with pytest.raises(UsageError, match="Did you mean 'threads'"):
         xsm.set_options(thread=2)
 

@@ -1,4 +1,4 @@
-"""The distributions agree with each other, the Makefile and constraints.txt, and work without the repository."""
+"""The distributions agree with each other, the Makefile and constraints.txt, and work outside the repository."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_core_version_and_typing() -> None:
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
 def test_makefile_installs_and_builds_every_plugin() -> None:
-    env = {k: v for k, v in os.environ.items() if not k.startswith("MAKE")}  # `make test VENV=...` passes its VENV on
+    env = {k: v for k, v in os.environ.items() if not k.startswith("MAKE")}  # `make test VENV=...` passes on its VENV
     shown = run("make", "-n", "-B", ".venv/.installed", "wheels", cwd=ROOT, env=env)
     for plugin in PLUGINS:
         assert f"-e ./plugins/{plugin.name}" in shown
@@ -104,7 +104,7 @@ def test_constraints_pin_every_direct_dependency() -> None:
     lines = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if not line.startswith("#")]
     pins = {canonicalize_name(r.name): r for r in map(Requirement, lines)}
     for requirement in pins.values():
-        assert re.fullmatch(r"==[^+*]+", str(requirement.specifier)), f"{requirement} is no exact, portable pin"
+        assert re.fullmatch(r"==[^+*]+", str(requirement.specifier)), f"{requirement} is not an exact, portable pin"
     for folder in (ROOT, *PLUGINS):
         for wanted in requirements(folder):
             if wanted.name.startswith("xsm"):
@@ -162,7 +162,7 @@ def test_plugin_uses_public_names_only(plugin: Path) -> None:
 def test_wheels_work_outside_the_repository(tmp_path: Path) -> None:
     wheels, target = tmp_path / "dist", tmp_path / "site"
     pip = (sys.executable, "-m", "pip", "--disable-pip-version-check")
-    sample = [ROOT / "plugins" / name for name in ("xsm-smap", "xsm-insitu")]
+    projects = [ROOT / "plugins" / name for name in ("xsm-smap", "xsm-insitu")]
     run(
         *pip,
         "wheel",
@@ -174,10 +174,10 @@ def test_wheels_work_outside_the_repository(tmp_path: Path) -> None:
         "-w",
         wheels,
         ROOT,
-        *sample,
+        *projects,
     )
     offline = ("--no-deps", "--no-index", "--find-links", wheels)
-    run(*pip, "install", "-q", *offline, "--target", target, "xsm", *(c.name for c in sample))
+    run(*pip, "install", "-q", *offline, "--target", target, "xsm", *(c.name for c in projects))
 
     env = {**os.environ, "PYTHONPATH": str(target)}
     where = run(sys.executable, "-c", "import xsm; print(xsm.__file__)", cwd=tmp_path, env=env)
@@ -185,7 +185,7 @@ def test_wheels_work_outside_the_repository(tmp_path: Path) -> None:
     assert package == target / "xsm"
     for inside in ("py.typed", "_data/plugin_template", "_data/xsm_qgis/metadata.txt"):
         assert (package / inside).exists(), f"the wheel of xsm lacks {inside}"
-    for plugin in sample:
+    for plugin in projects:
         assert (target / plugin.name.replace("-", "_") / "py.typed").is_file()
     run(sys.executable, "-m", "xsm", "init", "plugin", "acme", cwd=tmp_path, env=env)
     assert (tmp_path / "xsm-acme" / "src" / "xsm_acme" / "source.py").is_file()
@@ -195,7 +195,7 @@ def test_wheels_work_outside_the_repository(tmp_path: Path) -> None:
 
 
 def test_oldest_constraints_are_the_lower_bounds() -> None:
-    """What `make test-oldest` installs is what the distributions say that they support."""
+    """`make test-oldest` installs the oldest versions that the distributions claim to support."""
     lines = (ROOT / "constraints-oldest.txt").read_text().splitlines()
     pinned = {r.name: str(r.specifier) for r in map(Requirement, (li for li in lines if not li.startswith("#")))}
     wanted: dict[str, set[str]] = {}

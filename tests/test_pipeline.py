@@ -1,4 +1,4 @@
-"""`xsm run`: the whole road on a small twin with the numpy models; restart, change, two runs, sentences."""
+"""`xsm run`: the whole workflow on a small twin with the numpy models; restart, change, two runs, error messages."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import rasterio
 import xarray as xr
 
 import xsm
-from xsm.compute.zarr_regions import held
+from xsm.compute.zarr_regions import memory_to_write
 from xsm.data.grids import grid_of
 from xsm.errors import DataError, UsageError
 from xsm.faces.cli import main
@@ -26,8 +26,10 @@ from xsm.io import files
 from xsm.study import config, template
 from xsm.study.example import Size, make_files, study_changes
 from xsm.study.forecast import forecast, outlook, plan
+from xsm.study.inputs import fingerprint
+from xsm.study.maps import filled_names
 from xsm.study.pipeline import run_study, stage_names
-from xsm.study.stages import alone, fingerprint, manifest
+from xsm.study.stages import alone, manifest
 
 SMALL = Size(12, "2021-06-01", 60, split=(32, 8))
 
@@ -109,7 +111,7 @@ def done_again(study):
     return done
 
 
-def test_what_is_estimated_trains_nothing_else_anew(folder, tmp_path):
+def test_what_is_estimated_does_not_train_other_models_again(folder, tmp_path):
     out = tmp_path / "results"
     shutil.copytree(folder / "results", out)
     study = replace(config.load(folder / "study.toml"), out=out, geotiff=())
@@ -166,11 +168,11 @@ def xsm_here(*arguments):
     assert stop.value.code == 0
 
 
-def init_and_run(run, mend=lambda text: text):
+def init_and_run(run, edit=lambda text: text):
     """As the page says it, in an empty folder: `xsm init rabiei2024 --example`, then `xsm run rabiei2024.toml`."""
     run("init", "rabiei2024", "--example")
     study = Path("rabiei2024.toml")
-    study.write_text(mend(study.read_text()))
+    study.write_text(edit(study.read_text()))
     run("run", "rabiei2024.toml")
     assert {p.name for p in Path().iterdir()} == {"rabiei2024.toml", "rabiei2024-data", "results"}
     estimates = files.read("results/estimates.nc")
@@ -201,13 +203,21 @@ def test_a_second_process_is_refused(folder):
         pass
 
 
-def test_plan_tells_and_writes_nothing(folder):
+def test_filled_maps_have_one_order_however_the_store_lists_them(tmp_path):
+    names = ["tb_h", "albedo", "albedo_std", "tb_h_std", "clay"]
+    for order in (names, names[::-1]):
+        files.write(xr.Dataset({name: ("x", [1.0]) for name in order}), tmp_path / "a.nc", overwrite=True)
+        maps = filled_names(tmp_path / "a.nc")
+        assert [n for n in maps if n in names] == ["albedo", "albedo_std", "tb_h", "tb_h_std"]
+
+
+def test_plan_describes_and_writes_nothing(folder):
     text = plan(config.load(folder / "study.toml"))
     assert "open smap" in text
     assert "1440 files" in text
 
 
-def told_by_plan(study):
+def states_in_plan(study):
     """Stages that the plan calls done, and those still to do."""
     rows = plan(study).split("of a run in")[1].splitlines()[1:]
     named = {row[2:26].strip(): row[26:].strip() for row in rows}
@@ -233,24 +243,24 @@ def test_models_options_and_days_are_checked_before_anything_is_opened(folder, t
     assert not (tmp_path / "out").exists()
 
 
-def test_plan_tells_what_a_run_does_again(folder, tmp_path, monkeypatch):
+def test_plan_names_what_a_run_does_again(folder, tmp_path, monkeypatch):
     out = tmp_path / "results"
     shutil.copytree(folder / "results", out)
     study = replace(config.load(folder / "study.toml"), out=out)
     done_again(study)
     before = stamps(out), (out / ".xsm" / "manifest.json").read_bytes()
-    assert told_by_plan(study) == [stage_names(study), []]
+    assert states_in_plan(study) == [stage_names(study), []]
     titled, longer = replace(study, title="x"), replace(study, gapfill=replace(study.gapfill, options={"max_gap": 20}))
     earlier = replace(study, time="2021-06-01/2021-07-25")
     wanted = {"title": titled, "gaps": longer, "time": earlier}
-    predicted = {name: told_by_plan(changed)[1] for name, changed in wanted.items()}
+    predicted = {name: states_in_plan(changed)[1] for name, changed in wanted.items()}
     assert predicted["title"] == ["report"] and predicted["gaps"][:2] == ["fill gaps", "train 5-1"]
     assert predicted["time"] == stage_names(study)
     assert (stamps(out), (out / ".xsm" / "manifest.json").read_bytes()) == before
     assert done_again(longer) == predicted["gaps"]
     (out / "estimates.nc").write_bytes(b"")
     shutil.rmtree(out / "models" / "fill")
-    predicted = told_by_plan(longer)[1]
+    predicted = states_in_plan(longer)[1]
     assert {"train fill", "fill gaps", "estimate", "report"} <= set(predicted) and "cube" not in predicted
     assert set(done_again(longer)) <= set(predicted)
     assert "of a run" not in plan(replace(study, out=tmp_path / "none"))
@@ -260,34 +270,34 @@ def test_stages_are_named_before_they_run(folder):
     study = config.load(folder / "study.toml")
     assert list(manifest(study.out)) == stage_names(study)
     assert stage_names(replace(study, fit=None, stations={}, geotiff=()))[-3:] == ["fill gaps", "maps", "report"]
-    told = []
-    run_study(replace(study, title="Another title"), told.append)
-    assert told == [f"{len(stage_names(study))}/{len(stage_names(study))} report"]
+    begun = []
+    run_study(replace(study, title="Another title"), begun.append)
+    assert begun == [f"{len(stage_names(study))}/{len(stage_names(study))} report"]
 
 
 def test_sizes_are_predicted_from_the_files_alone(folder, monkeypatch):
     study = config.load(folder / "study.toml")
-    told = outlook(study)
+    predicted = outlook(study)
     data = study.out / "data"
     for name, entry in manifest(study.out).items():
         if name.startswith(("open", "cube", "fill", "estimate")) and name != "open stations":
             size = files.read(study.out / entry["path"]).nbytes
-            assert told.bytes[name] == pytest.approx(size, rel=0.1), name
-    assert told.bytes["cube"] == files.read(data / "cube.zarr").nbytes  # the very arrays, not a rule of thumb
-    assert set(stage_names(study)) - set(told.bytes) == {n for n in stage_names(study) if n[:5] == "train"} | {
+            assert predicted.bytes[name] == pytest.approx(size, rel=0.1), name
+    assert predicted.bytes["cube"] == files.read(data / "cube.zarr").nbytes  # the very arrays, not a rule of thumb
+    assert set(stage_names(study)) - set(predicted.bytes) == {n for n in stage_names(study) if n[:5] == "train"} | {
         "open stations",
         "report",
     }
     wide = files.read(data / "cube.zarr").isel(time=slice(40)).pad(y=(0, 500), x=(0, 500), mode="edge")
     with xsm.set_options(memory_limit=10**9):
-        assert 0.1e9 < held(wide.chunk(time=20), 2) <= 1e9
+        assert 0.1e9 < memory_to_write(wide.chunk(time=20), 2) <= 1e9
 
 
 def test_a_shorter_study_predicts_a_longer_one(folder):
     study = config.load(folder / "study.toml")
     same = forecast(study, folder / "results")
-    held = sum(p.stat().st_size for p in (folder / "results").rglob("*") if p.is_file() and ".xsm" not in p.parts)
-    assert 0.99 * held < sum(same.bytes.values()) <= held
+    size = sum(p.stat().st_size for p in (folder / "results").rglob("*") if p.is_file() and ".xsm" not in p.parts)
+    assert 0.99 * size < sum(same.bytes.values()) <= size
     done = json.loads((folder / "results" / ".xsm" / "manifest.json").read_text())
     assert sum(same.seconds.values()) == pytest.approx(sum(e["seconds"] for e in done.values()))
     longer = forecast(replace(study, time="2021-06-01/2021-09-28"), folder / "results")  # 120 days for 60
@@ -303,7 +313,7 @@ def test_a_shorter_study_predicts_a_longer_one(folder):
     another = replace(study, inputs={**study.inputs, "smap_l4": study.inputs["smap"]})
     with pytest.raises(DataError, match="has no stage open smap_l4, which this one has"):
         forecast(another, folder / "results")
-    with pytest.raises(DataError, match="no finished study"):
+    with pytest.raises(DataError, match="contains no finished study"):
         forecast(study, folder)
     with pytest.raises(UsageError, match="no region"):
         forecast(replace(study, time=None), folder / "results")
@@ -312,24 +322,24 @@ def test_a_shorter_study_predicts_a_longer_one(folder):
 @pytest.mark.parametrize(
     ("text", "error", "match"),
     [
-        ("title = ", DataError, "no TOML"),
+        ("title = ", DataError, "not valid TOML"),
         ("regoin = 'conus'\n[inputs.smap]\npaths='x'", UsageError, "Did you mean 'region'"),
         ("title = 'x'", UsageError, "names no inputs"),
         ("[inputs.smap]\npath='x'", UsageError, "Did you mean 'paths'"),
         ("[inputs.smap]\npaths='x'\n[fit]\nestimates=['5-3']", UsageError, "Did you mean '5-"),
         ("geotiff=['5-2']\n[inputs.smap]\npaths='x'\n[fit]", UsageError, "Unknown map in geotiff '5-2'.*sm_5cm_s2"),
         ("[inputs.smap]\npaths='x'\n[gapfill]\nmehtod='cru'", UsageError, "Did you mean 'method'"),
-        ("out = 5\n[inputs.smap]\npaths='x'", UsageError, r"'out' of \[study\] is 5, wanted text in quotes"),
-        ("seed = 'x'\n[inputs.smap]\npaths='x'", UsageError, "'seed' .* 'x', wanted a whole number"),
-        ("time = 2021-04-01\n[inputs.smap]\npaths='x'", UsageError, "'time' .* 2021-04-01, wanted text in quotes"),
-        ("geotiff = [1]\n[inputs.smap]\npaths='x'\n[fit]", UsageError, "'geotiff' .* wanted a list of texts"),
-        ("inputs = 'smap'", UsageError, "'inputs' .* wanted a table"),
-        ("[inputs.smap]\npaths = 5", UsageError, r"'paths' of \[smap\] is \[5\], wanted a list of texts"),
-        ("[inputs.smap]\npaths='x'\noptions='y'", UsageError, "'options' .* wanted a table"),
-        ("[inputs.smap]\npaths='x'\n[gapfill]\nmodel=5", UsageError, "'model' .* wanted text in quotes"),
-        ("[inputs.smap]\npaths='x'\n[fit]\nestimates='5-1'", UsageError, "'estimates' .* wanted a list of texts"),
-        ("[inputs.smap]\npaths='x'\n[fit]\nbundles={5-1 = 3}", UsageError, "'5-1' .* wanted text in quotes"),
-        ("a = " + "[" * 5000, DataError, "no TOML"),
+        ("out = 5\n[inputs.smap]\npaths='x'", UsageError, r"'out' of \[study\] is 5, expected text in quotes"),
+        ("seed = 'x'\n[inputs.smap]\npaths='x'", UsageError, "'seed' .* 'x', expected a whole number"),
+        ("time = 2021-04-01\n[inputs.smap]\npaths='x'", UsageError, "'time' .* 2021-04-01, expected text in quotes"),
+        ("geotiff = [1]\n[inputs.smap]\npaths='x'\n[fit]", UsageError, "'geotiff' .* expected a list of texts"),
+        ("inputs = 'smap'", UsageError, "'inputs' .* expected a table"),
+        ("[inputs.smap]\npaths = 5", UsageError, r"'paths' of \[smap\] is \[5\], expected a list of texts"),
+        ("[inputs.smap]\npaths='x'\noptions='y'", UsageError, "'options' .* expected a table"),
+        ("[inputs.smap]\npaths='x'\n[gapfill]\nmodel=5", UsageError, "'model' .* expected text in quotes"),
+        ("[inputs.smap]\npaths='x'\n[fit]\nestimates='5-1'", UsageError, "'estimates' .* expected a list of texts"),
+        ("[inputs.smap]\npaths='x'\n[fit]\nbundles={5-1 = 3}", UsageError, "'5-1' .* expected text in quotes"),
+        ("a = " + "[" * 5000, DataError, "not valid TOML"),
     ],
 )
 def test_wrong_study_files_stop_with_a_sentence(tmp_path, text, error, match):
@@ -363,7 +373,7 @@ def test_manifest_names_every_stage(folder):
 
 
 @pytest.mark.parametrize("size", [0, 1000, 131_072, 131_073, 500_000])
-def test_an_input_is_known_by_its_size_time_and_ends(tmp_path, size):
+def test_an_input_is_recognised_by_its_size_time_and_ends(tmp_path, size):
     path = tmp_path / "input.bin"
     body = np.random.default_rng(1).bytes(size)
     path.write_bytes(body)
@@ -378,8 +388,8 @@ def test_an_input_is_known_by_its_size_time_and_ends(tmp_path, size):
         assert fingerprint(path) != before
 
 
-def test_a_bundle_of_the_filling_that_is_no_bundle_stops(folder, tmp_path):
-    """An empty folder is what "train fill" leaves where nothing is to be learnt; given by the user it is a mistake."""
+def test_a_folder_that_is_not_a_bundle_stops_the_gap_filling(folder, tmp_path):
+    """An empty folder is what "train fill" leaves where there is nothing to learn; in a study file it is a mistake."""
     study = config.load(folder / "study.toml")
     with pytest.raises(DataError, match="bundle"):
         run_study(replace(study, gapfill=replace(study.gapfill, model=str(tmp_path))))

@@ -50,7 +50,7 @@ def test_third_sensor_goes_all_the_way(tmp_path):
     out = tmp_path / "index.nc"
     run(*xsm, "soil-water-index", tmp_path / "smap.nc", out, "--variable", "sm_dca", "--scale", "5", env=env)
     assert out.exists()
-    described = json.loads(run(sys.executable, "-m", "xsm.faces.worker", "describe", env=env))
+    described = json.loads(run(sys.executable, "-m", "xsm", "worker", "describe", env=env))
     assert described["sources"]["ascat"]["options"][0]["name"] == "scale"
     operation = next(op for op in described["operations"] if op["id"] == "soil_water_index")
     assert operation["analyst"]

@@ -34,7 +34,7 @@ def xsm_sources(register):
 
 @pytest.fixture
 def write_plugin(tmp_path, monkeypatch):
-    """Write a module and give the entry point of it."""
+    """Write a module and return its entry point."""
     monkeypatch.syspath_prepend(tmp_path)
 
     def write(module, text):
@@ -47,34 +47,34 @@ def write_plugin(tmp_path, monkeypatch):
 
 
 def test_plugin_registers_through_its_hook(write_plugin):
-    loaded = plugin.load([write_plugin("xp_good", GOOD.format(api=2, name="mine"))])
-    assert loaded.plugins["xp_good"].status == "ok"
-    assert loaded.sources["mine"].factory == "nowhere:Nothing"
+    registry = plugin.load([write_plugin("xp_good", GOOD.format(api=2, name="mine"))])
+    assert registry.plugins["xp_good"].status == "ok"
+    assert registry.sources["mine"].factory == "nowhere:Nothing"
 
 
 def test_broken_plugin_breaks_nothing_else(write_plugin, caplog):
     bad = write_plugin("xp_bad", "import a_module_that_is_not_there")
     good = write_plugin("xp_fine", GOOD.format(api=2, name="fine"))
-    loaded = plugin.load([bad, good])
-    assert loaded.plugins["xp_bad"].status == "failed"
-    assert "a_module_that_is_not_there" in loaded.plugins["xp_bad"].reason
-    assert "fine" in loaded.sources
-    assert {"linear", "ridge"} <= set(loaded.models)
+    registry = plugin.load([bad, good])
+    assert registry.plugins["xp_bad"].status == "failed"
+    assert "a_module_that_is_not_there" in registry.plugins["xp_bad"].reason
+    assert "fine" in registry.sources
+    assert {"linear", "ridge"} <= set(registry.models)
     assert "xp_bad" in caplog.text
 
 
 def test_half_registered_plugin_is_withdrawn(write_plugin):
     text = GOOD.format(api=2, name="half") + "    raise RuntimeError('later')\n"
-    loaded = plugin.load([write_plugin("xp_half", text)])
-    assert loaded.plugins["xp_half"].status == "failed"
-    assert "half" not in loaded.sources
+    registry = plugin.load([write_plugin("xp_half", text)])
+    assert registry.plugins["xp_half"].status == "failed"
+    assert "half" not in registry.sources
 
 
 def test_misspelt_hook_is_reported(write_plugin):
     text = GOOD.format(api=2, name="typo").replace("def xsm_sources", "def xsm_source")
-    loaded = plugin.load([write_plugin("xp_typo", text)])
-    assert loaded.plugins["xp_typo"].status == "failed"
-    assert "xsm_source" in loaded.plugins["xp_typo"].reason
+    registry = plugin.load([write_plugin("xp_typo", text)])
+    assert registry.plugins["xp_typo"].status == "failed"
+    assert "xsm_source" in registry.plugins["xp_typo"].reason
 
 
 def test_strict_mode_raises(write_plugin):
@@ -83,16 +83,16 @@ def test_strict_mode_raises(write_plugin):
 
 
 def test_name_clash_names_both_owners(write_plugin):
-    loaded = plugin.load([write_plugin("xp_clash", GOOD.format(api=2, name="tiny"))])
-    assert loaded.plugins["xp_clash"].status == "failed"
-    assert "xp_clash" in loaded.plugins["xp_clash"].reason
-    assert "'tiny'" in loaded.plugins["xp_clash"].reason
-    assert loaded.sources["tiny"].factory.startswith("xsm.contracts.defaults")
+    registry = plugin.load([write_plugin("xp_clash", GOOD.format(api=2, name="tiny"))])
+    assert registry.plugins["xp_clash"].status == "failed"
+    assert "xp_clash" in registry.plugins["xp_clash"].reason
+    assert "'tiny'" in registry.plugins["xp_clash"].reason
+    assert registry.sources["tiny"].factory.startswith("xsm.contracts.defaults")
 
 
 @pytest.mark.parametrize("name", ["texture", "gapfill_cru", "gapfillcru", "regridease_9km"])
 def test_operation_does_not_take_the_place_of_another(write_plugin, name):
-    """Nor a name that QGIS, whose ids have no underscore, cannot tell from another's."""
+    """QGIS has no underscore in its ids, so names that differ only in it clash too."""
     text = f"""
 import xarray as xr
 import xsm
@@ -105,16 +105,16 @@ def {name}(ds: xr.Dataset) -> xr.Dataset:
 def xsm_operations(register):
     register({name}.operation)
 """
-    loaded = plugin.load([write_plugin("xp_same", text)])
-    assert loaded.plugins["xp_same"].status == "failed"
-    assert "is already registered by 'xsm'" in loaded.plugins["xp_same"].reason
-    assert loaded.operations == {}
+    registry = plugin.load([write_plugin("xp_same", text)])
+    assert registry.plugins["xp_same"].status == "failed"
+    assert "is already registered by 'xsm'" in registry.plugins["xp_same"].reason
+    assert registry.operations == {}
 
 
 def test_other_api_number_is_not_loaded(write_plugin):
-    loaded = plugin.load([write_plugin("xp_api", GOOD.format(api=3, name="newer"))])
-    assert loaded.plugins["xp_api"].status == "incompatible"
-    assert "newer" not in loaded.sources
+    registry = plugin.load([write_plugin("xp_api", GOOD.format(api=2, name="newer"))])
+    assert registry.plugins["xp_api"].status == "incompatible"
+    assert "newer" not in registry.sources
 
 
 @pytest.mark.parametrize(
@@ -122,8 +122,8 @@ def test_other_api_number_is_not_loaded(write_plugin):
 )
 def test_blocked_plugin_is_never_imported(write_plugin, monkeypatch, variable, value):
     monkeypatch.setenv(variable, value)
-    loaded = plugin.load([write_plugin("xp_off", "raise RuntimeError('imported')")])
-    assert loaded.plugins["xp_off"].status == "blocked"
+    registry = plugin.load([write_plugin("xp_off", "raise RuntimeError('imported')")])
+    assert registry.plugins["xp_off"].status == "blocked"
 
 
 def test_unknown_and_missing_names_say_what_to_do(monkeypatch, fresh_plugins):
@@ -157,42 +157,42 @@ def test_default_models_keep_the_contract(name, tmp_path):
     ],
 )
 def test_periods(period, first, last):
-    loaded = days(period)
-    assert [str(d) if d is not None else None for d in (loaded.start, loaded.stop)] == [first, last]
+    bounds = days(period)
+    assert [str(d) if d is not None else None for d in (bounds.start, bounds.stop)] == [first, last]
 
 
 @pytest.mark.parametrize("period", [2021, ["2021-06-01", "2021-06-02", "2021-06-09"], slice("2021", "2022", 2)])
 def test_what_is_no_period_stops(period):
     """Three days were read as the first two, and a number ended in a TypeError."""
-    with pytest.raises(xsm.UsageError, match="no pair of dates"):
+    with pytest.raises(xsm.UsageError, match="not a pair of dates"):
         days(period)
 
 
 @pytest.mark.parametrize("period", ["0001-01-01/9999-12-31", "0001-01-01/", "/2300", slice("2021-01-01", "2210-01-01")])
 def test_absurd_periods_stop_at_once(period):
     """Every day of them was laid out, for minutes."""
-    with pytest.raises(xsm.UsageError, match=r"has the day .*, wanted days from 1900-01-01 to 2100-12-31"):
+    with pytest.raises(xsm.UsageError, match=r"has the day .*, expected days from 1900-01-01 to 2100-12-31"):
         days(period)
 
 
 def test_a_huge_margin_is_refused(tmp_path):
     (tmp_path / "a.csv").write_text("date,lon,lat,soil_moisture\n2021-06-01,-98,36,0.2\n")
-    with pytest.raises(xsm.UsageError, match="'margin' is 100000, wanted at least 0 and at most 512"):
+    with pytest.raises(xsm.UsageError, match="'margin' is 100000, expected at least 0 and at most 512"):
         xsm.open("tiny", tmp_path / "a.csv", region=(-99, 35, -97, 37), margin=100_000)
 
 
 def test_folders_without_files_of_the_source_are_left_out_when_skipping(tmp_path):
-    """What a shell makes of a pattern stopped, whatever on_error was."""
+    """Once, folders that the shell expands from a pattern stopped the run, whatever on_error was."""
     rows = "date,lon,lat,soil_moisture\n2021-06-01,-98,36,0.2\n"
     for name in ("a", "b", "notes"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "x.csv").write_text(rows if name != "notes" else "hello\n")
     for paths in (sorted(tmp_path.iterdir()), tmp_path / "*"):
-        with pytest.raises(xsm.DataError, match="notes' contains no file of source 'tiny'"):
+        with pytest.raises(xsm.DataError, match="notes' holds no file of source 'tiny'"):
             xsm.open("tiny", paths)
-        with pytest.warns(UserWarning, match="notes' contains no file of source 'tiny' and is left out"):
+        with pytest.warns(UserWarning, match="notes' holds no file of source 'tiny' and is left out"):
             assert float(xsm.open("tiny", paths, on_error="skip")["soil_moisture"].max()) == pytest.approx(0.2)
-    with pytest.raises(xsm.DataError, match="notes' contains no file"):
+    with pytest.raises(xsm.DataError, match="notes' holds no file"):
         xsm.open("tiny", tmp_path / "notes", on_error="skip")
 
 
@@ -207,7 +207,7 @@ def test_tiny_source_keeps_the_contract(tmp_path):
     assert int(ds["soil_moisture"].isel(time=1).count()) == 0
 
 
-def test_contract_tests_find_a_bad_model(monkeypatch):
+def test_contract_tests_refuse_a_bad_model(monkeypatch):
     from xsm.contracts.defaults.baseline import Linear
 
     right = Linear.predict_block
@@ -218,8 +218,8 @@ def test_contract_tests_find_a_bad_model(monkeypatch):
         check_model("linear")
 
 
-def test_template_is_rendered_installed_and_seen(tmp_path):
-    """As an outsider does it: render, install into a scratch folder, list it with ``xsm plugins``, run its test."""
+def test_template_is_rendered_installed_and_listed(tmp_path):
+    """As an outsider would: render, install into a scratch folder, look at ``xsm plugins``, run the plugin's test."""
     project = render("cygnsslike", tmp_path)
     site = tmp_path / "site"
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
@@ -229,10 +229,10 @@ def test_template_is_rendered_installed_and_seen(tmp_path):
         [sys.executable, "-m", "xsm", "plugins"], env=env, capture_output=True, text=True, check=True, timeout=60
     )
     assert "cygnsslike" in listed.stdout
-    tests = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(project)]
-    done = subprocess.run(tests, env=env, capture_output=True, text=True, timeout=120, check=False, cwd=tmp_path)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(project)]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=120, check=False, cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
-    with pytest.raises(UsageError, match="no name for a plugin"):
+    with pytest.raises(UsageError, match="not a name for a plugin"):
         render("Bad-Name", tmp_path)
 
 
@@ -260,9 +260,9 @@ def mine(ds: xr.Dataset) -> xr.Dataset:
 def {hook}(register):
     register({item})
 '''
-    loaded = plugin.load([write_plugin(f"xp_{hook}", text)], strict=True)
-    assert "mine" in getattr(loaded, kind)
-    assert loaded.plugins[f"xp_{hook}"].registers[kind] == ["mine"]
+    registry = plugin.load([write_plugin(f"xp_{hook}", text)], strict=True)
+    assert "mine" in getattr(registry, kind)
+    assert registry.plugins[f"xp_{hook}"].registers[kind] == ["mine"]
     page = Path(__file__).parents[1] / "docs/plugins/hooks.md"
     if page.exists():
         assert f"xsm.contracts.hookspecs.{hook}\n" in page.read_text(encoding="utf-8")

@@ -23,11 +23,11 @@ import sys
 import xsm, dask.array as da, xarray as xr
 from xsm.faces.progress_bar import show
 from xsm.progress import quiet
-from xsm.faces.cli import _say
+from xsm.faces.cli import say
 with show(sys.argv[1], "xsm run") as begin:
     begin("1/2 train")
     xsm.example("smap", size=16, days=20).sm.gapfill_cru(variables=["tb_h"], epochs=20, cells=16)
-    _say("warning", "something is doubtful")
+    say("warning", "something is doubtful")
     begin("2/2 write")
     xsm.io.files.write(xr.Dataset({"a": (("y", "x"), da.ones((2000, 2000), chunks=200))}), sys.argv[2])
 """
@@ -56,7 +56,7 @@ def test_pace_tells_bytes_and_what_is_left(clock):
 
 
 @pytest.mark.parametrize(
-    ("text", "seconds", "told"),
+    ("text", "seconds", "shown"),
     [
         ("epoch {}/8: train 0.5", 90.0, "6:00, 6:00 left, 90 s/epoch"),
         ("tb_h: step {}/8: loss 0.1", 0.5, "0:02, 0:02 left, 2 steps/s"),
@@ -65,12 +65,12 @@ def test_pace_tells_bytes_and_what_is_left(clock):
         ("{} trees", 1.0, "0:04, 0:04 left"),
     ],
 )
-def test_pace_counts_what_a_text_counts(clock, text, seconds, told):
+def test_pace_counts_what_a_text_counts(clock, text, seconds, shown):
     pace = Pace(clock)
     for number in range(1, 5):
         clock.set(number * seconds)
         pace.step(number / 8, text.format(number))
-    assert str(pace) == told
+    assert str(pace) == shown
 
 
 def test_counting_goes_on_over_members(clock):

@@ -18,21 +18,21 @@ pytestmark = pytest.mark.qgis
 INSIDE = """
 from xsm_qgis import algorithm, layers, opening, provider, styling
 context, feedback = QgsProcessingContext(), QgsProcessingFeedback()
-found, requests = {}, {}
+forms, requests = {}, {}
 described = provider.description()
 for operation in opening.operations(described):
-    made = algorithm.CoreAlgorithm(operation, {"version": "1", "digest": "2"}).create()
+    form = algorithm.CoreAlgorithm(operation, {"version": "1", "digest": "2"}).create()
     advanced = QgsProcessingParameterDefinition.Flag.FlagAdvanced
-    found[operation["id"]] = {d.name(): [d.type(), bool(d.flags() & advanced), d.help(), d.defaultValue()]
-                              for d in made.parameterDefinitions()}
-    if operation["id"] in asked["runs"]:
-        given = asked["runs"][operation["id"]]
-        assert made.checkParameterValues(given, context)[0], made.checkParameterValues(given, context)
-        assert made.prepareAlgorithm(given, context, feedback)
-        requests[operation["id"]] = made.request
+    forms[operation["id"]] = {d.name(): [d.type(), bool(d.flags() & advanced), d.help(), d.defaultValue()]
+                              for d in form.parameterDefinitions()}
+    if operation["id"] in task["runs"]:
+        inputs = task["runs"][operation["id"]]
+        assert form.checkParameterValues(inputs, context)[0], form.checkParameterValues(inputs, context)
+        assert form.prepareAlgorithm(inputs, context, feedback)
+        requests[operation["id"]] = form.request
 project = QgsProject.instance()
 context.setProject(project)
-styling.load(asked["layers"], context, feedback)
+styling.load(task["layers"], context, feedback)
 for key, details in context.layersToLoadOnCompletion().items():
     layer = context.temporaryLayerStore().takeMapLayer(context.temporaryLayerStore().mapLayer(key))
     project.addMapLayer(layer)
@@ -44,13 +44,13 @@ for layer in project.mapLayers().values():
     painted = layer.renderer()
     loaded[layer.name()] = [layer.isValid(), layer.crs().authid(), painted.type(), painted.usesBands(),
                             time.isActive() and [r.begin().toString("yyyy-MM-dd") for r in ranges]]
-points = QgsVectorLayer(asked["points"], "points", "delimitedtext")
+points = QgsVectorLayer(task["points"], "points", "delimitedtext")
 table = open(layers.to_csv(points, context)).read()
 tree = [[g.name(), g.isVisible(), len(g.findLayers())] for g in project.layerTreeRoot().findGroups()]
-found["version"] = Qgis.QGIS_VERSION_INT
-plain = QgsRasterLayer(asked["layers"][1]["path"], "plain")
+forms["version"] = Qgis.QGIS_VERSION_INT
+plain = QgsRasterLayer(task["layers"][1]["path"], "plain")
 styled = plain.renderer().type()
-answer = [found, requests, loaded, tree, table, styled]
+answer = [forms, requests, loaded, tree, table, styled]
 """
 
 DAYS = ["2021-06-01", "2021-06-02", "2021-06-03", "2021-06-04"]
@@ -67,6 +67,8 @@ RUNS = {
     "open_nldas": {"PATHS": "/data", "REGION_NAME": "conus", "OUTPUT": "/out/nldas.nc"},
     "validate": {"DS": "e.nc", "STATIONS": "/data/stations.csv", "OUTPUT": "/out/scores.csv"},
     "report": {"DS": "e.nc", "OUTPUT": "/out/report.html"},
+    "fetch": {"SOURCE": "solus100", "REGION_NAME": "conus", "TIME_START": "2021-01-01", "TIME_END": "2021-01-31",
+              "OPTIONS": "soil_depth=5", "WORKERS": 2, "DEST": "/out/SOLUS"},
 }  # fmt: skip
 
 
@@ -81,8 +83,8 @@ def test_forms_and_their_values(checked, law_cube, tmp_path):
     ]
     (tmp_path / "points.csv").write_text("station;sm;x;y\nA;0.25;-10900000;4300000\n")
     points = f"file://{tmp_path}/points.csv?delimiter=;&xField=x&yField=y&crs=EPSG:3857"
-    asked = {"runs": RUNS, "layers": layers, "points": points}
-    forms, requests, loaded, tree, table, styled = inside(checked, INSIDE, asked)
+    task = {"runs": RUNS, "layers": layers, "points": points}
+    forms, requests, loaded, tree, table, styled = inside(checked, INSIDE, task)
     for op in operations().values():
         form = forms[op.id]
         for param in op.params:
@@ -90,27 +92,34 @@ def test_forms_and_their_values(checked, law_cube, tmp_path):
             assert names, f"{op.id} has no form for {param.name}"
             assert form[names[0]][2].startswith("Extent") == (param.kind == "region")
             assert form[names[0]][2].endswith(param.help) or param.kind == "options"
-            assert form[names[0]][2], f"{op.id} tells nothing of {param.name}"
+            assert form[names[0]][2], f"{op.id} has no help for {param.name}"
             assert form[names[0]][1] == (param.advanced or param.kind == "options")
     assert forms["estimate"]["DEPTH"][0] == "enum"
     assert forms["estimate"]["DEPTH"][3] == "5"
     assert forms["report"]["OUTPUT"][0] == "fileDestination"
-    assert forms["fit"]["OUTPUT"][0] == "folderDestination"
+    assert forms["fit"]["OUTPUT"][0] == forms["fetch"]["DEST"][0] == "folderDestination"
+    assert "solus100: variables, soil_depth." in forms["fetch"]["OPTIONS"][2]
 
     opened = requests["open"]
     assert (opened["version"], opened["digest"], opened["overwrite"]) == ("1", "2", True)
     assert opened["output"] == "/out/nldas.nc"
-    wanted = {
+    expected = {
         "source": "nldas", "paths": ["/data/NLDAS/*.nc"], "time": ["2021-04-01", None], "options": ["a=1", "b=2"],
         "region": [-99.0, 34.0, -97.0, 36.0], "variables": "sm_noah_0_10, precipitation", "margin": 3,
     }  # fmt: skip
-    assert wanted.items() <= opened["values"].items()
+    assert expected.items() <= opened["values"].items()
     assert requests["cube"]["values"] == {"first": "/data/smap.zarr", "others": ["/a.nc", "/b.tif"]}
     assert requests["fit"]["values"]["train"] == ["2018-01-01", "2020-12-31"]
     assert requests["fit"]["values"]["depth"] == "25"
     assert "model" not in requests["fit"]["values"]
     assert requests["report"]["output"] is None
     assert requests["report"]["values"]["output"] == "/out/report.html"
+
+    assert requests["fetch"]["output"] is None
+    assert requests["fetch"]["values"] == {
+        "source": "solus100", "dest": "/out/SOLUS", "region": "conus", "time": ["2021-01-01", "2021-01-31"],
+        "dry_run": False, "workers": 2, "options": ["soil_depth=5"],
+    }  # fmt: skip
 
     assert requests["open_smap"]["operation"] == "open"
     smap = {"source": "smap", "paths": ["/data/SMAP"], "margin": 32, "on_error": "raise"}

@@ -72,6 +72,6 @@ def test_install_refuses_an_unknown_profile_and_a_strange_folder(tmp_path, monke
     mine = tmp_path / "profiles/work/python/plugins/xsm_qgis/mine.txt"
     mine.parent.mkdir(parents=True)
     mine.write_text("precious")
-    with pytest.raises(UsageError, match="no QGIS plugin"):
+    with pytest.raises(UsageError, match="not a QGIS plugin"):
         install("work", "3")
     assert mine.read_text() == "precious"

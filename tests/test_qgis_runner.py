@@ -1,4 +1,4 @@
-"""What of the QGIS plugin needs no QGIS: the runner, finding the interpreter, and the worker's cancelling."""
+"""The parts of the QGIS plugin that need no QGIS: the runner, the search for the interpreter, cancelling."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def play(runner, tmp_path):
 
 
 def alive(pid: int) -> bool:
-    """Tell whether a process runs; one that ended but has no parent to say so to does not."""
+    """Whether a process runs; one that ended but was not waited for does not."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):
@@ -99,19 +99,19 @@ def test_flood_of_lines_does_not_block(play):
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "sentence"),
     [
         ("print('broken', file=sys.stderr); sys.exit(3)", "ended with exit code 3 without a result: broken"),
         ("pass", "ended with exit code 0 without a result"),
         ("print(json.dumps({'event': 'result', 'outputs': []})); sys.exit(1)", "exit code 1"),
         ("print(json.dumps({'event': 'error', 'text': 'No sand.', 'hint': 'Dig.'}))", "No sand. Dig."),
-        ("print(json.dumps({'event': 'hello', 'protocol': 99, 'version': '9'}))", "xsm 9 speaks 99"),
+        ("print(json.dumps({'event': 'hello', 'protocol': 99, 'version': '9'}))", "older than xsm 9 in"),
         pytest.param("os.kill(os.getpid(), signal.SIGSEGV)", "was killed by SIGSEGV without a result", marks=posix),
         pytest.param("os.kill(os.getpid(), signal.SIGKILL)", "out of memory", marks=posix),
     ],
 )
-def test_failing_core_is_an_error_with_its_reason(play, runner, text, told):
-    with pytest.raises(runner.CoreError, match=told):
+def test_failing_core_is_an_error_with_its_reason(play, runner, text, sentence):
+    with pytest.raises(runner.CoreError, match=sentence):
         play(text)
 
 
@@ -145,28 +145,28 @@ def test_cancel_leaves_no_process(play, runner, tmp_path, stubborn):
 
 
 def test_find_takes_the_first_that_is_named(interpreter, runner, tmp_path):
-    made = {name: tmp_path / name / "bin" / "python" for name in ("variable", "setting", "record")}
-    for path in made.values():
+    pythons = {name: tmp_path / name / "bin" / "python" for name in ("variable", "setting", "record")}
+    for path in pythons.values():
         path.parent.mkdir(parents=True)
         path.touch()
     state = tmp_path / "xsm"
     state.mkdir()
-    (state / "python.json").write_text(json.dumps({"python": str(made["record"])}))
-    env = {"XSM_PYTHON": str(made["variable"])}
-    assert interpreter.find(state, str(made["setting"]), env) == str(made["variable"])
-    assert interpreter.find(state, str(tmp_path / "setting"), {}) == str(made["setting"])
-    assert interpreter.find(state, "", {}) == str(made["record"])
+    (state / "python.json").write_text(json.dumps({"python": str(pythons["record"])}))
+    env = {"XSM_PYTHON": str(pythons["variable"])}
+    assert interpreter.find(state, str(pythons["setting"]), env) == str(pythons["variable"])
+    assert interpreter.find(state, str(tmp_path / "setting"), {}) == str(pythons["setting"])
+    assert interpreter.find(state, "", {}) == str(pythons["record"])
     with pytest.raises(runner.CoreError, match="which the environment variable XSM_PYTHON names"):
-        interpreter.find(state, str(made["setting"]), {"XSM_PYTHON": str(tmp_path / "nothing")})
+        interpreter.find(state, str(pythons["setting"]), {"XSM_PYTHON": str(tmp_path / "nothing")})
     with pytest.raises(runner.CoreError, match=r"not set up.*xsm qgis install"):
         interpreter.find(tmp_path, "", {})
 
 
 def test_handshake_is_remembered_for_this_interpreter_only(interpreter, runner, tmp_path):
-    found = interpreter.check(sys.executable, tmp_path)
-    assert found["version"] == __version__
-    assert found["problems"] == []
-    assert interpreter.remembered(sys.executable, tmp_path) == found
+    core = interpreter.check(sys.executable, tmp_path)
+    assert core["version"] == __version__
+    assert core["problems"] == []
+    assert interpreter.remembered(sys.executable, tmp_path) == core
     assert interpreter.remembered("/another/python", tmp_path) is None
     assert [p.name for p in tmp_path.iterdir()] == ["check.json"]
 
@@ -176,43 +176,45 @@ def test_handshake_is_done_again_where_the_environment_changed(interpreter, tmp_
     """The Python of a virtual environment is a link to the system's: its own time says nothing."""
     env, state = tmp_path / "env", tmp_path / "xsm"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", "--symlinks", env], check=True)
-    python, found = str(env / "bin" / "python"), {"version": "1"}
+    python, core = str(env / "bin" / "python"), {"version": "1"}
     assert Path(python).is_symlink()
 
     def changed():
         return interpreter.remembered(python, state, unchanged=True) is None
 
-    interpreter.remember(python, state, found)
+    interpreter.remember(python, state, core)
     assert not changed()
     (info,) = [p / "xsm-2.dist-info" for p in env.glob("lib/python3*/site-packages")]
     for change in (info.mkdir, (env / "pyvenv.cfg").unlink, Path(python).unlink):
         change()
         assert changed(), change
-        assert interpreter.remembered(python, state) == found, "the toolbox keeps what it knew"
-        interpreter.remember(python, state, found)
+        assert interpreter.remembered(python, state) == core, "the toolbox keeps what it knew"
+        interpreter.remember(python, state, core)
         assert not changed()
 
 
 @posix
 @pytest.mark.parametrize(
-    ("answer", "told"),
+    ("answer", "sentence"),
     [
         ("echo \"No module named 'xsm'\" >&2; exit 1", "cannot run xsm.*No module named 'xsm'"),
-        ('echo \'{"event": "describe", "protocol": 99, "version": "9.0"}\'', "xsm 9.0 speaks 99"),
+        ('echo \'{"event": "describe", "protocol": 99, "version": "9.0"}\'', "older than xsm 9.0 in"),
         (
             f'echo \'{{"event": "describe", "protocol": {PROTOCOL}, "problems": ["EPSG:6933: x", "y"]}}\'',
             "is broken: EPSG:6933: x; y",
         ),
-        ("sleep 30", "no answer within"),
+        ("sleep 30", "did not answer within"),
     ],
     ids=["no xsm", "protocol", "broken", "silent"],
 )
-def test_handshake_refuses_an_environment_that_does_not_work(interpreter, runner, tmp_path, monkeypatch, answer, told):
+def test_handshake_refuses_an_environment_that_does_not_work(
+    interpreter, runner, tmp_path, monkeypatch, answer, sentence
+):
     monkeypatch.setattr(interpreter, "LIMIT_S", 5.0 if "sleep" not in answer else 0.3)
     fake = tmp_path / "python"
     fake.write_text(f"#!/bin/sh\n{answer}\n")
     fake.chmod(0o755)
-    with pytest.raises(runner.CoreError, match=told):
+    with pytest.raises(runner.CoreError, match=sentence):
         interpreter.check(str(fake), tmp_path)
     assert interpreter.remembered(str(fake), tmp_path) is None
 

@@ -117,20 +117,20 @@ def test_geotiff_of_an_estimate(qgis, tmp_path):
     cube = tmp_path / "cube.nc"
     files.write(xsm.example("cube", size=16, days=12), cube)
     by_qgis = tmp_path / "out.tif"
-    given = qgis.results("xsm:estimate", DS=cube, OUTPUT=by_qgis)
-    assert given["OUTPUT"] == given["FILES"][0] == str(by_qgis)
-    assert str(tmp_path / "out_sm_5cm_std.tif") in given["FILES"]
-    assert set(given["FILES"]) == {str(p) for p in tmp_path.glob("*.tif")}
+    results = qgis.results("xsm:estimate", DS=cube, OUTPUT=by_qgis)
+    assert results["OUTPUT"] == results["FILES"][0] == str(by_qgis)
+    assert str(tmp_path / "out_sm_5cm_std.tif") in results["FILES"]
+    assert set(results["FILES"]) == {str(p) for p in tmp_path.glob("*.tif")}
     command("estimate", cube, tmp_path / "cli.nc")
-    wanted = files.read(tmp_path / "cli.nc")["sm_5cm"]
+    expected = files.read(tmp_path / "cli.nc")["sm_5cm"]
     with rasterio.open(by_qgis) as file:
-        np.testing.assert_array_equal(file.read(), wanted.values)
-        assert file.descriptions == tuple(wanted["time"].values.astype("M8[D]").astype(str))
+        np.testing.assert_array_equal(file.read(), expected.values)
+        assert file.descriptions == tuple(expected["time"].values.astype("M8[D]").astype(str))
         assert set(file.units) == {"m3 m-3"}
-        told = file.tags(12)
-    day = wanted.values[11].astype("f8")
+        tags = file.tags(12)
+    day = expected.values[11].astype("f8")
     for name, value in (("MINIMUM", np.nanmin(day)), ("MEAN", np.nanmean(day)), ("STDDEV", np.nanstd(day))):
-        assert float(told[f"STATISTICS_{name}"]) == pytest.approx(value, rel=1e-12)
+        assert float(tags[f"STATISTICS_{name}"]) == pytest.approx(value, rel=1e-12)
     assert "singlebandpseudocolor" in (tmp_path / "out.qml").read_text()
     assert epsg(str(by_qgis)) == "EPSG:6933"
     (tmp_path / "out.tif.aux.xml").write_text("<PAMDataset/>")
@@ -141,11 +141,11 @@ def test_geotiff_of_an_estimate(qgis, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("algorithm", "values", "told"),
+    ("algorithm", "values", "sentence"),
     [
         ("texture", {"DS": "missing.nc", "OUTPUT": "out.nc"}, "missing.nc' does not exist. Give a .nc"),
-        ("texture", {"DS": "text.nc", "OUTPUT": "out.nc"}, "text.nc' is no NetCDF. Get the file again"),
-        ("texture", {"DS": "text.nc", "OUTPUT": "out.xyz"}, "ends with '.xyz', wanted"),
+        ("texture", {"DS": "text.nc", "OUTPUT": "out.nc"}, "text.nc' is not a NetCDF file. Get the file again"),
+        ("texture", {"DS": "text.nc", "OUTPUT": "out.xyz"}, "ends with '.xyz', expected"),
         ("texture", {"DS": "missing.nc", "OUTPUT": "text.nc/out.nc"}, "missing.nc' does not exist"),
         ("texture", {"OUTPUT": "out.nc"}, "DS"),
         ("estimate", {"DS": "text.nc", "DEPTH": 7, "OUTPUT": "out.nc"}, "DEPTH"),
@@ -157,22 +157,22 @@ def test_geotiff_of_an_estimate(qgis, tmp_path):
         (
             "open",
             {"SOURCE": "smap", "PATHS": ".", "REGION": "-99,-98,35,36", "REGION_NAME": "conus", "OUTPUT": "o.nc"},
-            "REGION and REGION_NAME are both given",
+            "REGION and REGION_NAME are both set",
         ),
         ("nothing", {}, "xsm:nothing"),
     ],
     ids=lambda v: v if isinstance(v, str) else None,
 )
-def test_failure_ends_with_its_sentence(qgis, cube, tmp_path, algorithm, values, told):
+def test_failure_ends_with_its_sentence(qgis, cube, tmp_path, algorithm, values, sentence):
     """Exit code 1, one sentence and no output, whatever QGIS or the core refuses."""
     (tmp_path / "text.nc").write_text("some text")
     values = {n: cube if v == "good.nc" else v for n, v in values.items()}
-    given = {n: tmp_path / v if n in ("DS", "STATIONS", "OUTPUT") else v for n, v in values.items()}
-    done = qgis.run(f"xsm:{algorithm}", **given)
+    inputs = {n: tmp_path / v if n in ("DS", "STATIONS", "OUTPUT") else v for n, v in values.items()}
+    done = qgis.run(f"xsm:{algorithm}", **inputs)
     assert done.returncode == 1
-    assert told in done.stdout + done.stderr
+    assert sentence in done.stdout + done.stderr
     assert "Traceback" not in done.stderr
-    assert (done.stdout + done.stderr).count(told) == 1
+    assert (done.stdout + done.stderr).count(sentence) == 1
     assert [p.name for p in tmp_path.iterdir()] == ["text.nc"]
 
 
@@ -186,7 +186,7 @@ esac
 
 @posix
 @pytest.mark.parametrize(
-    ("crash", "told"),
+    ("crash", "sentence"),
     [
         ("kill -SEGV $$", "The core was killed by SIGSEGV without a result"),
         ("kill -KILL $$", "The core was killed by SIGKILL (out of memory?) without a result"),
@@ -194,26 +194,26 @@ esac
     ],
     ids=["segmentation fault", "out of memory", "exit"],
 )
-def test_crashing_core_is_told(qgis, tmp_path, crash, told):
+def test_crashing_core_is_reported(qgis, tmp_path, crash, sentence):
     python = tmp_path / "python"
     python.write_text(CRASHES.format(crash=crash, python=sys.executable))
     python.chmod(0o755)
     other = replace(qgis, env=qgis.env | {"XSM_PYTHON": str(python)})
     done = other.run("xsm:texture", DS=tmp_path / "a.nc", OUTPUT=tmp_path / "out.nc")
     assert done.returncode == 1
-    assert told in done.stderr
+    assert sentence in done.stderr
 
 
 @posix
 @pytest.mark.parametrize(
-    ("python", "told"),
+    ("python", "sentence"),
     [
         ("/nowhere/python", "There is no Python at '/nowhere/python', which the environment variable XSM_PYTHON names"),
         ("/usr/bin/false", "'/usr/bin/false' cannot run xsm. The core ended with exit code 1"),
         ("broken", "The core ended with exit code 3 without a result: last words"),
     ],
 )
-def test_wrong_interpreter_is_told(qgis, tmp_path, python, told):
+def test_wrong_interpreter_is_reported(qgis, tmp_path, python, sentence):
     if python == "broken":
         python = tmp_path / python
         python.write_text("#!/bin/sh\necho what came before >&2\necho last words >&2\nexit 3\n")
@@ -223,23 +223,23 @@ def test_wrong_interpreter_is_told(qgis, tmp_path, python, told):
         values = {} if algorithm == "checkinstallation" else {"DS": tmp_path / "a.nc", "OUTPUT": tmp_path / "b.nc"}
         done = other(*other.arguments(f"xsm:{algorithm}", values)[1:])
         assert done.returncode == 1
-        assert told in done.stdout + done.stderr
+        assert sentence in done.stdout + done.stderr
         assert "xsm qgis install" in done.stdout + done.stderr
         assert ("what came before" in done.stdout) == (python == tmp_path / "broken"), "the details are in the log"
 
 
 def processes(mark: str, text: bytes = b"") -> list[int]:
     """Processes that have a mark in their environment, with a text in their command line: QGIS, core and children."""
-    found = []
+    pids = []
     for entry in Path("/proc").iterdir():
         try:
             if entry.name.isdigit() and mark.encode() in (entry / "environ").read_bytes():
                 state = (entry / "stat").read_text().rsplit(")", 1)[1].split()
                 if state[0] != "Z" and text in (entry / "cmdline").read_bytes():
-                    found.append(int(entry.name))
+                    pids.append(int(entry.name))
         except (FileNotFoundError, ProcessLookupError, PermissionError):
             continue
-    return found
+    return pids
 
 
 @pytest.fixture(scope="module")
@@ -250,7 +250,7 @@ def granules(tmp_path_factory) -> Path:
     return folder / "SMAP"
 
 
-def test_reading_the_globe_is_told(granules):
+def test_reading_the_globe_warns(granules):
     """The granules are global: without a region somebody may wait for what was not meant."""
     with speaking("form"), pytest.warns(UserWarning, match="All cells are read, 2.3 GB: give 'Region' to read less"):
         xsm.open("smap", granules)
@@ -294,17 +294,17 @@ def test_stopped_run_leaves_no_process_and_no_file(qgis, cube, granules, eager, 
     env = qgis.env | {"XSM_TEST_MARK": str(tmp_path), "XSM_THREADS": "2", "XSM_PYTHON": str(eager)}
     with subprocess.Popen(argv, env=env, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, text=True) as process:
         wait_for(lambda: any(tmp_path.iterdir()) and len(processes(mark, b"spawn_main")) >= children, 120)
-        assert processes(mark, b"xsm.faces.worker")
+        assert processes(mark, b"xsm worker".replace(b" ", bytes(1)))
         begun, limit = time.monotonic(), most_seconds()
         process.send_signal(how)
-        _, told = process.communicate(timeout=60)
+        _, printed = process.communicate(timeout=60)
         wait_for(lambda: not processes(mark), limit - (time.monotonic() - begun))
         record_property("seconds", round(time.monotonic() - begun, 2))
         print(f"{work}, {how.name}: all processes gone after {time.monotonic() - begun:.2f} s of {limit:.1f} s")
     assert list(tmp_path.iterdir()) == []
     if how == signal.SIGINT:
         assert process.returncode == 1
-        assert "cancelled" in told
+        assert "cancelled" in printed
 
 
 def wait_for(condition, limit: float) -> None:

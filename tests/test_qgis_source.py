@@ -21,28 +21,28 @@ QGIS_ONLY = ("qgis", "processing")
 
 
 def unfit(text: str, name: str = "algorithm.py") -> list[str]:
-    """What in a module of the plugin would break in some QGIS: heavy imports, Qt by its version, unscoped enums."""
+    """What would break a module of the plugin in some QGIS: heavy imports, Qt by its version, unscoped enums."""
     tree = ast.parse(text, feature_version=(3, 9))
-    found = []
+    misfits = []
     allowed = set(sys.stdlib_module_names) | (set() if name in STDLIB_ONLY else set(QGIS_ONLY))
     outer = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
     called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            found += [alias.name for alias in node.names if alias.name.split(".")[0] not in allowed]
+            misfits += [alias.name for alias in node.names if alias.name.split(".")[0] not in allowed]
         elif isinstance(node, ast.ImportFrom):
             if not node.level and node.module.split(".")[0] not in allowed:
-                found.append(node.module)
-            found += [alias.name for alias in node.names if alias.name == "QVariant"]
+                misfits.append(node.module)
+            misfits += [alias.name for alias in node.names if alias.name == "QVariant"]
         elif isinstance(node, ast.Call):
             func = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
-            found += [func] if func in ("__import__", "import_module", "exec_") else []
+            misfits += [func] if func in ("__import__", "import_module", "exec_") else []
         elif isinstance(node, ast.Attribute):
             owner = node.value.id if isinstance(node.value, ast.Name) else ""
             enum = re.fullmatch(r"(?!QGIS_)[A-Z]\w*", node.attr) and id(node) not in outer | called
             if enum and (owner == "self" or re.match(r"Qt$|Qgis$|Q[A-Z]|Qgs", owner)):
-                found.append(f"{owner}.{node.attr}")
-    return found
+                misfits.append(f"{owner}.{node.attr}")
+    return misfits
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda p: p.name)
@@ -51,7 +51,7 @@ def test_source_is_python_39_and_fit_for_qt_5_and_6(path):
 
 
 @pytest.mark.parametrize(
-    ("text", "found"),
+    ("text", "misfit"),
     [
         ("import numpy as np", "numpy"),
         ("def f():\n    import xarray", "xarray"),
@@ -74,8 +74,8 @@ def test_source_is_python_39_and_fit_for_qt_5_and_6(path):
         ("from . import runner\nimport os.path", None),
     ],
 )
-def test_what_is_unfit_is_seen(text, found):
-    assert unfit(text) == ([] if found is None else [found])
+def test_what_is_unfit_is_seen(text, misfit):
+    assert unfit(text) == ([] if misfit is None else [misfit])
 
 
 @pytest.mark.parametrize("text", ["match x:\n    case 1: pass", "def f[T](x: T): pass", "type X = int"])
@@ -92,15 +92,15 @@ def test_import_of_qgis_is_seen_where_there_is_to_be_none(name):
 def test_metadata_is_complete_and_fits_the_core():
     parser = configparser.ConfigParser()
     parser.read(PLUGIN / "metadata.txt", encoding="utf-8")
-    told = parser["general"]
+    general = parser["general"]
     for key in ("name", "description", "about", "author", "tags", "category", "license"):
-        assert told[key].strip(), key
-    assert told["version"] == __version__
-    assert told["qgisminimumversion"] == "3.22"
-    assert told["qgismaximumversion"].startswith("4.")
-    assert told["supportsqt6"] == "True"
-    assert told["hasprocessingprovider"] == "yes"
-    assert (PLUGIN / told["icon"]).is_file()
+        assert general[key].strip(), key
+    assert general["version"] == __version__
+    assert general["qgisminimumversion"] == "3.22"
+    assert general["qgismaximumversion"].startswith("4.")
+    assert general["supportsqt6"] == "True"
+    assert general["hasprocessingprovider"] == "yes"
+    assert (PLUGIN / general["icon"]).is_file()
 
 
 def test_metadata_names_the_places_of_the_project():
@@ -111,8 +111,8 @@ def test_metadata_names_the_places_of_the_project():
     urls = tomllib.loads(project.read_text(encoding="utf-8"))["project"].get("urls", {})
     parser = configparser.ConfigParser()
     parser.read(PLUGIN / "metadata.txt", encoding="utf-8")
-    told = {name: parser["general"].get(key) for name, key in (("Repository", "repository"), ("Issues", "tracker"))}
-    assert told == {name: urls.get(name) for name in told}
+    places = {name: parser["general"].get(key) for name, key in (("Repository", "repository"), ("Issues", "tracker"))}
+    assert places == {name: urls.get(name) for name in places}
 
 
 def test_plugin_carries_the_licence_of_the_core():

@@ -91,12 +91,12 @@ def test_what_plugins_bring_appears_and_runs(qgis, soil, tmp_path):
 TWICE = """
 from xsm_qgis import opening, plugin, provider
 from qgis.core import QgsProcessingRegistry
-registry, heard = QgsApplication.processingRegistry(), []
-QgsApplication.messageLog().messageReceived.connect(lambda *told: heard.append(told[0]))
+registry, messages = QgsApplication.processingRegistry(), []
+QgsApplication.messageLog().messageReceived.connect(lambda text, *_: messages.append(text))
 first, second = plugin.XsmPlugin(), plugin.XsmPlugin()
 first.initProcessing()
 first.initProcessing()
-quiet = list(heard)
+quiet = list(messages)
 second.initProcessing()
 second.unload()
 known = registry.providerById("xsm")
@@ -107,15 +107,15 @@ provider.description = lambda: described
 known.refreshAlgorithms()
 again = [a.name() for a in known.algorithms() if a.displayName() != "Another"]
 first.unload()
-answer = [quiet, heard, sorted(names), sorted(again), registry.providerById("xsm") is None]
+answer = [quiet, messages, sorted(names), sorted(again), registry.providerById("xsm") is None]
 """
 
 
 def test_neither_toolbox_nor_algorithm_is_there_twice(checked):
     """Two copies of the plugin, as from the store and from a checkout; operations of one name."""
-    quiet, heard, names, again, gone = inside(checked, TWICE)
-    assert not [told for told in quiet if "copy" in told]
-    assert [told for told in heard if "comes from another copy of the plugin" in told]
+    quiet, messages, names, again, gone = inside(checked, TWICE)
+    assert not [text for text in quiet if "copy" in text]
+    assert [text for text in messages if "comes from another copy of the plugin" in text]
     assert {f"xsm:{name}" for name in names} == ids()
     assert again == names
     assert gone

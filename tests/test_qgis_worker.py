@@ -33,17 +33,17 @@ def test_worker_takes_the_form_of_another_version_where_it_fits(soil, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("changed", "told"),
+    ("changed", "sentence"),
     [
         ({"values": {"ds": "a.nc", "colour": 1}}, "does not know colour"),
         ({"operation": "texturise"}, "does not know texturise"),
     ],
 )
-def test_worker_tells_that_a_form_is_of_another_version(changed, told):
+def test_worker_reports_a_form_of_another_version(changed, sentence):
     error = ask(OLD_FORM | changed)[-1]
     assert (error["event"], error["type"]) == ("error", "UsageError")
-    assert "made for xsm 0.0.1" in error["text"]
-    assert told in error["text"]
+    assert "is for xsm 0.0.1" in error["text"]
+    assert sentence in error["text"]
     assert "Check the xsm installation" in error["hint"]
     same = ask(OLD_FORM | changed | {"digest": describe(operations())["digest"]})[-1]
     assert same["event"] == "error"
@@ -51,7 +51,7 @@ def test_worker_tells_that_a_form_is_of_another_version(changed, told):
 
 
 @pytest.mark.parametrize("line", ["", "[]", "not json", '{"operation": "texture"}'])
-def test_worker_refuses_a_request_that_is_none(line):
+def test_worker_refuses_an_invalid_request(line):
     events: list[dict] = []
     assert worker.run(line, events.append) != 0
     assert events[-1]["event"] == "error"

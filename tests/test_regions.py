@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from xsm_convlstm.model import ConvLSTM
 
 import xsm
-from xsm.compute.workers import HELD, pack, unpack, workers_for
+from xsm.compute.workers import COPIES, pack, unpack, workers_for
 from xsm.compute.zarr_regions import CHUNKS, cut_dims, regions
 from xsm.contracts.bundle import Bundle
 from xsm.contracts.registry import get_source
@@ -93,10 +93,10 @@ def test_errors_and_warnings_come_back(granules, tmp_path):
         assert np.isnan(back["tb_h"].isel(time=-1)).all() and np.isfinite(back["tb_h"]).any()
 
 
-def test_a_process_that_is_killed_is_told(tmp_path):
+def test_a_process_that_is_killed_is_one_sentence(tmp_path):
     lazy = da.map_blocks(lambda: os._exit(9), chunks=((1,) * DAYS,), dtype="f4", meta=np.empty(0, "f4"))
     ds = xr.Dataset({"a": ("time", lazy)}, {"time": np.arange(DAYS).astype("M8[D]").astype("M8[ns]")})
-    with pytest.raises(DataError, match=r"ended from outside.*fewer threads"):
+    with pytest.raises(DataError, match=r"reader process was killed.*fewer threads"):
         files.write(ds, tmp_path / "out.zarr", processes=2)
     assert not list(tmp_path.iterdir())
 
@@ -120,21 +120,21 @@ def test_regions_are_whole_chunks_that_fill_the_store_and_fit_the_memory(days, y
     ds = lazy(days, (64, 64, 64), y, x)
     for dims in (("time",), ("y", "x")):
         every = regions(ds, dims, 2**power)
-        seen = np.zeros(ds["a"].shape, "i4")
+        covers = np.zeros(ds["a"].shape, "i4")
         for region in every:
-            seen[tuple(region.get(d, slice(None)) for d in ds["a"].dims)] += 1
+            covers[tuple(region.get(d, slice(None)) for d in ds["a"].dims)] += 1
             assert all(s.start % CHUNKS[d] == 0 and (s.stop % CHUNKS[d] == 0 or s.stop == ds.sizes[d])
                        for d, s in region.items())  # fmt: skip
             part = ds.isel(region)
             if dims == ("time",) and part.sizes["y"] > CHUNKS["y"]:
-                assert HELD * part["a"].nbytes <= 2**power
-        assert (seen == 1).all()
+                assert COPIES * part["a"].nbytes <= 2**power
+        assert (covers == 1).all()
 
 
 def test_workers_are_bounded_by_regions_and_memory():
     ds = lazy()
     every = regions(ds, ("time",), 1 << 40)
-    need = HELD * ds.isel(every[0]).nbytes
+    need = COPIES * ds.isel(every[0]).nbytes
     with set_options(memory_limit=100 * need):
         assert workers_for(ds, every, 4) == 4 and workers_for(ds, every, 64) == 10
     with set_options(memory_limit=3 * need + 10):
@@ -144,12 +144,12 @@ def test_workers_are_bounded_by_regions_and_memory():
 
 
 def test_a_writer_goes_on_where_it_ended(tmp_path):
-    made = []
+    blocks = []
 
     def block(array, fail):
-        if fail and len(made) == 2:
+        if fail and len(blocks) == 2:
             raise DataError("no more.")
-        made.append(1)
+        blocks.append(1)
         return array + 1
 
     def write(fail, **how):
@@ -165,15 +165,15 @@ def test_a_writer_goes_on_where_it_ended(tmp_path):
         with (tmp_path / "journal").open("a") as file:
             file.write('{"done": "time=128')  # a line that was being written
         write(False, journal=tmp_path / "journal")
-    assert len(made) == 4
+    assert len(blocks) == 4
     assert (files.read(tmp_path / "a.zarr")["a"] == 1).all()
 
 
 def test_what_all_regions_share_is_made_once(tmp_path):
-    made = []
+    blocks = []
 
     def block(array):
-        made.append(1)
+        blocks.append(1)
         return array + 1
 
     ds = lazy(200, (64, 8, 8), 8, 8)
@@ -182,7 +182,7 @@ def test_what_all_regions_share_is_made_once(tmp_path):
     ds = ds.assign(mean=mean)
     ds["a"] = ds["a"] + ds["mean"]
     files.write(ds, tmp_path / "a.zarr")
-    assert len(made) == 4
+    assert len(blocks) == 4
     back = files.read(tmp_path / "a.zarr")
     assert (back["a"] == 1).all() and (back["mean"] == 1).all()
 
@@ -205,7 +205,7 @@ def test_an_interrupted_run_leaves_no_process_and_no_output(granules, tmp_path, 
     many = tmp_path / "many"
     many.mkdir()
     first = shutil.copy(min(granules.glob("*.h5")), tmp_path / "first.h5")
-    with h5py.File(first, "r+") as file:  # the days share a file that does not tell its own
+    with h5py.File(first, "r+") as file:  # the days share a file that does not name its own
         del file["Metadata/Extent"].attrs["rangeBeginningDateTime"]
     for day in np.datetime64("2015-04-01") + np.arange(300):
         os.link(first, many / f"SMAP_L3_SM_P_E_{str(day).replace('-', '')}_R19240_001.h5")
@@ -232,7 +232,7 @@ def test_an_interrupted_run_leaves_no_process_and_no_output(granules, tmp_path, 
 
 
 def test_what_all_regions_need_is_made_once(tmp_path, monkeypatch):
-    """The domain rests on all days: each region read all of them where maps were trimmed or a surface was made."""
+    """The domain rests on all days: each region read all of them where maps were trimmed or a surface was estimated."""
     cube, reads, predicted, model = xsm.example("cube", size=16, days=140), Counter(), Counter(), ConvLSTM.predict_block
     values = cube["tb_h"].transpose("time", "y", "x").values
 
@@ -251,15 +251,15 @@ def test_what_all_regions_need_is_made_once(tmp_path, monkeypatch):
     grid = grid_of(cube)
     cube.attrs["xsm_region"] = f"{grid.row0 + 2} {grid.row0 + 14} {grid.col0 + 2} {grid.col0 + 14}"
     with pytest.warns(UserWarning, match="synthetic"):
-        made = cube.sm.estimate(depth=25, scenario=2)
-    files.write(made, tmp_path / "a.zarr")
+        estimates = cube.sm.estimate(depth=25, scenario=2)
+    files.write(estimates, tmp_path / "a.zarr")
     assert max(reads.values()) <= 3  # the domain, the region, and the next one's look-back
-    assert predicted["sm_5cm"] <= 1.5 * predicted["sm_25cm"]  # the surface was made once more to see where it is
+    assert predicted["sm_5cm"] <= 1.5 * predicted["sm_25cm"]  # the surface was estimated once more to see where it is
 
 
 def test_processes_get_the_models_of_estimates(tmp_path):
     files.write(xsm.example("cube", size=8, days=80), tmp_path / "cube.zarr")
     with pytest.warns(UserWarning, match="synthetic"):
-        made = files.read(tmp_path / "cube.zarr").sm.estimate()
-    one, two = (files.write(made, tmp_path / f"{n}.zarr", processes=n)[0] for n in (1, 2))
+        estimates = files.read(tmp_path / "cube.zarr").sm.estimate()
+    one, two = (files.write(estimates, tmp_path / f"{n}.zarr", processes=n)[0] for n in (1, 2))
     assert stored(one) == stored(two)

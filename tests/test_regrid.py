@@ -145,15 +145,15 @@ def test_chunks_do_not_matter_on_latitude_and_longitude(rows, cols, days, side, 
     st.integers(150, 700),
     st.integers(3, 9),
     st.sampled_from(["auto", "average"]),
-    st.sampled_from([0, apply.HELD_CELLS]),
+    st.sampled_from([0, apply.WHOLE_CELLS]),
 )
-def test_chunks_do_not_matter_on_projected_rasters(rows, cols, side, method, held):
+def test_chunks_do_not_matter_on_projected_rasters(rows, cols, side, method, whole_cells):
     values, x, y, _, _ = albers_100m()
     ds = projected(values.astype("f4"), x, y)
     ds["land_cover"] = (("y", "x"), (values.astype("f4") > 40).astype("u1"))
     whole = xsm.regrid_ease9km(ds, method=method)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(apply, "HELD_CELLS", held)
+        patch.setattr(apply, "WHOLE_CELLS", whole_cells)
         lazy = xsm.regrid_ease9km(ds.chunk(y=rows, x=cols), output_chunks=side, method=method)
     for n in ds.data_vars:
         np.testing.assert_array_equal(lazy[n].compute(scheduler="sync"), whole[n])
@@ -195,16 +195,16 @@ def test_nothing_is_computed_while_the_graph_is_built():
 def test_a_block_takes_only_its_window():
     import dask.array as da
 
-    seen = []
+    blocks = []
 
     def note(block, block_info=None):
-        seen.append(block_info[None]["chunk-location"])
+        blocks.append(block_info[None]["chunk-location"])
         return block
 
     lazy = da.zeros((224, 464), chunks=16, dtype="f4").map_blocks(note, dtype="f4", meta=np.empty((0, 0), "f4"))
     out = xsm.regrid_ease9km(geographic(lazy, NLDAS_LAT, NLDAS_LON), output_chunks=20)
     out["v"][100:105, 100:105].compute(scheduler="sync")
-    assert 0 < len(seen) <= 16  # of 406
+    assert 0 < len(blocks) <= 16  # of 406
 
 
 def test_dims_attributes_and_carried_variables():
@@ -247,9 +247,9 @@ def test_a_threshold_of_zero_leaves_holes_empty():
     raster[60:240, 60:240] = np.nan
     coarse = projected(values, 100_000 + 12_000.0 * np.arange(50), 2_200_000 - 12_000.0 * np.arange(40))
     for source in (ds, projected(raster, x, y), coarse):
-        found = xsm.regrid_ease9km(source, method="bicubic", min_valid=0)["v"].values
-        assert np.isnan(found[found.shape[0] // 2, found.shape[1] // 2])
-        np.testing.assert_allclose(found[np.isfinite(found)], 1, atol=1e-6)
+        out = xsm.regrid_ease9km(source, method="bicubic", min_valid=0)["v"].values
+        assert np.isnan(out[out.shape[0] // 2, out.shape[1] // 2])
+        np.testing.assert_allclose(out[np.isfinite(out)], 1, atol=1e-6)
 
 
 def test_lazy_results_of_other_thresholds_have_other_keys():

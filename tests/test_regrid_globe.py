@@ -24,8 +24,8 @@ def raster(crs, half, n):
     step = 2 * half / n
     x = -half + step * (np.arange(n) + 0.5)
     lon, lat = pyproj.Transformer.from_crs(crs, "EPSG:4326", always_xy=True).transform(*np.meshgrid(x, -x))
-    seen = np.isfinite(lon)
-    values = np.where(seen, field(np.where(seen, lon, 0), np.where(seen, lat, 0)), np.nan)
+    visible = np.isfinite(lon)
+    values = np.where(visible, field(np.where(visible, lon, 0), np.where(visible, lat, 0)), np.nan)
     return projected(values, x, -x, crs)
 
 
@@ -34,10 +34,10 @@ def holds(crs, half, n, grid):
     step = 2 * half / n
     forth = pyproj.Transformer.from_crs("EPSG:6933", crs, always_xy=True)
     x, y = (np.asarray(a) for a in forth.transform(*np.meshgrid(grid.x, grid.y)))
-    seen = np.isfinite(x) & (np.abs(x) < half) & (np.abs(y) < half)
-    x, y = (np.where(seen, (np.floor(np.where(seen, a, 0) / step) + 0.5) * step, np.inf) for a in (x, y))
+    visible = np.isfinite(x) & (np.abs(x) < half) & (np.abs(y) < half)
+    x, y = (np.where(visible, (np.floor(np.where(visible, a, 0) / step) + 0.5) * step, np.inf) for a in (x, y))
     back = pyproj.Transformer.from_crs(crs, "EPSG:4326", always_xy=True).transform(x, y)[0]
-    return seen, seen & np.isfinite(back)
+    return visible, visible & np.isfinite(back)
 
 
 @pytest.mark.parametrize(
@@ -48,10 +48,10 @@ def test_a_full_disk_is_right_wherever_the_earth_is_seen(crs, half, method, n):
     ds = raster(crs, half, n)
     out = xsm.regrid(ds, grid="EASE2_M36", method=method)["v"]
     grid = grid_of(out)
-    seen, held = holds(crs, half, n, grid)
-    found = np.isfinite(out.values)
-    assert not found[~seen].any()
-    assert found[held].mean() > (0.998 if method == "average" else 0.999)
+    visible, covered = holds(crs, half, n, grid)
+    finite = np.isfinite(out.values)
+    assert not finite[~visible].any()
+    assert finite[covered].mean() > (0.998 if method == "average" else 0.999)
     error = np.abs(out.values - field(grid.lon, grid.lat[:, None]))
     # 0.4 a cell of 36 km is the steepest slope; pixels of the nearest ones are up to 22 km and longer at the horizon
     assert np.nanmedian(error) < 0.08
@@ -83,9 +83,9 @@ def test_global_rasters_have_no_seam(crs, half, n, method):
     out = xsm.regrid(ds, grid="EASE2_M36", method=method)["v"]
     grid = grid_of(out)
     assert grid.cols == grid.shape_global[1]
-    _, held = holds(crs, half, n, grid)
-    assert held[:, [0, -1]].any(0).all()
-    missing = held & np.isnan(out.values)
+    _, covered = holds(crs, half, n, grid)
+    assert covered[:, [0, -1]].any(0).all()
+    missing = covered & np.isnan(out.values)
     assert not missing[:, [0, 1, -2, -1]].any()
     assert missing.mean() < 1e-4
     middle = np.abs(grid.lat) < 70  # beyond, cells are more than 90 km high and hold a mean, not a point
@@ -104,6 +104,6 @@ def test_classes_have_no_seam():
     ds["land_cover"].attrs["_FillValue"] = np.uint8(255)
     out = xsm.regrid(ds, grid="EASE2_M36")["land_cover"]
     grid = grid_of(out)
-    _, held = holds(crs, half, n, grid)
-    assert held[:, [0, -1]].any(0).all()
-    assert (out.values[held] != 255).all()
+    _, covered = holds(crs, half, n, grid)
+    assert covered[:, [0, -1]].any(0).all()
+    assert (out.values[covered] != 255).all()

@@ -96,7 +96,7 @@ def test_curvilinear_input_is_the_regular_one():
 
 
 def test_weights_of_scattered_cells_are_kept(tmp_path, monkeypatch):
-    from xsm.kernels import plan, scattered
+    from xsm.kernels import curvilinear, neighbours, plan
 
     rng = np.random.default_rng(3)
     lon, lat = np.meshgrid(-100 + 0.2 * np.arange(20), 35 + 0.2 * np.arange(16))
@@ -113,8 +113,8 @@ def test_weights_of_scattered_cells_are_kept(tmp_path, monkeypatch):
             plan.make_plan.cache_clear()
             first = xsm.regrid_ease9km(ds)
             plan.make_plan.cache_clear()
-            for name in ("locate", "nearest_cells"):
-                monkeypatch.setattr(scattered, name, lambda *_: pytest.fail("searched again"))
+            for module, name in ((curvilinear, "locate"), (neighbours, "nearest_cells")):
+                monkeypatch.setattr(module, name, lambda *_: pytest.fail("searched again"))
             again = xsm.regrid_ease9km(ds)
             xsm.regrid_ease9km(ds * 2)  # the process remembers too
             monkeypatch.undo()
@@ -244,7 +244,7 @@ def test_every_value_that_is_called_missing_is(method):
 def test_a_missing_value_that_the_type_cannot_hold_is_told():
     ds = geographic(np.ones((20, 20), "u1"), NLDAS_LAT[:20], NLDAS_LON[:20])
     ds["v"].attrs["_FillValue"] = -1
-    with pytest.raises(DataError, match="holds uint8 and calls -1 missing"):
+    with pytest.raises(DataError, match="is uint8 and calls -1 missing"):
         xsm.regrid_ease9km(ds, method="nearest")
 
 

@@ -126,13 +126,13 @@ def test_points_in_one_cell_are_averaged_or_the_commonest_is_taken():
     cells = np.rint(row).astype(int) * grid.cols + np.rint(col).astype(int)
     several = 0
     for cell in np.unique(cells):
-        own = values[cells == cell]
-        valid = own[np.isfinite(own)]
+        values_in_cell = values[cells == cell]
+        valid = values_in_cell[np.isfinite(values_in_cell)]
         spot = divmod(int(cell), grid.cols)
-        if len(valid) >= 0.5 * len(own):
+        if len(valid) >= 0.5 * len(values_in_cell):
             np.testing.assert_allclose(out["v"].values[spot], valid.mean(), rtol=1e-12)
         assert out["land_cover"].values[spot] == np.bincount(kinds[cells == cell]).argmax()
-        several += len(own) > 1
+        several += len(values_in_cell) > 1
     assert several > 50
     lazy = xsm.regrid_ease9km(ds.chunk(p=90), like=grid, output_chunks=8)
     for n in ("v", "land_cover"):

@@ -34,10 +34,10 @@ def test_noise_free_retrieval_returns_the_soil_moisture(moisture, clay, roughnes
     h, v = brightness(moisture, clay, roughness, tau, albedo, temperature)
     land = dict(zip(LAND, (clay, roughness, tau, albedo, temperature), strict=True))
     for algorithm in ("scav", "dca"):
-        found = retrieve(h, v, algorithm=algorithm, **land)
-        assert found["retrieval_flag"] == 0
-        assert abs(float(found[f"sm_{algorithm}"]) - moisture) < 1e-6  # wanted: 1e-4
-    assert abs(float(found["vegetation_opacity"]) - tau) < 1e-6
+        result = retrieve(h, v, algorithm=algorithm, **land)
+        assert result["retrieval_flag"] == 0
+        assert abs(float(result[f"sm_{algorithm}"]) - moisture) < 1e-6  # required: 1e-4
+    assert abs(float(result["vegetation_opacity"]) - tau) < 1e-6
 
 
 def test_dual_channel_finds_opacity_too():
@@ -45,9 +45,9 @@ def test_dual_channel_finds_opacity_too():
     g = np.random.default_rng(2)
     moisture, tau = g.uniform(0.05, 0.45, 500), g.uniform(0.05, 0.6, 500)
     tb = brightness(moisture, 20, 0.3, tau, 0.06, 290)
-    found = retrieve(*tb, **LAND | {"vegetation_opacity": 0.7 * tau}, weight=0)
-    np.testing.assert_allclose(found["sm_dca"], moisture, atol=1e-4)
-    np.testing.assert_allclose(found["vegetation_opacity"], tau, atol=1e-3)
+    result = retrieve(*tb, **LAND | {"vegetation_opacity": 0.7 * tau}, weight=0)
+    np.testing.assert_allclose(result["sm_dca"], moisture, atol=1e-4)
+    np.testing.assert_allclose(result["vegetation_opacity"], tau, atol=1e-3)
 
 
 def test_noisy_retrieval_is_the_minimum_that_scipy_finds():
@@ -60,12 +60,12 @@ def test_noisy_retrieval_is_the_minimum_that_scipy_finds():
             return np.append(tb - brightness(p[0], 20, 0.3, p[1], 0.06, 290), pull)
 
         best = least_squares(miss, (0.2, 0.25), xtol=1e-12, ftol=1e-12, gtol=1e-12).x
-        found = retrieve(*tb, **LAND)
+        result = retrieve(*tb, **LAND)
         # Gauss-Newton with differences over 0.004 m3 m-3 stops where these, not the derivatives, are balanced
-        assert float(found["sm_dca"]) == pytest.approx(best[0], abs=2e-3)
-        assert float(found["vegetation_opacity"]) == pytest.approx(best[1], abs=5e-3)
+        assert float(result["sm_dca"]) == pytest.approx(best[0], abs=2e-3)
+        assert float(result["vegetation_opacity"]) == pytest.approx(best[1], abs=5e-3)
         assert (
-            np.sum(miss((float(found["sm_dca"]), float(found["vegetation_opacity"]))) ** 2)
+            np.sum(miss((float(result["sm_dca"]), float(result["vegetation_opacity"]))) ** 2)
             < np.sum(miss(best) ** 2) + 0.01
         )
 
@@ -74,26 +74,26 @@ def test_a_cube_of_maps_lazily_as_in_memory():
     world = make_world(default_grid(12), 8, seed=1)
     smap, clay = world.smap, world.truth["clay"].sel(soil_depth=5)
     maps = {n: smap[n] for n in ("tb_h", "tb_v", "roughness", "vegetation_opacity", "albedo", "surface_temperature")}
-    found = retrieve(**maps, clay=clay)
+    result = retrieve(**maps, clay=clay)
     lazy = retrieve(**{n: v.chunk(time=2, y=5) for n, v in maps.items()}, clay=clay)
     assert isinstance(lazy["sm_dca"].data, da.Array)
-    xr.testing.assert_identical(lazy.compute(), found)
-    assert found["sm_dca"].dtype == np.float32 and found["sm_dca"].attrs["units"] == "m3 m-3"
-    flag = found["retrieval_flag"]
+    xr.testing.assert_identical(lazy.compute(), result)
+    assert result["sm_dca"].dtype == np.float32 and result["sm_dca"].attrs["units"] == "m3 m-3"
+    flag = result["retrieval_flag"]
     assert flag.dtype == np.uint16 and ((flag == 65534) == smap["tb_h"].isnull()).all()
-    assert (found["sm_dca"].notnull() == (flag == 0)).all() and float((flag == 0).mean()) > 0.3
-    both = np.isfinite(found["sm_dca"].values) & np.isfinite(smap["sm_dca"].values)
+    assert (result["sm_dca"].notnull() == (flag == 0)).all() and float((flag == 0).mean()) > 0.3
+    both = np.isfinite(result["sm_dca"].values) & np.isfinite(smap["sm_dca"].values)
     # the mission knows another clay and starts from another opacity: near, not equal
-    assert np.corrcoef(found["sm_dca"].values[both], smap["sm_dca"].values[both])[0, 1] > 0.8
+    assert np.corrcoef(result["sm_dca"].values[both], smap["sm_dca"].values[both])[0, 1] > 0.8
 
 
 @pytest.mark.parametrize("algorithm", ["dca", "scav"])
 def test_what_cannot_be_is_flagged(algorithm):
     h = np.array([120.0, 305.0, np.nan, 230.0, 260.0])
     v = np.array([130.0, 310.0, 250.0, np.nan, 275.0])
-    found = retrieve(h, v, algorithm=algorithm, **LAND | {"albedo": np.array([0.06, 0.06, 0.06, 0.06, np.nan])})
-    assert found["retrieval_flag"].values.tolist() == [5, 5, 65534, 65534, 7]
-    assert np.isnan(found[f"sm_{algorithm}"]).all()
+    result = retrieve(h, v, algorithm=algorithm, **LAND | {"albedo": np.array([0.06, 0.06, 0.06, 0.06, np.nan])})
+    assert result["retrieval_flag"].values.tolist() == [5, 5, 65534, 65534, 7]
+    assert np.isnan(result[f"sm_{algorithm}"]).all()
     wet = brightness(0.5, 20, 0.3, 0.25, 0.06, 290)
     assert retrieve(*wet, **LAND, algorithm=algorithm, porosity=0.45)["retrieval_flag"] == 5
     assert retrieve(*wet, **LAND, algorithm=algorithm, porosity=0.55)["retrieval_flag"] == 0
@@ -129,8 +129,8 @@ def test_single_channel_agrees_with_the_mission_on_a_real_orbit(real_data):
         cover, share = (group[n][:, 0][good] for n in ("landcover_class", "landcover_class_fraction"))
     tb_h, tb_v, clay, *land, density, theirs, water = cells
     named = dict(zip(("roughness", "vegetation_opacity", "albedo", "surface_temperature"), land, strict=True))
-    found = retrieve(tb_h, tb_v, clay=100 * clay, **named, porosity=1 - density / 2.65, algorithm="scav")
-    miss = (found["sm_scav"].values - theirs)[theirs > 0.021]
+    result = retrieve(tb_h, tb_v, clay=100 * clay, **named, porosity=1 - density / 2.65, algorithm="scav")
+    miss = (result["sm_scav"].values - theirs)[theirs > 0.021]
     miss = miss[np.isfinite(miss)]
     assert miss.size > 1000 and np.sqrt(np.mean(miss**2)) < 0.006
     shrubs = (cover == 7) & (share > 0.99) & (water > 0.2)  # b = 0.11 for open shrubland

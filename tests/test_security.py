@@ -1,4 +1,4 @@
-"""What comes from outside: sizes that are claimed, not held; credentials; files of others; no unsafe loaders."""
+"""Input from outside: files that claim sizes they do not have, credentials, private files, no unsafe loaders."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[1]
 HUGE = (10**6, 10**6)
 
 
-def test_a_netcdf_that_claims_a_million_million_cells_is_refused(tmp_path):
+def test_a_netcdf_that_claims_a_trillion_cells_is_refused(tmp_path):
     with h5py.File(tmp_path / "a.nc", "w") as file:
         file.create_dataset("v", HUGE, "f4", chunks=(1000, 1000))
     assert (tmp_path / "a.nc").stat().st_size < 10_000
@@ -34,8 +34,8 @@ def test_a_netcdf_that_claims_a_million_million_cells_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("cells", [10**12, 10**11, 10**9])
-def test_a_coordinate_that_claims_them_is_refused(tmp_path, cells):
-    """xarray loads the coordinates of dims when it opens a file."""
+def test_a_coordinate_that_claims_too_many_cells_is_refused(tmp_path, cells):
+    """Opening a file makes xarray load the coordinates of its dimensions."""
     import zarr
 
     with h5py.File(tmp_path / "a.nc", "w") as file:
@@ -50,7 +50,7 @@ def test_a_coordinate_that_claims_them_is_refused(tmp_path, cells):
 
 
 @pytest.mark.parametrize(("shape", "chunk"), [(HUGE, (1000, 1000)), ((10**5, 10**5), (1, 10))])
-def test_a_zarr_store_that_claims_them_is_refused(tmp_path, shape, chunk):
+def test_a_zarr_store_that_claims_too_many_cells_is_refused(tmp_path, shape, chunk):
     import zarr
 
     group = zarr.open_group(tmp_path / "a.zarr", mode="w")
@@ -59,7 +59,7 @@ def test_a_zarr_store_that_claims_them_is_refused(tmp_path, shape, chunk):
         files.read(tmp_path / "a.zarr")
 
 
-def test_a_bundle_that_claims_them_is_refused(tmp_path):
+def test_a_bundle_that_claims_too_many_weights_is_refused(tmp_path):
     card = {"format": 1, "task": "gapfill", "model": "x", "inputs": ["a"], "targets": ["a"], "units": {}}
     path = Bundle(card, {"w": np.zeros(4, "f4")}).save(tmp_path / "bundle")
     head = json.dumps({"w": {"dtype": "F32", "shape": HUGE, "data_offsets": [0, 4 * 10**12]}}).encode()
@@ -68,15 +68,15 @@ def test_a_bundle_that_claims_them_is_refused(tmp_path):
         Bundle.load(path)
 
 
-def test_a_granule_that_claims_them_is_refused(tmp_path):
+def test_a_granule_that_claims_too_many_cells_is_refused(tmp_path):
     grid = default_grid(8)
     get_source("smap").write(make_world(grid, 2, seed=1), tmp_path)
     path = min(tmp_path.rglob("*.h5"))
     with h5py.File(path, "r+") as file:
         group = next(g for g in file.values() if "AM" in g.name)
-        for name, held in list(group.items()):
-            if held.ndim == 2:
-                kind, attrs = held.dtype, dict(held.attrs)
+        for name, dataset in list(group.items()):
+            if dataset.ndim == 2:
+                kind, attrs = dataset.dtype, dict(dataset.attrs)
                 del group[name]
                 group.create_dataset(name, HUGE, kind, chunks=(1000, 1000)).attrs.update(attrs)
     with pytest.raises(XsmError, match=path.name):
@@ -95,7 +95,7 @@ def test_credentials_are_never_logged(serve, tmp_path, monkeypatch, caplog, caps
     login = Login("Nobody", server.url, ("127.0.0.1",), "SECRETIVE")
     with caplog.at_level(logging.DEBUG), pytest.raises(XsmError) as caught:
         download([one(server, "a.bin")], tmp_path / "out", login=login)
-    assert any("Authorization" in headers for _, headers in server.seen)
+    assert any("Authorization" in headers for _, headers in server.requests)
     from xsm.web.login import find_keys
 
     said = caplog.text + "".join(capsys.readouterr()) + str(caught.value) + repr(find_keys(login))
@@ -112,7 +112,7 @@ def test_unfinished_files_are_private(tmp_path):
 
 
 LOADERS = {"pickle", "pickle5", "cloudpickle", "dill", "marshal", "shelve", "yaml", "xml", "lxml", "joblib"}
-HARMLESS = {"xml.sax.saxutils"}  # it quotes
+HARMLESS = {"xml.sax.saxutils"}  # only escapes text
 CALLS = {
     *("eval", "exec", "os.system", "os.popen", "subprocess.getoutput", "subprocess.getstatusoutput"),
     *("tempfile.mktemp", "pandas.read_pickle"),
@@ -120,27 +120,27 @@ CALLS = {
 
 
 def unsafe(source: str) -> list[int]:
-    """Lines that import a loader of `LOADERS`, call one of `CALLS` by whatever name, or loosen a safe one."""
-    found, names = [], {}
+    """Lines that import one of `LOADERS`, call one of `CALLS` under any name, or loosen a safe loader."""
+    lines, names = [], {}
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 root = alias.name.split(".")[0]
                 names[alias.asname or root] = alias.name if alias.asname else root
-                found += [node.lineno] if root in LOADERS else []
+                lines += [node.lineno] if root in LOADERS else []
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             names |= {alias.asname or alias.name: f"{node.module}.{alias.name}" for alias in node.names}
-            found += [node.lineno] if node.module.split(".")[0] in LOADERS and node.module not in HARMLESS else []
+            lines += [node.lineno] if node.module.split(".")[0] in LOADERS and node.module not in HARMLESS else []
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Call):
             first, _, rest = ast.unparse(node.func).partition(".")
             full = f"{names.get(first, first)}{'.' * bool(rest)}{rest}"
-            given = {k.arg: ast.unparse(k.value) for k in node.keywords}
-            loose = any(given.get(k, "False") != "False" for k in ("allow_pickle", "shell"))
-            torch = full == "torch.load" and given.get("weights_only") != "True"
+            options = {k.arg: ast.unparse(k.value) for k in node.keywords}
+            loose = any(options.get(k, "False") != "False" for k in ("allow_pickle", "shell"))
+            torch = full == "torch.load" and options.get("weights_only") != "True"
             if full in CALLS or loose or torch or full.rsplit(".", maxsplit=1)[-1] in ("extractall", "extract"):
-                found.append(node.lineno)
-    return found
+                lines.append(node.lineno)
+    return lines
 
 
 @pytest.mark.parametrize(
@@ -153,17 +153,17 @@ def unsafe(source: str) -> list[int]:
         "import os as o\no.popen('x')", "import pandas as pd\npd.read_pickle('x')", "archive.extractall('.')",
     ],
 )  # fmt: skip
-def test_what_is_unsafe_is_seen(source):
+def test_unsafe_code_is_recognised(source):
     assert unsafe(source)
 
 
-def test_loaders_that_run_code_are_not_used():
-    """No eval, exec, shell, yaml, torch.load of objects, allow_pickle; pickle only between the processes of a run."""
+def test_sources_load_nothing_that_runs_code():
+    """No eval, exec, shell, yaml, torch.load of objects or allow_pickle; pickle only between the processes of a run."""
     sources = [p for part in ("src", "plugins", "qgis_provider") for p in (ROOT / part).rglob("*.py")]
-    found = {
+    unsafe_lines = {
         path.relative_to(ROOT).as_posix(): lines
         for path in sources
         if "tests" not in path.parts and (lines := unsafe(path.read_text(encoding="utf-8")))
     }
     assert len(sources) > 150
-    assert list(found) == ["src/xsm/compute/workers.py"] and len(found["src/xsm/compute/workers.py"]) == 2
+    assert list(unsafe_lines) == ["src/xsm/compute/workers.py"] and len(unsafe_lines["src/xsm/compute/workers.py"]) == 2

@@ -1,4 +1,4 @@
-"""What comes along must be there and work: bundles, the README's first lines, results without holes."""
+"""What is shipped must be complete and work: bundles, the README's first lines, results without holes."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def test_shipped_filler_leaves_what_it_does_not_know_and_says_so(recwarn):
     assert "not sm_scav, sm_scah: these stay as they are" in str(recwarn[0].message)
     assert bool(filled["tb_h"].notnull().all())
     np.testing.assert_array_equal(filled["sm_scav"], smap["sm_scav"])
-    told = [str(w.message) for w in recwarn]
-    assert ["synthetic" in text for text in told] == [False, True]
+    warnings = [str(w.message) for w in recwarn]
+    assert ["synthetic" in text for text in warnings] == [False, True]
     recwarn.clear()
     with pytest.raises(DataError, match=r"not sm_scav\. Leave them out of variables="):
         smap.sm.gapfill_cru(variables=["tb_h", "sm_scav"], model="pretrained")
@@ -53,15 +53,15 @@ def test_first_lines_of_the_readme_run():
     assert int(table["count"].sum()) >= 5
 
 
-def test_passes_with_dropout_are_written_down():
+def test_passes_with_dropout_are_recorded():
     cube = xsm.example("cube", size=8, days=20).isel(time=slice(-4, None))
     with pytest.warns(UserWarning, match="synthetic"):
-        made = cube.sm.estimate(dropout_passes=2)
+        passes = cube.sm.estimate(dropout_passes=2)
         plain = cube.sm.estimate()
-    assert made.attrs["dropout_passes"] == 2
-    assert "dropout_passes=2" in made.attrs["history"]
+    assert passes.attrs["dropout_passes"] == 2
+    assert "dropout_passes=2" in passes.attrs["history"]
     assert "dropout_passes" not in f"{plain.attrs}"
-    assert not np.array_equal(made["sm_5cm"], plain["sm_5cm"], equal_nan=True)
+    assert not np.array_equal(passes["sm_5cm"], plain["sm_5cm"], equal_nan=True)
 
 
 def test_share_of_clipped_values_is_that_of_the_domain():
@@ -73,16 +73,16 @@ def test_share_of_clipped_values_is_that_of_the_domain():
             assert ds.sm.estimate()["sm_5cm"].attrs["clipped_share"] == share
 
 
-def test_a_shipped_surface_is_told_when_it_was_of_use(recwarn):
+def test_a_shipped_surface_warns_when_it_was_used(recwarn):
     cube = xsm.example("cube", size=16, days=20)
-    given = {"depth": 25, "scenario": 2, "model": "ridge", "surface": "5-2"}
-    with pytest.raises(DataError, match="infinite values are in tb_h"):
-        cube.assign(tb_h=cube["tb_h"] * np.inf).sm.fit(**given)
+    arguments = {"depth": 25, "scenario": 2, "model": "ridge", "surface": "5-2"}
+    with pytest.raises(DataError, match="there are infinite values in tb_h"):
+        cube.assign(tb_h=cube["tb_h"] * np.inf).sm.fit(**arguments)
     assert not recwarn.list
-    cube.sm.fit(**given)
-    told = [str(w.message) for w in recwarn]
-    assert ["saw other days" in text for text in told] == [True, False]
-    assert "synthetic" in told[1]
+    cube.sm.fit(**arguments)
+    warnings = [str(w.message) for w in recwarn]
+    assert ["learnt from days other" in text for text in warnings] == [True, False]
+    assert "synthetic" in warnings[1]
 
 
 def test_results_have_no_hole():

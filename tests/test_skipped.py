@@ -1,4 +1,4 @@
-"""What could not be read and was left out: told, listed in data and files, its days kept."""
+"""Files that could not be read and were left out: warned of, listed in data and files, their days kept."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from xsm.twin import default_grid, make_world
 
 @pytest.mark.parametrize("name", ["tiny", "smap", "nldas", "uscrn"])
 def test_skipped_is_a_list_in_data_and_in_every_kind_of_file(tmp_path, name):
-    """It was a text of some sources and a list of others."""
+    """Once, some sources wrote a text and others a list."""
     if name == "tiny":
         paths = [tmp_path / "data" / f"{n}.csv" for n in "ab"]
         paths[0].parent.mkdir()
@@ -33,17 +33,17 @@ def test_skipped_is_a_list_in_data_and_in_every_kind_of_file(tmp_path, name):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         ds = xsm.open(name, paths[:2] if name == "tiny" else paths, on_error="skip", region=default_grid(8), margin=0)
-        (told,) = ds.attrs["skipped"]
-        assert paths[0].name in told
+        (entry,) = ds.attrs["skipped"]
+        assert paths[0].name in entry
         for kind in ("nc", "zarr") if name in ("uscrn", "nldas") else ("nc", "zarr", "tif"):
             few = ds.isel(time=slice(2))
             part = few[list(few.data_vars)[:1]] if kind == "tif" or name != "uscrn" else few
-            assert files.read(files.write(part, tmp_path / f"a.{kind}")[0]).attrs["skipped"] == [told]
+            assert files.read(files.write(part, tmp_path / f"a.{kind}")[0]).attrs["skipped"] == [entry]
 
 
 @pytest.mark.parametrize("days", [None, slice("2021-04-03", None), slice("2021-04-03", "2021-04-25")])
-def test_days_of_files_left_out_at_the_ends_are_there_and_empty(tmp_path, days):
-    """They were no part of the axis, which ended with the last sound file."""
+def test_days_of_files_left_out_at_the_ends_are_kept_empty(tmp_path, days):
+    """Once, the axis ended with the last sound file."""
     grid = default_grid(8)
     paths = sorted(get_source("smap").write(make_world(grid, 25, seed=1), tmp_path))
     whole = xsm.open("smap", paths, region=grid, margin=0, time=days)
@@ -66,36 +66,36 @@ def test_days_of_files_left_out_at_the_ends_are_there_and_empty(tmp_path, days):
 
 
 @pytest.mark.parametrize(("name", "on_error"), [("smap", "raise"), ("nldas", "skip"), ("smap_l4", "raise")])
-def test_no_file_in_the_period_tells_the_days_that_there_are(tmp_path, name, on_error):
+def test_no_file_in_the_period_names_the_existing_days(tmp_path, name, on_error):
     paths = get_source(name).write(make_world(default_grid(4), 2, seed=1), tmp_path)
     with pytest.raises(DataError, match=r"None of .*\. By their names the files are of 2021-04-0\d to 2021-04-02\."):
         xsm.open(name, paths, time="2020", on_error=on_error)
 
 
-def test_people_are_told_a_long_list_in_short(tmp_path):
+def test_a_long_list_is_shortened_in_warnings(tmp_path):
     paths = [tmp_path / f"{number:02}.csv" for number in range(14)]
     for path in paths:
         path.write_text("date,lon,lat,soil_moisture\n2021-06-01,-98.5,35.5,0.2\n" if path == paths[0] else "")
     with warnings.catch_warnings(record=True) as heard:
         warnings.simplefilter("always")
         ds = xsm.open("tiny", paths, on_error="skip")
-    told = [str(w.message) for w in heard]
-    assert len(ds.attrs["skipped"]) == 13 and len(told) == 11
-    assert all(path.name in text for path, text in zip(paths[1:11], told[:10], strict=True))
-    assert told[10] == "and 3 more; all of them are in the attribute 'skipped'"
+    messages = [str(w.message) for w in heard]
+    assert len(ds.attrs["skipped"]) == 13 and len(messages) == 11
+    assert all(path.name in text for path, text in zip(paths[1:11], messages[:10], strict=True))
+    assert messages[10] == "and 3 more; all of them are in the attribute 'skipped'"
     with hear() as heard:
         xsm.open("tiny", paths, on_error="skip")
     assert [w.file for w in heard] == [path.name for path in paths[1:]]
 
 
 def test_a_semicolon_in_a_reason_makes_no_second_file():
-    told = "'US/a.txt' cannot be read as USCRN hourly02: row 960 has not 38 columns; the file may be cut or damaged."
+    reason = "'US/a.txt' cannot be read as USCRN hourly02: row 960 has not 38 columns; the file may be cut or damaged."
     with pytest.warns(SkippedFile) as heard:
-        tell_skipped(xr.Dataset(attrs={"skipped": told}), ["US/a.txt"])
+        tell_skipped(xr.Dataset(attrs={"skipped": reason}), ["US/a.txt"])
     assert [w.message.file for w in heard] == ["a.txt"]
 
 
-def test_what_is_skipped_is_told_whatever_thread_reads_it(tmp_path):
+def test_skipped_files_are_reported_from_any_thread(tmp_path):
     def block(block_info):
         first = block_info[None]["array-location"][0][0]
         with warnings.catch_warnings():  # as libraries do, which is not safe in threads

@@ -56,19 +56,19 @@ def test_rows_that_are_left_out_are_counted(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("Station,Date,SM\nA,2021-06-01,0.2\n", "lat, lon is missing.*A CSV of stations needs"),
-        (HEAD + "A,2021-06-01,36,-98,5,wet\n", "'wet' as soil_moisture in row 2, wanted a number"),
-        (HEAD + "A,yesterday,36,-98,5,0.2\n", "'yesterday' as time in row 2, wanted a time"),
+        (HEAD + "A,2021-06-01,36,-98,5,wet\n", "'wet' as soil_moisture in row 2, expected a number"),
+        (HEAD + "A,yesterday,36,-98,5,0.2\n", "'yesterday' as time in row 2, expected a time"),
         (HEAD + "A,2021-06-01,4300000,-98,5,0.2\n", "outside the globe.*EPSG:4326"),
         (HEAD + "A,2021-06-01,36,-98,5,0.2\nA,2021-06-01,36,-98,5,0.3\n", "1 rows that repeat a time"),
-        (HEAD, "holds no row"),
+        (HEAD, "contains no row"),
         ("", "cannot be read as CSV"),
     ],
 )
-def test_bad_tables_are_refused(tmp_path, text, told):
-    with pytest.raises(DataError, match=rf"(?s){told}"):
+def test_bad_tables_are_refused(tmp_path, text, message):
+    with pytest.raises(DataError, match=rf"(?s){message}"):
         table(tmp_path, text)
 
 

@@ -18,12 +18,12 @@ def examples():
     return {n: xsm.example(n, size=16, days=20) for n in ("cube", "gappy_cube", "smap", "nldas", "stations")}
 
 
-def told(ds):
+def rows_by_name(ds):
     return dict(rows_of(ds)[1:])
 
 
 def test_complete_cube_is_ready_and_its_next_command_runs(examples):
-    rows = told(examples["cube"])
+    rows = rows_by_name(examples["cube"])
     assert {rows[f"{s.depth} cm scenario {s.number}"] for s in SCENARIOS.values()} == {"ready to estimate"}
     assert rows["next"] == "ds.sm.estimate(depth=25, scenario=2)"
 
@@ -32,14 +32,14 @@ def test_gaps_are_counted_in_cells_that_have_values(examples):
     ds = examples["gappy_cube"]
     share = 1 - ds["tb_h"].notnull().mean("time")
     expected = float(share.where(share < 1).mean())
-    assert f"tb_h ({expected:.0%} missing)" in told(ds)["predictors"]
-    assert told(ds)["next"] == "ds.sm.gapfill_cru()"
+    assert f"tb_h ({expected:.0%} missing)" in rows_by_name(ds)["predictors"]
+    assert rows_by_name(ds)["next"] == "ds.sm.gapfill_cru()"
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=lambda s: f"{s.depth}-{s.number}")
 def test_what_a_scenario_lacks_is_what_estimate_refuses(examples, scenario):
     ds = examples["smap"]
-    row = told(ds)[f"{scenario.depth} cm scenario {scenario.number}"]
+    row = rows_by_name(ds)[f"{scenario.depth} cm scenario {scenario.number}"]
     if scenario.statics:
         assert row == f"lacks {', '.join(SOIL)}"
         with pytest.raises(DataError, match=r"sand, silt, clay, bulk_density"):
@@ -50,26 +50,26 @@ def test_what_a_scenario_lacks_is_what_estimate_refuses(examples, scenario):
 
 def test_soil_depth_and_short_periods_are_seen(examples):
     cube = examples["cube"]
-    assert told(cube.isel(soil_depth=[0]))["25 cm scenario 1"].startswith("lacks sand at 30 cm")
-    assert told(cube.isel(time=slice(2)))["5 cm scenario 1"] == "needs more than 2 days"
+    assert rows_by_name(cube.isel(soil_depth=[0]))["25 cm scenario 1"].startswith("lacks sand at 30 cm")
+    assert rows_by_name(cube.isel(time=slice(2)))["5 cm scenario 1"] == "needs more than 2 days"
 
 
 def test_lazy_data_are_not_computed(examples):
     lazy = examples["gappy_cube"].chunk(time=5)
     with raise_if_computes():
-        rows = told(lazy)
+        rows = rows_by_name(lazy)
     assert "not counted" in rows["5 cm scenario 2"]
     assert rows["next"].startswith("ds.sm.gapfill_cru() if there are gaps")
 
 
 def test_other_kinds_of_data_name_their_next_step(examples):
-    assert told(examples["nldas"])["next"] == "ds.sm.regrid_ease9km()"
-    assert told(examples["smap"][["sm_dca"]])["next"] == "ds.sm.gapfill_cru()"
-    assert told(examples["stations"])["next"] == "maps.sm.validate(ds)"
-    assert told(examples["nldas"].sm.regrid_ease9km())["next"].startswith('xsm.cube(xsm.open("smap"')
+    assert rows_by_name(examples["nldas"])["next"] == "ds.sm.regrid_ease9km()"
+    assert rows_by_name(examples["smap"][["sm_dca"]])["next"] == "ds.sm.gapfill_cru()"
+    assert rows_by_name(examples["stations"])["next"] == "maps.sm.validate(ds)"
+    assert rows_by_name(examples["nldas"].sm.regrid_ease9km())["next"].startswith('xsm.cube(xsm.open("smap"')
     scores = examples["cube"].sm.validate(examples["stations"], min_days=5)
-    assert told(scores)["next"] == "ds.sm.plot_skill()"
-    assert "gapfill" in told(xr.Dataset())["next"]
+    assert rows_by_name(scores)["next"] == "ds.sm.plot_skill()"
+    assert "gapfill" in rows_by_name(xr.Dataset())["next"]
 
 
 def test_text_and_html_hold_the_same_rows(examples):

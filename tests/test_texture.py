@@ -144,12 +144,12 @@ def test_lazy_and_equal_under_every_chunking(tmp_path: Path) -> None:
     assert np.isnan(xr.open_dataset(tmp_path / "t.nc")["texture"][0, 3, 4])
 
 
-def test_groups_hold_every_class_once() -> None:
+def test_groups_contain_every_class_once() -> None:
     assert sorted(name for names in GROUPS.values() for name in names) == sorted(CLASSES)
     assert soil_texture.group_of("sandy clay") == "fine" and soil_texture.group_of("peat") == ""
 
 
-def test_bad_input_is_told() -> None:
+def test_bad_input_is_refused() -> None:
     with pytest.raises(DataError, match="clay is not in the dataset"):
         texture(soil().drop_vars("clay"))
     mixed = soil()

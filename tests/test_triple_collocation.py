@@ -18,7 +18,7 @@ ERRORS = {"sm_dca": 0.035, "sm_noah_0_10": 0.02, "station": 0.015}
 
 @pytest.fixture(scope="module")
 def world() -> tuple[xr.Dataset, xr.Dataset]:
-    """A truth with a memory, seen by two products and daily stations with known, independent errors."""
+    """A truth with a memory, observed by two products and daily stations with known, independent errors."""
     rng = np.random.default_rng(0)
     truth = np.zeros((len(DAYS), *GRID.shape))
     for t in range(1, len(DAYS)):
@@ -71,15 +71,15 @@ def test_the_series_are_those_of_the_cells(world: tuple[xr.Dataset, xr.Dataset])
 
 def test_only_observed_days_count(world: tuple[xr.Dataset, xr.Dataset]) -> None:
     maps, stations = world
-    seen = np.random.default_rng(1).random(maps["sm_dca"].shape) < 0.5
-    filled = maps.assign(sm_dca_observed=(maps["sm_dca"].dims, seen))
+    observed = np.random.default_rng(1).random(maps["sm_dca"].shape) < 0.5
+    filled = maps.assign(sm_dca_observed=(maps["sm_dca"].dims, observed))
     table = triple_collocation(filled, stations)
     hidden = triple_collocation(maps.assign(sm_dca=maps["sm_dca"].where(filled["sm_dca_observed"])), stations)
     xr.testing.assert_equal(table["error_std"], hidden["error_std"])
     assert (table["n"] < 400).all()
     marked = maps.copy()
     marked["sm_dca"] = marked["sm_dca"].assign_attrs(fill_method="cru smoother")
-    with pytest.raises(DataError, match="'sm_dca_observed' is not there to tell the observed days"):
+    with pytest.raises(DataError, match="'sm_dca_observed' the observed days are not known"):
         triple_collocation(marked, stations)
 
 
@@ -93,7 +93,7 @@ def test_only_observed_days_count(world: tuple[xr.Dataset, xr.Dataset]) -> None:
         (("sm_dca", "sm_scav"), "both rest on SMAP brightness temperatures"),
         (("sm_surface", "sm_dca"), "both rest on SMAP brightness temperatures"),
         (("sm_dca", "sm_noah_10_40"), "of different depths"),
-        (("sm_dca",), "wanted two beside the stations"),
+        (("sm_dca",), "expected two beside the stations"),
     ],
 )
 def test_products_that_are_not_independent_are_refused(
@@ -114,7 +114,7 @@ def test_an_estimate_may_meet_a_product_that_took_no_part(world: tuple[xr.Datase
     assert float(table["error_std"].sel(product="sm_5cm").mean()) == pytest.approx(0.035, rel=0.15)
 
 
-def test_stations_without_a_result_are_told(world: tuple[xr.Dataset, xr.Dataset]) -> None:
+def test_stations_without_a_result_are_named(world: tuple[xr.Dataset, xr.Dataset]) -> None:
     maps, stations = world
     wrong = stations.copy(deep=True)
     wrong["soil_moisture"][0] = 0.5 - wrong["soil_moisture"][0]
@@ -124,17 +124,17 @@ def test_stations_without_a_result_are_told(world: tuple[xr.Dataset, xr.Dataset]
     assert "fewer than 100 days (70 left" in str(table["excluded"].values[1])
     with pytest.raises(
         DataError,
-        match=r"fewer than 900 days \(2\)\. The most .* 701 days: .* min_days=701",
+        match=r"fewer than 900 days \(2\)\. The best .* 701 days: .* min_days=701",
     ):
         triple_collocation(maps, stations, min_days=900)
 
 
-def test_the_example_goes_through_and_few_days_are_told() -> None:
+def test_the_example_works_and_few_days_warn() -> None:
     cube, stations = xsm.example("cube", size=24), xsm.example("stations", size=24)
-    with pytest.warns(UserWarning, match="has 90 days, so stations with 30 days .* where 100 are usual"):
+    with pytest.warns(UserWarning, match="has 90 days, so stations need 30 days .* where 100 are usual"):
         table = cube.sm.triple_collocation(stations)
     assert table.attrs["min_days"] == 30 <= int(table["n"].min()) < 100
     wide = table["error_std_high"] - table["error_std_low"]
-    assert float((wide / table["error_std"]).median()) > 0.2  # 40 days tell an error to some tens of percent
+    assert float((wide / table["error_std"]).median()) > 0.2  # 40 days give an error to some tens of percent
     assert table.sizes["station"] >= 3 and table.attrs["matching"] == "hour of obs_time"
     assert float(table["r_truth_median"].max()) <= 1

@@ -18,7 +18,7 @@ from xsm.data.grids import EASE2_M09
 from xsm.ops.validate import validate
 from xsm.testing import open_files
 from xsm.validation import metrics
-from xsm.validation.products import to_frame
+from xsm.validation.scoring import to_frame
 
 
 def test_scores_are_those_of_the_day_means_in_the_cell() -> None:
@@ -157,11 +157,11 @@ def test_latitude_longitude_maps() -> None:
 def test_only_the_cells_of_stations_are_computed() -> None:
     stations, maps = make_stations(depths=(5,)), make_maps(names=("sm_5cm",))
     expected = validate(maps, stations)
-    asked = []
+    computed = []
 
     def block(values: np.ndarray, block_info: dict | None = None) -> np.ndarray:
         if block_info:
-            asked.append(block_info[0]["chunk-location"])
+            computed.append(block_info[0]["chunk-location"])
         return values
 
     lazy = maps.copy()
@@ -171,7 +171,7 @@ def test_only_the_cells_of_stations_are_computed() -> None:
     )
     table = validate(lazy, stations)
     xr.testing.assert_equal(table.drop_attrs(), expected.drop_attrs())
-    assert {tuple(c[1:]) for c in asked} == {(r // 2, c // 2) for r, c in PLACES}
+    assert {tuple(c[1:]) for c in computed} == {(r // 2, c // 2) for r, c in PLACES}
 
 
 def test_anomalies_and_bootstrap_are_there_when_asked_for() -> None:

@@ -1,4 +1,4 @@
-"""Sensors, values and days that take no part in a validation, and the reasons that are told."""
+"""Sensors, values and days that take no part in a validation, and the reasons that are given."""
 
 from __future__ import annotations
 
@@ -121,15 +121,15 @@ def test_bad_input_is_told() -> None:
         validate(maps.assign_coords(time=maps["time"] + np.timedelta64(5000, "D")), stations)
     with pytest.raises(DataError, match=r"No station lies in the maps \(longitude"):
         validate(maps, stations.assign_coords(lat=stations["lat"] + 40))
-    with pytest.raises(DataError, match="wanted 'm3 m-3'"):
+    with pytest.raises(DataError, match="expected 'm3 m-3'"):
         percent = (stations * 100).assign_coords(stations.coords)
         percent["soil_moisture"].attrs["units"] = "percent"
         validate(maps, percent)
-    with pytest.raises(DataError, match=r"None of 6 sensors .*: values look like percent, wanted m3 m-3 \(6\)"):
+    with pytest.raises(DataError, match=r"None of 6 sensors .*: values look like percent, expected m3 m-3 \(6\)"):
         validate(maps, (stations * 100).assign_coords(stations.coords))
     with pytest.raises(DataError, match="has a median of"):
         validate(maps.assign(sm_5cm=maps["sm_5cm"] * 100), stations)
-    with pytest.raises(DataError, match=r"fewer than 200 days \(6\)\. The most .* 100 days: .* min_days=100"):
+    with pytest.raises(DataError, match=r"fewer than 200 days \(6\)\. The best .* 100 days: .* min_days=100"):
         validate(maps, stations, min_days=200)
     with pytest.raises(DataError, match="has none of sm_5cm"):
         validate(maps[["frozen"]], stations)
@@ -155,8 +155,8 @@ def test_the_files_of_the_stations_are_told(tmp_path: Path) -> None:
     paths = [tmp_path / name for name in ("b.txt", "a.txt")]
     for path in paths:
         path.write_text(path.stem * 3)
-    summary = in_history(paths)
-    assert (summary["files"], summary["to"]) == ("2 from a.txt", "b.txt")
-    assert in_history(paths[::-1]) == summary and in_history(paths[:1])["files"] == "b.txt"
+    card = told_files(paths)
+    assert (card["files"], card["to"]) == ("2 from a.txt", "b.txt")
+    assert told_files(paths[::-1]) == card and told_files(paths[:1])["files"] == "b.txt"
     paths[0].write_text("longer than before")
-    assert in_history(paths)["files_hash"] != summary["files_hash"]
+    assert told_files(paths)["files_hash"] != card["files_hash"]

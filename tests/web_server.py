@@ -1,4 +1,4 @@
-"""Web servers of this machine that behave as they are told, and what tests of downloads ask about a folder."""
+"""Web servers on this machine that behave as a test says, and what tests of downloads look for in a folder."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PAGE = b"<!DOCTYPE html><html><head><title>Earthdata Login</title></head><body>P
 
 
 def names(folder):
-    """What lies in a folder, without the manifest."""
+    """Files of a folder, without the manifest."""
     return sorted(p.name for p in folder.iterdir() if p.name != "manifest.json") if folder.exists() else []
 
 
@@ -69,18 +69,18 @@ def in_turn(*answers):
 
 
 class Server:
-    """An HTTP server of this machine: ``routes`` says how it answers a path, ``seen`` what it was asked."""
+    """An HTTP server of this machine: ``routes`` maps paths to answers, ``requests`` records paths and headers."""
 
     def __init__(self, host: str = "127.0.0.1") -> None:
         self.routes: dict[str, Any] = {}
-        self.seen: list[tuple[str, dict[str, str]]] = []
+        self.requests: list[tuple[str, dict[str, str]]] = []
         server = self
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
             def do_GET(self) -> None:
-                server.seen.append((self.path, dict(self.headers)))
+                server.requests.append((self.path, dict(self.headers)))
                 answer = server.routes.get(self.path.partition("?")[0], status(404))
                 with contextlib.suppress(ConnectionError):
                     answer(self)
@@ -95,7 +95,7 @@ class Server:
 
     def headers(self, name: str) -> list[str | None]:
         """One header of all requests."""
-        return [headers.get(name) for _, headers in self.seen]
+        return [headers.get(name) for _, headers in self.requests]
 
 
 def reply(request, body=b"", status=200, **headers):

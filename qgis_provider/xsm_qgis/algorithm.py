@@ -1,4 +1,4 @@
-"""One generic algorithm, made from an operation's description; the core does the work in its own process."""
+"""One generic algorithm for every operation of a description; the core does the work in its own process."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ class CoreAlgorithm(QgsProcessingAlgorithm):
     ----------
     operation : dict
         One of the ``operations`` of a description.
-    made : dict
+    edition : dict
         ``version`` and ``digest`` of that description.
     """
 
-    def __init__(self, operation, made):
+    def __init__(self, operation, edition):
         super().__init__()
-        self.operation, self.made = operation, made
+        self.operation, self.edition = operation, edition
         self.request = {}
 
     def createInstance(self):
-        return CoreAlgorithm(self.operation, self.made)
+        return CoreAlgorithm(self.operation, self.edition)
 
     def name(self):
         return self.operation["id"].replace("_", "")
@@ -92,51 +92,54 @@ class CoreAlgorithm(QgsProcessingAlgorithm):
             return False, str(error)
         return True, ""
 
-    def checkParameterValues(self, given, context):
+    def checkParameterValues(self, inputs, context):
         known = [definition.name() for definition in self.parameterDefinitions()]
-        for name in given:
+        for name in inputs:
             if name not in known:
                 near = difflib.get_close_matches(name, known, n=1)
                 guess = f" Did you mean {near[0]}?" if near else ""
                 return False, f"Unknown parameter {name} of {self.id()}.{guess}"
-        return super().checkParameterValues(given, context)
+        return super().checkParameterValues(inputs, context)
 
-    def prepareAlgorithm(self, given, context, feedback):
+    def prepareAlgorithm(self, inputs, context, feedback):
         """Read the values on the main thread."""
-        with told(feedback):
-            self.request = self._request(given, context)
+        with failures_shown(feedback):
+            self.request = self._request(inputs, context)
         return True
 
-    def _request(self, given, context):
+    def _request(self, inputs, context):
         result = self.operation["result"]
-        values = {p["name"]: parameters.read(self, p, given, context, result) for p in self.operation["params"]}
+        values = {p["name"]: parameters.read(self, p, inputs, context, result) for p in self.operation["params"]}
         name, values = opening.request(self.operation, {n: v for n, v in values.items() if v is not None})
         named = parameters.destination(self.operation) is not None
-        output = self.parameterAsFileOutput(given, parameters.OUTPUT, context) if named else None
-        return {"operation": name, "values": values, "output": output, "overwrite": True, **self.made}
+        output = self.parameterAsFileOutput(inputs, parameters.OUTPUT, context) if named else None
+        return {"operation": name, "values": values, "output": output, "overwrite": True, **self.edition}
 
-    def processAlgorithm(self, given, context, feedback):
+    def processAlgorithm(self, inputs, context, feedback):
         answer = carry_out("run", self.request, feedback)
         for path in answer["outputs"]:
             feedback.pushInfo(f"Wrote {path}")
         styling.load(answer.get("layers", []), context, feedback)
-        written = {parameters.OUTPUT: self.request["output"] or self.request["values"].get("output")}
-        return {**written, FILES: answer["outputs"]} if self.outputDefinition(FILES) else written
+        results = {parameters.OUTPUT: self.request["output"]} if self.request["output"] else {}
+        for param in self.operation["params"]:
+            if parameters.names_output(param, self.operation["result"]):
+                results[param["name"].upper()] = self.request["values"].get(param["name"])
+        return {**results, FILES: answer["outputs"]} if self.outputDefinition(FILES) else results
 
 
 def is_cancelled(feedback):
-    """Tell whether to stop; qgis_process, which has no event loop beside the algorithm, hears Ctrl+C only here."""
+    """Whether to stop; qgis_process, which has no event loop beside the algorithm, notices Ctrl+C only here."""
     if iface is None:
         QCoreApplication.processEvents()
     return feedback.isCanceled()
 
 
 def carry_out(verb, request, feedback):
-    """Run the core with the analyst's interpreter, show what it tells; failing is a QgsProcessingException."""
+    """Run the core with the analyst's interpreter and show its events; failures raise QgsProcessingException."""
     shown = 0
     push = {"warning": feedback.pushWarning, "error": feedback.reportError}
 
-    def tell(event):
+    def show(event):
         nonlocal shown
         kind, text = event["event"], str(event.get("text", ""))
         if kind == "progress":
@@ -152,15 +155,15 @@ def carry_out(verb, request, feedback):
     def cancelled():
         return is_cancelled(feedback)
 
-    with told(feedback):
+    with failures_shown(feedback):
         python = settings.python()
         interpreter.check(python, settings.folder(), cancelled)
-        return runner.run(runner.worker(python, verb), request, tell, cancelled)
+        return runner.run(runner.worker(python, verb), request, show, cancelled)
 
 
 @contextlib.contextmanager
-def told(feedback):
-    """Fail with what stopped the body; its details go to the log."""
+def failures_shown(feedback):
+    """Stop the algorithm with the sentence of what stopped the body; details go to the log."""
     try:
         yield
     except runner.Cancelled:
@@ -172,7 +175,7 @@ def told(feedback):
 
 
 def fail(text):
-    """Stop an algorithm; qgis_process, which writes each exception three times, is kept from the second and third."""
+    """Stop an algorithm; of the three copies of an exception that qgis_process writes, two are suppressed."""
     if os.path.basename(QCoreApplication.applicationFilePath()).startswith("qgis_process"):
         QgsMessageLog.logMessage(text, "XSM", Qgis.MessageLevel.Critical)
         QgsApplication.messageLog().blockSignals(True)

@@ -1,4 +1,4 @@
-"""The algorithm 'Check the xsm installation': which interpreter is used, what is installed there, does it work."""
+"""The algorithm 'Check the xsm installation': which interpreter works for QGIS, and whether all is well there."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from qgis.core import (
 from qgis.PyQt.QtGui import QIcon
 
 from . import interpreter, settings
-from .algorithm import ICON, carry_out, fail, is_cancelled, told
+from .algorithm import ICON, carry_out, fail, failures_shown, is_cancelled
 
 
 class CheckAlgorithm(QgsProcessingAlgorithm):
-    """Shakes hands with the core anew and shows its checks; the toolbox then follows its operations."""
+    """Repeats the handshake with the core and shows its checks; the toolbox then lists the core's operations."""
 
-    def __init__(self, made):
+    def __init__(self, edition):
         super().__init__()
-        self.made = made
+        self.edition = edition
 
     def createInstance(self):
-        return CheckAlgorithm(self.made)
+        return CheckAlgorithm(self.edition)
 
     def name(self):
         return "checkinstallation"
@@ -38,8 +38,8 @@ class CheckAlgorithm(QgsProcessingAlgorithm):
 
     def shortHelpString(self):
         return (
-            "<p>Shows which Python environment does the work, checks versions, coordinate systems and plugins in it, "
-            "and renews the list of algorithms from it.</p>"
+            "<p>Shows which Python environment does the work, checks its versions, coordinate systems and plugins, "
+            "and updates the list of algorithms from it.</p>"
         )
 
     def icon(self):
@@ -49,21 +49,21 @@ class CheckAlgorithm(QgsProcessingAlgorithm):
         self.addOutput(QgsProcessingOutputString("PYTHON", "Interpreter of the xsm environment"))
         self.addOutput(QgsProcessingOutputString("VERSION", "Version of xsm"))
 
-    def processAlgorithm(self, given, context, feedback):
-        feedback.pushInfo(f"QGIS {Qgis.QGIS_VERSION}, plugin for xsm {self.made['version']}")
-        with told(feedback):
+    def processAlgorithm(self, inputs, context, feedback):
+        feedback.pushInfo(f"QGIS {Qgis.QGIS_VERSION}, plugin for xsm {self.edition['version']}")
+        with failures_shown(feedback):
             python = settings.python()
             feedback.pushInfo(f"Interpreter: {python}")
-            found = interpreter.check(python, settings.folder(), lambda: is_cancelled(feedback), again=True)
-        if found["version"] != self.made["version"]:
-            feedback.pushWarning(f"The environment has xsm {found['version']}: run `xsm qgis install` in it.")
-        feedback.pushInfo(f"Data sources: {', '.join(found['sources'])}")
-        feedback.pushInfo(f"Models: {', '.join(found['models'])}")
+            core = interpreter.check(python, settings.folder(), lambda: is_cancelled(feedback), again=True)
+        if core["version"] != self.edition["version"]:
+            feedback.pushWarning(f"The environment has xsm {core['version']}: run `xsm qgis install` in it.")
+        feedback.pushInfo(f"Data sources: {', '.join(core['sources'])}")
+        feedback.pushInfo(f"Models: {', '.join(core['models'])}")
         failed = carry_out("check", {}, feedback)["failed"]
         if failed:
             fail(f"The installation has problems: {', '.join(failed)}.")
-        feedback.pushInfo("Everything is well.")
-        return {"PYTHON": python, "VERSION": found["version"]}
+        feedback.pushInfo("Everything works.")
+        return {"PYTHON": python, "VERSION": core["version"]}
 
     def postProcessAlgorithm(self, context, feedback):
         """Show the operations of the environment, on the main thread."""

@@ -18,7 +18,7 @@ PLACE = ("lat", "lon")
 
 
 def to_csv(layer, context):
-    """Write the fields of a point layer and its places in degrees to a temporary CSV; gives its path."""
+    """Write the fields of a point layer and its coordinates in degrees to a temporary CSV; returns its path."""
     fields = [field.name() for field in layer.fields()]
     kept = [i for i, name in enumerate(fields) if name.lower() not in PLACE]
     degrees = QgsCoordinateReferenceSystem("EPSG:4326")
@@ -31,7 +31,7 @@ def to_csv(layer, context):
             points = [] if feature.geometry().isNull() else list(feature.geometry().vertices())
             if len(points) != 1:
                 raise CoreError(
-                    f"Feature {feature.id()} of the layer '{layer.name()}' has {len(points)} points, wanted one. "
+                    f"Feature {feature.id()} of the layer '{layer.name()}' has {len(points)} points, expected one. "
                     "Split it with 'Multipart to singleparts', or remove it."
                 )
             place = to_degrees.transform(points[0].x(), points[0].y())

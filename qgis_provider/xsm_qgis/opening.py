@@ -1,23 +1,28 @@
-"""One form for each data source, with the source's own options, beside the general form of ``open``."""
+"""One form for each data source, with the source's own options, in addition to the general form of ``open``."""
 
 from __future__ import annotations
 
 import re
 
-HINTS = {("open", "source"): "sources", ("gapfill", "method"): "models", ("fit", "model"): "models"}
-"""Texts that name a source or a model; the forms offer those that the environment has."""
+HINTS = {
+    ("open", "source"): "sources",
+    ("fetch", "source"): "sources",
+    ("gapfill", "method"): "models",
+    ("fit", "model"): "models",
+}
+"""Parameters that name a source or a model; the forms suggest those that the environment has."""
 
 
 def operations(description):
-    """Operations of a description: those of the core, and ``open`` anew for each source that is known."""
-    found = [_hinted(operation, description) for operation in description["operations"]]
-    general = [operation for operation in found if operation["id"] == "open"]
+    """Operations of a description: those of the core, and ``open`` once more for each known source."""
+    all_operations = [_hinted(operation, description) for operation in description["operations"]]
+    general = [operation for operation in all_operations if operation["id"] == "open"]
     sources = description.get("sources", {})
-    return found + [_of_source(o, name, sources[name]) for o in general for name in sources]
+    return all_operations + [_of_source(o, name, sources[name]) for o in general for name in sources]
 
 
 def request(operation, values):
-    """Name of the core's operation and its values for those of a form."""
+    """Name of the core's operation, and its values from those of a form."""
     source = operation.get("source")
     if source is None:
         return operation["id"], values
@@ -41,16 +46,17 @@ def _of_source(operation, name, source):
 
 
 def _hinted(operation, description):
-    params, told = [], ""
+    params, option_help = [], ""
+    options_of = "fetch_options" if operation["id"] == "fetch" else "options"
     for param in operation["params"]:
         known = description.get(HINTS.get((operation["id"], param["name"])), {})
-        fitting = [n for n, told in known.items() if operation["id"] != "gapfill" or told["task"] == "gapfill"]
+        fitting = [n for n, info in known.items() if operation["id"] != "gapfill" or info["task"] == "gapfill"]
         params.append({**param, "choices": fitting} if fitting else param)
         for name in fitting:
-            options = ", ".join(option["name"] for option in known[name]["options"])
-            told += f" {name}: {options}." if options else ""
-    return {**operation, "params": [_told(p, told) if p["kind"] == "options" else p for p in params]}
+            options = ", ".join(option["name"] for option in known[name].get(options_of, ()))
+            option_help += f" {name}: {options}." if options else ""
+    return {**operation, "params": [_with_help(p, option_help) if p["kind"] == "options" else p for p in params]}
 
 
-def _told(param, more):
+def _with_help(param, more):
     return {**param, "help": param["help"] + more}

@@ -1,8 +1,8 @@
-"""From a parameter as the core describes it to QGIS parameters, and from their values to what the core is sent.
+"""From a parameter as the core describes it to QGIS parameters, and from their values to the request for the core.
 
-A QGIS parameter is called as the core's, in upper case; a period becomes two dates, ``<NAME>_START``, ``<NAME>_END``,
-stations a file and, as another way to give them, a point layer ``<NAME>_LAYER``, a region an extent or ``<NAME>_NAME``.
-What 3.22 refuses to leave out although it has a default (files, extents) is optional here and settled by the core.
+A QGIS parameter has the name of the core's, in upper case. A period becomes two dates, ``<NAME>_START`` and
+``<NAME>_END``; stations a file or a point layer ``<NAME>_LAYER``; a region an extent or ``<NAME>_NAME``. QGIS 3.22
+requires files and extents even where they have a default; they are optional here, and the core applies the default.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ ENDINGS = {"period": [end for end, _ in PERIOD], "stations": ["", "_LAYER"], "re
 
 
 def destination(operation):
-    """Return the parameter for the result of an operation, or None where it names its output itself."""
+    """Return the parameter for the result of an operation, or None if one of its own parameters is the output."""
     result = operation["result"]
     if result == "model":
         return QgsProcessingParameterFolderDestination(OUTPUT, "Model bundle")
@@ -55,22 +55,22 @@ def destination(operation):
 
 
 HELP = {"region": "Extent: west, east, south, north, with a CRS in brackets where it is not the project's. "}
-"""What QGIS takes in another form than the core."""
+"""What QGIS expects in another form than the core."""
 
 
 def help_of(param):
-    """Help of a parameter as QGIS takes it."""
+    """Help of a parameter for its QGIS form."""
     return HELP.get(param["kind"], "") + param["help"]
 
 
 def make(param, result=""):
-    """Make the QGIS parameters of one parameter; an unknown kind is shown as text."""
-    made = _output(param) if names_output(param, result) else MAKE.get(param["kind"], _string)(param)
-    for definition in made:
+    """Return the QGIS parameters of one parameter; an unknown kind is shown as text."""
+    definitions = _output(param) if names_output(param, result) else MAKE.get(param["kind"], _string)(param)
+    for definition in definitions:
         definition.setHelp(help_of(param))
         if param["advanced"] or param["kind"] == "options":
             definition.setFlags(definition.flags() | QgsProcessingParameterDefinition.Flag.FlagAdvanced)
-    return made
+    return definitions
 
 
 def names(param):
@@ -79,16 +79,18 @@ def names(param):
 
 
 def names_output(param, result):
-    """Tell whether a parameter is the file or the folder that the operation writes."""
+    """Whether a parameter is the file or the folder that the operation writes."""
+    if result == "folder":
+        return param["kind"] == "folder"
     return result == "path" and param["kind"] in ("path", "folder") and param["name"] == "output"
 
 
-def read(algorithm, param, given, context, result=""):
-    """Return the value that the core is sent, or None where none is given."""
-    if param["default"] is None and all(_empty(given.get(name)) for name in names(param)):
+def read(algorithm, param, inputs, context, result=""):
+    """Return the value for the core, or None if there is none."""
+    if param["default"] is None and all(_empty(inputs.get(name)) for name in names(param)):
         return None
     reader = _read_output if names_output(param, result) else READ.get(param["kind"], _read_string)
-    value = reader(algorithm, param["name"].upper(), given, context)
+    value = reader(algorithm, param["name"].upper(), inputs, context)
     return None if _empty(value) else value
 
 
@@ -149,12 +151,12 @@ def _choice(param):
 
 def _number(param, kind=QgsProcessingParameterNumber.Type.Double):
     name, label = _common(param)
-    made = QgsProcessingParameterNumber(name, label, kind, param["default"], _optional(param))
+    definition = QgsProcessingParameterNumber(name, label, kind, param["default"], _optional(param))
     if param["minimum"] is not None:
-        made.setMinimum(param["minimum"])
+        definition.setMinimum(param["minimum"])
     if param["maximum"] is not None:
-        made.setMaximum(param["maximum"])
-    return [made]
+        definition.setMaximum(param["maximum"])
+    return [definition]
 
 
 def _integer(param):
@@ -171,11 +173,11 @@ def _string(param, lines=False):
     default = param["default"]
     if isinstance(default, (list, tuple)):
         default = ", ".join(str(v) for v in default)
-    made = QgsProcessingParameterString(name, label, default, lines, _optional(param))
+    definition = QgsProcessingParameterString(name, label, default, lines, _optional(param))
     if param["choices"]:
         hints = [str(choice) for choice in param["choices"]]
-        made.setMetadata({"widget_wrapper": {"value_hints": hints if param["required"] else ["", *hints]}})
-    return [made]
+        definition.setMetadata({"widget_wrapper": {"value_hints": hints if param["required"] else ["", *hints]}})
+    return [definition]
 
 
 def _options(param):
@@ -196,73 +198,73 @@ def _region(param):
     return [QgsProcessingParameterExtent(name, label, None, _optional(param)), named]
 
 
-def _read_output(algorithm, name, given, context):
-    return algorithm.parameterAsFileOutput(given, name, context)
+def _read_output(algorithm, name, inputs, context):
+    return algorithm.parameterAsFileOutput(inputs, name, context)
 
 
-def _read_file(algorithm, name, given, context):
-    return _store(algorithm.parameterAsFile(given, name, context))
+def _read_file(algorithm, name, inputs, context):
+    return _store(algorithm.parameterAsFile(inputs, name, context))
 
 
-def _read_stations(algorithm, name, given, context):
-    layer = algorithm.parameterAsVectorLayer(given, f"{name}_LAYER", context)
-    return _read_file(algorithm, name, given, context) if layer is None else layers.to_csv(layer, context)
+def _read_stations(algorithm, name, inputs, context):
+    layer = algorithm.parameterAsVectorLayer(inputs, f"{name}_LAYER", context)
+    return _read_file(algorithm, name, inputs, context) if layer is None else layers.to_csv(layer, context)
 
 
 def _store(path):
-    """Path of the data behind what an analyst chose: the folder of a Zarr store, the file of a layer."""
+    """Path of the data behind the path of a form: the folder of a Zarr store, the file of a layer."""
     if path.startswith("NETCDF:"):
         path = path.split(":", 1)[1].rsplit(":", 1)[0].strip('"')
     folder, last = os.path.split(path)
     return folder if last in ZARR_MARKS else path
 
 
-def _read_paths(algorithm, name, given, context):
-    path = algorithm.parameterAsFile(given, name, context)
+def _read_paths(algorithm, name, inputs, context):
+    path = algorithm.parameterAsFile(inputs, name, context)
     return [path] if path else []
 
 
-def _read_files(algorithm, name, given, context):
-    return [_store(path) for path in algorithm.parameterAsFileList(given, name, context)]
+def _read_files(algorithm, name, inputs, context):
+    return [_store(path) for path in algorithm.parameterAsFileList(inputs, name, context)]
 
 
-def _read_choice(algorithm, name, given, context):
-    return algorithm.parameterAsEnumString(given, name, context)
+def _read_choice(algorithm, name, inputs, context):
+    return algorithm.parameterAsEnumString(inputs, name, context)
 
 
-def _read_integer(algorithm, name, given, context):
-    return algorithm.parameterAsInt(given, name, context)
+def _read_integer(algorithm, name, inputs, context):
+    return algorithm.parameterAsInt(inputs, name, context)
 
 
-def _read_number(algorithm, name, given, context):
-    return algorithm.parameterAsDouble(given, name, context)
+def _read_number(algorithm, name, inputs, context):
+    return algorithm.parameterAsDouble(inputs, name, context)
 
 
-def _read_boolean(algorithm, name, given, context):
-    return algorithm.parameterAsBool(given, name, context)
+def _read_boolean(algorithm, name, inputs, context):
+    return algorithm.parameterAsBool(inputs, name, context)
 
 
-def _read_string(algorithm, name, given, context):
-    return algorithm.parameterAsString(given, name, context)
+def _read_string(algorithm, name, inputs, context):
+    return algorithm.parameterAsString(inputs, name, context)
 
 
-def _read_options(algorithm, name, given, context):
-    lines = algorithm.parameterAsString(given, name, context).replace(";", "\n").splitlines()
+def _read_options(algorithm, name, inputs, context):
+    lines = algorithm.parameterAsString(inputs, name, context).replace(";", "\n").splitlines()
     return [line.strip() for line in lines if line.strip()]
 
 
-def _read_period(algorithm, name, given, context):
-    days = [algorithm.parameterAsDateTime(given, name + end, context) for end, _ in PERIOD]
+def _read_period(algorithm, name, inputs, context):
+    days = [algorithm.parameterAsDateTime(inputs, name + end, context) for end, _ in PERIOD]
     return [day.toString("yyyy-MM-dd") if day.isValid() else None for day in days]
 
 
-def _read_region(algorithm, name, given, context):
-    named = algorithm.parameterAsString(given, f"{name}_NAME", context).strip()
-    if named and not _empty(given.get(name)):
-        raise CoreError(f"{name} and {name}_NAME are both given. Leave one of them empty.")
+def _read_region(algorithm, name, inputs, context):
+    named = algorithm.parameterAsString(inputs, f"{name}_NAME", context).strip()
+    if named and not _empty(inputs.get(name)):
+        raise CoreError(f"{name} and {name}_NAME are both set. Leave one of them empty.")
     if named:
         return named
-    box = algorithm.parameterAsExtent(given, name, context, QgsCoordinateReferenceSystem("EPSG:4326"))
+    box = algorithm.parameterAsExtent(inputs, name, context, QgsCoordinateReferenceSystem("EPSG:4326"))
     return [box.xMinimum(), box.yMinimum(), box.xMaximum(), box.yMaximum()]
 
 

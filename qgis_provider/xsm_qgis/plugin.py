@@ -10,7 +10,7 @@ from .provider import XsmProvider
 
 
 class XsmPlugin:
-    """What QGIS (``initGui``) and qgis_process (``initProcessing``) start."""
+    """Started by QGIS (``initGui``) and qgis_process (``initProcessing``)."""
 
     def __init__(self):
         self.provider = None
@@ -21,10 +21,9 @@ class XsmPlugin:
             self.provider = XsmProvider()
             registry.addProvider(self.provider)
         elif self.provider is None:
-            told = (
-                f"The toolbox XSM comes from another copy of the plugin; that in {os.path.dirname(__file__)} is idle."
-            )
-            QgsMessageLog.logMessage(f"{told} Remove one of them.", "XSM", Qgis.MessageLevel.Warning)
+            folder = os.path.dirname(__file__)
+            text = f"The toolbox XSM comes from another copy of the plugin; the one in {folder} is idle. Remove one."
+            QgsMessageLog.logMessage(text, "XSM", Qgis.MessageLevel.Warning)
 
     def initGui(self):
         self.initProcessing()

@@ -17,7 +17,7 @@ BUNDLED = os.path.join(os.path.dirname(__file__), "operations.json")
 
 
 class XsmProvider(QgsProcessingProvider):
-    """Complete before any interpreter is known; starts no process when QGIS starts."""
+    """The toolbox XSM: complete before any interpreter is known; starts no process when QGIS starts."""
 
     def id(self):
         return "xsm"
@@ -46,21 +46,21 @@ class XsmProvider(QgsProcessingProvider):
         settings.remove()
 
     def loadAlgorithms(self):
-        found = description()
-        made = {"version": found["version"], "digest": found["digest"]}
-        self.addAlgorithm(CheckAlgorithm(made))
-        for operation in opening.operations(found):
+        described = description()
+        edition = {"version": described["version"], "digest": described["digest"]}
+        self.addAlgorithm(CheckAlgorithm(edition))
+        for operation in opening.operations(described):
             if not operation["analyst"]:
                 continue
             try:
-                self.addAlgorithm(CoreAlgorithm(operation, made))
+                self.addAlgorithm(CoreAlgorithm(operation, edition))
             except Exception as error:
-                told = f"The operation {operation.get('id')} cannot be shown: {error}"
-                QgsMessageLog.logMessage(told, "XSM", Qgis.MessageLevel.Critical)
+                text = f"The operation {operation.get('id')} cannot be shown: {error}"
+                QgsMessageLog.logMessage(text, "XSM", Qgis.MessageLevel.Critical)
 
 
 def description():
-    """Operations of the interpreter in use where a handshake has told them, else those shipped with the plugin."""
+    """Operations that the last handshake with the current interpreter reported, else those shipped with the plugin."""
     try:
         known = interpreter.remembered(settings.python(), settings.folder())
     except CoreError:

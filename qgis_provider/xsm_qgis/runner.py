@@ -1,7 +1,7 @@
-"""Run the core in its own process and talk to it in JSON lines (``xsm.faces.worker``). Imports nothing of QGIS.
+"""Run the core in its own process and talk to it in JSON lines. Imports nothing of QGIS.
 
-The request goes to the core's stdin, which stays open: its end tells the core that QGIS is gone. Events come from its
-stdout, one JSON object a line; everything else that the core or its libraries print is handed on as console text.
+The request goes to the core's stdin, which stays open: when it is closed, the core knows that QGIS is gone. Events come
+from its stdout, one JSON object a line; whatever else the core or its libraries print is passed on as console text.
 """
 
 from __future__ import annotations
@@ -17,11 +17,13 @@ import subprocess
 import threading
 import time
 
-PROTOCOL = 1
+PROTOCOL = 2
 LONGEST_LINE = 4 << 20
 QUEUED_LINES = 10_000
 GRACE_S = 2.5
-"""Longer than the core needs to remove what it has half written."""
+"""Longer than the core needs to remove its unfinished files."""
+NO_WORKER = "Unknown command 'worker'"
+"""Answer of a core of protocol 1, which ran as another module."""
 NEW_GROUP_NO_WINDOW = 0x08000200
 DROPPED = {
     "GDAL_DATA", "GDAL_DRIVER_PATH", "GDAL_FILENAME_IS_UTF8", "PROJ_LIB", "PROJ_DATA", "GEOTIFF_CSV", "LD_LIBRARY_PATH",
@@ -33,11 +35,15 @@ DROPPED_PREFIXES = ("PYTHON", "CONDA", "GRASS_", "O4W_", "OSGEO4W", "QGIS")
 
 
 class CoreError(Exception):
-    """The core could not do what was asked; the text is for the analyst, the details for the log."""
+    """The core could not carry out the request; the text is for the analyst, the details are for the log."""
 
     def __init__(self, text, hint="", details=""):
         super().__init__(f"{text} {hint}".strip())
         self.details = details
+
+
+class OtherVersion(CoreError):
+    """Plugin and core do not understand each other; the text says which one to update."""
 
 
 class Cancelled(Exception):
@@ -47,8 +53,8 @@ class Cancelled(Exception):
 def clean_env(base=None):
     """Environment of the core: without what QGIS's launchers set for QGIS's own libraries.
 
-    With QGIS's ``PROJ_LIB`` rasterio cannot resolve EPSG codes; with ``PYTHONEXECUTABLE`` a virtual environment forgets
-    that it is one, even under ``python -I``.
+    With QGIS's ``PROJ_LIB`` rasterio cannot resolve EPSG codes; with ``PYTHONEXECUTABLE`` Python ignores its virtual
+    environment, even under ``python -I``.
     """
     base = os.environ if base is None else base
     env = {k: v for k, v in base.items() if k.upper() not in DROPPED and not k.upper().startswith(DROPPED_PREFIXES)}
@@ -60,23 +66,23 @@ def clean_env(base=None):
 
 
 def worker(python, verb):
-    """Command line of the core's worker."""
-    return [python, "-I", "-X", "utf8", "-m", "xsm.faces.worker", verb]
+    """Command line of the core's worker; ``-m xsm worker`` stays the same in every version of xsm."""
+    return [python, "-I", "-X", "utf8", "-m", "xsm", "worker", verb]
 
 
 def run(argv, request, on_event, is_cancelled, poll=0.1):
-    """Start the core, send one request and hand on its events until it ends.
+    """Start the core, send one request and pass on its events until it ends.
 
     Parameters
     ----------
     argv : list of str
         See `worker`.
     request : dict or None
-        What to do.
+        Operation and values.
     on_event : callable
         Called in this thread with each event (``hello``, ``progress``, ``log``, and ``stderr`` for console text).
     is_cancelled : callable
-        Asked every ``poll`` seconds.
+        Called every ``poll`` seconds; true stops the core.
 
     Returns
     -------
@@ -86,7 +92,9 @@ def run(argv, request, on_event, is_cancelled, poll=0.1):
     Raises
     ------
     CoreError
-        Where the core cannot start, tells an error, crashes or ends without a result.
+        If the core cannot start, reports an error, crashes or ends without a result.
+    OtherVersion
+        If the core is older or newer than this plugin and they do not understand each other.
     Cancelled
         After all processes of the core have ended.
     """
@@ -115,22 +123,31 @@ def run(argv, request, on_event, is_cancelled, poll=0.1):
     if error:
         raise CoreError(error.get("text", "The core failed."), error.get("hint", ""), error.get("traceback", ""))
     if code or result is None:
+        if any(NO_WORKER in line for line in tail):
+            same_protocol({"protocol": 1})
         last = f": {tail[-1]}" if tail else ""
         raise CoreError(f"The core {_ending(code)} without a result{last}", details="\n".join(tail))
     return result
 
 
 def same_protocol(event):
-    """Stop where the core speaks another protocol than this plugin."""
-    if event.get("protocol") != PROTOCOL:
-        raise CoreError(
-            f"This plugin speaks protocol {PROTOCOL}, xsm {event.get('version')} speaks {event.get('protocol')}.",
-            "Run `xsm qgis install` in the environment of the newer xsm.",
+    """Stop if the core speaks another protocol than this plugin."""
+    core, protocol = f"xsm {event.get('version', '')}".strip(), event.get("protocol")
+    if protocol == PROTOCOL:
+        return
+    if isinstance(protocol, int) and protocol > PROTOCOL:
+        raise OtherVersion(
+            f"This plugin is older than {core} in the Python environment.",
+            "Run `xsm qgis install` there and restart QGIS.",
         )
+    raise OtherVersion(
+        f"This plugin is newer than {core} in the Python environment.",
+        "Update xsm there, run `xsm qgis install` and restart QGIS.",
+    )
 
 
 def _send(process, request):
-    with contextlib.suppress(OSError):  # where it has ended already, its exit code and last words tell why
+    with contextlib.suppress(OSError):  # if it has ended already, its exit code and last line say why
         process.stdin.write(json.dumps(request).encode("utf-8") + b"\n")
         process.stdin.flush()
 
@@ -148,7 +165,7 @@ def _listen(process, stopped, on_event, is_cancelled, poll):
         try:
             name, line = lines.get(timeout=poll)
         except queue.Empty:
-            if process.poll() is not None:  # a grandchild may hold the pipes open
+            if process.poll() is not None:  # a grandchild may keep the pipes open
                 time.sleep(poll)
                 streams = 0 if lines.empty() else streams
             continue
@@ -156,6 +173,8 @@ def _listen(process, stopped, on_event, is_cancelled, poll):
             streams -= 1
             continue
         event = _event(line) if name == "out" else None
+        if event is not None and event["event"] in ("hello", "describe"):
+            same_protocol(event)
         if event is None:
             tail.append(line)
             on_event({"event": "stderr", "text": line})
@@ -164,8 +183,6 @@ def _listen(process, stopped, on_event, is_cancelled, poll):
         elif event["event"] == "error":
             error = event
         else:
-            if event["event"] == "hello":
-                same_protocol(event)
             on_event(event)
     return result, error, tail
 
@@ -194,7 +211,7 @@ def _put(lines, item, stopped):
 
 
 def _kill(process):
-    """End the core and its children: the end of its stdin asks it to clean up; what is left then is killed."""
+    """End the core and its children: closing its stdin lets it clean up; whatever still runs then is killed."""
     with contextlib.suppress(OSError):
         process.stdin.close()
     with contextlib.suppress(subprocess.TimeoutExpired):
@@ -208,7 +225,7 @@ def _kill(process):
 
 
 def _sweep(request, pid):
-    """Remove what a core that could not clean up has begun beside its output (see `fresh` in xsm/files.py)."""
+    """Remove the unfinished files beside the output of a core that could not clean up (``fresh`` in xsm/atomic.py)."""
     folder = os.path.dirname((request or {}).get("output") or "")
     for name in os.listdir(folder) if os.path.isdir(folder) else []:
         if name.startswith(".") and f".{pid}." in name and name.endswith(".part"):

@@ -1,4 +1,4 @@
-"""Where the plugin keeps what it knows, and the one setting an analyst may give."""
+"""Where the plugin keeps its own files, and its one setting."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def folder():
 
 
 def python():
-    """Interpreter of the xsm environment; stops with a sentence where none is known."""
+    """Interpreter of the xsm environment; stops with a sentence if none is known."""
     return interpreter.find(folder(), ProcessingConfig.getSetting(NAME) or "")
 
 
@@ -31,5 +31,5 @@ def add(group, icon):
 
 
 def remove():
-    """Take the setting away."""
+    """Remove the setting."""
     ProcessingConfig.removeSetting(NAME)

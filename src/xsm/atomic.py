@@ -1,9 +1,8 @@
-"""What is asked of the operating system: data that outlast a power cut, and a lock."""
+"""Files that are whole under their final name, and on the disk before they have it; and a lock."""
 
 from __future__ import annotations
 
 import contextlib
-import errno
 import glob
 import os
 import shutil
@@ -14,12 +13,9 @@ from pathlib import Path
 
 from xsm.errors import DataError, UsageError
 
-HELD = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES)
-"""What a lock that another process holds is told by."""
-
 
 def to_disk(path: Path) -> None:
-    """Wait until a file, or all that was written (for a folder), is on the disk."""
+    """Wait until a file is on the disk, or for a folder until all that was written is."""
     if path.is_dir():
         if hasattr(os, "sync"):
             os.sync()
@@ -32,9 +28,9 @@ def to_disk(path: Path) -> None:
 
 
 def replace(part: Path, path: Path) -> None:
-    """Rename, and wait until the new name is on the disk where the system can tell."""
+    """Rename, and wait until the new name is on the disk where the system can do so."""
     os.replace(part, path)
-    with contextlib.suppress(OSError):  # a folder cannot be opened on Windows, and not be synced on some file systems
+    with contextlib.suppress(OSError):  # Windows opens no folder, and some file systems sync none
         handle = os.open(path.parent, os.O_RDONLY)
         try:
             os.fsync(handle)
@@ -43,44 +39,31 @@ def replace(part: Path, path: Path) -> None:
 
 
 def lock(handle: int) -> bool:
-    """Lock an open file until it is closed; whether no other process has it.
+    """Lock an open file until it is closed or the process ends; False where another process has the lock.
 
     Raises
     ------
     OSError
-        Where the file system knows no locks.
+        Where the file system has no locks.
     """
-    try:
-        if os.name == "nt":
-            import msvcrt
+    from filelock import lock_descriptor
 
-            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
-        else:
-            import fcntl
-
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        if error.errno not in HELD:
-            raise
-        return False
-    return True
+    return lock_descriptor(handle, blocking=False)
 
 
 IN_WORK = ".in-work"
 """File in a temporary folder that is locked while a process works there, however the process ends."""
-
-
 _unfinished: set[Path] = set()
 
 
 @contextmanager
 def fresh(path: Path, overwrite: bool = False, *, keep: str = "") -> Iterator[Path]:
-    """Give a temporary name beside a path; it takes the path's place when the body ends well, else it is removed.
+    """Yield a temporary name beside a path, which replaces the path when the body succeeds and is removed otherwise.
 
-    What a process that was killed has left there for the same path is removed first.
+    What a killed process left there for the same path is removed first.
 
-    With ``keep`` the temporary folder has this mark in its name and stays when the body fails: the next body that has
-    the same mark goes on with it.
+    With ``keep`` the temporary folder has this mark in its name and stays when the body fails: the next body with the
+    same mark continues with it.
     """
     check_output(path, overwrite)
     try:
@@ -122,7 +105,7 @@ def fresh(path: Path, overwrite: bool = False, *, keep: str = "") -> Iterator[Pa
 
 
 def _sweep(path: Path) -> None:
-    """Remove the temporary folders of a path whose process is gone."""
+    """Remove the temporary folders of a path whose process has ended."""
     for left in path.parent.glob(f".{glob.escape(path.name)}.*.part/{IN_WORK}"):
         if (handle := _locked(left)) is not None:
             begun = os.fstat(handle).st_size > 0
@@ -132,9 +115,9 @@ def _sweep(path: Path) -> None:
 
 
 def _locked(file: Path, *, new: bool = False) -> int | None:
-    """Lock a file; None where another process has it, or the file system knows no locks.
+    """Lock a file; None where another process has the lock, or the file system has no locks.
 
-    A new one is empty until it is locked, so that nobody takes it for one whose process is gone.
+    A new file is empty until it is locked, so that nobody takes it for one whose process has ended.
     """
     with suppress(OSError):
         handle = os.open(file, os.O_RDWR | (os.O_CREAT if new else 0), 0o600)
@@ -147,7 +130,7 @@ def _locked(file: Path, *, new: bool = False) -> int | None:
 
 
 def abandon() -> None:
-    """Remove what `fresh` has begun and not ended; for a process that ends at once and unwinds no more."""
+    """Remove the temporary folders of `fresh`; for a process that ends at once, without unwinding its stack."""
     for folder in list(_unfinished):
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -158,13 +141,13 @@ def _not_written(path: Path, error: OSError) -> DataError:
             f"'{path}' cannot be replaced ({error.strerror or error}): a program has it open, or it is protected.",
             hint="Remove its layers from QGIS, close it elsewhere, or give another name.",
         )
-    return DataError(f"'{path}' cannot be written ({error.strerror or error}).", hint="Check space and rights.")
+    return DataError(f"'{path}' cannot be written ({error.strerror or error}).", hint="Check free space and rights.")
 
 
 def check_output(path: Path, overwrite: bool = False) -> None:
-    """Refuse an output that exists and is not to be or cannot be replaced, before any work is done."""
+    """Refuse, before any work is done, an output that exists and may not or cannot be replaced."""
     if "\0" in str(path):
-        raise UsageError(f"The output {str(path)!r} has a NUL byte, which no name may have.", hint="Name another.")
+        raise UsageError(f"The output {str(path)!r} has a NUL byte, which no name may have.", hint="Give another name.")
     if path.exists() and not overwrite:
         raise UsageError(f"'{path}' exists already.", hint="Give another name, or <overwrite=True>.")
     if path.exists():

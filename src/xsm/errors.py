@@ -1,29 +1,34 @@
 """The errors and warnings of xsm: one sentence, a hint, an exit code.
 
-The sentence says what was got and what was expected; the hint says what to do. A hint writes operations and parameters
-neutrally, ``<gapfill_cru()>`` and ``<mode=filter>``; the face that shows it renders them. The command line
-turns the class into the process's exit code, the QGIS provider into a ``QgsProcessingException``. What is said while
-data are made goes through `tell`: Python's ``catch_warnings`` loses warnings of other threads.
+The sentence says what was got and what was expected; the hint says what to do. Hints write operations and parameters
+neutrally, ``<gapfill_cru()>`` and ``<mode=filter>``; the face that shows a hint renders them. The command line
+turns the class into the process's exit code, the QGIS provider into a ``QgsProcessingException``. Every warning goes
+through `tell`, because Python's ``catch_warnings`` loses those of other threads.
 """
 
 from __future__ import annotations
 
 import difflib
+import itertools
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import PurePath
 from types import FrameType
+from typing import Any
 
 Renderer = Callable[[str], str]
 _RENDERERS: list[Renderer] = [str]
-"""How the face in use writes operations and parameters; the last one is in force."""
-LIBRARIES = {"xsm", "xarray", "dask", "functools", "contextlib", "click", "concurrent", "threading", "runpy"}
-"""Packages whose lines no warning points at: xsm, and what calls it on behalf of users."""
+"""How the current face writes operations and parameters; the last one counts."""
+LIBRARIES = {
+    "xsm", "xarray", "dask", "distributed", "numpy", "pandas", "functools", "contextlib", "concurrent", "threading",
+    "queue", "multiprocessing", "asyncio", "tornado", "click", "pluggy", "importlib", "runpy",
+}  # fmt: skip
+"""Packages and modules whose lines no warning points at: xsm, loaded plugins, and what calls them for users."""
 _EARS: dict[int | None, list[Warning]] = {}
-"""Who listens in a thread, or (None) in all the others."""
+"""Lists that collect the warnings of a thread, or (None) of all the others."""
 
 
 class XsmError(Exception):
@@ -32,7 +37,7 @@ class XsmError(Exception):
     Parameters
     ----------
     message : str
-        One sentence: what was got, what was wanted.
+        One sentence: what was got, what was expected.
     hint : str, optional
         What to do about it; ``<gapfill_cru()>`` names an operation, ``<mode=filter>`` a parameter.
     """
@@ -46,7 +51,7 @@ class XsmError(Exception):
 
     @property
     def hint(self) -> str:
-        """What to do about it, in the words of the face that asks."""
+        """What to do about it, as the current face writes it."""
         return render_hint(self._hint)
 
     def __str__(self) -> str:
@@ -54,13 +59,13 @@ class XsmError(Exception):
 
 
 def set_renderer(render: Renderer) -> None:
-    """Set how hints are written where no `rendering` is in force."""
+    """Set how hints are written outside of `rendering`."""
     _RENDERERS[0] = render
 
 
 @contextmanager
 def rendering(render: Renderer) -> Iterator[None]:
-    """Write hints in the body as another face does."""
+    """Write hints as another face does while the body runs."""
     _RENDERERS.append(render)
     try:
         yield
@@ -69,16 +74,16 @@ def rendering(render: Renderer) -> Iterator[None]:
 
 
 def render_hint(text: str) -> str:
-    """Write the operations and parameters that a text names as the face in use writes them."""
+    """Write the operations and parameters that a text names as the current face writes them."""
     return _RENDERERS[-1](text)
 
 
 class DataError(XsmError, ValueError):
-    """Data that cannot be used as they are (exit code 1)."""
+    """Data that cannot be used (exit code 1)."""
 
 
 class UsageError(XsmError, ValueError):
-    """An argument that xsm does not know or take (exit code 2)."""
+    """An unknown argument or a value that is not allowed (exit code 2)."""
 
     exit_code = 2
 
@@ -90,7 +95,7 @@ class MissingPlugin(XsmError, ImportError):
 
 
 class FetchError(XsmError):
-    """A download that failed (exit code 1); what was fetched before stays."""
+    """A download that failed (exit code 1); files that are complete stay."""
 
 
 class QualityError(XsmError):
@@ -128,10 +133,11 @@ class SkippedFile(UserWarning):
 
 
 def tell(warning: Warning | str) -> None:
-    """Warn the line of the user that led here, also from tasks in other threads or processes.
+    """Warn, pointing at the user's line that led here, also from other threads.
 
-    The one way in which xsm and its plugins warn. Inside `hear` the warning is collected; otherwise `warnings.warn`
-    gets it with the first line of the call stack that belongs neither to xsm, a plugin nor a library that calls them.
+    This is the only way in which xsm and its plugins warn. Inside `hear` the warning is collected. Otherwise it points
+    at the innermost line that belongs neither to xsm, nor to a plugin, nor to a library that calls them; a thread of a
+    pool, which no line of the user called, points at the line on which the main thread is waiting.
 
     Parameters
     ----------
@@ -152,31 +158,41 @@ def tell(warning: Warning | str) -> None:
     warning = UserWarning(warning) if isinstance(warning, str) else warning
     ear = _EARS.get(threading.get_ident(), _EARS.get(None))
     if ear is None:
-        warnings.warn(warning, stacklevel=_users_level())
+        frame = _users_frame(sys._getframe(1))
+        registry = frame.f_globals.setdefault("__warningregistry__", {})
+        place = (frame.f_code.co_filename, frame.f_lineno, frame.f_globals.get("__name__", "<string>"))
+        warnings.warn_explicit(warning, type(warning), *place, registry)
     else:
         ear.append(warning)
 
 
-def _users_level() -> int:
-    """Stack level, as `tell` counts it, of the first frame outside of `LIBRARIES` and the plugins."""
-    frame: FrameType | None = sys._getframe(2)
-    level = 2
-    while frame is not None:
-        package = frame.f_globals.get("__name__", "").partition(".")[0]
-        if package not in LIBRARIES and not package.startswith("xsm_"):
-            return level
-        frame, level = frame.f_back, level + 1
-    return 2
+def _users_frame(caller: FrameType) -> FrameType:
+    """Innermost frame outside of `LIBRARIES` and plugins: in this thread, else in the main thread, else the caller."""
+    main_thread = sys._current_frames().get(threading.main_thread().ident or 0)
+    for innermost in (caller, main_thread):
+        frame = innermost
+        while frame is not None:
+            if not _is_library(frame.f_globals):
+                return frame
+            frame = frame.f_back
+    return caller
+
+
+def _is_library(module: Mapping[str, Any]) -> bool:
+    """Whether the globals of a module are those of a library; ``python -m`` names a module in its spec alone."""
+    name = getattr(module.get("__spec__"), "name", None) or module.get("__name__", "")
+    packages = set(itertools.accumulate(name.split("."), "{}.{}".format))
+    return name.startswith("xsm_") or not LIBRARIES.isdisjoint(packages)
 
 
 def listened() -> bool:
-    """Whether what this thread tells is collected by someone."""
+    """Whether someone collects the warnings of this thread."""
     return threading.get_ident() in _EARS or None in _EARS
 
 
 @contextmanager
 def hear(*, thread: bool = False) -> Iterator[list[Warning]]:
-    """Collect what the body tells: in all threads that have no ear of their own, or in this ``thread`` alone."""
+    """Collect the warnings of the body: of all threads that collect none themselves, or of this ``thread`` alone."""
     key, heard = threading.get_ident() if thread else None, list[Warning]()
     before = _EARS.get(key)
     _EARS[key] = heard
@@ -190,16 +206,16 @@ def hear(*, thread: bool = False) -> Iterator[list[Warning]]:
 
 
 def unknown(kind: str, got: object, known: Iterable[str]) -> UsageError:
-    """Make the error for an unknown name, with the nearest known one.
+    """Return the error for an unknown name, which suggests the nearest known one.
 
     Parameters
     ----------
     kind : str
-        What the name is of.
+        What the name stands for.
     got : object
-        The name that was given.
+        The unknown name.
     known : iterable of str
-        The names that there are.
+        The known names.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Options that hold for the whole process or inside a ``with`` block; and the versions of everything."""
+"""Options for the whole process or inside a ``with`` block; cores, device and memory that they come to."""
 
 from __future__ import annotations
 
@@ -58,11 +58,11 @@ _VALID: dict[str, tuple[Callable[[Any], bool], str]] = {
     "timeout": (lambda v: v is None or (isinstance(v, int | float) and v > 0), "seconds, more than 0"),
     "scheduler": (lambda v: v is None or (isinstance(v, str) and "://" in v), "an address such as tcp://10.0.0.1:8786"),
 }
-"""What the values may be: a check, and the same in words."""
+"""Valid values: a check, and the same in words."""
 
 
 def get_option(name: str) -> Any:
-    """Value of an option; the environment variable ``XSM_<NAME>`` wins over the default."""
+    """Value of an option; the environment variable ``XSM_<NAME>`` takes precedence over the default."""
     value, variable = _OPTIONS[name], f"XSM_{name.upper()}"
     if value is not None or not (text := os.environ.get(variable)):
         return value
@@ -70,17 +70,17 @@ def get_option(name: str) -> Any:
         value = _FROM_TEXT[name](text)
     except ValueError:
         value = text
-    check, wanted = _VALID[name]
+    check, expected = _VALID[name]
     if not check(value):
         raise UsageError(
-            f"The environment variable {variable} is '{text}', wanted {wanted}.",
+            f"The environment variable {variable} is '{text}', expected {expected}.",
             hint=f"See xsm.set_options for '{name}'.",
         )
     return value
 
 
 class set_options:
-    """Set options, for good or inside a ``with`` block.
+    """Set options, for the rest of the process or inside a ``with`` block.
 
     Parameters
     ----------
@@ -96,7 +96,7 @@ class set_options:
     workers : int or None
         Files downloaded at the same time; None means 4.
     retries : int or None
-        How often a download is tried again after a failure that may pass; None means 5.
+        How often a download is tried again after a failure that may be temporary; None means 5.
     timeout : float or None
         Seconds without a byte from a server after which a transfer counts as stalled; None means 60.
     scheduler : str or None
@@ -114,10 +114,10 @@ class set_options:
         for name, value in options.items():
             if name not in _OPTIONS:
                 raise unknown("option", name, _OPTIONS)
-            check, wanted = _VALID[name]
+            check, expected = _VALID[name]
             if not check(value):
                 raise UsageError(
-                    f"The option '{name}' is {value!r}, wanted {wanted}.",
+                    f"The option '{name}' is {value!r}, expected {expected}.",
                     hint=f"See xsm.set_options for what '{name}' may be.",
                 )
         self._before = {n: _OPTIONS[n] for n in options}
@@ -148,12 +148,12 @@ def threads() -> int:
 
 
 def cores() -> int:
-    """Cores that this process may use, which are fewer than the machine has in a job of a cluster or a container."""
+    """Cores that this process may use: in a cluster job or a container, fewer than the machine has."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def device() -> str:
-    """Device that the option ``device`` means on this machine, by default the fastest there is.
+    """Device that the option ``device`` means on this machine, by default the fastest available.
 
     Returns
     -------
@@ -166,9 +166,9 @@ def device() -> str:
     ...     device()
     'cpu'
     """
-    wanted = get_option("device")
-    if wanted not in (None, "auto"):
-        return str(wanted)
+    name = get_option("device")
+    if name not in (None, "auto"):
+        return str(name)
     import importlib.util
 
     if importlib.util.find_spec("torch") is None:
@@ -186,22 +186,20 @@ def memory_limit() -> int:
 
 
 UNKNOWN = 16 << 30
-"""Bytes where the system tells nothing."""
-
-
+"""Bytes where the system reports none."""
 LIMITS = {"": ("", "memory.max"), "memory": ("memory", "memory.limit_in_bytes")}
-"""Folder of the tree and file of the limit, by the controller that a line of /proc/self/cgroup names: v2, and v1."""
+"""Folder in the tree and file of the limit, by the controller in a line of /proc/self/cgroup: v2, and v1."""
 
 
 def memory(root: Path = Path("/")) -> int:
-    """Bytes that this process may use: the smallest limit of its own cgroup and those above, at most the machine's."""
+    """Bytes that this process may use: the smallest limit of its cgroup and those above, at most all of the machine."""
     pages = "SC_PHYS_PAGES" in getattr(os, "sysconf_names", {})
     machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if pages else UNKNOWN
     return min([machine, *_limits(root)])
 
 
 def _limits(root: Path) -> Iterator[int]:
-    """Limits that are set; a container does not see the groups above its own, whose files lie at the top then."""
+    """Limits that are set; a container sees no groups above its own, whose files are then at the top."""
     lines: list[str] = []
     with suppress(OSError):
         lines = (root / "proc/self/cgroup").read_text(encoding="utf-8").splitlines()

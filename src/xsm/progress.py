@@ -1,4 +1,4 @@
-"""The progress protocol: work reports to whoever listens, or to nobody."""
+"""The progress protocol: work reports its progress to the function in force, or to none."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from dataclasses import dataclass
 from typing import Protocol
 
 Done = tuple[float, str]
-"""How much is done and its unit, such as ``(3e6, "byte")``."""
+"""Amount that is done and its unit, such as ``(3e6, "byte")``."""
 
 
 class Tell(Protocol):
-    """Where progress goes: a share from 0 to 1, a text, and how much is done where that is known."""
+    """Receives progress: a share from 0 to 1, a text, and the amount that is done if it is known."""
 
     def __call__(self, share: float, text: str, done: Done | None = None) -> None: ...
 
 
 @dataclass
 class Report:
-    """Who is told of progress, and what is going on."""
+    """The receiver of progress, and what is going on."""
 
     tell: Tell
     restart: Callable[[float], None]
-    """Called where another piece of work begins, with the share told from there on."""
+    """Called when another piece of work begins, with the share at which it begins."""
     telling: int = 0
-    """Pieces of work that tell their progress by themselves."""
+    """Number of running pieces of work that report their own progress."""
     size: int = 0
     """Bytes of the file that is being written."""
 
@@ -36,7 +36,7 @@ _REPORT: ContextVar[Report | None] = ContextVar("report", default=None)
 
 @contextmanager
 def report_progress(tell: Tell, restart: Callable[[float], None] = lambda share: None) -> Iterator[Report]:
-    """Send the progress of training, writing and fetching inside the body to a function."""
+    """Send the progress of training, writing and fetching in the body to a function."""
     report = Report(tell, restart)
     token = _REPORT.set(report)
     try:
@@ -49,7 +49,7 @@ def report_progress(tell: Tell, restart: Callable[[float], None] = lambda share:
 def quiet(size: int = 0) -> Iterator[Tell]:
     """Give a piece of work the function in force, which may do nothing.
 
-    The work tells its progress itself. With ``size``, dask's tasks tell it, which write so many bytes in all.
+    The work reports its own progress. With ``size``, its dask tasks report it; they write that many bytes in total.
     """
     report = _REPORT.get() or Report(lambda share, text, done=None: None, lambda share: None)
     report.restart(0.0)

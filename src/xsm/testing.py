@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from xsm.compute.blocks import BATCH
+from xsm.compute.patches import BATCH
 from xsm.contracts.bundle import Bundle
 from xsm.contracts.model import Model, Samples, Spec
 from xsm.contracts.registry import get_model, get_source, sources

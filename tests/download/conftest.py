@@ -10,6 +10,6 @@ from tests.web_server import ranged
 @pytest.fixture
 def server(serve):
     """A server with one good file."""
-    made = serve()
-    made.routes["/good.bin"] = ranged()
-    return made
+    http_server = serve()
+    http_server.routes["/good.bin"] = ranged()
+    return http_server

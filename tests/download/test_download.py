@@ -34,25 +34,25 @@ def test_file_is_fetched_checked_and_recorded_once(server, tmp_path):
     again = download([remote], dest)
     assert str(again) == f"1 file, 300 kB in {dest}, complete"
     assert again.paths == manifest.paths and not again.missing
-    assert len(server.seen) == 1
+    assert len(server.requests) == 1
 
 
 @pytest.mark.parametrize(
     ("code", "text"),
     [
         (400, "answers 400"),
-        (401, "wants a log-in"),
+        (401, "requires a log-in"),
         (403, "blocks this machine"),
         (404, "not there"),
         (410, "not there"),
     ],
 )
-def test_refusal_is_told_at_once(server, tmp_path, code, text):
+def test_refusal_is_reported_at_once(server, tmp_path, code, text):
     server.routes["/x.bin"] = status(code)
     error = failure([one(server)], tmp_path / "d")
     assert "'x.bin'" in str(error) and str(code) in str(error) and text in str(error)
     assert error.exit_code == 1
-    assert len(server.seen) == 1
+    assert len(server.requests) == 1
     assert names(tmp_path / "d") == []
 
 
@@ -71,19 +71,19 @@ def test_pause_as_a_date_and_one_that_is_too_long(server, tmp_path):
     assert "asks for a pause of 3600 s" in str(failure([one(server, "y.bin")], tmp_path))
 
 
-def test_server_error_passes_or_is_told_after_the_retries(server, tmp_path, monkeypatch):
+def test_server_error_passes_or_is_reported_after_the_retries(server, tmp_path, monkeypatch):
     server.routes["/x.bin"] = in_turn(status(500), status(502), ranged())
     download([one(server)], tmp_path)
     assert (tmp_path / "x.bin").read_bytes() == BODY
     server.routes["/y.bin"] = status(503)
-    server.seen.clear()
+    server.requests.clear()
     with xsm.set_options(retries=2):
         error = failure([one(server, "y.bin")], tmp_path)
     assert "answers 503, 3 times" in str(error)
-    assert len(server.seen) == 3
+    assert len(server.requests) == 3
     monkeypatch.setenv("XSM_RETRIES", "0")
     assert "answers 503." in str(failure([one(server, "y.bin")], tmp_path))
-    assert len(server.seen) == 4
+    assert len(server.requests) == 4
     assert names(tmp_path) == ["x.bin"]
 
 
@@ -96,11 +96,11 @@ def test_length_that_is_announced_but_never_comes(server, tmp_path):
 
 def test_length_and_checksum_of_the_catalogue_are_kept(server, tmp_path):
     error = failure([one(server, "good.bin", size=299_999)], tmp_path)
-    assert "has 300000 bytes" in str(error) and "wanted 299999" in str(error)
+    assert "has 300000 bytes" in str(error) and "expected 299999" in str(error)
     wrong = hashlib.md5(b"other").hexdigest()
-    assert f"wanted {wrong}" in str(failure([one(server, "good.bin", checksum=f"md5:{wrong}")], tmp_path))
-    told = base64.b64encode(hashlib.md5(b"other").digest()).decode()
-    server.routes["/x.bin"] = lambda r: reply(r, BODY, x_goog_hash=f"crc32c=AAAAAA==, md5={told}")
+    assert f"expected {wrong}" in str(failure([one(server, "good.bin", checksum=f"md5:{wrong}")], tmp_path))
+    md5 = base64.b64encode(hashlib.md5(b"other").digest()).decode()
+    server.routes["/x.bin"] = lambda r: reply(r, BODY, x_goog_hash=f"crc32c=AAAAAA==, md5={md5}")
     assert "has the md5" in str(failure([one(server)], tmp_path))
     assert names(tmp_path) == []
 
@@ -112,7 +112,7 @@ def test_length_and_checksum_of_the_catalogue_are_kept(server, tmp_path):
         (PAGE, (), "sent a web page"),
         (b"\n\n <HTML>" + b" " * 5000, (), "sent a web page"),
         (b'{"error": "no such file"}', (b"\x89HDF",), 'starts with \'{"error": "no such file"}\''),
-        (b"\x1f\x8b\x08\x00", (b"II*", b"MM"), "wanted b'II*'"),
+        (b"\x1f\x8b\x08\x00", (b"II*", b"MM"), "expected b'II*'"),
         (b"", (), "is empty"),
     ],
 )
@@ -120,17 +120,17 @@ def test_content_with_status_200_that_is_no_data(server, tmp_path, body, magic, 
     server.routes["/x.bin"] = lambda r: reply(r, body, Content_Type="application/octet-stream")
     assert text in str(failure([one(server, magic=magic)], tmp_path))
     assert names(tmp_path) == []
-    assert len(server.seen) == 1
+    assert len(server.requests) == 1
 
 
-def test_a_page_in_place_of_a_file_of_known_size_is_told_as_a_page(server, tmp_path):
-    """Its length differs from the catalogue's, which was all that was told, of each file of a listing."""
+def test_a_page_in_place_of_a_file_of_known_size_is_named_as_a_page(server, tmp_path):
+    """Its length differs from the catalogue's, which was all that the message said, for each file of a listing."""
     server.routes["/x.bin"] = server.routes["/y.bin"] = lambda r: reply(r, PAGE)
     files = [one(server, name, size=len(BODY), magic=(b"\x89HDF",)) for name in ("x.bin", "y.bin")]
     with set_options(workers=1):
         error = failure(files, tmp_path)
     assert "sent a web page ('Earthdata Login') instead of the file" in str(error)
-    assert names(tmp_path) == [] and len(server.seen) == 1
+    assert names(tmp_path) == [] and len(server.requests) == 1
 
 
 def test_file_that_is_there_is_taken_or_left_alone(server, tmp_path):
@@ -158,15 +158,15 @@ def test_file_that_changed_here_or_grows_there_is_fetched_again(server, tmp_path
 
 @pytest.mark.parametrize("name", ["../x", "a/b", "a\\b", "..", ".", "", "C:x", ".hidden", "manifest.json", "a\nb"])
 def test_name_with_a_path_is_refused(name):
-    with pytest.raises(UsageError, match="no name for a file"):
+    with pytest.raises(UsageError, match="not a name for a file"):
         Remote("http://127.0.0.1/x", name)
 
 
 @pytest.mark.parametrize(
     ("kw", "text"),
     [
-        ({"url": "file:///etc/passwd"}, "no http"),
-        ({"url": "http://me:secret@127.0.0.1/x"}, "holds a user name"),
+        ({"url": "file:///etc/passwd"}, "not an http"),
+        ({"url": "http://me:secret@127.0.0.1/x"}, "contains a user name"),
         ({"url": "http://127.0.0.1/x", "checksum": "crc:12"}, "algorithm"),
     ],
 )
@@ -182,7 +182,7 @@ def test_two_files_of_one_name_are_refused(server, tmp_path):
             download([one(server), Remote(f"{server.url}/other", name)], tmp_path / "d")
     with pytest.raises(FetchError, match="no file to fetch"):
         download([], tmp_path)
-    assert server.seen == [] and not (tmp_path / "d").exists()
+    assert server.requests == [] and not (tmp_path / "d").exists()
 
 
 def test_what_one_file_lacks_does_not_keep_the_others_away(server, tmp_path):
@@ -209,12 +209,12 @@ def test_many_files_at_once_are_all_right(server, tmp_path):
     assert events[-1]["text"].startswith("30 of 30 files")
 
 
-def test_plan_writes_and_asks_nothing(server, tmp_path):
+def test_plan_writes_and_requests_nothing(server, tmp_path):
     remotes = [one(server, "good.bin", size=3_000_000), one(server, "b", about=2_000_000), one(server, "c")]
-    told = str(download(remotes, tmp_path / "d", dry_run=True))
-    assert told.splitlines()[0] == f"3 files, about 5 MB and 1 of unknown size to fetch into {tmp_path / 'd'}"
-    assert "  good.bin  3 MB" in told and "  b  about 2 MB" in told and "  c  unknown size" in told
-    assert server.seen == [] and not (tmp_path / "d").exists()
+    plan = str(download(remotes, tmp_path / "d", dry_run=True))
+    assert plan.splitlines()[0] == f"3 files, about 5 MB and 1 of unknown size to fetch into {tmp_path / 'd'}"
+    assert "  good.bin  3 MB" in plan and "  b  about 2 MB" in plan and "  c  unknown size" in plan
+    assert server.requests == [] and not (tmp_path / "d").exists()
 
 
 def test_folder_that_cannot_take_the_files(server, tmp_path):
@@ -226,12 +226,12 @@ def test_folder_that_cannot_take_the_files(server, tmp_path):
     (tmp_path / "good.bin").mkdir()
     assert "cannot be written" in str(failure([one(server, "good.bin")], tmp_path))
     (tmp_path / "manifest.json").write_text("{")
-    with pytest.raises(DataError, match="no manifest of xsm"):
+    with pytest.raises(DataError, match="not a manifest of xsm"):
         download([one(server)], tmp_path)
 
 
-def test_lengths_that_are_not_told(server, tmp_path):
-    """Chunks without a length, one of them cut; a body that is compressed though nobody asked for it."""
+def test_lengths_that_are_not_announced(server, tmp_path):
+    """Chunks without a length, one of them cut; a body that is compressed though that was not requested."""
 
     def chunked(request, end=b"0\r\n\r\n"):
         request.send_response(200)
@@ -260,7 +260,7 @@ def test_nobody_answers(serve, tmp_path):
 def test_redirects_end(server, tmp_path, to):
     server.routes["/x.bin"] = status(302, Location=to)
     assert "redirect" in str(failure([one(server)], tmp_path))
-    assert len(server.seen) <= 14
+    assert len(server.requests) <= 14
     assert names(tmp_path) == []
 
 
@@ -287,17 +287,17 @@ def test_command_line_gives_the_sentence_and_the_code(serve, tmp_path, capsys, m
     monkeypatch.setattr(bucket, "ABOUT", 1000)
     dest, tif = tmp_path / "d", b"II*\0" + BODY
     ask = ("solus100", dest, "-o", "variables=sand", "-o", "soil-depth=5")
-    code, told = run(*ask, "--dry-run")
-    assert (code, server.seen) == (0, [])
-    assert "1 file, about 1 kB" in told.out and "sandtotal_5_cm_p.tif" in told.out
-    code, told = run(*ask)
-    assert code == 1 and "error: 'sandtotal_5_cm_p.tif'" in told.err and "404" in told.err and "hint:" in told.err
+    code, output = run(*ask, "--dry-run")
+    assert (code, server.requests) == (0, [])
+    assert "1 file, about 1 kB" in output.out and "sandtotal_5_cm_p.tif" in output.out
+    code, output = run(*ask)
+    assert code == 1 and "error: 'sandtotal_5_cm_p.tif'" in output.err and "404" in output.err and "hint:" in output.err
     server.routes["/sandtotal_5_cm_p.tif"] = ranged(tif)
-    code, told = run(*ask, "--workers", 2)
-    assert code == 0 and "1 file, 300 kB in" in told.out and "complete" in told.out
+    code, output = run(*ask, "--workers", 2)
+    assert code == 0 and "1 file, 300 kB in" in output.out and "complete" in output.out
     assert (dest / "sandtotal_5_cm_p.tif").read_bytes() == tif
     assert run("solus100", dest, "-o", "depth=5")[0] == 2
     assert run("solus100", dest, "--workers", 0)[0] == 2
     assert run("solus10", dest)[0] == 2
-    code, told = run("ismn", dest)
-    assert code == 3 and "ismn.earth" in told.err
+    code, output = run("ismn", dest)
+    assert code == 3 and "ismn.earth" in output.err

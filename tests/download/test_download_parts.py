@@ -1,4 +1,4 @@
-"""Transfers that are cut go on where they were cut, with the same file and no other."""
+"""Transfers that are cut continue where they were cut, with the same file and no other."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_next_run_goes_on_with_the_part(server, tmp_path):
 
 @pytest.mark.parametrize("other", ['"two"', 'W/"one"', None])
 def test_part_of_another_state_of_the_file_is_not_continued(server, tmp_path, other):
-    """The provider replaced the file between two runs, or tells nothing by which to know it again."""
+    """The provider replaced the file between two runs, or sends nothing by which to recognize it."""
     new = BODY[::-1]
     server.routes["/x.bin"] = in_turn(cut(), ranged(new, other))
     download([one(server)], tmp_path)
@@ -60,14 +60,14 @@ def test_weak_tag_does_not_vouch_for_bytes(server, tmp_path):
     new, weak = BODY[::-1], {"ETag": 'W/"one"'}
     old = status(200, BODY[:HALF], **weak, Content_Length=len(BODY), Last_Modified="Mon, 01 Jun 2020 00:00:00 GMT")
     date, rest = "Tue, 02 Jun 2020 00:00:00 GMT", f"bytes {KEPT}-{len(BODY) - 1}/{len(BODY)}"
-    ask = (status(206, new[KEPT:], **weak, Last_Modified=date, Content_Range=rest),
+    answers = (status(206, new[KEPT:], **weak, Last_Modified=date, Content_Range=rest),
            status(200, new, **weak, Last_Modified=date))  # fmt: skip
 
     def first(request):
         old(request)
         request.close_connection = True
 
-    server.routes["/x.bin"] = in_turn(first, *ask)
+    server.routes["/x.bin"] = in_turn(first, *answers)
     download([one(server)], tmp_path)
     assert (tmp_path / "x.bin").read_bytes() == new
 
@@ -78,7 +78,7 @@ def test_server_that_ignores_ranges_sends_all_again(server, tmp_path):
     assert (tmp_path / "x.bin").read_bytes() == BODY
 
 
-def test_server_that_goes_on_at_another_place_is_asked_anew(server, tmp_path):
+def test_server_that_goes_on_at_another_place_is_asked_again(server, tmp_path):
     last = 100 + len(BODY) - KEPT
     wrong = status(206, BODY[100:last], ETag='"one"', Content_Range=f"bytes 100-{last - 1}/{len(BODY)}")
     server.routes["/x.bin"] = in_turn(cut(), wrong, ranged())
@@ -115,11 +115,11 @@ def test_interrupt_leaves_parts_that_the_next_run_continues(server, tmp_path):
             time.sleep(0.02)
         begun = time.monotonic()
         process.send_signal(signal.SIGINT)
-        told = process.stderr.read()
+        output = process.stderr.read()
     silent[0] = False
-    assert process.returncode == 130, told
+    assert process.returncode == 130, output
     assert time.monotonic() - begun < 5
-    assert "interrupted" in told and "Traceback" not in told and "run again to continue" in told
+    assert "interrupted" in output and "Traceback" not in output and "run again to continue" in output
     assert len(parts(tmp_path / "d")) == 1
     server.routes[f"/hourly02/2021/{name}"] = ranged(row)
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)

@@ -12,15 +12,15 @@ import xsm
 from tests.report_page import DAYS, TRAINED
 from xsm.data.grids import grid_of
 from xsm.ops.report import report
-from xsm.reporting import charts, maps, skill
+from xsm.reporting import map_figures, score_figures, series_figures
 
 
 @pytest.fixture(scope="package", autouse=True)
 def _coarse_images() -> object:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(maps, "DPI", 40)
-        patch.setattr(charts, "DPI", 40)
-        patch.setattr(skill, "DPI", 40)
+        patch.setattr(map_figures, "DPI", 40)
+        patch.setattr(series_figures, "DPI", 40)
+        patch.setattr(score_figures, "DPI", 40)
         yield
 
 
@@ -46,8 +46,8 @@ def stations() -> xr.Dataset:
 def estimates(cube: xr.Dataset) -> xr.Dataset:
     truth = xsm.example("truth", size=24, days=DAYS)
     rng = np.random.default_rng(0)
-    told = {"model_training": TRAINED, "note": "<b>bold</b> & more"}
-    out = xr.Dataset(attrs={"synthetic": cube.attrs["synthetic"], **told})
+    attrs = {"model_training": TRAINED, "note": "<b>bold</b> & more"}
+    out = xr.Dataset(attrs={"synthetic": cube.attrs["synthetic"], **attrs})
     for name, noise in (("sm_5cm_s1", 0.05), ("sm_5cm_s2", 0.04), ("sm_25cm_s1", 0.04), ("sm_25cm_s2", 0.03)):
         values = truth[name[:-3]] + rng.normal(0, noise, truth["sm_5cm"].shape)
         values[:2] = np.nan  # the look-back

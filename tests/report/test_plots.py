@@ -90,7 +90,7 @@ def test_figures_of_scores_show_the_numbers_of_the_table(table: xr.Dataset) -> N
     assert median.lines[0].get_xdata()[0] == pytest.approx(np.median(r))
     with pytest.raises(UsageError, match="not grouped by 'network_'"):
         table.sm.plot_boxes(by="network_")
-    with pytest.raises(UsageError, match="no result of validate"):
+    with pytest.raises(UsageError, match="not a result of validate"):
         table.drop_vars("r").sm.plot_skill()
 
 
@@ -121,8 +121,8 @@ def test_pooled_figures(world: tuple[xr.Dataset, xr.Dataset, xr.Dataset]) -> Non
 def test_series_and_availability(world: tuple[xr.Dataset, xr.Dataset, xr.Dataset]) -> None:
     estimates, cube, stations = world
     figure = estimates.sm.plot_series(stations, cube=cube)
-    told = {t.get_text() for t in figure.legends[0].get_texts()}
-    assert {"Scenario 1", "Scenario 2", "Noah", "Station", "Precipitation"} <= told
+    entries = {t.get_text() for t in figure.legends[0].get_texts()}
+    assert {"Scenario 1", "Scenario 2", "Noah", "Station", "Precipitation"} <= entries
     assert figure.axes[1].get_title() == "CDF"
     (rain,) = (a for a in figure.axes if a.get_ylabel().startswith("Rain"))
     assert len(rain.get_yticks()) >= 2 and max(rain.get_yticks()) <= rain.get_ylim()[0] / 3
@@ -130,7 +130,7 @@ def test_series_and_availability(world: tuple[xr.Dataset, xr.Dataset, xr.Dataset
         estimates.sm.plot_series(stations, "nowhere")
     name = str(stations["station"].values[-1])
     assert estimates.sm.plot_series(stations, name, cube=cube).axes[0].get_title(loc="left") == name
-    with pytest.raises(UsageError, match=r"'stations' is 'USCRN', wanted an xarray\.Dataset"):
+    with pytest.raises(UsageError, match=r"'stations' is 'USCRN', expected an xarray\.Dataset"):
         estimates.sm.plot_series("USCRN")
     shown = cube[["sm_dca"]].sm.plot_availability().axes[0]
     assert "SMAP DCA" in shown.get_title(loc="left")
@@ -149,7 +149,7 @@ def test_the_shell_writes_the_same_figure(
     assert ElementTree.parse(tmp_path / "boxes.svg").getroot().tag.endswith("svg")
     with pytest.raises(SystemExit) as stop:
         main(["plot-boxes", str(scores), str(tmp_path / "boxes.nc")])
-    assert stop.value.code == 2 and "wanted .png, .svg or .pdf" in capsys.readouterr().err
+    assert stop.value.code == 2 and "expected .png, .svg or .pdf" in capsys.readouterr().err
 
 
 def test_a_notebook_shows_the_figure() -> None:
@@ -170,7 +170,7 @@ print(sorted(shown))
 def test_plot_map_of_soil_and_of_wrong_days():
     cube = xsm.example("cube", size=16, days=10)
     assert "5 cm" in cube.sm.plot_map(variable="sand").axes[0].get_title(loc="left")
-    with pytest.raises(UsageError, match="is no day"):
+    with pytest.raises(UsageError, match="is not a date"):
         cube.sm.plot_map(variable="tb_h", day="10.05.2021")
     with pytest.raises(UsageError, match="Unknown variable 'spatial_ref'"):
         cube.sm.plot_map(variable="spatial_ref")

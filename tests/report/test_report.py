@@ -1,4 +1,4 @@
-"""The page: what it holds, what is absent and why, how it looks in a browser."""
+"""The page: its content, what is absent and why, how it looks in a browser."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from xsm.ops.report import report
 from xsm.ops.validate import validate
 
 
-def test_the_file_holds_everything_and_loads_nothing(full: Path) -> None:
+def test_the_file_contains_everything_and_loads_nothing(full: Path) -> None:
     text = full.read_text(encoding="utf-8")
     page = Tables(text)
     assert sections(text) == SECTIONS
-    assert absent(text) == ["rows for a long outage of SMAP; the scored days hold none, or too few for a station."]
+    assert absent(text) == ["rows for a long outage of SMAP; the scored days contain none, or too few for a station."]
     assert not {"script", "link", "iframe", "object"} & page.tags
     assert not re.search(r"""(src|href)\s*=\s*["'](?!data:image/png;base64,|#)""", text)
     assert "url(" not in text and "@import" not in text
@@ -40,8 +40,8 @@ def test_the_file_holds_everything_and_loads_nothing(full: Path) -> None:
     assert inside == beside and len(inside) >= 15
     assert all(image.startswith(b"\x89PNG") for image in inside)
     assert sorted(p.name for p in full.parent.iterdir()) == ["figures", "report.html"]
-    for told in ("Synthetic data.", "EASE2_M09, 24 by 24 cells", "2021-04-01", "hash-of-sm_25cm_s2", TRAINED):
-        assert told in text
+    for part in ("Synthetic data.", "EASE2_M09, 24 by 24 cells", "2021-04-01", "hash-of-sm_25cm_s2", TRAINED):
+        assert part in text
 
 
 def test_text_from_outside_is_escaped(full: Path) -> None:
@@ -62,14 +62,14 @@ def test_chosen_stations_are_shown(
         report(small, tmp_path / "b.html", cube=cube, stations=stations, sites=("nowhere",))
 
 
-def test_without_stations_cells_are_shown_and_reasons_told(
+def test_without_stations_cells_are_shown_with_the_reasons(
     tmp_path: Path, estimates: xr.Dataset, cube: xr.Dataset
 ) -> None:
     text = report(estimates, tmp_path / "report.html", cube=cube).read_text(encoding="utf-8")
     assert sections(text) == SECTIONS
     assert len(re.findall("Soil moisture series at Cell at", text)) == 3
-    told = absent(text)
-    assert len(told) == 3 and all("no stations were given" in t for t in told)
+    reasons = absent(text)
+    assert len(reasons) == 3 and all("no stations were given" in t for t in reasons)
 
 
 def test_gap_filled_maps_alone(tmp_path: Path, cube: xr.Dataset) -> None:
@@ -79,8 +79,8 @@ def test_gap_filled_maps_alone(tmp_path: Path, cube: xr.Dataset) -> None:
     filled["soil_moisture_observed"] = cube["sm_dca_observed"]
     text = report(filled, tmp_path / "a.html").read_text(encoding="utf-8")
     assert sections(text) == SECTIONS
-    told = " ".join(absent(text))
-    assert "no soil maps" in told and "no stations were given" in told
+    reasons = " ".join(absent(text))
+    assert "no soil maps" in reasons and "no stations were given" in reasons
     assert "cru smoother (model abc)" in text and "Synthetic" not in text
     assert (tmp_path / "figures" / "a_mean_soil_moisture.png").exists()
     assert (tmp_path / "figures" / "a_day_observed.png").exists()
@@ -100,7 +100,7 @@ def test_nothing_is_written_where_it_cannot_be(tmp_path: Path, cube: xr.Dataset,
     assert there.read_text() == "mine" and list(tmp_path.iterdir()) == [there]
 
 
-def test_stations_elsewhere_are_told(tmp_path: Path, estimates: xr.Dataset, stations: xr.Dataset) -> None:
+def test_stations_elsewhere_are_reported(tmp_path: Path, estimates: xr.Dataset, stations: xr.Dataset) -> None:
     away = stations.assign_coords(lon=stations["lon"] + 40)
     small = estimates[["sm_5cm_s2", "sm_5cm_s2_std", "frozen"]]
     text = report(small, tmp_path / "a.html", stations=away).read_text(encoding="utf-8")
@@ -116,7 +116,7 @@ def test_cells_without_a_map(tmp_path: Path) -> None:
     ds["soil_moisture_observed"] = ("time", "cell"), rng.random((60, 5)) < 0.5
     ds = ds.assign_coords(time=pd.date_range("2020-01-01", periods=60))
     text = report(ds, tmp_path / "a.html").read_text(encoding="utf-8")
-    assert any("the data are no maps (dims cell)" in t for t in absent(text))
+    assert any("the data are not maps (dims cell)" in t for t in absent(text))
     assert "series at Cell at cell" in text
 
 
@@ -136,7 +136,7 @@ def test_a_browser_shows_the_report_without_complaint(full: Path, tmp_path: Path
     text = full.read_text(encoding="utf-8")
     (tmp_path / "inner.html").write_text(text.replace("</body>", WATCH + "</body>"), encoding="utf-8")
     frame = f'<iframe src="inner.html" width="{width}" height="800" style="border:0"></iframe>'
-    listen = "<script>onmessage = e => { document.title = 'told ' + e.data; console.log('heard') }</script>"
+    listen = "<script>onmessage = e => { document.title = 'sizes ' + e.data; console.log('heard') }</script>"
     (tmp_path / "outer.html").write_text(f"<!DOCTYPE html><html><body>{listen}{frame}</body></html>")
     done = subprocess.run(
         [browser, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
@@ -145,10 +145,10 @@ def test_a_browser_shows_the_report_without_complaint(full: Path, tmp_path: Path
          "--window-size=1400,900", "--dump-dom", (tmp_path / "outer.html").as_uri()],
         check=False, capture_output=True, text=True, timeout=120,
     )  # fmt: skip
-    found = re.search(r"<title>told (\d+) (\d+) (\d+) (\d+) (\d+)</title>", done.stdout)
-    assert found, done.stdout[-500:] + done.stderr[-500:]
-    wide, window, images, drawn, cut = map(int, found.groups())
+    title = re.search(r"<title>sizes (\d+) (\d+) (\d+) (\d+) (\d+)</title>", done.stdout)
+    assert title, done.stdout[-500:] + done.stderr[-500:]
+    wide, window, images, drawn, cut = map(int, title.groups())
     assert window == width and wide <= window
     assert images == drawn >= 15 and cut == 0
     console = [line for line in done.stderr.splitlines() if "CONSOLE" in line]
-    assert len(console) == 1 and "heard" in console[0], console  # the line that shows that the console is listened to
+    assert len(console) == 1 and "heard" in console[0], console  # shows that console lines arrive

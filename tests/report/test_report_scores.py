@@ -18,7 +18,8 @@ from tests.report_page import AFTER, TRAINED, Tables, shown
 from xsm.data.grids import grid_of
 from xsm.ops.report import report
 from xsm.ops.validate import validate
-from xsm.reporting import gather, pooled, skill, tables
+from xsm.reporting import score_figures, score_tables, station_days
+from xsm.reporting.scene import days_after_training, make_scene, station_series
 from xsm.validation.products import layer_of
 
 
@@ -51,12 +52,12 @@ def test_the_teachers_are_scored_on_observed_days_by_land_cover(
     names = ("sm_dca", "sm_noah_0_10")
     table = validate(observed, stations, variables=names, by=("land_cover",), min_days=33)
     assert int(table["n"].max()) < 80  # of 100 days: filled days do not count
-    for name, told in zip(names, ("SMAP DCA", "Noah 0-10 cm"), strict=True):
-        row = next(r for r in page.rows("All") if r[2] == told)
+    for name, label in zip(names, ("SMAP DCA", "Noah 0-10 cm"), strict=True):
+        row = next(r for r in page.rows("All") if r[2] == label)
         assert row[3:7] == shown([float(table[f"{s}_mean"].sel(product=name)) for s in ("r", "rmse", "bias", "ubrmse")])
         for cover, network in {*zip(table["land_cover"].values, table["network"].values, strict=True)}:
             inside = (table["land_cover"] == cover) & (table["network"] == network)
-            (row,) = page.rows(str(cover).capitalize(), str(network), told)
+            (row,) = page.rows(str(cover).capitalize(), str(network), label)
             means = [float(table[s].sel(product=name)[inside].mean()) for s in ("r", "rmse", "bias", "ubrmse")]
             assert row[3:7] == shown(means)
             assert row[7] == str(int(inside.sum()))
@@ -102,12 +103,12 @@ def test_the_outage_of_2022_has_its_rows(cube: xr.Dataset, estimates: xr.Dataset
     shift = np.datetime64("2022-07-01") - np.datetime64("2021-04-01")
     late = [ds.assign_coords(time=ds["time"] + shift) for ds in (estimates, cube, stations)]
     late[0].attrs.pop("model_training")
-    scene = gather.scene(late[0], late[1])
-    found = tables.skill_by_days(scene, late[2])
-    assert list(found) == ["observed", "not observed", "outage 2022-08-06 to 2022-09-20"]
-    table = found["outage 2022-08-06 to 2022-09-20"]
+    scene = make_scene(late[0], late[1])
+    by_kind = score_tables.skill_by_days(scene, late[2])
+    assert list(by_kind) == ["observed", "not observed", "outage 2022-08-06 to 2022-09-20"]
+    table = by_kind["outage 2022-08-06 to 2022-09-20"]
     cut = validate(
-        scene.ds, late[2], variables=tables.rivals(scene), min_days=15,
+        scene.ds, late[2], variables=score_tables.rivals(scene), min_days=15,
         time=slice(np.datetime64("2022-08-06"), np.datetime64("2022-09-20")),
     )  # fmt: skip
     assert int(table["n"].max()) <= 46
@@ -117,29 +118,29 @@ def test_the_outage_of_2022_has_its_rows(cube: xr.Dataset, estimates: xr.Dataset
 def test_level_4_is_a_row_where_the_cube_has_it(cube: xr.Dataset, estimates: xr.Dataset, stations: xr.Dataset) -> None:
     rng = np.random.default_rng(1)
     more = cube.assign(sm_surface=cube["sm_noah_0_10"] + rng.normal(0, 0.02, cube["sm_noah_0_10"].shape).astype("f4"))
-    scene = gather.scene(estimates, more)
-    table = tables.skill(scene, stations)
-    rows = tables.skill_table(table, "").rows
+    scene = make_scene(estimates, more)
+    table = score_tables.skill(scene, stations)
+    rows = score_tables.skill_table(table, "").rows
     (row,) = [r for r in rows if r[2] == "SMAP L4 0-5 cm"]
     assert row[0] == "5 cm" and row[3] == pytest.approx(float(table["r_mean"].sel(product="sm_surface")))
 
 
-def test_gap_filling_is_told_by_the_length_of_the_gap(
+def test_gap_filling_is_scored_by_the_length_of_the_gap(
     full: Path, cube: xr.Dataset, estimates: xr.Dataset, stations: xr.Dataset
 ) -> None:
     page = Tables(full.read_text(encoding="utf-8"))
     x, y, length = [], [], []
     grid = grid_of(estimates)
     assert grid is not None
-    scene = gather.scene(estimates, cube)
-    series = gather.station_series(scene, stations)
+    scene = make_scene(estimates, cube)
+    series = station_series(scene, stations)
     for i in range(series.sizes["site"]):
         row, col = grid.rowcol(float(series["lon"][i]), float(series["lat"][i]))
         at = {"y": int(row) - grid.row0, "x": int(col) - grid.col0}
-        seen = cube["sm_dca_observed"].isel(at).values
-        if not seen.any():
+        observed = cube["sm_dca_observed"].isel(at).values
+        if not observed.any():
             continue
-        runs = [len(list(run)) * [0 if mark else -1] for mark, run in itertools.groupby(seen)]
+        runs = [len(list(run)) * [0 if mark else -1] for mark, run in itertools.groupby(observed)]
         lengths = [0 if v == 0 else len(run) for run in runs for v in run]
         a, b = cube["sm_dca"].isel(at).values.astype("f8"), series["in_situ_surface"].values[i].astype("f8")
         use = np.isfinite(a) & np.isfinite(b) & ~cube["frozen"].isel(at).values
@@ -150,12 +151,12 @@ def test_gap_filling_is_told_by_the_length_of_the_gap(
     a, b, n = np.array(x), np.array(y), np.array(length)
     about = [v - np.nanmean(v, 1, keepdims=True) for v in (a, b)]
     compared = 0
-    for told, low, high in (("observed", 0, 0), ("1", 1, 1), ("2", 2, 2), ("3", 3, 3)):
+    for gap, low, high in (("observed", 0, 0), ("1", 1, 1), ("2", 2, 2), ("3", 3, 3)):
         here = np.isfinite(a) & (n >= low) & (n <= high)
         if here.sum() < 10:
             continue
         compared += 1
-        row = next(r for r in page.rows(told) if len(r) == 7)
+        row = next(r for r in page.rows(gap) if len(r) == 7)
         r = np.corrcoef(about[0][here], about[1][here])[0, 1]
         rmse, ub = (np.sqrt(np.mean((p[here] - q[here]) ** 2)) for p, q in ((a, b), about))
         assert row[1:4] == [f"{r:.2f}", f"{rmse:.3f}", f"{ub:.3f}"] and row[6] == str(int(here.sum()))
@@ -163,20 +164,20 @@ def test_gap_filling_is_told_by_the_length_of_the_gap(
 
 
 @given(st.lists(st.booleans(), min_size=1, max_size=60))
-def test_every_day_knows_the_length_of_its_gap(seen: list[bool]) -> None:
-    expected = [0 if mark else size for mark, run in itertools.groupby(seen) for size in [len(list(run))] * 1
+def test_every_day_knows_the_length_of_its_gap(observed: list[bool]) -> None:
+    expected = [0 if mark else size for mark, run in itertools.groupby(observed) for size in [len(list(run))] * 1
                 for _ in range(size)]  # fmt: skip
-    assert pooled.gap_lengths(np.array([seen]))[0].tolist() == expected
+    assert station_days.gap_lengths(np.array([observed]))[0].tolist() == expected
 
 
-def test_the_pooled_scatter_holds_the_scored_days(
+def test_the_pooled_scatter_shows_the_scored_days(
     cube: xr.Dataset, estimates: xr.Dataset, stations: xr.Dataset
 ) -> None:
-    scene = gather.scene(estimates, cube)
-    table, series = tables.skill(scene, stations), gather.station_series(scene, stations)
-    found = pooled.pairs(scene, series, table)
-    assert list(found) == ["sm_5cm_s2", "sm_25cm_s2"]
-    for name, (x, y) in found.items():
+    scene = make_scene(estimates, cube)
+    table, series = score_tables.skill(scene, stations), station_series(scene, stations)
+    pooled = station_days.pairs(scene, series, table)
+    assert list(pooled) == ["sm_5cm_s2", "sm_25cm_s2"]
+    for name, (x, y) in pooled.items():
         assert len(x) == len(y) == int(table["n"].sel(product=name).sum())
 
 
@@ -196,29 +197,31 @@ def test_gap_filled_maps_are_scored_on_observed_and_filled_days(
     assert days[1] < days[0] and days[2] < days[0]
 
 
-def test_every_sensor_that_takes_no_part_is_told_once_for_each_reason(
+def test_every_sensor_that_takes_no_part_is_listed_once_for_each_reason(
     full: Path, cube: xr.Dataset, estimates: xr.Dataset, stations: xr.Dataset
 ) -> None:
-    scene = gather.scene(estimates, cube)
-    both = [tables.teachers(scene, stations), tables.skill(scene, stations)]
-    found = tables.left_out(both)
+    scene = make_scene(estimates, cube)
+    both = [score_tables.teachers(scene, stations), score_tables.skill(scene, stations)]
+    by_reason = score_tables.left_out(both)
     sensors = {
         reason: {(row[1], float(depth)) for row in table.rows for depth in str(row[2]).split(", ")}
-        for reason, (_, table) in found.items()
+        for reason, (_, table) in by_reason.items()
     }
-    assert {reason: len(which) for reason, which in sensors.items()} == {r: n for r, (n, _) in found.items()}
+    assert {reason: len(which) for reason, which in sensors.items()} == {r: n for r, (n, _) in by_reason.items()}
     names = [*zip(stations["station"].values.astype(str), stations["depth"].values.astype(float), strict=True)]
     out = {n for n, *why in zip(names, *(t["excluded"].values for t in both), strict=True) if all(map(str, why))}
     assert out and out <= set.union(*sensors.values())
     assert sensors["depth is not compared"] == {n for n in names if n[1] in (10, 50, 100)}
     text = full.read_text(encoding="utf-8")
     folds = re.findall(r"<summary>(\d+) sensors?: (.*?)</summary>", text)
-    assert [(int(n), html.unescape(reason)) for n, reason in folds] == [(n, reason) for reason, (n, _) in found.items()]
+    assert [(int(n), html.unescape(reason)) for n, reason in folds] == [
+        (n, reason) for reason, (n, _) in by_reason.items()
+    ]
     assert len({reason for _, reason in folds}) == len(folds)
-    used = len(names) - sum(all(map(str, why)) for why in zip(*(t["excluded"].values for t in both), strict=True))
-    assert f"{used} of {len(names)} sensors take part" in text
+    compared = len(names) - sum(all(map(str, why)) for why in zip(*(t["excluded"].values for t in both), strict=True))
+    assert f"{compared} of {len(names)} sensors take part" in text
     page = Tables(text)
-    for _, table in found.values():
+    for _, table in by_reason.values():
         assert all([*map(str, row)] in page.rows(*map(str, row[:2])) for row in table.rows)
 
 
@@ -228,27 +231,32 @@ def test_remarks_of_sensors_are_counted_by_what_they_say() -> None:
     remarks = ["values outside 0 to 1 m3 m-3 are left out (3)", "", "values outside 0 to 1 m3 m-3 are left out (7)"]
     reasons = ["fewer than 60 days (20 left: sm_dca 20)", "depth is not compared (20 cm)", ""]
     table = xr.Dataset({"excluded": ("sensor", reasons), "remarks": ("sensor", remarks)}, coords)
-    found = tables.left_out([table, table])
-    assert {reason: n for reason, (n, _) in found.items()} == {
+    by_reason = score_tables.left_out([table, table])
+    assert {reason: n for reason, (n, _) in by_reason.items()} == {
         "fewer than 60 days": 1, "values outside 0 to 1 m3 m-3 are left out": 2, "depth is not compared": 1,
     }  # fmt: skip
-    assert found["values outside 0 to 1 m3 m-3 are left out"][1].rows == [["N", "A", "5", "3"], ["N", "B", "5", "7"]]
-    assert found["fewer than 60 days"][1].rows == [["N", "A", "5", "20 left: sm_dca 20"]]
-    assert "depth is not compared" not in tables.left_out([table, table.assign(excluded=("sensor", ["", "", ""]))])
+    assert by_reason["values outside 0 to 1 m3 m-3 are left out"][1].rows == [
+        ["N", "A", "5", "3"],
+        ["N", "B", "5", "7"],
+    ]
+    assert by_reason["fewer than 60 days"][1].rows == [["N", "A", "5", "20 left: sm_dca 20"]]
+    assert "depth is not compared" not in score_tables.left_out(
+        [table, table.assign(excluded=("sensor", ["", "", ""]))]
+    )
 
 
 def test_open_and_closed_shrublands_are_one_group() -> None:
     names = np.array(["open shrublands", "closed shrublands", "grasslands", "grasslands", "open shrublands"])
     table = xr.Dataset(coords={"land_cover": ("station", names)})
-    labels, groups = skill.groups_of(table, "land_cover")
+    labels, groups = score_figures.groups_of(table, "land_cover")
     assert labels.tolist() == ["Open and closed shrublands"] * 2 + ["Grasslands"] * 2 + ["Open and closed shrublands"]
     assert groups == ["Open and closed shrublands", "Grasslands"]
 
 
 def test_days_after_training() -> None:
-    told = {"model_training": TRAINED, "model_validation": "2021-05-11 to 2021-05-31"}
-    assert gather.held_out(told) == slice(np.datetime64("2021-06-01"), None)
-    assert gather.held_out({"model_training": "unknown"}, {}) is None
+    attrs = {"model_training": TRAINED, "model_validation": "2021-05-11 to 2021-05-31"}
+    assert days_after_training(attrs) == slice(np.datetime64("2021-06-01"), None)
+    assert days_after_training({"model_training": "unknown"}, {}) is None
 
 
 def test_scenarios_of_a_product_share_its_layer() -> None:

@@ -23,7 +23,7 @@ def test_fields_agree_in_every_way_of_asking():
 
 
 def test_field_correlation_lengths():
-    """Over many fields the correlation is 1/e at the length, and at the time, that was asked for."""
+    """Over many fields the correlation is 1/e at the given length and time."""
     x, y = np.array([0.0, 80e3]), np.array([0.0])
     for make in (rough, smooth):
         pairs = np.concatenate([make(s, "c", 80e3).on(x, y)(0.0) for s in range(1500)])
@@ -117,12 +117,12 @@ def test_coasts_are_where_they_are():
     land, smap = world.truth["land"].values, world.smap
     assert land[:, :3].mean() > 0.8 and not land[:, -3:].any() and 0.2 < land.mean() < 0.8
     assert np.isnan(world.truth["sm_5cm"].values[:, ~land]).all() and np.isfinite(smap["tb_h"]).any()
-    seen = smap["surface_flag"].values != 65534
-    assert not seen[:, ~land].any()
+    observed = smap["surface_flag"].values != 65534
+    assert not observed[:, ~land].any()
     col = np.arange(24)
-    coastal = (smap["surface_flag"].values & 0b100 > 0) & seen
+    coastal = (smap["surface_flag"].values & 0b100 > 0) & observed
     shore = np.abs(col - land.sum(1, keepdims=True)) < 3  # the last two or three cells before the sea
-    assert coastal[:, shore & land].sum() > 0.8 * seen[:, shore & land].sum() > 0
+    assert coastal[:, shore & land].sum() > 0.8 * observed[:, shore & land].sum() > 0
     lon, lat = np.meshgrid(world.grid.lon, world.grid.lat)
     assert ((world.land_cover_at(lon, lat) == 17) == ~land).mean() > 0.95
     x, y = Transformer.from_crs(4326, 5070, always_xy=True).transform(lon[12], lat[12])
@@ -161,10 +161,10 @@ def test_frozen_winter():
     world = make_world(default_grid(8, lat=46.0), slice("2021-01-05", "2021-01-24"), seed=2)
     ice, smap = world.truth["ice_fraction"], world.smap
     assert float(ice.mean()) > 0.3
-    seen = smap["retrieval_flag"].values != 65534
-    assert ((smap["surface_flag"].values[seen] & 0b110000000) > 0).mean() > 0.5
+    observed = smap["retrieval_flag"].values != 65534
+    assert ((smap["surface_flag"].values[observed] & 0b110000000) > 0).mean() > 0.5
     skipped = (smap["retrieval_flag"].values & 2) > 0
-    assert skipped[seen].mean() > 0.3 and np.isnan(smap["sm_dca"].values[seen & skipped]).all()
+    assert skipped[observed].mean() > 0.3 and np.isnan(smap["sm_dca"].values[observed & skipped]).all()
     surface = world.stations.sel(sensor=world.stations["depth"] == 5)
     assert (surface["flag"] == 1).mean() > 0.3
     assert float(surface["soil_temperature"].where(surface["flag"] == 1).max()) < 273.15

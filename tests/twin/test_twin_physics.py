@@ -77,8 +77,10 @@ def test_retrievals_return_what_went_in():
     rest = np.full(4000, 0.3, "f4"), np.full(4000, 0.06, "f4"), np.full(4000, 293, "f4")
     h, v = rad.brightness(moisture, clay, rest[0], tau, rest[1], rest[2])
     for tb, name in ((h, "h"), (v, "v")):
-        found, _ = rad.retrieve_single(tb, name, clay, rest[0], tau, rest[1], rest[2], iterations=20)
-        np.testing.assert_allclose(found, moisture, atol=2e-4)  # float32 brightness temperatures resolve about 3e-5 K
-    found, opacity, _ = rad.retrieve_dual(h, v, clay, rest[0], tau * 0.5, rest[1], rest[2], weight=0.0, iterations=200)
-    np.testing.assert_allclose(found, moisture, atol=2e-3)
+        result, _ = rad.retrieve_single(tb, name, clay, rest[0], tau, rest[1], rest[2], iterations=20)
+        np.testing.assert_allclose(result, moisture, atol=2e-4)  # float32 brightness temperatures resolve about 3e-5 K
+    retrieved, opacity, _ = rad.retrieve_dual(
+        h, v, clay, rest[0], tau * 0.5, rest[1], rest[2], weight=0.0, iterations=200
+    )
+    np.testing.assert_allclose(retrieved, moisture, atol=2e-3)
     np.testing.assert_allclose(opacity, tau, atol=5e-3)

@@ -12,7 +12,7 @@ from xsm.data.cf import VARIABLES
 from xsm.errors import UsageError
 from xsm.twin import default_grid, make_world
 from xsm.twin.errors_model import ERRORS, digest
-from xsm.twin.products import OUTAGES, passes
+from xsm.twin.smap import OUTAGES, passes
 
 RECORDED = "3b5b4cd8594ba85a3e502045db496e6dda01ff9036b2f73fe17983cba71943dd"
 
@@ -24,10 +24,10 @@ def without(part: str, **changes):
 def test_swath_revisits_and_local_time():
     lon, lat = np.arange(-120, -75, 3.0), np.array([45.0, 36.0, 27.0])
     seconds = passes(lon, lat)
-    seen = np.isfinite(seconds)
-    gaps = [np.diff(np.flatnonzero(np.tile(seen[:, r, c], 3))).max() for r in range(3) for c in range(len(lon))]
+    observed = np.isfinite(seconds)
+    gaps = [np.diff(np.flatnonzero(np.tile(observed[:, r, c], 3))).max() for r in range(3) for c in range(len(lon))]
     assert max(gaps) <= 3 and min(gaps) >= 2  # the mission's 2 to 3 days
-    assert seen.mean((0, 2))[0] > seen.mean((0, 2))[2] > 0.3  # swaths overlap towards the pole
+    assert observed.mean((0, 2))[0] > observed.mean((0, 2))[2] > 0.3  # swaths overlap towards the pole
     solar = (seconds / 3600 + lon / 15) % 24
     assert np.nanmin(solar) > 5 and np.nanmax(solar) < 8  # morning pass, node at 06:00
 
@@ -37,7 +37,7 @@ def test_outages_have_no_data():
         first, last = np.datetime64(start) - 8, np.datetime64(stop) + 8
         days = np.arange(first, last + 1)
         world = make_world(default_grid(8), days)
-        from xsm.twin.products import overpasses
+        from xsm.twin.smap import overpasses
 
         any_seen = np.isfinite(overpasses(world)).any((1, 2))
         out = (days >= np.datetime64(start)) & (days <= np.datetime64(stop))
@@ -66,22 +66,22 @@ def test_hours_sum_to_days(spring):
 
 def test_smap_is_like_the_product(spring):
     smap = spring.smap
-    seen = np.isfinite(smap["tb_h"].values)
+    observed = np.isfinite(smap["tb_h"].values)
     land = spring.truth["land"].values
-    assert not seen[:, ~land].any() and 0.3 < seen[:, land].mean() < 0.6
-    assert (np.isnat(smap["obs_time"].values) == ~seen).all()
+    assert not observed[:, ~land].any() and 0.3 < observed[:, land].mean() < 0.6
+    assert (np.isnat(smap["obs_time"].values) == ~observed).all()
     for name in ("retrieval_flag", "surface_flag"):
-        assert smap[name].dtype == np.uint16 and ((smap[name].values == 65534) == ~seen).all()
-    assert (smap["tb_v"].values[seen] > smap["tb_h"].values[seen]).mean() > 0.99
+        assert smap[name].dtype == np.uint16 and ((smap[name].values == 65534) == ~observed).all()
+    assert (smap["tb_v"].values[observed] > smap["tb_h"].values[observed]).mean() > 0.99
     for name in ("tb_h", "albedo", "roughness", "vegetation_opacity", "sm_dca", "surface_temperature"):
-        values = smap[name].values[seen]
+        values = smap[name].values[observed]
         assert smap[name].dtype == np.float32
         assert np.nanmin(values) >= VARIABLES[name].low and np.nanmax(values) <= VARIABLES[name].high
     for name in ("albedo", "roughness"):  # fixed maps
         assert np.nanmax(smap[name].max("time") - smap[name].min("time")) == 0
-    dense = smap["vegetation_water_content"].values[seen] > 5
-    assert ((smap["retrieval_flag"].values[seen] & 1) >= dense).all()
-    hours = (smap["obs_time"] - smap["time"]).values[seen] / np.timedelta64(1, "h")
+    dense = smap["vegetation_water_content"].values[observed] > 5
+    assert ((smap["retrieval_flag"].values[observed] & 1) >= dense).all()
+    hours = (smap["obs_time"] - smap["time"]).values[observed] / np.timedelta64(1, "h")
     assert ((hours >= 0) & (hours < 24)).all()
 
 

@@ -1,4 +1,4 @@
-"""The trees against their contract, running means against pandas, memory on series without a grid, and bad input."""
+"""The trees: their contract, running means against pandas, series without a grid, bad input."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ def test_it_keeps_the_contract(tmp_path):
 def test_a_running_mean_is_that_of_pandas(days):
     values = np.random.default_rng(1).gamma(1.0, 5.0, (200, 3))
     start = values[: int(days)].mean(0)
-    wanted = (
+    expected = (
         pd.DataFrame(np.vstack([start, values])).ewm(alpha=1 - np.exp(-1 / days), adjust=False).mean().to_numpy()[1:]
     )
-    np.testing.assert_allclose(running_mean(values, days), wanted, rtol=1e-12)
+    np.testing.assert_allclose(running_mean(values, days), expected, rtol=1e-12)
 
 
 def test_features_are_lags_means_and_maps():
@@ -44,15 +44,15 @@ def test_features_are_lags_means_and_maps():
     np.testing.assert_array_equal(x[..., 4], np.broadcast_to([30.0, 60.0], (6, 2)))
 
 
-def test_memory_is_learnt_and_the_spread_holds():
+def test_memory_is_learnt_and_the_spread_is_right():
     ds = testing.leaky_series()
     bundle = ds.sm.fit(model="boosting", train=slice(None, "2020-06-30"), trees=200, learning_rate=0.1, **FREE)
     ridge = ds.sm.fit(model="ridge", train=slice(None, "2020-06-30"), **FREE)
     later = ds.sel(time=slice("2020-07-01", None))
-    made, plain = (ds.sm.estimate(model=b).sel(time=later["time"]) for b in (bundle, ridge))
-    error, base = (m["sm_5cm"] - later["soil_moisture"] for m in (made, plain))
+    maps, plain = (ds.sm.estimate(model=b).sel(time=later["time"]) for b in (bundle, ridge))
+    error, base = (m["sm_5cm"] - later["soil_moisture"] for m in (maps, plain))
     assert float(abs(error).mean()) < 0.7 * float(abs(base).mean())
-    inside = (abs(error) < 1.96 * made["sm_5cm_reference_std"]).where(np.isfinite(error)).mean()
+    inside = (abs(error) < 1.96 * maps["sm_5cm_reference_std"]).where(np.isfinite(error)).mean()
     assert 0.88 < inside < 0.99
 
 
@@ -60,9 +60,9 @@ def test_the_spread_is_scaled_on_validation_days():
     ds = testing.leaky_series()
     split = {"train": slice(None, "2020-05-31"), "validation": slice("2020-06-01", "2020-07-31")}
     bundle = ds.sm.fit(model="boosting", **split, **SHORT, **FREE)
-    made = ds.sm.estimate(model=bundle).sel(time=slice("2020-06-01", "2020-07-31"))
-    error = made["sm_5cm"] - ds["soil_moisture"]
-    inside = float((abs(error) < 1.959964 * made["sm_5cm_reference_std"]).where(np.isfinite(error)).mean())
+    maps = ds.sm.estimate(model=bundle).sel(time=slice("2020-06-01", "2020-07-31"))
+    error = maps["sm_5cm"] - ds["soil_moisture"]
+    inside = float((abs(error) < 1.959964 * maps["sm_5cm_reference_std"]).where(np.isfinite(error)).mean())
     assert inside == pytest.approx(0.95, abs=0.02)  # in the validation samples, running means start 60 days before
 
 
@@ -75,8 +75,8 @@ def test_centre_and_scale_are_undone():
         model="boosting", predictors=(*FREE["predictors"], "m", "s"), target="soil_moisture", train=train,
         centre="m", scale="s", **SHORT,
     )  # fmt: skip
-    made = ds.sm.estimate(model=bundle)["sm_5cm"].mean("time")
-    np.testing.assert_allclose(made, ds["m"], atol=0.03)
+    maps = ds.sm.estimate(model=bundle)["sm_5cm"].mean("time")
+    np.testing.assert_allclose(maps, ds["m"], atol=0.03)
 
 
 def test_other_days_do_not_matter_to_training():
@@ -90,10 +90,10 @@ def test_other_days_do_not_matter_to_training():
 @pytest.mark.parametrize(
     ("option", "text"),
     [
-        ({"memories": ("a week",)}, "wanted numbers of days"),
-        ({"scale": "std"}, "scale is 'std', wanted one of the static"),
+        ({"memories": ("a week",)}, "expected numbers of days"),
+        ({"scale": "std"}, "scale is 'std', expected one of the static"),
     ],
 )
-def test_wrong_options_are_told(option, text):
+def test_wrong_options_are_refused(option, text):
     with pytest.raises(xsm.UsageError, match=text):
         testing.leaky_series(12, 60).sm.fit(model="boosting", **FREE, **SHORT, **option)

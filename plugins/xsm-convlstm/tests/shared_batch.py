@@ -28,13 +28,13 @@ class FrozenNorms(Learner):
 
 def main(place: Path, devices: int) -> None:
     arrays = law(80, 14)
-    asked = spec(epochs=3, steps_per_epoch=3, validation_steps=2, batch_size=6, devices=devices)
-    config = Config.from_options(asked.options)
-    norm = survey(samples(arrays, 2, 50), asked, config)
-    parts = [Task(samples(arrays, *days), asked, config, norm) for days in ((2, 50), (52, 80))]
+    task_spec = spec(epochs=3, steps_per_epoch=3, validation_steps=2, batch_size=6, devices=devices)
+    config = Config.from_options(task_spec.options)
+    norm = survey(samples(arrays, 2, 50), task_spec, config)
+    parts = [Task(samples(arrays, *days), task_spec, config, norm) for days in ((2, 50), (52, 80))]
     FrozenNorms.place = place
-    found = train(*parts, seed=2, progress=QUIET["progress"], folder=str(place / "state"), learner=FrozenNorms)
-    (place / "history.json").write_text(json.dumps(found.history))
+    trained = train(*parts, seed=2, progress=QUIET["progress"], folder=str(place / "state"), learner=FrozenNorms)
+    (place / "history.json").write_text(json.dumps(trained.history))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from xsm_convlstm.config import Config
 from xsm_convlstm.loss import PAIRS, equation8, error_sums, pair_sums, rmse, signed_r2, spread_nll
 
 
-def made(seed: int, shape=(1, 40, 4, 3), sign: float = 1.0):
+def fields(seed: int, shape=(1, 40, 4, 3), sign: float = 1.0):
     rng = np.random.default_rng(seed)
     out = 0.25 + 0.08 * rng.normal(size=shape)
     noah = out + 0.05 + 0.03 * rng.normal(size=shape)
@@ -29,26 +29,26 @@ def r_abs_r(a, b):
 
 @pytest.mark.parametrize("sign", [1.0, -1.0])
 def test_batch_loss_is_equation_8(sign):
-    out, noah, dca = made(0, sign=sign)
+    out, noah, dca = fields(0, sign=sign)
     ok = np.isfinite(noah)
-    wanted = 0.7 * np.sqrt(np.mean((out - noah)[ok].astype(float) ** 2)) + 1.3 * (1 - r_abs_r(out, dca))
+    expected = 0.7 * np.sqrt(np.mean((out - noah)[ok].astype(float) ** 2)) + 1.3 * (1 - r_abs_r(out, dca))
     tensors = torch.from_numpy(out), (torch.from_numpy(noah), torch.from_numpy(dca))
-    found = equation8(*tensors, Config(alpha=0.7, beta=1.3))
-    assert found.item() == pytest.approx(wanted, abs=1e-6)  # float32 differences inside, float64 sums
+    loss = equation8(*tensors, Config(alpha=0.7, beta=1.3))
+    assert loss.item() == pytest.approx(expected, abs=1e-6)  # float32 differences inside, float64 sums
 
 
 def test_cell_loss_is_the_mean_temporal_r():
-    out, noah, dca = made(1)
+    out, noah, dca = fields(1)
     dca[:, :, 0, 0] = np.nan
-    dca[0, : PAIRS - 1, 0, 0] = 0.2  # one date too few: this cell has no say
+    dca[0, : PAIRS - 1, 0, 0] = 0.2  # one date too few: this cell does not count
     r2 = [r_abs_r(out[0, :, y, x], dca[0, :, y, x]) for y in range(4) for x in range(3) if (y, x) != (0, 0)]
     config = Config(alpha=0.0, r2_over="cell", batch_size=40)
-    found = equation8(torch.from_numpy(out), (torch.from_numpy(noah), torch.from_numpy(dca)), config)
-    assert found.item() == pytest.approx(1 - np.mean(r2), abs=1e-6)
+    loss = equation8(torch.from_numpy(out), (torch.from_numpy(noah), torch.from_numpy(dca)), config)
+    assert loss.item() == pytest.approx(1 - np.mean(r2), abs=1e-6)
 
 
 def test_subsurface_is_rmse_and_optionally_r_of_one_reference():
-    out, noah, _ = made(2)
+    out, noah, _ = fields(2)
     tensors = torch.from_numpy(out), (torch.from_numpy(noah),)
     alone = equation8(*tensors, Config()).item()
     both = equation8(*tensors, Config(beta25=1.0)).item()
@@ -77,7 +77,7 @@ def test_constant_output_has_a_finite_gradient():
 @given(seed=st.integers(0, 10**6), cut=st.integers(1, 39))
 def test_sums_of_parts_are_the_sums_of_the_whole(seed, cut):
     """Several processes may add their sums: RMSE and R are those of the whole batch."""
-    out, noah, dca = map(torch.from_numpy, made(seed))
+    out, noah, dca = map(torch.from_numpy, fields(seed))
     parts = slice(None, cut), slice(cut, None)
     errors = sum(error_sums(out[:, p], noah[:, p]) for p in parts)
     assert rmse(errors).item() == pytest.approx(rmse(error_sums(out, noah)).item(), rel=1e-12)

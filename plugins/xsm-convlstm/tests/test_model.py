@@ -69,10 +69,10 @@ def test_training_leaves_the_callers_random_numbers_alone(arrays):
     import torch
 
     torch.manual_seed(9)
-    wanted = torch.rand(3)
+    expected = torch.rand(3)
     torch.manual_seed(9)
     MODEL.fit(samples(arrays, 2, 40), spec(epochs=1, steps_per_epoch=1), **QUIET)
-    assert torch.equal(torch.rand(3), wanted)
+    assert torch.equal(torch.rand(3), expected)
 
 
 def test_one_day_at_a_time_equals_all_days(arrays, trained, monkeypatch):
@@ -91,15 +91,15 @@ def test_one_day_at_a_time_equals_all_days(arrays, trained, monkeypatch):
 
 def test_cells_outside_the_mask_have_no_influence(arrays, trained):
     bundle, _ = trained
-    given = block(arrays, 100, 106)
-    changed = {k: v.copy() for k, v in given.items()}
+    patches = block(arrays, 100, 106)
+    changed = {k: v.copy() for k, v in patches.items()}
     rng = np.random.default_rng(0)
     for name in ("tb_h", "surface_temperature"):
-        where = np.broadcast_to(~given["mask"][:, None], given[name].shape)
+        where = np.broadcast_to(~patches["mask"][:, None], patches[name].shape)
         changed[name][where] = rng.normal(1e4, 1e4, where.sum())
-    changed["bulk_density"][~given["mask"]] = 9.0
-    before, after = predict(bundle, given), predict(bundle, changed)
-    inside = np.broadcast_to(given["mask"][:, None], before["sm_5cm"].shape)
+    changed["bulk_density"][~patches["mask"]] = 9.0
+    before, after = predict(bundle, patches), predict(bundle, changed)
+    inside = np.broadcast_to(patches["mask"][:, None], before["sm_5cm"].shape)
     for name in before:
         assert np.isfinite(before[name]).all()
         np.testing.assert_array_equal(before[name][inside], after[name][inside])
@@ -109,12 +109,12 @@ def test_cells_outside_the_mask_have_no_influence(arrays, trained):
 
 def test_soil_moisture_is_clipped_to_porosity(arrays, trained):
     bundle, _ = trained
-    given = block(arrays, 100, 104)
-    given["tb_h"] = given["tb_h"] - 400.0
-    given["bulk_density"] = np.full_like(given["bulk_density"], 2.4)
-    found = predict(bundle, given)["sm_5cm"]
-    assert found.max() <= 1 - 2.4 / 2.65 + 1e-6
-    assert found.min() >= 0.02
+    patches = block(arrays, 100, 104)
+    patches["tb_h"] = patches["tb_h"] - 400.0
+    patches["bulk_density"] = np.full_like(patches["bulk_density"], 2.4)
+    sm = predict(bundle, patches)["sm_5cm"]
+    assert sm.max() <= 1 - 2.4 / 2.65 + 1e-6
+    assert sm.min() >= 0.02
 
 
 def test_bundle_round_trip(arrays, trained, tmp_path):
@@ -122,9 +122,9 @@ def test_bundle_round_trip(arrays, trained, tmp_path):
     loaded = Bundle.load(bundle.save(tmp_path / "model"))
     json.dumps(loaded.card)
     assert loaded.hash == bundle.hash
-    wanted, found = (predict(b, block(arrays, 100, 105)) for b in (bundle, loaded))
-    for name in wanted:
-        np.testing.assert_array_equal(found[name], wanted[name])
+    expected, read_again = (predict(b, block(arrays, 100, 105)) for b in (bundle, loaded))
+    for name in expected:
+        np.testing.assert_array_equal(read_again[name], expected[name])
     assert MODEL.block(loaded).look_back == 3
     assert isinstance(MODEL, Model)
 
@@ -163,39 +163,39 @@ def test_statistics_come_from_training_days_only(arrays):
 
 def test_sequences_are_cut_where_the_index_says(arrays):
     """Small data are padded outside the mask; days that are not to be used, frozen cells and gaps count as NaN."""
-    given = samples(arrays, 50, 60)
-    given = replace(given, weight=np.random.default_rng(0).random(arrays["tb_h"].shape) < 0.5)
+    some = samples(arrays, 50, 60)
+    some = replace(some, weight=np.random.default_rng(0).random(arrays["tb_h"].shape) < 0.5)
     config = Config.from_options(TINY | {"patch": 32, "stride": 24, "loss_steps": "all"})
-    index = windows(given, config)
+    index = windows(some, config)
     assert index.tolist() == [[0, 0, t] for t in range(50, 60)]
-    norm = survey(given, spec(), config)
-    batch = read(given, spec(), config, norm, index[:1])
+    norm = survey(some, spec(), config)
+    batch = read(some, spec(), config, norm, index[:1])
     assert batch.x.shape == (3, 1, 4, 32, 32)
     assert not batch.mask[0, 0, 20:].any()
     tb = norm["tb_h"]
-    wanted = (arrays["tb_h"][50, 10, 10] - tb["mean"]) / tb["std"]
-    assert batch.x[2, 0, 0, 10, 10] == pytest.approx(wanted, abs=1e-5)
+    expected = (arrays["tb_h"][50, 10, 10] - tb["mean"]) / tb["std"]
+    assert batch.x[2, 0, 0, 10, 10] == pytest.approx(expected, abs=1e-5)
     noah, dca = batch.references
     assert np.isnan(noah[:2]).all()  # lead-in days
-    counted = given.mask & given.weight[50]
+    counted = some.mask & some.weight[50]
     np.testing.assert_array_equal(np.isfinite(noah[2, 0, :20, :20]), counted)
     np.testing.assert_array_equal(np.isfinite(dca[2, 0, :20, :20]), counted & np.isfinite(arrays["sm_dca"][50]))
 
 
 def test_sequences_do_not_cross_missing_days(arrays):
-    given = samples(arrays, 0, 160)
+    some = samples(arrays, 0, 160)
     keep = np.r_[0:20, 30:50]
-    cut = replace(given, days=given.days[keep], use=given.use[keep])
+    cut = replace(some, days=some.days[keep], use=some.use[keep])
     last = np.unique(windows(cut, Config.from_options(TINY))[:, 2])
     assert last.tolist() == [*range(2, 20), *range(22, 40)]
 
 
-def test_cell_batches_hold_one_patch_and_enough_dates(arrays):
+def test_cell_batches_have_one_patch_and_enough_dates(arrays):
     config = Config.from_options(TINY | {"r2_over": "cell", "batch_size": CELL_DATES})
     index = windows(samples(arrays, 2, 110), config)
-    found = list(batches(index, config, np.random.default_rng(0), 0))
-    assert len(found) == 4 * (108 // CELL_DATES)
-    for rows in found:
+    groups = list(batches(index, config, np.random.default_rng(0), 0))
+    assert len(groups) == 4 * (108 // CELL_DATES)
+    for rows in groups:
         assert len(np.unique(rows[:, :2], axis=0)) == 1
         assert len(np.unique(rows[:, 2])) == CELL_DATES
     cell = spec(r2_over="cell", batch_size=CELL_DATES, epochs=1, steps_per_epoch=2, loss_steps="all")
@@ -205,8 +205,8 @@ def test_cell_batches_hold_one_patch_and_enough_dates(arrays):
 def test_every_sequence_once_in_an_epoch(arrays):
     config = Config.from_options(TINY)
     index = windows(samples(arrays, 2, 30), config)
-    found = np.concatenate(list(batches(index, config, np.random.default_rng(0), 0)))
-    assert sorted(map(tuple, found)) == sorted(map(tuple, index))
+    rows = np.concatenate(list(batches(index, config, np.random.default_rng(0), 0)))
+    assert sorted(map(tuple, rows)) == sorted(map(tuple, index))
 
 
 @pytest.mark.parametrize("options", [{"filter": (4,)}, {"dropout": 2.0}, {"preset": "big"}, {"kernel": 4},
@@ -242,7 +242,7 @@ def test_bad_samples_are_refused_with_a_sentence(arrays):
     refused("No sequence", first=0, last=1)
     flat = samples(arrays, 2, 60)
     flat = replace(flat, arrays={k: v[..., 7] for k, v in arrays.items()}, mask=flat.mask[:, 7])
-    with pytest.raises(DataError, match="1 dimensions beside time, wanted maps"):
+    with pytest.raises(DataError, match="1 dimensions beside time, expected maps"):
         MODEL.fit(flat, spec(), **QUIET)
     with pytest.raises(DataError, match="20 x 20 cells, a patch of this model has 64 x 64"):
         MODEL.fit(samples(arrays, 2, 60), spec(patch=64, stride=48), **QUIET)

@@ -50,10 +50,10 @@ def test_cell_is_the_papers_equations(name, function):
     x = torch.randn(4, 2, 3, 7, 6, dtype=torch.float64)
     weights = {k: v.numpy() for k, v in cell.state_dict().items()}
     with torch.no_grad():
-        found = cell(x).numpy()
+        hidden = cell(x).numpy()
     for sample in range(2):
-        wanted = equations_1_to_6(x[:, sample].numpy(), weights, 5, function)
-        np.testing.assert_allclose(found[:, sample], wanted, atol=1e-10)
+        expected = equations_1_to_6(x[:, sample].numpy(), weights, 5, function)
+        np.testing.assert_allclose(hidden[:, sample], expected, atol=1e-10)
 
 
 def test_peepholes_are_one_per_channel_and_all_are_learnt():
@@ -71,12 +71,12 @@ def test_attention_averages_valid_cells_only():
     mask[1] = False  # a patch without any valid cell must not give NaN
     w1, b1, w2, b2 = (v.numpy() for v in block.state_dict().values())
     with torch.no_grad():
-        found = block(h, mask.double()).numpy()
-    assert np.isfinite(found).all()
+        weighted = block(h, mask.double()).numpy()
+    assert np.isfinite(weighted).all()
     for t in range(3):
         mean = h[t, 0].numpy()[:, mask[0, 0].numpy()].mean(1)
         weight = sigmoid(w2 @ np.maximum(w1 @ mean + b1, 0) + b2)
-        np.testing.assert_allclose(found[t, 0], h[t, 0].numpy() * weight[:, None, None], atol=1e-12)
+        np.testing.assert_allclose(weighted[t, 0], h[t, 0].numpy() * weight[:, None, None], atol=1e-12)
 
 
 def test_network_has_the_papers_layers():
@@ -108,23 +108,23 @@ def test_spread_does_not_teach_the_mean():
 
 @pytest.mark.parametrize("candidate", ["tanh", "sigmoid"])
 def test_fused_gates_are_the_written_out_ones_and_so_are_their_gradients(candidate):
-    """Float32 goes through the compiled step, float64 through torch; filters that fill no vector too."""
+    """Float32 goes through the compiled step, float64 through torch; also filters that do not fill a vector."""
     torch.manual_seed(3)
     for filters in (16, 5):
         cell = PeepholeConvLSTM(3, filters, candidate=candidate)
         for parameter in cell.parameters():
             torch.nn.init.normal_(parameter, std=0.3)
         x, weight = torch.randn(3, 2, 3, 48, 50), torch.randn(3, 2, filters, 48, 50)
-        found = []
+        results = []
         for kind in (torch.float64, torch.float32):
             cell.to(kind).zero_grad()
-            given = x.to(kind).requires_grad_()
-            h = cell(given)
+            inputs = x.to(kind).requires_grad_()
+            h = cell(inputs)
             (h * weight.to(kind)).sum().backward()
-            found.append([h.detach(), given.grad, *(p.grad.clone() for p in cell.parameters())])
-        for wanted, got in zip(*found, strict=True):
-            scale = float(wanted.abs().max())
-            torch.testing.assert_close(got.double(), wanted, atol=1e-5 * scale, rtol=0)
+            results.append([h.detach(), inputs.grad, *(p.grad.clone() for p in cell.parameters())])
+        for expected, fused in zip(*results, strict=True):
+            scale = float(expected.abs().max())
+            torch.testing.assert_close(fused.double(), expected, atol=1e-5 * scale, rtol=0)
 
 
 @pytest.mark.parametrize(("kind", "tolerance"), [(torch.float32, 2e-5), (torch.bfloat16, 0.1)])
@@ -147,9 +147,9 @@ def test_flat_network_is_the_network(kind, tolerance):
     whole = torch.from_numpy(joined(x, still))
     for day in range(4):
         with torch.no_grad():
-            wanted = net(whole[day : day + 3], torch.from_numpy(mask)[:, None].float())
-        np.testing.assert_allclose(mean[:, day], wanted[0][0], atol=tolerance)
-        np.testing.assert_allclose(spread[:, day], wanted[1][0], atol=tolerance)
+            expected = net(whole[day : day + 3], torch.from_numpy(mask)[:, None].float())
+        np.testing.assert_allclose(mean[:, day], expected[0][0], atol=tolerance)
+        np.testing.assert_allclose(spread[:, day], expected[1][0], atol=tolerance)
 
 
 @pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16])

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from xsm_cru.bank import filter_bank, smooth_bank
 from xsm_cru.config import Config
 from xsm_cru.features import cycle
-from xsm_cru.network import BankUnit, Inputs, solve
+from xsm_cru.network import BankUnit, solve
+from xsm_cru.tensors import Inputs
 
 EXACT = 1e-8
 
@@ -133,7 +134,7 @@ def test_compiled_kernel_equals_the_tensors(mode: str, season: int, revisit: int
     generator = torch.manual_seed(season + modes)
     config = Config(mode=mode, season=season, revisit=revisit, modes=modes)
     unit = BankUnit(config, 1, 1, 1)
-    for parameter in unit.parameters():  # networks start at zero effect; here they shall have one
+    for parameter in unit.parameters():  # networks start at zero effect; here they must have one
         parameter.data += 0.1 * torch.randn(parameter.shape, generator=generator)
     days, cells = 150, 7
     observed = torch.rand(days, cells, generator=generator) < torch.linspace(0, 0.8, cells)
@@ -147,7 +148,7 @@ def test_compiled_kernel_equals_the_tensors(mode: str, season: int, revisit: int
     slow = unit.latents(inputs)
     with torch.no_grad():
         fast = unit.latents(inputs)
-    for name in ("linear", "spread", "size", "given"):
+    for name in ("linear", "spread", "size", "read"):
         # the tensors sum in float32, the kernel in float64
         want = getattr(slow, name).detach().expand_as(getattr(fast, name))
         np.testing.assert_allclose(getattr(fast, name), want, rtol=2e-3, atol=2e-3)

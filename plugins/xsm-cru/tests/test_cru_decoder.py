@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from xsm_cru import network
+from xsm_cru import layers
 from xsm_cru.config import Config
-from xsm_cru.network import BankUnit, Decoder, Inputs
+from xsm_cru.layers import Decoder
+from xsm_cru.network import BankUnit
+from xsm_cru.tensors import Inputs
 from xsm_cru.training import merged, train
 
 
@@ -35,8 +37,8 @@ def literal(net: Decoder, x: np.ndarray) -> np.ndarray:
 def test_a_member_is_two_dense_layers() -> None:
     x = np.random.default_rng(0).standard_normal((7, 4, 5)).astype("f4")
     with torch.no_grad():
-        found = member(1)(torch.tensor(x)).numpy()
-    np.testing.assert_allclose(found, literal(member(1), x), atol=1e-5)  # float32 against float64
+        output = member(1)(torch.tensor(x)).numpy()
+    np.testing.assert_allclose(output, literal(member(1), x), atol=1e-5)  # float32 against float64
 
 
 def test_merged_members_give_their_mean(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -45,10 +47,10 @@ def test_merged_members_give_their_mean(monkeypatch: pytest.MonkeyPatch) -> None
     one.load_state_dict(merged(members))
     x = torch.randn(40, 5)
     with torch.no_grad():
-        wanted = torch.stack([m(x) for m in members]).mean(0)
-        torch.testing.assert_close(one(x), wanted, atol=1e-5, rtol=1e-5)
-        monkeypatch.setattr(network, "DECODED", 7)
-        torch.testing.assert_close(one(x), wanted, atol=1e-5, rtol=1e-5)
+        mean = torch.stack([m(x) for m in members]).mean(0)
+        torch.testing.assert_close(one(x), mean, atol=1e-5, rtol=1e-5)
+        monkeypatch.setattr(layers, "DECODED", 7)
+        torch.testing.assert_close(one(x), mean, atol=1e-5, rtol=1e-5)
 
 
 def test_an_untrained_decoder_is_silent() -> None:
@@ -56,7 +58,7 @@ def test_an_untrained_decoder_is_silent() -> None:
 
 
 def test_the_decoder_learns_what_no_gaussian_process_can() -> None:
-    """Rain lifts a series at once and it dries slowly: a process that is the same forward and backward misses that."""
+    """Rain lifts a series at once and it dries slowly: a time-reversible process misses that."""
     rng = np.random.default_rng(0)
     days, cells = 240, 50
     rain = (rng.random((days, cells)) < 0.06) * rng.exponential(1.0, (days, cells))
@@ -79,4 +81,4 @@ def test_the_decoder_learns_what_no_gaussian_process_can() -> None:
         linear = latents.center + latents.scale * latents.linear
     truth = torch.tensor(wet, dtype=torch.float32)
     lost = [float(((v - truth)[hidden] ** 2).mean().sqrt()) for v in (full, linear)]
-    assert lost[0] < 0.985 * lost[1], "rain that nobody saw is most of the error; how soil dries is the rest"
+    assert lost[0] < 0.985 * lost[1], "most of the error is rain that was not observed; the rest is how soil dries"

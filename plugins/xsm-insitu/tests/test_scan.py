@@ -29,8 +29,8 @@ TABLE = [
 
 
 def element(code: str, inches: int, values: list[Any], *, duration: str = "HOURLY", **more: Any) -> dict[str, Any]:
-    fields = {"elementCode": code, "ordinal": 1, "heightDepth": inches, "durationName": duration, **more}
-    return {"stationElement": fields, "values": values}
+    element = {"elementCode": code, "ordinal": 1, "heightDepth": inches, "durationName": duration, **more}
+    return {"stationElement": element, "values": values}
 
 
 def hour(clock: str, value: Any, flag: str = "V") -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The LSTM against its contract, against torch's equations in numpy, on series without a grid, and on bad input."""
+"""The LSTM: its contract, its equations in numpy, series without a grid, bad input."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def test_it_keeps_the_contract(tmp_path):
     testing.check_model("lstm", options=SHORT, tmp=tmp_path)
 
 
-def test_the_network_is_the_equations_of_an_lstm():
+def test_the_network_has_the_equations_of_an_lstm():
     torch.manual_seed(0)
     net = Network(3, 5, 0.3, 0.3).double().eval()
     w = {k: v.numpy() for k, v in net.state_dict().items()}
@@ -51,11 +51,11 @@ def test_memory_is_learnt_from_series_without_a_grid():
         "ridge": {},
     }.items():
         bundle = ds.sm.fit(model=model, **free, **options)
-        made = ds.sm.estimate(model=bundle)
-        assert made["sm_5cm"].dims == ("time", "cell")
-        error = (made["sm_5cm"] - ds["soil_moisture"]).sel(time=rest)
+        maps = ds.sm.estimate(model=bundle)
+        assert maps["sm_5cm"].dims == ("time", "cell")
+        error = (maps["sm_5cm"] - ds["soil_moisture"]).sel(time=rest)
         scores[model] = float(np.sqrt((error**2).mean()))
-        inside = abs(error) < 1.96 * made["sm_5cm_reference_std"].sel(time=rest)
+        inside = abs(error) < 1.96 * maps["sm_5cm_reference_std"].sel(time=rest)
     assert scores["lstm"] < 0.5 * scores["ridge"]
     assert inside.where(np.isfinite(error)).mean() > 0.7
 
@@ -69,15 +69,15 @@ def test_other_days_do_not_matter_to_training():
     assert len(hashes) == 1
 
 
-def test_validation_days_without_the_reference_are_told():
+def test_validation_days_without_the_reference_are_refused():
     ds = testing.leaky_series(12, 60)
     bare = ds.assign(soil_moisture=ds["soil_moisture"].where(ds["time"] < ds["time"][36]))
-    with pytest.raises(xsm.DataError, match="nowhere observed on the validation days"):
+    with pytest.raises(xsm.DataError, match="not observed on any validation day"):
         bare.sm.fit(model="lstm", predictors=("precipitation", "sand"), target="soil_moisture", **SHORT)
 
 
-def test_a_centre_that_is_no_predictor_is_refused():
-    with pytest.raises(xsm.UsageError, match="centre is 'mean', wanted one of the static predictors"):
+def test_a_centre_that_is_not_a_predictor_is_refused():
+    with pytest.raises(xsm.UsageError, match="centre is 'mean', expected one of the static predictors"):
         testing.leaky_series(12, 60).sm.fit(
             model="lstm", predictors=("precipitation", "sand"), target="soil_moisture", centre="mean", **SHORT
         )

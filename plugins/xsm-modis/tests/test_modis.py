@@ -281,11 +281,11 @@ def test_contract_with_the_synthetic_twin(tmp_path):
     check_source("modis_landcover", world=make_world((-97.3, 35.9, -97.0, 36.2), days=2), tmp=tmp_path)
 
 
-@pytest.mark.parametrize(("at", "text"), [((0.0, 0.0), r"from \(0, 0\)"), ((-100.0, 40.0), "pixels of")])
-def test_a_doubtful_place_warns(tmp_path, at, text):
+@pytest.mark.parametrize(("at", "message"), [((0.0, 0.0), r"from \(0, 0\)"), ((-100.0, 40.0), "pixels of")])
+def test_a_doubtful_georeference_warns(tmp_path, at, message):
     path = make(tmp_path / NAME, classes(), left=at[0], top=at[1])
     if at != (0.0, 0.0):
         with rasterio.open(path, "r+") as file:
             file.transform = rasterio.Affine(1 / 241, 0, -100, 0, -1 / 240, 40)
-    with pytest.warns(UserWarning, match=f"{NAME}.*{text}.*doubtful"):
+    with pytest.warns(UserWarning, match=f"{NAME}.*{message}.*doubtful"):
         open_([path])

@@ -1,4 +1,4 @@
-"""MCD12Q1 and MCD12C1 in HDF4: real files of the format, written and read apart by pyhdf."""
+"""MCD12Q1 and MCD12C1 in HDF4: real files of the format, written by xsm and checked with pyhdf."""
 
 from __future__ import annotations
 
@@ -64,13 +64,13 @@ def test_tiles_equal_pyhdf_and_the_world(tiles: list[Path], world: World) -> Non
 
 
 def test_region_reads_a_window(tiles: list[Path], world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    calls: list[tuple[str, ...]] = []
-    child = hdf4._child
-    monkeypatch.setattr(hdf4, "_child", lambda path, *wanted: calls.append(wanted) or child(path, *wanted))
+    windows: list[list[str]] = []
+    run = hdf4.subprocess.run
+    monkeypatch.setattr(hdf4.subprocess, "run", lambda command, **k: windows.append(command[4:]) or run(command, **k))
     ds = open_(tiles, region=Area((-98.1, 39.95, -98.0, 40.05), world.grid))
-    assert calls == [(), ()]  # nothing but the heads while the graph is built
+    assert windows == [[], []]  # only the heads are read while the graph is built
     got = ds["land_cover"].load()
-    assert all(int(w[2]) - int(w[1]) < 100 for w in calls[2:])
+    assert all(int(w[2]) - int(w[1]) < 100 for w in windows[2:])
     full = open_(tiles)["land_cover"]
     np.testing.assert_array_equal(got, full.sel(y=got["y"], x=got["x"], method="nearest"))
 
@@ -108,10 +108,12 @@ def test_engine_concatenates_years(whole: Path, tmp_path: Path) -> None:
     np.testing.assert_array_equal(ds["land_cover"][1], open_([whole])["land_cover"])
 
 
-def rewrite(path: Path, text: str, name: str = "LC_Type1", values: np.ndarray | None = None, kind: Any = None) -> None:
-    from xsm_modis.write_hdf4 import _write
+def rewrite(
+    path: Path, metadata: str, name: str = "LC_Type1", values: np.ndarray | None = None, kind: Any = None
+) -> None:
+    from xsm_modis.write_hdf4 import write_dataset
 
-    _write(path, name, np.full((2400, 2400), 3, "u1") if values is None else values, text)
+    write_dataset(path, name, np.full((2400, 2400), 3, "u1") if values is None else values, metadata)
 
 
 NAME = "MCD12Q1.A2021001.h10v05.061.2021365000000.hdf"
@@ -136,8 +138,8 @@ def test_bad_files_are_named_and_skipped(tiles: list[Path], tmp_path: Path, how:
     assert NAME in ds.attrs["skipped"][0] and ds.sizes["y"] == 2400
 
 
-def test_flipped_bits_are_seen(tiles: list[Path], tmp_path: Path) -> None:
-    """The HDF4 library leaves out the checksum of a deflated element; xsm does not."""
+def test_flipped_bits_are_detected(tiles: list[Path], tmp_path: Path) -> None:
+    """The HDF4 library ignores the checksum of a deflated element; xsm verifies it."""
     raw = tiles[1].read_bytes()
     at = raw.index(b"\x78\x5e") + 2000
     bad = tmp_path / tiles[1].name
@@ -158,7 +160,7 @@ def test_damage_that_shows_later_is_missing_when_skipped(tiles: list[Path], tmp_
 
 
 def test_a_crash_and_a_hang_of_the_library_are_errors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The child itself is replaced by one that kills itself, then by one that never ends."""
+    """The child process is replaced by one that kills itself, then by one that never ends."""
     bad, child = tmp_path / NAME, tmp_path / "hdf4_child.py"
     bad.write_bytes(b"\x0e\x03\x13\x01")
     monkeypatch.setattr(hdf4, "__file__", str(tmp_path / "hdf4.py"))
@@ -179,7 +181,7 @@ def test_without_pyhdf_the_extra_is_named(tiles: list[Path], monkeypatch: pytest
 
 
 def test_the_child_does_not_see_modules_beside_the_file(tiles: list[Path], tmp_path: Path) -> None:
-    """Its own folder holds `source.py` and `write.py`; neither they nor the working folder shadow a module."""
+    """Neither `source.py` and `write.py` beside it nor files in the working folder shadow a module."""
     (tmp_path / "numpy.py").write_text("raise SystemExit(3)")
     here = os.getcwd()
     os.chdir(tmp_path)

@@ -21,24 +21,24 @@ def make_pass(grid: Grid, days: np.ndarray, land: np.ndarray, *, hour: float, se
     """One pass in canonical form: a swath edge through the window, water cells, values beyond valid_max."""
     rng = np.random.default_rng(seed)
     shape = (len(days), *grid.shape)
-    swath = np.arange(grid.cols) < rng.integers(1, grid.cols + 1, (len(days), 1, 1))
-    swath = np.broadcast_to(swath, shape).copy()
-    ok = swath & land
-    arrays = {}
+    observed = np.arange(grid.cols) < rng.integers(1, grid.cols + 1, (len(days), 1, 1))
+    observed = np.broadcast_to(observed, shape).copy()
+    ok = observed & land
+    fields = {}
     for name in FIELDS:
         low, high = RANGES.get(name, (0.02, 0.7))
         if name == "obs_time":
             spread = rng.integers(-5_400_000, 5_400_000, shape).astype("m8[ms]")
             times = days[:, None, None].astype("M8[ms]") + np.timedelta64(int(hour * 3600e3), "ms") + spread
-            values = np.where(swath, times.astype("M8[ns]"), np.datetime64("NaT"))
+            values = np.where(observed, times.astype("M8[ns]"), np.datetime64("NaT"))
         elif name == "retrieval_flag":
-            values = np.where(ok, rng.choice([0, 1, 8, 9], shape), np.where(swath, 15, 65534)).astype("u2")
+            values = np.where(ok, rng.choice([0, 1, 8, 9], shape), np.where(observed, 15, 65534)).astype("u2")
         elif name == "surface_flag":
-            values = np.where(ok, rng.integers(0, 2048, shape), np.where(swath, 7, 65534)).astype("u2")
+            values = np.where(ok, rng.integers(0, 2048, shape), np.where(observed, 7, 65534)).astype("u2")
         else:
             values = np.where(ok, rng.uniform(low, high, shape), np.nan).astype("f4")
-        arrays[name] = (("time", "y", "x"), values)
-    return grid.assign(xr.Dataset(arrays, {"time": days.astype("M8[ns]")}))
+        fields[name] = (("time", "y", "x"), values)
+    return grid.assign(xr.Dataset(fields, {"time": days.astype("M8[ns]")}))
 
 
 def make_world(days: int = 4, *, outage: int | None = 2, seed: int = 1) -> SimpleNamespace:
@@ -75,13 +75,13 @@ def area(world: SimpleNamespace) -> Area:
 
 @pytest.fixture(scope="session")
 def granules(world: SimpleNamespace, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Granules with AM only; not to be changed by a test."""
+    """Granules with AM only; tests must not change them."""
     return write(world, tmp_path_factory.mktemp("smap"))
 
 
 @pytest.fixture
 def both(world: SimpleNamespace, tmp_path: Path) -> list[Path]:
-    """Granules with AM and PM, the test's own."""
+    """Granules with AM and PM, new for each test."""
     return write(world, tmp_path / "both", pm=world.pm)
 
 

@@ -68,8 +68,8 @@ def test_bad_file(case: str, granules: list[Path], area: Area, world: SimpleName
         open_([*granules, bad], region=area)
     assert str(bad) in str(caught.value)
     got = open_([*granules, bad], region=area, on_error="skip")
-    (line,) = got.attrs["skipped"]
-    assert re.search(message, line) and str(bad) in line  # with its folder
+    (entry,) = got.attrs["skipped"]
+    assert re.search(message, entry) and str(bad) in entry  # with its folder
     np.testing.assert_array_equal(got["tb_h"], world.smap["tb_h"])
 
 
@@ -85,22 +85,22 @@ def test_all_bad(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("groups", "content"), [(True, "Polar_AM and .*Polar_PM contain nothing"), (False, "it contains Meta")]
+    ("groups", "message"), [(True, "Polar_AM and .*Polar_PM hold nothing"), (False, "it holds Meta")]
 )
-def test_no_polar_grid(granules: list[Path], tmp_path: Path, groups: bool, content: str) -> None:
-    """It advised another release."""
+def test_no_polar_grid(granules: list[Path], tmp_path: Path, groups: bool, message: str) -> None:
+    """Once, the hint suggested another release."""
     path = tmp_path / NAME
     shutil.copy(granules[1], path)
     if not groups:
         with h5py.File(path, "r+") as file:
             for name in [n for n in file if "Polar" in n]:
                 del file[name]
-    with pytest.raises(DataError, match=f"no values on the polar grid .*{content}.*projection='global'"):
+    with pytest.raises(DataError, match=f"no values on the polar grid .*{message}.*projection='global'"):
         open_([path], projection="polar")
 
 
 def test_old_release_without_dca(granules: list[Path], area: Area, tmp_path: Path) -> None:
-    """Before R18 ``soil_moisture`` was the single channel algorithm: it never stands for DCA."""
+    """Before R18 ``soil_moisture`` was the single channel algorithm: it is never read as DCA."""
     old = tmp_path / "SMAP_L3_SM_P_E_20220602_R17400_001.h5"
     shutil.copy(granules[1], old)
     with h5py.File(old, "r+") as file:
@@ -110,7 +110,7 @@ def test_old_release_without_dca(granules: list[Path], area: Area, tmp_path: Pat
 
 
 @pytest.mark.parametrize("spoilt", [b"no zlib stream", zlib.compress(bytes(100))])
-def test_spoilt_rows_show_when_read(granules: list[Path], area: Area, tmp_path: Path, spoilt: bytes) -> None:
+def test_damaged_rows_fail_when_read(granules: list[Path], area: Area, tmp_path: Path, spoilt: bytes) -> None:
     bad = tmp_path / NAME
     shutil.copy(granules[1], bad)
     with h5py.File(bad, "r+") as file:

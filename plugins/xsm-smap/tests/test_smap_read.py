@@ -1,4 +1,4 @@
-"""Level 3: what goes in comes out, and the numbered pitfalls of docs/design/formats/smap.md."""
+"""Level 3: values survive a round trip, and the numbered pitfalls of docs/design/formats/smap.md."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_canonical_attributes(granules: list[Path], area: Area) -> None:
 
 
 def test_coordinates_are_generated_not_read(granules: list[Path], area: Area) -> None:
-    """Trap 1: latitude and longitude are -9999 off the swath and carry no fill; elsewhere they agree with the grid."""
+    """Pitfall 1: latitude and longitude are -9999 off the swath, without a fill; elsewhere they agree with the grid."""
     got = open_(granules, area)
     same(got["x"], area.grid.x)
     same(got["y"], area.grid.y)
@@ -79,16 +79,16 @@ def test_coordinates_are_generated_not_read(granules: list[Path], area: Area) ->
         lat, lon = (file[AM][n][300:306, 920:929] for n in ("latitude", "longitude"))
         assert "_FillValue" not in file[AM]["latitude"].attrs
         assert file[AM]["latitude"][0, 0] == -9999
-    on_swath = lat != -9999
-    assert on_swath.any()
-    assert not on_swath.all()
+    observed = lat != -9999
+    assert observed.any()
+    assert not observed.all()
     float32_step = 1e-5  # degrees, at 100 degrees
-    assert np.abs(lat - area.grid.lat[:, None])[on_swath].max() < float32_step
-    assert np.abs(lon - area.grid.lon)[on_swath].max() < float32_step
+    assert np.abs(lat - area.grid.lat[:, None])[observed].max() < float32_step
+    assert np.abs(lon - area.grid.lon)[observed].max() < float32_step
 
 
 def test_values_beyond_valid_max_survive(world: SimpleNamespace, granules: list[Path], area: Area) -> None:
-    """Trap 2: soil moisture exceeds its valid_max of 0.5, roughness its 1."""
+    """Pitfall 2: soil moisture exceeds its valid_max of 0.5, roughness its 1."""
     got = open_(granules, area)
     with h5py.File(granules[0]) as file:
         assert file[AM]["soil_moisture_dca"].attrs["valid_max"] == np.float32(0.5)
@@ -98,7 +98,7 @@ def test_values_beyond_valid_max_survive(world: SimpleNamespace, granules: list[
 
 
 def test_flags_stay_integers(granules: list[Path], area: Area) -> None:
-    """Trap 3, and the off-swath codes 7 and 2047 are no observation."""
+    """Pitfall 3, and the off-swath codes 7 and 2047 are no observation."""
     got = open_(granules, area, variables=["retrieval_flag", "surface_flag", "obs_time"]).load()
     off = np.isnat(got["obs_time"].values)
     for name, code in (("retrieval_flag", "retrieval_qual_flag_dca"), ("surface_flag", "surface_flag")):
@@ -110,7 +110,7 @@ def test_flags_stay_integers(granules: list[Path], area: Area) -> None:
 
 
 def test_time_is_utc_since_noon(both: list[Path], area: Area) -> None:
-    """Trap 4 and the epoch: the pair of numbers is that of a true granule."""
+    """Pitfall 4 and the epoch: the pair of numbers is that of a true granule."""
     edit(both[0], AM, "tb_time_seconds", 775816570.006)
     with h5py.File(both[0], "r+") as file:
         file["Metadata/Extent"].attrs["rangeBeginningDateTime"] = np.bytes_(b"2024-08-01T00:00:00.000Z")
@@ -121,7 +121,7 @@ def test_time_is_utc_since_noon(both: list[Path], area: Area) -> None:
 
 
 def test_every_day_is_there(world: SimpleNamespace, granules: list[Path], area: Area) -> None:
-    """Traps 6 and 8: the day comes from the name, a missing one is NaN."""
+    """Pitfalls 6 and 8: the day comes from the name, a missing one is NaN."""
     assert len(granules) == 3
     got = open_(granules, area)
     assert got["tb_h"].isel(time=2).isnull().all()
@@ -134,7 +134,7 @@ def test_every_day_is_there(world: SimpleNamespace, granules: list[Path], area: 
 
 
 def test_of_duplicates_the_newest(granules: list[Path], area: Area, tmp_path: Path) -> None:
-    """Trap 8: highest release, then highest counter, then the original rather than a service's copy."""
+    """Pitfall 8: highest release, then highest counter, then the original rather than a service's copy."""
     names = {"R18290_009": 0.1, "R19240_001": 0.2, "R19240_002": 0.3, "R19240_002_HEGOUT": 0.4}
     paths = []
     for name, value in names.items():
@@ -308,6 +308,6 @@ def test_windows_equal_h5py(laid_out: Path, name: str, row: int, col: int, rows:
 
 
 def test_threads_give_the_same(world: SimpleNamespace, granules: list[Path], area: Area) -> None:
-    """Trap 7: whatever the scheduler."""
+    """Pitfall 7: whatever the scheduler."""
     one, many = (open_(granules, area).load(scheduler=s) for s in ("sync", "threads"))
     xr.testing.assert_identical(one, many)

@@ -22,7 +22,7 @@ TYPES = {"Float32": "f4", "Float64": "f8", "UInt16": "u2", "Byte": "u1", "String
 
 
 def test_files(granules: list[Path], world: SimpleNamespace) -> None:
-    """A day without observations gets no file; nothing unfinished is left."""
+    """A day without observations gets no file, and no unfinished file is left."""
     assert [p.name[15:23] for p in granules] == ["20220601", "20220602", "20220604"]
     assert sorted(granules[0].parent.iterdir()) == granules
     assert all(re.fullmatch(r"SMAP_L3_SM_P_E_\d{8}_R19240_001\.h5", p.name) for p in granules)
@@ -105,8 +105,8 @@ def test_time_as_text(granules: list[Path], world: SimpleNamespace) -> None:
     np.testing.assert_array_equal(np.char.rstrip(text[observed], "Z").astype("M8[ns]"), truth[observed])
 
 
-def test_the_netcdf_library_survives_it(both: list[Path]) -> None:
-    """A fill value of texts made netCDF-C free what is not its own when the file was closed."""
+def test_the_netcdf_library_reads_it(both: list[Path]) -> None:
+    """Once, a fill value of text made netCDF-C free memory that was not its own when the file was closed."""
     read = f"import netCDF4; file = netCDF4.Dataset({str(both[0])!r}); print(len(file[{AM!r}].variables)); file.close()"
     done = subprocess.run([sys.executable, "-c", read], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout.strip()) == (0, "53")

@@ -189,8 +189,8 @@ def test_doubtful_files_warn_by_name(folder):
         open_(files(folder), soil_depth=5)
 
 
-def test_a_flipped_bit_is_seen_and_skipped(folder):
-    """GDAL leaves out the checksum of deflated tiles; xsm does not."""
+def test_a_flipped_bit_is_detected_and_skipped(folder):
+    """GDAL ignores the checksum of deflated tiles; xsm verifies it."""
     path = folder / "dbovendry_5_cm_p.tif"
     with rasterio.open(path) as file:
         place, size = (int(file.get_tag_item(f"BLOCK_{w}_0_0", "TIFF", bidx=1)) for w in ("OFFSET", "SIZE"))
@@ -264,11 +264,11 @@ def test_web_addresses_survive_path():
     assert vsi_name(Path("/data/a.tif")) == "/data/a.tif"
 
 
-def test_an_address_that_does_not_answer_is_in_the_error_unchanged():
+def test_an_address_that_does_not_answer_is_named():
     address = "http://127.0.0.1:9/sandtotal_5_cm_p.tif"
-    with pytest.raises(DataError, match=f"'{address}' cannot be read") as caught:
+    with pytest.raises(DataError, match=f"'{address}' cannot be read") as error:
         open_([Path(address)], variables=["sand"], soil_depth=5)
-    assert "Check the connection" in str(caught.value)
+    assert "Check the connection" in str(error.value)
 
 
 @given(st.lists(st.tuples(*[st.integers(0, 100)] * 3), min_size=1))

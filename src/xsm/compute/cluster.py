@@ -14,7 +14,7 @@ from xsm.options import get_option, log, threads
 
 CONNECT_S = 30
 LOUD = ("distributed", "tornado", "asyncio")
-"""Whose loggers tell of a lost cluster in tracebacks."""
+"""Packages that log a lost cluster with tracebacks."""
 
 
 @contextmanager
@@ -42,10 +42,10 @@ def _connected(address: str | None) -> Iterator[None]:
         try:
             client = _within(CONNECT_S + 5, lambda: Client(address, timeout=CONNECT_S))
         except Exception as error:  # also what another server answers, and a configuration without certificates
-            told = " ".join(str(error).split())[:200]
+            reason = " ".join(str(error).split())[:200]
             raise UsageError(
-                f"No scheduler answers at '{address}' ({told}).",
-                hint="Start dask scheduler, or give the address that it tells; tls:// needs dask's TLS set up.",
+                f"No scheduler answers at '{address}' ({reason}).",
+                hint="Start dask scheduler, or give the address that it prints; for tls://, configure dask's TLS.",
             ) from None
         with client:
             _check_workers(client, address)
@@ -60,9 +60,9 @@ def _connected(address: str | None) -> Iterator[None]:
 
 @contextmanager
 def _hushed() -> Iterator[None]:
-    """Keep tracebacks of libraries about a lost cluster off the log, which has one sentence of xsm; ``-vv`` shows them.
+    """Keep the tracebacks that libraries log about a lost cluster off the log; ``-vv`` shows them.
 
-    Their loggers are as before after the body.
+    The levels of their loggers are restored after the body.
     """
     names = [n for n in list(logging.root.manager.loggerDict) if n.split(".")[0] in LOUD]
     before = {logging.getLogger(n): logging.getLogger(n).level for n in (*names, *LOUD)}
@@ -76,20 +76,20 @@ def _hushed() -> Iterator[None]:
 
 
 def _check_workers(client: Any, address: str) -> None:
-    """Wait for a first worker; those that there are must have this version of xsm."""
+    """Wait for a first worker; all that are there must have this version of xsm."""
     from importlib.metadata import version
 
     try:
         client.wait_for_workers(1, timeout=CONNECT_S)
     except TimeoutError:
         raise UsageError(f"The scheduler at '{address}' has no worker.", hint="Start dask worker.") from None
-    own, theirs = version("xsm"), client.run(_version_here)
-    if other := {v for v in theirs.values() if v != own}:
-        raise DataError(f"Workers have xsm {', '.join(other)}, wanted {own}.", hint="Use one environment for all.")
+    here, theirs = version("xsm"), client.run(_version_here)
+    if other := {v for v in theirs.values() if v != here}:
+        raise DataError(f"Workers have xsm {', '.join(other)}, expected {here}.", hint="Use one environment for all.")
 
 
 def _within(seconds: float, work: Callable[[], Any]) -> Any:
-    """Do a work that may never end, as a connection to what takes one and does not answer."""
+    """Do work that may never end, such as connecting to a server that accepts and never answers."""
     done: Future[Any] = Future()
 
     def run() -> None:

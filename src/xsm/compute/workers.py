@@ -1,4 +1,4 @@
-"""Those who make regions of a Zarr store: threads, processes of this run, or the workers of a cluster."""
+"""What makes the regions of a Zarr store: threads, processes of this run, or the workers of a cluster."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ from xsm.errors import DataError, hear
 from xsm.options import memory_limit, threads
 
 CANCELLED = 130
-HELD = 4
-"""Bytes held while a region is made, in bytes of the region: inputs, results, what is being compressed."""
+COPIES = 4
+"""Bytes in memory while a region is made, in bytes of the region: inputs, results, what is being compressed."""
 WORTH = 1 << 28
-"""Bytes below which the start of processes costs more than they save."""
+"""Bytes below which starting processes costs more than it saves."""
 QUEUED = 64
-"""Regions that wait at the scheduler of a cluster beyond those of the threads that there are."""
+"""Regions that wait at the scheduler of a cluster, beyond two for each of its threads."""
 log = logging.getLogger("xsm")
-_FREED, _HELD_HERE = threading.Condition(), list[int]()
-"""Bytes of the regions that the threads of this process make as a worker."""
+_FREED, _IN_WORK = threading.Condition(), list[int]()
+"""Bytes of the regions that the threads of this process are making as a worker."""
 
 Region = dict[str, slice]
 
@@ -57,10 +57,10 @@ def bytes_of(ds: xr.Dataset, region: Region) -> int:
     return sum(v.dtype.itemsize * math.prod(along(d, n) for d, n in v.sizes.items()) for v in every)
 
 
-def workers_for(ds: xr.Dataset, every: list[Region], wanted: int) -> int:
-    """How many regions are made side by side: no more than there are, and than fit into the memory."""
+def workers_for(ds: xr.Dataset, every: list[Region], most: int) -> int:
+    """How many regions are made at a time: at most ``most``, as there are, and as fit into the memory."""
     largest = max(bytes_of(ds, r) for r in every)
-    return int(max(min(wanted, len(every), memory_limit() // max(HELD * largest, 1)), 1))
+    return int(max(min(most, len(every), memory_limit() // max(COPIES * largest, 1)), 1))
 
 
 def memory(cluster: Any) -> int:
@@ -85,17 +85,17 @@ def client() -> Any:
     from distributed import default_client
 
     try:
-        found = default_client()
+        active = default_client()
     except ValueError:
         return None
-    return found if found.status == "running" else None
+    return active if active.status == "running" else None
 
 
 @dataclass(frozen=True)
 class Crew:
-    """Those who make regions: how a part is handed to them, and how many are handed out at a time.
+    """Workers of one kind: how a region is submitted to them, and how many are submitted ahead.
 
-    What is handed out gives the warnings that this process has not heard.
+    The result of a region is the warnings that `xsm.errors.hear` in this process cannot collect.
     """
 
     submit: Callable[[xr.Dataset, Path, Region], Future[list[Warning]]]
@@ -104,15 +104,15 @@ class Crew:
 
 @contextmanager
 def crew(ds: xr.Dataset, left: list[Region], processes: int, cluster: Any) -> Iterator[Crew]:
-    """Those who make the regions of a dataset that are left: a cluster's workers, processes, or threads."""
-    chosen: AbstractContextManager[Crew]
+    """The workers for the regions of a dataset that are left: those of a cluster, else processes, else threads."""
+    workers: AbstractContextManager[Crew]
     if cluster is not None:
-        chosen = _on_cluster(cluster, ds, left)
+        workers = _on_cluster(cluster, ds, left)
     elif processes > 1 and ds.nbytes >= WORTH and (count := workers_for(ds, left, processes)) > 1:
-        chosen = _in_processes(count)
+        workers = _in_processes(count)
     else:
-        chosen = _in_threads(workers_for(ds, left, threads()), alone=len(left) == 1)
-    with chosen as crew:
+        workers = _in_threads(workers_for(ds, left, threads()), alone=len(left) == 1)
+    with workers as crew:
         yield crew
 
 
@@ -123,7 +123,7 @@ def _in_threads(count: int, *, alone: bool) -> Iterator[Crew]:
 
     stop, pool, each = threading.Event(), ThreadPoolExecutor(count), max(threads() // count, 1)
 
-    def before(*_: Any) -> None:  # told of each task
+    def before(*_: Any) -> None:  # called for each task
         if stop.is_set():
             raise CancelledError
 
@@ -138,7 +138,7 @@ def _in_threads(count: int, *, alone: bool) -> Iterator[Crew]:
 
 @contextmanager
 def _in_processes(count: int) -> Iterator[Crew]:
-    """Processes of this run alone; they end when the pipe to them is closed, by intent or with this process."""
+    """Processes of this run; they end when the pipe to them is closed, on purpose or because this process is gone."""
     context = multiprocessing.get_context("spawn")
     theirs, ours = context.Pipe(duplex=False)
     pool = ProcessPoolExecutor(count, context, initializer=_prepare, initargs=(theirs,))
@@ -146,8 +146,8 @@ def _in_processes(count: int) -> Iterator[Crew]:
         yield Crew(functools.partial(_submit, pool, None, 0), lambda: 2 * count)
     except BrokenProcessPool:
         raise DataError(
-            "A process that read files was ended from outside.",
-            hint="Memory may be short: use fewer threads, a smaller memory_limit or a smaller region.",
+            "A reader process was killed.",
+            hint="The memory may have run out: use fewer threads, a smaller memory_limit or a smaller region.",
         ) from None
     finally:
         ours.close()
@@ -159,21 +159,21 @@ def _in_processes(count: int) -> Iterator[Crew]:
 def _on_cluster(cluster: Any, ds: xr.Dataset, left: list[Region]) -> Iterator[Crew]:
     """The workers of a cluster, those that come later too; the models go to each of them once.
 
-    More regions are handed out than there are threads, so that a cluster that adapts grows. A worker makes as many at a
+    More regions are submitted than there are threads, so that an adaptive cluster grows. A worker makes as many at a
     time as its memory allows.
     """
     from distributed import KilledWorker
 
     _, models = pack(ds.isel(left[0]))
     there = {name: cluster.submit(_same, model, pure=False) for name, model in models.items()}
-    need = HELD * max(bytes_of(ds, r) for r in left)
+    need = COPIES * max(bytes_of(ds, r) for r in left)
     executor = cluster.get_executor(pure=False)
     try:
         submit = functools.partial(_submit, executor, there, need)
         yield Crew(submit, lambda: 2 * sum(cluster.nthreads().values()) + QUEUED)
     except KilledWorker as error:
         raise DataError(
-            f"The workers of the cluster were lost again and again ({error.last_worker.address}).",
+            f"The cluster lost one worker after another, the last at {error.last_worker.address}.",
             hint="Give them more memory or fewer threads, then run again to continue.",
         ) from None
     finally:
@@ -181,20 +181,20 @@ def _on_cluster(cluster: Any, ds: xr.Dataset, left: list[Region]) -> Iterator[Cr
 
 
 def _same(model: Bundle) -> Bundle:
-    """A model as the result of a task, which is made again where the worker that held it is lost."""
+    """A model as the result of a task, which another worker repeats where the one that had it is lost."""
     return model
 
 
 def _submit(
     executor: Any, there: Mapping[str, Any] | None, need: int, part: xr.Dataset, store: Path, region: Region
 ) -> Any:
-    """Hand out a region; its models are ``there`` already, or go with it."""
+    """Submit a region; its models are ``there`` already, or go with it."""
     packed, models = pack(part)
     return executor.submit(_write_packed, packed, str(store), region, models if there is None else there, need)
 
 
 def pack(part: xr.Dataset) -> tuple[bytes, dict[str, Bundle]]:
-    """A lazy dataset for another process of this run, and the models in it, which it only names."""
+    """Pickle a lazy dataset for another process of this run; it only names its models, which are returned beside it."""
     import cloudpickle
     import dask
 
@@ -222,7 +222,7 @@ def _new(models: dict[str, Bundle], bundle: Bundle) -> str:
 
 
 def unpack(packed: bytes, models: Mapping[str, Bundle]) -> xr.Dataset:
-    """Undo `pack`; only ever given what a process of this run packed."""
+    """Undo `pack`; called only with bytes that a process of this run packed."""
 
     class Unpacker(pickle.Unpickler):
         """Finds bundles by name."""
@@ -236,9 +236,9 @@ def unpack(packed: bytes, models: Mapping[str, Bundle]) -> xr.Dataset:
 
 
 def _write_packed(packed: bytes, store: str, region: Region, models: Mapping[str, Bundle], need: int) -> list[Warning]:
-    """Make a region in another process, which is a worker's where it says how many bytes are needed; gives warnings."""
+    """Make a region in another process, or (with the bytes that are needed) in a worker; returns its warnings."""
     if not (Path(store) / "zarr.json").exists():
-        raise DataError(f"A worker does not see '{store}'.", hint="Workers need the same folders as this process.")
+        raise DataError(f"A worker cannot see '{store}'.", hint="Workers need the same folders as this process.")
     with hear(thread=True) as heard, _room(need):
         _write_region({"scheduler": "synchronous"}, unpack(packed, models), Path(store), region)
     return heard
@@ -246,16 +246,16 @@ def _write_packed(packed: bytes, store: str, region: Region, models: Mapping[str
 
 @contextmanager
 def _room(need: int) -> Iterator[None]:
-    """Wait until what the threads of a worker make at a time fits into its memory; one region always does."""
+    """Wait until the region fits into the worker's memory, beside those of its other threads; one alone always does."""
     limit = _memory_here() if need else 0
     with _FREED:
-        _FREED.wait_for(lambda: not sum(_HELD_HERE) or sum(_HELD_HERE) + need <= limit)
-        _HELD_HERE.append(need)
+        _FREED.wait_for(lambda: not sum(_IN_WORK) or sum(_IN_WORK) + need <= limit)
+        _IN_WORK.append(need)
     try:
         yield
     finally:
         with _FREED:
-            _HELD_HERE.remove(need)
+            _IN_WORK.remove(need)
             _FREED.notify_all()
 
 

@@ -24,7 +24,7 @@ from xsm.contracts import api1, hookspecs
 from xsm.contracts.model import ModelInfo
 from xsm.contracts.operation import Operation
 from xsm.contracts.source import SourceInfo
-from xsm.errors import MissingPlugin, XsmError
+from xsm.errors import LIBRARIES, MissingPlugin, XsmError
 
 log = logging.getLogger("xsm")
 DEFAULTS = ("xsm.contracts.defaults.tiny", "xsm.contracts.defaults.baseline")
@@ -115,6 +115,7 @@ def _load_one(pm: pluggy.PluginManager, loaded: Manager, plugin: Plugin, strict:
     loaded.plugins[plugin.name] = plugin
     try:
         module = importlib.import_module(plugin.module)
+        LIBRARIES.add(plugin.module)
         plugin.api = getattr(module, "XSM_PLUGIN_API", hookspecs.PLUGIN_API)
         if plugin.api not in (api1.API, hookspecs.PLUGIN_API):
             plugin.status = "incompatible"

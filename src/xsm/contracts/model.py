@@ -1,6 +1,6 @@
 """The contract of models: a plugin registers a `ModelInfo` and implements a `Model`.
 
-Models see numpy arrays only; the core cuts blocks, masks, batches and blends (`xsm.compute.blocks`).
+Models see numpy arrays only; the core cuts blocks, masks, batches and blends (`xsm.compute.patches` and `series`).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""One description for every function of xsm; accessor, command line, QGIS and documentation are made from it.
+"""One description for every function of xsm: accessor, command line, QGIS and documentation are generated from it.
 
 A function becomes an operation by `operation`: its signature gives names, kinds, choices and defaults, its
 ``Annotated[..., Param(...)]`` the help and limits. Nothing heavy is imported to read a description.
@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import functools
 import inspect
-import re
-from collections.abc import Callable, Iterable
+import typing
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,9 +25,9 @@ class Operation:
     Parameters
     ----------
     id, title, group, summary : str
-        Name in code, name for people, its menu, and the first sentence of the docstring.
+        Name in code, name for people, menu, and the first sentence of the docstring.
     function : callable
-        What does the work.
+        The function, with its arguments checked.
     params : tuple of Param
         In the order of the function's signature.
     result : Kind
@@ -37,7 +37,7 @@ class Operation:
     analyst : bool
         Whether it appears in QGIS.
     owner : str
-        Distribution that brings it.
+        Distribution that it comes from.
 
     Examples
     --------
@@ -73,7 +73,7 @@ class Operation:
         }
 
     def param(self, name: str) -> Param:
-        """Return one parameter by name or stop with the nearest known name."""
+        """Return one parameter by name; an unknown name suggests the nearest one."""
         for p in self.params:
             if p.name == name:
                 return p
@@ -85,13 +85,14 @@ def operation(
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Describe a function as an operation named after it.
 
-    The function is returned wrapped in a check of its simple arguments, so that every front door refuses the same
-    values with the same sentence; the description is its attribute ``operation``.
+    The function is returned wrapped in a check of its simple arguments, so that every face refuses the same values with
+    the same sentence. Its signature shows plain types, without ``Annotated``; its attribute ``operation`` is the
+    description.
 
     Parameters
     ----------
     title, group : str
-        Name for people, and the menu that it is shown in.
+        Name for people, and the menu that shows it.
     result : Kind
         What the function returns.
     accessor : bool
@@ -109,10 +110,10 @@ def operation(
     >>> import xarray as xr
     >>> @operation(title="Halve", group="Analysis")
     ... def halve(ds: xr.Dataset) -> xr.Dataset:
-    ...     'Give half of every value.'
+    ...     'Divide every value by two.'
     ...     return ds / 2
     >>> halve.operation.id, halve.operation.summary
-    ('halve', 'Give half of every value.')
+    ('halve', 'Divide every value by two.')
     """
 
     def describe(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -120,18 +121,21 @@ def operation(
         params = tuple(params_of(function))
         simple = {p.name: p for p in params if p.kind not in _OBJECTS}
         datasets = {p.name for p in params if p.kind in (Kind.DATASET, Kind.STATIONS)}
+        signature, types = _plain_types(function)
 
         @functools.wraps(function)
         def checked(*args: Any, **kwargs: Any) -> Any:
-            bound = _bind(function, args, kwargs)
+            bound = _bind(function.__name__, signature, args, kwargs)
             for name, value in bound.arguments.items():
                 if name in simple:
                     bound.arguments[name] = simple[name].check(value)
                 elif name in datasets and isinstance(value, str | Path):
-                    told = f"'{name}' is '{value}', wanted an xarray.Dataset."
-                    raise UsageError(told, hint="Open files with <open()>.")
+                    raise UsageError(
+                        f"'{name}' is '{value}', expected an xarray.Dataset.", hint="Open files with <open()>."
+                    )
             return function(*bound.args, **bound.kwargs)
 
+        checked.__signature__, checked.__annotations__ = signature, types  # type: ignore[attr-defined]
         op = Operation(function.__name__, title, group, summary, checked, params, result, accessor, analyst)
         checked.operation = op  # type: ignore[attr-defined]
         return checked
@@ -139,14 +143,30 @@ def operation(
     return describe
 
 
-def share_sections(source: Callable[..., Any], target: Callable[..., Any], *, without: Iterable[str] = ()) -> None:
-    """Put parameters, results and errors of one docstring into another's, before its examples."""
-    head, mark, examples = (inspect.getdoc(target) or "").partition("\nExamples\n")
-    text = inspect.getdoc(source) or ""
-    shared = text[text.index("\nParameters\n") :].partition("\nExamples\n")[0]
-    for name in without:
-        shared = re.sub(rf"\n{name} : .*(\n    .*)*", "", shared)
-    target.__doc__ = f"{head}{shared}{mark}{examples}"
+def share_sections(source: Callable[..., Any], target: Callable[..., Any]) -> None:
+    """Copy the sections between summary and examples of a docstring into another one, before its examples.
+
+    Of the parameters only those are copied that the target has.
+    """
+    examples = "\nExamples\n--------\n"
+    head, mark, tail = (inspect.getdoc(target) or "").partition(examples)
+    sections = (inspect.getdoc(source) or "").partition(examples)[0].partition("\nParameters\n----------\n")[2]
+    parameters, returns, others = sections.partition("\nReturns\n-------\n")
+    names = set(inspect.signature(target).parameters)
+    shared = [text for entry_names, text in _entries(parameters) if names & entry_names]
+    target.__doc__ = "\n".join([head, "Parameters", "----------", *shared, f"{returns}{others}{mark}{tail}"])
+
+
+def _entries(section: str) -> list[tuple[set[str], str]]:
+    """Names and text of the entries of a numpydoc section: each begins at the margin, its description is indented."""
+    entries: list[list[str]] = []
+    for line in section.splitlines():
+        if line.startswith(" ") and entries:
+            entries[-1].append(line)
+        else:
+            entries.append([line])
+    heads = (lines[0].partition(" : ")[0].split(",") for lines in entries)
+    return [({n.strip(" *") for n in head}, "\n".join(lines)) for head, lines in zip(heads, entries, strict=True)]
 
 
 _OBJECTS = {
@@ -163,12 +183,21 @@ _OBJECTS = {
 }
 
 
-def _bind(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> inspect.BoundArguments:
+def _plain_types(function: Callable[..., Any]) -> tuple[inspect.Signature, dict[str, Any]]:
+    """Signature and annotations of a function without ``Annotated``, as its readers know them from other libraries."""
+    types = typing.get_type_hints(function)
     signature = inspect.signature(function)
+    parameters = [p.replace(annotation=types.get(p.name, p.empty)) for p in signature.parameters.values()]
+    return signature.replace(parameters=parameters, return_annotation=types.get("return", signature.empty)), types
+
+
+def _bind(
+    name: str, signature: inspect.Signature, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> inspect.BoundArguments:
     try:
         return signature.bind(*args, **kwargs)
     except TypeError as error:
-        for name in kwargs:
-            if name not in signature.parameters:
-                raise unknown(f"argument of {function.__name__}", name, signature.parameters) from None
-        raise UsageError(f"{function.__name__}: {error}.", hint=f"Wanted {function.__name__}{signature}.") from None
+        for keyword in kwargs:
+            if keyword not in signature.parameters:
+                raise unknown(f"argument of {name}()", keyword, signature.parameters) from None
+        raise UsageError(f"{name}(): {error}.", hint=f"Call it as {name}{signature}.") from None

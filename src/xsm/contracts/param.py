@@ -1,4 +1,4 @@
-"""Parameters: what a signature tells of them, their limits, and the check of a value."""
+"""Parameters: read from a signature, with limits and a check of the value."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from xsm.errors import UsageError, unknown
 
 
 class Kind(StrEnum):
-    """What a parameter or a result is; every front door can draw each of them.
+    """Type of a parameter or a result; every face can show each of them.
 
     Examples
     --------
@@ -49,7 +49,7 @@ class Kind(StrEnum):
 class Param:
     """One parameter of an operation, a source or a model.
 
-    Inside ``Annotated`` only the help and the limits are given; the rest comes from the signature.
+    Inside ``Annotated`` write only the help and the limits; the rest comes from the signature.
 
     Parameters
     ----------
@@ -60,15 +60,15 @@ class Param:
     kind : Kind
         Type of the value.
     default, required
-        Value where none is given, and whether one must be.
+        Value that is used when the parameter is left out, and whether it must not be.
     choices : tuple
-        Of a ``Kind.CHOICE``.
+        Values of a ``Kind.CHOICE``.
     minimum, maximum : float, optional
-        Limits, both allowed.
+        Limits; both are allowed values.
     unit : str
         Unit of a number.
     advanced : bool
-        Whether forms hide it at first.
+        Whether forms show it only among the advanced parameters.
 
     Examples
     --------
@@ -138,25 +138,25 @@ class Param:
         try:
             number = float(value)
         except (TypeError, ValueError):
-            raise UsageError(f"'{self.name}' is {value!r}, wanted a number.", hint=self.help) from None
+            raise UsageError(f"'{self.name}' is {value!r}, expected a number.", hint=self.help) from None
         low, high = self.minimum, self.maximum
         if (low is not None and number < low) or (high is not None and number > high) or number != number:
             raise UsageError(
-                f"'{self.name}' is {value}, wanted {'' if low is None else f'at least {low:g}'}"
+                f"'{self.name}' is {value}, expected {'' if low is None else f'at least {low:g}'}"
                 f"{' and ' if low is not None and high is not None else ''}"
                 f"{'' if high is None else f'at most {high:g}'}.",
                 hint=self.help,
             )
         if self.kind is Kind.INTEGER:
             if number != int(number):
-                raise UsageError(f"'{self.name}' is {value}, wanted a whole number.", hint=self.help)
+                raise UsageError(f"'{self.name}' is {value}, expected a whole number.", hint=self.help)
             return int(number)
         return number
 
     def _boolean(self, value: Any) -> bool:
         words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
         if str(value).lower() not in words:
-            raise UsageError(f"'{self.name}' is {value!r}, wanted true or false.", hint=self.help)
+            raise UsageError(f"'{self.name}' is {value!r}, expected true or false.", hint=self.help)
         return words[str(value).lower()]
 
 
@@ -173,31 +173,28 @@ _BY_TYPE = {
 def params_of(function: Callable[..., Any]) -> list[Param]:
     """Read the parameters of a function from its signature and its ``Annotated[..., Param(...)]``."""
     hints = typing.get_type_hints(function, include_extras=True)
-    params = []
-    for name, parameter in inspect.signature(function).parameters.items():
-        hint = hints.get(name, str)
-        given = next((m for m in getattr(hint, "__metadata__", ()) if isinstance(m, Param)), Param())
-        bare = typing.get_args(hint)[0] if given is not Param and hasattr(hint, "__metadata__") else hint
-        kind, choices = _kind(bare)
-        if parameter.kind is parameter.VAR_POSITIONAL:
-            kind = Kind.DATASETS
-        elif parameter.kind is parameter.VAR_KEYWORD:
-            kind, given = Kind.OPTIONS, replace(given, help=given.help or "Options of the source or the model.")
-        required = parameter.default is parameter.empty and parameter.kind not in (
-            parameter.VAR_POSITIONAL,
-            parameter.VAR_KEYWORD,
-        )
-        params.append(
-            replace(
-                given,
-                name=name,
-                kind=given.kind or kind,
-                choices=given.choices or choices,
-                required=required,
-                default=None if parameter.default is parameter.empty else parameter.default,
-            )
-        )
-    return params
+    return [_param(p, hints.get(p.name, str)) for p in inspect.signature(function).parameters.values()]
+
+
+def _param(parameter: inspect.Parameter, hint: Any) -> Param:
+    annotated = typing.get_origin(hint) is typing.Annotated
+    written = next((m for m in hint.__metadata__ if isinstance(m, Param)), Param()) if annotated else Param()
+    kind, choices = _kind(typing.get_args(hint)[0] if annotated else hint)
+    text = written.help
+    if parameter.kind is parameter.VAR_POSITIONAL:
+        kind = Kind.DATASETS
+    elif parameter.kind is parameter.VAR_KEYWORD:
+        kind, text = Kind.OPTIONS, text or "Options of the source or the model."
+    required = parameter.default is parameter.empty
+    return replace(
+        written,
+        name=parameter.name,
+        help=text,
+        kind=written.kind or kind,
+        choices=written.choices or choices,
+        required=required and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD),
+        default=None if required else parameter.default,
+    )
 
 
 def _kind(hint: Any) -> tuple[Kind, tuple[Any, ...]]:

@@ -19,11 +19,11 @@ HOUR = np.timedelta64(1, "h")
 def daily(ds: xr.Dataset, period: slice | None) -> tuple[xr.Dataset, np.ndarray]:
     """Cut maps to a period; return them in order of time with their UTC days."""
     if "time" not in ds.dims or not ds.sizes["time"]:
-        raise DataError(f"The maps have no time (dims {dict(ds.sizes)}).", hint="Wanted one map per UTC day.")
+        raise DataError(f"The maps have no time (dims {dict(ds.sizes)}).", hint="Expected one map per UTC day.")
     order = np.argsort(ds["time"].values)
     days = ds["time"].values[order].astype("M8[D]")
     if len(np.unique(days)) < len(days):
-        raise DataError("The maps have several times in one UTC day, wanted one.", hint="Make daily means first.")
+        raise DataError("The maps have several times in one UTC day, expected one.", hint="Average them to days first.")
     if period is not None:
         keep = np.ones(len(days), bool)
         keep &= True if period.start is None else days >= period.start
@@ -38,7 +38,7 @@ def daily(ds: xr.Dataset, period: slice | None) -> tuple[xr.Dataset, np.ndarray]
 
 
 class Cells:
-    """The cells of the stations, computed in one go; the rest of the maps is never loaded."""
+    """The cells of the stations, computed together; the rest of the maps is never loaded."""
 
     def __init__(
         self,
@@ -82,7 +82,7 @@ class Cells:
         values = near.transpose("station", "time").values.astype("f4")
         if np.isfinite(values).any() and np.nanmedian(values) > 1:
             raise DataError(
-                f"'{name}' has a median of {np.nanmedian(values):.3g} at the stations, wanted m3 m-3.",
+                f"'{name}' has a median of {np.nanmedian(values):.3g} at the stations, expected m3 m-3.",
                 hint="Divide percent by 100, kg m-2 by the thickness of the layer in mm.",
             )
         wrong = (values < 0) | (values > 1)

@@ -14,6 +14,7 @@ from typing import Any, Literal
 import numpy as np
 import xarray as xr
 
+from xsm._version import __version__
 from xsm.errors import DataError, tell
 
 log = logging.getLogger("xsm")
@@ -80,6 +81,13 @@ VARIABLES: Mapping[str, Canonical] = {
     "soil_moisture": Canonical("m3 m-3", "Soil moisture", _SM, low=0, high=1),
 }
 SOIL_FRACTIONS = ("sand", "silt", "clay")
+IGBP = (
+    "evergreen_needleleaf_forests", "evergreen_broadleaf_forests", "deciduous_needleleaf_forests",
+    "deciduous_broadleaf_forests", "mixed_forests", "closed_shrublands", "open_shrublands", "woody_savannas",
+    "savannas", "grasslands", "permanent_wetlands", "croplands", "urban_and_built_up_lands",
+    "cropland_natural_vegetation_mosaics", "permanent_snow_and_ice", "barren", "water_bodies",
+)  # fmt: skip
+"""Meanings of the land cover classes 1 to 17."""
 NO_FLAG = np.uint16(65534)
 
 _UNIT_ALIASES = {
@@ -128,7 +136,7 @@ def canonical_attrs(name: str) -> dict[str, Any]:
 
 
 def drop_impossible(values: np.ndarray, name: str, where: object, *, scale: float = 1.0) -> np.ndarray:
-    """Make values outside the physical range of a canonical variable missing, counted in a warning.
+    """Make values outside the physical range of a canonical variable missing, and count them in a warning.
 
     Parameters
     ----------
@@ -162,7 +170,7 @@ def drop_impossible(values: np.ndarray, name: str, where: object, *, scale: floa
         return values
     tell(
         f"{where}: {int(wrong.sum())} of {wrong.size} values of '{name}' are outside {spec.low:g} to {spec.high:g} "
-        f"{spec.units} and missing; the file may be damaged."
+        f"{spec.units} and become missing; the file may be damaged."
     )
     out = values if values.flags.writeable else values.copy()
     out[wrong] = np.nan
@@ -172,10 +180,10 @@ def drop_impossible(values: np.ndarray, name: str, where: object, *, scale: floa
 def check_units(ds: xr.Dataset, names: Iterable[str]) -> None:
     """Stop with a sentence where a canonical variable has another unit than the cube's."""
     for name in names:
-        wanted, got = VARIABLES[name].units if name in VARIABLES else "", ds[name].attrs.get("units")
-        if wanted and got is not None and not same_units(got, wanted):
+        expected, got = VARIABLES[name].units if name in VARIABLES else "", ds[name].attrs.get("units")
+        if expected and got is not None and not same_units(got, expected):
             raise DataError(
-                f"'{name}' has the unit '{got}', wanted '{wanted}'.", hint="Convert it and set attrs['units']."
+                f"'{name}' has the unit '{got}', expected '{expected}'.", hint="Convert it and set attrs['units']."
             )
 
 
@@ -209,36 +217,15 @@ def find_coord(ds: xr.Dataset, axis: Literal["x", "y", "time"]) -> str | None:
 
 
 STALE = (
-    "_FillValue",
-    "missing_value",
-    "scale_factor",
-    "add_offset",
-    "chunksizes",
-    "preferred_chunks",
-    "original_shape",
-    "contiguous",
-    "chunks",
-    "source",
-    "dtype",
-    "fletcher32",
-    "shuffle",
-    "zlib",
-    "complevel",
-    "szip",
-    "zstd",
-    "bzip2",
-    "blosc",
-    "compression",
-    "compressors",
-    "filters",
-    "shards",
-    "coordinates",
-    "rasterio_dtype",
-)
+    "_FillValue", "missing_value", "scale_factor", "add_offset", "chunksizes", "preferred_chunks", "original_shape",
+    "contiguous", "chunks", "source", "dtype", "fletcher32", "shuffle", "zlib", "complevel", "szip", "zstd", "bzip2",
+    "blosc", "compression", "compressors", "filters", "shards", "coordinates", "rasterio_dtype",
+)  # fmt: skip
+"""Entries of an encoding that belong to the file that was read."""
 
 
 def clean_encoding(ds: xr.Dataset) -> xr.Dataset:
-    """Drop what a former file left in the encodings; grid mapping and time units stay."""
+    """Drop what an earlier file left in the encodings; grid mapping and time units stay."""
     ds = ds.copy()
     for variable in ds.variables.values():
         keep = {k: v for k, v in variable.encoding.items() if k not in STALE}
@@ -253,7 +240,7 @@ def clean_encoding(ds: xr.Dataset) -> xr.Dataset:
 
 
 def fill_of(dtype: np.dtype) -> Any:
-    """What stands for no value in a type; None where an integer type has nothing that could.
+    """The missing value of a type; None for an integer type that has none.
 
     Examples
     --------
@@ -268,7 +255,7 @@ def fill_of(dtype: np.dtype) -> Any:
 
 
 def with_room(ds: xr.Dataset) -> tuple[xr.Dataset, dict[str, Any]]:
-    """Make integers that have no value for "none" float64; gives the dataset and the fill of each variable."""
+    """Make integers without a missing value float64; returns the dataset and the fill of each variable."""
     ds = ds.assign({n: v.astype("f8") for n, v in ds.data_vars.items() if fill_of(v.dtype) is None})
     return ds, {str(n): fill_of(v.dtype) for n, v in ds.data_vars.items()}
 
@@ -283,7 +270,7 @@ def add_history(ds: xr.Dataset, what: str, **details: Any) -> xr.Dataset:
     what : str
         Operation.
     **details
-        Parameters worth to be remembered.
+        Parameters worth recording.
 
     Returns
     -------
@@ -294,16 +281,14 @@ def add_history(ds: xr.Dataset, what: str, **details: Any) -> xr.Dataset:
     >>> add_history(xr.Dataset(), "smooth", window=31).attrs["history"].endswith("window=31)")
     True
     """
-    from xsm._version import __version__
-
     now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    told = ", ".join(f"{k}={_short(v)}" for k, v in details.items() if _told(v))
-    line = f"{now} xsm {__version__}: {what}({told})"
+    arguments = ", ".join(f"{k}={_short(v)}" for k, v in details.items() if _worth_noting(v))
+    line = f"{now} xsm {__version__}: {what}({arguments})"
     before = ds.attrs.get("history", "")
     return ds.assign_attrs(Conventions="CF-1.10", history=f"{before}\n{line}".strip())
 
 
-def _told(value: Any) -> bool:
+def _worth_noting(value: Any) -> bool:
     return isinstance(value, np.ndarray) or (value is not None and value not in ((), {}))
 
 

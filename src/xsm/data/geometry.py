@@ -15,6 +15,7 @@ import numpy as np
 import xarray as xr
 
 from xsm.data import grids
+from xsm.data.areas import is_ease
 from xsm.errors import DataError
 
 if TYPE_CHECKING:
@@ -92,10 +93,10 @@ class Scattered:
     @functools.cached_property
     def digest(self) -> str:
         """SHA-256 of shape and positions."""
-        made = hashlib.sha256(repr((self.dims, self.lon.shape)).encode())
+        digest = hashlib.sha256(repr((self.dims, self.lon.shape)).encode())
         for positions in (self.lon, self.lat):
-            made.update(np.ascontiguousarray(positions).data)
-        return made.hexdigest()
+            digest.update(np.ascontiguousarray(positions).data)
+        return digest.hexdigest()
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Scattered) and self.digest == other.digest
@@ -135,9 +136,9 @@ def geometry(ds: xr.Dataset) -> Regular | Scattered:
     if ds[lon].ndim == 1 and ds[lat].ndim == 1 and ds[lon].dims != ds[lat].dims:
         return Regular(_axis(ds[lat]), _axis(ds[lon], period=360.0))
     if cells:
-        return _scattered(ds[lon], ds[lat])
+        return scattered(ds[lon], ds[lat])
     raise DataError(
-        f"'{lon}' has the dims {ds[lon].dims} and '{lat}' {ds[lat].dims}, wanted one axis each or the same dims.",
+        f"'{lon}' has the dims {ds[lon].dims} and '{lat}' {ds[lat].dims}, expected one axis each or the same dims.",
         hint="Broadcast them to the same dims, or select a single cell list.",
     )
 
@@ -145,7 +146,7 @@ def geometry(ds: xr.Dataset) -> Regular | Scattered:
 def _find(ds: xr.Dataset, names: Iterable[str], units: str) -> str | None:
     """Longitude or latitude: an axis first, then a coordinate, then a data variable."""
     standard = {"degrees_east": "longitude", "degrees_north": "latitude"}[units]
-    found = [
+    matches = [
         str(n)
         for n, v in ds.variables.items()
         if v.ndim in (1, 2)
@@ -153,8 +154,8 @@ def _find(ds: xr.Dataset, names: Iterable[str], units: str) -> str | None:
         and (v.attrs.get("standard_name") == standard or str(n).lower() in names or v.attrs.get("units") == units)
     ]
     rank = {True: 0, False: 1}
-    found.sort(key=lambda n: (rank[n in ds.dims], rank[n in ds.coords], rank[n.lower() in names]))
-    return found[0] if found else None
+    matches.sort(key=lambda n: (rank[n in ds.dims], rank[n in ds.coords], rank[n.lower() in names]))
+    return matches[0] if matches else None
 
 
 def _axis_name(
@@ -181,7 +182,7 @@ def _projected(ds: xr.Dataset, x: str, y: str) -> Regular:
         )
     if crs.is_geographic and not crs.is_derived:
         return Regular(axes[0], _axis(ds[x], period=360.0))
-    return Regular(*axes, crs=crs, ease=_is_ease(crs))
+    return Regular(*axes, crs=crs, ease=is_ease(crs))
 
 
 def find_crs(ds: xr.Dataset) -> CRS | None:
@@ -210,14 +211,14 @@ def find_crs(ds: xr.Dataset) -> CRS | None:
 
 
 def _axis(coord: xr.DataArray, period: float = 0.0) -> Axis:
-    """Make a regular axis, or say why it is none."""
+    """Read a regular axis, or say why a coordinate is not one."""
     name, v = coord.name, np.asarray(coord.values)
     if v.dtype.kind not in "fiu":
-        raise DataError(f"The coordinate '{name}' holds {v.dtype}, wanted numbers.", hint="Decode it first.")
+        raise DataError(f"The coordinate '{name}' has the type {v.dtype}, expected numbers.", hint="Decode it first.")
     v = v.astype("f8")
     if v.size < 2:
         raise DataError(
-            f"The coordinate '{name}' has {v.size} value, wanted at least 2.", hint="Select a larger region."
+            f"The coordinate '{name}' has {v.size} value, expected at least 2.", hint="Select a larger region."
         )
     if not np.isfinite(v).all():
         raise DataError(
@@ -241,12 +242,13 @@ def _axis(coord: xr.DataArray, period: float = 0.0) -> Axis:
     return Axis(str(coord.dims[0]), float(v[0]), float(step), v.size, around if closed else 0)
 
 
-def _scattered(lon: xr.DataArray, lat: xr.DataArray) -> Scattered:
+def scattered(lon: xr.DataArray, lat: xr.DataArray) -> Scattered:
+    """Cells at longitudes and latitudes in degrees; NaN where a position is unknown or impossible."""
     east, north = (np.asarray(v.values, "f8") for v in (lon, lat))
     good = np.isfinite(east) & np.isfinite(north) & (np.abs(north) <= 90) & (np.abs(east) <= 360)
     if not good.any():
         raise DataError(
-            f"'{lon.name}' and '{lat.name}' hold no position in degrees.",
+            f"'{lon.name}' and '{lat.name}' contain no position in degrees.",
             hint="Restore them from the geolocation file.",
         )
     east = (east + 180) % 360 - 180
@@ -275,7 +277,7 @@ def extent(geo: Regular | Scattered) -> tuple[float, float, float, float]:
         pad_x = 2 * abs(grids.X0)
     x, y = np.asarray(x)[good], np.asarray(y)[good]
     if isinstance(geo, Regular) and not good.all():
-        inner_x, inner_y = _seen(geo)
+        inner_x, inner_y = _inner_nodes(geo)
         x, y = np.concatenate([x, inner_x]), np.concatenate([y, inner_y])
     if not x.size:
         raise DataError("No cell of the dataset lies on the Earth.", hint="Check its CRS and its coordinates.")
@@ -288,13 +290,13 @@ def extent(geo: Regular | Scattered) -> tuple[float, float, float, float]:
     )
 
 
-def _seen(geo: Regular) -> tuple[np.ndarray, np.ndarray]:
+def _inner_nodes(geo: Regular) -> tuple[np.ndarray, np.ndarray]:
     """EPSG:6933 metres of the nodes of the 36 km grid that lie in a raster, which a horizon may limit."""
     cells = grids.EASE2_M36
     x, y = np.meshgrid(cells.x[:-1] + cells.cell / 2, cells.y[:-1] - cells.cell / 2)
-    u, v = (axis.index(own) for axis, own in zip((geo.x, geo.y), geo.from_ease(x, y), strict=True))
-    found = (np.abs(2 * u - geo.x.size + 1) <= geo.x.size) & (np.abs(2 * v - geo.y.size + 1) <= geo.y.size)
-    return x[found], y[found]
+    u, v = (axis.index(value) for axis, value in zip((geo.x, geo.y), geo.from_ease(x, y), strict=True))
+    inside = (np.abs(2 * u - geo.x.size + 1) <= geo.x.size) & (np.abs(2 * v - geo.y.size + 1) <= geo.y.size)
+    return x[inside], y[inside]
 
 
 def window(geo: Regular | Scattered, grid: grids.Grid) -> grids.Grid:
@@ -329,15 +331,14 @@ def _inside_globe(lon: np.ndarray, axis: Axis) -> np.ndarray:
     return lon - turn
 
 
-def _is_ease(crs: CRS) -> bool:
-    from pyproj import CRS
-
-    return bool(crs.equals(CRS.from_epsg(6933), ignore_axis_order=True)) or crs.to_epsg() == 6933
+def turn(d: Any, around: float) -> Any:
+    """The shorter way around the globe of differences in columns; the same where ``around`` is 0."""
+    return d - around * np.round(d / around) if around else d
 
 
 @functools.lru_cache(maxsize=32)
 def _transformer(crs: CRS | None, to_ease: bool) -> Any:
     from pyproj import Transformer
 
-    own, ease = "EPSG:4326" if crs is None else crs, "EPSG:6933"
-    return Transformer.from_crs(own if to_ease else ease, ease if to_ease else own, always_xy=True)
+    source, ease = "EPSG:4326" if crs is None else crs, "EPSG:6933"
+    return Transformer.from_crs(source if to_ease else ease, ease if to_ease else source, always_xy=True)

@@ -7,26 +7,23 @@ Every coordinate is generated from an integer row or column and the constants of
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 
-from xsm.data import region as geojson
-from xsm.data.cf import fill_of, with_room
-from xsm.errors import DataError, UsageError, unknown
+from xsm.data import areas
+from xsm.data.region import BBox, region_bbox
+from xsm.errors import DataError, UsageError
+
+if TYPE_CHECKING:
+    from pyresample.geometry import AreaDefinition
 
 X0, Y0 = -17367530.4451615, 7314540.8306386
-BBox = tuple[float, float, float, float]
-
-REGIONS: dict[str, BBox] = {
-    "global": (-180.0, -85.0445664, 180.0, 85.0445664),
-    "conus": (-125.0, 25.0, -67.0, 53.0),
-}
-"""Named regions as (west, south, east, north) in degrees; "conus" is the NLDAS-2 box."""
+ON_EDGE = 1e-3
+"""Share of a cell by which coordinates may miss those of the grid."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +119,7 @@ class Grid:
         row1, col1 = min(row1, self.shape_global[0]), min(col1, self.shape_global[1])
         if row1 <= row0 or col1 <= col0:
             raise UsageError(
-                f"The window rows {row0}:{row1}, columns {col0}:{col1} holds no cell of {self.name}.",
+                f"The window rows {row0}:{row1}, columns {col0}:{col1} contains no cell of {self.name}.",
                 hint="Choose a region inside the grid.",
             )
         return replace(self, row0=row0, col0=col0, rows=row1 - row0, cols=col1 - col0)
@@ -154,8 +151,68 @@ class Grid:
             int(np.floor(row0 + tiny)), int(np.ceil(row1 - tiny)), int(np.floor(col0 + tiny)), int(np.ceil(col1 - tiny))
         )
 
+    def to_area(self) -> AreaDefinition:
+        """Describe the window as an area of pyresample.
+
+        Returns
+        -------
+        pyresample.AreaDefinition
+            The same cells in EPSG:6933, rows from north to south.
+
+        Examples
+        --------
+        >>> area = EASE2_M09.region("conus").to_area()
+        >>> area.shape
+        (307, 622)
+        """
+        from pyresample.geometry import AreaDefinition
+
+        return AreaDefinition(self.name, self.name, self.name, f"EPSG:{self.epsg}", self.cols, self.rows, self.bounds)
+
+    @classmethod
+    def from_area(cls, area: Any) -> Grid:
+        """Find the EASE-Grid 2.0 window whose cells are those of an area of another library.
+
+        Parameters
+        ----------
+        area : pyresample.AreaDefinition or odc.geo.geobox.GeoBox
+            In EPSG:6933, with edges on those of the cells of 3, 9 or 36 km.
+
+        Returns
+        -------
+        Grid
+            Anchored to whole rows and columns.
+
+        Raises
+        ------
+        DataError
+            For another CRS, other cells, and edges beside those of the grid or beyond the globe.
+
+        Examples
+        --------
+        >>> window = EASE2_M09.window(330, 338, 880, 889)
+        >>> Grid.from_area(window.to_area()) == window
+        True
+        """
+        crs, (left, top, width, height, rows, cols) = areas.frame(area)
+        problem = f"its CRS is {crs.name}"
+        if areas.is_ease(crs):
+            problem = f"its cells are {width:.10g} m by {height:.10g} m"
+            for grid in GRIDS.values():
+                if abs(width - grid.cell) * cols < ON_EDGE * grid.cell > abs(height - grid.cell) * rows:
+                    row, col = (Y0 - top) / grid.cell, (left - X0) / grid.cell
+                    row0, col0 = round(row), round(col)
+                    inside = 0 <= row0 <= grid.shape_global[0] - rows and 0 <= col0 <= grid.shape_global[1] - cols
+                    if inside and max(abs(row - row0), abs(col - col0)) < ON_EDGE:
+                        return replace(grid, row0=row0, col0=col0, rows=rows, cols=cols)
+                    problem = f"its top left corner is at row {row:.3f}, column {col:.3f} of {grid.name}"
+        raise DataError(
+            f"The area of {rows} x {cols} cells is not a window of an EASE-Grid 2.0: {problem}.",
+            hint="Build it with Grid.to_area(), or give a SwathDefinition of its longitudes and latitudes.",
+        )
+
     def rowcol(self, lon: Any, lat: Any) -> tuple[np.ndarray, np.ndarray]:
-        """Global row and column of the cells that hold points; -1 outside the global grid.
+        """Global row and column of the cells that contain points; -1 outside the global grid.
 
         Parameters
         ----------
@@ -196,55 +253,6 @@ EASE2_M03 = Grid("EASE2_M03", 3002.6850700487, (4872, 11568), 0, 0, 4872, 11568)
 GRIDS: Mapping[str, Grid] = {g.name: g for g in (EASE2_M36, EASE2_M09, EASE2_M03)}
 
 
-def region_bbox(region: Any) -> BBox | None:
-    """Resolve a region to (west, south, east, north) in degrees; None means everywhere."""
-    if region is None:
-        return None
-    if isinstance(region, Grid):
-        return region.bbox
-    if isinstance(region, str):
-        if region.lower() in REGIONS:
-            return REGIONS[region.lower()]
-        parts = region.replace(",", " ").split()
-        try:
-            return region_bbox([float(p) for p in parts])
-        except ValueError as error:
-            if isinstance(error, UsageError):
-                raise
-            if geojson.looks_like_file(region):
-                return region_bbox(geojson.read(Path(region)))
-            other = unknown("region", region, REGIONS)
-            raise UsageError(
-                other.message, hint=f"{other.hint} Or give west,south,east,north in degrees, or a GeoJSON file."
-            ) from None
-    if isinstance(region, Path):
-        return region_bbox(geojson.read(region))
-    if hasattr(region, "total_bounds") or hasattr(region, "bounds"):
-        bounds = region.total_bounds if hasattr(region, "total_bounds") else region.bounds
-        return region_bbox([float(v) for v in bounds])
-    if hasattr(region, "__geo_interface__"):
-        return region_bbox(geojson.bounds(region.__geo_interface__))
-    if isinstance(region, Sequence | np.ndarray) and len(region) == 4:
-        try:
-            west, south, east, north = (float(v) for v in region)
-        except (TypeError, ValueError):
-            raise UsageError(
-                f"The region {str(list(region))[:80]} is no four numbers of degrees.",
-                hint="Give west, south, east, north, such as -125, 25, -67, 53.",
-            ) from None
-        if not (-180 <= west < east <= 180 and -90 <= south < north <= 90):
-            raise UsageError(
-                f"The region ({west:g}, {south:g}, {east:g}, {north:g}) is no west, south, east, north in degrees.",
-                hint="Give west < east within -180..180 and south < north within -90..90.",
-            )
-        return west, south, east, north
-    raise UsageError(
-        f"A region cannot be made from {type(region).__name__} {str(region)[:60]}.",
-        hint=f"Give a name ({', '.join(REGIONS)}), west,south,east,north in degrees, a geometry, a GeoJSON file or "
-        "a Grid.",
-    )
-
-
 def grid_of(ds: xr.Dataset | xr.DataArray) -> Grid | None:
     """Find the EASE-Grid 2.0 window of a dataset from its ``x`` and ``y``.
 
@@ -273,8 +281,8 @@ def grid_of(ds: xr.Dataset | xr.DataArray) -> Grid | None:
     for grid in sorted(GRIDS.values(), key=lambda g: g.name != named):  # one cell fits several nested grids
         col, row = (x - X0) / grid.cell - 0.5, (Y0 - y) / grid.cell - 0.5
         first_row, first_col = np.rint(row[0]), np.rint(col[0])
-        exact = np.abs(row - first_row - np.arange(len(row))).max() < 1e-3
-        if exact and np.abs(col - first_col - np.arange(len(col))).max() < 1e-3:
+        exact = np.abs(row - first_row - np.arange(len(row))).max() < ON_EDGE
+        if exact and np.abs(col - first_col - np.arange(len(col))).max() < ON_EDGE:
             return replace(grid, row0=int(first_row), col0=int(first_col), rows=len(row), cols=len(col))
     return None
 
@@ -288,64 +296,6 @@ def require_grid(ds: xr.Dataset | xr.DataArray, what: str) -> Grid:
             hint="Run <regrid_ease9km()> first.",
         )
     return grid
-
-
-def take(ds: xr.Dataset, grid: Grid) -> xr.Dataset:
-    """Place a dataset on another window of its own grid by integer row and column.
-
-    Lazy for dask. Cells outside the dataset become NaN (uint8: 255, uint16: 65534, booleans: False; other integers
-    become float).
-
-    Parameters
-    ----------
-    ds : xarray.Dataset
-        On an EASE-Grid 2.0.
-    grid : Grid
-        Window of the same grid.
-
-    Returns
-    -------
-    xarray.Dataset
-        On the window.
-
-    Raises
-    ------
-    DataError
-        For another grid, or where the two do not overlap.
-
-    Examples
-    --------
-    >>> import xsm
-    >>> smap = xsm.example("smap", size=16, days=20)
-    >>> dict(take(smap, grid_of(smap).grow(2)).sizes)
-    {'time': 20, 'y': 20, 'x': 20}
-    """
-    own = require_grid(ds, "The dataset")
-    if own == grid:
-        return ds
-    if own.name != grid.name:
-        raise DataError(f"The dataset is on {own.name}, wanted {grid.name}.", hint="Regrid it first.")
-    r0, r1 = max(own.row0, grid.row0), min(own.row0 + own.rows, grid.row0 + grid.rows)
-    c0, c1 = max(own.col0, grid.col0), min(own.col0 + own.cols, grid.col0 + grid.cols)
-    if r0 >= r1 or c0 >= c1:
-        raise DataError(
-            f"The dataset (rows {own.row0}:{own.row0 + own.rows}, columns {own.col0}:{own.col0 + own.cols}) does not "
-            f"overlap the window (rows {grid.row0}:{grid.row0 + grid.rows}, "
-            f"columns {grid.col0}:{grid.col0 + grid.cols}).",
-            hint="Check the region of both.",
-        )
-    cut = ds.isel(y=slice(r0 - own.row0, r1 - own.row0), x=slice(c0 - own.col0, c1 - own.col0))
-    before = {"y": r0 - grid.row0, "x": c0 - grid.col0}
-    after = {"y": grid.row0 + grid.rows - r1, "x": grid.col0 + grid.cols - c1}
-    if any((*before.values(), *after.values())):
-        cut, _ = with_room(cut)
-        fill = {
-            n: fill_of(v.dtype) for n, v in cut.variables.items() if {"x", "y"} & set(v.dims) and n not in ("x", "y")
-        }
-        cut = cut.drop_vars(["x", "y"]).pad(
-            {d: (before[d], after[d]) for d in ("y", "x")}, constant_values=fill, keep_attrs=True
-        )
-    return grid.assign(cut)
 
 
 def _axis(dim: str) -> dict[str, str]:

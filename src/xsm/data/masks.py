@@ -1,4 +1,4 @@
-"""Masks of a cube: land and frozen ground."""
+"""Masks of a cube: land and frozen ground (docs/design/decisions.md, "Masks")."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ import xarray as xr
 from xsm.data.cf import NO_FLAG
 
 FREEZING = 273.15
-_FROZEN_BITS = (1 << 7) | (1 << 8)
-
-
+FROZEN_BITS = (1 << 7) | (1 << 8)
+"""Of ``surface_flag``: frozen ground by the radiometer and by the model."""
 WATER, UNCLASSIFIED = 17, 255
 
 
@@ -37,5 +36,5 @@ def _frozen(ds: xr.Dataset) -> xr.DataArray | None:
     signs = [ds[n] < FREEZING for n in ("soil_temperature_0_10", "surface_temperature") if n in ds]
     if "surface_flag" in ds:
         flag = ds["surface_flag"]
-        signs.append((flag != NO_FLAG) & ((flag & np.uint16(_FROZEN_BITS)) != 0))
+        signs.append((flag != NO_FLAG) & ((flag & np.uint16(FROZEN_BITS)) != 0))
     return None if not signs else xr.concat(signs, "sign", coords="minimal", compat="override").any("sign")

@@ -1,4 +1,4 @@
-"""Days and periods: read, checked, split."""
+"""Periods and days: parsing, checks, the split into training and validation days."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ Splits = tuple[np.ndarray, np.ndarray]
 def split_days(days: np.ndarray, train: Any, validation: Any) -> Splits:
     """Boolean masks of the training and the validation days.
 
-    Where nothing is given: 2018-2020 and 2021 if the data reach from 2018 into 2022 (the paper), else the first 60 %
-    and the next 20 % of the days.
+    By default 2018-2020 and 2021 if the data reach from 2018 into 2022 (as in the paper), otherwise the first 60 % and
+    the next 20 % of the days.
     """
     if train is None and validation is None:
         if days[0] <= np.datetime64("2018-12-31") and days[-1] >= np.datetime64("2022-01-01"):
@@ -24,47 +24,52 @@ def split_days(days: np.ndarray, train: Any, validation: Any) -> Splits:
         else:
             share = np.arange(len(days)) / len(days)
             return share < 0.6, (share >= 0.6) & (share < 0.8)
-    used = day_mask(days, train, "train") if train is not None else np.zeros(len(days), bool)
-    held = day_mask(days, validation, "validation") if validation is not None else np.zeros(len(days), bool)
+    training_days, validation_days = np.zeros((2, len(days)), bool)
+    if train is not None:
+        training_days = day_mask(days, train, "train")
+    if validation is not None:
+        validation_days = day_mask(days, validation, "validation")
     if train is None:
-        used = ~held & (days < days[held][0])
-    if (used & held).any():
-        raise DataError(f"{(used & held).sum()} days are both training and validation days.", hint="Split by date.")
-    if not used.any():
+        training_days = ~validation_days & (days < days[validation_days][0])
+    both = training_days & validation_days
+    if both.any():
+        raise DataError(f"{both.sum()} days are both training and validation days.", hint="Split by date.")
+    if not training_days.any():
         raise DataError("There is no training day.", hint="Give the days of <train=>.")
-    return used, held
+    return training_days, validation_days
 
 
-def day_mask(days: np.ndarray, part: Any, what: str) -> np.ndarray:
+def day_mask(calendar: np.ndarray, part: Any, what: str) -> np.ndarray:
     """Boolean mask of a period (slice or text) or of one value for each day; ``what`` names the argument in errors."""
-    from xsm.data.period import days as period
-
     if isinstance(part, slice | str):
-        bounds = period(part)
-        mask = np.ones(len(days), bool)
+        bounds = days(part)
+        mask = np.ones(len(calendar), bool)
         if bounds.start is not None:
-            mask &= days >= bounds.start
+            mask &= calendar >= bounds.start
         if bounds.stop is not None:
-            mask &= days <= bounds.stop
+            mask &= calendar <= bounds.stop
+        period = f"{bounds.start or ''}/{bounds.stop or ''}"
     else:
         mask = np.asarray(part)
         if mask.dtype != bool:
             raise UsageError(
-                f"{what}= has values of the type {mask.dtype}, wanted True or False for each day.",
+                f"{what}= has values of the type {mask.dtype}, expected True or False for each day.",
                 hint="Give a period such as 2018-01-01/2020-12-31, or a boolean mask.",
             )
-        if mask.shape != days.shape:
+        if mask.shape != calendar.shape:
             raise DataError(
-                f"{what}= has {mask.shape} values, the data have {len(days)} days.", hint="One value for each day."
+                f"{what}= has {mask.shape} values, the data have {len(calendar)} days.",
+                hint="Give one value for each day.",
             )
+        period = "marks"
     if not mask.any():
-        told = "marks" if not isinstance(part, slice | str) else f"{bounds.start or ''}/{bounds.stop or ''}"
-        raise DataError(f"No day of the data ({days[0]} to {days[-1]}) lies in {what}={told}.", hint="Check the dates.")
+        span = f"{calendar[0]} to {calendar[-1]}"
+        raise DataError(f"No day of the data ({span}) lies in {what}={period}.", hint="Check the dates.")
     return mask
 
 
 FIRST_DAY, LAST_DAY = np.datetime64("1900-01-01"), np.datetime64("2100-12-31")
-"""Days that a period may have; every day of it becomes a part of the data."""
+"""First and last day that a period may have; every day of a period becomes a part of the data."""
 
 
 def day_of(text: str) -> np.datetime64:
@@ -72,7 +77,7 @@ def day_of(text: str) -> np.datetime64:
     try:
         return np.datetime64(text, "D")
     except ValueError:
-        raise UsageError(f"'{text}' is no day.", hint="Write it as 2018-12-31.") from None
+        raise UsageError(f"'{text}' is not a date.", hint="Write it as 2018-12-31.") from None
 
 
 def days(period: Any) -> slice:
@@ -100,15 +105,17 @@ def days(period: Any) -> slice:
         start = None if bounds[0] in (None, "") else np.datetime64(bounds[0], "D")
         stop = None if bounds[1] in (None, "") else np.datetime64(bounds[1])
     except (ValueError, TypeError):
-        raise UsageError(f"The period {period!r} is no pair of dates.", hint="Write 2018-01-01/2018-12-31.") from None
+        raise UsageError(
+            f"The period {period!r} is not a pair of dates.", hint="Write 2018-01-01/2018-12-31."
+        ) from None
     if stop is not None:
         unit = np.datetime_data(stop.dtype)[0]
         stop = (stop + 1).astype("M8[D]") - 1 if unit in ("Y", "M", "W") else stop.astype("M8[D]")
     for bound in (start, stop):
         if bound is not None and not FIRST_DAY <= bound <= LAST_DAY:
             raise UsageError(
-                f"The period has the day {bound}, wanted days from {FIRST_DAY} to {LAST_DAY}.",
-                hint="Leave a bound out to have all days: 2018-01-01/ or /2018-12-31.",
+                f"The period has the day {bound}, expected days from {FIRST_DAY} to {LAST_DAY}.",
+                hint="Leave a bound out to take all days: 2018-01-01/ or /2018-12-31.",
             )
     if start is not None and stop is not None and stop < start:
         raise UsageError(f"The period ends on {stop}, before it starts on {start}.", hint="Swap the dates.")

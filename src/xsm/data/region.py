@@ -1,20 +1,79 @@
-"""Boxes of GeoJSON: of files, and of what objects give as ``__geo_interface__``."""
+"""Regions: names, boxes, geometries and GeoJSON files as west, south, east, north in degrees."""
 
 from __future__ import annotations
 
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from xsm.errors import DataError, UsageError
+import numpy as np
+
+from xsm.errors import DataError, UsageError, unknown
+
+BBox = tuple[float, float, float, float]
+
+REGIONS: dict[str, BBox] = {
+    "global": (-180.0, -85.0445664, 180.0, 85.0445664),
+    "conus": (-125.0, 25.0, -67.0, 53.0),
+}
+"""Named regions as (west, south, east, north) in degrees; "conus" is the NLDAS-2 box."""
 
 ENDINGS = (".geojson", ".json")
 WGS84 = re.compile(r"(?i)(CRS84|EPSG:+4326)$")
 PATHLIKE = re.compile(r"[/\\]|\.[A-Za-z]\w{1,8}$")
-"""What only a path holds: a separator, or an ending at its end."""
+"""What only a path contains: a separator, or a file ending."""
+
+
+def region_bbox(region: Any) -> BBox | None:
+    """Resolve a region to (west, south, east, north) in degrees; None means everywhere."""
+    if region is None:
+        return None
+    if isinstance(getattr(region, "bbox", None), tuple):
+        return region.bbox
+    if isinstance(region, str):
+        if region.lower() in REGIONS:
+            return REGIONS[region.lower()]
+        parts = region.replace(",", " ").split()
+        try:
+            return region_bbox([float(p) for p in parts])
+        except ValueError as error:
+            if isinstance(error, UsageError):
+                raise
+            if looks_like_file(region):
+                return region_bbox(read(Path(region)))
+            other = unknown("region", region, REGIONS)
+            raise UsageError(
+                other.message, hint=f"{other.hint} Or give west,south,east,north in degrees, or a GeoJSON file."
+            ) from None
+    if isinstance(region, Path):
+        return region_bbox(read(region))
+    if hasattr(region, "total_bounds") or hasattr(region, "bounds"):
+        edges = region.total_bounds if hasattr(region, "total_bounds") else region.bounds
+        return region_bbox([float(v) for v in edges])
+    if hasattr(region, "__geo_interface__"):
+        return region_bbox(bounds(region.__geo_interface__))
+    if isinstance(region, Sequence | np.ndarray) and len(region) == 4:
+        try:
+            west, south, east, north = (float(v) for v in region)
+        except (TypeError, ValueError):
+            raise UsageError(
+                f"The region is {str(list(region))[:80]}, expected four numbers in degrees.",
+                hint="Give west, south, east, north, such as -125, 25, -67, 53.",
+            ) from None
+        if not (-180 <= west < east <= 180 and -90 <= south < north <= 90):
+            raise UsageError(
+                f"The region ({west:g}, {south:g}, {east:g}, {north:g}) is not west, south, east, north in degrees.",
+                hint="Give west < east within -180..180 and south < north within -90..90.",
+            )
+        return west, south, east, north
+    raise UsageError(
+        f"{type(region).__name__} {str(region)[:60]} is not a region.",
+        hint=f"Give a name ({', '.join(REGIONS)}), west,south,east,north in degrees, a geometry, a GeoJSON file or "
+        "a Grid.",
+    )
 
 
 def looks_like_file(text: str) -> bool:
@@ -29,30 +88,30 @@ def looks_like_file(text: str) -> bool:
 
 
 def read(path: Path) -> list[float]:
-    """Box of a GeoJSON file (feature collection, feature or geometry) in WGS 84: west, south, east, north."""
+    """West, south, east, north of a GeoJSON file (feature collection, feature or geometry) in WGS 84."""
     if path.suffix.lower() not in ENDINGS:
         raise UsageError(
-            f"'{path}' is no file of a region, wanted GeoJSON ({' or '.join(ENDINGS)}).",
+            f"'{path}' cannot be read as a region, expected GeoJSON ({' or '.join(ENDINGS)}).",
             hint="Export it as GeoJSON in WGS 84 (EPSG:4326), or give west,south,east,north in degrees.",
         )
     try:
-        found = json.loads(path.expanduser().read_text(encoding="utf-8-sig"))
-        crs = found["crs"]["properties"]["name"] if found.get("crs") else "CRS84"
-        box = bounds(found)
+        content = json.loads(path.expanduser().read_text(encoding="utf-8-sig"))
+        crs = content["crs"]["properties"]["name"] if content.get("crs") else "CRS84"
+        box = bounds(content)
     except OSError as error:
         raise DataError(f"'{path}' cannot be read ({error.strerror}).", hint="Check the path of the region.") from None
     except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
         raise DataError(
-            f"'{path}' is no GeoJSON ({type(error).__name__}: {str(error)[:80]}).",
-            hint="Wanted a feature collection, a feature or a geometry.",
+            f"'{path}' is not GeoJSON ({type(error).__name__}: {str(error)[:80]}).",
+            hint="Expected a feature collection, a feature or a geometry.",
         ) from None
     if not WGS84.search(str(crs)):
-        raise DataError(f"'{path}' has the CRS {crs}, wanted WGS 84.", hint="Export it with the CRS EPSG:4326.")
+        raise DataError(f"'{path}' has the CRS {crs}, expected WGS 84.", hint="Export it with the CRS EPSG:4326.")
     return box
 
 
 def bounds(geo: Mapping[str, Any]) -> list[float]:
-    """West, south, east, north of GeoJSON; it stops where there is no position.
+    """West, south, east, north of GeoJSON; an error where it contains no position.
 
     Examples
     --------
@@ -67,7 +126,7 @@ def bounds(geo: Mapping[str, Any]) -> list[float]:
 
 
 def _positions(geo: Any) -> Iterator[Any]:
-    if geo is None:  # the geometry of a feature that lies nowhere
+    if geo is None:  # a feature without a geometry
         return
     if isinstance(geo, Mapping):
         inner = next(geo[k] for k in ("features", "geometries", "geometry", "coordinates", "type") if k in geo)

@@ -1,4 +1,4 @@
-"""The four depth and scenario pairs of the paper (Table 2) as data."""
+"""The four pairs of depth and scenario of the paper (Table 2) as data."""
 
 from __future__ import annotations
 
@@ -6,15 +6,8 @@ from dataclasses import dataclass
 
 from xsm.errors import UsageError
 
-SMAP_ANCILLARY = (
-    "tb_h",
-    "tb_v",
-    "albedo",
-    "roughness",
-    "vegetation_opacity",
-    "vegetation_water_content",
-    "surface_temperature",
-)
+SMAP_ANCILLARY = ("tb_h", "tb_v", "albedo", "roughness", "vegetation_opacity", "vegetation_water_content",
+                  "surface_temperature")  # fmt: skip
 SOIL = ("sand", "silt", "clay", "bulk_density")
 
 

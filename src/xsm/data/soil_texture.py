@@ -27,8 +27,8 @@ NO_CLASS = 255
 def classify(sand: np.ndarray, silt: np.ndarray, clay: np.ndarray) -> np.ndarray:
     """Classes of arrays of fractions in any one unit; exact on the borders of the triangle.
 
-    The fractions are rounded to 0.0001 percent and compared as integers; sand is what the others leave, so that exactly
-    one rule holds everywhere.
+    The fractions are rounded to 0.0001 percent and compared as integers; sand is the rest, so that exactly one rule
+    holds everywhere.
     """
     s, i, c = (np.asarray(v, "f8") for v in np.broadcast_arrays(sand, silt, clay))
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -61,7 +61,7 @@ def group_of(name: str) -> str:
 
 
 def texture_of(ds: xr.Dataset) -> xr.DataArray:
-    """USDA texture classes of the fractions of a dataset, lazy where these are; see `xsm.texture`."""
+    """USDA texture classes of the fractions of a dataset, lazy where they are; see `xsm.texture`."""
     missing = [name for name in cf.SOIL_FRACTIONS if name not in ds]
     if missing:
         raise DataError(
@@ -70,7 +70,7 @@ def texture_of(ds: xr.Dataset) -> xr.DataArray:
         )
     units = {name: ds[name].attrs["units"] for name in cf.SOIL_FRACTIONS if "units" in ds[name].attrs}
     if any(not cf.same_units(a, b) for a in units.values() for b in units.values()):
-        raise DataError(f"Sand, silt and clay have different units ({units}), wanted one.", hint="Convert to percent.")
+        raise DataError(f"Sand, silt and clay have different units ({units}).", hint="Convert them to percent.")
     out = xr.apply_ufunc(
         classify,
         *(ds[name] for name in cf.SOIL_FRACTIONS),

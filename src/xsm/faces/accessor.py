@@ -1,4 +1,4 @@
-"""The accessor ``ds.sm``: bound wrappers of the operations, no state."""
+"""The accessor ``ds.sm``: bound wrappers of the operations, without state."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _bound(op: Operation) -> Callable[..., Any]:
 class DatasetAccessor:
     """Operations of xsm as methods of a dataset; the same functions as ``xsm.<name>(ds, ...)``.
 
-    Shown at a prompt or in a notebook it tells what the dataset holds, what each scenario lacks, and the next command.
+    Printed or shown in a notebook it says what the dataset contains, what each scenario lacks, and the next command.
 
     Examples
     --------
@@ -64,7 +64,7 @@ class DatasetAccessor:
 
 
 class DataArrayAccessor(DatasetAccessor):
-    """The same for one variable; where the result holds that variable, it is returned as a DataArray."""
+    """The same for one variable; if the result has that variable, it is returned as a DataArray."""
 
     _obj: Any
 

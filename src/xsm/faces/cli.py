@@ -1,4 +1,4 @@
-"""The ``xsm`` command: one sub-command for every operation, made from its description, and a few tools."""
+"""The ``xsm`` command: one sub-command for every operation, generated from its description, and a few tools."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ import click
 from xsm._version import __version__
 from xsm.contracts.registry import operations
 from xsm.errors import XsmError
-from xsm.faces.command import _log_level, command
+from xsm.faces.command import command, set_log_level
 from xsm.faces.hints import speaking
 
 INTERRUPTED = 130
 
 
 class Commands(click.Group):
-    """Operations and tools; the operations' commands are made when they are asked for."""
+    """Operations and tools; the command of an operation is created on its first use."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Names of all commands."""
         return sorted({*super().list_commands(ctx), *(name.replace("_", "-") for name in operations())})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Make or find a command; a name close to it is suggested when there is none."""
-        found = super().get_command(ctx, cmd_name)
-        if found is not None:
-            return found
+        """Return the command of a tool or an operation, or None."""
+        tool = super().get_command(ctx, cmd_name)
+        if tool is not None:
+            return tool
         op = operations().get(cmd_name.replace("-", "_"))
         return None if op is None else command(op)
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
-        """Resolve a command or stop with the nearest known name."""
+        """Resolve a command; an unknown name suggests the nearest one."""
         from xsm.errors import unknown
 
         if self.get_command(ctx, args[0]) is None:
@@ -53,7 +53,7 @@ def cli() -> None:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its code (docs/design/decisions.md, "Command line")."""
-    from xsm.faces import commands as tools
+    from xsm.faces import tools
 
     tools.add_to(cli)
     arguments = list(sys.argv[1:] if argv is None else argv)
@@ -72,9 +72,9 @@ def _run(arguments: list[str]) -> int:
     except XsmError as error:
         if debug:
             traceback.print_exc()
-        _say("error", error.message)
+        say("error", error.message)
         if error.hint:
-            _say("hint", error.hint)
+            say("hint", error.hint)
         return error.exit_code
     except click.exceptions.Exit as stop:
         return stop.exit_code
@@ -82,23 +82,24 @@ def _run(arguments: list[str]) -> int:
         error.show()
         return 2
     except click.ClickException as error:
-        _say("error", " ".join(error.format_message().split()))
-        asked = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "xsm"
-        _say("hint", f"See {asked} --help.")
+        say("error", " ".join(error.format_message().split()))
+        command_path = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "xsm"
+        say("hint", f"See {command_path} --help.")
         return 2
     except (click.Abort, KeyboardInterrupt):
-        _say("error", "interrupted; no output is half written.")
+        say("error", "interrupted; no unfinished output is left.")
         return INTERRUPTED
     except Exception as error:
         if debug:
             traceback.print_exc()
         what = " ".join(str(error).split())[:300]
-        _say("error", f"{type(error).__name__}: {what}" if what else type(error).__name__)
-        _say("hint", "This is not a message that xsm foresaw: run again with --debug and report it.")
+        say("error", f"{type(error).__name__}: {what}" if what else type(error).__name__)
+        say("hint", "This is a bug in xsm: please run again with --debug and report it.")
         return 1
 
 
-def _say(what: str, text: str) -> None:
+def say(what: str, text: str) -> None:
+    """Print an error, a hint or a warning on the terminal, above a progress bar."""
     from rich.text import Text
 
     from xsm.faces.progress_bar import console
@@ -108,7 +109,7 @@ def _say(what: str, text: str) -> None:
 
 def _warn(message: Warning | str, category: type[Warning], *_: object) -> None:
     if issubclass(category, UserWarning) and not issubclass(category, ImportWarning):
-        _say("warning", str(message))
+        say("warning", str(message))
 
 
 class ConsoleHandler(logging.Handler):
@@ -123,11 +124,11 @@ class ConsoleHandler(logging.Handler):
 
 @contextmanager
 def _console_log(quiet: bool) -> Iterator[None]:
-    """Print the log while a command runs; a caller in the same process finds its own set-up again."""
+    """Print the log while a command runs; restores the logging of a caller in the same process."""
     logger, handler = logging.getLogger("xsm"), ConsoleHandler()
     before = logger.level
     logger.addHandler(handler)
-    _log_level(0, quiet)
+    set_log_level(0, quiet)
     try:
         yield
     finally:

@@ -1,4 +1,4 @@
-"""Click commands made from descriptions of operations."""
+"""Click commands of operations, generated from their descriptions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _TYPES: dict[Kind | None, Any] = {Kind.INTEGER: int, Kind.NUMBER: float, Kind.BO
 
 
 def command(op: Operation) -> click.Command:
-    """Make the command of an operation: what is required becomes an argument, the rest an option."""
+    """Return the command of an operation: required parameters are arguments, the others options."""
     params: list[click.Parameter] = []
     for param in op.params:
         params.append(_argument(param) if _positional(param) else _option(param))
@@ -33,8 +33,8 @@ def command(op: Operation) -> click.Command:
         values = {k: v for k, v in values.items() if v is not None and v != ()}
         with show(setting("progress"), op.title):
             outcome = execute(op, values, None if op.result is Kind.PATH else output, overwrite=overwrite)
-        for path in outcome.written:
-            click.echo(str(path))
+        if outcome.text:
+            click.echo(outcome.text)
         if op.result is Kind.TABLE:
             click.echo(_means(outcome.value), err=True)
 
@@ -43,13 +43,13 @@ def command(op: Operation) -> click.Command:
 
 
 def common() -> list[click.Parameter]:
-    """Options that every command takes."""
+    """Options that every command has."""
 
     def store(ctx: click.Context, param: click.Parameter, value: Any) -> None:
         if value is not None and param.name is not None:
             ctx.find_root().meta[f"xsm.{param.name}"] = value
             if param.name in ("verbose", "quiet"):
-                _log_level(value, param.name == "quiet")
+                set_log_level(value, param.name == "quiet")
             elif param.name in ("threads", "scheduler"):
                 from xsm.options import set_options
 
@@ -62,28 +62,29 @@ def common() -> list[click.Parameter]:
         ),
         click.Option(["--threads"], type=click.IntRange(1), help="Threads of blocks and models.", **kw),
         click.Option(["--scheduler"], metavar="ADDRESS", help="Compute on this dask.distributed cluster.", **kw),
-        click.Option(["-v", "--verbose"], count=True, help="Tell more; twice for debugging.", **kw),
-        click.Option(["-q", "--quiet"], is_flag=True, flag_value=True, help="Tell errors only.", **kw),
+        click.Option(["-v", "--verbose"], count=True, help="Show more; twice for debugging.", **kw),
+        click.Option(["-q", "--quiet"], is_flag=True, flag_value=True, help="Show errors only.", **kw),
         click.Option(["--debug"], is_flag=True, flag_value=True, help="Show the traceback of an error.", **kw),
     ]
 
 
 def _means(table: Any) -> str:
-    from xsm.validation.products import to_frame
+    from xsm.validation.scoring import to_frame
 
     frame = to_frame(table)
     shown = [n for n in ("r", "ubrmse", "rmse", "bias", "error_std", "snr", "r_truth") if n in frame]
     means = frame.groupby("product", sort=False)[shown].mean().round(4)
-    told = [f"means over stations (soil moisture in m3 m-3)\n{means.to_string()}"]
+    parts = [f"means over stations (soil moisture in m3 m-3)\n{means.to_string()}"]
     for by in sorted(str(d)[3:] for d in table.dims if str(d).startswith("by_")):
         groups = frame.groupby(["product", by], sort=False)[shown].mean().round(4)
-        told.append(
+        parts.append(
             f"by {by.replace('_', ' ')}\n{groups.assign(stations=frame.groupby(['product', by]).size()).to_string()}"
         )
-    return "\n\n".join(told)
+    return "\n\n".join(parts)
 
 
-def _log_level(verbose: int, quiet: bool) -> None:
+def set_log_level(verbose: int, quiet: bool) -> None:
+    """Set what the log shows: errors when quiet, everything from ``-vv`` on."""
     logging.getLogger("xsm").setLevel(logging.ERROR if quiet else logging.DEBUG if verbose > 1 else logging.INFO)
 
 
@@ -107,9 +108,7 @@ def _option(param: Param) -> click.Option:
     about = param.help + (f" [{param.unit}]" if param.unit else "")
     kw: dict[str, Any] = {"help": about, "default": None}
     if param.kind is Kind.OPTIONS:
-        return click.Option(
-            ["-o", "--option", param.name], multiple=True, metavar="NAME=VALUE", help="Further options."
-        )
+        return click.Option(["-o", "--option", param.name], multiple=True, metavar="NAME=VALUE", help=param.help)
     if param.kind is Kind.BOOLEAN:
         return click.Option([f"--{name}/--no-{name}", param.name], **kw)
     if param.kind is Kind.CHOICE:
@@ -124,5 +123,5 @@ def _option(param: Param) -> click.Option:
 
 
 def _listed(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> str | None:
-    """Lists are given with commas, by repeating the option, or both."""
+    """A list: values separated by commas, a repeated option, or both."""
     return ",".join(value) or None

@@ -1,4 +1,4 @@
-"""`xsm demo`: a synthetic world written as true files, and the whole study run on them."""
+"""`xsm demo`: a synthetic world written as files of the true formats, and a whole study run on them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from xsm.faces.progress_bar import Mode, show
 from xsm.io import files
 from xsm.options import threads
 from xsm.study import config, template
-from xsm.study.example import QUICK, Size, make_files, study_changes
+from xsm.study.example import FULL, QUICK, make_files, study_changes
 from xsm.study.pipeline import run_study
 
 log = logging.getLogger("xsm")
@@ -30,9 +30,7 @@ ROWS = {
     "xsm 25 cm scenario 1": ("sm_25cm_s1", "sm_25cm"),
     "xsm 25 cm scenario 2": ("sm_25cm_s2", "sm_25cm"),
 }
-
-
-FULL = Size(64, "2021-03-01", 400, fill="epochs = 8, cells = 96", fit=', epochs = 7, precision = "auto"')
+"""Variable of each row of the table, and the variable of the truth that it is scored against."""
 
 
 def run_demo(
@@ -43,13 +41,13 @@ def run_demo(
     Parameters
     ----------
     out : Path
-        Folder to make.
+        Folder to create.
     quick : bool
         A world of 32 x 32 cells and 60 days instead of 64 x 64 and 400.
     seed : int
         Seed of world and training.
     overwrite : bool
-        Replace a folder that an earlier demo made.
+        Replace the folder of an earlier demo.
     progress : str
         ``"auto"``, ``"bar"``, ``"json"`` or ``"off"``, as for `xsm.faces.progress_bar.show`.
 
@@ -73,7 +71,7 @@ def run_demo(
         world = make_files(out / "files", size, seed)
         log.info("%-24s %6.1f s", "write files", time.monotonic() - begin)
         study_file = out / "study.toml"
-        study_file.write_text(template.template(**study_changes(size, "files")).replace("seed = 0", f"seed = {seed}"))
+        study_file.write_text(template.template(**study_changes(size, "files"), seed=str(seed)))
         study = config.load(study_file)
         results = run_study(study, stage, processes=threads())
         table = score(results, world.truth, study)
@@ -83,33 +81,31 @@ def run_demo(
 
 
 def score(results: Path, truth: xr.Dataset, study: config.Study) -> dict[str, dict[str, float]]:
-    """Score estimates and teachers against the truth of the test days.
+    """Score the estimates and the products that they learnt from against the truth of the test days.
 
-    Medians over cells of temporal R and ubRMSE, and pooled RMSE; at 5 cm on the days with observed DCA,
-    the same days and cells for every row; frozen days excluded.
+    R and ubRMSE in time as medians over cells, RMSE and bias pooled. All rows of a depth have the same cells and days:
+    at 5 cm those with observed DCA, and no frozen ones.
     """
     from xsm.validation import metrics
 
     estimates, cube = files.read(results / "estimates.nc"), files.read(results / "data" / "filled.zarr")
     fit = study.fit or config.Fit()
-    used, held = split_days(cube["time"].values.astype("M8[D]"), fit.train, fit.validation)
-    test = ~used & ~held
-    everything = {
-        n: (estimates if n in estimates else cube)[n] for n, _ in ROWS.values() if n in estimates or n in cube
-    }
+    training_days, validation_days = split_days(cube["time"].values.astype("M8[D]"), fit.train, fit.validation)
+    test_days = ~training_days & ~validation_days
+    maps = {n: (estimates if n in estimates else cube)[n] for n, _ in ROWS.values() if n in estimates or n in cube}
 
     def values(array: xr.DataArray) -> np.ndarray:
-        return array.isel(time=test).transpose("y", "x", "time").values
+        return array.isel(time=test_days).transpose("y", "x", "time").values
 
     rows: dict[str, dict[str, float]] = {}
     thawed = ~values(cube["frozen"]).astype(bool)
-    seen = values(cube["sm_dca_observed"]).astype(bool)
+    observed = values(cube["sm_dca_observed"]).astype(bool)
     for depth in ("sm_5cm", "sm_25cm"):
         ref = values(truth[depth])
-        group = {row: values(everything[n]) for row, (n, d) in ROWS.items() if d == depth and n in everything}
+        group = {row: values(maps[n]) for row, (n, d) in ROWS.items() if d == depth and n in maps}
         use = np.logical_and.reduce([np.isfinite(v) for v in group.values()]) & np.isfinite(ref) & thawed
         if depth == "sm_5cm":
-            use &= seen
+            use &= observed
         enough = use.sum(-1) >= 5
         use &= enough[..., None]
         if not enough.any():
@@ -131,13 +127,13 @@ def _print(table: dict[str, dict[str, float]], out: Path, results: Path, seconds
     from rich.console import Console
     from rich.table import Table
 
-    shown = Table(
+    scores = Table(
         "against the synthetic truth, test days", "R", "ubRMSE", "RMSE", "bias", box=None, header_style="bold"
     )
     for row, m in table.items():
-        shown.add_row(row, f"{m['R']:.3f}", f"{m['ubRMSE']:.4f}", f"{m['RMSE']:.4f}", f"{m['bias']:+.4f}")
+        scores.add_row(row, f"{m['R']:.3f}", f"{m['ubRMSE']:.4f}", f"{m['RMSE']:.4f}", f"{m['bias']:+.4f}")
     console = Console(highlight=False, width=100)
-    console.print(shown)
+    console.print(scores)
     console.print("Synthetic data (the twin). R, ubRMSE: medians over cells; RMSE, bias: pooled; m3 m-3.")
     console.print(f"{seconds:.0f} s. Report: {results / 'report' / 'report.html'}", soft_wrap=True)
     console.print(f"Everything: {out}", soft_wrap=True)

@@ -18,7 +18,7 @@ EASE2_CELL = (331, 872)
 
 
 def checks(*, quick: bool = False) -> list[Check]:
-    """Run all checks (``quick``: only what every operation needs); gives name, whether it is well, what was found."""
+    """Run all checks (``quick``: only what every operation needs); returns name, whether it passed, and a detail."""
     from xsm._version import __version__
 
     needed = {"EPSG:6933 in pyproj": _pyproj, "EPSG:6933 in rasterio": _rasterio}
@@ -57,7 +57,7 @@ def _rasterio() -> str:
 
 
 def _agree() -> str:
-    """The same point in EPSG:6933 by pyproj and by rasterio: two libraries of PROJ may come with two databases."""
+    """Project one point to EPSG:6933 with pyproj and with rasterio, whose PROJ libraries may have two databases."""
     import pyproj
     from rasterio.warp import transform
 
@@ -69,15 +69,15 @@ def _agree() -> str:
     apart = max(abs(a - b) for a, b in zip(ours, theirs, strict=True))
     row, col = (int(v) for v in EASE2_M09.rowcol(lon, lat))
     if apart > 0.01 or (row, col) != EASE2_CELL:
-        raise RuntimeError(f"{apart:.3f} m apart, row {row}, column {col}; wanted {EASE2_CELL}")
+        raise RuntimeError(f"{apart:.3f} m apart, row {row}, column {col}; expected {EASE2_CELL}")
     return f"{apart:.0e} m apart"
 
 
 def _versions() -> str:
     from xsm.contracts.installed import show_versions
 
-    wanted = ("numpy", "pandas", "xarray", "dask", "zarr", "scipy", "safetensors")
-    return ", ".join(f"{name} {version}" for name, version in show_versions().items() if name in wanted)
+    shown = ("numpy", "pandas", "xarray", "dask", "zarr", "scipy", "safetensors")
+    return ", ".join(f"{name} {version}" for name, version in show_versions().items() if name in shown)
 
 
 def _netcdf() -> str:
@@ -90,10 +90,10 @@ def _netcdf() -> str:
 def _engines() -> str:
     import xarray as xr
 
-    found = xr.backends.list_engines()
-    if lacking := [name for name in ("h5netcdf", "netcdf4", "zarr", "rasterio") if name not in found]:
+    engines = xr.backends.list_engines()
+    if lacking := [name for name in ("h5netcdf", "netcdf4", "zarr", "rasterio") if name not in engines]:
         raise RuntimeError(f"xarray lacks {', '.join(lacking)}")
-    return ", ".join(sorted(found))
+    return ", ".join(sorted(engines))
 
 
 def _numba() -> str:
@@ -144,15 +144,15 @@ def _cluster() -> str:
     if address is None:
         return f"distributed {distributed.__version__}, no --scheduler given"
     with block_threads():
-        found = distributed.default_client().nthreads()
-    return f"{address}: {len(found)} workers, {sum(found.values())} threads"
+        worker_threads = distributed.default_client().nthreads()
+    return f"{address}: {len(worker_threads)} workers, {sum(worker_threads.values())} threads"
 
 
 def _cache() -> str:
     from xsm.options import get_option
 
     folder = get_option("cache")
-    return "none kept" if folder is None else _room(Path(folder), create=True)
+    return "no cache" if folder is None else _room(Path(folder), create=True)
 
 
 def _temporary() -> str:
@@ -166,7 +166,7 @@ def _here() -> str:
 
 
 def _room(folder: Path, *, create: bool = False) -> str:
-    """Free space of a folder, after a file was written there and removed."""
+    """Free space of a folder, after writing and removing a file there."""
     import tempfile
 
     if create:

@@ -1,4 +1,4 @@
-"""Run an operation from plain values (strings, numbers, paths): the one way in for command line and worker."""
+"""Run an operation on plain values (strings, numbers, paths): the entry for command line and worker."""
 
 from __future__ import annotations
 
@@ -16,14 +16,20 @@ from xsm.contracts.operation import Kind, Operation, Param
 from xsm.errors import UsageError
 from xsm.io import files
 from xsm.options import threads
+from xsm.web.manifest import Manifest
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What an operation returned and the files it was written to."""
+    """What an operation returned, and the files or the folder that it was written to."""
 
     value: Any
     written: list[Path] = field(default_factory=list)
+
+    @property
+    def text(self) -> str:
+        """What a reader is shown: the summary of a download, otherwise the paths of the files."""
+        return str(self.value) if isinstance(self.value, Manifest) else "\n".join(map(str, self.written))
 
 
 WRITES_FILE = (Kind.DATASET, Kind.TABLE, Kind.MODEL, Kind.FIGURE)
@@ -34,24 +40,24 @@ SUFFIXES = {
 }
 TIFF = (".tif", ".tiff")
 FOLDERS = ("zarr.json", ".zgroup", "card.json")
-"""Marks of the folders that may be replaced: Zarr stores and model bundles."""
+"""Files that mark a folder which may be replaced: a Zarr store or a model bundle."""
 
 
 @block_threads()
 def execute(
     op: Operation, values: Mapping[str, Any], output: str | Path | None = None, *, overwrite: bool = False
 ) -> Outcome:
-    """Run an operation on values as people type them and write its result.
+    """Run an operation on values as people type them, and write its result.
 
     Parameters
     ----------
     op : Operation
-        What to run.
+        The operation.
     values : mapping
-        Parameter names to raw values: paths for datasets and models, text for periods and regions, ``key=value`` pairs
-        or a mapping for options.
+        Raw values by parameter: paths for datasets and models, text for periods and regions, ``key=value`` pairs or a
+        mapping for options.
     output : str or Path, optional
-        Where the result goes; required where it is a dataset, a table, a model or a figure.
+        Where the result goes; required for a dataset, a table, a model or a figure.
     overwrite : bool
         Replace an existing output.
 
@@ -62,15 +68,15 @@ def execute(
     target = None if output is None else Path(output)
     if op.result in WRITES_FILE:
         if target is None:
-            raise UsageError(f"'{op.id}' needs an output.", hint="Name a file for the result.")
+            raise UsageError(f"'{op.id}' needs an output.", hint="Give a file for the result.")
         _check_apart(op, values, target)
         atomic.check_output(target, overwrite)
         if target.is_dir() and any(target.iterdir()) and not any((target / mark).exists() for mark in FOLDERS):
             raise UsageError(f"'{target}' is a folder that xsm did not write.", hint="Give another name.")
         known = SUFFIXES.get(op.result)
         if known and target.suffix.lower() not in known:
-            wanted = f"{', '.join(known[:-1])} or {known[-1]}"
-            raise UsageError(f"'{target}' ends with '{target.suffix}', wanted {wanted}.")
+            expected = f"{', '.join(known[:-1])} or {known[-1]}"
+            raise UsageError(f"'{target}' ends with '{target.suffix}', expected {expected}.")
     args, kwargs = bind(op, values)
     value = op.function(*args, **kwargs)
     processes = threads() if op.id == "open" else 1
@@ -78,17 +84,19 @@ def execute(
 
 
 def _check_apart(op: Operation, values: Mapping[str, Any], target: Path) -> None:
-    """Stop where the result could take the place of an input."""
+    """Stop if the result could replace an input."""
     kinds = (Kind.DATASET, Kind.DATASETS, Kind.STATIONS, Kind.MODEL, Kind.PATH, Kind.PATHS)
     for param in (p for p in op.params if p.kind in kinds):
-        given = values.get(param.name)
-        for item in given if isinstance(given, list | tuple) else [given]:
+        value = values.get(param.name)
+        for item in value if isinstance(value, list | tuple) else [value]:
             if isinstance(item, str | Path) and _takes(target.absolute(), Path(item).absolute()):
-                raise UsageError(f"'{item}' is an input and would be replaced by the result.", hint="Name another.")
+                raise UsageError(
+                    f"'{item}' is an input and would be replaced by the result.", hint="Give another output."
+                )
 
 
 def _takes(target: Path, path: Path) -> bool:
-    """Tell whether a path is that of a result, or may be: a GeoTIFF's further variables lie beside it."""
+    """Whether a path is, or could be, one of the result: further variables of a GeoTIFF lie beside it."""
     beside = target.suffix.lower() in TIFF and path.parent == target.parent and path.suffix.lower() in TIFF
     return path == target or (beside and path.name.startswith(f"{target.stem}_"))
 
@@ -138,7 +146,7 @@ def parse(param: Param, raw: Any) -> Any:
 
 
 def save(value: Any, target: Path, overwrite: bool = False, processes: int = 1) -> list[Path]:
-    """Write a dataset, table, figure or bundle; gives the files."""
+    """Write a dataset, table, figure or bundle; returns the files."""
     if isinstance(value, Bundle):
         if overwrite and target.exists():
             with atomic.fresh(target, overwrite) as part:
@@ -153,12 +161,14 @@ def save(value: Any, target: Path, overwrite: bool = False, processes: int = 1) 
 
 
 def _paths(value: Any) -> list[Path]:
+    if isinstance(value, Manifest):
+        return [value.dest] if value.paths else []
     return [value] if isinstance(value, Path) else []
 
 
 def pair(text: str) -> tuple[str, str]:
-    """Take ``name=value`` apart."""
+    """Split ``name=value``."""
     name, sign, value = str(text).partition("=")
     if not sign:
-        raise UsageError(f"The option '{text}' is no name=value.", hint="Write it as NAME=VALUE.")
+        raise UsageError(f"The option '{text}' is not of the form name=value.", hint="Write it as NAME=VALUE.")
     return name.strip().replace("-", "_"), value.strip()

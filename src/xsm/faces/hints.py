@@ -1,7 +1,7 @@
 """Names in hints as the reader writes them: in Python, in the shell, or as a form shows them.
 
 A hint has ``<gapfill_cru()>`` for an operation, ``<variables=>`` for a parameter or an option, ``<mode=filter>`` for
-one with a value. The reader finds ``ds.sm.gapfill_cru()``, ``xsm gapfill-cru`` or ``'Fill gaps (CRU)'``.
+one with a value. The reader sees ``ds.sm.gapfill_cru()``, ``xsm gapfill-cru`` or ``'Fill gaps (CRU)'``.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ NAME = re.compile(r"<([a-z]\w*)(?:\(\)|=([^<>]*))>")
 
 @contextmanager
 def speaking(face: str) -> Iterator[None]:
-    """Show hints to readers of a face of `FACES` in the body."""
+    """Write hints for the readers of a face of `FACES` while the body runs."""
     with rendering(functools.partial(spoken, face=face)):
         yield
 
@@ -70,8 +70,8 @@ def _shell(param: Param, value: str) -> str:
 
 
 def _form(param: Param, value: str) -> str:
-    told = {"": "", "True": " = yes", "False": " = no"}.get(value, f" = {value}")
-    return f"'{param.title}'{told}"
+    setting = {"": "", "True": " = yes", "False": " = no"}.get(value, f" = {value}")
+    return f"'{param.title}'{setting}"
 
 
 FACES: dict[str, tuple[Callable[[Operation], str], Callable[[Param, str], str]]] = {

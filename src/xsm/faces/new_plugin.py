@@ -13,23 +13,25 @@ PLACEHOLDER = "mysensor"
 
 
 def data_folder(wheel: str, repository: str) -> Path:
-    """Folder that the wheel carries under ``_data``; in an editable install, the one in the repository."""
+    """Folder that the wheel contains under ``_data``; in an editable install, the one in the repository."""
     inside = Path(str(package_files("xsm"))) / "_data" / wheel
     return inside if inside.is_dir() else Path(__file__).resolve().parents[3] / repository
 
 
 def render(name: str, folder: Path) -> Path:
-    """Write the plugin ``xsm-<name>`` below a folder; gives its path.
+    """Write the plugin ``xsm-<name>`` into a folder; returns its path.
 
     Parameters
     ----------
     name : str
         Lower-case identifier; becomes the source's name.
     folder : Path
-        Where the plugin's folder is made.
+        Where the plugin's folder is created.
     """
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
-        raise UsageError(f"'{name}' is no name for a plugin.", hint="Use lower-case letters, digits and underscores.")
+        raise UsageError(
+            f"'{name}' is not a name for a plugin.", hint="Use lower-case letters, digits and underscores."
+        )
     target = folder / f"xsm-{name}"
     if target.exists():
         raise UsageError(f"'{target}' exists already.", hint="Choose another name or folder.")

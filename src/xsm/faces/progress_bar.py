@@ -1,4 +1,4 @@
-"""Progress of long work: a bar on stderr for people, JSON lines for programs, nothing otherwise."""
+"""Progress of long work: a bar on stderr in a terminal, JSON lines for programs, nothing otherwise."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ Mode = Literal["auto", "bar", "json", "off"]
 Emit = Callable[[dict[str, Any]], None]
 Begin = Callable[[str], None]
 COUNTED = re.compile(r"([a-z]+) (\d+)(?:/| of )\d+")
-"""What a text counts, such as ``epoch 3/20`` or ``fold 2 of 5``."""
+"""A count in a text, such as ``epoch 3/20`` or ``fold 2 of 5``."""
 EVERY = 0.2
-"""Seconds between two events, and between two points that a speed is taken from."""
+"""Seconds between two events, and between two points of a rate."""
 POINTS = 50
 
 
 @functools.cache
 def console() -> Any:
-    """The terminal for people (stderr), shared by bars and log lines so that they do not disturb each other."""
+    """The terminal (stderr), shared by bars and log lines so that they do not disturb each other."""
     from rich.console import Console
 
     return Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
@@ -36,10 +36,10 @@ def console() -> Any:
 
 @contextmanager
 def show(mode: Mode, title: str, emit: Emit | None = None) -> Iterator[Begin]:
-    """Show the progress of the body: training, writing and fetching by their own report, other work by its dask tasks.
+    """Show the progress of the body: what training, writing and fetching report, otherwise finished dask tasks.
 
-    ``auto`` is a bar where stderr is a terminal and nothing elsewhere; ``json`` sends events to ``emit`` or stderr. The
-    body is given a function that names its next stage.
+    ``auto`` is a bar if stderr is a terminal, otherwise nothing; ``json`` sends events to ``emit`` or stderr. The body
+    receives a function that names its next stage.
     """
     if mode == "auto":
         mode = "bar" if sys.stderr.isatty() else "off"
@@ -71,26 +71,26 @@ def _throttled(emit: Emit) -> Tell:
 
 
 class Pace:
-    """How fast work goes: time of the stage, what is left of its present piece, rate over the last steps."""
+    """How fast work goes: time of the stage, time left for its current piece, rate over the last steps."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.clock = clock
         self.begin()
 
     def begin(self) -> None:
-        """Begin with another stage."""
-        self.begun = self.clock()
+        """Begin another stage."""
+        self.start = self.clock()
         self.restart()
 
     def restart(self, share: float = 0.0) -> None:
-        """Begin with another piece of the stage."""
+        """Begin another piece of the stage."""
         self.unit, self.counted, self.number = "", 0, 0
         self.points = deque([(self.clock(), share, 0.0)], POINTS)
 
     def step(self, share: float, text: str, done: Done | None = None) -> None:
-        """Take note of a step."""
-        if done is None and (found := COUNTED.findall(text)):
-            (unit, number), last = found[-1], self.number
+        """Record a step."""
+        if done is None and (counts := COUNTED.findall(text)):
+            (unit, number), last = counts[-1], self.number
             self.number = int(number)
             self.counted += self.number - last if self.number >= last else self.number
             done = self.counted, unit
@@ -102,12 +102,12 @@ class Pace:
 
     def __str__(self) -> str:
         (first, share0, done0), (last, share1, done1), now = self.points[0], self.points[-1], self.clock()
-        told, took = [_clock(now - self.begun)], last - first
+        parts, took = [_clock(now - self.start)], last - first
         if took > 0 and share0 < share1 < 1:
-            told.append(f"{_clock(max((1 - share1) * took / (share1 - share0) - (now - last), 0))} left")
+            parts.append(f"{_clock(max((1 - share1) * took / (share1 - share0) - (now - last), 0))} left")
         if took > 0 and done1 > done0:
-            told.append(_rate((done1 - done0) / took, self.unit))
-        return ", ".join(told)
+            parts.append(_rate((done1 - done0) / took, self.unit))
+        return ", ".join(parts)
 
 
 def _clock(seconds: float) -> str:
@@ -123,7 +123,7 @@ def _rate(speed: float, unit: str) -> str:
 
 @contextmanager
 def _bar(title: str) -> Iterator[tuple[Begin, Tell, Pace]]:
-    """A bar that pulses while nobody knows how much is left."""
+    """A bar that pulses while it is unknown how much is left."""
     from rich.progress import BarColumn, ProgressColumn, TaskProgressColumn, TextColumn
     from rich.progress import Progress as Bar
     from rich.table import Column
@@ -159,7 +159,7 @@ def _bar(title: str) -> Iterator[tuple[Begin, Tell, Pace]]:
 
 @contextmanager
 def _watch(tell: Tell, restart: Callable[[float], None] = lambda share: None) -> Iterator[None]:
-    """Tell the progress of the body: what work tells by itself, else dask's finished tasks."""
+    """Report the progress of the body: what its work reports itself, otherwise finished dask tasks."""
     from dask.callbacks import Callback
 
     lock, counts = threading.Lock(), {"done": 0, "all": 0}

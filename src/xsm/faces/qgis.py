@@ -22,17 +22,17 @@ LARGEST_ZIP = 1_000_000
 
 
 def operations_json() -> str:
-    """Describe the core's own operations as the plugin ships them: sorted keys, one final newline.
+    """Describe the core's own operations as the plugin contains them: sorted keys, one final newline.
 
-    Operations of plugins are left out, so that the text does not depend on what else is installed; QGIS learns of them
-    from the worker's ``describe``.
+    Operations of plugins are left out, so that the text does not depend on what else is installed; QGIS gets them from
+    the worker's ``describe``.
     """
     from xsm._version import __version__
     from xsm.contracts.registry import builtin, describe
     from xsm.faces.worker import PROTOCOL
 
-    found = {"protocol": PROTOCOL, "version": __version__, **describe(builtin())}
-    return json.dumps(found, indent=1, sort_keys=True) + "\n"
+    core = {"protocol": PROTOCOL, "version": __version__, **describe(builtin())}
+    return json.dumps(core, indent=1, sort_keys=True) + "\n"
 
 
 def plugin_folder() -> Path:
@@ -41,12 +41,12 @@ def plugin_folder() -> Path:
 
 
 def install(profile: str = "default", version: str = "3") -> Path:
-    """Copy the plugin into a QGIS profile; record this Python, which does its work, and what is installed in it.
+    """Copy the plugin into a QGIS profile, and record this Python, which does the work, with what is installed in it.
 
     Parameters
     ----------
     profile : str
-        Name of the QGIS profile; ``"default"`` is made where QGIS was never started.
+        Name of the QGIS profile; ``"default"`` is created if QGIS was never started.
     version : {"3", "4"}
         Major version of QGIS; each has its own profiles.
 
@@ -67,15 +67,15 @@ def install(profile: str = "default", version: str = "3") -> Path:
     record = root / "xsm" / "python.json"
     with atomic.fresh(record, overwrite=True) as part:
         part.write_text(json.dumps({"python": sys.executable}, indent=1) + "\n", encoding="utf-8")
-    found = description()
-    if not found["problems"]:
-        _interpreter(target).remember(sys.executable, str(record.parent), found)
+    core = description()
+    if not core["problems"]:
+        _interpreter(target).remember(sys.executable, str(record.parent), core)
     log.info("QGIS will use %s. Restart it, enable 'xsm' in Plugins, run 'Check the xsm installation'.", sys.executable)
     return target
 
 
 def profiles_folder(version: str) -> Path:
-    """Folder of the profiles of QGIS 3 or 4 on this system; ``QGIS_CUSTOM_CONFIG_PATH`` wins as in QGIS."""
+    """Folder of the profiles of QGIS 3 or 4 on this system; as in QGIS, ``QGIS_CUSTOM_CONFIG_PATH`` replaces it."""
     custom = os.environ.get("QGIS_CUSTOM_CONFIG_PATH")
     if custom:
         return Path(custom) / "profiles"
@@ -113,12 +113,12 @@ def build_zip(folder: Path) -> Path:
                 archive.writestr(entry, path.read_bytes())
         size = part.stat().st_size
         if size > LARGEST_ZIP:
-            raise DataError(f"The zip of the plugin has {size} bytes, wanted at most {LARGEST_ZIP}.")
+            raise DataError(f"The zip of the plugin has {size} bytes, expected at most {LARGEST_ZIP}.")
     return target
 
 
 def _interpreter(plugin: Path) -> Any:
-    """The plugin's module of that name, which needs no QGIS."""
+    """The module ``interpreter`` of the plugin, which needs no QGIS."""
     sys.path.insert(0, str(plugin.parent))
     try:
         return importlib.import_module(f"{NAME}.interpreter")
@@ -134,6 +134,6 @@ def _replace(source: Path, target: Path) -> None:
     if target.is_symlink():
         raise UsageError(f"'{target}' is a link, not a copy of the plugin.", hint="Remove the link and install again.")
     if target.is_dir() and not (target / "metadata.txt").is_file():
-        raise UsageError(f"'{target}' is no QGIS plugin and is left alone.", hint="Move it away and install again.")
+        raise UsageError(f"'{target}' is not a QGIS plugin and is left alone.", hint="Move it away and install again.")
     with atomic.fresh(target, overwrite=True) as part:
         shutil.copytree(source, part, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))

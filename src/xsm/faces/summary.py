@@ -1,4 +1,4 @@
-"""What ``ds.sm`` shows of itself: what a dataset holds, what each scenario still needs, and the next command."""
+"""The text of ``ds.sm``: what a dataset contains, what each scenario still needs, and the next command."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from xsm.data.grids import grid_of
 from xsm.data.scenarios import SCENARIOS, SMAP_ANCILLARY, SOIL, Scenario
 
 LARGEST = 20_000_000
-"""Values of a variable above which its gaps are not counted for a mere look."""
+"""Number of values above which the gaps of a variable are not counted."""
 SMAP = 'xsm.open("smap", ...).sm.gapfill_cru()'
 SOLUS = 'xsm.open("solus100", ...).sm.regrid_ease9km()'
 Rows = list[tuple[str, str]]
@@ -23,7 +23,7 @@ def text(ds: xr.Dataset) -> str:
     """Summary as plain text."""
     title, *rows = rows_of(ds)
     width = max((len(name) for name, _ in rows), default=0)
-    return "\n".join([f"<ds.sm: {title[1]}>", *(f"  {name:{width}}  {told}" for name, told in rows)])
+    return "\n".join([f"<ds.sm: {title[1]}>", *(f"  {name:{width}}  {content}" for name, content in rows)])
 
 
 def html(ds: xr.Dataset) -> str:
@@ -31,14 +31,14 @@ def html(ds: xr.Dataset) -> str:
     title, *rows = rows_of(ds)
     cells = "".join(
         f'<tr><th style="text-align:left;vertical-align:top;white-space:nowrap">{escape(name)}</th>'
-        f'<td style="text-align:left;overflow-wrap:anywhere">{escape(told)}</td></tr>'
-        for name, told in rows
+        f'<td style="text-align:left;overflow-wrap:anywhere">{escape(content)}</td></tr>'
+        for name, content in rows
     )
     return f"<div><strong>ds.sm</strong>: {escape(title[1])}<table>{cells}</table></div>"
 
 
 def rows_of(ds: xr.Dataset) -> Rows:
-    """Rows of name and text; the first is the title. Nothing lazy is computed."""
+    """Rows of name and content; the first is the title. Nothing lazy is computed."""
     if "sensor" in ds.dims and "soil_moisture" in ds:
         networks = ", ".join(sorted({str(n) for n in np.atleast_1d(ds["network"].values)}))
         return [("", f"{_period(ds)}{ds.sizes['sensor']} sensors of {networks}"), ("next", "maps.sm.validate(ds)")]
@@ -47,11 +47,11 @@ def rows_of(ds: xr.Dataset) -> Rows:
         return [("", shape), ("next", "ds.sm.plot_skill()")]
     grid = grid_of(ds)
     if grid is None:
-        rows = [("", f"{_period(ds)}{_shape(ds)}, on no EASE-Grid"), *_holdings(ds, {})]
+        rows = [("", f"{_period(ds)}{_shape(ds)}, on no EASE-Grid"), *_contents(ds, {})]
         return [*rows, ("next", _ungridded(ds))]
     predictors = [n for n in SMAP_ANCILLARY if n in ds] or [n for n in ("sm_dca",) if n in ds]
     gaps = {n: _gaps(ds, n) for n in predictors}
-    rows = [("", f"{_period(ds)}{grid.rows} x {grid.cols} cells of {grid.name}"), *_holdings(ds, gaps)]
+    rows = [("", f"{_period(ds)}{grid.rows} x {grid.cols} cells of {grid.name}"), *_contents(ds, gaps)]
     if any(str(n).startswith(("sm_5cm", "sm_25cm")) for n in ds) and "tb_h" not in ds:
         return [*rows, ("next", 'ds.sm.validate(stations) or ds.sm.report("report.html")')]
     rows += [(f"{s.depth} cm scenario {s.number}", _state(ds, s, gaps)) for s in SCENARIOS.values()]
@@ -75,27 +75,27 @@ def _shape(ds: xr.Dataset) -> str:
     return " x ".join(f"{n} {d}" for d, n in ds.sizes.items() if d != "time") or "one series"
 
 
-def _holdings(ds: xr.Dataset, gaps: dict[str, float | None]) -> Rows:
-    held: dict[str, list[Any]] = {
+def _contents(ds: xr.Dataset, gaps: dict[str, float | None]) -> Rows:
+    contents: dict[str, list[Any]] = {
         "predictors": [n for n in SMAP_ANCILLARY if n in ds],
         "soil": [n for n in SOIL if n in ds],
         "soil moisture": [n for n in ds if n in VARIABLES and VARIABLES[str(n)].standard_name.startswith("volume_")],
     }
-    known = {n for names in held.values() for n in names}
-    held["also"] = [n for n in ds if n not in known and not str(n).endswith(("_std", "_observed"))]
+    known = {n for names in contents.values() for n in names}
+    contents["also"] = [n for n in ds if n not in known and not str(n).endswith(("_std", "_observed"))]
     missing = {n: f"{n} ({share:.0%} missing)" for n, share in gaps.items() if share}
-    return [(name, ", ".join(missing.get(n, str(n)) for n in names)) for name, names in held.items() if names]
+    return [(name, ", ".join(missing.get(n, str(n)) for n in names)) for name, names in contents.items() if names]
 
 
 def _gaps(ds: xr.Dataset, name: str) -> float | None:
-    """Share of days missing in cells that have some value; None where counting would compute or take long."""
+    """Share of missing days in cells that have some value; None if counting would compute or take long."""
     variable = ds[name]
     if variable.chunks is not None or variable.size > LARGEST or "time" not in variable.dims:
         return None
-    seen = variable.notnull()
+    valid = variable.notnull()
     if "land" in ds and ds["land"].chunks is None:
-        seen = seen.where(ds["land"].astype(bool), False)
-    share = seen.mean("time")
+        valid = valid.where(ds["land"].astype(bool), False)
+    share = valid.mean("time")
     return float((1 - share.where(share > 0)).mean())
 
 

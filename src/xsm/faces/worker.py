@@ -1,8 +1,8 @@
-"""JSON-lines runner for QGIS: ``python -I -X utf8 -m xsm.faces.worker describe``, ``check`` or ``run``.
+"""JSON-lines worker for QGIS: ``python -I -X utf8 -m xsm worker describe``, ``check`` or ``run``.
 
-One request line comes on stdin, which stays open; its end means that the caller is gone. Answers go to stdout, one JSON
+One request line comes on stdin, which stays open; when it is closed, the caller is gone. Answers go to stdout, one JSON
 object a line: ``hello``, ``progress``, ``log``, ``result``, ``describe``, ``error``. Whatever else is printed goes to
-stderr. A terminated or abandoned run cleans up its unfinished files before it ends.
+stderr. A run that is terminated or whose caller is gone removes its unfinished files before it ends.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ if TYPE_CHECKING:
     from xsm.faces.execute import Outcome
 
 Emit = Callable[[dict[str, Any]], None]
-PROTOCOL = 1
+PROTOCOL = 2
 CANCELLED = 130
 LONGEST_REQUEST = 1 << 20
 LONGEST_TEXT = 16_000
 POLL_S = 0.1
 GRACE_S = 1.5
-"""How long an interrupted run may unwind; long native code hears of nothing."""
+"""Time that an interrupted run has to unwind; long native code does not notice the interruption."""
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Answer ``describe`` or ``check``, or carry out ``run``; gives the exit code."""
-    what = (sys.argv[1:] if argv is None else argv)[:1]
+    """Answer ``describe`` or ``check``, or carry out ``run``; returns the exit code."""
+    verb = (sys.argv[1:] if argv is None else argv)[:1]
     channel = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     lock = threading.Lock()
@@ -50,17 +50,18 @@ def main(argv: list[str] | None = None) -> int:
             channel.write(line + "\n")
             channel.flush()
 
-    if what == ["describe"]:
+    if verb == ["describe"]:
         emit({"event": "describe", **description()})
         return 0
-    if what not in (["run"], ["check"]):
-        emit({"event": "error", "type": "UsageError", "text": "Wanted 'describe', 'check' or 'run'.", "hint": ""})
+    if verb not in (["run"], ["check"]):
+        text = f"Got the verb '{' '.join(verb)}', expected 'describe', 'check' or 'run'."
+        emit({"event": "error", "type": "UsageError", "text": text, "hint": "Run `xsm qgis install`."})
         return 2
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         line = _first_line()
         threading.Thread(target=_end_with_caller, daemon=True).start()
-        return run(line, emit) if what == ["run"] else check(emit)
+        return run(line, emit) if verb == ["run"] else check(emit)
     except KeyboardInterrupt:
         _leave()
 
@@ -77,25 +78,30 @@ def description() -> dict[str, Any]:
         "python": platform.python_version(),
         **describe(operations()),
         "sources": {
-            n: {"title": info.title, "options": [p.to_json() for p in info.options]} for n, info in sources().items()
+            n: {
+                "title": info.title,
+                "options": [p.to_json() for p in info.options],
+                "fetch_options": [p.to_json() for p in info.fetch_options],
+            }
+            for n, info in sources().items()
         },
         "models": {
             n: {"title": info.title, "task": info.task, "options": [p.to_json() for p in info.options]}
             for n, info in models().items()
         },
-        "problems": [f"{name}: {found}" for name, ok, found in checks(quick=True) if not ok],
+        "problems": [f"{name}: {detail}" for name, ok, detail in checks(quick=True) if not ok],
     }
 
 
 def check(emit: Emit) -> int:
-    """Tell the checks of the installation; the result names those that failed."""
+    """Report the checks of the installation; the result names those that failed."""
     from xsm.faces.doctor import checks
 
     _hello(emit)
     rows = checks()
-    for name, ok, found in rows:
+    for name, ok, detail in rows:
         level, mark = ("info", "ok") if ok else ("error", "FAILED")
-        emit({"event": "log", "level": level, "text": f"{mark}  {name}: {found}"})
+        emit({"event": "log", "level": level, "text": f"{mark}  {name}: {detail}"})
     emit({"event": "result", "outputs": [], "failed": [name for name, ok, _ in rows if not ok]})
     return 0
 
@@ -109,6 +115,7 @@ def run(line: str, emit: Emit) -> int:
 
 
 def _run(line: str, emit: Emit) -> int:
+    from xsm.contracts.param import Kind
     from xsm.errors import UsageError, XsmError
     from xsm.faces.execute import execute
     from xsm.faces.progress_bar import show
@@ -117,17 +124,19 @@ def _run(line: str, emit: Emit) -> int:
         digest = _hello(emit)
         request = json.loads(line)
         if not isinstance(request, dict) or not {"operation", "values"} <= set(request):
-            raise UsageError("The request has no 'operation' and 'values'.", hint="Update the plugin.")
+            raise UsageError("The request has no 'operation' and 'values'.", hint="Run `xsm qgis install`.")
         op = _operation(request, digest)
         with _forwarded(emit), show("json", op.title, emit):
             outcome = execute(op, request["values"], request.get("output"), overwrite=bool(request.get("overwrite")))
+        if op.result is Kind.FOLDER:
+            emit({"event": "log", "level": "info", "text": outcome.text})
         emit({"event": "result", "outputs": [str(p) for p in outcome.written], "layers": _layers(outcome)})
     except XsmError as error:
         emit({"event": "error", "type": type(error).__name__, "text": error.message, "hint": error.hint})
         return error.exit_code
     except Exception as error:
         name = type(error).__name__
-        text, hint = f"{name}: {error}".split("\n")[0], "xsm did not foresee this: report it with the traceback."
+        text, hint = f"{name}: {error}".split("\n")[0], "This is a bug in xsm: please report it with the traceback."
         emit({"event": "error", "type": name, "text": text, "hint": hint, "traceback": traceback.format_exc()})
         return 1
     return 0
@@ -143,25 +152,25 @@ def _hello(emit: Emit) -> str:
 
 
 def _operation(request: dict[str, Any], digest: str) -> Operation:
-    """Find the operation of a request; a form made from another description may still fit."""
+    """Return the operation of a request; the form of another version may still fit."""
     from xsm._version import __version__
     from xsm.contracts.registry import get_operation, operations
     from xsm.errors import UsageError
 
-    name, made = request["operation"], request.get("digest")
+    name = request["operation"]
     op = operations().get(name)
     strange = [name] if op is None else sorted(set(request["values"]) - {p.name for p in op.params})
-    if strange and made not in (None, digest):
+    if strange and request.get("digest") not in (None, digest):
         raise UsageError(
-            f"The form of '{name}' was made for xsm {request.get('version', 'of another kind')}; this environment has "
-            f"xsm {__version__}, which does not know {', '.join(strange)}.",
+            f"The form of '{name}' is for xsm {request.get('version', '(unknown version)')}; this environment has xsm "
+            f"{__version__}, which does not know {', '.join(strange)}.",
             hint="Run 'Check the xsm installation' and try again, or `xsm qgis install` to update the plugin.",
         )
     return get_operation(name)
 
 
 def _layers(outcome: Outcome) -> list[dict[str, Any]]:
-    """The maps among the written files that GDAL reads, each with its colours and the days of its bands."""
+    """Maps among the written files that GDAL can read, each with its colours and the days of its bands."""
     import xarray as xr
 
     from xsm.io.geotiff import map_names
@@ -193,7 +202,7 @@ def _sized(value: Any) -> Any:
     if not isinstance(value, str) or len(value) <= LONGEST_TEXT:
         return value
     half = LONGEST_TEXT // 2
-    return f"{value[:half]}\n... {len(value) - 2 * half} characters left out ...\n{value[-half:]}"
+    return f"{value[:half]}\n... {len(value) - 2 * half} characters omitted ...\n{value[-half:]}"
 
 
 def _first_line() -> str:
@@ -207,7 +216,7 @@ def _first_line() -> str:
 
 
 def _end_with_caller() -> None:
-    """Watch stdin without a read that waits: on Windows that would hold up what else looks at it, as DLLs do."""
+    """End when stdin is closed; polls, since a blocking read would hold up DLLs that look at stdin on Windows."""
     while _caller_is_there():
         pass
     main_thread = threading.main_thread().ident
@@ -220,7 +229,7 @@ def _end_with_caller() -> None:
 
 
 def _caller_is_there() -> bool:
-    """Wait for a moment, or until stdin has bytes or ends; tell whether it goes on."""
+    """Wait for a moment, or until stdin has bytes or is closed; returns whether it is still open."""
     if sys.platform == "win32":
         import ctypes
         import msvcrt
@@ -235,13 +244,13 @@ def _caller_is_there() -> bool:
 
 
 def _interrupt(*_: object) -> None:
-    """Unwind the main thread once; a second signal must not cut the clean-up short."""
+    """Unwind the main thread once; a second signal must not interrupt the clean-up."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 
 def _leave() -> NoReturn:
-    """End at once, without waiting for block threads; nothing half written stays."""
+    """End at once, without waiting for block threads; no unfinished file stays."""
     from xsm.atomic import abandon
 
     abandon()

@@ -1,1 +1,1 @@
-"""Files of people: NetCDF, Zarr, GeoTIFF, CSV."""
+"""Files that users read and write: NetCDF, Zarr, GeoTIFF, CSV."""

@@ -1,4 +1,4 @@
-"""Read and write the files of people: NetCDF, Zarr, GeoTIFF, CSV, model bundles. Nothing is ever half written."""
+"""Read and write the files of users: NetCDF, Zarr, GeoTIFF, CSV. Nothing is ever half written."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ READ = ".nc, .zarr, .tif or (stations) .csv"
 DAYS_AT_ONCE = 64
 NEARLY_FULL = 1 << 24
 MOST_CELLS, MOST_CHUNKS, MOST_ALONG = 2e11, 1e7, 1e8
-"""Fifty years of the globe at 9 km, 1.1e11 cells in 1.8e6 chunks, are below; coordinates of dims are loaded whole."""
+"""Fifty years of the globe at 9 km are fewer: 1.1e11 cells in 1.8e6 chunks. Coordinates of dims are loaded whole."""
 UNITS = {"D": "days", "s": "seconds", "ms": "milliseconds", "us": "microseconds"}
-"""Units of times in files; those of maps (``obs_time``) are kept to the millisecond, as SMAP's product has them."""
+"""Units of times in files; those of maps (``obs_time``) have milliseconds, as in SMAP's product."""
 NO_TIME = np.int64(np.iinfo("i8").min)
 _MAGIC = {b"\x89HDF": "netcdf", b"CDF\x01": "netcdf", b"CDF\x02": "netcdf", b"CDF\x05": "netcdf"}
 
@@ -49,7 +49,7 @@ def read(path: str | Path) -> xr.Dataset:
     try:
         if path.is_dir():
             if not (path / "zarr.json").exists() and not (path / ".zgroup").exists():
-                raise DataError(f"The folder '{path}' is no Zarr store.", hint="Granules are read with <open()>.")
+                raise DataError(f"The folder '{path}' is not a Zarr store.", hint="Granules are read with <open()>.")
             _check_sizes(ZarrStore.open_group(path, mode="r", consolidated=False), path)
             return _decoded(xr.open_zarr(path, consolidated=False, decode_coords="all"))
         if path.suffix.lower() in (".tif", ".tiff"):
@@ -62,9 +62,8 @@ def read(path: str | Path) -> xr.Dataset:
             return station_table.read(path)
         head = path.open("rb").read(512)
         if not any(head.startswith(m) for m in _MAGIC):
-            what = (
-                "an HTML page (a login page?)" if b"<html" in head.lower() or b"<!doc" in head.lower() else "no NetCDF"
-            )
+            page = b"<html" in head.lower() or b"<!doc" in head.lower()
+            what = "an HTML page (a login page?)" if page else "not a NetCDF file"
             raise DataError(f"'{path}' is {what}.", hint="Get the file again, or convert it.")
         engine = "h5netcdf" if head[:4] == b"\x89HDF" else "netcdf4"
         hdf5 = engine == "h5netcdf"
@@ -82,8 +81,8 @@ def read(path: str | Path) -> xr.Dataset:
 def write(ds: xr.Dataset, path: str | Path, *, overwrite: bool = False, processes: int = 1) -> list[Path]:
     """Write a dataset to the format of the path's ending.
 
-    What reading leaves out meanwhile (``on_error="skip"``) is told by warnings and in the attribute ``skipped`` of the
-    file.
+    Files that cannot be read meanwhile and are left out (``on_error="skip"``) are listed in warnings and in the
+    attribute ``skipped`` of the result.
 
     Parameters
     ----------
@@ -94,7 +93,7 @@ def write(ds: xr.Dataset, path: str | Path, *, overwrite: bool = False, processe
     overwrite : bool
         Replace an existing file; otherwise it is refused.
     processes : int
-        For Zarr and data that come from files: so many processes read and write at most. The result is the same. The
+        For Zarr and data that come from files: at most so many processes read and write. The result is the same. The
         caller's main module must be importable (a script needs ``if __name__ == "__main__"``). Where a
         `dask.distributed` client is active, its workers write.
 
@@ -116,32 +115,32 @@ def write(ds: xr.Dataset, path: str | Path, *, overwrite: bool = False, processe
         return geotiff.write(ds, path, overwrite=overwrite)
     if kind not in writers:
         raise UsageError(
-            f"'{path}' ends with '{kind}', wanted .nc, .zarr, .tif or .csv.", hint="Change the output's name."
+            f"'{path}' ends with '{kind}', expected .nc, .zarr, .tif or .csv.", hint="Change the name of the output."
         )
     with fresh(path, overwrite) as part, listen() as lost:
         writers[kind](ds, part)
         if lost():
-            _tell_skipped(part, with_skipped(ds.attrs, lost())["skipped"])
+            _record_skipped(part, with_skipped(ds.attrs, lost())["skipped"])
     return [path]
 
 
 def _check_sizes(store: AbstractDataStore, path: Path) -> None:
-    """Refuse a file that claims more cells or chunks than any grid of daily maps has, before anything is laid out."""
+    """Refuse a file that claims more cells or chunks than any grid of daily maps has, before memory is allocated."""
     for name, variable in store.get_variables().items():
         most = MOST_ALONG if variable.dims == (name,) else MOST_CELLS
         sizes = variable.encoding.get("chunks") or variable.encoding.get("chunksizes") or variable.shape
         chunks = math.prod(-(-n // max(size, 1)) for n, size in zip(variable.shape, sizes, strict=True))
         if variable.size > most or chunks > MOST_CHUNKS:
             raise DataError(
-                f"'{path}' claims {variable.size:.3g} cells in {chunks:.3g} chunks for '{name}', wanted at most "
+                f"'{path}' claims {variable.size:.3g} cells in {chunks:.3g} chunks for '{name}', expected at most "
                 f"{most:.0e} in {MOST_CHUNKS:.0e}.",
-                hint="It is damaged, or no file for xsm.",
+                hint="It is damaged, or not a file for xsm.",
             )
 
 
 def _decoded(ds: xr.Dataset) -> xr.Dataset:
     ds = ds.set_coords([n for n in ("land_cover", "texture") if n in ds.data_vars])
-    if "skipped" in ds.attrs:  # of one line NetCDF makes a text
+    if "skipped" in ds.attrs:  # NetCDF turns a list of one line into a text
         ds.attrs["skipped"] = listed(ds.attrs)
     for name, variable in ds.variables.items():
         if "flag_masks" in variable.attrs and variable.dtype.kind == "f":
@@ -164,10 +163,10 @@ def _write_netcdf(ds: xr.Dataset, part: Path) -> None:
             size = [min(s, 64 if d == "time" else 256) for d, s in zip(variable.dims, variable.shape, strict=True)]
             encoding[str(name)] |= {"zlib": True, "complevel": 2, "shuffle": True, "chunksizes": size}
     try:
-        # The workers of a cluster cannot share a file of HDF5.
+        # The workers of a cluster cannot share an HDF5 file.
         with quiet(ds.nbytes), dask.config.set(scheduler="threads"):
             ds.to_netcdf(part, engine="netcdf4", encoding=encoding)
-    except RuntimeError as error:  # how the library tells of any trouble with the disk
+    except RuntimeError as error:  # which the library raises for any trouble with the disk
         if not str(error).startswith("NetCDF:"):
             raise
         full = shutil.disk_usage(part.parent).free < NEARLY_FULL
@@ -177,7 +176,7 @@ def _write_netcdf(ds: xr.Dataset, part: Path) -> None:
 def write_zarr(
     ds: xr.Dataset, part: Path, processes: int = 1, journal: Path | None = None, strict: bool = False
 ) -> None:
-    """Write a Zarr store; with a journal, go on with the one that is there (see `xsm.compute.zarr_regions`)."""
+    """Write a Zarr store; with a journal, continue the one that is there (see `xsm.compute.zarr_regions`)."""
     ds, encoding = _encodings(ds)
     for name, variable in ds.data_vars.items():
         encoding[str(name)]["chunks"] = tuple(
@@ -190,14 +189,14 @@ def write_zarr(
 
 
 def _write_csv(ds: xr.Dataset, part: Path) -> None:
-    from xsm.validation.products import to_frame
+    from xsm.validation.scoring import to_frame
 
     frame = to_frame(ds) if {"product", "station"} <= set(ds.dims) else ds.to_dataframe().reset_index()
     frame.to_csv(part, index=False)
 
 
-def _tell_skipped(part: Path, skipped: list[str]) -> None:
-    """Set the attribute of a file that was just written."""
+def _record_skipped(part: Path, skipped: list[str]) -> None:
+    """Set the attribute ``skipped`` of a file that was just written."""
     if part.suffix.lower() == ".nc":
         import netCDF4
 
@@ -216,33 +215,33 @@ def _encodings(ds: xr.Dataset) -> tuple[xr.Dataset, dict[str, dict[str, Any]]]:
         ds[text] = ds[text].astype(str)
     encoding: dict[str, dict[str, Any]] = {}
     for name, variable in ds.variables.items():
-        own: dict[str, Any] = {}
+        how: dict[str, Any] = {}
         if variable.dtype.kind == "f" and name not in ds.dims:
-            own["_FillValue"] = np.nan
+            how["_FillValue"] = np.nan
         elif name in ("x", "y", "lat", "lon"):
-            own["_FillValue"] = None
+            how["_FillValue"] = None
         elif variable.dtype == np.uint8 and "flag_values" in variable.attrs:
-            own["_FillValue"] = np.uint8(255)
+            how["_FillValue"] = np.uint8(255)
         elif variable.dtype == np.uint16 and "flag_masks" in variable.attrs:
-            own["_FillValue"] = np.uint16(65534)
+            how["_FillValue"] = np.uint16(65534)
         if variable.dtype.kind == "M" and (name == "time" or name in ds.dims):
-            own |= _units(variable.values)
+            how |= _units(variable.values)
         elif variable.dtype.kind == "M":
             ds[name] = variable = variable.astype("M8[ms]")
-            own |= {"units": "milliseconds since 1970-01-01", "dtype": "i8", "_FillValue": NO_TIME}
+            how |= {"units": "milliseconds since 1970-01-01", "dtype": "i8", "_FillValue": NO_TIME}
         if "grid_mapping" in variable.encoding:
-            own["grid_mapping"] = variable.encoding["grid_mapping"]
-        encoding[str(name)] = own
+            how["grid_mapping"] = variable.encoding["grid_mapping"]
+        encoding[str(name)] = how
         variable.attrs.pop("_FillValue", None)
     return ds, encoding
 
 
 def _units(time: np.ndarray) -> dict[str, Any]:
-    """Integers of the longest unit that holds every time; those of a dim have no fill value, which CF forbids."""
+    """Integers of the longest unit in which every time is whole; those of a dim have no fill value, as CF requires."""
     known = time[~np.isnat(time)]
     unit = next((u for u in UNITS if (known.astype(f"M8[{u}]") == known).all()), "ns")
-    own = {"units": f"{UNITS.get(unit, 'nanoseconds')} since 1970-01-01", "dtype": "i4" if unit == "D" else "i8"}
-    return own if known.size == time.size else own | {"dtype": "i8", "_FillValue": NO_TIME}
+    how = {"units": f"{UNITS.get(unit, 'nanoseconds')} since 1970-01-01", "dtype": "i4" if unit == "D" else "i8"}
+    return how if known.size == time.size else how | {"dtype": "i8", "_FillValue": NO_TIME}
 
 
 def _first(error: Exception) -> str:

@@ -23,7 +23,7 @@ from xsm.io.styles import is_own, qml, signed
 log = logging.getLogger("xsm")
 DAYS_AT_ONCE = 64
 TAGS = "XSM"
-"""Domain of the tags that hold all attributes of dataset and variable as JSON, and the name of the first file."""
+"""Domain of the tags with all attributes of dataset and variable as JSON, and the name of the first file."""
 DERIVED = (".aux.xml", ".ovr")
 
 
@@ -35,18 +35,18 @@ def map_names(ds: xr.Dataset) -> list[str]:
 def write(ds: xr.Dataset, path: Path, *, overwrite: bool = False, daily: bool = False) -> list[Path]:
     """Write each map variable as a GeoTIFF, the dates as bands with ISO names, or (``daily``) one file for each day.
 
-    The first variable gets the path itself, each further one ``<stem>_<variable>.tif``, so that the path is always
-    there. What an earlier call put beside the path is replaced or removed with it. A style for QGIS (``.qml``) lies
-    beside each; one that somebody has changed stays.
+    The first variable gets the path itself, each further one ``<stem>_<variable>.tif``, so that the path always exists.
+    Files of further variables from an earlier call are replaced or removed. Each file gets a style for QGIS (``.qml``)
+    beside it; a style that somebody has changed stays.
     """
     grid = grid_of(ds)
     if grid is None:
         raise DataError("Only maps on an EASE-Grid can be written as GeoTIFF.", hint="Write .nc or .zarr instead.")
     names = map_names(ds)
     if not names:
-        raise DataError("The dataset holds no map of numbers.", hint="Write .nc or .zarr instead.")
+        raise DataError("The dataset contains no map of numbers.", hint="Write .nc or .zarr instead.")
     if other := sorted({str(n) for n in ds.data_vars} - set(names)):
-        tell(f"{', '.join(other)} are no maps of numbers and are not in the GeoTIFF.")
+        tell(f"{', '.join(other)} are not maps of numbers and are left out of the GeoTIFF.")
     stems = {n: path.with_name(f"{path.stem}_{n}.tif") if i else path for i, n in enumerate(names)}
     if daily:
         return [path for name, stem in stems.items() for path in _write_days(ds[name], ds.attrs, stem, overwrite)]
@@ -72,12 +72,12 @@ def write(ds: xr.Dataset, path: Path, *, overwrite: bool = False, daily: bool = 
 
 def siblings(path: Path) -> list[Path]:
     """Files of further variables that an earlier `write` put beside a path."""
-    found = sorted(path.parent.glob(f"{glob.escape(path.stem)}_*.tif"))
-    return [p for p in found if p != path and _told(p).get("beside") == path.name]
+    files = sorted(path.parent.glob(f"{glob.escape(path.stem)}_*.tif"))
+    return [p for p in files if p != path and _tags(p).get("beside") == path.name]
 
 
 def _remove(path: Path) -> None:
-    """Remove a GeoTIFF with all that lies beside it, but for a style that somebody has changed."""
+    """Remove a GeoTIFF and the files that belong to it, except a style that somebody has changed."""
     _remove_derived(path)
     if _own_style(path.with_suffix(".qml")):
         path.with_suffix(".qml").unlink()
@@ -85,7 +85,7 @@ def _remove(path: Path) -> None:
 
 
 def _remove_derived(path: Path) -> None:
-    """Remove what GDAL and QGIS computed from a file that is no more: statistics and overviews."""
+    """Remove what GDAL and QGIS computed from a file that no longer exists: statistics and overviews."""
     for ending in DERIVED:
         path.with_name(path.name + ending).unlink(missing_ok=True)
 
@@ -113,9 +113,9 @@ def _write_days(array: xr.DataArray, about: Mapping[Any, Any], stem: Path, overw
 def _geotiff(
     array: xr.DataArray, about: Mapping[Any, Any], path: Path, overwrite: bool, beside: str = ""
 ) -> Iterator[Callable[[xr.DataArray], None]]:
-    """Open the file of a variable; gives a function that writes the next bands.
+    """Open the file of a variable; yields a function that writes the next bands.
 
-    At the end the file is finished, with what is in ``about`` then.
+    ``about`` is written when the body ends, with what it contains then.
     """
     import rasterio
     from rasterio.transform import Affine
@@ -153,10 +153,10 @@ def _geotiff(
         yield put
         file.descriptions = labels
         file.units = [units] * len(labels)
-        told = {"units": units, "long_name": array.attrs.get("long_name", str(array.name))}
+        tags = {"units": units, "long_name": array.attrs.get("long_name", str(array.name))}
         plain = {str(k): str(v) for k, v in about.items() if np.ndim(v) == 0}
         plain |= {"skipped": "\n".join(listed(about))} if "skipped" in about else {}
-        file.update_tags(**(plain | told), variable=str(array.name))
+        file.update_tags(**(plain | tags), variable=str(array.name))
         file.update_tags(ns=TAGS, dataset=_json(about), variable=_json(array.attrs), beside=beside)
     _remove_derived(path)
     style = path.with_suffix(".qml")
@@ -173,14 +173,14 @@ def _json(attrs: Mapping[Any, Any]) -> str:
 
 
 def _banded(array: xr.DataArray) -> xr.DataArray:
-    """Dims (band, y, x): all others one after the other."""
+    """Dims (band, y, x), where ``band`` runs through all others."""
     extra = [d for d in array.dims if d not in ("y", "x")]
     array = array.stack(band=extra, create_index=False) if extra else array.expand_dims("band")
     return array.transpose("band", "y", "x")
 
 
 def _statistics(values: np.ndarray, fill: float | None) -> dict[str, float]:
-    """Statistics of a band under GDAL's names, so that QGIS need not compute them; empty without any value."""
+    """Statistics of a band under GDAL's names, so that QGIS need not compute them; empty for a band without values."""
     valid = values[np.isfinite(values) if values.dtype.kind == "f" else values != fill].astype("f8")
     if not valid.size:
         return {}
@@ -194,7 +194,7 @@ def _statistics(values: np.ndarray, fill: float | None) -> dict[str, float]:
 
 
 def _labels(array: xr.DataArray) -> list[str]:
-    """Names of the bands: dates in ISO form, other coordinates with their name; the variable's own without any."""
+    """Names of the bands: dates in ISO form, other coordinates with their name; else the name of the variable."""
     extra = [str(d) for d in array.dims if d not in ("y", "x")]
     texts = [
         array[d].values.astype("M8[D]").astype(str)
@@ -211,7 +211,7 @@ def read(path: Path) -> xr.Dataset:
 
     array = rioxarray.open_rasterio(path, masked=False, chunks={"band": 1})
     if not isinstance(array, xr.DataArray):
-        raise DataError(f"'{path}' holds several rasters.", hint="Give one of them.")
+        raise DataError(f"'{path}' contains several rasters.", hint="Give one of them.")
     name = str(array.attrs.pop("variable", "") or path.stem)
     labels = array.attrs.pop("long_name", ())
     labels = [labels] if isinstance(labels, str) else list(labels)
@@ -226,25 +226,25 @@ def read(path: Path) -> xr.Dataset:
     keep = {k: v for k, v in array.attrs.items() if k in ("units", "flag_values", "flag_meanings")}
     if isinstance(keep.get("units"), tuple | list):
         keep["units"] = keep["units"][0]
-    about, own = _attributes(path)
-    array.attrs = keep | own
+    about, attrs = _attributes(path)
+    array.attrs = keep | attrs
     ds = array.to_dataset(name=name).assign_attrs(about)
     grid = grid_of(ds)
     return ds if grid is None else grid.assign(ds)
 
 
 def _attributes(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Attributes of dataset and variable where `write` made the file; empty for others."""
-    tags = _told(path)
+    """Attributes of dataset and variable, if `write` made the file; else empty."""
+    tags = _tags(path)
     try:
-        about, own = (json.loads(tags.get(k, "{}")) for k in ("dataset", "variable"))
-        return dict(about), dict(own)
+        about, attrs = (json.loads(tags.get(k, "{}")) for k in ("dataset", "variable"))
+        return dict(about), dict(attrs)
     except (ValueError, TypeError):
         return {}, {}
 
 
-def _told(path: Path) -> dict[str, str]:
-    """What `write` told of a file in its tags; empty for others, also for what is no raster."""
+def _tags(path: Path) -> dict[str, str]:
+    """The tags that `write` gave a file; empty for others, also for files that are not rasters."""
     import rasterio
 
     try:

@@ -1,4 +1,4 @@
-"""One GeoTIFF band as a lazy array that reads windows only."""
+"""A band of a GeoTIFF as a lazy array that reads only the windows it needs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from xsm.errors import DataError, SkippedFile, tell
 
 CHUNK = 1024
 PIECE = 2**20
-"""Bytes that a tile is inflated by, so that no stream can fill the memory."""
+"""Bytes by which a tile is inflated at a time, so that no stream can fill the memory."""
 WEB = "/vsicurl/"
 OFFLINE = "Check the connection and the address."
 
@@ -41,18 +41,18 @@ def open_raster(
     path : Path or str
         Local file, or an http(s) address, which is read by range requests.
     area : Area, optional
-        What to read: the pixels of its box in the raster's CRS and ``margin`` more on every side.
+        What to read: the pixels of its box in the raster's CRS, and ``margin`` more on each side.
     margin : int
         Pixels.
     on_error : {"raise", "skip"}
-        What damage does that shows only when a block is read: stop, or warn and give the block the file's nodata value
-        (255 in files of bytes that have none; other files without one stop).
+        Effect of damage that shows only when a block is read: an error, or a warning and the file's nodata value in the
+        block (255 in files of bytes that have none; in other files without one an error).
 
     Returns
     -------
     xarray.DataArray or None
         Dims (y, x) in the file's dtype, with its CRS; attributes ``nodata`` (None where the file has none) and
-        ``synthetic``. None where the file does not touch the area.
+        ``synthetic``. None if the file does not touch the area.
 
     Raises
     ------
@@ -91,8 +91,8 @@ def open_raster(
             )
             return array.rio.write_crs(file.crs).rio.write_transform(transform).rio.write_coordinate_system()
     except RasterioError as error:
-        where, hint = _told(name, "Get it again.")
-        raise DataError(f"'{where}' {_damage(path)}, wanted a GeoTIFF ({error}).", hint=hint) from None
+        where, hint = _address_and_hint(name, "Get it again.")
+        raise DataError(f"'{where}' {_damage(path)}, expected a GeoTIFF ({error}).", hint=hint) from None
 
 
 def vsi_name(path: Path | str) -> str:
@@ -106,18 +106,18 @@ def vsi_name(path: Path | str) -> str:
     return re.sub(r"^(https?):/+", rf"{WEB}\1://", str(path))
 
 
-def _told(name: str, hint: str) -> tuple[str, str]:
-    """The address as it was given, and what to do where it cannot be read: ``hint`` for files on a disk."""
+def _address_and_hint(name: str, hint: str) -> tuple[str, str]:
+    """The path or address that a name for GDAL stands for, and what to do if it cannot be read: ``hint`` for a path."""
     return name.removeprefix(WEB), OFFLINE if name.startswith(WEB) else hint
 
 
 def _check(file: Any, path: Path | str) -> None:
     if file.count != 1:
-        raise DataError(f"'{path}' has {file.count} bands, wanted one.", hint="Give the product's own files.")
+        raise DataError(f"'{path}' has {file.count} bands, expected one.", hint="Give the product's own files.")
     if file.crs is None:
         raise DataError(f"'{path}' has no CRS.", hint="Set it with `gdal_edit.py -a_srs`.")
     if file.transform.b or file.transform.d:
-        raise DataError(f"'{path}' is rotated, wanted rows along x.", hint="Warp it with gdalwarp.")
+        raise DataError(f"'{path}' is rotated, expected rows along x.", hint="Warp it with gdalwarp.")
     if Path(path).exists():
         height, width = file.block_shapes[0]
         last = f"{(file.width - 1) // width}_{(file.height - 1) // height}"
@@ -127,7 +127,7 @@ def _check(file: Any, path: Path | str) -> None:
 
 
 def _check_streams(file: Any, window: Window) -> None:
-    """Inflate the tiles under a window of a local file: GDAL leaves out the checksum at their end."""
+    """Inflate the tiles under a window of a local file, since GDAL ignores the checksum at their end."""
     if file.compression != Compression.deflate or not Path(file.name).is_file():
         return
     height, width = file.block_shapes[0]
@@ -157,7 +157,7 @@ def _check_streams(file: Any, window: Window) -> None:
 def raster_window(
     crs: Any, transform: Any, shape: tuple[int, int], area: Area | None, *, margin: int = 8
 ) -> tuple[slice, slice] | None:
-    """Find the rows and columns of a raster that hold an area's box and ``margin`` pixels more on every side.
+    """Find the rows and columns of a raster that cover an area's box, and ``margin`` pixels more on each side.
 
     Parameters
     ----------
@@ -168,14 +168,14 @@ def raster_window(
     shape : tuple of int
         Rows and columns of the raster.
     area : Area, optional
-        Everything where not given.
+        The whole raster by default.
     margin : int
         Pixels.
 
     Returns
     -------
     tuple of slice or None
-        None where the raster does not touch the area.
+        None if the raster does not touch the area.
 
     Examples
     --------
@@ -192,7 +192,7 @@ def raster_window(
 
 
 def _span(first: float, last: float, origin: float, step: float, size: int, margin: int) -> slice | None:
-    if not np.isfinite([first, last]).all():  # outside of what the projection can show
+    if not np.isfinite([first, last]).all():  # outside of the projection
         return slice(0, size)
     low, high = sorted(((first - origin) / step, (last - origin) / step))
     if high <= 0 or low >= size:
@@ -201,7 +201,7 @@ def _span(first: float, last: float, origin: float, step: float, size: int, marg
 
 
 def _stand_in(file: Any) -> float | None:
-    """What stands in for a block that cannot be read; None where the file has no such value."""
+    """The value for a block that cannot be read; None if the file has no such value."""
     return file.nodata if file.nodata is not None or file.dtypes[0] != "uint8" else 255
 
 
@@ -230,7 +230,7 @@ def _block(name: str, window: Window) -> np.ndarray:
     except (RasterioError, ValueError, MemoryError) as error:
         if isinstance(error, DataError):
             raise
-        where, hint = _told(name, "It may be truncated; get it again.")
+        where, hint = _address_and_hint(name, "It may be truncated; get it again.")
         raise DataError(f"'{where}' cannot be read ({error}).", hint=hint) from error
 
 

@@ -1,4 +1,4 @@
-"""Stations from a table of people: a CSV with one row for each value, as spreadsheets and QGIS write it."""
+"""Stations from a user's table: a CSV with one row for each value, as spreadsheets and QGIS write it."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ COLUMNS = {
     "depth": ("depth", "depth_cm"),
     "network": ("network",),
 }
-"""Names of the columns, in any case; the first that is there counts. The last two may be absent."""
+"""Names of the columns, upper or lower case; the first that a table has counts. The last two may be absent."""
 OPTIONAL = ("depth", "network")
 SURFACE_CM = 5.0
 MISSING = ("", "na", "n/a", "nan", "null", "none", "<na>")
-"""Words for a missing number or time, in any case; a station may be called so."""
+"""Words for a missing number or time, upper or lower case; a station may have such a name."""
 
 
 def read(path: str | Path) -> xr.Dataset:
@@ -49,7 +49,7 @@ def read(path: str | Path) -> xr.Dataset:
     Raises
     ------
     DataError
-        For missing columns, texts that are no number or time, places outside the globe, or repeated times.
+        For missing columns, values that are not a number or a time, places outside the globe, or repeated times.
 
     Examples
     --------
@@ -83,26 +83,26 @@ def read(path: str | Path) -> xr.Dataset:
 
 
 def _frame(path: Path) -> pd.DataFrame:
-    """The rows with the columns' own names and types."""
+    """The rows, with the names of `COLUMNS` and their types."""
     import pandas as pd
 
     try:
-        given = pd.read_csv(
+        table = pd.read_csv(
             path, sep=None, engine="python", encoding="utf-8-sig", dtype=str, keep_default_na=False, na_values=[""]
         )
-    except (ValueError, OSError, csv.Error) as error:  # ValueError: also pandas' own and wrong text encodings
+    except (ValueError, OSError, csv.Error) as error:  # ValueError: also errors of pandas and wrong text encodings
         raise DataError(f"'{path}' cannot be read as CSV ({error}).", hint="Save it as CSV, UTF-8.") from None
-    by_name = {str(c).strip().lower(): c for c in reversed(given.columns)}
-    found = {n: next((by_name[a] for a in alias if a in by_name), None) for n, alias in COLUMNS.items()}
-    absent = [n for n, column in found.items() if column is None and n not in OPTIONAL]
+    by_name = {str(c).strip().lower(): c for c in reversed(table.columns)}
+    columns = {n: next((by_name[a] for a in alias if a in by_name), None) for n, alias in COLUMNS.items()}
+    absent = [n for n, column in columns.items() if column is None and n not in OPTIONAL]
     if absent:
         raise DataError(
-            f"'{path}' has the columns {', '.join(map(str, given.columns))}; {', '.join(absent)} is missing.",
+            f"'{path}' has the columns {', '.join(map(str, table.columns))}; {', '.join(absent)} is missing.",
             hint="A CSV of stations needs station, time, soil_moisture (m3 m-3), lat, lon and should have depth (cm).",
         )
-    if found["depth"] is None:
-        tell(f"'{path}' has no column depth: {SURFACE_CM:g} cm is taken.")
-    frame = pd.DataFrame({n: given[c] for n, c in found.items() if c is not None})
+    if columns["depth"] is None:
+        tell(f"'{path}' has no column depth: {SURFACE_CM:g} cm is assumed.")
+    frame = pd.DataFrame({n: table[c] for n, c in columns.items() if c is not None})
     for name in ("soil_moisture", "lat", "lon", "depth"):
         if name in frame:
             frame[name] = _parsed(path, frame[name], name, lambda text: pd.to_numeric(text, errors="coerce"))
@@ -114,7 +114,7 @@ def _frame(path: Path) -> pd.DataFrame:
     rows = len(frame)
     frame = frame.dropna(subset=["station", "time", "lat", "lon", "depth"])
     if frame.empty:
-        raise DataError(f"'{path}' holds no row with station, time, lat and lon.", hint="Look at the table.")
+        raise DataError(f"'{path}' contains no row with station, time, lat and lon.", hint="Check the table.")
     if left_out := rows - len(frame):
         tell(f"{left_out} of {rows} rows of '{path}' lack station, time, lat, lon or depth and are left out.")
     if (frame["lat"].abs() > 90).any() or (frame["lon"].abs() > 180).any():
@@ -128,7 +128,7 @@ def _parsed(path: Path, text: pd.Series, name: str, parse: Callable[[pd.Series],
     wrong = np.flatnonzero(parsed.isna() & text.notna())
     if len(wrong):
         raise DataError(
-            f"'{path}' has {text.iloc[wrong[0]]!r} as {name} in row {wrong[0] + 2}, wanted a "
+            f"'{path}' has {text.iloc[wrong[0]]!r} as {name} in row {wrong[0] + 2}, expected a "
             f"{'time such as 2021-06-01' if name == 'time' else 'number'}.",
             hint="Correct the table, or leave the value empty.",
         )

@@ -34,8 +34,8 @@ RAMPS: dict[str, list[tuple[float, str]]] = {
     ],
     "bias": [(-0.1, "#b2182b"), (-0.05, "#ef8a62"), (0, "#f7f7f7"), (0.05, "#67a9cf"), (0.1, "#2166ac")],
 }
-"""Values and colours: viridis (dry is light), magma without its black end and a diverging ramp, safe for the
-colour-blind."""
+"""Values and colours: viridis (dry is light), magma without its black end, and a diverging ramp; safe for
+colour-blind readers."""
 TEXTURE = ("#fde725", "#f6c945", "#e8a33d", "#8fd2c5", "#5ab4ac", "#2f8f87",
            "#b8a9d9", "#8e7cc3", "#6650a4", "#d98fb0", "#b3477f", "#6d1f4f")  # fmt: skip
 """Colours of the USDA texture classes 1 to 12."""
@@ -52,7 +52,7 @@ def colours(ramp: str) -> Any:
 
 
 def style_of(name: str) -> str:
-    """Name of the ramp that suits a variable; empty where none does."""
+    """Name of the ramp for a variable; empty if there is none."""
     if name.endswith("_std"):
         return "uncertainty" if name.startswith("sm_") or name.startswith("soil_moisture") else ""
     return "soil_moisture" if name.startswith("sm_") or name == "soil_moisture" else ""
@@ -75,7 +75,7 @@ def stretched(low: float, high: float) -> list[tuple[float, str]]:
 
 
 def qml(name: str, attrs: Mapping[str, Any], low: float, high: float) -> str:
-    """Style of a GeoTIFF as QGIS reads it: classes, the ramp of the variable, or one between its extremes."""
+    """Style of a GeoTIFF for QGIS: classes, the ramp of the variable, or a ramp between its extremes."""
     classes = classes_of(name, attrs)
     if classes:
         entries = "".join(f'<paletteEntry value="{v}" color="{c}" label={quoteattr(w)} alpha="255"/>'
@@ -98,12 +98,12 @@ def qml(name: str, attrs: Mapping[str, Any], low: float, high: float) -> str:
 
 
 def signed(style: str) -> str:
-    """A style with a last line by which `is_own` knows it."""
+    """A style with a last line by which `is_own` recognizes it."""
     return f"{style}{MARK}{hashlib.sha256(style.encode()).hexdigest()[:16]} -->\n"
 
 
 def is_own(style: str) -> bool:
-    """Tell whether a style is as `signed` made it; QGIS and people write another."""
+    """Whether a style is as `signed` made it; one that QGIS or a person has saved is not."""
     return signed(style.rpartition(MARK)[0]) == style
 
 

@@ -1,9 +1,12 @@
 """Compiled kernels of the regridding: serial, ``nogil``, run side by side by the block threads.
 
-Why so: docs/design/decisions.md, "Scale and threads".
+Why so: docs/design/decisions.md, "Scale and threads". `plan` chooses by input and target, `variables` says how each
+variable is resampled, `apply` does it:
 
-`weights` makes the 1-D weights (numpy); `separable`, `projected` and `gather` hold the numba loops. `plan` chooses
-between the plans of a pair of grids: two 1-D passes, `reduced` (many pixels a cell, placed by `tiles`), `located`
-(positions in the source) and points (`scattered`). `jobs` tells how each variable is resampled, `apply` does it. Import
-these modules only where they are used.
+- latitude/longitude and EASE axes: `latlon`, with the 1-D weights of `weights`
+- projected rasters: `projected` (many pixels a cell, placed by `projected_tiles`, summed by `projected_sums`)
+- `curvilinear` input: its positions are inverted; `interpolated` there, as are coarse projected rasters and swaths out
+- `points`: means of those in a cell, else the nearest by `neighbours` (pyresample's kd-tree)
+
+Import these modules only where they are used.
 """

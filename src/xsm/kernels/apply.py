@@ -11,20 +11,20 @@ import dask
 import numpy as np
 import xarray as xr
 
-from xsm.compute.blocks import anchored, gathered, in_threads
+from xsm.compute.chunks import anchored, gathered, in_threads
 from xsm.data.geometry import Regular, Scattered
-from xsm.data.grids import Grid
+from xsm.data.targets import Target, identity
 from xsm.errors import DataError
-from xsm.kernels.jobs import Job
-from xsm.kernels.located import Window, at_nearest
+from xsm.kernels.interpolated import Window, at_nearest
 from xsm.kernels.plan import Plan
+from xsm.kernels.variables import Job
 from xsm.options import threads
 
 BLOCK_CELLS = 2**24
 """Source cells (leading dims of a chunk included) that one block may take by default: 64 MB of float32."""
 
-HELD_CELLS = 2**27
-"""Source cells of a frame above which a block reads its own window, so that no scheduler holds the frame (512 MB)."""
+WHOLE_CELLS = 2**27
+"""Source cells of a frame above which a block reads its window itself, so no scheduler keeps the frame (512 MB)."""
 
 EAGER_CELLS = 2**21
 """Target cells that a piece of a variable in memory has: 8 MB of float32, about what a core's cache holds."""
@@ -33,7 +33,7 @@ MOST_CLASSES = 1024
 
 
 def apply(
-    variable: xr.Variable, geo: Regular | Scattered, grid: Grid, plan: Plan, job: Job, chunks: int | None = None
+    variable: xr.Variable, geo: Regular | Scattered, grid: Target, plan: Plan, job: Job, chunks: int | None = None
 ) -> xr.Variable:
     """Resample a variable to a grid.
 
@@ -60,7 +60,7 @@ def apply(
     return xr.Variable((*lead, "y", "x"), _lazy(source, geo, grid, plan, job, chunks), attrs)
 
 
-def _eager(source: xr.Variable, geo: Regular | Scattered, grid: Grid, plan: Plan, job: Job) -> tuple[np.ndarray, int]:
+def _eager(source: xr.Variable, geo: Regular | Scattered, grid: Target, plan: Plan, job: Job) -> tuple[np.ndarray, int]:
     """Resample in pieces side by side: of the leading dims where there are many, else of the target's rows."""
     shape = tuple(source.sizes[d] for d in source.dims if d not in geo.dims)
     frames, cols = math.prod(shape), slice(0, grid.cols)
@@ -93,20 +93,20 @@ def _cuts(size: int, step: int) -> list[slice]:
     return [slice(a, min(a + step, size)) for a in range(0, size, max(step, 1))]
 
 
-def _lazy(source: xr.Variable, geo: Regular | Scattered, grid: Grid, plan: Plan, job: Job, chunks: int | None) -> Any:
-    """Resample block by block, each a single task on the source chunks under it, so that few are held at once."""
+def _lazy(source: xr.Variable, geo: Regular | Scattered, grid: Target, plan: Plan, job: Job, chunks: int | None) -> Any:
+    """Resample block by block, each a single task on the source chunks under it, so that few are in memory at once."""
     import dask.array as da
     from dask.base import tokenize
     from dask.highlevelgraph import HighLevelGraph
 
     lead = source.data.chunks[: -len(geo.dims)]
     side = chunks or _side(plan, grid, math.prod(max(c) for c in lead))
-    about = (grid, job, type(plan).__name__, getattr(plan, "min_valid", None), side)
+    about = (identity(grid), job, type(plan).__name__, getattr(plan, "min_valid", None), side)
     name = f"regrid-{tokenize(source.data.name, _identity(geo), *about)}"
     rows, cols = (anchored(first, size, side) for first, size in ((grid.row0, grid.rows), (grid.col0, grid.cols)))
     layer: dict[Any, Any] = {}
     needed: dict[str, Any] = {}
-    alone = math.prod(source.shape[len(lead) :]) > HELD_CELLS
+    alone = math.prod(source.shape[len(lead) :]) > WHOLE_CELLS
     for (i, r), (j, c) in itertools.product(_slices(rows), _slices(cols)):
         at = plan.window(r, c)
         if at is None:
@@ -129,7 +129,7 @@ def _lazy(source: xr.Variable, geo: Regular | Scattered, grid: Grid, plan: Plan,
             else:
                 needed[array.name] = array
                 values = functools.partial(gathered, cuts=inner)
-                layer[(name, *k, i, j)] = (work, (values, _keys((array.name, *k), [found for found, _ in spots])))
+                layer[(name, *k, i, j)] = (work, (values, _keys((array.name, *k), [numbers for numbers, _ in spots])))
     graph = HighLevelGraph.from_collections(name, layer, dependencies=list(needed.values()))
     return da.Array(graph, name, (*lead, rows, cols), meta=np.empty((0,) * (len(lead) + 2), job.dtype))
 
@@ -146,11 +146,11 @@ def _chunks_under(sizes: tuple[int, ...], cut: slice) -> tuple[range, int]:
     return range(first, int(np.searchsorted(edges, cut.stop, "left"))), int(edges[first])
 
 
-def _keys(start: tuple[Any, ...], found: list[range]) -> Any:
-    return [_keys((*start, k), found[1:]) for k in found[0]] if found else start
+def _keys(start: tuple[Any, ...], levels: list[range]) -> Any:
+    return [_keys((*start, k), levels[1:]) for k in levels[0]] if levels else start
 
 
-def _side(plan: Plan, grid: Grid, lead: int) -> int:
+def _side(plan: Plan, grid: Target, lead: int) -> int:
     """Cells per side of a block, a power of two, so that its source window holds about `BLOCK_CELLS`."""
     at = plan.window(slice(0, grid.rows), slice(0, grid.cols))
     if at is None:
@@ -198,10 +198,10 @@ def _resample(values: np.ndarray, plan: Plan, job: Job, at: Window, rows: slice,
     lead = values.shape[:-2] if values.shape[-2:] == (height, width) else values.shape[:-1]
     frames = values.reshape(-1, height, width)
     if job.method == "nearest":
-        found, inside = at_nearest(frames, *plan.nearest(at, rows, cols))
+        values, inside = at_nearest(frames, *plan.nearest(at, rows, cols))
         if job.missing and job.dtype.kind == "f":
-            inside = inside & ~np.isin(found, job.missing)
-        out = np.where(inside, found, job.fill)
+            inside = inside & ~np.isin(values, job.missing)
+        out = np.where(inside, values, job.fill)
     elif job.method == "mode":
         out = _mode(frames, plan, job, at, rows, cols)
     else:
@@ -222,12 +222,12 @@ def _mode(frames: np.ndarray, plan: Plan, job: Job, at: Window, rows: slice, col
         return np.full((len(frames), rows.stop - rows.start, cols.stop - cols.start), job.fill, job.dtype)
     if len(classes) > MOST_CLASSES:
         raise DataError(
-            f"method='mode' met {len(classes)} different values, wanted classes (at most {MOST_CLASSES}).",
+            f"method='mode' got {len(classes)} different values, expected classes (at most {MOST_CLASSES}).",
             hint="Use 'average' or 'bicubic' for continuous variables.",
         )
     codes = np.where(valid, np.searchsorted(classes, frames).clip(max=len(classes) - 1), -1).astype("i4")
-    found = plan.majority(codes, len(classes), at, rows, cols)
-    return np.where(found >= 0, classes[np.maximum(found, 0)], np.asarray(job.fill, job.dtype))
+    winner = plan.majority(codes, len(classes), at, rows, cols)
+    return np.where(winner >= 0, classes[np.maximum(winner, 0)], np.asarray(job.fill, job.dtype))
 
 
 def _finish(out: np.ndarray, job: Job) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Whose spread an estimate's standard deviation tells: the truth's where stations say so, else the reference's."""
+"""What an estimate's standard deviation is the spread of: the truth where there are stations, else the reference."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from xsm.learning.estimating import estimate_maps, lead_days
 INTERVAL, NORMAL_95 = 0.95, 1.959964
 FEWEST_STATIONS, FEWEST_DAYS = 3, 30
 FEWEST_TRIPLES, LARGEST_SHARE = 300, 0.9
-"""Station-days that tell the stations' error, and the largest share of the mean squared difference it may have."""
+"""Station-days that the stations' error is estimated from, and its largest share of the mean squared difference."""
 TRIPLE = {5: ("sm_dca", "sm_noah_0_10")}
 """Two products, independent of each other and of the stations, by depth; none is known at 25 cm."""
 LAYERS = {5: ("surface", "5"), 25: ("subsurface", "20")}
 
 
 class Place(NamedTuple):
-    """A cube, its stations ``soil_moisture(sensor, time)``, and which of its days the model has not learnt from."""
+    """A cube, its stations ``soil_moisture(sensor, time)``, and which of its days validate a model (bool)."""
 
     cube: xr.Dataset
     stations: xr.Dataset
-    held: np.ndarray
+    validation_days: np.ndarray
 
 
 def conformal_factor(ratios: np.ndarray) -> float:
@@ -35,12 +35,12 @@ def conformal_factor(ratios: np.ndarray) -> float:
     Parameters
     ----------
     ratios : ndarray
-        Sizes of the errors over the spread, on data that were not learnt from; finite.
+        Absolute errors divided by the spread, on data that the model has not learnt from; finite.
 
     Returns
     -------
     float
-        1 where there are none.
+        1 where there are no ratios.
 
     Examples
     --------
@@ -56,14 +56,14 @@ def factor_beside(misses: np.ndarray, spread: np.ndarray, other: float) -> float
     Parameters
     ----------
     misses, spread : ndarray
-        Sizes of the differences from something that has an error of its own, and the spread; finite.
+        Absolute differences from measurements that have an error of their own, and the spread; finite.
     other : float
         Standard deviation of that error.
 
     Returns
     -------
     float
-        NaN where the other error is not known or leaves nothing for the spread.
+        NaN where the other error is unknown or leaves nothing for the spread.
 
     Examples
     --------
@@ -82,22 +82,22 @@ def factor_beside(misses: np.ndarray, spread: np.ndarray, other: float) -> float
 
 
 def station_error(places: Sequence[Place], depth: int) -> tuple[float, int]:
-    """How far a station is from the mean of its cell, by pooled triple collocation with observed DCA and Noah.
+    """The stations' representativeness error, by triple collocation with observed DCA and Noah.
 
-    Over all station-days of all places at once and without removing means, since most of what a point differs from its
-    cell stays. No estimate takes part.
+    All station-days of all places are pooled and means are not removed, because most of the difference between a point
+    and its cell is constant in time. Estimates take no part.
 
     Parameters
     ----------
     places : sequence of Place
-        Their cubes have both products; days after the last held one do not count.
+        Their cubes have both products; days after the last validation day do not count.
     depth : {5, 25}
-        At 25 cm no third product is known.
+        At 25 cm there is no third product.
 
     Returns
     -------
     float, int
-        Standard deviation in m3 m-3, NaN where it cannot be told; station-days.
+        Standard deviation in m3 m-3, NaN where it cannot be estimated; number of station-days.
     """
     from xsm.validation.metrics import triple_collocation
 
@@ -110,7 +110,7 @@ def station_error(places: Sequence[Place], depth: int) -> tuple[float, int]:
 
 
 def _triples(place: Place, depth: int) -> tuple[np.ndarray, np.ndarray] | None:
-    """Number of the station, and station, DCA and Noah, of every day that has all three."""
+    """Index of the station, and the values of station, DCA and Noah, on every day that has all three."""
     from xsm.validation.pairing import pair
     from xsm.validation.products import only_observed
 
@@ -118,86 +118,86 @@ def _triples(place: Place, depth: int) -> tuple[np.ndarray, np.ndarray] | None:
     if not names or any(n not in place.cube for n in names):
         return None
     layer, at = LAYERS[depth]
-    known = place.cube.isel(time=slice(0, np.flatnonzero(place.held)[-1] + 1))
+    known = place.cube.isel(time=slice(0, np.flatnonzero(place.validation_days)[-1] + 1))
     try:
-        found = pair(only_observed(known, names), place.stations, {layer: names}, {layer: at}).layers[layer]
+        pairs = pair(only_observed(known, names), place.stations, {layer: names}, {layer: at}).layers[layer]
     except DataError:
         return None
-    valid = found.valid.all(0)
-    return np.nonzero(valid)[0], np.stack([found.y[-1][valid], *(x[valid] for x in found.x)])
+    valid = pairs.valid.all(0)
+    return np.nonzero(valid)[0], np.stack([pairs.y[-1][valid], *(x[valid] for x in pairs.x)])
 
 
 def to_reference(bundle: Bundle) -> Bundle:
-    """Say in the card that the spread is that of the reference which the model learnt from."""
+    """Record in the card that the spread is that of the reference which the model learnt from."""
     reference = bundle.card.get("references", ["the reference"])[0]
     return _with_spread(bundle, {"of": reference, "factor": 1.0})
 
 
 def to_stations(bundle: Bundle, places: Sequence[Place]) -> Bundle:
-    """Scale the spread so that the 95 % interval holds 95 % of the stations' values on the held days.
+    """Scale the spread so that the 95 % interval contains 95 % of the stations' values on the validation days.
 
-    Split conformal: the model has seen neither the stations nor, but for stopping, those days. A station is a point in
-    its cell: what it differs from the cell's mean (`station_error`) is added in quadrature, so that the spread is that
-    of the cell. Where it cannot be told it is part of the spread, which is then an upper bound.
+    Split conformal: the model has learnt neither from the stations nor, except for stopping, from those days. A station
+    is a point in its cell: its representativeness error (`station_error`) is added in quadrature, so that the spread is
+    that of the cell. Where that error cannot be estimated it is part of the spread, which is then an upper bound.
 
     Parameters
     ----------
     bundle : Bundle
         Trained.
     places : sequence of Place
-        The cube that it was trained on with its validation days, or regions that it has never seen.
+        The cube that it was trained on with its validation days, or regions that it was not trained on.
 
     Returns
     -------
     Bundle
-        Its spread is of the truth; of the reference, with a warning, where stations are too few.
+        Its spread is that of the truth; that of the reference, with a warning, where there are too few stations.
     """
-    held = [place for place in places if place.held.any()]
-    if not held:
+    places = [place for place in places if place.validation_days.any()]
+    if not places:
         return _too_few(bundle, "there is no validation day")
-    found: list[tuple[int, np.ndarray, np.ndarray]] = []
+    parts: list[tuple[int, np.ndarray, np.ndarray]] = []
     why = f"none has {FEWEST_DAYS} validation days in the cube"
-    for place in held:
-        maps = _held_estimate(bundle, place)
+    for place in places:
+        maps = _validation_estimate(bundle, place)
         try:
-            found.append(_misses(bundle, place, maps))
+            parts.append(_misses(bundle, place, maps))
         except DataError as error:
             why = str(error).rstrip(".")
-    used = sum(n for n, _, _ in found)
-    if used < FEWEST_STATIONS:
-        return _too_few(bundle, f"{used} have {FEWEST_DAYS} validation days in the cube" if used else why)
-    misses, own = (np.concatenate([f[k] for f in found]) for k in (1, 2))
-    apart, triples = station_error(held, bundle.card["depth"])
-    factor = factor_beside(misses, own, apart)
-    days = np.concatenate([place.cube["time"].values[place.held] for place in held]).astype("M8[D]")
-    told = {
+    n_stations = sum(n for n, _, _ in parts)
+    if n_stations < FEWEST_STATIONS:
+        return _too_few(bundle, f"{n_stations} have {FEWEST_DAYS} validation days in the cube" if n_stations else why)
+    misses, spread = (np.concatenate([part[k] for part in parts]) for k in (1, 2))
+    error_std, triples = station_error(places, bundle.card["depth"])
+    factor = factor_beside(misses, spread, error_std)
+    days = np.concatenate([place.cube["time"].values[place.validation_days] for place in places]).astype("M8[D]")
+    calibration = {
         "of": "truth",
-        "factor": factor if np.isfinite(factor) else conformal_factor(misses / own),
-        "station_error": apart if np.isfinite(factor) else None,
+        "factor": factor if np.isfinite(factor) else conformal_factor(misses / spread),
+        "station_error": error_std if np.isfinite(factor) else None,
         "triples": triples,
-        "stations": used,
+        "stations": n_stations,
         "pairs": len(misses),
         "days": [str(days.min()), str(days.max())],
     }
-    return _with_spread(bundle, told)
+    return _with_spread(bundle, calibration)
 
 
-def _held_estimate(bundle: Bundle, place: Place) -> xr.Dataset:
-    """The estimate of a place on its held days, with the spread as the model gives it."""
+def _validation_estimate(bundle: Bundle, place: Place) -> xr.Dataset:
+    """The estimate of a place on its validation days, with the spread as the model gives it."""
     depth, spread = bundle.card["depth"], f"{bundle.card['targets'][0]}_std"
-    days = np.flatnonzero(place.held)
+    days = np.flatnonzero(place.validation_days)
     near = slice(max(days[0] - lead_days(bundle), 0), days[-1] + 1)
     bare = _with_spread(bundle, {"of": "truth", "factor": 1.0})
     part = place.cube.isel(time=near)
     part.attrs.pop("xsm_region", None)
     maps = estimate_maps(part, bare, depth, bundle.card["scenario"])
-    maps = maps.isel(time=place.held[near])
+    maps = maps.isel(time=place.validation_days[near])
     maps[spread] = maps[spread].assign_attrs(depth=f"{depth} cm")
     return maps
 
 
 def _misses(bundle: Bundle, place: Place, maps: xr.Dataset) -> tuple[int, np.ndarray, np.ndarray]:
-    """Stations with enough held days, the sizes of their differences from the estimate, and its spread there."""
+    """Number of stations with enough validation days, their absolute differences from the estimate, its spread."""
     from xsm.validation.pairing import pair
 
     target, (layer, at) = bundle.card["targets"][0], LAYERS[bundle.card["depth"]]
@@ -208,12 +208,12 @@ def _misses(bundle: Bundle, place: Place, maps: xr.Dataset) -> tuple[int, np.nda
 
 
 def _too_few(bundle: Bundle, why: str) -> Bundle:
-    made = to_reference(bundle)
+    bundle = to_reference(bundle)
     tell(
-        f"The spread is not calibrated to the stations, of which at least {FEWEST_STATIONS} are wanted ({why}); it is "
-        f"that of {made.card['spread']['of']} and called {spread_name(made)}."
+        f"The spread is not calibrated to the stations, of which at least {FEWEST_STATIONS} are needed ({why}); it is "
+        f"that of {bundle.card['spread']['of']} and called {spread_name(bundle)}."
     )
-    return made
+    return bundle
 
 
 def _with_spread(bundle: Bundle, spread: dict[str, Any]) -> Bundle:

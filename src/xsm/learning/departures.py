@@ -1,4 +1,4 @@
-"""What per-cell models share: all options of a task, and learning a target's departure from a map of its mean."""
+"""What per-cell models share: their options, and learning a target's departure from a map of its mean."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from xsm.errors import UsageError
 
 CENTRE_AND_SCALE = (
     Param(
-        "Static predictor with the mean of the target in each cell; departures are learnt.",
+        "Static predictor with the mean of the target in each cell; the model learns departures from it.",
         "centre",
         kind=Kind.STRING,
     ),
@@ -23,14 +23,14 @@ CENTRE_AND_SCALE = (
 
 
 def series_settings(info: ModelInfo, spec: Spec) -> dict[str, Any]:
-    """All options of a per-cell model: what is given over the defaults.
+    """All options of a per-cell model: the user's, else the defaults.
 
     Parameters
     ----------
     info : ModelInfo
         Description of the model, `CENTRE_AND_SCALE` among its options.
     spec : Spec
-        What was asked.
+        What the model is to learn.
 
     Returns
     -------
@@ -39,7 +39,7 @@ def series_settings(info: ModelInfo, spec: Spec) -> dict[str, Any]:
     Raises
     ------
     UsageError
-        Where ``centre`` or ``scale`` is no static predictor.
+        Where ``centre`` or ``scale`` is not a static predictor.
 
     Examples
     --------
@@ -52,14 +52,14 @@ def series_settings(info: ModelInfo, spec: Spec) -> dict[str, Any]:
     for name in ("centre", "scale"):
         if options[name] and options[name] not in spec.statics:
             raise UsageError(
-                f"{name} is '{options[name]}', wanted one of the static predictors ({', '.join(spec.statics)}).",
+                f"{name} is '{options[name]}', expected one of the static predictors ({', '.join(spec.statics)}).",
                 hint="Add it to <predictors=>.",
             )
     return options
 
 
 def centre_and_scale(arrays: Mapping[str, np.ndarray], options: Mapping[str, Any]) -> tuple[Any, Any]:
-    """What the learnt departures are added to and multiplied with: maps of the arrays, else 0 and 1.
+    """What learnt departures are added to and multiplied by: maps among the arrays, else 0 and 1.
 
     Parameters
     ----------

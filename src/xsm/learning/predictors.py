@@ -1,4 +1,4 @@
-"""What a scenario needs from a cube: predictors, statics, references, domain, and the sentences when it lacks them."""
+"""What a scenario needs from a cube: predictors, statics, references, domain, and messages where they are missing."""
 
 from __future__ import annotations
 
@@ -11,43 +11,44 @@ import xarray as xr
 from xsm.data.cf import VARIABLES, check_units, kind, same_units
 from xsm.data.scenarios import Scenario, get_scenario
 from xsm.errors import DataError, render_hint, tell
-from xsm.learning.filling import LAND_MODEL
+from xsm.learning.series import LAND_MODEL
 
 REASONS = ("estimated", "estimated near the edge of the data", "no land", "a predictor has no value at all")
+"""Flag meanings of ``mask_reason``."""
 
 
 def require(ds: xr.Dataset, scenario: Scenario, *, with_references: bool = False) -> None:
-    """Stop where a cube lacks variables of a scenario; names them and what brings them."""
-    wanted = (*scenario.inputs, *scenario.statics, *(scenario.references if with_references else ()))
-    missing = [n for n in wanted if n not in ds]
+    """Stop where a cube lacks variables of a scenario, with their names and the products that contain them."""
+    needed = (*scenario.inputs, *scenario.statics, *(scenario.references if with_references else ()))
+    missing = [n for n in needed if n not in ds]
     if missing:
         raise DataError(
             f"{scenario.depth} cm scenario {scenario.number} needs {', '.join(missing)}, which the cube lacks.",
-            hint="Add them with <cube()>: SMAP, NLDAS-2 Noah and SOLUS100 bring them.",
+            hint="Add them with <cube()>: SMAP, NLDAS-2 Noah and SOLUS100 contain them.",
         )
     if "time" not in ds.dims or ds.sizes["time"] <= scenario.lead_in:
         raise DataError(
-            f"The cube has {ds.sizes.get('time', 0)} days, wanted more than {scenario.lead_in} (the look-back).",
+            f"The cube has {ds.sizes.get('time', 0)} days, expected more than {scenario.lead_in} (the look-back).",
             hint="Open a longer period.",
         )
     check_days(ds)
 
 
 def check_days(ds: xr.Dataset) -> None:
-    """Stop where the days of a cube do not follow each other: a model would take neighbours for consecutive days."""
+    """Stop where the days of a cube are not consecutive: a model would take them to be."""
     day = ds["time"].values.astype("M8[D]")
     step = np.diff(day).astype(int)
     if (step < 1).any():
         at = np.flatnonzero(step < 1)[0]
         raise DataError(
-            f"The cube has days twice or out of order ({day[at + 1]} after {day[at]}), wanted every day once.",
-            hint="Sort it by time, or make daily means first.",
+            f"The cube has days twice or out of order ({day[at + 1]} after {day[at]}), expected each day once.",
+            hint="Sort it by time, or compute daily means first.",
         )
     if (step > 1).any():
         at = np.flatnonzero(step > 1)[0]
         raise DataError(
-            f"The cube lacks {int((step - 1).sum())} days (the first after {day[at]}), wanted every day of its period.",
-            hint="<cube()> adds them as empty days, to be filled; choose days to learn from by <train=>.",
+            f"The cube lacks {(step - 1).sum()} days (the first after {day[at]}), expected every day of its period.",
+            hint="<cube()> adds them as empty days, which can be filled; choose the days to learn from with <train=>.",
         )
 
 
@@ -70,29 +71,30 @@ def split_predictors(ds: xr.Dataset, scenario: Scenario) -> tuple[xr.Dataset, xr
 
 def references(ds: xr.Dataset, scenario: Scenario) -> xr.Dataset:
     """References as observed: a filled DCA soil moisture counts only where ``sm_dca_observed`` says so."""
-    found = {}
+    observed = {}
     for name in scenario.references:
         if "denoised" in ds[name].attrs:
             raise DataError(
-                f"The reference '{name}' was denoised, so its observations are gone.", hint="Fill with <denoise=False>."
+                f"The reference '{name}' was denoised and no longer contains its observations.",
+                hint="Fill with <denoise=False>.",
             )
         mark = f"{name}_observed"
-        found[name] = ds[name].where(ds[mark]) if mark in ds else ds[name]
-    return xr.Dataset(found)
+        observed[name] = ds[name].where(ds[mark]) if mark in ds else ds[name]
+    return xr.Dataset(observed)
 
 
 def reasons(
     dynamic: xr.Dataset, static: xr.Dataset, land: xr.DataArray | None, covered: np.ndarray | None,
-    fed: xr.DataArray | None = None,
+    surface_cells: xr.DataArray | None = None,
 ) -> xr.DataArray:  # fmt: skip
     """Kind of a cell's estimate, or why it has none, uint8 (y, x): index in `REASONS`; lazy.
 
-    ``fed`` are the cells that have values of a predictor which is not among ``dynamic``.
+    ``surface_cells`` are the cells that have values of ``sm_5cm`` where it is not among ``dynamic``.
     """
     valued = [v.notnull().any("time") for v in dynamic.data_vars.values()] + [
         v.notnull() for v in static.data_vars.values()
     ]
-    valued += [] if fed is None else [fed]
+    valued += [] if surface_cells is None else [surface_cells]
     every = xr.concat(valued, "predictor", coords="minimal", compat="override").all("predictor")
     code = xr.where(every, np.uint8(0), np.uint8(3))
     if covered is not None:
@@ -112,66 +114,69 @@ def domain(dynamic: xr.Dataset, static: xr.Dataset, land: xr.DataArray | None = 
 
 
 def with_units(ds: xr.Dataset, names: Iterable[str]) -> xr.Dataset:
-    """Check the units of variables; one that has none gets that of the cube, with a warning.
+    """Check the units of variables; one without units gets those of its canonical name, with a warning.
 
-    CF lets numbers without dimension go without.
+    There is no warning for dimensionless numbers, which need no units in CF.
     """
     names = list(names)
     check_units(ds, names)
     bare = {n: VARIABLES[n].units for n in names if n in VARIABLES and "units" not in ds[n].attrs}
-    if told := ", ".join(f"{n} ({u})" for n, u in bare.items() if not same_units(u, "")):
-        tell(f"The units in brackets are assumed of variables without 'units': {told}.")
+    if assumed := ", ".join(f"{n} ({u})" for n, u in bare.items() if not same_units(u, "")):
+        tell(f"These variables have no 'units' and are assumed to be in the units in brackets: {assumed}.")
     return ds.assign({n: ds[n].assign_attrs(units=u) for n, u in bare.items() if u})
 
 
-def check_domain(dynamic: xr.Dataset, static: xr.Dataset, cells: xr.DataArray, chosen: Scenario) -> None:
+def check_domain(dynamic: xr.Dataset, static: xr.Dataset, cells: xr.DataArray, scenario: Scenario) -> None:
     """Stop where no cell has a value of all predictors."""
     if cells.any():
         return
     empty = [str(n) for ds in (dynamic, static) for n, v in ds.data_vars.items() if not bool(v.notnull().any())]
-    told = f"{', '.join(empty)} hold no value at all" if empty else "no cell has a value of all of them"
+    why = f"{', '.join(empty)} have no value at all" if empty else "no cell has a value of all of them"
     raise DataError(
-        f"No cell can be trained on: of the predictors of {chosen.depth} cm, {told}.",
-        hint="Compare region and period of the products.",
+        f"No cell can be trained on: of the predictors of {scenario.depth} cm, {why}.",
+        hint="Compare the regions and periods of the products.",
     )
 
 
-def warn_of_leaks(made_by: Mapping[str, str], used: np.ndarray) -> None:
-    """Warn of predictors from models that saw other days than the training days; ``made_by`` has their periods."""
-    more = []
-    for name, periods in made_by.items():
+def warn_of_leaks(fill_periods: Mapping[str, str], training_days: np.ndarray) -> None:
+    """Warn of predictors whose own model learnt from days other than the training days.
+
+    ``fill_periods`` are the periods that those models were trained on, by predictor.
+    """
+    leaky = []
+    for name, periods in fill_periods.items():
         ends = re.findall(r"\d{4}-\d\d-\d\d", periods)
         runs = [np.arange(a, b + 1) for a, b in np.array(ends, "M8[D]").reshape(-1, 2)]
-        if not np.isin(np.concatenate([used[:0], *runs]), used).all():
-            more.append(name)
-    if more:
+        if not np.isin(np.concatenate([training_days[:0], *runs]), training_days).all():
+            leaky.append(name)
+    if leaky:
         tell(
-            f"The model behind {', '.join(more)} saw other days than the training days ({used[0]} to {used[-1]}); "
-            + render_hint("give both the same <train=> for an honest test.")
+            f"The model behind {', '.join(leaky)} learnt from days other than the training days ({training_days[0]} to "
+            f"{training_days[-1]}); " + render_hint("give both the same <train=> for an honest test.")
         )
 
 
 def free_scenario(
     ds: xr.Dataset, predictors: Sequence[str] | None, target: str | None, depth: int, number: int
 ) -> Scenario:
-    """Make a scenario of other predictors or another reference; both are checked."""
+    """A scenario with other predictors or another reference; both are checked."""
     base = get_scenario(depth, number)
     names = (*base.inputs, *base.statics) if predictors is None else tuple(dict.fromkeys(predictors))
-    made_here = ("sm_5cm",) if base.needs_surface else ()
+    estimated = ("sm_5cm",) if base.needs_surface else ()
     for name in names:
-        if name not in ds and name not in made_here:
+        if name not in ds and name not in estimated:
             raise DataError(
-                f"The predictor '{name}' is not in the dataset.", hint=f"It holds {', '.join(map(str, ds))}."
+                f"The predictor '{name}' is not in the dataset.", hint=f"It contains {', '.join(map(str, ds))}."
             )
     if coded := [n for n in names if n in ds and (kind(ds[n], n) == "flag" or ds[n].dtype.kind not in "fiub")]:
         raise DataError(
-            f"The predictors {', '.join(coded)} are no quantities but bits or times, wanted numbers.",
-            hint="Leave them out, or make a quantity of them.",
+            f"The predictors {', '.join(coded)} are bits or times, expected quantities.",
+            hint="Leave them out, or convert them to quantities.",
         )
-    dynamic = tuple(n for n in names if n in made_here or "time" in ds[n].dims)
+    dynamic = tuple(n for n in names if n in estimated or "time" in ds[n].dims)
     if not dynamic:
         raise DataError(
-            f"None of the predictors ({', '.join(names) or 'none given'}) changes with time, wanted at least one.",
+            f"None of the predictors ({', '.join(names) or 'no names'}) changes with time, expected at least one.",
             hint="Name one with the dimension time.",
         )
     references = base.references if target is None else (target,)
@@ -182,7 +187,7 @@ def free_scenario(
 
 
 def _check_copies(predictors: Sequence[str], references: Sequence[str]) -> None:
-    """Refuse the reference as its own predictor; warn of one that says nearly the same."""
+    """Refuse the reference as its own predictor; warn of a predictor that is nearly the same."""
     if references[0] in predictors:
         raise DataError(
             f"'{references[0]}' is both predictor and reference: the model would learn to copy it.",

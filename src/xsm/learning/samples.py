@@ -1,4 +1,4 @@
-"""From datasets to `Samples` and `Spec`: sampled cells, splits, domains; shared by gapfill, fit and estimate."""
+"""From series to `Samples` and `Spec`: options of models, sampled cells, training days."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ def mix(row: np.ndarray, col: np.ndarray, seed: int) -> np.ndarray:
 
 
 def sample_cells(ds: xr.Dataset, names: Sequence[str], covariates: Sequence[str], count: int, seed: int) -> xr.Dataset:
-    """Load the series of at most ``count`` cells with values, chosen by a hash of row and column.
+    """Load the series of at most ``count`` cells with values, drawn by a hash of row and column.
 
     Returns
     -------
     xarray.Dataset
-        Dims ``(time, cell)`` and ``(cell,)``, numpy; ``frozen`` too where the dataset has it or tells it.
+        Dims ``(time, cell)`` and ``(cell,)``, numpy; with ``frozen`` where the dataset has it or it can be derived.
     """
     ds = with_masks(ds)
     dims = [str(d) for d in ds[names[0]].dims if d != "time"]
@@ -56,24 +56,24 @@ def sample_cells(ds: xr.Dataset, names: Sequence[str], covariates: Sequence[str]
     else:
         row, col = index[0], index[1] if len(index) > 1 else index[0] * 0
     order = np.argsort(mix(row, col, seed), kind="stable")
-    chosen = order[: min(len(order), 8 * count)]
-    points = {d: xr.DataArray(index[i][chosen], dims="cell") for i, d in enumerate(dims)}
-    found = part.isel(points).transpose("time", "cell", ...).load()
-    has = np.logical_or.reduce([np.isfinite(found[n].values).any(0) for n in names])
+    candidates = order[: min(len(order), 8 * count)]
+    points = {d: xr.DataArray(index[i][candidates], dims="cell") for i, d in enumerate(dims)}
+    sample = part.isel(points).transpose("time", "cell", ...).load()
+    has = np.logical_or.reduce([np.isfinite(sample[n].values).any(0) for n in names])
     for name in covariates:
-        values = np.isfinite(found[name].values)
+        values = np.isfinite(sample[name].values)
         has &= values.any(0) if values.ndim == 2 else values
     if not has.any():
         raise DataError(
-            f"No cell has any value of {', '.join(names)}.", hint="Check region, period and quality filter."
+            f"No cell has any value of {', '.join(names)}.", hint="Check the region, the period and the quality filter."
         )
-    return found.isel(cell=np.flatnonzero(has)[:count])
+    return sample.isel(cell=np.flatnonzero(has)[:count])
 
 
 def series_spec(
     ds: xr.Dataset, targets: Sequence[str], covariates: Sequence[str], info: ModelInfo, options: Mapping[str, Any]
 ) -> Spec:
-    """Describe a gap-filling task: targets, driving series and maps, units, options."""
+    """Describe what a gap-filling model learns: targets, driving series and maps, units, options."""
     driving = [c for c in covariates if "time" in ds[c].dims]
     for name in driving:
         if not np.isfinite(ds[name].values).all():
@@ -92,9 +92,10 @@ def series_spec(
 def series_samples(
     ds: xr.Dataset, targets: Sequence[str], covariates: Sequence[str] = (), use: np.ndarray | None = None
 ) -> Samples:
-    """Samples of series on ``(time, cell)``, cut to the span of the days in use.
+    """Samples of series on ``(time, cell)``, from the first to the last day of ``use`` (by default all days).
 
-    Targets are missing on frozen days, but those that mean the same there (``when_frozen`` of `xsm.data.cf.VARIABLES`).
+    Targets are missing on frozen days, except those with ``when_frozen`` in `xsm.data.cf.VARIABLES`, which mean the
+    same on frozen ground.
     """
     use = np.ones(ds.sizes["time"], bool) if use is None else use
     first, last = np.flatnonzero(use)[[0, -1]]
@@ -110,7 +111,7 @@ def series_samples(
             arrays[name] = np.where(frozen, np.float32(np.nan), arrays[name])
         if not np.isfinite(arrays[name][use]).any():
             raise DataError(
-                f"'{name}' has no observation on thawed ground to learn from on the {use.sum()} days of training.",
+                f"'{name}' has no observation on thawed ground on the {use.sum()} training days.",
                 hint="Check its masks, or take a longer period.",
             )
     return Samples(arrays, days, use, np.ones(ds.sizes["cell"], bool))
@@ -120,18 +121,13 @@ def _finite(values: np.ndarray) -> np.ndarray:
     return np.where(np.isfinite(values), values, np.nan).astype("f4")
 
 
-class Streamed:
-    """A dask array that slices to numpy: only what a slice covers is read (see `xsm.contracts.model.Samples`)."""
+def periods(days: np.ndarray) -> list[str]:
+    """Runs of consecutive days as text.
 
-    def __init__(self, array: Any) -> None:
-        self.array = array
-        self.shape, self.ndim, self.dtype = array.shape, array.ndim, array.dtype
-
-    def __len__(self) -> int:
-        return int(self.shape[0])
-
-    def __getitem__(self, key: Any) -> np.ndarray:
-        return np.asarray(self.array[key].compute(scheduler="threads"))
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        return np.asarray(self[...], dtype)
+    Examples
+    --------
+    >>> periods(np.array(["2020-01-01", "2020-01-02", "2021-05-01"], "M8[D]"))
+    ['2020-01-01 to 2020-01-02', '2021-05-01 to 2021-05-01']
+    """
+    runs = np.split(days, 1 + np.flatnonzero(np.diff(days) > np.timedelta64(1, "D")))
+    return [f"{run[0]} to {run[-1]}" for run in runs]

@@ -10,7 +10,7 @@ TINY = 1e-4
 CYCLE = 5e-3
 SHARE = 0.98
 MIN_PAIRS = 3
-MIN_SEEN = 3
+MIN_OBSERVATIONS = 3
 
 
 class Pattern(StrEnum):
@@ -23,12 +23,12 @@ class Pattern(StrEnum):
 
 
 def find_pattern(values: np.ndarray, time: np.ndarray) -> Pattern:
-    """Tell whether series ``(time, cell)`` with gaps are constant, repeat every year, or neither.
+    """Find out whether series ``(time, cell)`` with gaps are constant, repeat every year, or neither.
 
     A variable is static where at least 98 % of the cells vary by less than 1e-4 of its spread over all cells and days,
-    and periodic where they repeat on the same calendar day of other years to 0.5 % of it; only cells with at least 3
-    observations, or 3 calendar days seen twice, tell, and at least half of the cells must. Series without a gap in any
-    cell that has values are complete.
+    and periodic where they repeat on the same calendar day of other years to 0.5 % of it. Only cells with at least 3
+    observations, or with 3 calendar days observed in two years, count, and at least half of the cells must count.
+    Series without a gap in any cell that has values are complete.
     """
     with np.errstate(invalid="ignore"):
         has = np.isfinite(values).any(0)
@@ -40,14 +40,14 @@ def find_pattern(values: np.ndarray, time: np.ndarray) -> Pattern:
         scale = np.nanstd(values) or 1.0
         spread = np.nanmax(values, 0) - np.nanmin(values, 0)
         fixed = spread <= TINY * max(scale, np.nanmax(np.abs(values)) * 1e-3)
-        if _most(fixed, np.isfinite(values).sum(0) >= MIN_SEEN):
+        if _most(fixed, np.isfinite(values).sum(0) >= MIN_OBSERVATIONS):
             return Pattern.STATIC
         repeats, close = _repeats(values, calendar_day(time), CYCLE * scale)
     return Pattern.PERIODIC if _most(close >= SHARE, repeats >= MIN_PAIRS) else Pattern.NONE
 
 
 def _most(agree: np.ndarray, enough: np.ndarray) -> bool:
-    """Whether at least half of the cells have enough to tell, and nearly all of these agree."""
+    """Whether at least half of the cells have enough observations, and nearly all of these agree."""
     return bool(enough.mean() >= 0.5 and agree[enough].mean() >= SHARE)
 
 
@@ -66,9 +66,9 @@ def fill_pattern(values: np.ndarray, time: np.ndarray, pattern: Pattern) -> np.n
     cycle = np.full((366, values.shape[1]), np.nan)
     for d in np.unique(day):
         rows = values[day == d]
-        seen = np.isfinite(rows)
-        first = np.argmax(seen, 0)
-        cycle[d] = np.where(seen.any(0), rows[first, np.arange(rows.shape[1])], np.nan)
+        finite = np.isfinite(rows)
+        first = np.argmax(finite, 0)
+        cycle[d] = np.where(finite.any(0), rows[first, np.arange(rows.shape[1])], np.nan)
     known = np.isfinite(cycle)
     around = np.arange(366)
     for cell in np.flatnonzero(count):
@@ -88,7 +88,7 @@ def calendar_day(time: np.ndarray) -> np.ndarray:
 
 
 def _repeats(values: np.ndarray, day: np.ndarray, tolerance: float) -> tuple[np.ndarray, np.ndarray]:
-    """For each cell: how many days lie on a calendar day seen twice, and the share of them that agree."""
+    """For each cell: the number of calendar days observed in two years, and the share of them that agree."""
     pairs, agree = np.zeros(values.shape[1]), np.zeros(values.shape[1])
     for d in np.unique(day):
         rows = values[day == d]

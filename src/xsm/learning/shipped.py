@@ -1,4 +1,4 @@
-"""The bundles that come with xsm; trained on the synthetic twin, for trying things out."""
+"""The bundles that are shipped with xsm: trained on the synthetic twin, for trying things out."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from xsm.contracts.bundle import Bundle
 from xsm.errors import DataError, render_hint, tell
 
 NAMES = {"gapfill": {"pretrained": "gapfill"}, "estimate": {n: n for n in ("5-1", "5-2", "25-1", "25-2")}}
-"""The shipped bundles of each task, by the name that people give."""
+"""The shipped bundles of each task, by the name that users write."""
 
 
 def shipped(name: str) -> Bundle:
     """Load a shipped bundle (``"5-1"``, ``"5-2"``, ``"25-1"``, ``"25-2"``, ``"gapfill"``)."""
     folder = Path(str(files("xsm"))) / "_bundles" / name
     if not folder.is_dir():
-        raise DataError(f"No bundle '{name}' comes with this xsm.", hint="Train one with <fit()>.")
+        raise DataError(f"This xsm has no shipped bundle '{name}'.", hint="Train one with <fit()>.")
     return Bundle.load(folder)
 
 
 def shipped_name(model: Any, task: str) -> str:
-    """Name of the shipped bundle that somebody gave as the model of a task; nothing for other models."""
+    """Name of the shipped bundle that a ``model`` argument stands for; empty for other models."""
     return NAMES[task].get(model, "") if isinstance(model, str) else ""
 
 
 def warn_of_shipped(model: Any, task: str) -> None:
-    """Warn what a shipped bundle is, where somebody gave one; for the end, when it was of use."""
+    """Warn that a bundle is a shipped one; called after it was used, so that errors come without the warning."""
     if name := shipped_name(model, task):
         tell(
             f"The shipped bundle '{name}' was trained on synthetic data (the twin) and is for trying things out; "

@@ -1,4 +1,4 @@
-"""Values that cannot be: missing where none may be, infinite, fill values, another unit, out of a quantity's range."""
+"""Impossible values: missing where they must not be, infinite, fill values, another unit, out of their range."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from xsm.compute.blocks import is_lazy
+from xsm.compute.chunks import is_lazy
 from xsm.data.cf import VARIABLES, Canonical
 from xsm.errors import DataError, tell
 
 LARGEST = float(np.finfo("f4").max)
 SLACK, ABSURD = 1e-6, 0.5
-"""Shares of a range's width by which values may lie outside of it, and beyond which they are fill values or have
-another unit."""
+"""Shares of a range's width: values may lie outside the range by the first; beyond the second they are fill values or
+have another unit."""
 
 
 def check_values(
     ds: xr.Dataset, cells: xr.DataArray, who: str, *, what: str = "predictors", gaps: bool = False
 ) -> None:
-    """Stop where values inside the domain are missing, infinite or absurd; warn of others out of their range.
+    """Stop where values inside the domain are missing, infinite or absurd; warn of others outside their range.
 
     Parameters
     ----------
@@ -31,23 +31,23 @@ def check_values(
     cells : xarray.DataArray
         Domain, bool.
     who, what : str
-        Who needs what, for the sentence: ``"5 cm scenario 2"`` and ``"predictors"``.
+        Who needs what, for messages: ``"5 cm scenario 2"`` and ``"predictors"``.
     gaps : bool
-        Missing and infinite values are no fault.
+        Whether missing and infinite values are allowed.
     """
     inside = {n: cells & np.isfinite(v) if gaps else cells for n, v in ds.data_vars.items()}
     count = xr.Dataset({n: (~_within(v, SLACK) & inside[n]).sum() for n, v in ds.data_vars.items()}).compute()
     doubtful = {n: v for n, v in ds.data_vars.items() if int(count[n])}
     for wrong, text, hint in FAULTS:
-        if found := [told for n, v in doubtful.items() if (told := _counted(v, wrong(v) & inside[n]))]:
-            raise DataError(f"{who} needs {what} {text} {', '.join(found)}.", hint=hint)
+        if counts := [c for n, v in doubtful.items() if (c := _counted(v, wrong(v) & inside[n]))]:
+            raise DataError(f"{who} needs {what} {text} {', '.join(counts)}.", hint=hint)
     if doubtful:
-        told = ", ".join(f"{n} ({int(count[n])} outside {_range(n)})" for n in doubtful)
-        tell(f"The {what} have values out of the range of their quantity: {told}; check units and fill values.")
+        outside = ", ".join(f"{n} ({int(count[n])} outside {_range(n)})" for n in doubtful)
+        tell(f"The {what} have values outside the range of their quantity: {outside}; check units and fill values.")
 
 
 def checked_values(predictors: xr.Dataset, cells: xr.DataArray, who: str, since: np.datetime64) -> xr.Dataset:
-    """Check values from a day on: at once, or at each block that is made of lazy ones."""
+    """Check values from a day on: at once, or block by block when lazy ones are computed."""
     if not is_lazy(predictors) and cells.chunks is None:
         check_values(predictors.sel(time=slice(since, None)), cells, who)
         return predictors
@@ -55,10 +55,10 @@ def checked_values(predictors: xr.Dataset, cells: xr.DataArray, who: str, since:
     for name, variable in predictors.reset_coords(drop=True).data_vars.items():
         times = [d for d in variable.dims if d == "time"]
         variable = variable.transpose(*times, *cells.dims)
-        given = [variable, cells, *(variable[t] for t in times)]
+        inputs = [variable, cells, *(variable[t] for t in times)]
         work = functools.partial(_checked_block, name, variable.dims, cells.dims, who, since)
         checked[name] = xr.apply_ufunc(
-            work, *given, dask="parallelized", output_dtypes=[variable.dtype], keep_attrs="override"
+            work, *inputs, dask="parallelized", output_dtypes=[variable.dtype], keep_attrs="override"
         )
     return predictors.assign(checked)
 
@@ -78,41 +78,41 @@ def _usual(name: Any) -> Canonical:
 
 
 def _within(variable: xr.DataArray, share: float) -> xr.DataArray:
-    """Where values are in the range of their quantity, or out of it by a share of its width at most; never NaN."""
+    """Where values are in the range of their quantity, or outside it by at most a share of its width; False for NaN."""
     usual = _usual(variable.name)
     more = share * (usual.high - usual.low)
     return (variable >= max(usual.low - more, -LARGEST)) & (variable <= min(usual.high + more, LARGEST))
 
 
 FAULTS: tuple[tuple[Callable[[xr.DataArray], xr.DataArray], str, str], ...] = (
-    (xr.DataArray.isnull, "without gaps, but some are in", "Run <gapfill_cru()> first."),
+    (xr.DataArray.isnull, "without gaps, but there are some in", "Run <gapfill_cru()> first."),
     (
         np.isinf,
-        "that are finite, but infinite values are in",
-        "Make them missing, and run <gapfill_cru()> for series.",
+        "that are finite, but there are infinite values in",
+        "Set them to missing, and run <gapfill_cru()> for series.",
     ),
     (
         lambda variable: ~_within(variable, ABSURD),
-        "in their range, but fill values or another unit are in",
-        "Convert the unit, or make fill values missing and run <gapfill_cru()>.",
+        "in their range, but there are fill values or another unit in",
+        "Convert the unit, or set fill values to missing and run <gapfill_cru()>.",
     ),
 )
-"""What is refused, the sentence and what to do; a former one comes first."""
+"""What is refused, how it is said and what to do; the first that applies is reported."""
 
 
 def _counted(variable: xr.DataArray, wrong: xr.DataArray) -> str:
-    """Tell how many values are wrong, since when, and what they are; nothing where none is."""
+    """Describe how many values are wrong, since when, and what they are; empty where there are none."""
     count = int(wrong.sum())
     if not count:
         return ""
-    told = f"{count} cells"
+    text = f"{count} cells"
     if "time" in wrong.dims:
         days = wrong["time"].values[wrong.any([d for d in wrong.dims if d != "time"]).values]
-        told = f"{count} cell-days, the first on {days[0].astype('M8[D]')}"
+        text = f"{count} cell-days, the first on {days[0].astype('M8[D]')}"
     low, high = (float(v) for v in (variable.where(wrong).min(), variable.where(wrong).max()))
     if np.isfinite(high - low):
-        told += f", with {low:g} to {high:g} instead of {_range(variable.name)}"
-    return f"{variable.name} ({told})"
+        text += f", with {low:g} to {high:g} instead of {_range(variable.name)}"
+    return f"{variable.name} ({text})"
 
 
 def _range(name: Any) -> str:

@@ -1,21 +1,14 @@
-"""Put products together on one window of the EASE-Grid and one run of days."""
+"""Merge products into a cube: one window of the EASE-Grid, one run of days."""
 
 from __future__ import annotations
 
-import logging
 from typing import Annotated
 
-import numpy as np
 import xarray as xr
 
 from xsm.contracts.operation import Param, operation
-from xsm.data.cf import add_history, check_units, with_room
-from xsm.data.grids import Grid, require_grid, take
-from xsm.data.masks import with_masks
-from xsm.data.skipped import listed, with_skipped
-from xsm.errors import DataError, tell
-
-log = logging.getLogger("xsm")
+from xsm.data.cf import add_history
+from xsm.data.merging import merge_products
 
 
 @operation(title="Build a cube", group="Data", accessor=False)
@@ -23,25 +16,25 @@ def cube(
     first: Annotated[xr.Dataset, Param("Sets window and days; normally SMAP.")],
     *others: Annotated[xr.Dataset, Param("Further products on the same grid.")],
 ) -> xr.Dataset:
-    """Put products on one EASE-Grid window and one run of days.
+    """Merge products on one EASE-Grid window and one run of days.
 
     Parameters
     ----------
     first : xarray.Dataset
         Dims ``(time, y, x)`` on an EASE-Grid 2.0; sets window and days.
     *others : xarray.Dataset
-        Placed by integer row and column and by day, never by comparing coordinates; cells and days they do not cover
-        are empty and counted in a warning.
+        Placed by integer row and column and by day, never by comparing coordinates; cells and days that they do not
+        cover are empty and counted in a warning.
 
     Returns
     -------
     xarray.Dataset
-        All variables, with ``land`` and ``frozen`` (docs/design/decisions.md, "Masks") where their inputs are there.
+        All variables, with ``land`` and ``frozen`` (docs/design/decisions.md, "Masks") where their inputs exist.
 
     Raises
     ------
     DataError
-        For no overlap, another grid, a variable in two products, or days that are not days.
+        For no overlap, another grid, a variable in two products, or days that are repeated or out of order.
 
     Examples
     --------
@@ -51,70 +44,4 @@ def cube(
     >>> both["sm_noah_0_10"].shape == both["tb_h"].shape
     True
     """
-    grid = require_grid(first, "The first product")
-    merged = _daily(first, "The first product")
-    for number, other in enumerate(others, start=2):
-        placed = _place(other, grid, merged, f"Product {number}")
-        double = sorted({str(n) for n in placed.data_vars} & {str(n) for n in merged.data_vars})
-        if double:
-            raise DataError(f"Product {number} brings {', '.join(double)} again.", hint="Drop it from one of the two.")
-        merged = merged.assign(placed.data_vars).assign_coords(
-            {n: c for n, c in placed.coords.items() if n not in merged.coords}
-        )
-        told = {k: v for k, v in other.attrs.items() if k not in ("history", "xsm_region", "Conventions")}
-        merged.attrs = with_skipped(told | merged.attrs, {line: line for line in listed(other.attrs)})
-        merged.attrs["history"] = "\n".join(t for t in (merged.attrs.get("history"), other.attrs.get("history")) if t)
-    check_units(merged, [str(n) for n in merged.data_vars])
-    merged = with_masks(merged)
-    return add_history(grid.assign(merged), "cube", products=1 + len(others))
-
-
-def _daily(ds: xr.Dataset, what: str) -> xr.Dataset:
-    if "time" not in ds.dims:
-        raise DataError(f"{what} has no dimension 'time'.", hint="Give the daily product first.")
-    day = ds["time"].values.astype("M8[D]")
-    if len(np.unique(day)) != len(day) or not np.all(np.diff(day) > np.timedelta64(0, "D")):
-        raise DataError(f"{what} has days twice or out of order.", hint="Sort it, or make daily means first.")
-    every = np.arange(day[0], day[-1] + 1) if len(day) else day
-    if len(every) != len(day):
-        log.info("%s: %d missing days are added as empty days", what, len(every) - len(day))
-    attrs = {"standard_name": "time", "axis": "T", "long_name": "UTC day"}
-    ds = ds.assign_coords(time=("time", day.astype("M8[ns]"), attrs))
-    return ds if len(every) == len(day) else _reindex(ds, every.astype("M8[ns]"))
-
-
-def _place(other: xr.Dataset, grid: Grid, cube: xr.Dataset, what: str) -> xr.Dataset:
-    own = require_grid(other, what)
-    placed = take(other, grid)
-    rows = min(own.row0 + own.rows, grid.row0 + grid.rows) - max(own.row0, grid.row0)
-    cols = min(own.col0 + own.cols, grid.col0 + grid.cols) - max(own.col0, grid.col0)
-    empty = grid.rows * grid.cols - rows * cols
-    if empty:
-        names = ", ".join(map(str, list(other.data_vars)[:4]))
-        tell(f"{what} ({names}) leaves {empty} of {grid.rows * grid.cols} cells empty.")
-    placed = placed.drop_vars([n for n in placed.coords if n in cube.data_vars])
-    if "time" not in placed.dims:
-        return placed
-    placed = _daily(placed, what)
-    days = cube["time"].values
-    common = np.isin(days, placed["time"].values).sum()
-    if not common:
-        raise DataError(
-            f"{what} ({_span(placed)}) shares no day with the first product ({_span(cube)}).",
-            hint="Open the same period of both.",
-        )
-    if common < len(days):
-        tell(f"{what} lacks {len(days) - common} of {len(days)} days; they are empty.")
-    return placed if np.array_equal(days, placed["time"].values) else _reindex(placed, days)
-
-
-def _reindex(ds: xr.Dataset, days: np.ndarray) -> xr.Dataset:
-    ds, fill = with_room(ds)
-    moved = ds.reindex(time=days, fill_value=fill)
-    moved["time"].attrs = ds["time"].attrs
-    return moved
-
-
-def _span(ds: xr.Dataset) -> str:
-    days = ds["time"].values.astype("M8[D]")
-    return f"{days[0]} to {days[-1]}"
+    return add_history(merge_products(first, *others), "cube", products=1 + len(others))

@@ -19,7 +19,7 @@ def estimate(
     depth: Annotated[Literal[5, 25], Param("Depth of the estimate.", unit="cm")] = 5,
     scenario: Annotated[Literal[1, 2], Param("Scenario of the paper's Table 2.")] = 2,
     model: Annotated[
-        Any, Param("Bundle or its folder; the shipped, twin-trained one if not given.", kind=Kind.MODEL)
+        Any, Param("Bundle or its folder; by default the shipped one, trained on the twin.", kind=Kind.MODEL)
     ] = None,
     dropout_passes: Annotated[
         int, Param("Passes with dropout that add to the spread (Monte Carlo).", minimum=0, maximum=200, advanced=True)
@@ -35,11 +35,11 @@ def estimate(
         Which estimate (Table 2 of Rabiei et al. 2024).
     model : Bundle or path, optional
         Trained model; without one the shipped bundle is used, with a warning. The 5 cm estimate that 25 cm scenario 2
-        needs is taken from the cube where it is there and made by the very same surface bundle.
+        needs is taken from the cube where it has one by the same surface bundle.
     dropout_passes : int
-        Monte Carlo dropout: that many passes with neurons left out, averaged, whose differences add to the spread; for
-        models that have dropout. Takes that many times as long, and is written down in ``history`` and attributes. The
-        spread was calibrated without them.
+        Monte Carlo dropout: average of that many passes with neurons left out, whose differences add to the spread; for
+        models that have dropout. Takes that many times as long and is recorded in ``history`` and attributes. The
+        spread was calibrated without dropout.
 
     Returns
     -------
@@ -47,10 +47,10 @@ def estimate(
         ``sm_5cm`` or ``sm_25cm`` (m3 m-3) and its standard deviation on (time, y, x), lazy where the cube is:
         ``..._std`` is that of the true value, calibrated to stations when the model was trained; ``..._reference_std``
         is that of the reference which the model learnt from, where there were no stations. ``mask_reason``
-        (y, x), ``frozen``, and the coordinates ``land_cover`` and ``texture`` where the cube has them. Of the first
-        ``warm_up_days`` days, which lack some of the days that the model looks back on, ``lead_in_days`` are empty.
-        ``clipped_share`` of the estimate is the share of values that were held between 0.02 and the porosity, unless
-        the cube is lazy or the model clips arrays of another shape.
+        (y, x), ``frozen``, and the coordinates ``land_cover`` and ``texture`` where the cube has them. The first
+        ``warm_up_days`` days lack some of the days that the model looks back on; the first ``lead_in_days`` of them are
+        empty. ``clipped_share`` of the estimate is the share of values that were clipped to 0.02 or the porosity,
+        unless the cube is lazy or the model clips arrays of another shape.
 
     Raises
     ------

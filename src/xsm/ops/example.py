@@ -2,42 +2,32 @@
 
 from __future__ import annotations
 
-import functools
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
-import numpy as np
 import xarray as xr
 
 from xsm import atomic
 from xsm.contracts.operation import Kind, Param, operation
-from xsm.data.cf import add_history, canonical_attrs
-from xsm.data.scenarios import SMAP_ANCILLARY
-from xsm.errors import DataError
-
-if TYPE_CHECKING:
-    from xsm.twin import World
-
-MIXED = ("sm_noah_0_10", "sm_noah_10_40", "soil_temperature_0_10", "soil_temperature_10_40", "air_temperature",
-         "precipitation")  # fmt: skip
-SOLUS = {"sand": "sandtotal", "silt": "silttotal", "clay": "claytotal", "bulk_density": "dbovendry"}
-SINUSOIDAL = "+proj=sinu +lon_0=0 +x_0=0 +y_0=0 +R=6371007.181 +units=m +no_defs"
+from xsm.data.cf import add_history
+from xsm.twin.examples import example_dataset, example_world
+from xsm.twin.write import write_world
 
 
 @operation(title="Create example data", group="Data", accessor=False)
 def example(
     name: Annotated[
         Literal["cube", "gappy_cube", "smap", "nldas", "solus100", "landcover", "stations", "truth"],
-        Param("What to make: one product, the merged cube, or the truth behind them."),
+        Param("What to create: one product, the merged cube, or the truth behind them."),
     ] = "cube",
     *,
     size: Annotated[int, Param("Cells of 9 km in each direction.", minimum=8, maximum=256)] = 32,
     days: Annotated[int, Param("Days from 2021-04-01.", minimum=8, maximum=2000)] = 90,
     seed: Annotated[int, Param("Another seed is another world.", minimum=0, advanced=True)] = 0,
 ) -> xr.Dataset:
-    """Make synthetic example data of one place and period that fit each other.
+    """Create synthetic example data: products of one place and period that agree with each other.
 
-    The place is in the southern Great Plains (36 N, 98 W) and holds a lake. The data come from `xsm.twin`; nothing is
+    The place is in the southern Great Plains (36 N, 98 W) and has a lake. The data come from `xsm.twin`; nothing is
     observed, and the attributes say so.
 
     Parameters
@@ -46,7 +36,7 @@ def example(
         ``"cube"``: complete predictors, references, soil and land cover on the EASE window, SMAP predictors filled by
         linear interpolation in time of what was observed; retrievals, flags and ``obs_time`` keep their gaps.
         ``"gappy_cube"``: the same with all gaps. ``"smap"``, ``"nldas"``, ``"solus100"``, ``"landcover"``,
-        ``"stations"``: as `xsm.open` gives them, each on its own grid. ``"truth"``: what an estimate is compared with.
+        ``"stations"``: as `xsm.open` returns them, each on its own grid. ``"truth"``: what estimates are compared with.
     size, days, seed : int
 
     Returns
@@ -66,43 +56,26 @@ def example(
     >>> dict(cube["tb_h"].sizes), bool(cube["tb_h"].where(cube["land"], 0).isnull().any())
     ({'time': 20, 'y': 16, 'x': 16}, False)
     """
-    world = _world(size, days, seed)
-    makers = {
-        "cube": lambda: _cube(world, fill=True),
-        "gappy_cube": lambda: _cube(world, fill=False),
-        "smap": lambda: world.smap,
-        "nldas": lambda: world.nldas_daily,
-        "solus100": lambda: _solus(world),
-        "landcover": lambda: _land_cover(world),
-        "stations": lambda: world.stations,
-        "truth": lambda: world.truth,
-    }
-    return add_history(makers[name]().copy(deep=True), "example", name=name, size=size, days=days, seed=seed)
-
-
-@functools.lru_cache(maxsize=1)
-def _world(size: int, days: int, seed: int) -> World:
-    from xsm.twin import default_grid, make_world
-
-    return make_world(default_grid(size), days, seed)
+    ds = example_dataset(name, size, days, seed)
+    return add_history(ds, "example", name=name, size=size, days=days, seed=seed)
 
 
 @operation(title="Create example files", group="Data", result=Kind.PATH, accessor=False)
 def example_files(
-    output: Annotated[Path, Param("Folder to make, with a folder for each product.", kind=Kind.FOLDER)],
+    output: Annotated[Path, Param("Folder to create, with a folder for each product.", kind=Kind.FOLDER)],
     *,
     size: Annotated[int, Param("Cells of 9 km in each direction.", minimum=8, maximum=256)] = 32,
     days: Annotated[int, Param("Days from 2021-04-01.", minimum=8, maximum=2000)] = 90,
     seed: Annotated[int, Param("Another seed is another world.", minimum=0, advanced=True)] = 0,
 ) -> Path:
-    """Write the granules behind the example data as files of the products' true formats, to be opened as real ones.
+    """Write the granules behind the example data as files in the products' formats, to be opened like real ones.
 
     Parameters
     ----------
     output : Path
-        Folder; ``SMAP``, ``NLDAS``, ``SOLUS100``, ``MODIS_LANDCOVER`` and ``USCRN`` come into it, and ``truth.nc``.
+        Folder; it gets ``SMAP``, ``NLDAS``, ``SOLUS100``, ``MODIS_LANDCOVER``, ``USCRN`` and ``truth.nc``.
     size, days, seed : int
-        As in `example`: the same numbers are the same world.
+        As in `example`: the same numbers give the same world.
 
     Returns
     -------
@@ -112,7 +85,7 @@ def example_files(
     Raises
     ------
     UsageError
-        Where the folder is there and not empty.
+        Where the folder exists and is not empty.
 
     Examples
     --------
@@ -121,110 +94,9 @@ def example_files(
     >>> sorted(p.name for p in folder.iterdir() if p.is_dir())
     ['MODIS_LANDCOVER', 'NLDAS', 'SMAP', 'SOLUS100', 'USCRN']
     """
-    from xsm.twin import write_world
-
     output = Path(output)
     if output.is_dir() and not any(output.iterdir()):
         output.rmdir()
     with atomic.fresh(output) as part:
-        write_world(_world(size, days, seed), part)
+        write_world(example_world(size, days, seed), part)
     return output
-
-
-def _cube(world: World, *, fill: bool) -> xr.Dataset:
-    """Merge all products on the window, without any value of the truth but land, soil and cover."""
-    smap, truth, noah = world.smap, world.truth, _on_grid(world.nldas_daily[list(MIXED)], world)
-    still = truth[["sand", "silt", "clay", "bulk_density", "land_cover", "land"]]
-    cube = smap.assign(noah.data_vars).assign(still.data_vars)
-    if fill:
-        land = truth["land"].values
-        for name in SMAP_ANCILLARY:
-            attrs = smap[name].attrs | {"fill_method": "linear (example)"}
-            cube[name] = ("time", "y", "x"), _interpolate(smap[name].values, land), attrs
-    flagged = (smap["surface_flag"] != 65534) & ((smap["surface_flag"] & 0b110000000) > 0)
-    frozen = (noah["soil_temperature_0_10"] < 273.15) | (smap["surface_temperature"] < 273.15) | flagged
-    cube["frozen"] = frozen.dims, frozen.values, canonical_attrs("frozen")
-    cube.attrs |= {"title": "xsm example cube, synthetic", **world.attrs}
-    return world.grid.assign(cube)
-
-
-def _interpolate(values: np.ndarray, land: np.ndarray) -> np.ndarray:
-    """Linear interpolation in time of observed values, the nearest one at the ends; cells never seen stay NaN."""
-    out, time = values.copy(), np.arange(len(values))
-    for row, col in np.argwhere(land):
-        seen = np.isfinite(values[:, row, col])
-        if seen.any():
-            out[:, row, col] = np.interp(time, time[seen], values[seen, row, col])
-    return out
-
-
-def _on_grid(ds: xr.Dataset, world: World) -> xr.Dataset:
-    """Bilinear from latitude and longitude to the EASE window; water takes the nearest land value first."""
-    from scipy.ndimage import distance_transform_edt, map_coordinates
-
-    grid, land = world.grid, world.truth["land"].values
-    row = np.interp(grid.lat, ds["lat"].values, np.arange(ds.sizes["lat"]))
-    col = np.interp(grid.lon, ds["lon"].values, np.arange(ds.sizes["lon"]))
-    where = np.meshgrid(row, col, indexing="ij")
-    missing = np.isnan(ds[MIXED[0]].values[0])
-    nearest = tuple(distance_transform_edt(missing, return_distances=False, return_indices=True))
-    out = xr.Dataset(coords={"time": ds["time"]})
-    for name, variable in ds.data_vars.items():
-        placed = np.stack([map_coordinates(day[nearest], where, order=1) for day in variable.values])
-        out[name] = ("time", "y", "x"), np.where(land, placed, np.float32(np.nan)), variable.attrs
-    return grid.assign(out)
-
-
-def _solus(world: World) -> xr.Dataset:
-    """Soil maps at 100 m, EPSG:5070, lazy."""
-    import dask.array as da
-    from pyproj import CRS, Transformer
-
-    left, bottom, right, top = Transformer.from_crs(4326, 5070, always_xy=True).transform_bounds(*world.bbox, 101)
-    x = -2540000 + 100 * (np.arange(np.floor((left + 2540000) / 100), np.ceil((right + 2540000) / 100)) + 0.5)
-    y = 3258000 - 100 * (np.arange(np.floor((3258000 - top) / 100), np.ceil((3258000 - bottom) / 100)) + 0.5)
-    if not (x.size and y.size):
-        raise DataError("The window holds no 100 m pixel of EPSG:5070.", hint="Choose a larger size.")
-
-    def block(prop: str, block_info: dict) -> np.ndarray:
-        (d0, _), (r0, r1), (c0, c1) = block_info[None]["array-location"]
-        return world.soil100(prop, (5, 30)[d0], x[c0:c1], y[r0:r1])[None]
-
-    empty = da.empty((2, len(y), len(x)), chunks=(1, 1024, 1024)).chunks
-    geo = {"GeoTransform": f"{x[0] - 50} 100.0 0.0 {y[0] + 50} 0.0 -100.0"}
-    coords = {
-        "soil_depth": ("soil_depth", [5, 30], {"units": "cm", "positive": "down"}),
-        "y": ("y", y, {"units": "m", "standard_name": "projection_y_coordinate", "axis": "Y"}),
-        "x": ("x", x, {"units": "m", "standard_name": "projection_x_coordinate", "axis": "X"}),
-        "spatial_ref": ((), 0, {**CRS.from_epsg(5070).to_cf(), "spatial_ref": CRS.from_epsg(5070).to_wkt(), **geo}),
-    }
-    ds = xr.Dataset(coords=coords, attrs={"title": "SOLUS100 soil maps, synthetic", **world.attrs})
-    for name, prop in SOLUS.items():
-        lazy = da.map_blocks(block, prop, chunks=empty, dtype="f4", meta=np.empty((0, 0, 0), "f4"))
-        ds[name] = ("soil_depth", "y", "x"), lazy, canonical_attrs(name)
-        ds[name].encoding["grid_mapping"] = "spatial_ref"
-    return ds
-
-
-def _land_cover(world: World) -> xr.Dataset:
-    """IGBP classes on the sinusoidal grid of MCD12Q1, 463 m, row by row of pixels."""
-    from pyproj import CRS, Transformer
-
-    pixel, west, north = 926.625433 / 2, -20015109.354, 10007554.677
-    to_grid = Transformer.from_crs("EPSG:4326", SINUSOIDAL, always_xy=True)
-    left, bottom, right, top = to_grid.transform_bounds(*world.bbox, 101)
-    x = west + pixel * (np.arange(np.floor((left - west) / pixel), np.ceil((right - west) / pixel)) + 0.5)
-    y = north - pixel * (np.arange(np.floor((north - top) / pixel), np.ceil((north - bottom) / pixel)) + 0.5)
-    across, down = np.meshgrid(x, y)
-    lon, lat = to_grid.transform(across, down, direction="INVERSE")
-    crs = CRS.from_user_input(SINUSOIDAL)
-    geo = {"GeoTransform": f"{x[0] - pixel / 2} {pixel} 0.0 {y[0] + pixel / 2} 0.0 {-pixel}"}
-    coords = {
-        "y": ("y", y, {"units": "m", "standard_name": "projection_y_coordinate", "axis": "Y"}),
-        "x": ("x", x, {"units": "m", "standard_name": "projection_x_coordinate", "axis": "X"}),
-        "spatial_ref": ((), 0, {**crs.to_cf(), "spatial_ref": crs.to_wkt(), **geo}),
-    }
-    attrs = world.truth["land_cover"].attrs
-    ds = xr.Dataset({"land_cover": (("y", "x"), world.land_cover_at(lon, lat), attrs)}, coords)
-    ds["land_cover"].encoding["grid_mapping"] = "spatial_ref"
-    return ds.assign_attrs(title="MCD12Q1 land cover, synthetic", **world.attrs)

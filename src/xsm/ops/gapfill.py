@@ -7,21 +7,21 @@ from typing import Annotated, Any, Literal
 import xarray as xr
 
 from xsm.contracts.operation import Kind, Param, operation, share_sections
-from xsm.learning.filling import fill_gaps
+from xsm.learning.filling import Filling, fill_gaps
 
-Variables = Annotated[tuple[str, ...] | None, Param("What to fill; all daily satellite variables where not given.")]
+Variables = Annotated[tuple[str, ...] | None, Param("Variables to fill; by default all daily satellite variables.")]
 Covariates = Annotated[tuple[str, ...], Param("Gap-free series (precipitation, ...) or maps that help.")]
 ModelArg = Annotated[
     Any,
-    Param("Bundle or its folder; 'pretrained' for the shipped one; trained on the data if not given.", kind=Kind.MODEL),
+    Param("Bundle or its folder, 'pretrained' for the shipped one; by default trained on the data.", kind=Kind.MODEL),
 ]
 Mode = Annotated[Literal["smoother", "filter"], Param("Smoother uses the future too; filter is the paper's.")]
 MaxGap = Annotated[int | None, Param("Leave gaps longer than this empty.", unit="days", minimum=1)]
-Denoise = Annotated[bool, Param("Replace observed values by the estimate of the true value too.", advanced=True)]
+Denoise = Annotated[bool, Param("Replace observed values, too, by the estimate of the true value.", advanced=True)]
 Seed = Annotated[int, Param("Seed of sampling and training.", minimum=0, advanced=True)]
 Train = Annotated[
     slice | None,
-    Param("Days that the training may see; set it when the fill feeds a fit.", kind=Kind.PERIOD, advanced=True),
+    Param("Days to learn from; set it where the fill feeds a fit.", kind=Kind.PERIOD, advanced=True),
 ]
 Leak = Annotated[bool, Param("Allow land-model soil moisture as a covariate (recorded).", advanced=True)]
 
@@ -43,7 +43,7 @@ def gapfill_cru(
 ) -> xr.Dataset:
     """Fill gaps with continuous recurrent units (Schirmer et al. 2022); the same as ``gapfill(ds, "cru", ...)``.
 
-    The default ``model=None`` trains on the data at the call, which takes from seconds to minutes.
+    The default ``model=None`` trains on the data when called, which takes seconds to minutes.
 
     Examples
     --------
@@ -53,9 +53,11 @@ def gapfill_cru(
     >>> sorted(filled[["tb_h", "tb_h_std", "tb_h_obs_std", "tb_h_observed"]])
     ['tb_h', 'tb_h_obs_std', 'tb_h_observed', 'tb_h_std']
     """
-    return fill_gaps(
-        ds, "cru", variables, covariates, model, mode, max_gap, denoise, seed, train, allow_target_leak, options
-    )
+    filling = Filling(
+        method="cru", variables=variables, covariates=covariates, model=model, mode=mode, max_gap=max_gap,
+        denoise=denoise, seed=seed, train=train, allow_target_leak=allow_target_leak, options=options,
+    )  # fmt: skip
+    return fill_gaps(ds, filling)
 
 
 @operation(title="Fill gaps (choose a model)", group="Gap filling")
@@ -87,17 +89,17 @@ def gapfill(
     covariates : sequence of str
         Gap-free driving series, or maps without ``time``.
     model : Bundle, path, "pretrained" or None
-        None trains on the data at the call (announced); a bundle is lazy at once.
+        None trains on the data when called; with a bundle the result is lazy where the data are.
     mode : {"smoother", "filter"}
-        Whether later observations may be used; settled when a model is trained, so a bundle brings its own.
+        Whether later observations are used; fixed when a model is trained, so a bundle has its own.
     max_gap : int, optional
         Longest gap (days) that is filled.
     denoise : bool
-        Whether the estimate of the true value replaces observed values too; else they stay as they are.
+        Whether the estimate of the true value replaces observed values too; otherwise they stay as they are.
     seed : int
-        Seed of everything random.
+        Seed of sampling and training.
     train : slice, optional
-        Days that training may see.
+        Days to learn from.
     allow_target_leak : bool
         Allow land-model soil moisture as covariate; recorded in the attributes.
     **options
@@ -107,11 +109,11 @@ def gapfill(
     -------
     xarray.Dataset
         For each filled ``v`` also ``v_std`` (spread of the true value about ``v``: on observed days that of the
-        retrieval noise, unless ``denoise``), ``v_obs_std`` (spread of a would-be observation about ``v``) and
-        ``v_observed``; ``v`` has the attribute ``fill_method``. Cells without any value stay
-        empty, counted in the attribute ``empty_cells`` unless the input is lazy; cells without covariates (over
-        water, say) are filled with these at their usual value. Variables that are fixed maps or fixed seasonal
-        cycles are copied or looked up, with zero spread.
+        retrieval noise, unless ``denoise``), ``v_obs_std`` (spread of an observation that day about ``v``) and
+        ``v_observed``; ``v`` has the attribute ``fill_method``. Cells without any value stay empty; their number is
+        the attribute ``empty_cells`` unless the input is lazy. In cells without covariates (over water, say) these are
+        taken at their usual value. Variables that are fixed maps or fixed seasonal cycles are copied or looked up, with
+        zero spread.
 
     Raises
     ------
@@ -119,7 +121,7 @@ def gapfill(
         For an unknown variable, method or option, or land-model soil moisture as covariate without
         ``allow_target_leak``.
     DataError
-        For days that are not in order, covariates with gaps, or a bundle that is for something else.
+        For days that are not in order, covariates with gaps, or a bundle for another task, method or mode.
 
     Examples
     --------
@@ -129,9 +131,11 @@ def gapfill(
     >>> filled["tb_h"].attrs["fill_method"].split()[0]
     'linear'
     """
-    return fill_gaps(
-        ds, method, variables, covariates, model, mode, max_gap, denoise, seed, train, allow_target_leak, options
-    )
+    filling = Filling(
+        method=method, variables=variables, covariates=covariates, model=model, mode=mode, max_gap=max_gap,
+        denoise=denoise, seed=seed, train=train, allow_target_leak=allow_target_leak, options=options,
+    )  # fmt: skip
+    return fill_gaps(ds, filling)
 
 
-share_sections(gapfill, gapfill_cru, without=["method"])
+share_sections(gapfill, gapfill_cru)

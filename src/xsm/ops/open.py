@@ -15,8 +15,9 @@ from xsm.contracts.operation import Kind, Param, operation
 from xsm.contracts.registry import get_source
 from xsm.contracts.source import Area, DataSource, SourceInfo, make_request
 from xsm.data.cf import add_history
-from xsm.data.grids import EASE2_M09, REGIONS, Grid
+from xsm.data.grids import EASE2_M09, Grid
 from xsm.data.period import days
+from xsm.data.region import REGIONS
 from xsm.data.skipped import day_in, listen, settled, tell_skipped
 from xsm.errors import DataError, render_hint, tell
 

@@ -1,17 +1,14 @@
-"""Figures of scores one by one, for notebooks and the shell."""
+"""Figures of scores, one at a time."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import xarray as xr
 
 from xsm.contracts.operation import Kind, Param, operation, share_sections
-from xsm.errors import DataError, UsageError
-from xsm.ops.plot_map import Cube, Maps, Stations, drawn
-
-if TYPE_CHECKING:
-    from xsm.reporting.gather import Scene
+from xsm.ops.plot_map import Cube, Maps, Stations
+from xsm.reporting import single_figures
 
 Scored = Annotated[xr.Dataset, Param("Result of validate.", label="Scores")]
 
@@ -38,7 +35,7 @@ def plot_boxes(
     Raises
     ------
     UsageError
-        Where the scores are not grouped so.
+        Where the scores are not grouped by it.
 
     Examples
     --------
@@ -46,12 +43,7 @@ def plot_boxes(
     >>> cube, stations = (xsm.example(n, size=16, days=20) for n in ("cube", "stations"))
     >>> figure = cube.sm.validate(stations, by=["texture_group"], min_days=5).sm.plot_boxes()
     """
-    from xsm.reporting.skill import boxes
-
-    _check_table(ds)
-    if by not in ds.coords:
-        raise UsageError(f"The scores are not grouped by '{by}'.", hint=f"Run <validate()> with <by={by}>.")
-    return drawn(lambda: boxes(ds, by))
+    return single_figures.boxes(ds, by)
 
 
 @operation(title="Plot scores on a map", group="Plots", result=Kind.FIGURE, analyst=False)
@@ -70,7 +62,7 @@ def plot_skill(ds: Scored) -> Any:
     Raises
     ------
     UsageError
-        For a dataset that is no result of `validate`.
+        For a dataset that is not a result of `validate`.
 
     Examples
     --------
@@ -78,17 +70,14 @@ def plot_skill(ds: Scored) -> Any:
     >>> cube, stations = (xsm.example(n, size=16, days=20) for n in ("cube", "stations"))
     >>> figure = cube.sm.validate(stations, min_days=5).sm.plot_skill()
     """
-    from xsm.reporting.skill import best, skill_maps
-
-    _check_table(ds)
-    return drawn(lambda: skill_maps(ds, best(ds)))
+    return single_figures.skill(ds)
 
 
 @operation(title="Plot maps against stations", group="Plots", result=Kind.FIGURE, analyst=False)
 def plot_scatter(ds: Maps, stations: Stations, *, cube: Cube = None) -> Any:
     """Draw the density of station days, map against station (Figure 6 of Rabiei et al., 2024).
 
-    Days that a model was trained on or chosen by are left out, as in the report; the title says which days are shown.
+    Training and validation days of the model are left out, as in the report; the title says which days are shown.
 
     Parameters
     ----------
@@ -115,18 +104,12 @@ def plot_scatter(ds: Maps, stations: Stations, *, cube: Cube = None) -> Any:
     >>> cube, stations, truth = (xsm.example(n, size=16, days=20) for n in ("cube", "stations", "truth"))
     >>> figure = truth[["sm_5cm"]].sm.plot_scatter(stations, cube=cube)
     """
-    from xsm.reporting import pooled, skill
-
-    scene, series, table = _against(ds, stations, cube)
-    found = pooled.pairs(scene, series, table)
-    if not found:
-        raise DataError("No station day has a value of the maps.", hint="Look at the result of validate.")
-    return drawn(lambda: skill.scatter(found, str(table.attrs["period"]).replace("/", " to ")))
+    return single_figures.scatter(ds, stations, cube)
 
 
 @operation(title="Plot calibration", group="Plots", result=Kind.FIGURE, analyst=False)
 def plot_calibration(ds: Maps, stations: Stations, *, cube: Cube = None) -> Any:
-    """Draw the share of station days inside the intervals of the maps against the share wanted.
+    """Draw the share of station days inside the intervals of the maps against the nominal share.
 
     Examples
     --------
@@ -135,25 +118,7 @@ def plot_calibration(ds: Maps, stations: Stations, *, cube: Cube = None) -> Any:
     >>> sm5 = cube.sm.estimate(depth=5)
     >>> figure = sm5.sm.plot_calibration(stations, cube=cube)
     """
-    from xsm.reporting import pooled, skill
-
-    scene, series, table = _against(ds, stations, cube)
-    _, shares = pooled.coverage(scene, series, table)
-    if not shares:
-        raise DataError("The maps have no standard deviation.", hint="Keep the variables that end with _std.")
-    return drawn(lambda: skill.reliability(shares))
+    return single_figures.calibration(ds, stations, cube)
 
 
 share_sections(plot_scatter, plot_calibration)
-
-
-def _against(ds: xr.Dataset, stations: xr.Dataset, cube: xr.Dataset | None) -> tuple[Scene, xr.Dataset, xr.Dataset]:
-    from xsm.reporting import gather, tables
-
-    scene = gather.scene(ds, cube)
-    return scene, gather.station_series(scene, stations), tables.skill(scene, stations)
-
-
-def _check_table(ds: xr.Dataset) -> None:
-    if not {"r", "rmse", "bias", "ubrmse", "n"} <= set(ds.data_vars) or "station" not in ds.dims:
-        raise UsageError("The dataset is no result of validate.", hint="Run <validate()> first.")

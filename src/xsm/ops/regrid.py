@@ -12,20 +12,23 @@ from xsm.contracts.operation import Kind, Param, operation, share_sections
 from xsm.data import cf, grids
 from xsm.data.geometry import Regular, Scattered, geometry, window
 from xsm.data.grids import Grid
+from xsm.data.region import REGIONS
+from xsm.data.targets import Sites, Target, target_of
+from xsm.data.windows import take
 from xsm.errors import DataError, UsageError, tell
 
 OLD_PLACE = ("crs", "crs_wkt", "epsg_code", "spatial_ref", "transform", "res")
-"""Attributes that tell where the source lay."""
+"""Attributes that say where the source lay."""
 
 Method = Literal["auto", "bicubic", "bilinear", "average", "nearest", "mode"]
 _Input = Annotated[xr.Dataset, Param("Maps on any grid, or points.")]
-_Like = Annotated[xr.Dataset | None, Param("Dataset on an EASE-Grid 2.0 whose window is taken.", kind=Kind.DATASET)]
+_Like = Annotated[Any, Param("Dataset on an EASE-Grid 2.0 whose window is taken.", kind=Kind.DATASET)]
 _Region = Annotated[
     Any,
     Param(
         "Name ('conus'), west,south,east,north in degrees or a GeoJSON file; that of the input if not given.",
         kind=Kind.REGION,
-        choices=tuple(grids.REGIONS),
+        choices=tuple(REGIONS),
     ),
 ]
 _Method = Annotated[
@@ -94,14 +97,16 @@ def regrid(
         2-D longitude and latitude, or points.
     grid : {"EASE2_M09", "EASE2_M36", "EASE2_M03"}
         Target grid.
-    like : xarray.Dataset, optional
-        Take the window of this dataset on the target grid.
+    like : xarray.Dataset, Grid, AreaDefinition, GeoBox or SwathDefinition, optional
+        Take the window of this dataset on the target grid, or that of an area of pyresample or odc-geo, which must be a
+        window of the grid. With a ``SwathDefinition`` the result lies on its positions: dims and coordinates are those
+        of the swath, ``average`` and ``mode`` are not offered, and points give the nearest one only.
     region : str, sequence of float, geometry, Path of GeoJSON or Grid, optional
         Take the window of this region; without ``like`` and ``region`` the window of the input.
     method : {"auto", "bicubic", "bilinear", "average", "nearest", "mode"}
-        Kernel for continuous variables: Keys cubic with a = -1/2, triangle, share of area, or the cell that holds the
-        target centre. ``"nearest"`` holds for every variable, ``"mode"`` for classes and flags (or, without any, for
-        integers, or for all); a warning names the others. Of points in a cell, ``"average"`` takes the mean,
+        Kernel for continuous variables: Keys cubic with a = -1/2, triangle, share of area, or the cell at the target
+        centre. ``"nearest"`` applies to every variable, ``"mode"`` to classes and flags (or, without any, to
+        integers, or to all); a warning names the others. Of points in a cell, ``"average"`` takes the mean,
         ``"mode"`` the commonest; ``"auto"`` is ``"average"`` for continuous variables and ``"mode"`` for classes.
     min_valid : float
         Smallest share (0..1) of the signed weights that must lie on valid cells. Below it, bilinear and then nearest
@@ -120,8 +125,8 @@ def regrid(
     Raises
     ------
     DataError
-        For coordinates that make no grid, a missing CRS, no overlap with the target, complex or object variables, or
-        a continuous method on classes and flags alone.
+        For coordinates that do not form a grid, a missing CRS, an area that is not a window of the grid, no overlap
+        with the target, complex or object variables, or a continuous method on classes and flags alone.
 
     Examples
     --------
@@ -130,11 +135,18 @@ def regrid(
     >>> coarse = nldas.sm.regrid(grid="EASE2_M36")
     >>> dict(coarse["precipitation"].sizes)
     {'time': 20, 'y': 6, 'x': 6}
+
+    On the positions of a swath of pyresample:
+
+    >>> from pyresample import SwathDefinition
+    >>> swath = SwathDefinition([[-97.9, -97.8], [-97.9, -97.7]], [[35.2, 35.2], [35.3, 35.4]])
+    >>> dict(nldas.sm.regrid(like=swath)["precipitation"].sizes)
+    {'time': 20, 'y': 2, 'x': 2}
     """
     return _regrid("regrid", ds, grids.GRIDS[grid], like, region, method, min_valid, output_chunks)
 
 
-share_sections(regrid, regrid_ease9km, without=["grid"])
+share_sections(regrid, regrid_ease9km)
 
 
 def _regrid(
@@ -147,46 +159,48 @@ def _regrid(
     if not names:
         raise DataError(f"No variable of the dataset has the dims {geo.dims}.", hint="Choose one that has.")
     _check_types(ds, names)
-    _check_method(ds, names, method, geo)
-    own = grids.grid_of(ds)
-    if own is not None and own.name == target.name and geo.dims == ("y", "x"):
-        result = grids.take(ds, target)
+    _check_method(ds, names, method, geo, target)
+    current = grids.grid_of(ds)
+    same = current is not None and current.name == target.name and geo.dims == ("y", "x")
+    if same and isinstance(target, Grid):
+        result = take(ds, target)
     else:
         result = _resampled(ds, names, positions, geo, target, method, min_valid, chunks)
     result = target.assign(cf.clean_encoding(result))
-    told = {} if name == "regrid_ease9km" else {"grid": target.name}
-    return cf.add_history(result, name, **told, method=method, min_valid=min_valid, shape=target.shape)
+    grid = {} if name == "regrid_ease9km" else {"grid": target.name}
+    return cf.add_history(result, name, **grid, method=method, min_valid=min_valid, shape=target.shape)
 
 
-def _target(geo: Regular | Scattered, globe: Grid, like: Any, region: Any) -> Grid:
-    own = window(geo, globe)
+def _target(geo: Regular | Scattered, globe: Grid, like: Any, region: Any) -> Target:
+    source = window(geo, globe)
     if like is not None and region is not None:
         raise UsageError("Both 'like' and 'region' are given.", hint="Give one of them.")
     if like is not None:
-        target = like if isinstance(like, Grid) else grids.require_grid(like, "'like'")
-        if target.name != globe.name:
+        target = target_of(like, globe)
+        if isinstance(target, Grid) and target.name != globe.name:
             raise UsageError(
-                f"'like' is on {target.name}, wanted {globe.name}.", hint=f"Run <regrid()> with <grid={target.name}>."
+                f"'like' is on {target.name}, expected {globe.name}.", hint=f"Run <regrid()> with <grid={target.name}>."
             )
     else:
-        target = own if region is None else globe.region(region)
+        target = source if region is None else globe.region(region)
+    cover = window(target.geo, globe) if isinstance(target, Sites) else target
     apart = (
-        own.row0 >= target.row0 + target.rows
-        or target.row0 >= own.row0 + own.rows
-        or own.col0 >= target.col0 + target.cols
-        or target.col0 >= own.col0 + own.cols
+        source.row0 >= cover.row0 + cover.rows
+        or cover.row0 >= source.row0 + source.rows
+        or source.col0 >= cover.col0 + cover.cols
+        or cover.col0 >= source.col0 + source.cols
     )
     if apart:
-        source, wanted = (", ".join(f"{v:.2f}" for v in g.bbox) for g in (own, target))
+        here, there = (", ".join(f"{v:.2f}" for v in g.bbox) for g in (source, cover))
         raise DataError(
-            f"The dataset (west, south, east, north: {source}) does not overlap the target ({wanted}).",
+            f"The dataset (west, south, east, north: {here}) does not overlap the target ({there}).",
             hint="Check region, like and the CRS of the dataset.",
         )
     return target
 
 
 def _positions(ds: xr.Dataset, geo: Regular | Scattered) -> set[Hashable]:
-    """Variables that say where cells are and are made anew: longitude and latitude fields, axes."""
+    """Variables that say where cells are, which the result replaces: longitude and latitude fields, axes."""
     standard = {"longitude", "latitude", "projection_x_coordinate", "projection_y_coordinate"}
     names = {"lon", "lat", "longitude", "latitude", "nav_lon", "nav_lat"}
     return {
@@ -202,25 +216,29 @@ def _check_types(ds: xr.Dataset, names: list[Hashable]) -> None:
     for n in names:
         if ds[n].dtype.kind not in "fiubmM":
             raise DataError(
-                f"'{n}' has the type {ds[n].dtype}, wanted numbers, booleans or times.",
+                f"'{n}' has the type {ds[n].dtype}, expected numbers, booleans or times.",
                 hint="Convert it or leave it out.",
             )
 
 
-def _check_method(ds: xr.Dataset, names: list[Hashable], method: str, geo: Regular | Scattered) -> None:
-    from xsm.kernels.jobs import SMOOTH, categorical
+def _check_method(ds: xr.Dataset, names: list[Hashable], method: str, geo: Regular | Scattered, target: Target) -> None:
+    from xsm.kernels.variables import SMOOTH, categorical
 
     if method in SMOOTH and all(categorical(ds[n].variable, str(n)) for n in names):
         raise DataError(
-            f"method='{method}' would average classes or flags, and {sorted(map(str, names))} hold nothing else.",
+            f"method='{method}' would average classes or flags, and {sorted(map(str, names))} are nothing else.",
             hint="Use 'auto', 'mode' or 'nearest'.",
         )
-    if isinstance(geo, Scattered):
-        points = geo.lon.ndim == 1
-        allowed = ("auto", "nearest", "average", "mode") if points else ("auto", "nearest", "bilinear", "bicubic")
-        if method not in allowed:
-            what = "points" if geo.lon.ndim == 1 else "2-D longitude and latitude"
-            raise DataError(f"method='{method}' is not offered for {what}.", hint=f"Use one of: {', '.join(allowed)}.")
+    points = isinstance(geo, Scattered) and geo.lon.ndim == 1
+    what = "points" if points else "2-D longitude and latitude"
+    allowed = ["auto", "nearest", *(("average", "mode") if points else ("bilinear", "bicubic"))]
+    if isinstance(target, Sites):
+        what = f"{what} as input and positions as target" if isinstance(geo, Scattered) else "positions as target"
+        allowed = [m for m in allowed if m not in ("average", "mode")]
+    elif isinstance(geo, Regular):
+        return
+    if method not in allowed:
+        raise DataError(f"method='{method}' is not offered for {what}.", hint=f"Use one of: {', '.join(allowed)}.")
 
 
 def _resampled(
@@ -228,12 +246,12 @@ def _resampled(
     names: list[Hashable],
     positions: set[Hashable],
     geo: Regular | Scattered,
-    target: Grid,
+    target: Target,
     method: str,
     min_valid: float,
     chunks: int | None,
 ) -> xr.Dataset:
-    from xsm.kernels import jobs
+    from xsm.kernels import variables as kinds
     from xsm.kernels.apply import apply
     from xsm.kernels.plan import is_coarser, make_plan
 
@@ -245,33 +263,34 @@ def _resampled(
         at = plan.window(*whole)
         return at is not None and all(bool((a >= 0).all()) for a in plan.nearest(at, *whole))
 
-    variables = jobs.unrounded({n: ds[n].variable for n in names})
-    made = {}
-    for n, own in jobs.methods(variables, method, geo, is_coarser(geo, target)).items():
+    variables = kinds.unrounded({n: ds[n].variable for n in names})
+    resampled = {}
+    for n, kernel in kinds.methods(variables, method, geo, is_coarser(geo, target)).items():
         variable = variables[n]
-        job = jobs.make_job(variable, str(n), own, covered)
-        made[n] = apply(variable, geo, target, make_plan(geo, target, own, min_valid=min_valid), job, chunks)
+        job = kinds.make_job(variable, str(n), kernel, covered)
+        out = apply(variable, geo, target, make_plan(geo, target, kernel, min_valid=min_valid), job, chunks)
         drop = {"grid_mapping", "coordinates", "actual_range", *OLD_PLACE}
-        drop |= {"_FillValue", "missing_value"} if made[n].dtype.kind == "f" else set()
-        made[n].attrs = {k: v for k, v in made[n].attrs.items() if k not in drop}
-        made[n].attrs |= jobs.attributes(variable, job, covered)
-        made[n].encoding = dict(variable.encoding)
-    return _rebuilt(ds, jobs.one_sum(made), positions, geo)
+        drop |= {"_FillValue", "missing_value"} if out.dtype.kind == "f" else set()
+        out.attrs = {k: v for k, v in out.attrs.items() if k not in drop}
+        out.attrs |= kinds.attributes(variable, job, covered)
+        out.encoding = dict(variable.encoding)
+        resampled[n] = out
+    return _rebuilt(ds, kinds.one_sum(resampled), positions, geo)
 
 
 def _rebuilt(
-    ds: xr.Dataset, made: dict[Hashable, xr.Variable], positions: set[Hashable], geo: Regular | Scattered
+    ds: xr.Dataset, resampled: dict[Hashable, xr.Variable], positions: set[Hashable], geo: Regular | Scattered
 ) -> xr.Dataset:
     """The dataset with resampled variables in place; what has no horizontal dims is carried through."""
     bounds = {ds[n].attrs.get("bounds") for n in positions}
     mappings = {v.encoding.get("grid_mapping", v.attrs.get("grid_mapping")) for v in ds.variables.values()}
-    lost = {n for n, v in ds.variables.items() if set(geo.dims) & set(v.dims)} - set(made)
-    told = sorted(str(n) for n in lost - positions - bounds - set(ds.dims))
-    if told:
-        tell(f"{told} have only one of the dims {geo.dims} and are left out.")
+    lost = {n for n, v in ds.variables.items() if set(geo.dims) & set(v.dims)} - set(resampled)
+    left_out = sorted(str(n) for n in lost - positions - bounds - set(ds.dims))
+    if left_out:
+        tell(f"{left_out} have only one of the dims {geo.dims} and are left out.")
     gone = lost | positions | (({"spatial_ref", "crs"} | mappings) & set(ds.variables))
-    rest = ds.drop_vars(gone - set(made))
-    kept = {n: made.get(n, rest.variables.get(n)) for n in ds.variables if n in made or n in rest.variables}
+    rest = ds.drop_vars(gone - set(resampled))
+    kept = {n: resampled.get(n, rest.variables.get(n)) for n in ds.variables if n in resampled or n in rest.variables}
     coords = {n: v for n, v in kept.items() if n in ds.coords}
     about = {k: v for k, v in ds.attrs.items() if k not in OLD_PLACE}
     return xr.Dataset({n: v for n, v in kept.items() if n not in coords}, coords, about)

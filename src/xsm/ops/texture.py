@@ -8,12 +8,12 @@ import xarray as xr
 
 from xsm.contracts.operation import Param, operation
 from xsm.data import cf
-from xsm.data.soil_texture import CLASSES, texture_of  # noqa: F401
+from xsm.data.soil_texture import texture_of
 
 
 @operation(title="Soil texture class", group="Soil")
 def texture(ds: Annotated[xr.Dataset, Param("Soil maps: sand, silt and clay.")]) -> xr.Dataset:
-    """Give the USDA soil texture class of sand, silt and clay.
+    """Classify sand, silt and clay into the USDA soil texture classes.
 
     Parameters
     ----------
@@ -23,8 +23,8 @@ def texture(ds: Annotated[xr.Dataset, Param("Soil maps: sand, silt and clay.")])
     Returns
     -------
     xarray.Dataset
-        ``texture``, uint8, 1 to 12 in the order of `CLASSES`, 255 where a fraction is missing or negative. Lazy for
-        dask.
+        ``texture``, uint8, 1 to 12 as ``flag_meanings`` names them, 255 where a fraction is missing or negative. Lazy
+        for dask.
 
     Raises
     ------
@@ -34,7 +34,8 @@ def texture(ds: Annotated[xr.Dataset, Param("Soil maps: sand, silt and clay.")])
     Examples
     --------
     >>> soil = xr.Dataset({"sand": ("x", [40.0]), "silt": ("x", [40.0]), "clay": ("x", [20.0])})
-    >>> CLASSES[int(texture(soil)["texture"][0]) - 1]
+    >>> classes = texture(soil)["texture"]
+    >>> classes.attrs["flag_meanings"].split()[int(classes[0]) - 1]
     'loam'
     """
     return cf.add_history(texture_of(ds).to_dataset(name="texture").assign_attrs(ds.attrs), "texture")

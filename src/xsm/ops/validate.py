@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import xarray as xr
 
 from xsm.contracts.operation import Kind, Param, operation
 from xsm.data import cf
 from xsm.validation.scoring import GROUPINGS, score_maps
-
-if TYPE_CHECKING:
-    pass
 
 
 @operation(title="Validate against stations", group="Validation", result=Kind.TABLE)
@@ -25,7 +22,9 @@ def validate(
         ),
     ],
     *,
-    variables: Annotated[tuple[str, ...] | None, Param("Soil moisture to score; all that is known otherwise.")] = None,
+    variables: Annotated[
+        tuple[str, ...] | None, Param("Soil moisture to score; by default every known variable.")
+    ] = None,
     by: Annotated[tuple[str, ...], Param(f"Group means: {', '.join(GROUPINGS)}.", label="Group by")] = (),
     method: Annotated[
         Literal["nearest", "bilinear"], Param("How a station's value is taken from the cells.", advanced=True)
@@ -35,7 +34,7 @@ def validate(
     ] = "20",
     surface: Annotated[Literal["5", "5-10"], Param("Depth of the surface reference.", unit="cm", advanced=True)] = "5",
     min_days: Annotated[
-        int | None, Param("Fewest days that a station needs; 60, or a third of a shorter period, otherwise.", minimum=3)
+        int | None, Param("Fewest days that a station needs; by default 60, or a third of a shorter period.", minimum=3)
     ] = None,
     interval: Annotated[
         Literal["fisher", "bootstrap"],
@@ -68,10 +67,10 @@ def validate(
     method : {"nearest", "bilinear"}
         The station's cell, or the four around it where that cell is valid.
     subsurface, surface : str
-        Depths in cm; two depths are averaged where both are there.
+        Depths in cm; two depths are averaged where the station has both.
     min_days : int, optional
-        Fewest days for a score; 60 otherwise, or a third of a period of less than 180 days. The attribute ``min_days``
-        of the result tells it.
+        Fewest days for a score; 60 by default, or a third of a period of less than 180 days. The attribute
+        ``min_days`` of the result says which.
     interval : {"fisher", "bootstrap"}
         95 percent intervals: Fisher's of R with the effective number of days, or of R, RMSE, bias and ubRMSE by a block
         bootstrap (30 days, 1000 draws), which takes about 50 ms per product and station.
@@ -87,9 +86,9 @@ def validate(
     xarray.Dataset
         Scores (see `SCORES`, `OPTIONAL`) with dims ``(product, station)``; their ``<score>_mean`` and
         ``<score>_median`` over the stations and ``<score>_by_<grouping>`` with ``count_by_<grouping>``;
-        ``excluded(sensor)``, which tells of every sensor why it takes no part, "" where it does, and
-        ``remarks(sensor)``, which tells what of a sensor was left out or is doubtful: values outside 0 to 1, values
-        above the porosity of the cell's soil. `to_frame` makes a tidy table of it.
+        ``excluded(sensor)``, which says why a sensor takes no part ("" where it does), and ``remarks(sensor)``, which
+        says what of a sensor was left out or is doubtful: values outside 0 to 1, values above the porosity of the
+        cell's soil. `to_frame` turns the scores into a tidy table.
 
     Raises
     ------

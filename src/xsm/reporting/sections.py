@@ -1,4 +1,7 @@
-"""The sections of a report, each from a `Scene` onto a `Page`; what is absent is told in one line."""
+"""The sections of a report but those about scores: each takes a `Scene` and writes onto a `Page`.
+
+What is absent is replaced by one line with the reason.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +11,15 @@ from html import escape
 import numpy as np
 import xarray as xr
 
+from xsm.contracts.installed import show_versions
 from xsm.data.grids import grid_of
 from xsm.errors import unknown
-from xsm.reporting import charts, gather, tables
-from xsm.reporting.gather import Scene
-from xsm.reporting.maps import Frame, degrees, frame_of, texture_map, value_maps
-from xsm.reporting.page import Page, plain_table, show
-from xsm.reporting.tables import label
-from xsm.reporting.validation import Scores
+from xsm.reporting import series_figures
+from xsm.reporting.html_page import Page, plain_table, show
+from xsm.reporting.map_figures import Frame, degrees, frame_of, texture_map, value_maps
+from xsm.reporting.scene import LEAST_SHARE, Scene, attributes, gap_day, soil_maps
+from xsm.reporting.score_sections import Scores
+from xsm.reporting.score_tables import Table, label
 
 MAPS_MOST = 8
 
@@ -23,38 +27,38 @@ MAPS_MOST = 8
 def summary(page: Page, scene: Scene, over: xr.Dataset, parts: Sequence[xr.Dataset | None], scores: Scores) -> None:
     """What, where, when, from which models; synthetic data say so first."""
     page.section("summary", "Summary")
-    attrs = gather.attributes(parts)
+    attrs = attributes(parts)
     if "synthetic" in attrs:
         page.banner("Synthetic data.", attrs["synthetic"])
     if "model_synthetic" in attrs:
         page.banner("Models trained on synthetic data.", attrs["model_synthetic"])
     names = (*scene.moisture, *scene.others)
-    told = {"Maps": "; ".join(f"{label(n)} ({n})" if label(n) != n else n for n in names)}
+    facts = {"Maps": "; ".join(f"{label(n)} ({n})" if label(n) != n else n for n in names)}
     grid = grid_of(scene.ds)
     if grid is not None:
         west, south, east, north = grid.bbox
         lon = " to ".join(degrees(v, "E", "W", 2) for v in (west, east))
         lat = " to ".join(degrees(v, "N", "S", 2) for v in (south, north))
         size = f"{grid.rows} by {grid.cols} cells of {grid.cell / 1000:.1f} km"
-        told["Where"] = f"{lon}, {lat}; {grid.name}, {size}"
+        facts["Where"] = f"{lon}, {lat}; {grid.name}, {size}"
     else:
-        told["Where"] = ", ".join(f"{scene.ds.sizes[d]} {d}" for d in scene.space)
-    told["When"] = f"{scene.days[0]} to {scene.days[-1]}, {len(scene.days)} UTC days"
+        facts["Where"] = ", ".join(f"{scene.ds.sizes[d]} {d}" for d in scene.space)
+    facts["When"] = f"{scene.days[0]} to {scene.days[-1]}, {len(scene.days)} UTC days"
     shown = over[f"mean_{scene.best}"].notnull()
-    told["Cells with values"] = f"{int(shown.sum()):,} of {shown.size:,}"
+    facts["Cells with values"] = f"{int(shown.sum()):,} of {shown.size:,}"
     if scene.watched:
-        told["Observed"] = f"{float(over['share'].mean()) * 100:.0f} % of the cell-days of {label(scene.watched)}"
+        facts["Observed"] = f"{float(over['share'].mean()) * 100:.0f} % of the cell-days of {label(scene.watched)}"
     hashes = {label(n): str(scene.ds[n].attrs["model_hash"]) for n in names if "model_hash" in scene.ds[n].attrs}
     if hashes or "model_hash" in attrs:
-        told["Models"] = "; ".join(f"{n}: {h}" for n, h in hashes.items()) or attrs["model_hash"]
+        facts["Models"] = "; ".join(f"{n}: {h}" for n, h in hashes.items()) or attrs["model_hash"]
     methods = {str(scene.ds[n].attrs["fill_method"]) for n in names if "fill_method" in scene.ds[n].attrs}
     if methods:
-        told["Gap filling"] = "; ".join(sorted(methods))
+        facts["Gap filling"] = "; ".join(sorted(methods))
     if "model_training" in attrs:
-        told["Trained on"] = attrs["model_training"]
+        facts["Trained on"] = attrs["model_training"]
     if scores.skill is not None:
-        told["Stations"] = f"{scores.skill.sizes['station']} scored"
-    page.pairs(told)
+        facts["Stations"] = f"{scores.skill.sizes['station']} scored"
+    page.pairs(facts)
 
 
 def maps(page: Page, scene: Scene, over: xr.Dataset) -> None:
@@ -62,7 +66,7 @@ def maps(page: Page, scene: Scene, over: xr.Dataset) -> None:
     page.section("maps", "Maps")
     frame = frame_of(scene.ds)
     if frame is None or len(scene.space) != 2:
-        page.absent(f"the data are no maps (dims {', '.join(scene.space)}).")
+        page.absent(f"the data are not maps (dims {', '.join(scene.space)}).")
         return
     if scene.moisture:
         _means(page, scene, over, frame)
@@ -102,26 +106,26 @@ def _means(page: Page, scene: Scene, over: xr.Dataset, frame: Frame) -> None:
 
 
 def _day(page: Page, scene: Scene, over: xr.Dataset, frame: Frame) -> None:
-    if not scene.watched or (position := gather.gap_day(over)) is None:
+    if not scene.watched or (position := gap_day(over)) is None:
         page.absent("a day with gaps; no day is observed in part.")
         return
     name, day = scene.best, scene.days[position]
-    wanted = {"observed": scene.ds[scene.watched].where(scene.ds["seen"]), "map": scene.ds[name]}
+    parts = {"observed": scene.ds[scene.watched].where(scene.ds["observed"]), "map": scene.ds[name]}
     if f"{name}_std" in scene.ds:
-        wanted["std"] = scene.ds[f"{name}_std"]
-    one = xr.Dataset(wanted).isel(time=position).compute()
+        parts["std"] = scene.ds[f"{name}_std"]
+    one = xr.Dataset(parts).isel(time=position).compute()
     observed, shown = f"{label(scene.watched)}, observed", label(name)
     moisture, unit = name in scene.moisture, _unit(scene.ds[name])
     both = {observed: one["observed"], shown: one["map"]}
     first, second = value_maps(frame, both, "soil_moisture" if moisture else "", unit)
     figures = {"day_observed": (first, f"Map of {observed}, {day}"), "day_map": (second, f"Map of {shown}, {day}")}
     if "std" in one:
-        told = {f"{shown}: standard deviation": one["std"]}
-        (third,) = value_maps(frame, told, "uncertainty" if moisture else "", unit)
+        panels = {f"{shown}: standard deviation": one["std"]}
+        (third,) = value_maps(frame, panels, "uncertainty" if moisture else "", unit)
         figures["day_std"] = (third, f"Map of the standard deviation of {shown}, {day}")
     share = float(over["share"][position]) * 100
-    least = f"{gather.LEAST_SHARE * 100:.0f} %"
-    empty = int((over["share"] < gather.LEAST_SHARE).sum())
+    least = f"{LEAST_SHARE * 100:.0f} %"
+    empty = int((over["share"] < LEAST_SHARE).sum())
     page.panels(
         figures,
         f"{day}, the day with the fewest observations ({share:.0f} % of the cells) among those with at least {least}; "
@@ -133,7 +137,7 @@ def _day(page: Page, scene: Scene, over: xr.Dataset, frame: Frame) -> None:
 def soil(page: Page, scene: Scene, sites: xr.Dataset | None) -> None:
     """Texture classes with the stations."""
     page.section("soil", "Soil texture")
-    frame, classes = frame_of(scene.ds), gather.soil_maps(scene.ds)
+    frame, classes = frame_of(scene.ds), soil_maps(scene.ds)
     if frame is None or classes is None:
         page.absent("there are no soil maps (sand, silt and clay).")
         return
@@ -148,56 +152,58 @@ def gaps(page: Page, scene: Scene, over: xr.Dataset) -> None:
     """When and for how long observations are missing."""
     page.section("gaps", "Data availability")
     if not scene.watched:
-        page.absent("no variable tells what was observed.")
+        page.absent("no variable shows what was observed.")
         return
     name = label(scene.watched)
     share = over["share"].values
+    figure = series_figures.availability(scene.days, share, name)
     page.wide(
-        "availability", charts.availability(scene.days, share, name), f"Share of observed cells of {name} per day",
+        "availability", figure, f"Share of observed cells of {name} per day",
         f"Share of the cells with {name}, of all cells that were ever observed; mean {share.mean() * 100:.0f} %.",
     )  # fmt: skip
     if not int(over["gaps"].sum()):
         page.absent("gap lengths; there is no gap.")
         return
+    figure = series_figures.gap_lengths(over["gaps"].values, over["missing"].values)
     page.wide(
-        "gap_lengths", charts.gap_lengths(over["gaps"].values, over["missing"].values), "Histogram of gap lengths",
+        "gap_lengths", figure, "Histogram of gap lengths",
         "Gaps in the series of the cells by length. Gaps at the first or last day are cut by the period.",
     )  # fmt: skip
 
 
-def series(page: Page, scene: Scene, found: xr.Dataset, scores: Scores, wanted: Sequence[str]) -> None:
-    """Series of the stations that were asked for, else of up to three stations or cells."""
+def series(page: Page, scene: Scene, at_sites: xr.Dataset, scores: Scores, names: Sequence[str]) -> None:
+    """Series of the stations of these names; without names of up to three stations or cells."""
     page.section("series", "Time series")
-    if not found.sizes.get("site"):
+    if not at_sites.sizes.get("site"):
         page.absent("no cell has a value.")
         return
-    chosen = _wanted(found, wanted) or _typical(found, scores.skill)
-    for number, (position, why) in enumerate(chosen, start=1):
-        site = found.isel(site=position)
-        network = f", {site['network'].values}" if "network" in found.coords and str(site["network"].values) else ""
+    sites = _named(at_sites, names) or _typical(at_sites, scores.skill)
+    for number, (position, why) in enumerate(sites, start=1):
+        site = at_sites.isel(site=position)
+        network = f", {site['network'].values}" if "network" in site.coords and str(site["network"].values) else ""
         name = f"{site['station'].values}{network}"
-        figure = charts.series(scene, site, name)
+        figure = series_figures.series(scene, site, name)
         page.wide(f"series_{number}", figure, f"Soil moisture series at {name}", f"{name}: {why}.")
 
 
-def _wanted(found: xr.Dataset, wanted: Sequence[str]) -> list[tuple[int, str]]:
-    names = [str(s) for s in found["station"].values]
-    for name in wanted:
-        if name not in names:
-            raise unknown("station", name, names)
-    return [(names.index(name), "as asked for") for name in wanted]
+def _named(at_sites: xr.Dataset, names: Sequence[str]) -> list[tuple[int, str]]:
+    known = [str(s) for s in at_sites["station"].values]
+    for name in names:
+        if name not in known:
+            raise unknown("station", name, known)
+    return [(known.index(name), "as requested") for name in names]
 
 
-def _typical(found: xr.Dataset, skill: xr.Dataset | None) -> list[tuple[int, str]]:
+def _typical(at_sites: xr.Dataset, skill: xr.Dataset | None) -> list[tuple[int, str]]:
     """Sites of the highest, the median and the lowest R at the surface; the first three without scores."""
-    names = [str(s) for s in found["station"].values]
+    names = [str(s) for s in at_sites["station"].values]
     if skill is None:
-        if "network" in found.coords:
+        if "network" in at_sites.coords:
             return [(i, "station without a score") for i in range(min(3, len(names)))]
         return [(i, "a cell with many observations") for i in range(len(names))]
     surface = skill["product"].values[skill["layer"].values == "surface"]
-    own = [str(p) for p in surface if not str(p).startswith("sm_noah")] or [str(p) for p in skill["product"].values]
-    shown = next((p for p in own if p.endswith(", all days")), max(own))
+    maps = [str(p) for p in surface if not str(p).startswith("sm_noah")] or [str(p) for p in skill["product"].values]
+    shown = next((p for p in maps if p.endswith(", all days")), max(maps))
     r = skill["r"].sel(product=shown)
     both = skill["r"].notnull().all("product")
     use = np.flatnonzero((r.notnull() & both).values) if bool(both.any()) else np.flatnonzero(r.notnull().values)
@@ -208,17 +214,15 @@ def _typical(found: xr.Dataset, skill: xr.Dataset | None) -> list[tuple[int, str
     ranks = {0: "highest", (len(order) - 1) // 2: "median", len(order) - 1: "lowest"}
     picks = [(order[rank], word) for rank, word in ranks.items()]
     days = skill["n"].sel(product=shown).values
-    told = [
+    reasons = [
         f"the station with the {word} R of {what} ({show(float(r.values[i]), '.2f')}, {days[i]} days)"
         for i, word in picks
     ]
-    return [(names.index(str(r["station"].values[i])), text) for (i, _), text in zip(picks, told, strict=True)]
+    return [(names.index(str(r["station"].values[i])), text) for (i, _), text in zip(picks, reasons, strict=True)]
 
 
 def provenance(page: Page, parts: Sequence[xr.Dataset | None]) -> None:
     """Where everything came from."""
-    from xsm.contracts.installed import show_versions
-
     page.section("provenance", "Provenance")
     lines: dict[str, None] = {}
     for part in parts:
@@ -227,11 +231,11 @@ def provenance(page: Page, parts: Sequence[xr.Dataset | None]) -> None:
     if lines:
         page.add(f"<pre>{escape(chr(10).join(lines))}</pre>")
     else:
-        page.absent("a history; the data carry none.")
-    for what, pairs in (("Attributes", gather.attributes(parts)), ("Versions", dict(show_versions()))):
+        page.absent("a history; the data have none.")
+    for what, pairs in (("Attributes", attributes(parts)), ("Versions", dict(show_versions()))):
         rows = [[k, v] for k, v in pairs.items()]
-        page.fold(what, plain_table(tables.Table([("Name", "", ""), ("Value", "", "")], rows, "")))
+        page.fold(what, plain_table(Table([("Name", "", ""), ("Value", "", "")], rows, "")))
 
 
 def _unit(variable: xr.DataArray) -> str:
-    return str(variable.attrs.get("units", "")) or "no unit told"
+    return str(variable.attrs.get("units", "")) or "no unit"

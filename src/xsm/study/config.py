@@ -9,8 +9,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from xsm.data.grids import region_bbox
-from xsm.data.region import looks_like_file
+from xsm.data.region import looks_like_file, region_bbox
 from xsm.errors import DataError, UsageError, unknown
 
 
@@ -71,7 +70,7 @@ _IS: Mapping[str, Callable[[Any], bool]] = {
     TEXTS: lambda v: isinstance(v, list | tuple) and all(isinstance(item, str) for item in v),
     TABLE: lambda v: isinstance(v, Mapping),
 }
-_WANTED = {
+_EXPECTED = {
     "out": TEXT, "title": TEXT, "time": TEXT, "on_error": TEXT, "seed": WHOLE, "margin": WHOLE, "geotiff": TEXTS,
     "inputs": TABLE, "stations": TABLE, "options": TABLE, "method": TEXT, "mode": TEXT, "variables": TEXTS,
     "covariates": TEXTS, "model": TEXT, "estimates": TEXTS, "bundles": TABLE, "train": TEXT, "validation": TEXT,
@@ -80,19 +79,19 @@ _WANTED = {
 
 
 def load(path: str | Path) -> Study:
-    """Read a study file; unknown keys and missing ones stop with a sentence."""
+    """Read a study file; an unknown or missing key stops with one sentence."""
     path = Path(path)
     if not path.is_file():
         raise DataError(f"The study file '{path}' does not exist.", hint="Write one with: xsm init rabiei2024")
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise DataError(f"'{path}' is no TOML ({error}).", hint="Mend the line that is named.") from None
+        raise DataError(f"'{path}' is not valid TOML ({error}).", hint="Correct that line.") from None
     return parse(raw, path.resolve().parent)
 
 
 def parse(raw: Mapping[str, Any], folder: Path) -> Study:
-    """Make a study from a mapping; relative paths start at ``folder``."""
+    """Make a study from a mapping, in which paths are relative to ``folder``."""
     values = dict(raw)
     _known(values, Study, "study")
     if not values.get("inputs"):
@@ -101,19 +100,19 @@ def parse(raw: Mapping[str, Any], folder: Path) -> Study:
         )
     for key in ("inputs", "stations"):
         values[key] = {name: _source(name, table, folder) for name, table in values.get(key, {}).items()}
-    fill = values.get("gapfill", {})
-    values["gapfill"] = None if fill is False else _table(Fill, fill, "gapfill")
-    if (own := values["gapfill"]) and own.model not in (None, "pretrained"):
-        values["gapfill"] = replace(own, model=str(folder / os.path.expandvars(own.model)))
-    fit = values.get("fit", False)
-    values["fit"] = None if fit is False else _table(Fit, fit, "fit")
+    table = values.get("gapfill", {})
+    values["gapfill"] = None if table is False else _table(Fill, table, "gapfill")
+    if (fill := values["gapfill"]) and fill.model not in (None, "pretrained"):
+        values["gapfill"] = replace(fill, model=str(folder / os.path.expandvars(fill.model)))
+    table = values.get("fit", False)
+    values["fit"] = None if table is False else _table(Fit, table, "fit")
     for pair in values["fit"].estimates if values["fit"] else ():
         if pair not in ("5-1", "5-2", "25-1", "25-2"):
             raise unknown("estimate", pair, ("5-1", "5-2", "25-1", "25-2"))
     if values.get("on_error", "raise") not in ("raise", "skip"):
         raise unknown("on_error", values["on_error"], ("raise", "skip"))
     if isinstance(region := values.get("region"), str) and looks_like_file(region):
-        values["region"] = region_bbox(folder / os.path.expandvars(region))  # by its box a run knows a changed file
+        values["region"] = region_bbox(folder / os.path.expandvars(region))  # a changed file shows in its box
     values["out"] = folder / values.get("out", "study")
     if values["fit"]:
         for pair, path in values["fit"].bundles.items():
@@ -142,12 +141,14 @@ def _known(values: Mapping[str, Any], kind: type, what: str) -> None:
     for key in values:
         if key not in names:
             raise unknown(f"key of [{what}]", key, names)
-        _check(key, values[key], what, _WANTED.get(key))
+        _check(key, values[key], what, _EXPECTED.get(key))
 
 
-def _check(key: str, value: Any, what: str, wanted: str | None) -> None:
-    if wanted is not None and not _IS[wanted](value):
-        raise UsageError(f"'{key}' of [{what}] is {_short(value)}, wanted {wanted}.", hint="Mend it in the study file.")
+def _check(key: str, value: Any, what: str, expected: str | None) -> None:
+    if expected is not None and not _IS[expected](value):
+        raise UsageError(
+            f"'{key}' of [{what}] is {_short(value)}, expected {expected}.", hint="Correct it in the study file."
+        )
 
 
 def _short(value: Any) -> str:
@@ -157,14 +158,14 @@ def _short(value: Any) -> str:
 
 def _table(kind: type, values: Any, what: str) -> Any:
     if not isinstance(values, Mapping):
-        raise UsageError(f"[{what}] is {values!r}, wanted a table or false.")
+        raise UsageError(f"[{what}] is {values!r}, expected a table or false.")
     _known(values, kind, what)
     return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
 
 
 def _source(name: str, table: Any, folder: Path) -> Source:
     if not isinstance(table, Mapping):
-        raise UsageError(f"The input '{name}' is {table!r}, wanted a table with 'paths'.")
+        raise UsageError(f"The input '{name}' is {table!r}, expected a table with 'paths'.")
     _known(table, Source, name)
     if "paths" not in table:
         raise UsageError(f"The input '{name}' has no paths.", hint="Write paths = 'folder/*.h5'.")

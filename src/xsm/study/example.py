@@ -14,7 +14,7 @@ from xsm.errors import UsageError
 
 @dataclass(frozen=True)
 class Size:
-    """How large a demo is: cells on a side, first day, days, options of filling and training, days of the split."""
+    """Size of a synthetic study: cells on a side, first day, days, options of filling and training, split of days."""
 
     cells: int
     start: str
@@ -25,7 +25,7 @@ class Size:
 
     @property
     def grid(self) -> Grid:
-        """Window around 36 N, 98 W on the Great Plains."""
+        """Window around 36 N, 98 W, on the Great Plains."""
         row, col = EASE2_M09.rowcol(-98.0, 36.0)
         half = self.cells // 2
         return EASE2_M09.window(
@@ -34,15 +34,16 @@ class Size:
 
     @property
     def dates(self) -> np.ndarray:
-        """Days of the demo."""
+        """Days of the study."""
         return np.datetime64(self.start) + np.arange(self.days)
 
 
 QUICK = Size(32, "2021-05-01", 60, fill="epochs = 12", fit=", epochs = 3", split=(32, 8))
+FULL = Size(64, "2021-03-01", 400, fill="epochs = 8, cells = 96", fit=', epochs = 7, precision = "auto"')
 
 
 def make_files(data: Path, size: Size, seed: int) -> Any:
-    """Make the world of a size and write all its products below a folder; gives the world."""
+    """Make a world and write the files of all its products below a folder; returns the world."""
     from xsm.twin import make_world, write_world
 
     if data.exists():
@@ -53,7 +54,7 @@ def make_files(data: Path, size: Size, seed: int) -> Any:
 
 
 def study_changes(size: Size, data: str) -> dict[str, str]:
-    """Entries of the study template for the files of a size."""
+    """Entries of the study template for the files of a synthetic study."""
     west, south, east, north = (round(v, 6) for v in size.grid.bbox)
     sources = {"smap": "smap", "nldas": "nldas", "solus": "solus100", "modis": "modis_landcover", "uscrn": "uscrn"}
     folders = {key: f"{data}/{name.upper()}" for key, name in sources.items()}
@@ -75,6 +76,5 @@ def study_changes(size: Size, data: str) -> dict[str, str]:
 def _split(size: Size) -> str:
     if size.split == (0, 0):
         return ""
-    one, two = size.split[0], sum(size.split)
-    day = size.dates
-    return f'train = "{day[0]}/{day[one - 1]}"\nvalidation = "{day[one]}/{day[two - 1]}"\n'
+    (training, _), both, day = size.split, sum(size.split), size.dates
+    return f'train = "{day[0]}/{day[training - 1]}"\nvalidation = "{day[training]}/{day[both - 1]}"\n'

@@ -1,4 +1,4 @@
-"""What a study would do, and how many bytes, how much memory and how many hours it will take."""
+"""What a study would do, and the bytes, memory and hours that it will take."""
 
 from __future__ import annotations
 
@@ -8,32 +8,34 @@ from pathlib import Path
 
 import numpy as np
 
-from xsm.compute.zarr_regions import held
+from xsm.compute.zarr_regions import memory_to_write
 from xsm.data.grids import EASE2_M09
 from xsm.data.period import days
 from xsm.errors import DataError, UsageError
 from xsm.io import files
 from xsm.learning.estimating import trim
-from xsm.learning.filling import check_series
+from xsm.learning.series import check_series
 from xsm.ops.cube import cube as make_cube
 from xsm.ops.open import size_of
 from xsm.options import threads
 from xsm.study.config import Study
-from xsm.study.pipeline import check_models, done_before, in_order, opened, paths_of, stage_names
+from xsm.study.inputs import in_order, opened, paths_of
+from xsm.study.modelling import check_models
+from xsm.study.pipeline import done_before, stage_names
 from xsm.study.stages import manifest
 from xsm.web.manifest import human
 
 FIXED = ("train", "report")
 """Stages whose files do not grow with the period."""
 PROGRAM = 500_000_000
-"""Bytes of memory that the program itself and its libraries take."""
+"""Bytes of memory that the program and its libraries take."""
 FILLED, ESTIMATED = 9, 9
-"""Bytes of a cell and day: two spreads and a mark of each filled variable; estimate, spread and frozen ground."""
+"""Bytes per cell and day: two spreads and a mark of each filled variable; estimate, spread and frozen ground."""
 
 
 @dataclass(frozen=True)
 class Forecast:
-    """What stages of a study that is still to be run will take."""
+    """What the stages of a study that has not run yet will take."""
 
     bytes: Mapping[str, float]
     seconds: Mapping[str, float] = field(default_factory=dict)
@@ -50,7 +52,7 @@ class Forecast:
 
 
 def plan(study: Study) -> str:
-    """Tell in a few lines what a study would do, and where its folder has results, which stages are done."""
+    """Describe in a few lines what a study would do and, where its folder has results, which stages are done."""
     check_models(study)
     lines = [f"{study.title}: region {study.region or 'all'}, {study.time or 'all days'} -> {study.out}"]
     for name, source in {**study.inputs, **study.stations}.items():
@@ -83,8 +85,8 @@ def outlook(study: Study, workers: int | None = None) -> Forecast:
     Returns
     -------
     Forecast
-        Bytes before compression, which leaves a quarter to three quarters of them, of each stage whose size grows with
-        cells and days; no times, which only an earlier run can tell. Memory of opening, joining and filling.
+        Bytes of each stage whose size grows with cells and days, before compression, which leaves a quarter to three
+        quarters of them; memory of opening, joining and filling; no times, which only an earlier run can show.
     """
     workers = workers or threads()
     parts = {name: opened(study, name) for name in in_order(study)}
@@ -92,12 +94,12 @@ def outlook(study: Study, workers: int | None = None) -> Forecast:
     inner = trim(cube, cube.attrs.get("xsm_region"))
     at, inside = (int(np.prod([ds.sizes[d] for d in ("time", "y", "x")])) for ds in (cube, inner))
     sizes: dict[str, float] = {f"open {name}": ds.nbytes for name, ds in parts.items()} | {"cube": cube.nbytes}
-    memory = [held(ds, workers) for ds in (*parts.values(), cube)]
+    memory = [memory_to_write(ds, workers) for ds in (*parts.values(), cube)]
     filled = check_series(cube, study.gapfill.variables, (), True) if study.gapfill else []
     if study.gapfill:
         sizes["fill gaps"] = cube.nbytes + FILLED * at * len(filled)
         series = cube.chunk(time=-1, y=64, x=64)
-        memory.append(held(series, workers) * sizes["fill gaps"] / cube.nbytes)
+        memory.append(memory_to_write(series, workers) * sizes["fill gaps"] / cube.nbytes)
     pairs = study.fit.estimates if study.fit else ()
     sizes |= {f"estimate {pair}": ESTIMATED * at for pair in pairs}
     sizes |= {"estimate": ESTIMATED * inside * len(pairs), "maps": (4 + FILLED) * inside * len(filled)}
@@ -106,7 +108,7 @@ def outlook(study: Study, workers: int | None = None) -> Forecast:
 
 
 def forecast(study: Study, like: Path) -> Forecast:
-    """Scale what an earlier study took to the cells and days of another one.
+    """Scale what an earlier study took to the cells and days of another.
 
     Parameters
     ----------
@@ -126,29 +128,29 @@ def forecast(study: Study, like: Path) -> Forecast:
     UsageError
         For a study without region or period.
     DataError
-        Where ``like`` holds no finished study, or one without a stage of this one.
+        Where ``like`` contains no finished study, or one that lacks a stage of this one.
     """
     done = manifest(like)
     if not (like / "data" / "cube.zarr").is_dir() or "report" not in done:
-        raise DataError(f"'{like}' holds no finished study.", hint="Run a short period first, such as a month.")
+        raise DataError(f"'{like}' contains no finished study.", hint="Run a short period first, such as a month.")
     if study.region is None or study.time is None:
-        raise UsageError("The study has no region or no time.", hint="Give both to predict bytes and hours.")
+        raise UsageError("The study has no region or no time.", hint="Set both to predict bytes and hours.")
     cube, period = files.read(like / "data" / "cube.zarr"), days(study.time)
     window = EASE2_M09.region(study.region).grow(study.margin)
     cells = window.rows * window.cols / (cube.sizes["y"] * cube.sizes["x"])
     longer = int((period.stop - period.start) / np.timedelta64(1, "D") + 1) / cube.sizes["time"]
-    wanted = stage_names(study)
-    if lacking := [name for name in wanted if name not in done]:
+    names = stage_names(study)
+    if missing := [name for name in names if name not in done]:
         raise DataError(
-            f"The study in '{like}' has no stage {', '.join(lacking)}, which this one has.",
-            hint="Run a short period of this very study first.",
+            f"The study in '{like}' has no stage {', '.join(missing)}, which this one has.",
+            hint="Run a short period of this same study first.",
         )
     seconds, sizes = {}, {}
-    for name in wanted:
+    for name in names:
         entry = done[name]
         path = like / entry["path"]
         grows = cells * (longer if path.suffix != ".zarr" or (path / "time").is_dir() else 1)
         seconds[name] = entry["seconds"] * grows
-        kept = sum(p.stat().st_size for p in ([path] if path.is_file() else path.rglob("*")) if p.is_file())
-        sizes[name] = kept * (1 if name.split()[0] in FIXED else grows)
+        stored = sum(p.stat().st_size for p in ([path] if path.is_file() else path.rglob("*")) if p.is_file())
+        sizes[name] = stored * (1 if name.split()[0] in FIXED else grows)
     return Forecast(sizes, seconds)

@@ -1,9 +1,10 @@
-"""The maps that a study gives: its estimates side by side, or what it filled, and their GeoTIFFs."""
+"""The results of a study: its estimates side by side or its filled variables, their GeoTIFFs, and the report."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import xarray as xr
 
@@ -11,14 +12,15 @@ from xsm.data.skipped import LEFT_OUT
 from xsm.errors import DataError
 from xsm.io import files, geotiff
 from xsm.learning.estimating import trim
-from xsm.study.config import depth_and_scenario
+from xsm.study.config import Study, depth_and_scenario
+from xsm.study.inputs import about_input
 
 
-def combine(made: Mapping[str, Path], cube: xr.Dataset) -> xr.Dataset:
+def combine(estimates: Mapping[str, Path], cube: xr.Dataset) -> xr.Dataset:
     """Put estimates side by side as ``sm_5cm_s1``, ``sm_5cm_s1_std`` and so on, cut to the region that was opened."""
     parts: list[xr.Dataset] = []
     history = dict.fromkeys(str(cube.attrs.get("history", "")).splitlines())
-    for pair, path in made.items():
+    for pair, path in estimates.items():
         depth, number = depth_and_scenario(pair)
         ds = files.read(path)
         name = f"sm_{depth}cm"
@@ -27,8 +29,8 @@ def combine(made: Mapping[str, Path], cube: xr.Dataset) -> xr.Dataset:
         names["mask_reason"] = f"mask_reason_{pair.replace('-', '_')}"
         keep = ds[[*names, *(["frozen"] if "frozen" in ds and not parts else [])]].rename(names)
         history |= dict.fromkeys(str(ds.attrs.get("history", "")).splitlines())
-        told = ("scenario", "model_hash", "model_training", "model_validation", "lead_in_days", "warm_up_days")
-        keep[names[name]].attrs |= {k: ds.attrs[k] for k in told}
+        provenance = ("scenario", "model_hash", "model_training", "model_validation", "lead_in_days", "warm_up_days")
+        keep[names[name]].attrs |= {k: ds.attrs[k] for k in provenance}
         parts.append(keep if not parts else keep.drop_vars(["texture", "land_cover"], errors="ignore"))
     merged = xr.merge(parts, join="exact", compat="override", combine_attrs="drop_conflicts")
     if LEFT_OUT in cube:
@@ -37,23 +39,47 @@ def combine(made: Mapping[str, Path], cube: xr.Dataset) -> xr.Dataset:
     return merged.assign_attrs(title="Soil moisture estimates", history="\n".join(history))
 
 
-def filled_names(cube: xr.Dataset) -> list[str]:
-    """What a study without estimates gives: variables that were filled, with what belongs to them."""
-    names = [f"{n}{s}" for n in cube if f"{n}_std" in cube for s in ("", "_std", "_obs_std", "_observed")]
-    return names + [LEFT_OUT] * (LEFT_OUT in cube)
+def write_estimates(estimates: Mapping[str, Path], cube: Path, part: Path) -> None:
+    """Write the maps of a study that estimates."""
+    files.write(combine(estimates, files.read(cube)), part)
+
+
+def filled_names(cube: Path) -> list[str]:
+    """Maps of a study without estimates: the variables that were filled, with what belongs to them.
+
+    They are sorted, since a Zarr store lists its variables in any order.
+    """
+    ds = files.read(cube)
+    names = [f"{n}{s}" for n in sorted(map(str, ds)) if f"{n}_std" in ds for s in ("", "_std", "_obs_std", "_observed")]
+    return names + [LEFT_OUT] * (LEFT_OUT in ds)
 
 
 def write_filled(cube: Path, part: Path) -> None:
-    """Write the maps of a study that estimates nothing."""
+    """Write the maps of a study without estimates."""
     filled = files.read(cube)
-    files.write(trim(filled[filled_names(filled)], filled.attrs.get("xsm_region")), part)
+    files.write(trim(filled[filled_names(cube)], filled.attrs.get("xsm_region")), part)
 
 
-def write_geotiffs(names: Iterable[str], estimates: Path, part: Path) -> None:
-    """Write variables as GeoTIFFs, one a day, into a folder."""
-    ds = files.read(estimates)
+def write_geotiffs(names: Iterable[str], maps: Path, part: Path) -> None:
+    """Write variables as GeoTIFFs, one for each day, into a folder."""
+    ds = files.read(maps)
     part.mkdir()
     for name in names:
         if name not in ds:
             raise DataError(f"'{name}' is not among the maps.", hint=f"There are {', '.join(map(str, ds.data_vars))}.")
         geotiff.write(ds[[name]], part / f"{name}.tif", daily=True)
+
+
+def about_report(study: Study) -> Any:
+    """What the report depends on besides the maps and the cube: its title and the files of the stations."""
+    return [study.title, {name: about_input(study, name, source)[0] for name, source in study.stations.items()}]
+
+
+def write_report(study: Study, maps: Path, cube: Path, stations: Path | None, part: Path) -> None:
+    """Write the report and its figures into a folder."""
+    from xsm.ops.report import report
+
+    report(
+        files.read(maps), part / "report.html", cube=files.read(cube), title=study.title,
+        stations=None if stations is None else files.read(stations),
+    )  # fmt: skip

@@ -11,13 +11,13 @@ from xsm.errors import UsageError
 TEMPLATE = """\
 # A study for `xsm run`, after Rabiei et al. (2024), doi:10.20944/preprints202412.1356.v1.
 # Paths are relative to this file; $NAME stands for an environment variable.
-# Run it again to continue; a change redoes what depends on it.
+# Run it again to continue; after a change, what depends on it is done again.
 title = "{title}"
 out = "{out}"                     # folder of the results
 region = {region}                      # name, [west, south, east, north] in degrees, or GeoJSON file
-margin = {margin}                            # cells read beyond it: one patch of the model
+margin = {margin}                            # cells read around it: one patch of the model
 time = "{time}"                        # UTC days, both included
-seed = 0
+seed = {seed}
 on_error = "raise"                     # "skip" leaves out files that cannot be read and marks their days
 geotiff = {geotiff}                    # maps also written as GeoTIFF, for example ["sm_5cm_s2"]
 
@@ -50,11 +50,11 @@ estimates = ["5-1", "5-2", "25-1", "25-2"]
 {split}options = {{ preset = "{preset}"{more} }}
 """
 
-
-FULL = {
+ARTICLE = {
     "title": "Rabiei et al. (2024)",
     "out": "rabiei2024",
     "margin": "64",
+    "seed": "0",
     "region": '"conus"',
     "time": "2018-01-01/2022-12-30",
     "geotiff": "[]",
@@ -69,11 +69,12 @@ FULL = {
     "filled": "[" + ", ".join(f'"{n}"' for n in (*SMAP_ANCILLARY, "sm_dca")) + "]",
     "split": 'train = "2018-01-01/2020-12-31"\nvalidation = "2021-01-01/2021-12-31"\n',
 }
+"""Entries of the template for the study of the article."""
 
 
 def template(**changes: str) -> str:
-    """Text of a study file; ``changes`` replace single entries."""
-    text = TEMPLATE.format(**{**FULL, **changes})
+    """Text of a study file; ``changes`` replace entries of the article's study."""
+    text = TEMPLATE.format(**{**ARTICLE, **changes})
     return re.sub(r"(?m)^(\S.*?) +# ", lambda line: f"{line[1]:38} # ", text)
 
 

@@ -1,9 +1,9 @@
-"""The synthetic world: a known truth, the instruments that look at it and the files they would write.
+"""The synthetic world: a known truth, the instruments that observe it and the files that they would write.
 
 Storms, soils, vegetation and a layered water balance give the truth; tau-omega brightness temperatures over the
-36 km footprint, orbits and retrievals give SMAP, an erring land model gives NLDAS, erring sensors give the stations.
-All error sizes live in `xsm.twin.errors_model`. Nothing here is an observation, and every dataset says so in its
-attributes.
+36 km footprint, orbits and retrievals give SMAP, a land model with errors gives NLDAS, sensors with errors give the
+stations. All error sizes are in `xsm.twin.errors_model`. Nothing here is an observation, and every dataset says so in
+its attributes.
 """
 
 from __future__ import annotations

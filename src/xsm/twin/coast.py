@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from xsm.twin.fields import rough
+from xsm.twin.projection import to_albers
 
 ATLANTIC = (
     (-64.5, 60.3), (-60.5, 55.5), (-56.0, 53.0), (-57.0, 51.4), (-60.0, 50.2), (-66.0, 50.2), (-68.5, 48.8),
@@ -25,15 +26,13 @@ PACIFIC = (
     (-115.8, 30.3), (-114.2, 28.2), (-112.3, 26.0), (-110.0, 23.0), (-109.4, 23.1), (-105.6, 20.5), (-102.0, 18.0),
     (-97.0, 15.8), (-97.0, 10.0), (-150.0, 10.0), (-150.0, 60.0),
 )  # fmt: skip
-"""Longitude and latitude along the shore (about a quarter of a degree right), closed through the open sea."""
+"""Longitude and latitude along the shore (to about a quarter of a degree), closed through the open sea."""
 SHORE = 10e3
 """Metres, standard deviation of the shore about the coarse line."""
 
 
 def ocean(seed: int, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Tell which points (EPSG:5070 metres, any equal shapes) lie in the Atlantic, the Gulf or the Pacific."""
-    from xsm.twin.projection import to_albers
-
+    """Mark points (EPSG:5070 metres, any equal shapes) in the Atlantic, the Gulf or the Pacific."""
     inside = np.zeros(x.shape, bool)
     for sea in (ATLANTIC, PACIFIC):
         corners = np.stack(to_albers(*np.array(sea).T), 1)

@@ -1,9 +1,9 @@
-"""Every error size of the synthetic world, with the figure that it was chosen from.
+"""Every error size of the synthetic world, with the published figure behind it.
 
-They are fixed from published figures before any estimate is scored on the twin and are not tuned to one. `digest` is
-recorded in the attributes of everything that is made from a world; a changed number changes it.
+The sizes were fixed before any estimate was scored on the twin and are not tuned to one. `digest` is recorded in the
+attributes of everything that comes from a world; a changed number changes it.
 
-Published figures that the result is compared with (``tests/twin``): Rabiei et al. (2024), Table 1, gives for
+Published figures to compare with (``tests/twin``): Rabiei et al. (2024), Table 1, gives for
 SMAP DCA against SCAN and USCRN R = 0.55 to 0.78 and ubRMSE = 0.042 to 0.069 m3 m-3, for Noah 0-10 cm R = 0.50 to 0.65
 and ubRMSE = 0.044 to 0.066 m3 m-3, and biases between -0.06 and 0.09 m3 m-3.
 With the sizes below, the medians over twelve stations in one year of the worlds 0 to 3 are R = 0.64 to 0.76 and

@@ -1,7 +1,7 @@
-"""Random fields as sums of plane waves: functions of position and time that any grid can ask for.
+"""Random fields as sums of plane waves: functions of position and time that can be evaluated on any grid.
 
 A field is the same wherever and however it is evaluated, so that maps of 100 m, 9 km and 0.125 degree agree with each
-other, and a neighbouring window continues it.
+other, and neighbouring windows fit together.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`Land`: the truth of a synthetic world, computed on first use."""
+"""`Land`: the truth of a synthetic world; what instruments see of it is in `world`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import xarray as xr
 
 from xsm.data.grids import BBox, Grid
 from xsm.errors import DataError, UsageError
-from xsm.twin.dataset import canonical, time_coord
+from xsm.twin.attributes import canonical, time_coord
 from xsm.twin.errors_model import ERRORS, Errors, digest
 from xsm.twin.fields import Waves, smooth
 from xsm.twin.projection import to_albers, transformer
@@ -43,8 +43,8 @@ class Scene(NamedTuple):
 class Land:
     """The truth of a synthetic world: storms, soils, land cover and the state of the land.
 
-    Storms, soils and land cover are functions of seed, place and date alone: a larger window or a longer period holds
-    the same world.
+    Storms, soils and land cover are functions of seed, place and date alone: a larger window or a longer period
+    contains the same world.
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ class Land:
         ground = self.landscape.cells(*_fine(grid, 4), 4)
         weather = self.weather(grid.x, grid.y, grid.lon, grid.lat)
         if (ground.land_cover[inner] == WATER).all():
-            raise DataError("The region of the synthetic world holds no land.", hint="Choose another region.")
+            raise DataError("The region of the synthetic world contains no land.", hint="Choose another region.")
         sites = choose_sites(self.seed, ground, inner)
         layers = hydraulics(ground)
         step = self.morning_step
@@ -115,7 +115,7 @@ class Land:
         return Weather(self.seed, self.first - SPIN_UP, self.first + len(self.days) - 1, x, y, lon, lat, box)
 
     def field(self, name: str, length: float, days: float = np.inf) -> Waves:
-        """Smooth error field of unit variance, reproducible by name."""
+        """Smooth error field of unit variance, determined by its name."""
         return smooth(self.seed, name, length, days)
 
     def _vegetation(self, grid: Grid, ground: Ground, layers: tuple[Hydraulics, ...], state: Run) -> np.ndarray:
@@ -191,18 +191,18 @@ class Land:
         x, y = np.asarray(x, "f8"), np.asarray(y, "f8")
         if name not in SOIL_NAMES and name != "dbovendry":
             raise UsageError(f"No soil property '{name}'.", hint=f"Known: {', '.join(SOIL_NAMES)}, dbovendry.")
-        seen = _remembered(self.seed, x.tobytes(), y.tobytes())
+        fields = _fields(self.seed, x.tobytes(), y.tobytes())
 
         def see(wave: Waves) -> np.ndarray:
-            if id(wave) not in seen:
-                seen[id(wave)] = wave, wave.on(x, y)(0.0)
-            return seen[id(wave)][1]
+            if id(wave) not in fields:
+                fields[id(wave)] = wave, wave.on(x, y)(0.0)
+            return fields[id(wave)][1]
 
         land = self.landscape
         values = land.bulk_density(depth, see) if name == "dbovendry" else land.texture(depth, see)[SOIL_NAMES[name]]
-        if "water" not in seen:
-            seen["water"] = land.sea_or_lake(x[None, :], y[:, None])
-        return np.where(seen["water"], np.nan, values).astype("f4")
+        if "water" not in fields:
+            fields["water"] = land.sea_or_lake(x[None, :], y[:, None])
+        return np.where(fields["water"], np.nan, values).astype("f4")
 
     def land_cover_at(self, lon: np.ndarray, lat: np.ndarray) -> np.ndarray:
         """IGBP class (1 to 17) at points in degrees, uint8."""
@@ -233,6 +233,6 @@ def _fine(grid: Grid, each: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 @functools.lru_cache(maxsize=3)
-def _remembered(seed: int, x: bytes, y: bytes) -> dict[Any, Any]:
-    """Fields already seen at the pixels of a block, so that the layers of one block share them."""
+def _fields(seed: int, x: bytes, y: bytes) -> dict[Any, Any]:
+    """Fields at the pixels of a block that were evaluated before, so that the layers of one block share them."""
     return {}

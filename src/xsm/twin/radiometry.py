@@ -14,7 +14,7 @@ import numpy as np
 FREQUENCY = 1.41e9
 INCIDENCE = np.radians(40.0)
 SLANT = float(1 / np.cos(INCIDENCE))
-"""Opacity along the line of sight, which the products hold as ``vegetation_opacity``, over that at nadir used here."""
+"""Opacity along the line of sight, the ``vegetation_opacity`` of the products, over that at nadir used here."""
 _COS, _SIN2 = np.float32(np.cos(INCIDENCE)), np.float32(np.sin(INCIDENCE) ** 2)
 
 
@@ -52,7 +52,7 @@ def mironov(moisture: np.ndarray | float, clay: np.ndarray | float | Spectrum) -
     moisture : array_like
         Liquid soil moisture, m3 m-3.
     clay : array_like or Spectrum
-        Percent, or what `spectrum` made of it.
+        Percent, or its `spectrum`.
 
     Returns
     -------
@@ -120,7 +120,8 @@ def retrieve_single(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Soil moisture by the single channel algorithm: known opacity, one polarization ("h" or "v"), Newton's method.
 
-    ``flattest`` is the least slope, K per m3 m-3, that a step trusts. Gives the moisture and the size of the last step.
+    ``flattest`` is the smallest slope, K per m3 m-3, that a step divides by. Returns the moisture and the size of
+    the last step.
     """
     which = "hv".index(polarization)
     clay = clay if isinstance(clay, Spectrum) else spectrum(clay)
@@ -161,7 +162,7 @@ def retrieve_dual(
     weight : float
         K per unit of opacity; 0 leaves both unknowns to the observations.
     damping : float
-        Added to the squared slope of moisture, K2; it slows the steps where the soil is hardly seen.
+        Added to the squared slope of moisture, K2; it slows the steps where the soil hardly shows.
 
     Returns
     -------

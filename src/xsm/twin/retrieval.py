@@ -1,4 +1,4 @@
-"""Soil moisture from brightness temperatures: the radiometer of the twin turned round, for anybody's data."""
+"""Soil moisture from brightness temperatures: the forward model of the twin inverted, for any data."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ LARGEST_MISFIT = 5.0
 """K; brightness temperatures farther from the best fit are not those of moist soil under vegetation."""
 STEPS = 60
 LAST_STEP = 1e-5
-"""m3 m-3; a search that still moves farther has not ended."""
+"""m3 m-3; a search whose last step is larger has not converged."""
 FLATTEST, DAMPING = 0.1, 1e-3
-"""K per m3 m-3, K2: soil that is hardly seen through the canopy is still searched for, in whole steps."""
+"""K per m3 m-3, K2: the search goes on in whole steps where the soil hardly shows through the canopy."""
 SKIPPED, FAILED = np.uint16(0b111), np.uint16(0b101)
 MEANINGS = "not_recommended skipped not_successful"
 
@@ -48,7 +48,7 @@ def retrieve(
     ----------
     tb_h, tb_v : DataArray or array_like
         Brightness temperatures corrected for water bodies, K; any dims, numpy or dask, NaN where not observed. SCA-V
-        looks at ``tb_h`` only for whether there is one.
+        only checks that there is a ``tb_h``.
     clay : DataArray or array_like
         Percent.
     roughness, vegetation_opacity, albedo : DataArray or array_like
@@ -67,7 +67,7 @@ def retrieve(
     xarray.Dataset
         ``sm_dca`` or ``sm_scav`` (float32), for DCA the retrieved ``vegetation_opacity``, and ``retrieval_flag``
         (uint16): 0 retrieved; 5 where no soil moisture within the bounds explains the brightness temperatures (SCA-V:
-        exactly; DCA: to 5 K) or the soil is hidden so well that none is found; 7 where an ancillary value is missing;
+        exactly; DCA: to 5 K) or the canopy hides the soil; 7 where an ancillary value is missing;
         65534 where nothing was observed. Soil moisture is NaN unless 0.
 
     Raises
@@ -91,15 +91,15 @@ def retrieve(
     """
     if algorithm not in ("dca", "scav"):
         raise unknown("algorithm", algorithm, ("dca", "scav"))
-    given = (tb_h, tb_v, clay, roughness, vegetation_opacity, albedo, surface_temperature, porosity)
-    named = any(isinstance(v, xr.DataArray) for v in given)
-    if named and any(np.ndim(v) and not isinstance(v, xr.DataArray) for v in given):
+    inputs = (tb_h, tb_v, clay, roughness, vegetation_opacity, albedo, surface_temperature, porosity)
+    named = any(isinstance(v, xr.DataArray) for v in inputs)
+    if named and any(np.ndim(v) and not isinstance(v, xr.DataArray) for v in inputs):
         raise UsageError(
             "Some inputs are DataArrays and some are arrays without names of dims.", hint="Give maps as DataArrays."
         )
     moisture, opacity, flag = xr.apply_ufunc(
         _retrieve,
-        *(v if isinstance(v, xr.DataArray) else xr.DataArray(v) for v in given),
+        *(v if isinstance(v, xr.DataArray) else xr.DataArray(v) for v in inputs),
         kwargs={"algorithm": algorithm, "weight": weight},
         output_core_dims=[[], [], []],
         dask="parallelized",
@@ -141,33 +141,34 @@ def brightness(
     [232.9, 257.6]
     """
     at_nadir = np.asarray(opacity, "f8") / radiometry.SLANT
-    given = (np.asarray(v, "f8") for v in (moisture, clay, roughness, at_nadir, albedo, temperature))
-    return radiometry.brightness(*given)
+    return radiometry.brightness(
+        *(np.asarray(v, "f8") for v in (moisture, clay, roughness, at_nadir, albedo, temperature))
+    )
 
 
-def _retrieve(*given: np.ndarray, algorithm: str, weight: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    shape = np.broadcast_shapes(*(np.shape(v) for v in given))
-    arrays = [np.broadcast_to(np.asarray(v, "f8"), shape).ravel() for v in given]
-    seen = np.isfinite(arrays[0]) & np.isfinite(arrays[1])
-    known = seen & np.all([np.isfinite(v) for v in arrays[2:]], axis=0)
+def _retrieve(*inputs: np.ndarray, algorithm: str, weight: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    shape = np.broadcast_shapes(*(np.shape(v) for v in inputs))
+    arrays = [np.broadcast_to(np.asarray(v, "f8"), shape).ravel() for v in inputs]
+    observed = np.isfinite(arrays[0]) & np.isfinite(arrays[1])
+    known = observed & np.all([np.isfinite(v) for v in arrays[2:]], axis=0)
     tb_h, tb_v, clay, rough, tau, albedo, temperature, most = (v[known] for v in arrays)
     soil, tau, rest = radiometry.spectrum(clay), tau / radiometry.SLANT, (albedo, temperature)
     if algorithm == "scav":
-        found, step = radiometry.retrieve_single(
+        liquid, step = radiometry.retrieve_single(
             tb_v, "v", soil, rough, tau, *rest, iterations=STEPS, flattest=FLATTEST
         )
-        tb_h, limit = radiometry.brightness(found, soil, rough, tau, *rest)[0], 1e-3
+        tb_h, limit = radiometry.brightness(liquid, soil, rough, tau, *rest)[0], 1e-3
     else:
-        found, tau, step = radiometry.retrieve_dual(
+        liquid, tau, step = radiometry.retrieve_dual(
             tb_h, tb_v, soil, rough, tau, *rest, weight=weight, iterations=STEPS, damping=DAMPING
         )
         limit = LARGEST_MISFIT
-    h, v = radiometry.brightness(found, soil, rough, tau, *rest)
+    h, v = radiometry.brightness(liquid, soil, rough, tau, *rest)
     good = (np.maximum(np.abs(tb_h - h), np.abs(tb_v - v)) <= limit) & (step <= LAST_STEP)
-    good &= (found >= LOWEST - 1e-6) & (found <= most + 1e-6)
+    good &= (liquid >= LOWEST - 1e-6) & (liquid <= most + 1e-6)
 
-    moisture, opacity = np.full((2, seen.size), np.nan, "f4")
-    flag = np.where(seen, SKIPPED, NO_FLAG).astype("u2")
-    moisture[known], opacity[known] = np.where(good, [found, tau * radiometry.SLANT], np.nan)
+    moisture, opacity = np.full((2, observed.size), np.nan, "f4")
+    flag = np.where(observed, SKIPPED, NO_FLAG).astype("u2")
+    moisture[known], opacity[known] = np.where(good, [liquid, tau * radiometry.SLANT], np.nan)
     flag[known] = np.where(good, 0, FAILED)
     return moisture.reshape(shape), opacity.reshape(shape), flag.reshape(shape)

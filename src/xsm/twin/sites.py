@@ -15,5 +15,5 @@ def choose_sites(seed: int, ground: Ground, inner: tuple[slice, slice]) -> tuple
     free[inner] = (ground.water < 0.1)[inner]
     row, col = np.nonzero(free if free.any() else ground.land_cover != WATER)
     count = min(max(free[inner].size // 80, 4), 30, len(row))
-    chosen = rng(seed, "sites").choice(len(row), count, replace=False)
-    return row[chosen], col[chosen]
+    picks = rng(seed, "sites").choice(len(row), count, replace=False)
+    return row[picks], col[picks]

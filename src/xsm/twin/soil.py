@@ -1,4 +1,4 @@
-"""The land: soil texture, water, land cover and what they mean for water and microwaves.
+"""Soil, lakes and land cover, and the properties of each for water and microwaves.
 
 Maps are functions of position in EPSG:5070 metres (`Landscape`), sampled at 100 m for soil maps and averaged for cells.
 """
@@ -67,7 +67,7 @@ def by_cover(land_cover: np.ndarray, name: str) -> np.ndarray:
 
 
 def vegetation(land_cover: np.ndarray, day_of_year: float) -> tuple[np.ndarray, np.ndarray]:
-    """Give vegetation water (kg m-2) and green fraction of a day in the fixed seasonal cycle."""
+    """Vegetation water (kg m-2) and green fraction of a day in the fixed seasonal cycle."""
     phase = 2 * np.pi * (day_of_year - by_cover(land_cover, "peak")) / 365.25
     season = np.exp(2.2 * (np.cos(phase) - 1))
     low, high = by_cover(land_cover, "water_min"), by_cover(land_cover, "water_max")
@@ -146,7 +146,7 @@ class Landscape:
         return {name: rough(self.seed, name, length) for name, length in lengths.items()}
 
     def texture(self, depth: float, see: See) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Give sand, silt, clay in percent; clay grows with depth (illuviation)."""
+        """Sand, silt, clay in percent; clay grows with depth (illuviation)."""
         w, below = self._waves, min(max((depth - 5) / 25, 0), 3)
         sandy = see(w["sandy"])
         clay_gain = 0.28 * below * np.exp(0.4 * see(w["horizon"]))
@@ -156,24 +156,24 @@ class Landscape:
         return sand / total, silt / total, 1 / total
 
     def bulk_density(self, depth: float, see: See) -> np.ndarray:
-        """Give oven-dry bulk density, g cm-3: the normal density of the texture, spread by land use, denser below."""
+        """Oven-dry bulk density, g cm-3: the normal density of the texture, spread by land use, denser below."""
         sand, _, clay = self.texture(depth, see)
         normal = 2.65 * (1 - saxton_rawls(sand, clay, self.organic(depth, see)).porosity)
         gain = 1 + 0.05 * see(self._waves["dense"]) + 0.03 * min(max((depth - 5) / 25, 0), 3)
         return np.clip(normal * gain, 0.8, 1.75)
 
     def organic(self, depth: float, see: See) -> np.ndarray:
-        """Give organic matter in percent, falling with depth."""
+        """Organic matter in percent, falling with depth."""
         surface = np.clip(2.4 * np.exp(0.35 * see(self._waves["organic"])), 0.5, 6)
         return surface * np.exp(-(depth - 5) / 40)
 
     def sea_or_lake(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        """Tell which points are water, coastal seas of North America included."""
+        """Mark points in water, coastal seas of North America included."""
         x, y = np.broadcast_arrays(np.asarray(x, "f8"), np.asarray(y, "f8"))
         return self.lake(x, y) | ocean(self.seed, x, y)
 
     def lake(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        """Tell which points lie in a lake; each lattice square of 180 km holds one."""
+        """Mark points in a lake; each lattice square of 180 km contains one."""
         x, y = np.broadcast_arrays(np.asarray(x, "f8"), np.asarray(y, "f8"))
         col, row = (np.floor_divide(v, self.LATTICE).astype(int) for v in (x, y))
         cols, rows = (range(v.min(), v.max() + 1) for v in (col, row))
@@ -195,7 +195,7 @@ class Landscape:
         return np.array([*place, g.uniform(9e3, 22e3), g.uniform(0, np.pi), *g.uniform(0, 2 * np.pi, 2)])
 
     def land_cover(self, x: np.ndarray, y: np.ndarray, see: See) -> np.ndarray:
-        """Give the IGBP class (1 to 17) at points, uint8: woods in the east, farms on fine soil, dry in the west."""
+        """IGBP class (1 to 17) at points, uint8: woods in the east, farms on fine soil, dry in the west."""
         w, x, y = self._waves, np.asarray(x), np.asarray(y)
         wood = see(w["woody"]) + 1.3 * np.tanh((x - 250e3) / 700e3)
         farm = see(w["farmed"]) - 0.4 * see(w["sandy"])
@@ -225,11 +225,11 @@ class Landscape:
             Points in each cell and direction.
         """
         x, y = to_albers(*np.meshgrid(lon, lat))
-        seen = functools.cache(lambda name: self._waves[name].at(x, y))
+        field = functools.cache(lambda name: self._waves[name].at(x, y))
         names = {id(wave): name for name, wave in self._waves.items()}
 
         def see(wave: Waves) -> np.ndarray:
-            return seen(names[id(wave)])
+            return field(names[id(wave)])
 
         def cell(values: np.ndarray) -> np.ndarray:
             rows, cols = values.shape

@@ -53,8 +53,8 @@ def records(world: Land) -> xr.Dataset:
     heat = np.stack([warm + 0.35 * wave, 0.6 * warm + 0.4 * warm_below + 0.1 * wave, warm_below, *2 * [warm_below]], 1)
     heat[:, 3], heat[:, 4] = _smooth(warm_below, 10 * 24), _smooth(warm_below, 40 * 24)
 
-    shared, own = g.standard_normal((count, 1)), g.standard_normal((count, len(DEPTHS)))
-    bias = e.bias * (np.sqrt(2 / 3) * shared + np.sqrt(1 / 3) * own)
+    shared, by_depth = g.standard_normal((count, 1)), g.standard_normal((count, len(DEPTHS)))
+    bias = e.bias * (np.sqrt(2 / 3) * shared + np.sqrt(1 / 3) * by_depth)
     scale = np.exp(e.scale * (0.8 * g.standard_normal((count, 1)) + 0.6 * g.standard_normal((count, len(DEPTHS)))))
     layer = np.stack([np.asarray(s.layers[k].porosity)[row, col] for k in (0, 0, 1, 1, 1)], 1)
     mean = true.mean(2)
@@ -70,16 +70,16 @@ def records(world: Land) -> xr.Dataset:
     below = np.stack([warm, 0.5 * (warm + warm_below), *3 * [warm_below]], 1)
     frozen = below < FREEZING
     heat = np.where(frozen, np.minimum(heat, FREEZING - 0.05), np.maximum(heat, FREEZING + 0.05))
-    seen = np.maximum(point * (1 - frozen_share(below)), 0.01)
-    seen = seen + e.sensor * g.standard_normal(true.shape)
+    measured = np.maximum(point * (1 - frozen_share(below)), 0.01)
+    measured = measured + e.sensor * g.standard_normal(true.shape)
     spike = g.random(true.shape) < e.spikes
-    seen = np.where(spike, seen + g.choice([-0.12, 0.15], true.shape), seen)
+    measured = np.where(spike, measured + g.choice([-0.12, 0.15], true.shape), measured)
     missing = _gaps(g, sensors, e.missing, e.gap_hours).reshape(true.shape)
     flag = np.select([missing, frozen, spike], [3, 1, 2], 0).astype("u1")
-    seen = np.where(missing, np.nan, np.maximum(seen, 0.0))
+    measured = np.where(missing, np.nan, np.maximum(measured, 0.0))
 
     ds = xr.Dataset(attrs={**world.attrs, "title": "Soil moisture stations, synthetic"})
-    ds["soil_moisture"] = ("sensor", "time"), seen.reshape(sensors).astype("f4"), {"units": "m3 m-3"}
+    ds["soil_moisture"] = ("sensor", "time"), measured.reshape(sensors).astype("f4"), {"units": "m3 m-3"}
     ds["soil_temperature"] = (
         ("sensor", "time"),
         np.where(missing, np.nan, heat).reshape(sensors).astype("f4"),

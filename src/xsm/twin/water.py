@@ -17,7 +17,7 @@ FREEZING = 273.15
 
 
 class Column(NamedTuple):
-    """What a water balance needs to know about the land: three layers of hydraulics and the cover."""
+    """The land as the water balance takes it: three layers of hydraulics and the cover."""
 
     layers: tuple[Hydraulics, Hydraulics, Hydraulics]
     land_cover: np.ndarray
@@ -69,7 +69,7 @@ def run(
 
     Infiltration follows an exponential distribution of capacities within the cell, excess water runs off; soil
     evaporation and root uptake fall with dryness; layers drain by the Campbell conductivity (exact in time) and
-    exchange water by capillarity; frozen ground takes up little and holds its water, and while it freezes or thaws its
+    exchange water by capillarity; frozen ground takes up little and keeps its water, and while it freezes or thaws its
     temperature lags (latent heat); snow insulates and melts by degree-days.
 
     Parameters
@@ -85,7 +85,7 @@ def run(
     probes : tuple of numpy.ndarray, optional
         Rows and columns of cells whose states are kept at every step.
     change : callable, optional
-        Turns the weather of a day into what this model believes.
+        Turns the weather of a day into the weather that this model gets.
     """
     shape = column.land_cover.shape
     porosity, capacity, wilting = (

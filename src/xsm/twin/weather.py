@@ -80,7 +80,7 @@ def storms(seed: int, first: int, last: int, box: Box) -> Rain:
     cols = np.arange(np.floor((left - REACH[0]) / SQUARE), np.ceil((right + REACH[0]) / SQUARE)).astype(int)
     rows = np.arange(np.floor((bottom - REACH[1]) / SQUARE), np.ceil((top + REACH[1]) / SQUARE)).astype(int)
     regime = wetness.on((cols + 0.5) * SQUARE, (rows + 0.5) * SQUARE)
-    found = [np.empty((5, 0))]
+    systems = [np.empty((5, 0))]
     for day in range(first - 2, last + 1):
         season = 2 * np.pi * ((day + 0.5) % 365.25 - 150) / 365.25
         rate = 0.62 * (1 + 0.4 * np.cos(season)) * np.exp(0.9 * regime(day) - 0.4)
@@ -91,8 +91,8 @@ def storms(seed: int, first: int, last: int, box: Box) -> Rain:
                 patches = _system(g, day, np.array([cols[c], rows[r]]) * SQUARE, summer)
                 x, y, radius = patches[:3]
                 near = (x > left - radius) & (x < right + radius) & (y > bottom - radius) & (y < top + radius)
-                found.append(patches[:, near])
-    x, y, radius, amount, time = np.concatenate(found, 1)
+                systems.append(patches[:, near])
+    x, y, radius, amount, time = np.concatenate(systems, 1)
     order = np.argsort(time, kind="stable")
     climate = np.clip(np.exp((x / DEGREE + 97) / 14), 0.3, 1.6)
     half_hour = np.floor(time[order]).astype("i8")
@@ -169,7 +169,7 @@ class Weather:
         return np.stack([self.rain(day, size * i, size * (i + 1)) for i in range(count)])
 
     def at(self, day: int, rain: np.ndarray | None = None) -> Day:
-        """Weather of a day; ``rain`` (parts, y, x) may be given where it is known already."""
+        """Weather of a day; ``rain`` (parts, y, x) saves computing it where it is known."""
         rain = self.steps(day) if rain is None else rain
         doy, lat = (day + 0.5) % 365.25, self.lat[:, None]
         season = np.cos(2 * np.pi * (doy - 203) / 365.25)

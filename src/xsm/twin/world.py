@@ -1,4 +1,4 @@
-"""`World`: a synthetic truth and what its instruments, its land model and its stations make of it."""
+"""`World`: a synthetic truth with what SMAP, a land model and stations report of it."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ import xarray as xr
 
 from xsm.data.grids import EASE2_M09, Grid
 from xsm.errors import UsageError
-from xsm.twin import products, stations
+from xsm.twin import land_model, smap, stations
 from xsm.twin.errors_model import ERRORS, Errors
 from xsm.twin.land import Land
+from xsm.twin.land_model import LandModel
 
 
 @dataclass
@@ -35,22 +36,22 @@ class World(Land):
 
     @functools.cached_property
     def smap(self) -> xr.Dataset:
-        """SMAP L3 enhanced, morning pass, as the instrument and the retrievals give it; see `products.smap`."""
-        return products.smap(self)
+        """SMAP L3 enhanced, morning pass, from the instrument and the retrievals; see `smap.simulate`."""
+        return smap.simulate(self)
 
     @functools.cached_property
-    def land_model(self) -> products.LandModel:
+    def land_model(self) -> LandModel:
         """The land model's own run on its 0.125 degree cells."""
-        return products.land_model(self)
+        return land_model.simulate(self)
 
     @functools.cached_property
     def nldas_daily(self) -> xr.Dataset:
         """Daily canonical fields of the land model, (time, lat, lon)."""
-        return products.nldas_daily(self, self.land_model)
+        return land_model.nldas_daily(self, self.land_model)
 
     def nldas_hours(self, day: np.datetime64 | str) -> xr.Dataset:
-        """24 hours of one day under the names and units of the NLDAS-2 Noah product; see `products.nldas_hours`."""
-        return products.nldas_hours(self, self.land_model, np.datetime64(day).astype("M8[D]"))
+        """24 hours of one day under the names and units of the NLDAS-2 Noah product; see `land_model.nldas_hours`."""
+        return land_model.nldas_hours(self, self.land_model, np.datetime64(day).astype("M8[D]"))
 
     @functools.cached_property
     def stations(self) -> xr.Dataset:
@@ -86,7 +87,7 @@ def make_world(region: Any = None, days: Any = 120, seed: int = 0, *, errors: Er
     """
     grid = default_grid() if region is None else region if isinstance(region, Grid) else EASE2_M09.region(region)
     if grid.name != EASE2_M09.name:
-        raise UsageError(f"The region is on {grid.name}, wanted {EASE2_M09.name}.", hint="Give a 9 km window.")
+        raise UsageError(f"The region is on {grid.name}, expected {EASE2_M09.name}.", hint="Give a 9 km window.")
     if isinstance(days, slice):
         days = np.arange(np.datetime64(days.start, "D"), np.datetime64(days.stop, "D") + 1)
     elif np.ndim(days) == 0:

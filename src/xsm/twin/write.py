@@ -25,7 +25,7 @@ def write_world(world: World, dest: str | os.PathLike[str], products: Sequence[s
     ----------
     world : World
     dest : path
-        Made where it does not exist.
+        Created where it does not exist.
     products : sequence of str
         Names of sources that can write; each gets the folder of its upper-case name.
 
@@ -70,6 +70,6 @@ def _readme(world: World, products: Sequence[str]) -> str:
         f"Region {west:.3f} to {east:.3f} degrees east, {south:.3f} to {north:.3f} degrees north, "
         f"{world.grid.rows} x {world.grid.cols} cells of EASE-Grid 2.0 9 km; {world.days[0]} to {world.days[-1]}.\n"
         f"Folders: {', '.join(p.upper() for p in products)}, in the formats of the products of these names. "
-        "truth.nc holds what an estimate is compared with.\n"
+        "truth.nc contains what an estimate is compared with.\n"
         f"SHA-256 of the error sizes: {world.attrs['twin_errors_sha256']}\n"
     )

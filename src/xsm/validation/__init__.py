@@ -1,1 +1,1 @@
-"""Estimates beside stations: matching, pairing, metrics, scores."""
+"""Maps against stations: which sensors, which hours, which scores."""

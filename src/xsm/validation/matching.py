@@ -1,4 +1,4 @@
-"""Choose the stations that maps are compared with, and their values; nothing is left out without a reason."""
+"""The sensors that maps are compared with and their values; each one that is left out has a reason."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import xarray as xr
 
 from xsm.data import cf
 from xsm.data.cells import map_dims, positions
+from xsm.data.masks import FREEZING
 from xsm.errors import DataError, tell
 
 HOUR = np.timedelta64(1, "h")
-FREEZING = 273.15
 DEPTH_TOLERANCE = 1.0
 """Centimetres: 5.08 counts as 5, 10.16 as 10, 20.32 as 20."""
 SAME_PLACE, SAME_VALUES = 0.01, 0.002
-"""Degrees, and median difference of day means in m3 m-3: a station that came in twice, under two names."""
+"""Degrees, and median difference of day means in m3 m-3, of a station that is there twice under two names."""
 SENSORS_AT_ONCE = 64
 PARTICLE_DENSITY = 2.65
 """Of mineral soil, g cm-3: pores are one minus bulk density over it."""
@@ -40,7 +40,7 @@ class Site:
 
 
 def site_coords(sites: Sequence[Site]) -> dict[str, np.ndarray]:
-    """Coordinates of sites; a name that two networks share is told apart."""
+    """Coordinates of sites; a name that two networks share gets its network in brackets."""
     times = Counter(s.station for s in sites)
     return {
         "station": np.array([s.station if times[s.station] == 1 else f"{s.station} ({s.network})" for s in sites]),
@@ -53,8 +53,8 @@ def site_coords(sites: Sequence[Site]) -> dict[str, np.ndarray]:
 class Sensors:
     """The sensors of a stations' dataset in the time of the maps.
 
-    ``reasons`` tells why one takes no part, ``remarks`` what of one that does was left out or is doubtful. Values
-    are held per hour of the calendar days between the first and last map. Stamps that end an hour (time attribute
+    ``reasons`` says why a sensor takes no part, ``remarks`` what of one that does was left out or is doubtful. Values
+    are kept per hour of the calendar days between the first and last map. Stamps that end an hour (time attribute
     ``stamps``) belong to that hour, and so midnight to the day before.
     """
 
@@ -81,9 +81,9 @@ class Sensors:
         bins = (time - np.timedelta64(int(self.ends), "ns") - days[0].astype("M8[ns]")) // HOUR
         self._take = np.flatnonzero((bins >= 0) & (bins < (self._day[-1] + 1) * 24))
         if not len(self._take):
-            told = f"{time.min().astype('M8[D]')} to {time.max().astype('M8[D]')}" if len(time) else "no time at all"
+            span = f"{time.min().astype('M8[D]')} to {time.max().astype('M8[D]')}" if len(time) else "no time at all"
             raise DataError(
-                f"The stations cover {told}, the maps {days[0]} to {days[-1]}: no day in common.",
+                f"The stations cover {span}, the maps {days[0]} to {days[-1]}: no day in common.",
                 hint="Open stations and maps of the same period.",
             )
         self._take = self._take[np.argsort(bins[self._take], kind="stable")]
@@ -129,7 +129,7 @@ class Sensors:
             means = (total / np.add.reduceat(good, self._starts, axis=1, dtype="f8")).astype("f4")
         for row, i in enumerate(which):
             if percent[row]:
-                self.exclude([i], f"values look like percent, wanted m3 m-3 (median {np.nanmedian(values[row]):.3g})")
+                self.exclude([i], f"values look like percent, expected m3 m-3 (median {np.nanmedian(values[row]):.3g})")
             elif not good[row].any():
                 why = "every value is negative, above 1 or frozen" if finite[row].any() else "no value in the period"
                 self.exclude([i], "every value is flagged" if marked[row].any() else why)
@@ -156,7 +156,7 @@ class Sensors:
         return means
 
     def at_hours(self, sites: Sequence[Site], layer: str, position: np.ndarray) -> np.ndarray:
-        """Values of the hours that hold ``position`` (stamps at the end) or are nearest; hours since the first day."""
+        """Values of the hours that contain ``position`` (stamps at the end) or are nearest, in hours of the maps."""
         at = np.floor(position if self.ends else position + 0.5)
         inside = (at >= 0) & (at < (self._day[-1] + 1) * 24)
         at = np.where(inside, at, 0).astype("i8")
@@ -164,10 +164,10 @@ class Sensors:
         return np.where(inside, values, np.nan)
 
 
-def choose(sensors: Sensors, ds: xr.Dataset, wanted: Mapping[str, Sequence[float]]) -> list[Site]:
-    """Choose the sensors that are compared, by depth, place, values and number of values."""
+def choose(sensors: Sensors, ds: xr.Dataset, by_layer: Mapping[str, Sequence[float]]) -> list[Site]:
+    """Choose the sensors to compare, by depth, place, values and number of values."""
     known = sensors.coords
-    near = {d: np.abs(known["depth"] - d) <= DEPTH_TOLERANCE for depths in wanted.values() for d in depths}
+    near = {d: np.abs(known["depth"] - d) <= DEPTH_TOLERANCE for depths in by_layer.values() for d in depths}
     right = np.any(list(near.values()), axis=0)
     for i in np.flatnonzero(~right):
         sensors.exclude([int(i)], f"depth is not compared ({known['depth'][i]:g} cm)")
@@ -180,7 +180,7 @@ def choose(sensors: Sensors, ds: xr.Dataset, wanted: Mapping[str, Sequence[float
     sensors.load(np.flatnonzero(right & inside).tolist())
     _check_porosity(sensors, ds, rows, cols)
 
-    found: dict[tuple[str, str], dict[str, tuple[int, ...]]] = {}
+    by_station: dict[tuple[str, str], dict[str, tuple[int, ...]]] = {}
     names = list(zip(known["network"], known["station"], strict=True))
     for name in dict.fromkeys(names[i] for i in sensors.hours):
         mine = [i for i in sensors.hours if names[i] == name]
@@ -190,13 +190,13 @@ def choose(sensors: Sensors, ds: xr.Dataset, wanted: Mapping[str, Sequence[float
             if here:
                 best[depth] = here[0]
                 sensors.exclude(here[1:], f"another sensor of the station at {depth:g} cm has more values")
-        for layer, depths in wanted.items():
+        for layer, depths in by_layer.items():
             if lacking := [d for d in depths if d not in best]:
                 sensors.exclude((best[d] for d in depths if d in best), f"no sensor at {lacking[0]:g} cm for {layer}")
             else:
-                found.setdefault(name, {})[layer] = tuple(best[d] for d in depths)
+                by_station.setdefault(name, {})[layer] = tuple(best[d] for d in depths)
     sites = []
-    for (network, station), layers in found.items():
+    for (network, station), layers in by_station.items():
         first = next(iter(layers.values()))[0]
         sites.append(Site(station, network, float(known["lat"][first]), float(known["lon"][first]), layers))
     return _without_doubles(sensors, sites)
@@ -205,8 +205,8 @@ def choose(sensors: Sensors, ds: xr.Dataset, wanted: Mapping[str, Sequence[float
 def _check_porosity(sensors: Sensors, ds: xr.Dataset, rows: np.ndarray, cols: np.ndarray) -> None:
     """Compare the values with the pores of the cell's soil, where its bulk density is known.
 
-    The soil of a point is not that of its cell, so single wet values are kept and told; a sensor that is above most of
-    the time is left out.
+    The soil of a point is not that of its cell, so single wet values are kept with a remark; a sensor that is above
+    most of the time is left out.
     """
     if "bulk_density" not in ds or not sensors.hours:
         return
@@ -220,38 +220,38 @@ def _check_porosity(sensors: Sensors, ds: xr.Dataset, rows: np.ndarray, cols: np
         density = density.isel(soil_depth=xr.DataArray(nearest, dims="sensor"))
     for i, porosity in zip(which, 1 - density.values / PARTICLE_DENSITY, strict=True):
         above = np.nansum(sensors.hours[i] > porosity)
-        told = f"values are above the porosity of the cell's soil ({above} above {porosity:.2f})"
+        text = f"values are above the porosity of the cell's soil ({above} above {porosity:.2f})"
         if above > np.isfinite(sensors.hours[i]).sum() / 2:
             del sensors.hours[i]
-            sensors.exclude([i], f"most {told}")
+            sensors.exclude([i], f"most {text}")
         elif above:
-            sensors.remark(i, told)
+            sensors.remark(i, text)
 
 
 def nothing_left(reasons: Sequence[str], most: int = 0) -> DataError:
-    """Tell why no sensor can be used, and the most days that a station has."""
-    told = "; ".join(f"{reason} ({n})" for reason, n in counted(reasons).most_common(4))
+    """Make the error for no sensor left: the reasons, and the most days that a station has."""
+    common = "; ".join(f"{reason} ({n})" for reason, n in counted(reasons).most_common(4))
     hint = "Check region, period and units."
     if most:
-        hint = f"The most that a station has are {most} days: take a longer period"
+        hint = f"The best station has {most} days: take a longer period"
         hint += f", or <min_days={most}> or less." if most >= LEAST_DAYS else "."
-    return DataError(f"None of {len(reasons)} sensors can be used: {told}.", hint=hint)
+    return DataError(f"None of {len(reasons)} sensors can be used: {common}.", hint=hint)
 
 
 def counted(reasons: Iterable[str]) -> Counter[str]:
     """Count reasons by what they say before their details in brackets."""
-    return Counter(reason for text in reasons for reason in dict(told_apart(text)))
+    return Counter(reason for text in reasons for reason in dict(reasons_of(text)))
 
 
-def told_apart(text: str) -> list[tuple[str, str]]:
-    """What ``excluded`` or ``remarks`` of a sensor say, each as reason and details."""
+def reasons_of(text: str) -> list[tuple[str, str]]:
+    """Split ``excluded`` or ``remarks`` of a sensor into reasons, each with its details."""
     parts = [part.partition(" (") for part in text.split("; ") if part]
     return [(reason, details.removesuffix(")")) for reason, _, details in parts]
 
 
-def fewest(wanted: int | None, usual: int, days: int) -> int:
-    """Fewest days that a station needs: as wanted, else the usual number, or a third of a shorter period."""
-    return wanted if wanted is not None else max(LEAST_DAYS, min(usual, days // 3))
+def fewest(min_days: int | None, usual: int, days: int) -> int:
+    """Fewest days that a station needs: ``min_days``, else the usual number, or a third of a shorter period."""
+    return min_days if min_days is not None else max(LEAST_DAYS, min(usual, days // 3))
 
 
 def _flagged(stations: xr.Dataset, words: str) -> np.ndarray:
@@ -265,7 +265,7 @@ def _flagged(stations: xr.Dataset, words: str) -> np.ndarray:
 
 
 def _without_doubles(sensors: Sensors, sites: list[Site]) -> list[Site]:
-    """Drop stations that came in twice: one place, the same values."""
+    """Drop stations that are there twice: one place, the same values."""
     lat, lon = np.array([s.lat for s in sites]), np.array([s.lon for s in sites])
     close = (np.abs(lat[:, None] - lat) <= SAME_PLACE) & (np.abs(lon[:, None] - lon) <= SAME_PLACE)
     dropped: set[int] = set()
@@ -284,12 +284,12 @@ def _without_doubles(sensors: Sensors, sites: list[Site]) -> list[Site]:
     return [site for i, site in enumerate(sites) if i not in dropped]
 
 
-def tell_short(
+def exclude_short(
     sensors: Sensors, sites: Sequence[Site], layer: str, counts: Mapping[str, np.ndarray], left: np.ndarray, least: int
 ) -> None:
-    """Write down which sites have too few days: ``counts`` of each product, ``left`` (product, site) of them all."""
+    """Exclude sites with too few days: ``counts`` of each product, ``left`` (product, site) of them all."""
     for j, site in enumerate(sites):
         short = [name for i, name in enumerate(counts) if left[i, j] < least]
         if layer in site.sensors and short:
-            told = ", ".join(f"{name} {counts[name][j]}" for name in short)
-            sensors.exclude(site.sensors[layer], f"fewer than {least} days ({left[:, j].min()} left: {told})")
+            each = ", ".join(f"{name} {counts[name][j]}" for name in short)
+            sensors.exclude(site.sensors[layer], f"fewer than {least} days ({left[:, j].min()} left: {each})")

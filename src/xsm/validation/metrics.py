@@ -124,9 +124,9 @@ def p_value(r: ArrayLike, n: ArrayLike) -> Array:
 def n_effective(x: ArrayLike, y: ArrayLike) -> Array:
     """Number of independent pairs that two autocorrelated series are worth.
 
-    Daily soil moisture remembers weeks, so p-values and intervals from the plain number of days are far too sure. This
-    is ``n (1 - a b) / (1 + a b)`` with the lag-one autocorrelations ``a`` and ``b`` of successive pairs (Bretherton et
-    al., 1999, Journal of Climate 12, 1990-2009), never more than ``n``.
+    Daily soil moisture has a memory of weeks, so p-values and intervals from the plain number of days are far too
+    optimistic. This is ``n (1 - a b) / (1 + a b)`` with the lag-one autocorrelations ``a`` and ``b`` of successive
+    pairs (Bretherton et al., 1999, Journal of Climate 12, 1990-2009), never more than ``n``.
     """
     return _Moments(x, y).n_eff
 
@@ -164,7 +164,7 @@ def r_interval(
         NaN where no correlation exists or fewer than four independent pairs are left.
     """
     if not 0 < level < 1:
-        raise DataError(f"The confidence level is {level:g}, wanted a number between 0 and 1.")
+        raise DataError(f"The confidence level is {level:g}, expected a number between 0 and 1.")
     if method == "bootstrap":
         return bootstrap(pearson, x, y, level=level, block=block, draws=draws, seed=seed)
     return _fisher(pearson(x, y), n_effective(x, y) if n is None else n, level)
@@ -179,7 +179,7 @@ def bootstrap(
     Parameters
     ----------
     statistic : callable
-        Takes as many arrays ``(draws, n)`` and gives ``(draws,)``, or several results ``(k, draws)``.
+        Takes as many arrays ``(draws, n)`` and returns ``(draws,)``, or several results ``(k, draws)``.
     *series : array_like
         Series of one shape along the last axis; days without a value in one of them are left out.
     level, block, draws, seed
@@ -205,8 +205,8 @@ def bootstrap(
         pick = ((starts + np.arange(length)) % count).reshape(draws, -1)[:, :count]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # a series whose statistic is never defined
-            found = np.nanquantile(statistic(*(d[pick] for d in days)), [0.5 - level / 2, 0.5 + level / 2], axis=-1)
-        limits[(slice(None), ..., *i)] = found
+            ends = np.nanquantile(statistic(*(d[pick] for d in days)), [0.5 - level / 2, 0.5 + level / 2], axis=-1)
+        limits[(slice(None), ..., *i)] = ends
     return limits[0], limits[1]
 
 
@@ -250,8 +250,8 @@ def triple_collocation(x: ArrayLike, y: ArrayLike, z: ArrayLike) -> dict[str, Ar
     --------
     >>> truth = np.sin(np.arange(3000) / 50) / 10
     >>> rng = np.random.default_rng(0)
-    >>> found = triple_collocation(*(truth + rng.normal(0, s, 3000) for s in (0.02, 0.03, 0.04)))
-    >>> found["error_std"].round(3)
+    >>> errors = triple_collocation(*(truth + rng.normal(0, s, 3000) for s in (0.02, 0.03, 0.04)))
+    >>> errors["error_std"].round(3)
     array([0.02, 0.03, 0.04])
     """
     a = np.stack(np.broadcast_arrays(*(np.asarray(v, "f8") for v in (x, y, z))))

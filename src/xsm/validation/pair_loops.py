@@ -1,4 +1,4 @@
-"""Moments and ranks of many pairs of series at once."""
+"""Compiled loops behind `metrics`: moments and ranks of many pairs of series at once."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def ranks(values, out):  # type: ignore[no-untyped-def]
 
 @jit()
 def _deal(row, starts, order):  # type: ignore[no-untyped-def]
-    """Positions of the values by bucket; gives the number of values."""
+    """Positions of the values by bucket; returns the number of values."""
     n, low, high = 0, math.inf, -math.inf
     for value in row:
         if not math.isnan(value):
@@ -118,7 +118,7 @@ def _deal(row, starts, order):  # type: ignore[no-untyped-def]
             low, high = min(low, value), max(high, value)
     buckets = 2 * n
     width = (buckets - 1) / (high - low) if high > low else 0.0
-    if not math.isfinite(width):  # the values lie closer together than numbers can tell
+    if not math.isfinite(width):  # the values lie closer together than floats can resolve
         width = 0.0
     starts[: buckets + 1] = 0
     for value in row:

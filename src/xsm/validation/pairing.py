@@ -21,7 +21,7 @@ RETRIEVALS = ("sm_dca", "sm_scav", "sm_scah")
 class Layer:
     """Products of a layer and the stations' values that belong to them, each (product, site, day).
 
-    ``valid`` tells where both are there and the cell is not frozen.
+    ``valid`` marks where both are there and the cell is not frozen.
     """
 
     names: list[str]
@@ -42,11 +42,11 @@ class Pairs:
     hourly: bool
 
     def matching(self, name: str) -> str:
-        """How a product meets the stations, in words."""
+        """How a product is matched with the stations, in words."""
         return "hour of obs_time" if self.hourly and name in RETRIEVALS else self.sensors.day_name
 
     def annotate(self, table: xr.Dataset, title: str, *sources: xr.Dataset) -> xr.Dataset:
-        """Add to a table what became of each sensor, the title, the period and whether the data are synthetic."""
+        """Add to a table why sensors are excluded, the title, the period and whether the data are synthetic."""
         about = {
             "excluded": (self.sensors.reasons, "Why a sensor takes no part, wholly or for a product"),
             "remarks": (self.sensors.remarks, "What of a sensor was left out or is doubtful"),
@@ -85,7 +85,7 @@ def pair(
     depths : mapping
         Depth in cm by layer, ``"20"``, or two that are averaged, ``"10-20"``.
     maps : sequence of str
-        Further maps whose values are wanted at the sites.
+        Further maps whose values are needed at the sites.
     method : {"nearest", "bilinear"}
         How a station's value is taken from the cells.
     time : slice, optional
@@ -98,15 +98,15 @@ def pair(
     cf.check_units(ds, [name for names in products.values() for name in names])
     ds, days = daily(ds, time)
     sensors = matching.Sensors(stations, days)
-    wanted = {layer: [float(d) for d in depths[layer].split("-")] for layer in products}
-    sites = matching.choose(sensors, ds, wanted)
+    by_layer = {layer: [float(d) for d in depths[layer].split("-")] for layer in products}
+    sites = matching.choose(sensors, ds, by_layer)
     if not sites:
         raise matching.nothing_left(sensors.reasons)
     place = matching.site_coords(sites)
     every = [name for names in products.values() for name in names]
     cells = Cells(ds, every, ["frozen", "obs_time", *maps], place["lon"], place["lat"], method)
     passes = None if sensors.coarse else cells.hours(days[0])
-    found = Pairs(days, sensors, sites, cells, {}, passes is not None)
+    pairs = Pairs(days, sensors, sites, cells, {}, passes is not None)
     frozen = cells.frozen()
     for layer, names in products.items():
         x = np.stack([cells.values(name) for name in names])
@@ -114,5 +114,5 @@ def pair(
             sensors.day_means(sites, layer) if passes is None or name not in RETRIEVALS
             else sensors.at_hours(sites, layer, passes) for name in names
         ])  # fmt: skip
-        found.layers[layer] = Layer(list(names), x, y, np.isfinite(x) & np.isfinite(y) & ~frozen)
-    return found
+        pairs.layers[layer] = Layer(list(names), x, y, np.isfinite(x) & np.isfinite(y) & ~frozen)
+    return pairs

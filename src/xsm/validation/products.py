@@ -1,11 +1,10 @@
-"""Products that can be validated, and tables of scores."""
+"""Which variables of a dataset are soil moisture that stations can judge, and at which depth."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
 
-import pandas as pd
 import xarray as xr
 
 from xsm.errors import DataError, UsageError, unknown
@@ -25,34 +24,6 @@ PRODUCTS: Mapping[str, str] = {
 ``sm_surface`` and ``sm_rootzone`` are SMAP Level 4, 0-5 and 0-100 cm."""
 
 
-MIN_DAYS = 60
-
-
-def to_frame(table: xr.Dataset) -> pd.DataFrame:
-    """Make a tidy table of the result of `xsm.validate`: a row per product and station.
-
-    Parameters
-    ----------
-    table : xarray.Dataset
-        Scores on ``(product, station)``.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Columns ``product``, ``station``, the scores and the coordinates of the stations.
-
-    Examples
-    --------
-    >>> import xsm
-    >>> cube, stations = (xsm.example(n, size=16, days=20) for n in ("cube", "stations"))
-    >>> scores = cube.sm.validate(stations, variables=["sm_noah_0_10"], min_days=10)
-    >>> xsm.to_frame(scores)["product"].unique().tolist()
-    ['sm_noah_0_10']
-    """
-    names = [str(n) for n, v in table.data_vars.items() if v.dims == ("product", "station")]
-    return table[names].to_dataframe().reset_index()
-
-
 def layer_of(name: str) -> str | None:
     """Return ``"surface"`` or ``"subsurface"`` for a name in `PRODUCTS`, with or without a scenario; None for others.
 
@@ -69,7 +40,7 @@ def _plain(name: str) -> str:
 
 
 def is_estimate(ds: xr.Dataset, name: str) -> bool:
-    """Whether a variable came out of a model of xsm, by its name or its attribute ``model_hash``."""
+    """Whether a variable is the estimate of a model, by its name or its attribute ``model_hash``."""
     return _plain(name) in ("sm_5cm", "sm_25cm") or "model_hash" in ds[name].attrs
 
 
@@ -88,7 +59,7 @@ def products_of(ds: xr.Dataset, variables: Sequence[str] | None) -> dict[str, li
         layer = layer_of(name) or {"5": "surface", "25": "subsurface"}.get(depth.removesuffix(".0"))
         if layer is None:
             raise UsageError(
-                f"'{name}' is no known soil moisture and has no attribute depth of 5 or 25 (cm).",
+                f"'{name}' is not a known soil moisture variable and has no attribute depth of 5 or 25 (cm).",
                 hint=f"Give '{name}' the attribute depth, or rename it to one of {', '.join(PRODUCTS)}.",
             )
         layers[layer].append(name)
@@ -96,17 +67,17 @@ def products_of(ds: xr.Dataset, variables: Sequence[str] | None) -> dict[str, li
         raise DataError(
             f"The dataset has none of {', '.join(PRODUCTS)}.", hint="Name the soil moisture in <variables=>."
         )
-    return {layer: found for layer, found in layers.items() if found}
+    return {layer: names for layer, names in layers.items() if names}
 
 
 def only_observed(ds: xr.Dataset, variables: Sequence[str]) -> xr.Dataset:
-    """The dataset with the gap-filled days of some variables taken out."""
+    """Make the gap-filled days of some variables missing."""
     for name in variables:
         if f"{name}_observed" in ds:
             ds = ds.assign({name: ds[name].where(ds[f"{name}_observed"].astype(bool))})
         elif "fill_method" in ds[name].attrs:
             raise DataError(
-                f"'{name}' was gap-filled, and '{name}_observed' is not there to tell the observed days.",
-                hint="Keep it, or give the product before gap filling.",
+                f"'{name}' was gap-filled, and without '{name}_observed' the observed days are not known.",
+                hint=f"Keep '{name}_observed', or give the product before gap filling.",
             )
     return ds

@@ -1,4 +1,4 @@
-"""Scores of pairs, also by class of land cover or texture."""
+"""Scores of maps against stations: of each station, over all, and by network, land cover or texture."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 from xsm.data import cf, soil_texture
@@ -15,7 +16,7 @@ from xsm.data.period import days as period
 from xsm.errors import DataError, render_hint, tell, unknown
 from xsm.validation import matching, metrics
 from xsm.validation.pairing import pair
-from xsm.validation.products import MIN_DAYS, products_of
+from xsm.validation.products import products_of
 
 SCORES: Mapping[str, tuple[str, str]] = {
     "r": ("Pearson correlation", "1"),
@@ -30,25 +31,15 @@ SCORES: Mapping[str, tuple[str, str]] = {
     "n": ("Number of days", "1"),
     "n_eff": ("Effective number of independent days", "1"),
 }
-
-
 OPTIONAL: Mapping[str, tuple[str, str]] = {
     "r_anomaly": ("Pearson correlation of the anomalies from the moving mean of 35 days", "1"),
     **{f"{score}_{end}": (f"{word} end of the 95 percent interval of {score}, by bootstrap", "m3 m-3")
        for score in ("rmse", "bias", "ubrmse") for end, word in (("low", "Lower"), ("high", "Upper"))},
 }  # fmt: skip
-"""Scores that are there when they were asked for."""
-
-
+"""Scores that are computed on request."""
+MIN_DAYS = 60
 GROUPED = ("r", "rmse", "bias", "ubrmse")
 GROUPINGS = ("network", "land_cover", "texture", "texture_group")
-IGBP = (
-    "evergreen needleleaf forests", "evergreen broadleaf forests", "deciduous needleleaf forests",
-    "deciduous broadleaf forests", "mixed forests", "closed shrublands", "open shrublands", "woody savannas",
-    "savannas", "grasslands", "permanent wetlands", "croplands", "urban and built up lands",
-    "cropland natural vegetation mosaics", "permanent snow and ice", "barren", "water bodies",
-)  # fmt: skip
-"""Names of the land cover classes 1 to 17 where the map does not bring its own."""
 
 
 def score_maps(
@@ -79,20 +70,20 @@ def score_maps(
     min_days = matching.fewest(min_days, MIN_DAYS, len(pairs.days))
     most: dict[str, int] = {}
     scored: dict[str, dict[str, np.ndarray]] = {}
-    for layer, found in pairs.layers.items():
-        valid = found.valid
-        counts = dict(zip(found.names, valid.sum(-1), strict=True))
+    for layer, series in pairs.layers.items():
+        valid = series.valid
+        counts = dict(zip(series.names, valid.sum(-1), strict=True))
         if common:
             valid = np.broadcast_to(valid.all(0), valid.shape)
         left = valid.sum(-1)
-        matching.tell_short(sensors, sites, layer, counts, left, min_days)
+        matching.exclude_short(sensors, sites, layer, counts, left, min_days)
         most[layer] = int(left.max())
-        for i, name in enumerate(found.names):
-            x = np.where(valid[i] & (left[i] >= min_days)[:, None], found.x[i], np.nan)
-            scored[name] = _score(x, found.y[i], pairs.days, interval, anomaly)
+        for i, name in enumerate(series.names):
+            x = np.where(valid[i] & (left[i] >= min_days)[:, None], series.x[i], np.nan)
+            scored[name] = _score(x, series.y[i], pairs.days, interval, anomaly)
 
-    used = np.flatnonzero(np.any([scored[p]["n"] > 0 for p in products], axis=0))
-    if not len(used):
+    with_scores = np.flatnonzero(np.any([scored[p]["n"] > 0 for p in products], axis=0))
+    if not len(with_scores):
         raise matching.nothing_left(sensors.reasons, max(most.values()))
     for layer, days in most.items():
         if days < min_days:
@@ -105,13 +96,13 @@ def score_maps(
     place = matching.site_coords(sites) | _classes(ds, pairs.cells, by)
     names = [*SCORES, *(n for n in OPTIONAL if n in scored[products[0]])]
     table = xr.Dataset(
-        {name: (("product", "station"), np.stack([scored[p][name][used] for p in products])) for name in names},
+        {name: (("product", "station"), np.stack([scored[p][name][with_scores] for p in products])) for name in names},
         {
             "product": products,
             "layer": ("product", layer_of),
             "reference": ("product", [f"{depths[layer]} cm" for layer in layer_of]),
             "matching": ("product", [pairs.matching(name) for name in products]),
-            **{name: ("station", v[used]) for name, v in place.items()},
+            **{name: ("station", v[with_scores]) for name, v in place.items()},
         },
     )
     table["n"] = table["n"].astype("i4")
@@ -123,32 +114,32 @@ def score_maps(
 
 
 def _class_maps(ds: xr.Dataset, by: Sequence[str]) -> list[str]:
-    """Maps that land cover and texture are taken from."""
+    """Maps that give land cover and texture."""
     maps = [n for n in ("land_cover", "texture") if n in ds.variables]
-    asked = {"texture", "texture_group"} & set(by) and "texture" not in maps
-    return [*maps, *cf.SOIL_FRACTIONS] if asked and set(cf.SOIL_FRACTIONS) <= set(ds.variables) else maps
+    needed = {"texture", "texture_group"} & set(by) and "texture" not in maps
+    return [*maps, *cf.SOIL_FRACTIONS] if needed and set(cf.SOIL_FRACTIONS) <= set(ds.variables) else maps
 
 
 def _classes(ds: xr.Dataset, cells: Cells, by: Sequence[str]) -> dict[str, np.ndarray]:
     """Land cover and texture of the stations' cells as names."""
-    found: dict[str, np.ndarray] = {}
+    classes: dict[str, np.ndarray] = {}
     maps = _class_maps(ds, by)
     if "land_cover" in maps:
-        names = dict(enumerate(IGBP, start=1))
-        found["land_cover"] = _names(cells.static("land_cover"), ds["land_cover"].attrs, names)
-    classes = cells.static("texture") if "texture" in maps else None
+        names = {number: word.replace("_", " ") for number, word in enumerate(cf.IGBP, start=1)}
+        classes["land_cover"] = _names(cells.static("land_cover"), ds["land_cover"].attrs, names)
+    texture = cells.static("texture") if "texture" in maps else None
     if "sand" in maps:
-        classes = soil_texture.classify(*(cells.static(name) for name in cf.SOIL_FRACTIONS))
-    if classes is not None:
-        found["texture"] = _names(classes, {}, dict(enumerate(soil_texture.CLASSES, start=1)))
-        found["texture_group"] = np.array([soil_texture.group_of(name) or "unknown" for name in found["texture"]])
+        texture = soil_texture.classify(*(cells.static(name) for name in cf.SOIL_FRACTIONS))
+    if texture is not None:
+        classes["texture"] = _names(texture, {}, dict(enumerate(soil_texture.CLASSES, start=1)))
+        classes["texture_group"] = np.array([soil_texture.group_of(name) or "unknown" for name in classes["texture"]])
     for name in by:
-        if name not in found and name != "network":
+        if name not in classes and name != "network":
             raise DataError(
                 f"The dataset has no '{name}' to group by.",
                 hint="Add land_cover, or texture or sand, silt and clay, to the cube.",
             )
-    return found
+    return classes
 
 
 def _names(values: np.ndarray, attrs: Mapping[str, Any], names: dict[int, str]) -> np.ndarray:
@@ -161,24 +152,24 @@ def _names(values: np.ndarray, attrs: Mapping[str, Any], names: dict[int, str]) 
 
 def _score(x: np.ndarray, y: np.ndarray, days: np.ndarray, interval: str, anomaly: bool) -> dict[str, np.ndarray]:
     """Scores of one product at all sites, (site, day)."""
-    found = metrics.scores(x, y)
+    scores = metrics.scores(x, y)
     if anomaly:
         number = (days - days[0]).astype("f8")
-        found["r_anomaly"] = metrics.pearson(*(metrics.anomalies(v, number) for v in metrics.paired(x, y)))
+        scores["r_anomaly"] = metrics.pearson(*(metrics.anomalies(v, number) for v in metrics.paired(x, y)))
     if interval == "bootstrap":
         kinds = (metrics.pearson, metrics.rmse, metrics.bias, metrics.ubrmse)
         ends = metrics.bootstrap(lambda a, b: np.stack([kind(a, b) for kind in kinds]), x, y)
         for end, limits in zip(("low", "high"), ends, strict=True):
-            found |= {f"{name}_{end}": limit for name, limit in zip(("r", *GROUPED[1:]), limits, strict=True)}
-    return found
+            scores |= {f"{name}_{end}": limit for name, limit in zip(("r", *GROUPED[1:]), limits, strict=True)}
+    return scores
 
 
 def _summarise(table: xr.Dataset, by: Sequence[str]) -> xr.Dataset:
     by_bootstrap = {"r_low", "r_high"} if "rmse_low" in table else set()
     for name in table.data_vars:
         long_name, units = {**SCORES, **OPTIONAL}[str(name)]
-        told = long_name.replace("by n_eff", "by bootstrap") if name in by_bootstrap else long_name
-        table[name].attrs = {"long_name": told, "units": units}
+        long_name = long_name.replace("by n_eff", "by bootstrap") if name in by_bootstrap else long_name
+        table[name].attrs = {"long_name": long_name, "units": units}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # a product without any station
         for name in (n for n in (*GROUPED, "kge", "r_anomaly") if n in table):
@@ -204,3 +195,28 @@ def _summary(name: str, how: str, over: str) -> dict[str, str]:
     long_name, units = {**SCORES, **OPTIONAL}[name]
     of = "all stations" if over == "stations" else f"the stations of a {over.replace('_', ' ')}"
     return {"long_name": f"{long_name}, {how} of {of}", "units": units, "cell_methods": f"station: {how}"}
+
+
+def to_frame(table: xr.Dataset) -> pd.DataFrame:
+    """Make a tidy table of the result of `xsm.validate`: a row per product and station.
+
+    Parameters
+    ----------
+    table : xarray.Dataset
+        Scores on ``(product, station)``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns ``product``, ``station``, the scores and the coordinates of the stations.
+
+    Examples
+    --------
+    >>> import xsm
+    >>> cube, stations = (xsm.example(n, size=16, days=20) for n in ("cube", "stations"))
+    >>> scores = cube.sm.validate(stations, variables=["sm_noah_0_10"], min_days=10)
+    >>> xsm.to_frame(scores)["product"].unique().tolist()
+    ['sm_noah_0_10']
+    """
+    names = [str(n) for n, v in table.data_vars.items() if v.dims == ("product", "station")]
+    return table[names].to_dataframe().reset_index()

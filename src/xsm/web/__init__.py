@@ -1,1 +1,1 @@
-"""Downloads: listings and manifests, logins, transfers that resume."""
+"""Downloads: catalogues, manifests, credentials, transfers that resume."""

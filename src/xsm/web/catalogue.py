@@ -1,4 +1,4 @@
-"""What NASA's catalogue (CMR) has of a product, as files to fetch (docs/design/formats/index.md, Access)."""
+"""Search NASA's catalogue (CMR) for the files of a product (docs/design/formats/index.md, Access)."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def search_earthdata(
     Parameters
     ----------
     short_name, version : str
-        As the catalogue writes them; versions are compared letter by letter (``"006"`` is not ``"6"``).
+        As the catalogue spells them; versions are compared character by character (``"006"`` is not ``"6"``).
     time : tuple of datetime64
         First and last day.
     suffix : str
@@ -55,7 +55,7 @@ def search_earthdata(
     MissingPlugin
         Without the package earthaccess.
     FetchError
-        Where the catalogue does not answer, or has nothing.
+        If the catalogue does not answer, or has no such file.
 
     Examples
     --------
@@ -70,15 +70,15 @@ def search_earthdata(
         raise MissingPlugin(
             "Searching NASA's catalogue needs the package earthaccess.", hint="pip install earthaccess"
         ) from None
-    asked: dict[str, Any] = {"short_name": short_name, "version": version, "temporal": tuple(map(str, time))}
+    terms: dict[str, Any] = {"short_name": short_name, "version": version, "temporal": tuple(map(str, time))}
     if bbox is not None:
-        asked["bounding_box"] = tuple(float(v) for v in bbox)
+        terms["bounding_box"] = tuple(float(v) for v in bbox)
     with web.Session(Keys()) as session, warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # of earthaccess about itself
-        query: Any = earthaccess.DataGranules().mode(CMR).parameters(**asked)
+        warnings.simplefilter("ignore", FutureWarning)  # which earthaccess gives about itself
+        query: Any = earthaccess.DataGranules().mode(CMR).parameters(**terms)
         query.session = session
-        found = web.persist(lambda: _search(query), f"search for {short_name}", threading.Event())
-        listed = [_remote(g["umm"], g.data_links("external"), suffix, magic) for g in found]
+        granules = web.persist(lambda: _search(query), f"search for {short_name}", threading.Event())
+        listed = [_remote(g["umm"], g.data_links("external"), suffix, magic) for g in granules]
     remotes = [r for r in listed if r is not None]
     if len(remotes) < len(listed):
         tell(f"{len(listed) - len(remotes)} of {len(listed)} granules of {short_name} have no {suffix} link.")
@@ -87,7 +87,7 @@ def search_earthdata(
         raise FetchError(
             f"NASA's catalogue has no {suffix} file of {short_name} version '{version}' from {time[0]} to "
             f"{time[1]}{where}.",
-            hint="Check the period, and the version letter by letter; a product's older versions are removed.",
+            hint="Check the period, and the version character by character; older versions of a product are removed.",
         )
     return remotes
 
@@ -99,8 +99,10 @@ def _search(query: Any) -> Sequence[Any]:
         response = getattr(error.__cause__, "response", None)
         if response is not None and response.status_code in web.PASSING:
             raise web.Again(f"the catalogue answers {response.status_code}") from None
-        told = " ".join(str(error).split())[:200]
-        raise FetchError(f"NASA's catalogue refuses the search ({told}).", hint="Check region and period.") from None
+        reason = " ".join(str(error).split())[:200]
+        raise FetchError(
+            f"NASA's catalogue refuses the search ({reason}).", hint="Check the region and the period."
+        ) from None
 
 
 def _remote(umm: Mapping[str, Any], links: Sequence[str], suffix: str, magic: tuple[bytes, ...]) -> Remote | None:
@@ -109,14 +111,14 @@ def _remote(umm: Mapping[str, Any], links: Sequence[str], suffix: str, magic: tu
         return None
     name = PurePosixPath(urlsplit(url).path).name
     files = umm.get("DataGranule", {}).get("ArchiveAndDistributionInformation", [])
-    told = next((f for f in files if f.get("Name") == name), files[0] if len(files) == 1 else {})
-    about = float(told.get("Size", 0)) * UNITS.get(told.get("SizeUnit", ""), 0)
-    checksum = told.get("Checksum", {})
+    listed = next((f for f in files if f.get("Name") == name), files[0] if len(files) == 1 else {})
+    about = float(listed.get("Size", 0)) * UNITS.get(listed.get("SizeUnit", ""), 0)
+    checksum = listed.get("Checksum", {})
     algorithm = ALGORITHMS.get(checksum.get("Algorithm", ""))
     return Remote(
         url,
         name,
-        size=told.get("SizeInBytes"),
+        size=listed.get("SizeInBytes"),
         about=round(about) or None,
         checksum=f"{algorithm}:{checksum['Value']}" if algorithm else None,
         magic=magic,

@@ -1,43 +1,34 @@
 """Fetch files from the web into a folder: resumed, checked, atomic, recorded in ``manifest.json``.
 
-Sources say what there is as a list of `Remote`; everything else about a download is here and in `xsm.web.http`.
+Sources list what there is as `Remote`; the rest is done here (which files, how many at a time), in `xsm.web.transfer`
+(one file) and in `xsm.web.http` (requests, retries, refusals).
 """
 
 from __future__ import annotations
 
-import contextlib
 import functools
-import hashlib
-import itertools
 import logging
-import os
 import queue
-import re
 import shutil
 import threading
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from datetime import UTC, datetime
 from pathlib import Path
-
-import requests
 
 from xsm.errors import DataError, FetchError, UsageError
 from xsm.progress import Done, quiet
 from xsm.web import http as web
 from xsm.web.login import Login, find_keys
 from xsm.web.manifest import NAME, Entry, Manifest, Remote, complete, human, load, plain, save
+from xsm.web.transfer import Transfers
 
 log = logging.getLogger("xsm")
 SAVE_EVERY, LOOK_EVERY = 5.0, 0.2
 """Seconds."""
-HEAD = 512
-"""Bytes that are looked at before anything is written."""
 STALL = 5
-"""A transfer of which no block comes for so many times the option ``timeout`` is cut: a server may drip for ever."""
-KEPT = "What is complete stays; run again later to go on."
-_PART = re.compile(r"^(?P<name>.+)\.(?P<tag>[0-9a-f]{8}|unsure)\.part$")
+"""A transfer is cut when no block has come for so many times the option ``timeout``: a server may drip for ever."""
+KEPT = "Complete files stay; run again later to continue."
 
 
 def download(
@@ -45,21 +36,22 @@ def download(
 ) -> Manifest:
     """Fetch files into a folder.
 
-    A file has its name only when it is whole and checked: length, checksum where one is known, first bytes. What was
-    cut short waits as ``<name>.<tag>.part`` and is continued by the next call, if the provider's file is still the
-    same. ``manifest.json`` lists what is complete, and these are not fetched again. The options ``workers``,
-    ``retries`` and ``timeout`` (`xsm.set_options`) say how many files at once, how often again, and after how long.
+    A file gets its name only when it is complete and checked: length, checksum where one is known, first bytes. A
+    transfer that was cut is kept as ``<name>.<tag>.part`` and continued by the next call, if the provider's file is
+    still the same. ``manifest.json`` lists the complete files, which are not fetched again. The options ``workers``,
+    ``retries`` and ``timeout`` (`xsm.set_options`) set how many files are fetched at a time, how often each is tried
+    again, and how long a silent server is waited for.
 
     Parameters
     ----------
     remotes : iterable of Remote
-        What to fetch; the same one twice counts once.
+        What to fetch; duplicates count once.
     dest : str or Path
-        Folder; made where it does not exist.
+        Folder; created if it does not exist.
     login : Login, optional
-        Whose credentials are needed.
+        Where credentials are needed: whose.
     dry_run : bool
-        Only find out what would be fetched; no request is sent and nothing is written.
+        Only list what would be fetched; no request is sent and nothing is written.
 
     Returns
     -------
@@ -68,12 +60,12 @@ def download(
     Raises
     ------
     FetchError
-        Where a file cannot be fetched. Failures that concern one file (not there, wrong content) let the others be
-        fetched first; all other failures stop at once.
+        Where a file cannot be fetched. After a failure that concerns one file (not there, wrong content) the others are
+        still fetched; any other failure stops the download at once.
     UsageError
-        For two files of one name, or a folder that cannot be one.
+        For two files of the same name, or a folder that is a file.
     DataError
-        For a ``manifest.json`` that cannot be read, or too little space.
+        For a ``manifest.json`` that cannot be read, or too little free space.
 
     Examples
     --------
@@ -82,12 +74,12 @@ def download(
       a.nc  5 kB
     """
     dest = Path(dest)
-    wanted = tuple(dict.fromkeys(remotes))
-    _check_names(wanted)
+    unique = tuple(dict.fromkeys(remotes))
+    _check_names(unique)
     if dest.exists() and not dest.is_dir():
-        raise UsageError(f"'{dest}' is a file, wanted a folder.", hint="Give another name.")
+        raise UsageError(f"'{dest}' is a file, expected a folder.", hint="Give another name.")
     known = load(dest / NAME)
-    plan = Manifest(dest, wanted, {r.name: known[r.name] for r in wanted if complete(r, dest, known)})
+    plan = Manifest(dest, unique, {r.name: known[r.name] for r in unique if complete(r, dest, known)})
     if dry_run or not plan.missing:
         return plan
     keys = find_keys(login)
@@ -100,19 +92,16 @@ def download(
         first = job.failed[0]
         many = f"{len(job.failed)} of {len(plan.missing)} files failed, the first: " if len(job.failed) > 1 else ""
         raise FetchError(f"{many}{first.message}", hint=first.hint)
-    return Manifest(dest, wanted, {r.name: job.entries[r.name] for r in wanted})
+    return Manifest(dest, unique, {r.name: job.entries[r.name] for r in unique})
 
 
 class _Job:
-    """One run of `download`: its threads share the session, the list of complete files and the counters."""
+    """One run of `download`: its threads share the transfers, the list of complete files and the counters."""
 
     def __init__(self, session: web.Session, dest: Path, entries: dict[str, Entry]) -> None:
-        self.session, self.dest, self.entries = session, dest, entries
-        self.parts = {m["name"]: p for p in dest.glob("*.part") if (m := _PART.match(p.name))}
-        self.stop, self.lock = threading.Event(), threading.Lock()
+        self.dest, self.entries, self.lock = dest, entries, threading.Lock()
+        self.transfers = Transfers(session, dest, entries)
         self.failed: list[web.OneFile] = []
-        self.coming: dict[str, int] = {}
-        self.open: dict[str, tuple[requests.Response, float]] = {}
         self.files = self.bytes = 0
 
     def run(self, remotes: tuple[Remote, ...]) -> None:
@@ -139,7 +128,7 @@ class _Job:
                     for future in finished:
                         future.result()
                     tell()
-                    self._cut(STALL * web.option("timeout"))
+                    self.transfers.cut(STALL * web.option("timeout"))
                     if time.monotonic() - self.saved > SAVE_EVERY:
                         self._save()
             except BaseException:
@@ -149,20 +138,13 @@ class _Job:
 
     def _halt(self) -> None:
         """Stop the threads, also those that wait for a silent server."""
-        self.stop.set()
-        self._cut(0)
-
-    def _cut(self, longest: float) -> None:
-        """Cut transfers of which no block came for so many seconds."""
-        for response, moved in list(self.open.values()):
-            if time.monotonic() - moved >= longest:
-                with contextlib.suppress(ValueError, RuntimeError, OSError):
-                    response.raw.shutdown()
+        self.transfers.stop.set()
+        self.transfers.cut(0)
 
     def _state(self, files: int, total: int | None) -> tuple[float, str, Done]:
-        came = self.bytes + sum(list(self.coming.values()))
-        share = came / total if total else self.files / files
-        return min(share, 1.0), f"{self.files} of {files} files, {human(came)}", (came, "byte")
+        size = self.bytes + sum(list(self.transfers.received.values()))
+        share = size / total if total else self.files / files
+        return min(share, 1.0), f"{self.files} of {files} files, {human(size)}", (size, "byte")
 
     def _save(self) -> None:
         with self.lock:
@@ -171,7 +153,7 @@ class _Job:
         self.saved = time.monotonic()
 
     def _work(self, waiting: queue.SimpleQueue[Remote]) -> None:
-        while not self.stop.is_set():
+        while not self.transfers.stop.is_set():
             try:
                 remote = waiting.get_nowait()
             except queue.Empty:
@@ -179,10 +161,10 @@ class _Job:
             entry = None
             try:
                 entry = web.persist(
-                    functools.partial(self._fetch, remote),
+                    functools.partial(self.transfers.fetch, remote),
                     remote.name,
-                    self.stop,
-                    functools.partial(self._kept, remote),
+                    self.transfers.stop,
+                    functools.partial(self.transfers.kept, remote),
                     KEPT,
                 )
             except web.OneFile as error:
@@ -192,153 +174,27 @@ class _Job:
                 return
             except OSError as error:
                 path, why = self.dest / remote.name, error.strerror or error
-                raise FetchError(f"'{path}' cannot be written ({why}).", hint="Check space and rights.") from None
+                raise FetchError(
+                    f"'{path}' cannot be written ({why}).", hint="Check free space and permissions."
+                ) from None
             with self.lock:
-                self.coming.pop(remote.name, None)
+                self.transfers.received.pop(remote.name, None)
                 self.files += 1
                 if entry is not None:
                     self.entries[remote.name] = entry
                     self.bytes += entry["bytes"]
 
-    def _fetch(self, remote: Remote) -> Entry:
-        """One attempt at one file: continue its part or begin anew, check it, give it its name."""
-        path, part = self.dest / remote.name, self.parts.get(remote.name)
-        sure = part is not None and (remote.checksum is not None or not part.name.endswith(f".{web.UNSURE}.part"))
-        offset = part.stat().st_size if part is not None and sure else 0
-        headers = {"Range": f"bytes={offset}-"} if offset else {}
-        with web.get(self.session, remote.url, remote.name, headers) as response:
-            total = web.total(response)
-            target = self.dest / f"{remote.name}.{web.tag(response, total)}.part"
-            if response.status_code != 200 and (part != target or web.start(response) != offset):
-                self._drop(remote)
-                raise web.Again("the file is another one now, or the server cannot go on in it", 0.0)
-            if total is not None:
-                if response.status_code == 200 and total and remote.size not in (None, total):  # a page, by and large
-                    head = next(response.iter_content(web.BLOCK), b"")
-                    web.check_start(head, remote.magic, remote.name, response, self.session.keys)
-                self._check_length(remote, total)
-            checksum = remote.checksum or web.checksum_in(response)
-            if not (web.tells_its_end(response) or checksum or remote.size):
-                raise web.OneFile(
-                    f"'{remote.name}': {remote.host} does not tell where the file ends.",
-                    hint="What is cut short could not be told from the whole: fetch it by hand.",
-                )
-            foreign = path.exists() and remote.name not in self.entries
-            if foreign and (total is not None or checksum is not None):
-                return _adopt(remote, path, total, checksum)
-            if response.status_code == 200:
-                self._drop(remote)
-                offset = 0
-            try:
-                self._receive(response, remote, target, offset)
-            finally:
-                del self.open[remote.name]
-        try:
-            size = target.stat().st_size
-            if total is not None and size != total:
-                raise web.Again(f"{size} bytes came, {total} were announced")
-            self._check_length(remote, size)
-            entry = _verified(remote, target, checksum)
-            if foreign:
-                _adopt(remote, path, size, f"sha256:{entry['sha256']}")
-        except (web.OneFile, web.Again):
-            self._drop(remote)
-            raise
-        os.replace(target, path)
-        del self.parts[remote.name]
-        return entry
-
-    def _receive(self, response: requests.Response, remote: Remote, target: Path, offset: int) -> None:
-        blocks = response.iter_content(web.BLOCK)
-        self.open[remote.name] = response, time.monotonic()
-        if not offset:
-            head = b""
-            while len(head) < HEAD and (block := next(blocks, b"")):
-                head += block
-            if not head:
-                raise web.OneFile(f"'{remote.name}' is empty at {remote.host}.", hint="Ask the provider.")
-            web.check_start(head, remote.magic, remote.name, response, self.session.keys)
-            blocks = itertools.chain([head], blocks)
-        self.parts[remote.name] = target
-        self.coming[remote.name] = offset
-        with open(target, "ab" if offset else "wb") as file:
-            for block in blocks:
-                self.open[remote.name] = response, time.monotonic()
-                if self.stop.is_set():
-                    raise web.Stopped
-                file.write(block)
-                self.coming[remote.name] += len(block)
-
-    def _check_length(self, remote: Remote, length: int) -> None:
-        if remote.size not in (None, length):
-            self._drop(remote)
-            raise web.OneFile(
-                f"'{remote.name}' has {length} bytes at {remote.host}, wanted {remote.size} by the catalogue.",
-                hint="The catalogue may lag behind; try again later.",
-            )
-
-    def _kept(self, remote: Remote) -> int:
-        part = self.parts.get(remote.name)
-        return part.stat().st_size if part is not None and part.exists() else 0
-
-    def _drop(self, remote: Remote) -> None:
-        part = self.parts.pop(remote.name, None)
-        if part is not None:
-            part.unlink(missing_ok=True)
-
-
-def _adopt(remote: Remote, path: Path, total: int | None, checksum: str | None) -> Entry:
-    """Take a file that lies there, but not in the manifest, for the provider's if length and checksum agree."""
-    size = path.stat().st_size
-    with open(path, "rb") as file:
-        fits = not remote.magic or file.read(HEAD).startswith(remote.magic)
-    if checksum is not None:
-        algorithm, _, wanted = checksum.partition(":")
-        fits = fits and _digest(path, algorithm) == wanted.lower()
-    if total not in (None, size) or not fits:
-        raise web.OneFile(
-            f"'{path}' exists already and is not the provider's file ({size} bytes, there "
-            f"{'other ones' if total in (None, size) else total}).",
-            hint="Move it away.",
-        )
-    log.info("%s was there already", remote.name)
-    return _verified(remote, path, None)
-
-
-def _verified(remote: Remote, path: Path, checksum: str | None) -> Entry:
-    """What the manifest says of a complete file; a checksum that differs is an error."""
-    sha256 = _digest(path, "sha256")
-    if checksum is not None:
-        algorithm, _, wanted = checksum.partition(":")
-        got = sha256 if algorithm == "sha256" else _digest(path, algorithm)
-        if got != wanted.lower():
-            raise web.OneFile(
-                f"'{remote.name}' has the {algorithm} {got}, wanted {wanted}.",
-                hint="It was damaged on its way: run again to get it once more.",
-            )
-    return {
-        "url": remote.url,
-        "bytes": path.stat().st_size,
-        "sha256": sha256,
-        "time": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
-
-
-def _digest(path: Path, algorithm: str) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, algorithm).hexdigest()
-
 
 def _check_names(remotes: tuple[Remote, ...]) -> None:
     if not remotes:
-        raise FetchError("There is no file to fetch.", hint="Check region, period and options.")
+        raise FetchError("There is no file to fetch.", hint="Check the region, the period and the options.")
     by_name: dict[str, Remote] = {}
     for remote in remotes:
         other = by_name.setdefault(remote.name.casefold(), remote)
         if other is not remote:
             raise UsageError(
                 f"{plain(other.url)} and {plain(remote.url)} would both be '{remote.name}'.",
-                hint="Fetch them into two folders.",
+                hint="Fetch them into different folders.",
             )
 
 

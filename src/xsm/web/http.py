@@ -1,7 +1,7 @@
-"""HTTP that expects bad servers: credentials that stay with their owner, retries, a sentence for each way to fail.
+"""HTTP for unreliable servers: credentials that no third host sees, retries, one sentence for each way to fail.
 
-requests speaks the protocol. What it lacks is here: log-ins whose credentials no third host sees, back-off that also
-covers a body cut short, and the look at the first bytes that keeps a log-in page from being saved as data.
+requests speaks the protocol. Added here are log-ins whose credentials stay with their host, back-off that also covers a
+body that is cut short, and a check of the first bytes, so that no log-in page is saved as data.
 """
 
 from __future__ import annotations
@@ -33,25 +33,25 @@ T = TypeVar("T")
 
 DEFAULTS = {"workers": 4, "retries": 5, "timeout": 60}
 CONNECT = 15
-"""Seconds until a connection must be there."""
+"""Seconds within which a connection must be made."""
 BACKOFF, LONGEST = 1.0, 300.0
-"""Seconds before the first retry, doubled each time; and the longest pause that a server may ask for."""
+"""Seconds before the first retry, doubled for each further one; and the longest pause that a server may ask for."""
 REDIRECTS = 12
 BLOCK, LISTING = 2**16, 2**26
-LISTED = "Check the connection; no file was asked for yet."
-"""What to do where already the list of files, which a dry run needs too, cannot be had."""
+LISTED = "Check the connection; no file was requested yet."
+"""Hint where the list of files fails, which a dry run needs too."""
 UNSURE = "unsure"
-"""Tag of a part whose server gives nothing that tells one state of the file from the next."""
+"""Tag of a part whose server sends nothing by which two versions of the file can be distinguished."""
 PASSING = (408, 425, 429, 500, 502, 503, 504)
-"""HTTP statuses that may pass by themselves."""
+"""HTTP statuses that may be temporary."""
 
 
 class OneFile(FetchError):
-    """A failure that concerns one file; the others are fetched all the same."""
+    """A failure that concerns one file; the others are still fetched."""
 
 
 class Again(Exception):
-    """A failure that may pass: its reason, and the seconds that the server asks to wait."""
+    """A failure that may be temporary: its reason, and the seconds that the server asks to wait."""
 
     def __init__(self, reason: str, wait: float | None = None) -> None:
         super().__init__(reason)
@@ -74,30 +74,30 @@ class Session(requests.Session):
             self.mount(scheme, requests.adapters.HTTPAdapter(pool_maxsize=option("workers")))
 
     def request(self, *args: Any, **kwargs: Any) -> requests.Response:
-        """Send a request that does not wait for ever."""
+        """Send a request with time limits."""
         return super().request(*args, **{"timeout": (CONNECT, option("timeout")), **kwargs})
 
     def rebuild_auth(self, prepared_request: requests.PreparedRequest, response: requests.Response) -> None:
-        """Sign a redirected request anew, for its own host."""
+        """Sign a redirected request again, for its new host."""
         prepared_request.headers.pop("Authorization", None)
         prepared_request.prepare_auth(self.keys)
 
 
 def option(name: str) -> Any:
-    """Value of one of the options of downloads."""
+    """Value of an option of downloads."""
     value = get_option(name)
     return DEFAULTS[name] if value is None else value
 
 
 def read_url(url: str, *, magic: tuple[bytes, ...] = ()) -> bytes:
-    """Read a short text from the web, such as a listing or a table of stations; tried again as downloads are.
+    """Read a short text from the web, such as a listing or a table of stations, with the retries of downloads.
 
     Parameters
     ----------
     url : str
         http(s) address that needs no log-in.
     magic : tuple of bytes
-        What the text must start with, one of them; a web page is refused unless ``b"<"`` is among them.
+        Possible beginnings of the text; a web page is refused unless ``b"<"`` is among them.
 
     Returns
     -------
@@ -106,7 +106,7 @@ def read_url(url: str, *, magic: tuple[bytes, ...] = ()) -> bytes:
     Raises
     ------
     FetchError
-        Says what the server answered.
+        If the text cannot be had; says what the server answered.
 
     Examples
     --------
@@ -121,7 +121,7 @@ def read_url(url: str, *, magic: tuple[bytes, ...] = ()) -> bytes:
                 for block in response.iter_content(BLOCK):
                     text += block
                     if len(text) > LISTING:
-                        raise FetchError(f"'{name}' is longer than {LISTING} bytes, wanted a listing.")
+                        raise FetchError(f"'{name}' is longer than {LISTING} bytes, expected a listing.")
                 check_start(text, magic, name, response, session.keys)
                 return text
 
@@ -130,13 +130,13 @@ def read_url(url: str, *, magic: tuple[bytes, ...] = ()) -> bytes:
 
 @contextmanager
 def get(session: Session, url: str, name: str, headers: Mapping[str, str] | None = None) -> Iterator[requests.Response]:
-    """Ask for a file; gives the response (200, 206 or 416), its body not yet read."""
+    """Request a file; yields the response (200, 206 or 416), its body not yet read."""
     try:
         response = session.get(url, headers=headers, stream=True)
     except requests.RequestException:
         raise
     except (urllib3.exceptions.HTTPError, ValueError):
-        raise Again(f"{urlsplit(url).netloc} sent an answer that cannot be understood") from None
+        raise Again(f"{urlsplit(url).netloc} sent an answer that is not valid HTTP") from None
     with response:
         if response.status_code not in (200, 206, 416):
             raise _refusal(response, name, session.keys)
@@ -146,9 +146,9 @@ def get(session: Session, url: str, name: str, headers: Mapping[str, str] | None
 def persist(
     work: Callable[[], T], name: str, stop: threading.Event, done: Callable[[], int] = lambda: 0, hint: str = LISTED
 ) -> T:
-    """Do network work, again after a failure that may pass, with growing pauses.
+    """Do network work, and repeat it after failures that may be temporary, with growing pauses.
 
-    Failures count in a row: what got further (``done`` tells how far) begins to count anew.
+    Only failures in a row count: after one that got further (``done`` says how far) the count begins again.
     """
     attempt, before = -1, done()
     while True:
@@ -160,11 +160,11 @@ def persist(
         except requests.TooManyRedirects:
             raise FetchError(
                 f"'{name}': more than {REDIRECTS} redirects.",
-                hint="Perhaps a log-in that was not taken: open the address in a browser.",
+                hint="A log-in may have failed: open the address in a browser.",
             ) from None
         except (requests.exceptions.SSLError, requests.exceptions.InvalidSchema) as error:
             raise FetchError(
-                f"'{name}': {_reason(error)}.", hint="Check the address, and this machine's date."
+                f"'{name}': {_reason(error)}.", hint="Check the address, and the date of this machine."
             ) from None
         except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError) as error:
             reason, wait = _reason(error), None
@@ -180,7 +180,7 @@ def persist(
         pause = BACKOFF * 2**attempt * random.uniform(0.5, 1.5) if wait is None else wait
         if pause > LONGEST:
             raise FetchError(
-                f"'{name}': {reason} and asks for a pause of {pause:.0f} s.", hint="Run again after it to go on."
+                f"'{name}': {reason} and asks for a pause of {pause:.0f} s.", hint="Run again after that to continue."
             )
         log.info("%s: %s; again in %.1f s", name, reason, pause)
         if stop.wait(pause):
@@ -188,29 +188,29 @@ def persist(
 
 
 def check_start(head: bytes, magic: tuple[bytes, ...], name: str, response: requests.Response, keys: Keys) -> None:
-    """Refuse a body whose first bytes are not those of the format, above all a web page sent with status 200."""
+    """Refuse a body that does not start as its format does, above all a web page sent with status 200."""
     if magic and head.startswith(magic):
         return
     host = urlsplit(response.url).netloc
     start = head[:2048].lstrip().lower()
     if start.startswith((b"<!doctype html", b"<html")) or b"<html" in start:
         title = re.search(rb"<title[^>]*>([^<]{1,80})", head[:2048], re.IGNORECASE)
-        told = f" ('{_printable(title[1])}')" if title else ""
+        heading = f" ('{_printable(title[1])}')" if title else ""
         if keys.is_login(response.url):
-            raise keys.not_taken(f"'{name}': {host} sent a log-in page{told}", approve="approve" in response.url)
+            raise keys.refused(f"'{name}': {host} sent a log-in page{heading}", approve="approve" in response.url)
         raise FetchError(
-            f"'{name}': {host} sent a web page{told} instead of the file.",
+            f"'{name}': {host} sent a web page{heading} instead of the file.",
             hint=f"A log-in, a proxy or a notice of the provider: open {plain(response.url)} in a browser.",
         )
     if magic:
         raise OneFile(
-            f"'{name}': {host} sent something that starts with '{_printable(head[:60])}', wanted {magic[0]!r}.",
-            hint="The provider may have changed the format or be out of order.",
+            f"'{name}': {host} sent something that starts with '{_printable(head[:60])}', expected {magic[0]!r}.",
+            hint="The provider may have changed the format, or have a fault.",
         )
 
 
 def total(response: requests.Response) -> int | None:
-    """Length of the whole file, where the server tells it."""
+    """Length of the complete file, where the server sends it."""
     if response.status_code == 206:
         text = response.headers.get("Content-Range", "").rpartition("/")[2]
     elif response.headers.get("Content-Encoding", "identity") != "identity":
@@ -220,8 +220,8 @@ def total(response: requests.Response) -> int | None:
     return _number(text)
 
 
-def tells_its_end(response: requests.Response) -> bool:
-    """Whether a body that is cut short can be told from a whole one."""
+def has_end(response: requests.Response) -> bool:
+    """Whether a body that is cut short can be distinguished from a complete one."""
     chunked = "chunked" in response.headers.get("Transfer-Encoding", "")
     return chunked or _number(response.headers.get("Content-Length", "")) is not None
 
@@ -237,7 +237,7 @@ def start(response: requests.Response) -> int | None:
 
 
 def tag(response: requests.Response, total: int | None) -> str:
-    """Short hash of what tells one state of the provider's file from the next; `UNSURE` where nothing does."""
+    """Short hash of what identifies a version of the provider's file; `UNSURE` where nothing does."""
     etag = response.headers.get("ETag", "")
     state = response.headers.get("Last-Modified", "") if not etag or etag.startswith("W/") else etag
     if not state:
@@ -246,26 +246,26 @@ def tag(response: requests.Response, total: int | None) -> str:
 
 
 def checksum_in(response: requests.Response) -> str | None:
-    """The MD5 that Google's storage sends along."""
+    """The MD5 that Google's storage sends with a file."""
     match = re.search(r"md5=([A-Za-z0-9+/]{22}==)", response.headers.get("x-goog-hash", ""))
     return f"md5:{base64.b64decode(match[1]).hex()}" if match else None
 
 
 def _refusal(response: requests.Response, name: str, keys: Keys) -> Exception:
     status, host = response.status_code, urlsplit(response.url).netloc
-    told = f"'{name}': {host} answers {status} {_printable(response.reason or '')}".rstrip()
+    answer = f"'{name}': {host} answers {status} {_printable(response.reason or '')}".rstrip()
     if status in PASSING:
         return Again(f"{host} answers {status}", _retry_after(response))
     if keys.login is not None and (keys.is_login(response.url) or status in (401, 403)):
-        return keys.not_taken(told, approve=status == 403)
+        return keys.refused(answer, approve=status == 403)
     match status:
         case 401:
-            return FetchError(f"{told}.", hint="It wants a log-in, which xsm does not know for this provider.")
+            return FetchError(f"{answer}.", hint="It requires a log-in, which xsm does not support for this provider.")
         case 403:
-            return FetchError(f"{told}.", hint="The file may be gone, or the provider blocks this machine.")
+            return FetchError(f"{answer}.", hint="The file may have been removed, or the provider blocks this machine.")
         case 404 | 410:
-            return OneFile(f"{told}.", hint="The file is not there (any more): check period and region.")
-    return FetchError(f"{told}.", hint=f"Open {plain(response.url)} in a browser.")
+            return OneFile(f"{answer}.", hint="The file is not there, or no longer: check the period and the region.")
+    return FetchError(f"{answer}.", hint=f"Open {plain(response.url)} in a browser.")
 
 
 def _retry_after(response: requests.Response) -> float | None:
@@ -283,7 +283,7 @@ def _reason(error: Exception) -> str:
     if isinstance(error, requests.exceptions.SSLError):
         return "the server's certificate is not trusted"
     if isinstance(error, requests.exceptions.InvalidSchema):
-        return "redirected to something that is no http(s)"
+        return "redirected to an address that is not http(s)"
     if isinstance(error, requests.ConnectTimeout):
         return f"no connection within {CONNECT} s"
     if isinstance(error, requests.Timeout) or isinstance(cause, urllib3.exceptions.ReadTimeoutError):

@@ -1,4 +1,4 @@
-"""Credentials of data providers: where they are found, and which hosts may see them."""
+"""Credentials for data providers: where they come from, and which hosts may see them."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from xsm.errors import FetchError, tell
 
 @dataclass(frozen=True)
 class Login:
-    """A place to log in, and the hosts that its credentials may go to.
+    """A log-in, and the hosts that its credentials may be sent to.
 
     Parameters
     ----------
     name : str
         For messages.
     url : str
-        Scheme and host that user name and password are sent to, and no other.
+        Scheme and host; user name and password are sent to no other.
     domains : tuple of str
-        Domains whose hosts may get the token, with the scheme of ``url``.
+        Domains whose hosts may get the token, over the scheme of ``url``.
     prefix : str
         Of the environment variables ``<prefix>_USERNAME``, ``<prefix>_PASSWORD`` and ``<prefix>_TOKEN``.
 
@@ -58,7 +58,7 @@ class Keys(requests.auth.AuthBase):
     token: str = field(default="", repr=False)
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        """Sign a request, if its host may see the credentials."""
+        """Sign a request if its host may see the credentials."""
         url = str(request.url)
         if self.is_login(url):
             if self.basic is not None:
@@ -69,11 +69,11 @@ class Keys(requests.auth.AuthBase):
         return request
 
     def is_login(self, url: str) -> bool:
-        """Whether an address is at the place to log in."""
+        """Whether an address belongs to the log-in."""
         return self.login is not None and _place(url) == _place(self.login.url)
 
-    def not_taken(self, told: str, *, approve: bool) -> FetchError:
-        """Make the error for credentials that a provider did not take."""
+    def refused(self, message: str, *, approve: bool) -> FetchError:
+        """Make the error for credentials that a provider refused."""
         assert self.login is not None  # noqa: S101
         if approve:
             hint = (
@@ -81,8 +81,8 @@ class Keys(requests.auth.AuthBase):
                 "Authorized Apps (NLDAS: 'NASA GESDISC DATA ARCHIVE'), and its terms under EULAs."
             )
         else:
-            hint = f"Try them at {self.login.url} in a browser; a token ends after 60 days."
-        return FetchError(f"{told}, though credentials were found in {self.origin}.", hint=hint)
+            hint = f"Try them at {self.login.url} in a browser; a token expires after 60 days."
+        return FetchError(f"{message}, though credentials were found in {self.origin}.", hint=hint)
 
     def _may_see_token(self, url: str) -> bool:
         assert self.login is not None  # noqa: S101
@@ -92,12 +92,12 @@ class Keys(requests.auth.AuthBase):
 
 
 def find_keys(login: Login | None) -> Keys:
-    """Find credentials in the environment, then in netrc; nothing is asked for and nothing is sent.
+    """Look for credentials in the environment, then in netrc; nobody is prompted and nothing is sent.
 
     Raises
     ------
     FetchError
-        Where there are none; says where they are looked for.
+        If there are none; says where they were looked for.
     """
     if login is None:
         return Keys()
@@ -107,7 +107,7 @@ def find_keys(login: Login | None) -> Keys:
         there, absent = ("USERNAME", "PASSWORD") if user else ("PASSWORD", "USERNAME")
         raise FetchError(f"{names[there]} is set, {names[absent]} is not.", hint="Set both, or neither.")
     if not token.isascii() or any(c.isspace() for c in token):
-        raise FetchError(f"{names['TOKEN']} holds blanks or letters that no token has.", hint="Copy it again.")
+        raise FetchError(f"{names['TOKEN']} contains blanks or characters that no token has.", hint="Copy it again.")
     host = urlsplit(login.url).hostname or ""
     origins = [names["TOKEN"]] if token else []
     basic: tuple[str, str] | None = (user, password) if user else None
@@ -119,10 +119,10 @@ def find_keys(login: Login | None) -> Keys:
         origins += [str(path)] if basic else []
     if not origins:
         raise FetchError(
-            f"This download needs an account of {login.name}, and no credentials were found in {names['TOKEN']}, "
+            f"This download needs an account at {login.name}, and no credentials were found in {names['TOKEN']}, "
             f"{names['USERNAME']} and {names['PASSWORD']}, or {netrc_path()}.",
             hint=f"Register at {login.url}, then write 'machine {host} login NAME password SECRET' into the latter "
-            "and make it readable for you alone (chmod 600).",
+            "and let nobody else read it (chmod 600).",
         )
     return Keys(login, " and ".join(origins), basic, token)
 
@@ -136,14 +136,14 @@ def netrc_path() -> Path:
 
 
 def _in_netrc(path: Path, host: str) -> tuple[str, str] | None:
-    """Name and password for a host; a ``default`` entry is not taken, it was not meant for this."""
+    """Name and password for a host; a ``default`` entry is ignored, since it was not written for this."""
     try:
         entry = netrc.netrc(str(path)).hosts.get(host)
     except FileNotFoundError:
         return None
     except (netrc.NetrcParseError, OSError, UnicodeDecodeError) as error:
         line = f", line {error.lineno}" if isinstance(error, netrc.NetrcParseError) else ""
-        raise FetchError(f"'{path}'{line} cannot be read as netrc.", hint="Mend it, or set the variables.") from None
+        raise FetchError(f"'{path}'{line} cannot be read as netrc.", hint="Correct it, or set the variables.") from None
     if entry is None or not entry[0] or not entry[2]:
         return None
     if os.name == "posix" and path.stat().st_mode & 0o077:

@@ -1,4 +1,4 @@
-"""Files on the web, and the list of those that a folder holds whole."""
+"""Files on the web, and the list of those that a folder contains completely."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NAME = "manifest.json"
 FORMAT = "xsm-manifest-1"
 
 Entry = dict[str, Any]
-"""What is recorded of a complete file: ``url``, ``bytes``, ``sha256``, ``time``."""
+"""The record of a complete file: ``url``, ``bytes``, ``sha256``, ``time``."""
 
 
 @dataclass(frozen=True)
@@ -35,13 +35,13 @@ class Remote:
     size : int, optional
         Bytes that it must have.
     about : int, optional
-        Bytes that it has more or less, where ``size`` is not known; for plans only.
+        Approximate bytes, where ``size`` is not known; for plans only.
     checksum : str, optional
-        Such as ``"md5:9e107d9d372bb6826bd81d3542a419d6"``; any algorithm of hashlib.
+        Algorithm and value, such as ``"md5:9e107d9d372bb6826bd81d3542a419d6"``; any algorithm of hashlib.
     magic : tuple of bytes
-        What it must start with, one of them.
+        Possible beginnings of its content.
     changes : bool
-        Whether it still grows at the provider, so that one already there is fetched again.
+        Whether it still grows at the provider, so that a file that is already there is fetched again.
 
     Examples
     --------
@@ -60,34 +60,36 @@ class Remote:
     def __post_init__(self) -> None:
         _check_url(self.url)
         if self.checksum is not None and self.checksum.partition(":")[0] not in hashlib.algorithms_available:
-            raise UsageError(f"The checksum '{self.checksum}' is no algorithm:hex.", hint="Write for example md5:...")
+            raise UsageError(f"The checksum '{self.checksum}' is not algorithm:hex.", hint="Write for example md5:...")
         bad = set('/\\:*?"<>|') & set(self.name)
         if bad or not self.name.isprintable() or self.name.startswith(".") or self.name in ("", NAME):
-            raise UsageError(f"'{self.name}' is no name for a file to fetch.", hint="Give a plain name, no path.")
+            raise UsageError(
+                f"'{self.name}' is not a name for a file to fetch.", hint="Give a plain name without a path."
+            )
 
     @property
     def bytes(self) -> int | None:
-        """Its length, at least about."""
+        """Its length, exact or approximate."""
         return self.about if self.size is None else self.size
 
     @property
     def host(self) -> str:
-        """Where it is."""
+        """Host that has it."""
         return urlsplit(self.url).netloc
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a download is about: the files, and which of them are complete in the folder.
+    """The files of a download, and which of them are complete in the folder.
 
     Parameters
     ----------
     dest : Path
         The folder.
     remotes : tuple of Remote
-        All files wanted.
+        All files.
     entries : mapping
-        By name, for those that need not be fetched (again): ``url``, ``bytes``, ``sha256``, ``time``.
+        By name, for those that need not be fetched: ``url``, ``bytes``, ``sha256``, ``time``.
 
     Examples
     --------
@@ -124,22 +126,22 @@ class Manifest:
 
 
 def load(path: Path) -> dict[str, Entry]:
-    """Read a manifest file; empty where there is none."""
+    """Read a manifest file; empty if there is none."""
     if not path.exists():
         return {}
     try:
-        held = json.loads(path.read_text(encoding="utf-8"))
-        if held["format"] != FORMAT:
-            raise ValueError(f"format {held['format']}")
-        return {name: entry for name, entry in held["files"].items() if isinstance(entry["bytes"], int)}
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if content["format"] != FORMAT:
+            raise ValueError(f"format {content['format']}")
+        return {name: entry for name, entry in content["files"].items() if isinstance(entry["bytes"], int)}
     except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
         raise DataError(
-            f"'{path}' is no manifest of xsm ({error}).", hint="Move it away, or fetch elsewhere."
+            f"'{path}' is not a manifest of xsm ({error}).", hint="Move it away, or fetch into another folder."
         ) from None
 
 
 def complete(remote: Remote, dest: Path, known: Mapping[str, Entry]) -> bool:
-    """Whether a file need not be fetched: recorded, still as long as recorded, and of the size that it must have."""
+    """Whether a file need not be fetched: recorded, as long as recorded, and of the size that it must have."""
     path = dest / remote.name
     if remote.changes or remote.name not in known or not path.is_file():
         return False
@@ -157,7 +159,7 @@ def save(path: Path, entries: Mapping[str, Entry]) -> None:
 
 
 def plain(url: str) -> str:
-    """Address without the query, which may hold a signature."""
+    """Address without the query, which may contain a signature."""
     return urlsplit(url)._replace(query="", fragment="").geturl()
 
 
@@ -198,6 +200,6 @@ def _files(number: int) -> str:
 def _check_url(url: str) -> None:
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise UsageError(f"'{plain(url)}' is no http(s) address.", hint="Give the address of a file.")
+        raise UsageError(f"'{plain(url)}' is not an http(s) address.", hint="Give the address of a file.")
     if parts.username or parts.password:
-        raise UsageError(f"The address on {parts.hostname} holds a user name.", hint="Put credentials into .netrc.")
+        raise UsageError(f"The address on {parts.hostname} contains a user name.", hint="Put credentials into .netrc.")

@@ -35,6 +35,6 @@ def test_filter_over_gaps_weighs_by_age():
     values = np.random.default_rng(1).random(60)
     values[[3, 4, 10, 11, 12, 30]] = np.nan
     ds = xr.Dataset({"sm_dca": ("time", values, {"units": "m3 m-3"})})
-    valid, age = np.isfinite(values), np.arange(60)[::-1]
-    expected = (values * np.exp(-age / 5))[valid].sum() / np.exp(-age / 5)[valid].sum()
+    observed, age = np.isfinite(values), np.arange(60)[::-1]
+    expected = (values * np.exp(-age / 5))[observed].sum() / np.exp(-age / 5)[observed].sum()
     np.testing.assert_allclose(ds.sm.soil_water_index(scale=5)["swi"][-1], expected, rtol=1e-5)

@@ -1,4 +1,4 @@
-"""What the trees see: predictors of the day and of the days before, their running means, static predictors."""
+"""Features of the trees: predictors of the day and of earlier days, their running means, static predictors."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ def features(
     lags: int,
     memories: Sequence[float],
 ) -> np.ndarray:
-    """Stack what the trees see.
+    """Stack the features of the trees.
 
     Parameters
     ----------
     arrays : mapping of str to ndarray
         ``inputs`` as ``(time, cell)``, ``statics`` as ``(cell,)``.
     lags : int
-        Earlier days taken as they are; before the first day stands the first day.
+        Earlier days taken as they are; the first day is repeated before itself.
     memories : sequence of float
         Time scales of the running means in days.
 

@@ -1,4 +1,4 @@
-"""The model ``boosting``: LightGBM on weather memories, spread from errors on days that the trees had not seen."""
+"""The model ``boosting``: LightGBM on past weather, spread from errors on days that the trees did not learn from."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ CHUNK = 2**20
 
 @dataclass(frozen=True)
 class _Table:
-    """One row for each value to learn from: features, scaled target, day number and what undoes the scaling."""
+    """One row for each value to learn from: features, scaled target, day number and the scale of the target."""
 
     x: np.ndarray
     y: np.ndarray
@@ -88,10 +88,12 @@ class Boosting:
         steps = FOLDS + options["members"] + 1
         error, rounds = np.empty_like(table.y), []
         for k in range(FOLDS):
-            held = fold == k
-            booster = _train(table.x[~held], table.y[~held], options, seed, (table.x[held], table.y[held]))
+            left_out = fold == k
+            booster = _train(
+                table.x[~left_out], table.y[~left_out], options, seed, (table.x[left_out], table.y[left_out])
+            )
             rounds.append(booster.best_iteration or options["trees"])
-            error[held] = np.asarray(booster.predict(table.x[held])) - table.y[held]
+            error[left_out] = np.asarray(booster.predict(table.x[left_out])) - table.y[left_out]
             progress((k + 1) / steps, f"boosting: fold {k + 1} of {FOLDS}, {rounds[-1]} trees")
         best = options | {"trees": max(int(np.mean(rounds)), 1)}
         weights: dict[str, np.ndarray] = {}
@@ -119,9 +121,9 @@ class Boosting:
         if validation is None:
             ratios = np.abs(error) / _spread(boosters["spread"], table.x, card)
         else:
-            held_table = _table(validation, spec, options, seed)
-            mean, spread = _scaled(held_table.x, boosters, card)
-            ratios = np.abs(mean - held_table.y) / spread
+            table = _table(validation, spec, options, seed)
+            mean, spread = _scaled(table.x, boosters, card)
+            ratios = np.abs(mean - table.y) / spread
         card["normalisation"][target]["spread_scale"] = conformal_factor(ratios)
         progress(1.0, f"boosting: {best['trees']} trees, RMSE on unseen days {rmse:.4f}")
         return Bundle(card, weights)
@@ -138,7 +140,7 @@ class Boosting:
         bundle : Bundle
             From `fit`.
         device : str
-            Not used: trees run on the processor.
+            Ignored: trees run on the processor.
 
         Returns
         -------
@@ -153,26 +155,28 @@ class Boosting:
         for part in (slice(k, k + step) for k in range(0, cells, step)):
             some = {n: np.asarray(arrays[n])[..., part] for n in (*card["inputs"], *card["statics"])}
             x = _features(some, card["inputs"], card["statics"], options)
-            found = _scaled(x.reshape(-1, x.shape[-1]), boosters, card)
+            scaled = _scaled(x.reshape(-1, x.shape[-1]), boosters, card)
             middle, scale = centre_and_scale(some, options)
-            mean[:, part] = middle + scale * found[0].reshape(days, -1)
-            spread[:, part] = scale * found[1].reshape(days, -1) * card["normalisation"][target]["spread_scale"]
+            mean[:, part] = middle + scale * scaled[0].reshape(days, -1)
+            spread[:, part] = scale * scaled[1].reshape(days, -1) * card["normalisation"][target]["spread_scale"]
         return {target: clip_moisture(mean, card), f"{target}_std": spread}
 
 
 def settings(spec: Spec) -> dict[str, Any]:
-    """All options of a task, checked: what is given over the defaults.
+    """All options of a training, checked: the user's, else the defaults.
 
     Raises
     ------
     UsageError
-        For memories that are no numbers, or a centre or scale that is no static predictor.
+        For memories that are not numbers, or a centre or scale that is not a static predictor.
     """
     options = series_settings(INFO, spec)
     try:
         options["memories"] = tuple(float(v) for v in options["memories"])
     except ValueError:
-        raise UsageError(f"memories are {options['memories']}, wanted numbers of days.", hint="2,4,9,20,50") from None
+        raise UsageError(
+            f"memories are {options['memories']}, expected numbers of days.", hint="For example 2,4,9,20,50."
+        ) from None
     return options
 
 
@@ -183,7 +187,7 @@ def _features(
 
 
 def _table(samples: Samples, spec: Spec, options: Mapping[str, Any], seed: int) -> _Table:
-    """Rows of cells drawn at random until there are ``samples`` values."""
+    """Rows of cells drawn at random, about ``samples`` values."""
     reference = spec.references[0]
     cells = np.random.default_rng(seed).permutation(int(np.sum(samples.mask)))
     cells = np.sort(cells[: -(-options["samples"] // max(int(np.sum(samples.use)), 1))])
@@ -191,7 +195,7 @@ def _table(samples: Samples, spec: Spec, options: Mapping[str, Any], seed: int) 
     counts = samples.counts(reference, cells)
     if counts.sum() < FOLDS:
         raise DataError(
-            f"The reference '{reference}' has {int(counts.sum())} values on the days to learn from, wanted more.",
+            f"The reference '{reference}' has {counts.sum()} values on the training days, expected at least {FOLDS}.",
             hint="Check its period and its overlap with the inputs.",
         )
     middle, scale = centre_and_scale(arrays, options)
@@ -213,11 +217,11 @@ def _train(
     y: np.ndarray,
     options: Mapping[str, Any],
     seed: int,
-    held: tuple[np.ndarray, np.ndarray] | None = None,
+    validation: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> lightgbm.Booster:
     from xsm.plugin_api import threads
 
-    given = {
+    parameters = {
         "objective": "regression",
         "learning_rate": options["learning_rate"],
         "num_leaves": options["leaves"],
@@ -234,10 +238,11 @@ def _train(
         "verbose": -1,
     }
     data = lightgbm.Dataset(x, y, params={"max_bin": 127, "verbose": -1})
-    if held is None:
-        return lightgbm.train(given, data, options["trees"])
+    if validation is None:
+        return lightgbm.train(parameters, data, options["trees"])
     stop = lightgbm.early_stopping(PATIENCE, verbose=False)
-    return lightgbm.train(given, data, options["trees"], [lightgbm.Dataset(*held, reference=data)], callbacks=[stop])
+    check = lightgbm.Dataset(*validation, reference=data)
+    return lightgbm.train(parameters, data, options["trees"], [check], callbacks=[stop])
 
 
 def _boosters(weights: Mapping[str, np.ndarray]) -> dict[str, lightgbm.Booster]:

@@ -25,7 +25,7 @@ class PeepholeConvLSTM(nn.Module):
 
     Notes
     -----
-    Gate order in the convolutions' outputs is i, f, o, candidate. ``peephole`` holds W_ci, W_cf and W_co as
+    Gate order in the convolutions' outputs is i, f, o, candidate. ``peephole`` contains W_ci, W_cf and W_co as
     ``(3, filters, 1, 1)``: one weight per channel, whatever the size of the map.
     """
 

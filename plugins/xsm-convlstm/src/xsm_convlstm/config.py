@@ -1,4 +1,4 @@
-"""Every hyperparameter in one typed place; presets are data, and the model's options are made from both."""
+"""All hyperparameters as one typed class, the presets, and the options that the model offers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from xsm import UsageError
 from xsm.plugin_api import Kind, ModelInfo, Param
 
 CELL_DATES = 32
-"""Dates in one batch that the R of ``r2_over="cell"`` needs (docs/design/decisions.md, "References and loss")."""
+"""Dates in a batch that the R of ``r2_over="cell"`` needs (docs/design/decisions.md, "References and loss")."""
 
 
 def _of(default: Any, kind: Kind, help: str, **limits: Any) -> Any:
@@ -20,7 +20,7 @@ def _of(default: Any, kind: Kind, help: str, **limits: Any) -> Any:
 
 @dataclass(frozen=True)
 class Config:
-    """Hyperparameters; defaults are the article's where it gives one (section 2.4).
+    """Hyperparameters; the defaults are those of the article (section 2.4) where it has them.
 
     The others: docs/design/decisions.md, "Network" and "Patches and splits".
 
@@ -60,26 +60,30 @@ class Config:
     )
     learning_rate: float = _of(1e-3, Kind.NUMBER, "Step size of Adam.", minimum=1e-7, maximum=1.0)
     decay: float = _of(
-        1.0, Kind.NUMBER, "Share of the step size left at the last epoch, by a cosine.", minimum=0.0, maximum=1.0
+        1.0, Kind.NUMBER, "Share of the step size that a cosine leaves at the last epoch.", minimum=0.0, maximum=1.0
     )
     batch_size: int = _of(16, Kind.INTEGER, "Sequences in a batch.", minimum=1)
-    epochs: int = _of(100, Kind.INTEGER, "Most epochs to train.", minimum=1)
-    steps_per_epoch: int = _of(0, Kind.INTEGER, "Batches in an epoch; 0 takes every sequence once.", minimum=0)
-    validation_steps: int = _of(0, Kind.INTEGER, "Validation batches, a fixed random draw; 0 takes all.", minimum=0)
+    epochs: int = _of(100, Kind.INTEGER, "Maximum number of epochs.", minimum=1)
+    steps_per_epoch: int = _of(0, Kind.INTEGER, "Batches in an epoch; 0 takes each sequence once.", minimum=0)
+    validation_steps: int = _of(0, Kind.INTEGER, "Validation batches, drawn at random once; 0 takes all.", minimum=0)
     precision: str = _of(
         "float32",
         Kind.CHOICE,
-        "Arithmetic of training; auto takes bfloat16 where processor or GPU computes it.",
+        "Arithmetic of training; auto takes bfloat16 where the processor or GPU supports it.",
         choices=("float32", "auto"),
     )
     patience: int = _of(10, Kind.INTEGER, "Epochs without improvement before training stops.", minimum=1)
-    members: int = _of(1, Kind.INTEGER, "Networks of an ensemble, each with a seed of its own.", minimum=1, maximum=50)
+    members: int = _of(1, Kind.INTEGER, "Networks of an ensemble, each with its own seed.", minimum=1, maximum=50)
     dropout_passes: int = _of(
-        0, Kind.INTEGER, "Passes with dropout (Monte Carlo) in an estimate; 0: one without.", minimum=0, maximum=200
+        0,
+        Kind.INTEGER,
+        "Passes with dropout (Monte Carlo) in an estimate; 0: one pass without dropout.",
+        minimum=0,
+        maximum=200,
     )
     devices: int = _of(1, Kind.INTEGER, "Processes or GPUs that share each batch.", minimum=1, maximum=64)
     checkpoints: str = _of(
-        "", Kind.STRING, "Folder for the state after each epoch; training goes on from what lies there."
+        "", Kind.STRING, "Folder for the state after each epoch, from which an interrupted training is continued."
     )
 
     def __post_init__(self) -> None:
@@ -102,15 +106,15 @@ class Config:
                 f"at least {CELL_DATES} for r2_over='cell'",
             ),
         ]
-        for bad, got, wanted in wrong:
+        for bad, got, expected in wrong:
             if bad:
                 raise UsageError(
-                    f"In the options of model 'convlstm' {got}, wanted {wanted}.", hint="Change the option."
+                    f"In the options of model 'convlstm' {got}, expected {expected}.", hint="Change the option."
                 )
 
     @classmethod
     def from_options(cls, options: Mapping[str, Any]) -> Config:
-        """Make a config from ``preset`` and single hyperparameters over it; unknown names are refused."""
+        """The config of a ``preset`` with single hyperparameters changed; unknown names are refused."""
         params = {p.name: p for p in OPTIONS}
         for name in options:
             if name not in params:
@@ -143,14 +147,14 @@ PRESETS: dict[str, dict[str, Any]] = {
     "rabiei2024": {},
     "rabiei2024-table2": {"beta25": 1.0},
 }
-"""What each preset changes; ``rabiei2024-table2`` adds the subsurface R of the paper's Table 2."""
+"""Changes of each preset; ``rabiei2024-table2`` adds the subsurface R of the paper's Table 2."""
 
 
 def _integers(name: str, values: tuple[Any, ...]) -> tuple[int, ...]:
     try:
         return tuple(int(v) for v in values)
     except (TypeError, ValueError):
-        raise UsageError(f"'{name}' is {values}, wanted whole numbers.", hint="For example 12,12,16,16.") from None
+        raise UsageError(f"'{name}' is {values}, expected whole numbers.", hint="For example 12,12,16,16.") from None
 
 
 OPTIONS = (

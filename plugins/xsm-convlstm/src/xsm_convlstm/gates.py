@@ -1,9 +1,9 @@
 """The gates of one time step in one pass over memory (numba), for inference on a processor.
 
 Arrays are ``(cell, channel)``, channels last. Values are float32, or bfloat16 as its bits (uint16); arithmetic is
-float32. Imported on first use: numba compiles on the first call and keeps the result on disk. What is written needs
-`MARGIN` bytes of its own around it: the compiled loop tells by coarse bounds that it does not overlap what is read,
-and is five times slower where it cannot.
+float32. Imported on first use: numba compiles on the first call and keeps the result on disk. Output arrays need
+`MARGIN` unused bytes around them: from coarse bounds the compiled loop concludes that they do not overlap the input,
+and it is five times slower where it cannot.
 """
 
 from __future__ import annotations

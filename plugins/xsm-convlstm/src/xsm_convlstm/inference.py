@@ -1,6 +1,6 @@
-"""Estimates on a processor: the network of `xsm_convlstm.network` made flat, with frozen weights.
+"""Estimates on a processor: the network of `xsm_convlstm.network` in a flat form with fixed weights.
 
-Beside the module that trains: channels last, bfloat16 where wanted, batch norm folded into the gates, one pass over
+Unlike the module that trains: channels last, bfloat16 on request, batch norm folded into the gates, one pass over
 memory for all gates of a step (`xsm_convlstm.gates`), statics and mask convolved once for all days, the first layer's
 input once for each day, and no recurrent convolution at the first step. Threads work on groups of sequences side by
 side. A group always has the same size: an estimate depends neither on its neighbours in a call nor on the number
@@ -65,7 +65,7 @@ def able(device: str = "cpu") -> bool:
 
 
 def flatten(net: Network, dynamic: int, dtype: torch.dtype) -> Flat:
-    """Make a network flat; its first ``dynamic`` channels change from day to day, the others do not."""
+    """The flat form of a network; its first ``dynamic`` channels change from day to day, the others do not."""
     layers, before = [], dynamic
     for k, (layer, norm) in enumerate(zip(net.layers, net.norms, strict=True), start=1):
         n = -(-layer.filters // LANES) * LANES
@@ -94,14 +94,14 @@ def flatten(net: Network, dynamic: int, dtype: torch.dtype) -> Flat:
 
 
 def thinned(flat: Flat, rate: float, number: int, look_back: int, shape: tuple[int, int]) -> Flat:
-    """Leave neurons out, as pass ``number`` of Monte Carlo dropout does, wherever and whenever it runs."""
-    made = []
+    """The network without the neurons that pass ``number`` of Monte Carlo dropout leaves out, the same in each run."""
+    layers = []
     for k, layer in enumerate(flat.layers):
         rng = torch.Generator().manual_seed(number * 1000 + k)
         share = torch.full((look_back, 1, *shape, len(layer.scale)), 1.0 - rate)
         keep = torch.bernoulli(share, generator=rng).div_(1.0 - rate).to(flat.fixed.dtype)
-        made.append(replace(layer, keep=keep.permute(0, 1, 4, 2, 3)))
-    return replace(flat, layers=tuple(made))
+        layers.append(replace(layer, keep=keep.permute(0, 1, 4, 2, 3)))
+    return replace(flat, layers=tuple(layers))
 
 
 def estimate(
@@ -135,18 +135,18 @@ def estimate(
 
         def drive(group: Sequence[tuple[int, int]]) -> Tensor:
             which, when = map(list, zip(*group, strict=True))
-            made = _convolve(_channels_last(x[when, which], dtype), flat.layers[0].input, flat.layers[0].bias)
-            return made.add_(still[which])
+            moving = _convolve(_channels_last(x[when, which], dtype), flat.layers[0].input, flat.layers[0].bias)
+            return moving.add_(still[which])
 
         drives = torch.cat(run(drive, _groups(images, size)))[: len(images)]
         sequences = [(p, d) for p in range(patches) for d in range(days)]
 
         def sequence(group: Sequence[tuple[int, int]]) -> Tensor:
-            wanted = [p * times + d + k for k in range(look_back) for p, d in group]
-            return _heads(flat, drives[wanted], valid[[p for p, _ in group]])
+            days_of_group = [p * times + d + k for k in range(look_back) for p, d in group]
+            return _heads(flat, drives[days_of_group], valid[[p for p, _ in group]])
 
-        found = torch.cat(run(sequence, _groups(sequences, size)))[: len(sequences)]
-    mean, spread = found.reshape(patches, days, ny, nx, 2).unbind(-1)
+        values = torch.cat(run(sequence, _groups(sequences, size)))[: len(sequences)]
+    mean, spread = values.reshape(patches, days, ny, nx, 2).unbind(-1)
     return mean.numpy(), (F.softplus(spread) + 1e-3).numpy()
 
 
@@ -159,7 +159,7 @@ def estimate_on(
     Parameters
     ----------
     x : ndarray
-        ``(time, patch, channel, y, x)``; the rest and what is given as in `estimate`.
+        ``(time, patch, channel, y, x)``; the other arguments and the result are as in `estimate`.
     """
     net = net.to(device, memory_format=torch.channels_last)
     days = len(x) - look_back + 1
@@ -172,8 +172,8 @@ def estimate_on(
         with torch.autocast(device.split(":", maxsplit=1)[0], dtype, enabled=dtype != torch.float32):
             drive = net.drive(part)
             sequences = torch.stack([drive[k : k + count].flatten(0, 1) for k in range(look_back)])
-            found = net.from_drive(sequences, valid.repeat(count, 1, 1, 1))
-        parts.append(torch.stack(found).reshape(2, count, *mask.shape).cpu())
+            both = net.from_drive(sequences, valid.repeat(count, 1, 1, 1))
+        parts.append(torch.stack(both).reshape(2, count, *mask.shape).cpu())
     mean, spread = torch.cat(parts, 1).transpose(1, 2).numpy()
     return mean, spread
 
@@ -213,8 +213,8 @@ def _scan(flat: Flat, layer: Layer, drive: Tensor, steps: int, mask: Tensor) -> 
 
 
 def _convolve(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    made = F.conv2d(x, weight, bias, padding=weight.shape[-1] // 2)
-    return made.contiguous(memory_format=torch.channels_last)
+    features = F.conv2d(x, weight, bias, padding=weight.shape[-1] // 2)
+    return features.contiguous(memory_format=torch.channels_last)
 
 
 def _channels_last(values: np.ndarray, dtype: torch.dtype) -> Tensor:
@@ -228,7 +228,7 @@ def _groups(items: Sequence[Any], size: int) -> list[list[Any]]:
 
 
 def _one_thread_each(pool: ThreadPoolExecutor) -> Callable[[Callable[[Any], Tensor], Sequence[Any]], list[Tensor]]:
-    """Give a function that maps work over the pool, each part with one thread of torch."""
+    """A function that maps work over the pool, each part with one thread of torch."""
 
     def alone(work: Callable[[Any], Tensor], part: Any) -> Tensor:
         torch.set_num_threads(1)

@@ -13,14 +13,14 @@ from torch import Tensor
 from xsm_convlstm.config import Config
 
 PAIRS = 8
-"""Observed dates that a cell needs to have a temporal R of its own."""
+"""Observed dates that the temporal R of a cell needs."""
 EPS = 1e-12
 Total = Callable[[Tensor], Tensor]
-"""What makes the sums of the whole batch from those of one process."""
+"""Turns the sums of one process into those of the whole batch."""
 
 
 def error_sums(out: Tensor, reference: Tensor) -> Tensor:
-    """Sum what RMSE needs: number and squared errors, ``(2,)`` in float64."""
+    """Sums for the RMSE: number and squared errors, ``(2,)`` in float64."""
     valid = torch.isfinite(reference)
     error = torch.where(valid, out - reference, 0.0).double()
     return torch.stack([valid.sum().double(), error.square().sum()])
@@ -32,7 +32,7 @@ def rmse(sums: Tensor) -> Tensor:
 
 
 def pair_sums(out: Tensor, reference: Tensor, over: str) -> Tensor:
-    """Sum what R needs: number, both values, their squares and product, in float64.
+    """Sums for R: number, both values, their squares and product, in float64.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ def signed_r2(sums: Tensor, over: str) -> Tensor:
 
 
 def alone(sums: Tensor) -> Tensor:
-    """Give the sums of a batch that one process holds."""
+    """The sums of a batch that one process has whole."""
     return sums
 
 
@@ -89,7 +89,7 @@ def equation8(out: Tensor, references: tuple[Tensor, ...], config: Config, total
 
 
 def spread_nll(spread: Tensor, residual: Tensor, total: Total = alone) -> Tensor:
-    """Gaussian negative log-likelihood of detached residuals (NaN where none): only the spread learns from it."""
+    """Gaussian negative log-likelihood of detached residuals (NaN: none), from which only the spread learns."""
     residual = residual.detach()
     valid = torch.isfinite(residual)
     z = torch.where(valid, residual, 0.0) / spread

@@ -18,20 +18,20 @@ from xsm_convlstm.network import Network
 from xsm_convlstm.sequences import channels, ends, fixed_channels, joined, read, survey
 
 BFLOAT16_ERROR = 0.001
-"""Largest change of soil moisture (m3 m-3) on the sequences compared for which estimates are made with bfloat16: half
-of what is promised, since others may change more."""
+"""Largest change of soil moisture (m3 m-3) on the compared sequences for which estimates use bfloat16: half of the
+documented limit, because other sequences may change more."""
 JUDGED, COMPARED = 64, 16
-"""Most batches that scale the spread, and that tell what bfloat16 changes."""
+"""Maximum numbers of batches that scale the spread, and that are compared with bfloat16."""
 HERE = ("checkpoints", "devices")
-"""Options that say where a training ran, not what came out; they stay out of the card."""
+"""Options that do not change the result of a training; they are not written to the card."""
 _LAST: dict[str, Any] = {}
 PARTICLE_DENSITY = 2.65
 
 
 class ConvLSTM:
-    """Attention ConvLSTM of Rabiei et al. (2024), section 2.4; what it leaves open is decided in the design pages.
+    """Attention ConvLSTM of Rabiei et al. (2024), section 2.4.
 
-    See docs/design/decisions.md, "Network".
+    Decisions that the paper leaves open: docs/design/decisions.md, "Network".
 
     Examples
     --------
@@ -52,7 +52,7 @@ class ConvLSTM:
             raise DataError(
                 f"The card of the bundle has the block {card.get('block')}, its options say {asdict(block)}"
                 f"{', and it lacks the normalisation of ' + ', '.join(sorted(lacks)) if lacks else ''}.",
-                hint="Get or train it anew.",
+                hint="Get or train the bundle again.",
             )
         return block
 
@@ -65,8 +65,8 @@ class ConvLSTM:
             Dynamic ``(time, y, x)`` and static ``(y, x)``; no gaps in inputs inside the mask. Normalisation comes from
             the days of ``samples.use`` only.
         spec : Spec
-            One target; ``references[0]`` is what RMSE is against (Noah), ``references[1]``, if any, what R is against
-            (observed SMAP DCA). ``options`` are a ``preset`` and hyperparameters over it.
+            One target; ``references[0]`` (Noah) is the reference of the RMSE, ``references[1]``, if any, that of R
+            (observed SMAP DCA). ``options`` are a ``preset`` and changed hyperparameters.
         validation : Samples, optional
             For early stopping and the scale of the spread.
         seed : int
@@ -83,12 +83,12 @@ class ConvLSTM:
         if len(spec.targets) != 1 or not spec.references or not spec.inputs:
             raise DataError(
                 f"Got {len(spec.targets)} targets, {len(spec.references)} references and {len(spec.inputs)} inputs.",
-                hint="Model 'convlstm' wants one target, at least one reference and at least one dynamic input.",
+                hint="Model 'convlstm' needs one target, at least one reference and at least one dynamic input.",
             )
         norm = survey(samples, spec, config)
         if validation is not None:
             survey(validation, spec, config)
-        from xsm_convlstm.train import Task, held_batches, train
+        from xsm_convlstm.train import Task, train, validation_batches
 
         task = Task(samples, spec, config, norm)
         judge = None if validation is None else Task(validation, spec, config, norm)
@@ -115,7 +115,7 @@ class ConvLSTM:
             metrics={"epoch": first.best, **first.history[first.best - 1]},
         )
         judge = judge or task
-        rows = held_batches(judge, seed)[:JUDGED]
+        rows = validation_batches(judge, seed)[:JUDGED]
         scale, error = measure(load(Bundle(card, weights)), judge, rows)
         norm[spec.targets[0]]["spread_scale"] = scale
         card["metrics"]["bfloat16_error"] = error
@@ -139,7 +139,7 @@ class ConvLSTM:
         -------
         mapping of str to ndarray
             Target and ``<target>_std``, float32 ``(patch, time - look_back + 1, y, x)``. Soil moisture is clipped to
-            0.02 and porosity (1 - bulk density / 2.65, else 0.6). Values outside the mask mean nothing.
+            0.02 and porosity (1 - bulk density / 2.65, else 0.6). Values outside the mask have no meaning.
         """
         card = bundle.card
         inputs, statics, target = tuple(card["inputs"]), tuple(card["statics"]), card["targets"][0]
@@ -147,7 +147,7 @@ class ConvLSTM:
         mask = np.asarray(arrays["mask"], bool)
         days = arrays[inputs[0]].shape[1] - back + 1
         if days < 1:
-            raise DataError(f"Got {days + back - 1} days, wanted at least {back}.", hint="Give a longer period.")
+            raise DataError(f"Got {days + back - 1} days, expected at least {back}.", hint="Give a longer period.")
         moving = channels({n: np.asarray(arrays[n]).swapaxes(0, 1) for n in inputs}, inputs, mask, norm)
         still = fixed_channels({n: np.asarray(arrays[n]) for n in statics}, statics, mask, norm)
         passes = Config.from_options(card["options"]).dropout_passes
@@ -169,22 +169,22 @@ def ensemble(
     dtype: torch.dtype = torch.float32,
     passes: int = 0,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Give mean and spread of networks, or of passes with dropout: their average, what they say and differ by."""
-    found = []
+    """Mean and spread of networks, or of passes with dropout; the spread includes their differences."""
+    pairs = []
     for net in nets:
         if device == "cpu" or passes:
             flat = flatten(net, moving.shape[-1], dtype)
             shape = (mask.shape[1], mask.shape[2])
             thin = [thinned(flat, net.dropout, k, look_back, shape) for k in range(passes)]
-            found += [estimate(f, moving, still, mask, look_back) for f in thin or [flat]]
+            pairs += [estimate(f, moving, still, mask, look_back) for f in thin or [flat]]
         else:
-            found.append(estimate_on(device, net, joined(moving, still), mask, look_back, dtype))
-    means, spreads = map(np.stack, zip(*found, strict=True))
+            pairs.append(estimate_on(device, net, joined(moving, still), mask, look_back, dtype))
+    means, spreads = map(np.stack, zip(*pairs, strict=True))
     return means.mean(0), np.sqrt(np.square(spreads).mean(0) + means.var(0))
 
 
 def measure(nets: list[Network], task: Any, rows: list[np.ndarray]) -> tuple[float, float]:
-    """Scale the spread on sequences and tell what bfloat16 changes there.
+    """Scale the spread on sequences and measure what bfloat16 changes there.
 
     Returns
     -------
@@ -205,20 +205,19 @@ def measure(nets: list[Network], task: Any, rows: list[np.ndarray]) -> tuple[flo
         if k < COMPARED:
             other, _ = ensemble(nets, moving, still, mask, len(x), dtype=torch.bfloat16)
             error = max(error, float(np.abs(other - mean)[:, 0][mask].max(initial=0.0) * target["std"]))
-    found = np.concatenate(scores)
-    return conformal_factor(found), error
+    return conformal_factor(np.concatenate(scores)), error
 
 
 def arithmetic_of(card: Mapping[str, Any], device: str) -> torch.dtype:
-    """Give bfloat16 where the device computes it and the bundle was measured to bear it, else float32."""
+    """Bfloat16 where the device supports it and it was measured to change little in the bundle, else float32."""
     error = card.get("metrics", {}).get("bfloat16_error", np.inf)
     return torch.bfloat16 if able(device) and error <= BFLOAT16_ERROR else torch.float32
 
 
 def load(bundle: Bundle, device: str = "cpu") -> list[Network]:
-    """Make the networks of a bundle, ready to predict; shapes are checked before anything is allocated.
+    """The networks of a bundle, ready to predict; shapes are checked before anything is allocated.
 
-    Those of the last bundle and device are kept, since blocks of one estimate come one after the other.
+    Those of the last bundle and device are cached, because the blocks of one estimate come one after the other.
     """
     kept = _LAST.get("bundle")
     if kept is None or kept() is not bundle or _LAST["device"] != device:
@@ -241,13 +240,13 @@ def _network(card: Mapping[str, Any], config: Config, weights: Mapping[str, np.n
     except RuntimeError as error:
         raise DataError(
             f"The weights of the bundle do not fit its card ({str(error).splitlines()[-1].strip()}).",
-            hint="Get or train it anew.",
+            hint="Get or train the bundle again.",
         ) from None
     return net.eval()
 
 
 def _named(members: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """Weights of all members under one roof; a single one keeps its names."""
+    """Weights of all members in one mapping; those of a single member keep their names."""
     if len(members) == 1:
         return members[0]
     return {f"member{k}.{name}": v for k, member in enumerate(members) for name, v in member.items()}
@@ -277,6 +276,6 @@ def _porosity(arrays: Mapping[str, np.ndarray], statics: tuple[str, ...]) -> np.
 
 
 def _period(samples: Samples, config: Config) -> dict[str, Any]:
-    """First and last day learnt from, and how many."""
+    """First and last training day, number of days and cells."""
     last = np.asarray(samples.days)[ends(samples, config.look_back)]
     return {"first": str(last[0]), "last": str(last[-1]), "days": len(last), "cells": int(np.sum(samples.mask))}

@@ -13,7 +13,7 @@ from xsm_convlstm.config import Config
 
 
 class Attention(nn.Module):
-    """Weight features by what they are on average over the valid cells of the patch, for each time step.
+    """Weight features by their mean over the valid cells of the patch, at each time step.
 
     ``w = sigmoid(W2 relu(W1 mean(h) + b1) + b2)``, output ``w h`` (section 2.4). Masked cells do not enter the mean.
 
@@ -33,7 +33,7 @@ class Attention(nn.Module):
         return h * self.weights(h, mask)
 
     def weights(self, h: Tensor, mask: Tensor) -> Tensor:
-        """Give the weights (time, sample, feature, 1, 1)."""
+        """The weights (time, sample, feature, 1, 1)."""
         mean = (h * mask).sum((-2, -1)) / mask.sum((-2, -1)).clamp(min=1.0)
         return torch.sigmoid(self.restore(torch.relu(self.reduce(mean))))[..., None, None]
 
@@ -83,7 +83,7 @@ class Network(nn.Module):
         return self.layers[0].drive(x)
 
     def from_drive(self, drive: Tensor, mask: Tensor, steps: int = 1) -> tuple[Tensor, Tensor]:
-        """Go on from `drive`, whose days overlapping sequences share."""
+        """Continue from `drive`, whose days overlapping sequences share."""
         h = self.layers[0].scan(drive)
         for k, (layer, norm) in enumerate(zip(self.layers, self.norms, strict=True), start=1):
             if k > 1:

@@ -31,7 +31,7 @@ class Scan(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, drive: Tensor, weight: Tensor, peephole: Tensor, tanh: bool) -> Tensor:
-        """Run all steps; what the backward pass needs is kept."""
+        """Run all steps and keep what the backward pass needs."""
         from xsm_convlstm.gates import forward_step
 
         steps, samples, _, ny, nx = drive.shape
@@ -78,7 +78,7 @@ class Scan(torch.autograd.Function):
 
 
 def empty(n: int, filters: int, ny: int, nx: int, dtype: torch.dtype) -> Tensor:
-    """Channels-last memory with the margin that the gates want."""
+    """Channels-last memory with the margin that the gates need."""
     from xsm_convlstm.gates import MARGIN
 
     count, margin = n * filters * ny * nx, MARGIN // dtype.itemsize

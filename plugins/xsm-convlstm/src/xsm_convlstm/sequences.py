@@ -1,4 +1,4 @@
-"""Sequences of patches: where they lie, what they hold, how their channels are made. Numpy only, cut by slicing."""
+"""Sequences of patches: their positions, their contents, their channels. Numpy only, cut by slicing."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Batch:
 
 
 def ends(samples: Samples, look_back: int) -> np.ndarray:
-    """Indices of the days that may be learnt from and have ``look_back - 1`` consecutive days before them."""
+    """Indices of the training days that have ``look_back - 1`` consecutive days before them."""
     days = np.asarray(samples.days, "datetime64[D]").astype(int)
     t = np.flatnonzero(np.asarray(samples.use))
     t = t[t >= look_back - 1]
@@ -38,13 +38,13 @@ def windows(samples: Samples, config: Config) -> np.ndarray:
     mask = np.asarray(samples.mask)
     if mask.ndim != 2:
         raise DataError(
-            f"The samples have {mask.ndim} dimensions beside time, wanted maps (y, x).",
+            f"The samples have {mask.ndim} dimensions beside time, expected maps (y, x).",
             hint="Series of cells are for per-cell models, such as lstm, boosting or ridge.",
         )
     if min(mask.shape) < config.patch // 2:
         raise DataError(
             f"The data have {mask.shape[0]} x {mask.shape[1]} cells, a patch of this model has {config.patch} x "
-            f"{config.patch} and wants at least half of that.",
+            f"{config.patch} and needs at least half of that.",
             hint="Open a larger region, or give the options <patch=> and <stride=>.",
         )
     rows, columns = (_starts(n, config.patch, config.stride) for n in mask.shape)
@@ -54,22 +54,22 @@ def windows(samples: Samples, config: Config) -> np.ndarray:
         raise DataError(
             f"No sequence of {config.look_back} consecutive days to learn from: got {len(t)} such days and "
             f"{int(mask.sum())} cells in the domain.",
-            hint="Give a longer period, or a region where all inputs are present.",
+            hint="Give a longer period, or a region that has all inputs.",
         )
     return np.array([(r, c, k) for r, c in corners for k in t], dtype=np.int64)
 
 
 def survey(samples: Samples, spec: Spec, config: Config) -> dict[str, dict[str, float]]:
-    """Check that the samples can be learnt from and give mean and standard deviation of inputs, statics and target.
+    """Check the samples and return mean and standard deviation of inputs, statics and target.
 
-    The statistics are over cells of the domain and days that may be learnt from; the target's are those of the first
+    The statistics are over the cells of the domain and the training days; the target's are those of the first
     reference, where it counts.
 
     Raises
     ------
     DataError
         A variable is missing, there is no sequence, an input has gaps inside the domain, or a reference is
-        nowhere observed.
+        never observed.
     """
     absent = [n for n in (*spec.inputs, *spec.statics, *spec.references) if n not in samples.arrays]
     if absent:
@@ -80,7 +80,7 @@ def survey(samples: Samples, spec: Spec, config: Config) -> dict[str, dict[str, 
     needed = np.unique((last[:, None] - np.arange(config.look_back)).ravel())
     learnt = np.isin(needed, last)
     mask = np.asarray(samples.mask)
-    found: dict[str, dict[str, float]] = {}
+    statistics: dict[str, dict[str, float]] = {}
     for name in spec.inputs:
         moments = _Moments()
         for part in _parts(needed):
@@ -88,11 +88,11 @@ def survey(samples: Samples, spec: Spec, config: Config) -> dict[str, dict[str, 
             if gaps := int((~np.isfinite(values)).sum()):
                 raise DataError(
                     f"'{name}' has {gaps} missing or infinite values inside the domain between "
-                    f"{samples.days[part[0]]} and {samples.days[part[-1]]}, wanted none.",
+                    f"{samples.days[part[0]]} and {samples.days[part[-1]]}, expected none.",
                     hint="Run gapfill first.",
                 )
             moments.add(values[learnt[np.searchsorted(needed, part)]])
-        found[name] = moments.result()
+        statistics[name] = moments.result()
     for name in spec.statics:
         values = np.asarray(samples.arrays[name])[mask]
         if not np.isfinite(values).all():
@@ -101,7 +101,7 @@ def survey(samples: Samples, spec: Spec, config: Config) -> dict[str, dict[str, 
             )
         moments = _Moments()
         moments.add(values)
-        found[name] = moments.result()
+        statistics[name] = moments.result()
     learnt_from = {n: _Moments() for n in spec.references[: 2 if config.beta else 1]}
     for name, moments in learnt_from.items():
         for part in _parts(last):
@@ -109,10 +109,10 @@ def survey(samples: Samples, spec: Spec, config: Config) -> dict[str, dict[str, 
             moments.add(values[np.isfinite(values)])
         if not moments.n:
             raise DataError(
-                f"The reference '{name}' is nowhere observed on the days to learn from.",
+                f"The reference '{name}' is nowhere observed on the training days.",
                 hint="Check its period and its overlap with the inputs.",
             )
-    return found | {spec.targets[0]: learnt_from[spec.references[0]].result()}
+    return statistics | {spec.targets[0]: learnt_from[spec.references[0]].result()}
 
 
 def batches(index: np.ndarray, config: Config, rng: np.random.Generator, limit: int) -> Iterator[np.ndarray]:
@@ -136,7 +136,7 @@ def batches(index: np.ndarray, config: Config, rng: np.random.Generator, limit: 
 
 
 def read(samples: Samples, spec: Spec, config: Config, norm: Normalisation, rows: np.ndarray) -> Batch:
-    """Cut the sequences ``rows`` of `windows` out of the samples; what lies beyond the data is outside the mask."""
+    """Cut the sequences ``rows`` of `windows` out of the samples; cells beyond the data are outside the mask."""
     size, back = config.patch, config.look_back
     steps = back if config.loss_steps == "all" else 1
     names = spec.references[:2]
@@ -175,12 +175,12 @@ def channels(arrays: Mapping[str, np.ndarray], names: tuple[str, ...], mask: np.
         ``(..., sample, y, x, channel)`` float32.
     """
     shape = arrays[names[0]].shape if names else mask.shape
-    made = np.zeros((*shape, len(names)), np.float32)
+    stack = np.zeros((*shape, len(names)), np.float32)
     where = np.broadcast_to(mask, shape)
     for k, name in enumerate(names):
         mean, std = np.float32(norm[name]["mean"]), np.float32(norm[name]["std"])
-        made[..., k][where] = (arrays[name][where] - mean) / std
-    return made
+        stack[..., k][where] = (arrays[name][where] - mean) / std
+    return stack
 
 
 def fixed_channels(
@@ -224,7 +224,7 @@ class _Moments:
         self.n, self.shift, self.sum, self.squares = 0, 0.0, 0.0, 0.0
 
     def add(self, values: np.ndarray) -> None:
-        """Take in more values."""
+        """Add values."""
         if not values.size:
             return
         values = values.astype(np.float64).ravel()
@@ -236,7 +236,7 @@ class _Moments:
         self.squares += float(values @ values)
 
     def result(self) -> dict[str, float]:
-        """Mean and standard deviation; 1 for what does not vary."""
+        """Mean and standard deviation; the latter is 1 where the values do not vary."""
         mean = self.sum / max(self.n, 1)
         std = max(self.squares / max(self.n, 1) - mean**2, 0.0) ** 0.5
         return {"mean": self.shift + mean, "std": std if std > 1e-6 * max(abs(self.shift), 1e-6) else 1.0}

@@ -1,7 +1,7 @@
-"""Training with Lightning: Adam on equation 8, early stopping on the validation samples, one scale for the spread.
+"""Training with Lightning: Adam on equation 8, early stopping on the validation samples.
 
 Every random number comes from ``(seed, epoch)``, so the same seed gives the same weights on the same machine and a
-training that was interrupted goes on, from the end of its last whole epoch, to the very same result. Several
+training that was interrupted continues from the end of its last whole epoch to the same result. Several
 processes share each batch and add the sums of the loss, whose RMSE and R are those of the whole batch.
 """
 
@@ -28,7 +28,7 @@ from torch import Tensor
 from torch.distributed.nn.functional import all_reduce
 from xsm import DataError
 from xsm.plugin_api import Samples, Spec
-from xsm.plugin_api import device as chosen_device
+from xsm.plugin_api import device as device_option
 
 from xsm_convlstm.config import Config
 from xsm_convlstm.inference import able
@@ -44,7 +44,7 @@ Batch = tuple[Tensor, Tensor, tuple[Tensor, ...]]
 
 @dataclass(frozen=True)
 class Trained:
-    """What training gives: weights by name, the learning curve and the best epoch (from 1)."""
+    """Weights by name, the learning curve and the best epoch (from 1)."""
 
     weights: dict[str, np.ndarray]
     history: list[dict[str, float]]
@@ -53,7 +53,7 @@ class Trained:
 
 @dataclass(frozen=True)
 class Task:
-    """Samples, what to learn from them, and how they are normalised."""
+    """Samples, what to learn from them, and their normalisation."""
 
     samples: Samples
     spec: Spec
@@ -61,27 +61,27 @@ class Task:
     norm: Normalisation
 
     def load(self, rows: np.ndarray) -> Batch:
-        """Give channels, mask and references of the sequences ``rows``."""
+        """Channels, mask and references of the sequences ``rows``."""
         batch = read(self.samples, self.spec, self.config, self.norm, rows)
         return torch.from_numpy(batch.x), torch.from_numpy(batch.mask), tuple(map(torch.from_numpy, batch.references))
 
     @property
     def fingerprint(self) -> str:
-        """Hash of what decides the result of a training, beside the seed."""
+        """Hash of everything that decides the result of a training but the seed."""
         config = {k: v for k, v in asdict(self.config).items() if k not in ("devices", "checkpoints", "members")}
         days = [str(d) for d in np.asarray(self.samples.days)[[0, -1]]]
-        told = json.dumps([config, self.spec.inputs, self.spec.statics, self.spec.references, self.norm, days])
+        text = json.dumps([config, self.spec.inputs, self.spec.statics, self.spec.references, self.norm, days])
         which = b"".join(np.packbits(np.asarray(v, bool)).tobytes() for v in (self.samples.use, self.samples.mask))
-        return hashlib.sha256(told.encode() + which).hexdigest()[:16]
+        return hashlib.sha256(text.encode() + which).hexdigest()[:16]
 
     def physical(self, mean: Tensor, spread: Tensor) -> tuple[Tensor, Tensor]:
-        """Turn what the network gives into units of the target."""
+        """Convert the output of the network to units of the target."""
         target = self.norm[self.spec.targets[0]]
         return target["mean"] + target["std"] * mean, target["std"] * spread
 
 
-def held_batches(task: Task, seed: int) -> Rows:
-    """Validation batches: a fixed draw."""
+def validation_batches(task: Task, seed: int) -> Rows:
+    """Validation batches, drawn once."""
     index = windows(task.samples, task.config)
     return list(batches(index, task.config, np.random.default_rng(seed), task.config.validation_steps))
 
@@ -102,9 +102,9 @@ class Batches:
 class Learner(pl.LightningModule):
     """Network, loss and data of one training."""
 
-    def __init__(self, task: Task, held: Task | None, seed: int, progress: Progress | None) -> None:
+    def __init__(self, task: Task, validation: Task | None, seed: int, progress: Progress | None) -> None:
         super().__init__()
-        self.task, self.held, self.seed, self.progress = task, held, seed, progress
+        self.task, self.validation, self.seed, self.progress = task, validation, seed, progress
         self.index = windows(task.samples, task.config)
         self.history: list[dict[str, float]] = []
         self.losses: dict[str, list[Tensor]] = {"train": [], "validation": []}
@@ -129,10 +129,10 @@ class Learner(pl.LightningModule):
 
     def val_dataloader(self) -> Any:
         """Batches of validation days, the same in every epoch."""
-        if self.held is None:
+        if self.validation is None:
             return []
-        rows = held_batches(self.held, self.seed)
-        return Batches(self.held, lambda: rows)
+        rows = validation_batches(self.validation, self.seed)
+        return Batches(self.validation, lambda: rows)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Adam."""
@@ -154,7 +154,7 @@ class Learner(pl.LightningModule):
         self.losses["validation"].append(self.both_losses(batch)[0])
 
     def both_losses(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Give equation 8 and the likelihood of the spread, of the whole batch."""
+        """Equation 8 and the likelihood of the spread, of the whole batch."""
         x, mask, references = batch
         out, spread = self.task.physical(*self.net(x, mask, steps=len(references[0])))
         total = _all_processes if _process()[1] > 1 else (lambda sums: sums)
@@ -162,74 +162,76 @@ class Learner(pl.LightningModule):
         return loss, spread_nll(spread, references[0] - out, total)
 
     def on_validation_epoch_end(self) -> None:
-        """Tell Lightning the mean, which early stopping looks at."""
+        """Log the mean, which early stopping watches."""
         self.log("validation", torch.stack(self.losses["validation"]).mean())
 
     def on_train_epoch_end(self) -> None:
-        """Keep and tell the means of the epoch; stop where one is not finite."""
+        """Keep and report the means of the epoch; stop where one is not finite."""
         means = {k: float(torch.stack(v).double().mean()) for k, v in self.losses.items() if v}
         for values in self.losses.values():
             values.clear()
         epoch, epochs = self.epoch, self.task.config.epochs
         self.history.append({"epoch": epoch, **means})
-        told = ", ".join(f"{k} {v:.4f}" for k, v in means.items())
+        text = ", ".join(f"{k} {v:.4f}" for k, v in means.items())
         if self.progress is not None:
-            self.progress(epoch / epochs, f"epoch {epoch}/{epochs}: {told}")
+            self.progress(epoch / epochs, f"epoch {epoch}/{epochs}: {text}")
         if not all(map(math.isfinite, means.values())):
-            raise DataError(f"Training diverged in epoch {epoch} ({told}).", hint="Lower learning_rate.")
+            raise DataError(f"Training diverged in epoch {epoch} ({text}).", hint="Lower learning_rate.")
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what a resumed training needs."""
-        checkpoint["history"], checkpoint["training"] = self.history, _identity(self.task, self.held, self.seed)
+        checkpoint["history"], checkpoint["training"] = self.history, _identity(self.task, self.validation, self.seed)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take up the history of the interrupted training."""
+        """Restore the history of the interrupted training."""
         self.history = checkpoint["history"]
 
 
 def train(
-    task: Task, held: Task | None, *, seed: int, progress: Progress, folder: str = "", learner: Any = Learner
+    task: Task, validation: Task | None, *, seed: int, progress: Progress, folder: str = "", learner: Any = Learner
 ) -> Trained:
     """Train one network.
 
     Parameters
     ----------
-    task, held : Task
-        What to learn from and what to stop by. Without the latter every epoch runs and the last weights stay.
+    task, validation : Task
+        What to learn from and what to stop by. Without the latter all epochs run and the last weights stay.
     seed : int
         Same seed, same weights.
     progress : callable
         Called with the share done and a sentence after each epoch.
     folder : str
-        Where the state after each epoch is kept and taken up again; a temporary folder if empty.
+        Folder for the state after each epoch, from which training continues; a temporary one if empty.
     """
     with tempfile.TemporaryDirectory() as temporary, _lightning(), torch.random.fork_rng():
         place = Path(folder or temporary)
         last = place / "last.ckpt"
-        if last.exists() and _read(last)["training"] != _identity(task, held, seed):
+        if last.exists() and _read(last)["training"] != _identity(task, validation, seed):
             raise DataError(
-                f"'{place}' holds the state of another training (other data, options or seed).",
-                hint="Give another folder for checkpoints, or empty it.",
+                f"'{place}' contains the state of another training (other data, options or seed).",
+                hint="Give another folder for checkpoints, or empty this one.",
             )
-        if not _finished(last, task.config, held):
-            trainer = _trainer(task.config, held, place, temporary)
-            told = progress if task.config.devices == 1 else None
-            trainer.fit(learner(task, held, seed, told), ckpt_path=last if last.exists() else None, weights_only=True)
+        if not _finished(last, task.config, validation):
+            trainer = _trainer(task.config, validation, place, temporary)
+            report = progress if task.config.devices == 1 else None
+            trainer.fit(
+                learner(task, validation, seed, report), ckpt_path=last if last.exists() else None, weights_only=True
+            )
         history = _read(last)["history"]
-        best = _read(last if held is None else place / "best.ckpt")
+        best = _read(last if validation is None else place / "best.ckpt")
         weights = {k.removeprefix("net."): v.numpy() for k, v in best["state_dict"].items()}
         return Trained(weights, history, int(best["epoch"]) + 1)
 
 
-def _identity(task: Task, held: Task | None, seed: int) -> list[str | int]:
-    """What a checkpoint must agree with to be gone on with."""
-    return [task.fingerprint, "" if held is None else held.fingerprint, seed]
+def _identity(task: Task, validation: Task | None, seed: int) -> list[str | int]:
+    """What a checkpoint must agree with for training to continue from it."""
+    return [task.fingerprint, "" if validation is None else validation.fingerprint, seed]
 
 
-def _trainer(config: Config, held: Task | None, place: Path, folder: str) -> pl.Trainer:
-    kind, shared = chosen_device(), config.devices > 1
+def _trainer(config: Config, validation: Task | None, place: Path, folder: str) -> pl.Trainer:
+    kind, shared = device_option(), config.devices > 1
     callbacks: list[pl.Callback] = []
-    if held is not None:
+    if validation is not None:
         callbacks += [EarlyStopping("validation", patience=config.patience), _keep(place, "best", "validation")]
     callbacks.append(_keep(place, "last", None))
     return pl.Trainer(
@@ -244,7 +246,7 @@ def _trainer(config: Config, held: Task | None, place: Path, folder: str) -> pl.
         enable_progress_bar=False,
         enable_model_summary=False,
         num_sanity_val_steps=0,
-        limit_val_batches=None if held is not None else 0,
+        limit_val_batches=None if validation is not None else 0,
         use_distributed_sampler=False,
     )
 
@@ -260,24 +262,24 @@ def _keep(place: Path, name: str, monitor: str | None) -> ModelCheckpoint:
     )
 
 
-def _finished(last: Path, config: Config, held: Task | None) -> bool:
+def _finished(last: Path, config: Config, validation: Task | None) -> bool:
     """Whether the state in a folder is that of a training that has ended."""
     if not last.exists():
         return False
     history = _read(last)["history"]
     scores = [entry.get("validation", 0.0) for entry in history]
-    stopped = held is not None and len(scores) - 1 - int(np.argmin(scores)) >= config.patience
+    stopped = validation is not None and len(scores) - 1 - int(np.argmin(scores)) >= config.patience
     return len(history) >= config.epochs or stopped
 
 
 def _read(path: Path) -> dict[str, Any]:
-    found: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    return found
+    state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    return state
 
 
 @contextmanager
 def _lightning() -> Iterator[None]:
-    """Keep Lightning quiet, and an interruption an interruption: it ends the process with exit code 1 otherwise."""
+    """Keep Lightning quiet, and let Ctrl+C raise KeyboardInterrupt, where Lightning would end the process."""
     handler = signal.getsignal(signal.SIGINT)
     loud = [logging.getLogger(f"pytorch_lightning{part}") for part in ("", ".utilities.rank_zero")]
     levels = [logger.level for logger in loud]

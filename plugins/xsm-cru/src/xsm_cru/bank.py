@@ -18,7 +18,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Filtered:
-    """What the forward pass keeps; T days, Q columns, m modes, C cells.
+    """Results of the forward pass; T days, Q columns, m modes, C cells.
 
     ``predicted`` (T, Q, m, C) and ``covariance`` (T, m, m, C) before the update of the day, ``innovation`` (T, Q, C),
     ``precision`` (T, C) one over the innovation variance and 0 without observation, ``gain`` (T, m, C), ``decay`` the
@@ -57,7 +57,7 @@ def filter_bank(
     Parameters
     ----------
     columns : Tensor
-        (T, Q, C) values; those without observation are ignored but must be finite.
+        (T, Q, C) values; those without an observation are ignored but must be finite.
     observed : Tensor
         (T, C) bool.
     noise : Tensor
@@ -83,7 +83,7 @@ def filter_bank(
     decay = torch.exp(-rates)
     mean = columns.new_zeros(width, count, cells)
     covariance = stationary
-    seen = observed.to(columns.dtype)
+    weight = observed.to(columns.dtype)
     square = decay[:, None] * decay[None]
     drive = stationary * (1 - square)
     kept: list[list[Tensor]] = [[], [], [], [], []]
@@ -98,7 +98,7 @@ def filter_bank(
             mean = decay * mean
             covariance = square * covariance + drive
         across = covariance.sum(1)
-        precision = seen[t] / (across.sum(0) + noise[t])
+        precision = weight[t] / (across.sum(0) + noise[t])
         gain = across * precision
         innovation = columns[t] - mean.sum(1)
         for store, item in zip(kept, (mean, covariance, innovation, precision, gain), strict=True):

@@ -1,4 +1,4 @@
-"""Options of the model: one typed place."""
+"""Options of the model, described and as a typed class."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ OPTIONS = (
         name="cell", kind=Kind.CHOICE, choices=("bank", "published"), default="bank",
     ),
     Param(
-        "Use all observations, or none later than the day that is filled (the paper's way).",
+        "Use all observations, or none after the day that is filled (as in the paper).",
         name="mode", kind=Kind.CHOICE, choices=("smoother", "filter"), default="smoother",
     ),
     Param("Modes of the bank.", name="modes", kind=Kind.INTEGER, default=2, minimum=1, maximum=4, advanced=True),
     Param(
-        "Exact repeat of the orbit, each day of which has an offset of its own; 0 = none.",
+        "Repeat cycle of the orbit, each day of which has its own offset; 0 = none.",
         name="revisit", kind=Kind.INTEGER, default=8, minimum=0, maximum=64, unit="d", advanced=True,
     ),
     Param(
-        "Harmonics of the yearly cycle, whose prior all cells share; none where training sees less than 11 months.",
+        "Harmonics of the yearly cycle, whose prior all cells share; none for less than 11 months of training.",
         name="season", kind=Kind.INTEGER, default=2, minimum=0, maximum=3, advanced=True,
     ),
     Param(
@@ -35,23 +35,23 @@ OPTIONS = (
         name="latent", kind=Kind.INTEGER, default=5, minimum=1, maximum=32, advanced=True,
     ),
     Param(
-        "Transitions that the published cell mixes by its state.",
+        "Transitions that the published cell mixes depending on its state.",
         name="mixtures", kind=Kind.INTEGER, default=1, minimum=1, maximum=32, advanced=True,
     ),
     Param(
-        "Training steps at most; 0 keeps the starting values.",
+        "Maximum number of training steps; 0 keeps the initial values.",
         name="epochs", kind=Kind.INTEGER, default=100, minimum=0, maximum=10000,
     ),
     Param(
-        "Wall time of training at most, for each variable; two trainings that it ends differ.",
+        "Maximum wall time of training for each variable; trainings that it ends are not repeatable.",
         name="budget", kind=Kind.NUMBER, minimum=1, unit="s", advanced=True,
     ),
     Param(
-        "Cells to learn from at most; fewer where series are longer than a year.",
+        "Maximum number of cells to learn from; fewer where series are longer than a year.",
         name="cells", kind=Kind.INTEGER, default=512, minimum=1, advanced=True,
     ),
     Param(
-        "Learning rate at its highest.",
+        "Largest learning rate.",
         name="learning_rate", kind=Kind.NUMBER, default=0.02, minimum=1e-6, maximum=1, advanced=True,
     ),
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Driving input: what gap-free covariates tell about a series, as linear reservoirs with several memories.
+"""Driving input: gap-free covariates as linear reservoirs with several memories.
 
 A covariate that comes in events (rain: never negative, more scattered than its mean) fills reservoirs that drain at
 learned rates, faster or slower with the other covariates (evaporation); the rest enters as it is and as a running mean.

@@ -1,4 +1,4 @@
-"""Hiding observations the way nature does, and the distance to what is left."""
+"""Hiding observations the way nature does, and the distance to those that are left."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ def hide(observed: np.ndarray, rng: np.random.Generator, share: tuple[float, flo
     observed : ndarray
         (time, cell) bool.
     rng : Generator
-        Source of chance.
+        Random numbers.
     share : tuple of float
         Range of the share hidden at random.
 
     Returns
     -------
     ndarray
-        (time, cell) bool, true where hidden; always leaves a cell at least half of its observations.
+        (time, cell) bool, true where hidden; a cell always keeps at least half of its observations.
     """
     days, cells = observed.shape
     day = np.arange(days)[:, None]
@@ -53,8 +53,8 @@ def neighbours(values: Tensor, observed: Tensor, causal: bool = False) -> Tensor
     day = torch.arange(days, device=values.device)[:, None]
     parts = []
     for back in (False,) if causal else (False, True):
-        value, seen = (values.flip(0), observed.flip(0)) if back else (values, observed)
-        last = torch.where(seen, day, -1).cummax(0).values
+        value, valid = (values.flip(0), observed.flip(0)) if back else (values, observed)
+        last = torch.where(valid, day, -1).cummax(0).values
         first = torch.cat([last.new_full((1, cells), -1), last[:-1]])
         second = torch.where(first < 0, -1, first.gather(0, first.clamp_min(0)))
         for index in (first, second):

@@ -1,7 +1,7 @@
 """The mode bank compiled for prediction: what `BankUnit.latents` does by tensors, cell by cell in one pass each way.
 
 A cell's recursion stays in the cache, days without observation cost a decay and nothing else, and sums are in float64.
-Equal to `xsm_cru.bank` and `xsm_cru.network.solve` to rounding, which the tests check.
+Equal to `xsm_cru.bank` and `xsm_cru.network.solve` up to rounding, which the tests check.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ RELAXED = {"contract", "reassoc", "nsz", "arcp"}
 
 
 @jit(fastmath=RELAXED)
-def _fill_columns(seen, features, cycle, turn, column):  # type: ignore[no-untyped-def]
+def _fill_columns(encoded, features, cycle, turn, column):  # type: ignore[no-untyped-def]
     days, known = features.shape
     for t in range(days):
-        column[t, 0] = seen[t]
+        column[t, 0] = encoded[t]
         column[t, 1] = 1.0
         for k in range(known):
             column[t, 2 + k] = features[t, k]
@@ -86,8 +86,8 @@ def _describe_day(column, mean, weights, inverse, left, read):  # type: ignore[n
 
 
 @jit(fastmath=RELAXED)
-def _condition(seen, observed, noise, rates, variances, features, prior, precision, cycle, turn, causal, read):  # type: ignore[no-untyped-def]
-    cells, days = seen.shape
+def _condition(encoded, observed, noise, rates, variances, features, prior, precision, cycle, turn, causal, read):  # type: ignore[no-untyped-def]
+    cells, days = encoded.shape
     count, width = rates.shape[1], 2 + features.shape[2] + turn + cycle.shape[1]
     column, innovation = np.empty((days, width)), np.zeros((days, width))
     predicted, gain = np.empty((days, count, width)), np.empty((days, count))
@@ -97,7 +97,7 @@ def _condition(seen, observed, noise, rates, variances, features, prior, precisi
     cov, gram = np.empty((count, count)), np.empty((width, width))
     inverse, weights, left = np.zeros((width - 1, width - 1)), np.empty(width - 1), np.empty(width - 1)
     for c in range(cells):
-        _fill_columns(seen[c], features[c], cycle, turn, column)
+        _fill_columns(encoded[c], features[c], cycle, turn, column)
         for i in range(count):
             decay[i] = np.exp(-rates[c, i])
         mean[:] = 0
@@ -206,13 +206,13 @@ def _condition(seen, observed, noise, rates, variances, features, prior, precisi
 
 
 class Series(NamedTuple):
-    """What each of C cells brings over T days: arrays whose first axis is the cell.
+    """Data of C cells over T days: arrays whose first axis is the cell.
 
     Latent observations, whether observed, and noise variances (C, T); rates and variances of the modes (C, m); driving
     input (C, T, F); prior means (C, P) of the weights of constant, driving input, orbits, cycle.
     """
 
-    seen: np.ndarray
+    encoded: np.ndarray
     observed: np.ndarray
     noise: np.ndarray
     rates: np.ndarray
@@ -247,7 +247,7 @@ def condition(
         (C, T, 2 m + 4 + F) float32: modes, modes before the day, logarithms of the spread, of the spread before the
         day and of the residual size, trend, features; the mean is trend plus modes.
     """
-    cells, days = series.seen.shape
+    cells, days = series.encoded.shape
     modes, width = series.rates.shape[1], series.features.shape[2]
     read = np.empty((cells, days, 2 * modes + 4 + width), np.float32)
     read[..., 2 * modes + 4 :] = series.features

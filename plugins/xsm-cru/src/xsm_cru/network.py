@@ -5,8 +5,6 @@ Networks start at zero effect: before training the unit is the exact Gaussian-pr
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -15,147 +13,11 @@ from xsm_cru.bank import Filtered, filter_bank, smooth_bank
 from xsm_cru.config import Config
 from xsm_cru.features import Reservoirs
 from xsm_cru.hide import neighbours
+from xsm_cru.layers import MEMBERS, Decoder, Small
+from xsm_cru.scaling import center_scale, describe, describe_width, standard, standardise
+from xsm_cru.tensors import Evidence, Filled, Inputs, Latents
 
-LAGS = (1, 2, 3, 5, 8, 16, 32)
-PRIOR_COUNT = 2.0
 SEASON_ROUNDS = 5
-MEMBERS = 4
-"""Decoders trained apart and merged into one."""
-DECODED = 8192
-"""Rows decoded at once: what lies between two layers stays in the cache."""
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """One block of series; T days, C cells.
-
-    ``values`` (T, C) with 0 where ``observed`` (T, C) is false, ``events`` (T, E, C) and ``others`` (T, O, C) scaled
-    covariates, ``statics`` (S, C) standardised maps, ``season`` (T, H) harmonics of the yearly cycle.
-    """
-
-    values: Tensor
-    observed: Tensor
-    events: Tensor
-    others: Tensor
-    statics: Tensor
-    season: Tensor
-
-
-@dataclass(frozen=True)
-class Filled:
-    """Mean (T, C) and the variances (T, C) of the true value and of the retrieval noise."""
-
-    mean: Tensor
-    latent: Tensor
-    noise: Tensor
-
-
-@dataclass(frozen=True)
-class Latents:
-    """Posterior of the linear part: mean, spread (T, C), noise, size by cell, and what the decoder reads (T, C, F)."""
-
-    linear: Tensor
-    spread: Tensor
-    base: Tensor
-    size: Tensor
-    given: Tensor
-    center: Tensor
-    scale: Tensor
-
-
-@dataclass(frozen=True)
-class Given:
-    """What the bank is conditioned on.
-
-    Columns (T, Q, C) of series and design, noise (T, C), rates and variances (m, C), logarithm of the noise without
-    encoder, shift of the prior of each cell, features (T, P, C), neighbouring observations (T, C, N), scaling.
-    """
-
-    columns: Tensor
-    noise: Tensor
-    rates: Tensor
-    variances: Tensor
-    base: Tensor
-    shift: Tensor
-    features: Tensor
-    near: Tensor
-    center: Tensor
-    scale: Tensor
-
-
-class Small(nn.Module):
-    """Two dense layers that give zeros before training; ``(..., inputs)`` to ``(..., outputs)``."""
-
-    def __init__(self, inputs: int, hidden: int, outputs: int) -> None:
-        super().__init__()
-        self.first, self.last = nn.Linear(inputs, hidden), nn.Linear(hidden, outputs)
-        nn.init.zeros_(self.last.weight)
-        nn.init.zeros_(self.last.bias)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Two layers with a tanh between them."""
-        return self.last(torch.tanh(self.first(x)))
-
-
-class Decoder(nn.Module):
-    """The mean of small networks side by side, each of two hidden layers; zeros before training."""
-
-    def __init__(self, inputs: int, hidden: int, outputs: int, members: int) -> None:
-        super().__init__()
-        self.first, self.last = nn.Linear(inputs, members * hidden), nn.Linear(members * hidden, outputs)
-        drawn = [nn.Linear(hidden, hidden) for _ in range(members)]
-        self.weight = nn.Parameter(torch.stack([d.weight.detach().T for d in drawn]))
-        self.bias = nn.Parameter(torch.stack([d.bias.detach()[None] for d in drawn]))
-        self.register_buffer("center", torch.zeros(inputs))
-        self.register_buffer("spread", torch.ones(inputs))
-        nn.init.zeros_(self.last.weight)
-        nn.init.zeros_(self.last.bias)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map ``(..., inputs)`` to ``(..., outputs)``."""
-        rows = x.flatten(0, -2).split(DECODED)
-        return torch.cat([self._decode(r) for r in rows]).unflatten(0, x.shape[:-1])
-
-    def _decode(self, rows: Tensor) -> Tensor:
-        members, hidden, _ = self.weight.shape
-        first = nn.functional.silu(self.first((rows - self.center) / self.spread))
-        second = torch.baddbmm(self.bias, first.unflatten(1, (members, hidden)).transpose(0, 1), self.weight)
-        return self.last(nn.functional.silu(second).transpose(0, 1).flatten(1))
-
-
-def standardise(inputs: Inputs, level: Tensor, config: Config) -> tuple[Tensor, Tensor, Tensor]:
-    """Give standardised values (T, C), center (C,) and scale (C,); by cell, in filter mode the shared ``level``."""
-    cells = inputs.values.shape[1]
-    if config.mode == "filter":
-        center, scale = level[0].expand(cells), level[1].expand(cells)
-    else:
-        count = inputs.observed.sum(0)
-        center = inputs.values.sum(0) / count.clamp_min(1)
-        left = torch.where(inputs.observed, inputs.values - center, 0.0)
-        scale = torch.sqrt(((left**2).sum(0) + PRIOR_COUNT * level[1] ** 2) / (count + PRIOR_COUNT))
-    return torch.where(inputs.observed, (inputs.values - center) / scale, 0.0), center, scale
-
-
-def describe(values: Tensor, inputs: Inputs, config: Config) -> Tensor:
-    """Describe each cell (C, D): its maps, and unless filtering its variogram, skewness, density and climate."""
-    parts = [inputs.statics]
-    if config.mode == "smoother":
-        seen = inputs.observed
-        for lag in LAGS:
-            both = seen[lag:] & seen[:-lag]
-            half = 0.5 * (torch.where(both, values[lag:] - values[:-lag], 0.0) ** 2).sum(0)
-            expected = 1.1 - float(np.exp(-lag / 20))
-            parts.append(torch.log((half + 3 * expected) / (both.sum(0) + 3))[None])
-        count = seen.sum(0)
-        parts.append(((values**3).sum(0) / (count + 10))[None])
-        parts.append(torch.log((count + 1) / (len(seen) + 1))[None])
-        parts += [inputs.events.mean(0), inputs.others.mean(0)]
-    return torch.cat(parts).T
-
-
-def describe_width(statics: int, events: int, others: int, config: Config) -> int:
-    """Number of descriptors of a cell."""
-    return statics + (len(LAGS) + 2 + events + others if config.mode == "smoother" else 0)
 
 
 class BankUnit(nn.Module):
@@ -188,11 +50,11 @@ class BankUnit(nn.Module):
         self.encoder = Small(1 + width, hidden, 2)
         around = 4 if config.mode == "filter" else 8
         self.decoder = Decoder(2 * m + 4 + width + around, hidden, 3, MEMBERS)
-        self.decoder.requires_grad_(False)  # its members are trained apart; the recursion stays linear
+        self.decoder.requires_grad_(False)  # its members are trained one by one; the recursion stays linear
 
     @torch.no_grad()
     def learn_scales(self, inputs: Inputs) -> None:
-        """Take all statistics of standardisation from training data."""
+        """Set all statistics of standardisation from training data."""
         center, scale = center_scale(inputs)
         self.level.copy_(torch.stack([center, scale]))
         values, _, _ = standardise(inputs, self.level, self.config)
@@ -209,14 +71,16 @@ class BankUnit(nn.Module):
 
     def _learn_season(self, inputs: Inputs) -> None:
         """Start the prior of the yearly cycle at its empirical Bayes estimate, by expectation and maximisation."""
-        own = slice(-2 * self.config.season, None)
+        season = slice(-2 * self.config.season, None)
         for _ in range(SEASON_ROUNDS):
-            given = self._given(inputs)
-            filtered = filter_bank(given.columns, inputs.observed, given.noise, given.rates, given.variances)
+            evidence = self._evidence(inputs)
+            filtered = filter_bank(
+                evidence.columns, inputs.observed, evidence.noise, evidence.rates, evidence.variances
+            )
             gram = torch.einsum("tpc,tqc->cpq", filtered.innovation * filtered.precision[:, None], filtered.innovation)
-            weights, cholesky, _ = solve(gram, inputs.observed.sum(0), *self._prior(given.shift))
-            cycle = weights[:, own] @ self.season_basis.T
-            doubt = torch.cholesky_inverse(cholesky)[:, own, own].mean(0)
+            weights, cholesky, _ = solve(gram, inputs.observed.sum(0), *self._prior(evidence.shift))
+            cycle = weights[:, season] @ self.season_basis.T
+            doubt = torch.cholesky_inverse(cholesky)[:, season, season].mean(0)
             center = cycle.mean(0)
             spread = (cycle - center).T @ (cycle - center) / len(cycle)
             spread = spread + self.season_basis @ doubt @ self.season_basis.T
@@ -230,7 +94,7 @@ class BankUnit(nn.Module):
         return inputs.events.mean(0)
 
     def _orbits(self, values: Tensor) -> Tensor:
-        """Indicators (T, R, C) of the overpass that sees a day: one orbit, one geometry, one offset."""
+        """Indicators (T, R, C) of the orbit of each day, whose geometry gives an offset of its own."""
         days, cells = values.shape
         if not self.config.revisit:
             return values.new_zeros(days, 0, cells)
@@ -241,8 +105,8 @@ class BankUnit(nn.Module):
         """Fill series (T, C); physical units."""
         return self.decode(self.latents(inputs))
 
-    def _given(self, inputs: Inputs) -> Given:
-        """Encode the observations and what is known of each cell: all that the bank is conditioned on."""
+    def _evidence(self, inputs: Inputs) -> Evidence:
+        """Encode the observations and what is known of each cell: everything that the bank is conditioned on."""
         m = self.config.modes
         values, center, scale = standardise(inputs, self.level, self.config)
         known = (describe(values, inputs, self.config) - self.known_center) / self.known_spread
@@ -257,11 +121,11 @@ class BankUnit(nn.Module):
         encoded[inputs.observed] = self.encoder(
             torch.cat([values[:, None], features], 1).movedim(1, 2)[inputs.observed]
         )
-        seen = torch.where(inputs.observed, values + 0.3 * torch.tanh(encoded[..., 0]), 0.0)
+        encoded_values = torch.where(inputs.observed, values + 0.3 * torch.tanh(encoded[..., 0]), 0.0)
         near = neighbours(values, inputs.observed, self.config.mode == "filter")
         cycle = (inputs.season @ self.season_basis)[:, :, None].expand(-1, -1, values.shape[1])
-        columns = [seen[:, None], torch.ones_like(values)[:, None], features, self._orbits(values), cycle]
-        return Given(
+        columns = [encoded_values[:, None], torch.ones_like(values)[:, None], features, self._orbits(values), cycle]
+        return Evidence(
             torch.cat(columns, 1), torch.exp(base + 2 * torch.tanh(encoded[..., 1] / 2)),
             torch.exp(self.log_rate[:, None] + adapt[:m]), torch.exp(self.log_variance[:, None] + adapt[m : 2 * m]),
             base, adapt[2 * m + 1 :], features, near.movedim(1, 2), center, scale,
@@ -269,38 +133,38 @@ class BankUnit(nn.Module):
 
     def latents(self, inputs: Inputs) -> Latents:
         """Condition the linear part on the observations: encoder, bank and regression."""
-        given = self._given(inputs)
+        evidence = self._evidence(inputs)
         if not torch.is_grad_enabled() and inputs.values.device.type == "cpu":
-            return self._compiled(inputs, given)
-        filtered = filter_bank(given.columns, inputs.observed, given.noise, given.rates, given.variances)
-        modes, before, trend, variance, size = self._regress(filtered, given, inputs.observed)
+            return self._compiled(inputs, evidence)
+        filtered = filter_bank(evidence.columns, inputs.observed, evidence.noise, evidence.rates, evidence.variances)
+        modes, before, trend, variance, size = self._regress(filtered, evidence, inputs.observed)
         spread = torch.sqrt(variance + 1e-6)
         logs = torch.stack([spread.log(), 0.5 * filtered.predicted_variance.log(), size.log().expand_as(spread)], 1)
-        read = torch.cat([modes, before, logs, trend[:, None], given.features], 1).movedim(1, 2)
-        read = torch.cat([read, given.near], 2)
-        return Latents(trend + modes.sum(1), spread, given.base, size, read, given.center, given.scale)
+        read = torch.cat([modes, before, logs, trend[:, None], evidence.features], 1).movedim(1, 2)
+        read = torch.cat([read, evidence.near], 2)
+        return Latents(trend + modes.sum(1), spread, evidence.base, size, read, evidence.center, evidence.scale)
 
-    def _compiled(self, inputs: Inputs, given: Given) -> Latents:
-        """Latent states by the compiled kernel: the same numbers, much faster, without gradients."""
+    def _compiled(self, inputs: Inputs, evidence: Evidence) -> Latents:
+        """Latent states by the compiled kernel: the same values, much faster, without gradients."""
         from xsm_cru.kernel import Series, condition
 
-        m, orbits, prior = self.config.modes, self.config.revisit, self._prior(given.shift)
-        by_cell = (given.columns[:, 0], inputs.observed, given.noise, given.rates, given.variances)
-        seen, observed, noise, rates, variances = (a.T.contiguous().numpy() for a in by_cell)
-        features = given.features.permute(2, 0, 1).contiguous().numpy()
-        series = Series(seen, observed, noise, rates, variances, features, prior[0].contiguous().numpy())
+        m, orbits, prior = self.config.modes, self.config.revisit, self._prior(evidence.shift)
+        by_cell = (evidence.columns[:, 0], inputs.observed, evidence.noise, evidence.rates, evidence.variances)
+        encoded, observed, noise, rates, variances = (a.T.contiguous().numpy() for a in by_cell)
+        features = evidence.features.permute(2, 0, 1).contiguous().numpy()
+        series = Series(encoded, observed, noise, rates, variances, features, prior[0].contiguous().numpy())
         cycle = (inputs.season @ self.season_basis).numpy()
         causal, threads = self.config.mode == "filter", torch.get_num_threads()
-        found = condition(series, cycle, orbits, prior[1].numpy(), causal=causal, threads=threads)
-        read = torch.from_numpy(found).transpose(0, 1)
+        rows = condition(series, cycle, orbits, prior[1].numpy(), causal=causal, threads=threads)
+        read = torch.from_numpy(rows).transpose(0, 1)
         spread, size = torch.exp(read[..., 2 * m]), torch.exp(read[..., 2 * m + 2])
         linear = read[..., 2 * m + 3] + read[..., :m].sum(-1)
-        read = torch.cat([read, given.near], 2)
-        return Latents(linear, spread, given.base, size, read, given.center, given.scale)
+        read = torch.cat([read, evidence.near], 2)
+        return Latents(linear, spread, evidence.base, size, read, evidence.center, evidence.scale)
 
     def decode(self, latents: Latents, decoder: nn.Module | None = None) -> Filled:
         """Map latent states to mean and variances; linear before training."""
-        mean, latent, noise = (2 * torch.tanh(c / 2) for c in (decoder or self.decoder)(latents.given).unbind(-1))
+        mean, latent, noise = (2 * torch.tanh(c / 2) for c in (decoder or self.decoder)(latents.read).unbind(-1))
         square = latents.scale**2 * latents.size
         return Filled(
             latents.center + latents.scale * (latents.linear + latents.spread * mean),
@@ -316,10 +180,10 @@ class BankUnit(nn.Module):
         logs = [self.log_prior, self.log_revisit.expand(self.config.revisit), torch.zeros_like(self.season_prior)]
         return mean, torch.exp(-torch.cat(logs))
 
-    def _regress(self, filtered: Filtered, given: Given, observed: Tensor) -> tuple[Tensor, ...]:
+    def _regress(self, filtered: Filtered, evidence: Evidence, observed: Tensor) -> tuple[Tensor, ...]:
         """Posterior of modes and regression weights together: exact for the linear part."""
-        design = given.columns[:, 1:]
-        prior, precision = self._prior(given.shift)
+        design = evidence.columns[:, 1:]
+        prior, precision = self._prior(evidence.shift)
         whitened = filtered.innovation * filtered.precision[:, None]
         if self.config.mode == "filter":
             gram = torch.einsum("tpc,tqc->tcpq", whitened, filtered.innovation).cumsum(0)
@@ -336,27 +200,6 @@ class BankUnit(nn.Module):
         modes = mean[:, 0] - (w[:, :, None] * mean[:, 1:]).sum(1)
         before = filtered.predicted[:, 0] - (w[:, :, None] * filtered.predicted[:, 1:]).sum(1)
         return modes, before, (w * design).sum(1), variance + doubt, size
-
-
-def standard(features: Tensor) -> Tensor:
-    """Features (T, P, C) of zero mean and about unit spread in each cell."""
-    if not features.shape[1]:
-        return features
-    return (features - features.mean(0)) / (features.std(0, unbiased=False) + 0.1)
-
-
-def center_scale(inputs: Inputs) -> tuple[Tensor, Tensor]:
-    """Mean of all observations, and the mean standard deviation within cells (never zero).
-
-    The latter is drawn to that over all cells, which is all that is known where cells have one observation.
-    """
-    count = inputs.observed.sum(0)
-    center = inputs.values.sum(0) / count.clamp_min(1)
-    level = inputs.values.sum() / count.sum().clamp_min(1)
-    within, overall = (torch.where(inputs.observed, inputs.values - c, 0.0).square().sum() for c in (center, level))
-    prior = PRIOR_COUNT * overall / count.sum().clamp_min(1)
-    scale = torch.sqrt((within + prior) / ((count - 1).clamp_min(0).sum() + PRIOR_COUNT))
-    return level, scale.clamp_min(float(level.abs()) * 1e-4 + 1e-6)
 
 
 def solve(gram: Tensor, count: Tensor, prior: Tensor, precision: Tensor) -> tuple[Tensor, Tensor, Tensor]:

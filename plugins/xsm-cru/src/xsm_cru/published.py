@@ -2,7 +2,7 @@
 
 State ``z`` of 2D entries, the first D observed; covariance kept as three diagonals ``(upper, side, lower)``; transition
 ``A = E diag(l) E'`` with one orthogonal E and eigenvalues mixed from K vectors by the state. Keeping three diagonals is
-exact only while E couples nothing but the pairs ``(i, i + D)``; `symmetrised` guards it otherwise (docs/design/cru.md,
+exact only while E couples only the pairs ``(i, i + D)``; `symmetrised` guards it otherwise (docs/design/cru.md,
 "What is exact").
 """
 
@@ -15,7 +15,8 @@ from torch import Tensor, nn
 
 from xsm_cru.config import Config
 from xsm_cru.features import Reservoirs
-from xsm_cru.network import Filled, Inputs, center_scale, standard, standardise
+from xsm_cru.scaling import center_scale, standard, standardise
+from xsm_cru.tensors import Filled, Inputs
 
 Diagonals = tuple[Tensor, Tensor, Tensor]
 
@@ -23,8 +24,8 @@ Diagonals = tuple[Tensor, Tensor, Tensor]
 def update(mean: Tensor, cov: Diagonals, value: Tensor, noise: Tensor, observed: Tensor) -> tuple[Tensor, Diagonals]:
     """Condition on an observation of the upper half: ``mean`` (C, 2D), the rest (C, D), ``observed`` (C,)."""
     upper, side, lower = cov
-    seen = observed[:, None].to(mean.dtype)
-    first, second = seen * upper / (upper + noise), seen * side / (upper + noise)
+    weight = observed[:, None].to(mean.dtype)
+    first, second = weight * upper / (upper + noise), weight * side / (upper + noise)
     error = value - mean[:, : upper.shape[1]]
     mean = mean + torch.cat([first * error, second * error], 1)
     return mean, (upper - first * upper, side - first * side, lower - second * side)
@@ -109,7 +110,7 @@ class PublishedUnit(nn.Module):
 
     @torch.no_grad()
     def learn_scales(self, inputs: Inputs) -> None:
-        """Take all statistics of standardisation from training data."""
+        """Set all statistics of standardisation from training data."""
         self.level.copy_(torch.stack(center_scale(inputs)))
 
     def forward(self, inputs: Inputs) -> Filled:
@@ -147,9 +148,9 @@ class PublishedUnit(nn.Module):
                 share = torch.softmax(self.mixing(mean), 1)
                 rates = share @ torch.exp(self.log_rates)
                 move = transition(basis, rates, 1.0)
-                held = -torch.expm1(-rates) / rates
-                pushed = ((drive[t] @ basis) * held) @ basis.T
-                mean = (move @ mean[..., None])[..., 0] + pushed
+                response = -torch.expm1(-rates) / rates
+                push = ((drive[t] @ basis) * response) @ basis.T
+                mean = (move @ mean[..., None])[..., 0] + push
                 cov = symmetrised(
                     move @ dense(cov) @ move.transpose(1, 2) + noise_integral(basis, rates, diffusion, 1.0)
                 )

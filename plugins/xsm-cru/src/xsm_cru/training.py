@@ -13,11 +13,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-from xsm.plugin_api import tell as warn
+from xsm.plugin_api import tell
 
 from xsm_cru.config import Config
 from xsm_cru.hide import distance, hide
-from xsm_cru.network import MEMBERS, BankUnit, Decoder, Filled, Inputs, Latents
+from xsm_cru.layers import MEMBERS, Decoder
+from xsm_cru.network import BankUnit
+from xsm_cru.tensors import Filled, Inputs, Latents
 
 log = logging.getLogger("xsm")
 BANDS = (1, 2, 3, 5, 8, 13, 21, 34)
@@ -31,7 +33,7 @@ STRETCH = 12
 
 @dataclass(frozen=True)
 class Outcome:
-    """What training came to: spread factors by band (B,), and figures for the card."""
+    """Result of training: spread factors by band (B,), and metrics for the card."""
 
     factors: np.ndarray
     metrics: dict[str, float]
@@ -52,13 +54,13 @@ def score(filled: Filled, values: Tensor, hidden: Tensor, unit: Tensor) -> Tenso
 
 
 def without(inputs: Inputs, hidden: Tensor) -> Inputs:
-    """Return the series with some observations taken away."""
+    """The series without some observations."""
     observed = inputs.observed & ~hidden
     return replace(inputs, observed=observed, values=torch.where(observed, inputs.values, 0.0))
 
 
 def cut(inputs: Inputs, cells: Tensor | slice, days: slice = slice(None)) -> Inputs:
-    """Return some cells and days."""
+    """Some cells and days of the series."""
     return Inputs(
         inputs.values[days][:, cells], inputs.observed[days][:, cells], inputs.events[days][..., cells],
         inputs.others[days][..., cells], inputs.statics[:, cells], inputs.season[days],
@@ -66,7 +68,12 @@ def cut(inputs: Inputs, cells: Tensor | slice, days: slice = slice(None)) -> Inp
 
 
 def train(
-    unit: nn.Module, inputs: Inputs, check: Inputs | None, config: Config, seed: int, tell: Callable[[float, str], None]
+    unit: nn.Module,
+    inputs: Inputs,
+    check: Inputs | None,
+    config: Config,
+    seed: int,
+    report: Callable[[float, str], None],
 ) -> Outcome:
     """Train a unit in place, keep its best state, and calibrate its spread.
 
@@ -77,26 +84,26 @@ def train(
     inputs : Inputs
         Series to learn from.
     check : Inputs, optional
-        Series for early stopping; default every fifth cell of ``inputs``, which then takes no part in the loss.
+        Series for early stopping; by default every fifth cell of ``inputs``, which then takes no part in the loss.
     seed : int
         Seed of hiding and of minibatches.
-    tell : callable
-        Receives a share done and a line.
+    report : callable
+        Receives the share done and a line.
     """
     start = time.monotonic()
     ends = start + (config.budget or math.inf)
     rng = np.random.default_rng(seed)
     cells = inputs.values.shape[1]
     if check is None:
-        held = torch.arange(cells) % 5 == 4 if cells >= 10 else torch.zeros(cells, dtype=torch.bool)
-        check = cut(inputs, torch.nonzero(held if cells >= 10 else ~held)[:, 0])
-        learn = cut(inputs, torch.nonzero(~held)[:, 0])
+        spare = torch.arange(cells) % 5 == 4 if cells >= 10 else torch.zeros(cells, dtype=torch.bool)
+        check = cut(inputs, torch.nonzero(spare if cells >= 10 else ~spare)[:, 0])
+        learn = cut(inputs, torch.nonzero(~spare)[:, 0])
     else:
         learn = inputs
     judge = Judge(check, np.random.default_rng(seed + 1))
     first = judge(unit)
     unseen = None
-    middle = best = _descend(unit, learn, judge, first, config, rng, ends, tell)
+    middle = best = _descend(unit, learn, judge, first, config, rng, ends, report)
     if isinstance(unit, BankUnit) and config.epochs:
         unseen = _decoder(unit, inputs, config, rng, ends)
         best = judge(unit)
@@ -115,17 +122,17 @@ class Judge:
     def __init__(self, check: Inputs, rng: np.random.Generator) -> None:
         self.truth = _window(check, rng)
         self.hidden = torch.as_tensor(hide(self.truth.observed.numpy(), rng))
-        self.given = without(self.truth, self.hidden)
+        self.visible = without(self.truth, self.hidden)
 
     def __call__(self, unit: nn.Module) -> float:
         if not self.hidden.any():
             return 0.0
         with torch.no_grad():
-            return float(score(unit(self.given), self.truth.values, self.hidden, unit.level[1]))
+            return float(score(unit(self.visible), self.truth.values, self.hidden, unit.level[1]))
 
 
 def _some(inputs: Inputs, rng: np.random.Generator) -> Inputs:
-    """A minibatch of cells; the filter's regression of every day takes much memory, so it uses no more at once."""
+    """A minibatch of cells; the daily regression of the filter needs much memory, which this limits."""
     return cut(inputs, torch.as_tensor(rng.permutation(inputs.values.shape[1])[:BATCH]))
 
 
@@ -137,7 +144,7 @@ def _window(inputs: Inputs, rng: np.random.Generator) -> Inputs:
 
 def _descend(
     unit: nn.Module, learn: Inputs, judge: Judge, best: float, config: Config, rng: np.random.Generator, ends: float,
-    tell: Callable[[float, str], None],
+    report: Callable[[float, str], None],
 ) -> float:  # fmt: skip
     """Adam through the whole recursion, keeping the best state on the check series."""
     if not config.epochs:
@@ -167,11 +174,11 @@ def _descend(
         late = time.monotonic() > ends
         if epoch % every == 0 or epoch == config.epochs or late:
             now = judge(average.module)
-            tell(epoch / config.epochs, f"step {epoch}/{config.epochs}: loss {now:.4f}")
+            report(epoch / config.epochs, f"step {epoch}/{config.epochs}: loss {now:.4f}")
             if now < best:
                 best, kept = now, copy.deepcopy(average.module.state_dict())
         if late:
-            warn(f"cru: the training budget of {config.budget:g} s ended after {epoch} of {config.epochs} steps.")
+            tell(f"cru: the training budget of {config.budget:g} s ended after {epoch} of {config.epochs} steps.")
             break
     unit.load_state_dict(kept)
     return best
@@ -180,17 +187,17 @@ def _descend(
 def _decoder(unit: BankUnit, inputs: Inputs, config: Config, rng: np.random.Generator, ends: float) -> Residuals | None:
     """Train the decoder alone on latent states that stay fixed: pointwise, so many cheap steps.
 
-    Each of `MEMBERS` decoders stops on stretches of days that it never learns from, so that none rewards a memory of
-    dates; they are merged into one network, their mean. Gives the residuals of each member on its own unseen days.
+    Each of `MEMBERS` decoders stops on stretches of days that it never learns from, so that none is rewarded for
+    remembering dates; they are merged into one network, their mean. Returns the residuals of each member on those days.
     """
     rows, truths, dates, nears = [], [], [], []
     for _ in range(DRAWS):
         piece = _window(_some(inputs, rng) if config.mode == "filter" else inputs, rng)
         hidden = torch.as_tensor(hide(piece.observed.numpy(), rng))
-        given = without(piece, hidden)
+        visible = without(piece, hidden)
         with torch.no_grad():
-            rows.append(_rows(unit.latents(given), hidden))
-        nears.append(distance(given.observed, config.mode == "filter")[hidden])
+            rows.append(_rows(unit.latents(visible), hidden))
+        nears.append(distance(visible.observed, config.mode == "filter")[hidden])
         truths.append(piece.values[hidden])
         dates.append(torch.nonzero(hidden)[:, 0])
         if time.monotonic() > ends:
@@ -199,29 +206,29 @@ def _decoder(unit: BankUnit, inputs: Inputs, config: Config, rng: np.random.Gene
     truth, date, near = torch.cat(truths), torch.cat(dates), torch.cat(nears)
     members, residuals = [], []
     for fold in range(MEMBERS):
-        held = date // STRETCH % MEMBERS == fold
-        if held.all() or not held.any():
+        spare = date // STRETCH % MEMBERS == fold
+        if spare.all() or not spare.any():
             return None
-        net = _member(unit, pool, truth, held, min(DECODER_STEPS, 10 * config.epochs), rng)
+        net = _member(unit, pool, truth, spare, min(DECODER_STEPS, 10 * config.epochs), rng)
         with torch.no_grad():
-            filled = unit.decode(Latents(*(v[held] for v in vars(pool).values())), net)
-        residuals.append(Residuals.of(filled, truth[held], near[held]))
+            filled = unit.decode(Latents(*(v[spare] for v in vars(pool).values())), net)
+        residuals.append(Residuals.of(filled, truth[spare], near[spare]))
         members.append(net)
     unit.decoder.load_state_dict(merged(members))
     return Residuals.joined(residuals)
 
 
 def _member(
-    unit: BankUnit, pool: Latents, truth: Tensor, held: Tensor, steps: int, rng: np.random.Generator
+    unit: BankUnit, pool: Latents, truth: Tensor, spare: Tensor, steps: int, rng: np.random.Generator
 ) -> nn.Module:
-    """Train one small decoder, stopped early on the rows ``held`` back."""
+    """Train one small decoder, stopped early on the ``spare`` rows."""
     net = Decoder(unit.decoder.first.in_features, unit.config.hidden, unit.decoder.last.out_features, 1)
     best, kept = math.inf, copy.deepcopy(net.state_dict())
     optimiser = torch.optim.AdamW(net.parameters(), 0.004, weight_decay=0.05)
     plan = torch.optim.lr_scheduler.OneCycleLR(optimiser, 0.004, total_steps=steps + 1, pct_start=0.1)
-    net.center.copy_(pool.given.mean(0))
-    net.spread.copy_(pool.given.std(0).clamp_min(1e-3))
-    use, spare = np.flatnonzero(~held.numpy()), torch.nonzero(held)[:, 0]
+    net.center.copy_(pool.read.mean(0))
+    net.spread.copy_(pool.read.std(0).clamp_min(1e-3))
+    learn, check = np.flatnonzero(~spare.numpy()), torch.nonzero(spare)[:, 0]
 
     def loss(pick: Tensor) -> Tensor:
         batch = Latents(*(v[pick] for v in vars(pool).values()))
@@ -231,10 +238,10 @@ def _member(
     for step in range(steps + 1):
         if step % 20 == 0:
             with torch.no_grad():
-                now = float(loss(spare))
+                now = float(loss(check))
             if now < best:
                 best, kept = now, copy.deepcopy(net.state_dict())
-        value = loss(torch.as_tensor(use[rng.integers(len(use), size=min(DECODER_BATCH, len(use)))]))
+        value = loss(torch.as_tensor(learn[rng.integers(len(learn), size=min(DECODER_BATCH, len(learn)))]))
         optimiser.zero_grad()
         value.backward()
         optimiser.step()
@@ -244,7 +251,7 @@ def _member(
 
 
 def merged(members: list[nn.Module]) -> dict[str, Tensor]:
-    """State of one network that gives the mean of its members."""
+    """State of the network that is the mean of its members."""
     states = [m.state_dict() for m in members]
     return {
         "center": states[0]["center"],
@@ -259,9 +266,9 @@ def merged(members: list[nn.Module]) -> dict[str, Tensor]:
 
 
 def _rows(latents: Latents, hidden: Tensor) -> Latents:
-    """Latent states (N, ...) of the hidden days alone."""
+    """Latent states (N, ...) of the hidden days only."""
     shape = latents.linear.shape
-    return Latents(**{k: v[hidden] if k == "given" else v.expand(shape)[hidden] for k, v in vars(latents).items()})
+    return Latents(**{k: v[hidden] if k == "read" else v.expand(shape)[hidden] for k, v in vars(latents).items()})
 
 
 @dataclass(frozen=True)
@@ -286,16 +293,16 @@ class Residuals:
 
 
 def rehearse(unit: nn.Module, inputs: Inputs, config: Config, rng: np.random.Generator, draws: int = 3) -> Residuals:
-    """Hide observations of the series anew and fill them."""
+    """Hide observations of the series again and fill them."""
     parts = []
     for _ in range(draws if config.epochs > 20 else 1):
         piece = _window(_some(inputs, rng) if config.mode == "filter" else inputs, rng)
         hidden = torch.as_tensor(hide(piece.observed.numpy(), rng))
-        given = without(piece, hidden)
+        visible = without(piece, hidden)
         with torch.no_grad():
-            filled = unit(given)
+            filled = unit(visible)
         rows = Filled(*(v.expand(hidden.shape)[hidden] for v in vars(filled).values()))
-        near = distance(given.observed, config.mode == "filter")[hidden]
+        near = distance(visible.observed, config.mode == "filter")[hidden]
         parts.append(Residuals.of(rows, piece.values[hidden], near))
     return Residuals.joined(parts)
 

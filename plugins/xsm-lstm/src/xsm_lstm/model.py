@@ -71,25 +71,25 @@ class LSTM:
         series = _series(samples, spec, options, norm, cells)
         if not np.isfinite(series.y).any():
             raise DataError(
-                f"The reference '{spec.references[0]}' is nowhere observed on the days to learn from.",
+                f"The reference '{spec.references[0]}' is not observed on any training day.",
                 hint="Check its period and its overlap with the inputs.",
             )
         norm["scaled target"] = {"mean": float(np.nanmean(series.y)), "std": float(np.nanstd(series.y)) or 1.0}
-        held = None if validation is None else _series(validation, spec, options, norm, cells)
-        if held is not None and not np.isfinite(held.y).any():
+        checks = None if validation is None else _series(validation, spec, options, norm, cells)
+        if checks is not None and not np.isfinite(checks.y).any():
             raise DataError(
-                f"The reference '{spec.references[0]}' is nowhere observed on the validation days.",
+                f"The reference '{spec.references[0]}' is not observed on any validation day.",
                 hint="Choose other validation days.",
             )
-        series, held = _standard(series, norm), None if held is None else _standard(held, norm)
+        series, checks = _standard(series, norm), None if checks is None else _standard(checks, norm)
         members = options["members"]
         trained = []
         for k in range(members):
 
-            def told(share: float, text: str, k: int = k) -> None:
+            def report(share: float, text: str, k: int = k) -> None:
                 progress((k + share) / members, text if members == 1 else f"member {k + 1}, {text}")
 
-            trained.append(train(series, held, options, seed=seed + k, progress=told))
+            trained.append(train(series, checks, options, seed=seed + k, progress=report))
         ratios = np.concatenate([t.ratios for t in trained])
         target = spec.targets[0]
         norm[target] = {"spread_scale": conformal_factor(ratios)}
@@ -109,7 +109,7 @@ class LSTM:
     def predict_block(
         self, arrays: Mapping[str, np.ndarray], bundle: Bundle, *, device: str
     ) -> Mapping[str, np.ndarray]:
-        """Estimate whole series; the first weeks lack the memory of what was before.
+        """Estimate whole series; the first weeks lack the memory of earlier weather.
 
         Parameters
         ----------
@@ -123,7 +123,7 @@ class LSTM:
         Returns
         -------
         mapping of str to ndarray
-            Target and ``<target>_std``, float32 ``(time, cell)``; the spread holds that between members too.
+            Target and ``<target>_std``, float32 ``(time, cell)``; the spread includes that between members.
         """
         card, options = bundle.card, bundle.card["options"]
         norm, target, names = card["normalisation"], card["targets"][0], (card["inputs"], card["statics"])
@@ -135,8 +135,8 @@ class LSTM:
             some = {n: np.asarray(arrays[n])[..., part] for n in (*names[0], *names[1])}
             x = torch.from_numpy(channels(some, names, norm)).to(device)
             with torch.inference_mode():
-                found = [tuple(v.cpu().numpy() for v in net(x)) for net in nets]
-            means, spreads = (np.stack(v) for v in zip(*found, strict=True))
+                parts = [tuple(v.cpu().numpy() for v in net(x)) for net in nets]
+            means, spreads = (np.stack(v) for v in zip(*parts, strict=True))
             middle, scale = centre_and_scale(some, options)
             mean[:, part] = middle + scale * (scaled["mean"] + scaled["std"] * means.mean(0))
             within = norm[target]["spread_scale"] * np.sqrt((spreads**2).mean(0))
@@ -145,20 +145,20 @@ class LSTM:
 
 
 def load(bundle: Bundle, device: str) -> list[Network]:
-    """Make the networks of a bundle, ready to predict."""
+    """The networks of a bundle, ready to predict."""
     card = bundle.card
     options = card["options"]
     nets = []
     for k in range(options["members"]):
         with torch.device("meta"):
             net = Network(len(card["inputs"]) + len(card["statics"]), options["hidden"], 0.0, 0.0)
-        own = {n.split(".", 1)[1]: torch.tensor(w) for n, w in bundle.weights.items() if n.startswith(f"{k}.")}
+        state = {n.split(".", 1)[1]: torch.tensor(w) for n, w in bundle.weights.items() if n.startswith(f"{k}.")}
         try:
-            net.load_state_dict(own, assign=True)
+            net.load_state_dict(state, assign=True)
         except RuntimeError as error:
             raise DataError(
                 f"The weights of the bundle do not fit its card ({str(error).splitlines()[-1].strip()}).",
-                hint="Get or train it anew.",
+                hint="Get or train the bundle again.",
             ) from None
         nets.append(net.to(device).eval())
     return nets

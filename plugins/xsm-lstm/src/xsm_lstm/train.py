@@ -20,7 +20,7 @@ WARM_UP = 0.1
 
 @dataclass(frozen=True)
 class Series:
-    """What is learnt from: ``x (time, cell, channel)`` and ``y (time, cell)``, NaN where it does not count."""
+    """Training data: ``x (time, cell, channel)`` and ``y (time, cell)``, NaN where it does not count."""
 
     x: np.ndarray
     y: np.ndarray
@@ -28,7 +28,7 @@ class Series:
 
 @dataclass(frozen=True)
 class Trained:
-    """Weights by name, the learning curve, the best epoch, and |error| over spread on the samples held for that."""
+    """Weights by name, the learning curve, the best epoch, and |error| / spread on the validation samples."""
 
     weights: dict[str, np.ndarray]
     history: list[dict[str, float]]
@@ -48,17 +48,17 @@ def channels(arrays: Mapping[str, np.ndarray], spec_names: tuple[Any, Any], norm
 
 def moments(samples: Samples, spec: Spec, cells: np.ndarray) -> dict[str, dict[str, float]]:
     """Mean and standard deviation of each predictor over cells and the days to learn from."""
-    found = {}
+    result = {}
     for name in (*spec.inputs, *spec.statics):
         values = samples.series(name, cells)
         values = (values[np.asarray(samples.use)] if values.ndim == 2 else values).astype("f8")
-        found[name] = {"mean": float(np.nanmean(values)), "std": float(np.nanstd(values)) or 1.0}
-    return found
+        result[name] = {"mean": float(np.nanmean(values)), "std": float(np.nanstd(values)) or 1.0}
+    return result
 
 
 def train(
     series: Series,
-    held: Series | None,
+    validation: Series | None,
     options: Mapping[str, Any],
     *,
     seed: int,
@@ -78,22 +78,22 @@ def train(
             optimizer.param_groups[0]["lr"] = options["learning_rate"] * _rate(epoch / epochs)
             batches = _batches(series, options, np.random.default_rng([seed, epoch]))
             entry = {"epoch": epoch, "train": _epoch(net, optimizer, series, batches, device)}
-            if held is not None:
-                entry["validation"] = float(np.sqrt(np.nanmean((_run(net, held, device)[0] - held.y) ** 2)))
+            if validation is not None:
+                entry["validation"] = float(np.sqrt(np.nanmean((_run(net, validation, device)[0] - validation.y) ** 2)))
             history.append(entry)
             text = ", ".join(f"{k} {v:.4f}" for k, v in entry.items() if k != "epoch")
             progress(epoch / epochs, f"epoch {epoch}/{epochs}: {text}")
             if not all(map(math.isfinite, entry.values())):
                 raise DataError(f"Training diverged in epoch {epoch} ({text}).", hint="Lower learning_rate.")
-            if held is None or entry["validation"] < best_loss:
+            if validation is None or entry["validation"] < best_loss:
                 best, best_loss = epoch, entry.get("validation", math.inf)
                 weights = {k: v.detach().clone() for k, v in net.state_dict().items()}
             elif epoch - best >= options["patience"]:
                 break
     net.load_state_dict(weights)
-    sure = series if held is None else held
-    mean, spread = _run(net, sure, device)
-    ratios = np.abs(mean - sure.y) / spread
+    judged = series if validation is None else validation
+    mean, spread = _run(net, judged, device)
+    ratios = np.abs(mean - judged.y) / spread
     return Trained({k: v.cpu().numpy() for k, v in weights.items()}, history, best, ratios[np.isfinite(ratios)])
 
 

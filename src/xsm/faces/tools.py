@@ -1,0 +1,270 @@
+"""The commands that are not operations: lists, doctor, inspect, init, run, demo, twin, qgis."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from xsm.errors import DataError, UsageError, unknown
+
+OUT = click.Path(path_type=Path)
+
+
+def add_to(group: click.Group) -> None:
+    """Add all tools to the command group."""
+    from xsm.faces.command import common
+
+    for tool in TOOLS:
+        if tool.name not in group.commands:
+            tool.params += common()
+            group.add_command(tool)
+
+
+def _table(rows: Iterable[Iterable[Any]], header: tuple[str, ...]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(*header, box=None, header_style="bold", pad_edge=False)
+    for row in rows:
+        table.add_row(*(str(cell) for cell in row))
+    width = None if sys.stdout.isatty() else 160
+    Console(width=width, highlight=False, soft_wrap=False).print(table)
+
+
+def _listing(name: str, about: str, header: tuple[str, ...], rows: Callable[[], list[dict[str, Any]]]) -> click.Command:
+    @click.command(name, help=about)
+    @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+    def show(as_json: bool) -> None:
+        listed = rows()
+        if as_json:
+            click.echo(json.dumps(listed, indent=1, default=str))
+        else:
+            _table(([row[h] for h in header] for row in listed), header)
+
+    return show
+
+
+def _plugin_rows() -> list[dict[str, Any]]:
+    from xsm.contracts.registry import plugins
+
+    return [
+        {
+            "name": p.name, "distribution": p.distribution, "version": p.version, "status": p.status,
+            "registers": ", ".join(n for names in p.registers.values() for n in names), "reason": p.reason,
+        }
+        for p in plugins().values()
+    ]  # fmt: skip
+
+
+def _source_rows() -> list[dict[str, Any]]:
+    from xsm.contracts.registry import sources
+
+    return [
+        {
+            "name": s.name,
+            "title": s.title,
+            "options": ", ".join(p.name for p in s.options),
+            "fetch_options": ", ".join(p.name for p in s.fetch_options),
+            "variables": ", ".join(s.variables),
+        }
+        for s in sources().values()
+    ]
+
+
+def _model_rows() -> list[dict[str, Any]]:
+    from xsm.contracts.registry import models
+
+    return [
+        {"name": m.name, "task": m.task, "title": m.title, "options": ", ".join(p.name for p in m.options)}
+        for m in models().values()
+    ]
+
+
+def _op_rows() -> list[dict[str, Any]]:
+    from xsm.contracts.registry import operations
+
+    return [
+        {
+            "id": o.id,
+            "group": o.group,
+            "summary": o.summary,
+            "params": ", ".join(p.name for p in o.params),
+            "owner": o.owner,
+        }
+        for o in operations().values()
+    ]
+
+
+@click.command("doctor", help="Check the installation: versions, plugins, PROJ and GDAL, threads, GPU, disk.")
+def doctor() -> int:
+    """Print one line for each check; the exit code is 1 if one fails."""
+    from xsm.faces.doctor import checks
+
+    rows = checks()
+    _table(((("ok" if ok else "FAILED"), name, detail) for name, ok, detail in rows), ("", "check", "result"))
+    return 0 if all(ok for _, ok, _ in rows) else 1
+
+
+@click.command("inspect", help="Show what a model bundle or a data file contains.")
+@click.argument("path", type=OUT)
+@click.option("--text", is_flag=True, help="Print a bundle's card as readable text instead of JSON.")
+@click.option("--figure", type=OUT, help="Draw a bundle's learning curve into this file (PNG, PDF or SVG).")
+def inspect(path: Path, text: bool, figure: Path | None) -> None:
+    """Print a bundle's card or a dataset's summary; needs no torch."""
+    from xsm.contracts.bundle import Bundle
+    from xsm.io import files
+
+    if (path / "card.json").is_file():
+        bundle = Bundle.load(path)
+        if figure is not None:
+            bundle.plot().savefig(figure)
+        if text:
+            click.echo(bundle.describe())
+            return
+        size = sum(w.nbytes for w in bundle.weights.values())
+        click.echo(json.dumps({**bundle.card, "hash": bundle.hash, "bytes": size}, indent=1))
+        if bundle.surface is not None:
+            click.echo(f"surface: {bundle.surface.hash} (5 cm bundle inside)")
+    else:
+        click.echo(repr(files.read(path)))
+
+
+@click.command("init", help="Write a study file ('rabiei2024') or a plugin's skeleton ('plugin NAME').")
+@click.argument("what", metavar="rabiei2024|plugin")
+@click.argument("name", required=False)
+@click.option("--example", is_flag=True, help="A study on synthetic data that runs at once.")
+def init(what: str, name: str | None, example: bool) -> None:
+    """Write a starting point into the current folder."""
+    if what == "plugin":
+        from xsm.faces.new_plugin import render
+
+        if not name:
+            raise UsageError("A plugin needs a name.", hint="Write: xsm init plugin mysensor")
+        click.echo(str(render(name, Path.cwd())))
+    elif what == "rabiei2024":
+        from xsm.study.template import write_template
+
+        click.echo(str(write_template(Path(name or "rabiei2024.toml"), example=example)))
+    else:
+        raise unknown("thing to init", what, ("rabiei2024", "plugin"))
+
+
+@click.command("run", help="Run a study from its TOML file; run again to continue.")
+@click.argument("study", type=OUT)
+@click.option("--dry-run", is_flag=True, help="Show plan and finished stages, predict bytes and memory, and stop.")
+@click.option("--like", type=OUT, help="Results of a shorter study, from which --dry-run predicts bytes and hours.")
+@click.option("--allow-skipped", is_flag=True, help="Exit with code 0 even if files were left out (on_error = 'skip').")
+def run(study: Path, dry_run: bool, like: Path | None, allow_skipped: bool) -> None:
+    """Run the study; lists the files that were left out at the end."""
+    from xsm.data.skipped import folded
+    from xsm.faces.command import setting
+    from xsm.faces.progress_bar import show
+    from xsm.options import threads
+    from xsm.study.config import load
+    from xsm.study.pipeline import run_study
+    from xsm.study.stages import left_out
+
+    config = load(study)
+    if dry_run:
+        from xsm.study.forecast import forecast, outlook, plan
+
+        click.echo(plan(config))
+        if like is None:
+            click.echo(f"predicted, before compression:\n{outlook(config)}")
+            click.echo("hint: --like RESULTS of a shorter study predicts hours, and bytes as compressed.", err=True)
+        else:
+            click.echo(f"predicted from '{like}':\n{forecast(config, like)}")
+    else:
+        with show(setting("progress"), "xsm run") as begin:
+            out = run_study(config, begin, processes=threads())
+        click.echo(str(out))
+        lost = left_out(out)
+        for line in folded(list(lost.values()), f"'{out / '.xsm' / 'manifest.json'}'"):
+            click.echo(line, err=True)
+        if lost and not allow_skipped:
+            raise DataError(
+                f"The results are complete except for {len(lost)} files left out as listed above.",
+                hint="Download those files again and run again, or accept the result with --allow-skipped.",
+            )
+
+
+@click.command("demo", help="Run the whole workflow on synthetic data: files, fill, train, estimate, validate, report.")
+@click.argument("out", type=OUT, default=Path("xsm-demo"))
+@click.option("--quick", is_flag=True, help="At most 60 days and 90 seconds.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of world and training.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing demo folder.")
+def demo(out: Path, quick: bool, seed: int, overwrite: bool) -> None:
+    """Run the demo into a folder."""
+    from xsm.faces.command import setting
+    from xsm.faces.demo import run_demo
+
+    run_demo(out, quick=quick, seed=seed, overwrite=overwrite, progress=setting("progress"))
+
+
+@click.command("twin", help="Write a synthetic world as files in the products' formats.")
+@click.argument("out", type=OUT)
+@click.option("--region", default="-99.5,34.5,-97.4,36.3", show_default=True, help="west,south,east,north in degrees.")
+@click.option(
+    "--days",
+    default="90",
+    show_default=True,
+    help="Number of days from 2021-04-01, or first/last as 2021-01-01/2021-12-31.",
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the world.")
+def twin(out: Path, region: str, days: str, seed: int) -> None:
+    """Create a world and write it."""
+    from xsm.data.period import days as period
+    from xsm.twin import make_world, write_world
+
+    if out.exists() and any(out.iterdir()):
+        raise DataError(f"The folder '{out}' is not empty.", hint="Give another folder.")
+    world = make_world(region, int(days) if days.isdecimal() else period(days), seed)
+    for path in sorted({p.parent for p in write_world(world, out)}):
+        click.echo(str(path))
+
+
+@click.group("qgis", help="Install the QGIS toolbox, build its zip, describe its operations.")
+def qgis() -> None:
+    """Group of the QGIS tools."""
+
+
+@qgis.command("install", help="Copy the plugin into a QGIS profile and record this Python.")
+@click.option("--profile", default="default", show_default=True, help="QGIS profile.")
+@click.option("--qgis", "version", type=click.Choice(["3", "4"]), default="3", show_default=True, help="QGIS version.")
+def qgis_install(profile: str, version: str) -> None:
+    """Install the plugin."""
+    from xsm.faces.qgis import install
+
+    click.echo(str(install(profile, version)))
+
+
+@qgis.command("zip", help="Build the plugin zip into a folder.")
+@click.argument("folder", type=OUT, default=Path("dist"))
+def qgis_zip(folder: Path) -> None:
+    """Build the zip."""
+    from xsm.faces.qgis import build_zip
+
+    click.echo(str(build_zip(folder)))
+
+
+@qgis.command("describe", help="Print operations.json as the plugin ships it.")
+def qgis_describe() -> None:
+    """Print the description of the core's own operations."""
+    from xsm.faces.qgis import operations_json
+
+    click.echo(operations_json(), nl=False)
+
+
+TOOLS: tuple[click.Command, ...] = (
+    _listing("plugins", "List plugins and their status.",
+             ("name", "distribution", "version", "status", "registers", "reason"), _plugin_rows),
+    _listing("sources", "List data sources.", ("name", "title", "options"), _source_rows),
+    _listing("models", "List models.", ("name", "task", "title", "options"), _model_rows),
+    _listing("ops", "List operations.", ("id", "group", "summary", "owner"), _op_rows),
+    doctor, inspect, init, run, demo, twin, qgis,
+)  # fmt: skip

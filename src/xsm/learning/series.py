@@ -1,0 +1,102 @@
+"""Series with gaps: which variables are filled, what is checked of them and of the covariates that help."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import xarray as xr
+
+from xsm.compute.chunks import is_lazy
+from xsm.compute.series import cells_of
+from xsm.data.cf import VARIABLES, check_units
+from xsm.errors import DataError, UsageError, unknown
+from xsm.learning.seasonal import Pattern, find_pattern
+from xsm.learning.values import check_values
+
+LAND_MODEL = ("sm_noah_0_10", "sm_noah_10_40")
+NEVER = (*LAND_MODEL, "soil_temperature_0_10", "soil_temperature_10_40", "air_temperature", "precipitation", "sm_5cm",
+         "sm_25cm")  # fmt: skip
+"""Variables that are filled only where a user names them."""
+SAMPLE_CELLS = 384
+"""Cells that show how a variable varies, and that a model learns from."""
+
+
+def check_series(
+    ds: xr.Dataset, variables: Sequence[str] | None, covariates: Sequence[str], allow_target_leak: bool = False
+) -> list[str]:
+    """Check the series to fill and their covariates, and return the names of the variables to fill."""
+    _check_days(ds)
+    names = list(variables) if variables is not None else _default_variables(ds)
+    for name in (*names, *covariates):
+        if name not in ds:
+            raise unknown("variable", name, map(str, ds.data_vars))
+    for name in names:
+        if ds[name].dtype.kind != "f":
+            raise DataError(f"'{name}' has the type {ds[name].dtype}; only continuous series can be filled.")
+    if not names:
+        raise DataError(
+            "The dataset contains no daily continuous variable to fill.", hint="Name the variables in <variables=>."
+        )
+    refuse_leaks(covariates, allow_target_leak)
+    check_units(ds, (*names, *covariates))
+    cells = cells_of(ds, names)
+    for name in covariates:
+        if {str(d) for d in ds[name].dims} - {"time"} != set(cells):
+            raise DataError(
+                f"The covariate '{name}' has the dims {ds[name].dims}, expected those of the series: {cells}.",
+                hint="Bring it to the same grid first, with regrid_ease9km and cube.",
+            )
+    if not is_lazy(series := ds[[*names, *covariates]]):
+        check_values(series, xr.DataArray(True), "Gap filling", what="series", gaps=True)
+    return names
+
+
+def _check_days(ds: xr.Dataset) -> None:
+    if "time" not in ds.dims:
+        raise DataError(
+            f"The dataset has the dims {tuple(ds.dims)}, expected 'time' among them.", hint="Open daily data."
+        )
+    day = ds["time"].values
+    if len(day) < 2 or not np.all(np.diff(day) > np.timedelta64(0, "ns")):
+        raise DataError(
+            "The time axis is not sorted, has duplicate days or fewer than two days.", hint="Sort it first."
+        )
+    if np.any(np.diff(day.astype("M8[D]")) != np.timedelta64(1, "D")):
+        raise DataError(
+            "The time axis lacks days.", hint="Open the files with <open()>, which adds missing days as NaN."
+        )
+
+
+def _default_variables(ds: xr.Dataset) -> list[str]:
+    spread = ("_std", "_observed")
+    order = {n: i for i, n in enumerate(VARIABLES)}
+    return [
+        str(n)
+        for n, v in sorted(ds.data_vars.items(), key=lambda item: order.get(str(item[0]), len(order)))
+        if "time" in v.dims and v.dtype.kind == "f" and n not in NEVER and not str(n).endswith(spread)
+        and (n in VARIABLES or len(ds.data_vars) == 1)
+    ]  # fmt: skip
+
+
+def refuse_leaks(covariates: Sequence[str], allowed: bool) -> None:
+    """Stop where land-model soil moisture is a covariate and the user did not allow it."""
+    if leaks(covariates) and not allowed:
+        raise UsageError(
+            f"Land-model soil moisture ({', '.join(leaks(covariates))}) as a covariate leaks the reference into it.",
+            hint="Use precipitation and temperature, or give <allow_target_leak=True>.",
+        )
+
+
+def leaks(covariates: Sequence[str]) -> list[str]:
+    """Covariates that are references of the soil moisture estimates."""
+    return [c for c in covariates if c in LAND_MODEL]
+
+
+def patterns_of(ds: xr.Dataset, names: Sequence[str], sample: xr.Dataset) -> dict[str, Pattern]:
+    """How variables vary in a sample of cells; those without gaps there are checked in all cells."""
+    patterns = {n: find_pattern(sample[n].values, sample["time"].values) for n in names}
+    for name in (n for n, p in patterns.items() if p is Pattern.COMPLETE):
+        observed = abs(ds[name]) < np.inf
+        patterns[name] = Pattern.NONE if bool((~observed & observed.any("time")).any()) else Pattern.COMPLETE
+    return patterns

@@ -1,0 +1,184 @@
+"""A page of headings, figures, tables and folds as one HTML file without scripts or external resources."""
+
+from __future__ import annotations
+
+import base64
+import io
+import math
+from html import escape
+from typing import TYPE_CHECKING
+
+from xsm.reporting.score_tables import Cell, Table
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+DASH, MINUS, NO_BREAK = "\u2013", "\u2212", "\u00a0"
+STYLE = """
+:root { color-scheme: light; --ink: #1b1f24; --soft: #57606a; --line: #d8dee4; --accent: #01665e; }
+* { box-sizing: border-box; }
+body { margin: 0; color: var(--ink); background: #fff; font: 16px/1.55 system-ui, -apple-system, "Segoe UI", Roboto,
+  "Noto Sans", "DejaVu Sans", sans-serif; }
+main, header > div { max-width: 72rem; margin: 0 auto; padding: 0 1.25rem; }
+header { border-bottom: 3px solid var(--accent); padding: 1.6rem 0 1rem; }
+h1 { font-size: 1.75rem; line-height: 1.2; margin: 0 0 .35rem; }
+h2 { font-size: 1.3rem; margin: 2.6rem 0 .8rem; padding-top: .4rem; }
+p, li { max-width: 50rem; } p { margin: .5rem 0; }
+a { color: #0b5cad; } .lead, .absent, figcaption { color: var(--soft); }
+nav { margin-top: .8rem; display: flex; flex-wrap: wrap; gap: .2rem 1.1rem; font-size: .92rem; }
+.banner { background: #fff4d6; border-left: 5px solid #b7791f; padding: .7rem 1rem; margin: 1.2rem 0; }
+dl { display: grid; grid-template-columns: max-content 1fr; gap: .25rem 1.2rem; margin: 1rem 0; }
+dt { color: var(--soft); } dd { margin: 0; overflow-wrap: anywhere; }
+figure { margin: 0; min-width: 0; } figcaption { font-size: .9rem; margin-top: .3rem; max-width: 50rem; }
+img { display: block; width: 100%; height: auto; }
+.panels { display: grid; gap: 1.2rem; align-items: start; margin: .8rem 0; }
+.two { grid-template-columns: repeat(auto-fit, minmax(min(100%, 24rem), 1fr)); max-width: 62rem; }
+.three { grid-template-columns: repeat(auto-fit, minmax(min(100%, 19rem), 1fr)); }
+.panels.one { max-width: 34rem; }
+.scroll { overflow-x: auto; margin: .8rem 0; } .scroll img { min-width: 40rem; }
+table { border-collapse: collapse; font-size: .92rem; font-variant-numeric: tabular-nums; }
+figure.table { margin: 1.4rem 0; } .table figcaption { margin-bottom: .4rem; }
+th, td { padding: .32rem .8rem; text-align: left; border-bottom: 1px solid var(--line); vertical-align: top; }
+thead th { border-bottom: 2px solid var(--ink); vertical-align: bottom; line-height: 1.25; }
+.number { text-align: right; } .unit { display: block; font-weight: 400; color: var(--soft); }
+td { white-space: nowrap; } .prose td:last-child { white-space: normal; min-width: 16rem; overflow-wrap: anywhere; }
+details { margin: 1rem 0; } summary { cursor: pointer; color: #0b5cad; }
+pre { font-size: .82rem; white-space: pre-wrap; overflow-wrap: anywhere; background: #f6f8fa; padding: .8rem; }
+footer { color: var(--soft); font-size: .88rem; border-top: 1px solid var(--line); margin: 3rem 0 2rem;
+  padding-top: .8rem; }
+@media (max-width: 40rem) { body { font-size: 15px; } dl { grid-template-columns: 1fr; gap: 0; }
+  dd { margin-bottom: .5rem; }
+  main, header > div { padding: 0 .9rem; } h1 { font-size: 1.4rem; }
+  .wide figcaption::after { content: " Scroll the figure sideways."; }
+  table, tbody { display: block; } thead { display: none; }
+  tr { display: grid; grid-template-columns: repeat(3, 1fr); align-items: end; gap: .3rem .8rem; padding: .5rem 0;
+    border-bottom: 1px solid var(--line); }
+  td, td.number, .prose td:last-child { border: 0; padding: 0; white-space: normal; text-align: left; min-width: 0; }
+  td:not(.number) { font-weight: 600; } .prose tr { grid-template-columns: 1fr; }
+  .prose td:not(:first-child) { font-weight: 400; }
+  td::before { content: attr(data-label); display: block; font-size: .72rem; font-weight: 400; color: var(--soft); } }
+@media print { details { display: block; } .scroll { overflow: visible; } .scroll img { min-width: 0; } }
+"""
+
+
+class Page:
+    """Sections of a report in their order, its numbered figures and tables, and the figures as PNG and SVG files."""
+
+    def __init__(self, title: str, lead: str) -> None:
+        self.title, self.lead = title, lead
+        self.sections: list[tuple[str, str, list[str]]] = []
+        self.images: dict[str, bytes] = {}
+        self._figures = self._tables = 0
+
+    def section(self, key: str, title: str) -> None:
+        """Begin a section."""
+        self.sections.append((key, title, []))
+
+    def add(self, html: str) -> None:
+        """Add ready HTML to the section."""
+        self.sections[-1][2].append(html)
+
+    def text(self, text: str, kind: str = "") -> None:
+        """Add a paragraph."""
+        self.add(f"<p{_class(kind)}>{_prose(text)}</p>")
+
+    def absent(self, reason: str) -> None:
+        """Say in one line why there is nothing here."""
+        self.text(f"Not here: {reason}", "absent")
+
+    def panels(self, figures: dict[str, tuple[Figure, str]], caption: str, *, columns: str = "two") -> None:
+        """Add small figures side by side: name to figure and alternative text; they share number and caption."""
+        self._figures += 1
+        images = "".join(f"<div>{self._image(name, *one)}</div>" for name, one in figures.items())
+        count = "one" if len(figures) == 1 else columns
+        self.add(f'<figure><div class="panels {count}">{images}</div>{self._caption(caption)}</figure>')
+
+    def wide(self, name: str, figure: Figure, alt: str, caption: str) -> None:
+        """Add one figure over the whole width; on a telephone it scrolls."""
+        self._figures += 1
+        image = f'<div class="scroll" tabindex="0">{self._image(name, figure, alt)}</div>'
+        self.add(f'<figure class="wide">{image}{self._caption(caption)}</figure>')
+
+    def table(self, table: Table) -> None:
+        """Add a numbered table."""
+        self._tables += 1
+        key = f"table-{self._tables}"
+        caption = f'<figcaption id="{key}"><b>Table {self._tables}.</b> {_prose(table.caption)}</figcaption>'
+        body = f'<div class="scroll" tabindex="0"><table aria-labelledby="{key}">{_body(table)}</table></div>'
+        self.add(f'<figure class="table">{caption}{body}</figure>')
+
+    def banner(self, what: str, text: str) -> None:
+        """Add a prominent warning."""
+        self.add(f'<div class="banner"><b>{escape(what)}</b> {escape(text)}</div>')
+
+    def fold(self, summary: str, html: str) -> None:
+        """Add something that is folded away."""
+        self.add(f"<details><summary>{escape(summary)}</summary>{html}</details>")
+
+    def pairs(self, pairs: dict[str, str]) -> None:
+        """Add names and what they are."""
+        self.add(f"<dl>{''.join(f'<dt>{escape(k)}</dt><dd>{escape(v)}</dd>' for k, v in pairs.items())}</dl>")
+
+    def html(self, footer: str) -> str:
+        """Put the page together."""
+        links = "".join(f'<a href="#{key}">{escape(title)}</a>' for key, title, _ in self.sections)
+        body = "".join(
+            f'<section id="{key}"><h2>{escape(title)}</h2>{"".join(parts)}</section>'
+            for key, title, parts in self.sections
+        )
+        return (
+            '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
+            '<meta name="viewport" content="width=device-width, initial-scale=1">'
+            f"<title>{escape(self.title)}</title><style>{STYLE}</style></head><body>"
+            f'<header><div><h1>{escape(self.title)}</h1><div class="lead">{escape(self.lead)}</div><nav>{links}</nav>'
+            f"</div></header><main>{body}<footer>{escape(footer)}</footer></main></body></html>\n"
+        )
+
+    def _image(self, name: str, figure: Figure, alt: str) -> str:
+        for kind, about in (("png", {"Software": None}), ("svg", {"Date": None})):
+            buffer = io.BytesIO()
+            figure.savefig(buffer, format=kind, facecolor="white", metadata=about)
+            self.images[f"{name}.{kind}"] = buffer.getvalue()
+            figure.set_layout_engine("none")  # laid out once
+        data = base64.b64encode(self.images[f"{name}.png"]).decode()
+        return f'<img src="data:image/png;base64,{data}" alt="{escape(alt)}">'
+
+    def _caption(self, caption: str) -> str:
+        return f"<figcaption><b>Figure {self._figures}.</b> {_prose(caption)}</figcaption>"
+
+
+def plain_table(table: Table) -> str:
+    """A table without number and caption."""
+    return f'<div class="scroll" tabindex="0"><table class="prose">{_body(table)}</table></div>'
+
+
+def _body(table: Table) -> str:
+    forms = [form for _, _, form in table.columns]
+    kinds = ["number" if form else "" for form in forms]
+    labels = [", ".join(filter(None, (name, unit.replace(" ", NO_BREAK)))) for name, unit, _ in table.columns]
+    head = "".join(
+        f'<th scope="col"{_class(kind)}>{escape(name)}{f"<span class=unit>{escape(unit)}</span>" if unit else ""}</th>'
+        for (name, unit, _), kind in zip(table.columns, kinds, strict=True)
+    )
+    rows = "".join(
+        "<tr>" + "".join(
+            f'<td{_class(kind)} data-label="{escape(label)}">{escape(show(value, form))}</td>'
+            for value, label, form, kind in zip(row, labels, forms, kinds, strict=True)
+        ) + "</tr>" for row in table.rows
+    )  # fmt: skip
+    return f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody>"
+
+
+def show(value: Cell, form: str) -> str:
+    """A value as the tables show it; a dash where there is none, a true minus sign."""
+    if isinstance(value, float) and math.isnan(value):
+        return DASH
+    return format(value, form).replace("-", MINUS) if form else str(value)
+
+
+def _prose(text: str) -> str:
+    return escape(text).replace(" %", "&nbsp;%")
+
+
+def _class(kind: str) -> str:
+    return f' class="{kind}"' if kind else ""

@@ -1,0 +1,61 @@
+"""The report: sections in their order, written as one HTML file with the figures beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import xarray as xr
+
+from xsm import atomic
+from xsm._version import __version__
+from xsm.reporting import score_sections, sections
+from xsm.reporting.html_page import Page
+from xsm.reporting.scene import Scene, cell_series, make_scene, overview, station_series
+from xsm.reporting.series_figures import LOOK
+
+PAPER = "doi:10.20944/preprints202412.1356.v1"
+
+
+def write_report(
+    ds: xr.Dataset,
+    output: Path,
+    *,
+    cube: xr.Dataset | None = None,
+    stations: xr.Dataset | None = None,
+    sites: Sequence[str] = (),
+    title: str = "Soil moisture",
+    overwrite: bool = False,
+) -> Path:
+    """Write a report of maps; see `xsm.report`."""
+    import matplotlib as mpl
+
+    output = Path(output)
+    atomic.check_output(output, overwrite)
+    scene = make_scene(ds, cube)
+    page = Page(title, f"{scene.days[0]} to {scene.days[-1]}, daily")
+    with mpl.rc_context(LOOK):  # type: ignore[arg-type]
+        _compose(page, scene, [ds, cube, stations], sites)
+    for name, image in page.images.items():
+        with atomic.fresh(output.parent / "figures" / f"{output.stem}_{name}", overwrite=True) as part:
+            part.write_bytes(image)
+    text = page.html(f"Written by xsm {__version__}. Method: Rabiei et al. (2024), {PAPER}")
+    with atomic.fresh(output, overwrite) as part:
+        part.write_text(text, encoding="utf-8")
+    return output
+
+
+def _compose(page: Page, scene: Scene, parts: list[xr.Dataset | None], sites: Sequence[str]) -> None:
+    stations = parts[-1]
+    over = overview(scene)
+    scores = score_sections.Scores() if stations is None else score_sections.score(scene, stations)
+    scored = stations is not None and (scores.skill is not None or scores.teachers is not None)
+    series = station_series(scene, stations) if scored and stations is not None else cell_series(scene, over)
+    sections.summary(page, scene, over, parts, scores)
+    sections.maps(page, scene, over)
+    sections.soil(page, scene, series if scored else None)
+    sections.gaps(page, scene, over)
+    sections.series(page, scene, series, scores, sites)
+    score_sections.validation(page, scene, series, scores)
+    score_sections.uncertainty(page, scene, series, scores)
+    sections.provenance(page, parts)

@@ -1,0 +1,182 @@
+"""The sections of a report about scores: how good the maps are at stations, and whether their spread is right."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import xarray as xr
+
+from xsm.errors import DataError
+from xsm.reporting import score_figures, score_tables, station_days
+from xsm.reporting.html_page import Page, plain_table
+from xsm.reporting.scene import Scene
+from xsm.reporting.score_tables import label
+
+BOXES_NEED = 6
+KINDS = {"observed": "observed days", "not observed": "days without observation", "outage": "a long outage of SMAP"}
+NEEDED = {
+    "teachers": "observed SMAP DCA and Noah of 0-10 cm are not both there.",
+    "skill": "there is no soil moisture map.",
+}
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Results of `validate` for the teachers, for the maps and by kind of day, or why there are none."""
+
+    teachers: xr.Dataset | None = None
+    skill: xr.Dataset | None = None
+    by_days: Mapping[str, xr.Dataset] = field(default_factory=dict)
+    no_teachers: str = "no stations were given."
+    no_skill: str = "no stations were given."
+
+
+def score(scene: Scene, stations: xr.Dataset) -> Scores:
+    """Score teachers and maps; a sentence stands for what cannot be scored."""
+    tables: dict[str, xr.Dataset | None] = {"teachers": None, "skill": None}
+    reasons = {"no_teachers": "", "no_skill": ""}
+    for name, function, needs in (
+        ("teachers", score_tables.teachers, {"sm_dca", "sm_noah_0_10"} <= set(scene.ds.data_vars)),
+        ("skill", score_tables.skill, bool(scene.moisture)),
+    ):
+        if not needs:
+            reasons[f"no_{name}"] = NEEDED[name]
+            continue
+        try:
+            tables[name] = function(scene, stations)
+        except DataError as error:
+            reasons[f"no_{name}"] = error.message
+    some = scene.estimates and tables["skill"] is not None
+    by_days = score_tables.skill_by_days(scene, stations) if some else {}
+    return Scores(tables["teachers"], tables["skill"], by_days, **reasons)
+
+
+def validation(page: Page, scene: Scene, series: xr.Dataset, scores: Scores) -> None:
+    """Tables 1 and 3 of the paper, Figures 3 to 6, rows by kind of day, excluded sensors."""
+    page.section("scores", "Scores against stations")
+    if scores.teachers is not None or scores.skill is not None:
+        page.text(
+            "R is Pearson's correlation, bias is map minus station, ubRMSE the RMSE after both means are taken away."
+        )
+    if scores.teachers is None:
+        page.absent(f"the table of the two references; {lower(scores.no_teachers)}")
+    else:
+        page.table(score_tables.teacher_table(scores.teachers))
+    if scores.skill is None:
+        page.absent(f"the scores of the maps; {lower(scores.no_skill)}")
+    else:
+        page.table(score_tables.skill_table(scores.skill, _what_is_scored(scene)))
+        if scores.by_days:
+            page.table(score_tables.days_table(scores.by_days))
+        absent = [words for kind, words in KINDS.items() if not any(k.startswith(kind) for k in scores.by_days)]
+        if scene.estimates and absent:
+            page.absent(f"rows for {', '.join(absent)}; the scored days contain none, or too few for a station.")
+        _boxes(page, scores.skill)
+        _where(page, scene, scores.skill)
+        _scatter(page, scene, series, scores.skill)
+    _left_out(page, [table for table in (scores.teachers, scores.skill) if table is not None])
+
+
+def _left_out(page: Page, tables: Sequence[xr.Dataset]) -> None:
+    by_reason = score_tables.left_out(tables)
+    if by_reason:
+        compared = np.any([table["excluded"].values == "" for table in tables], axis=0)
+        page.text(
+            f"{compared.sum()} of {len(compared)} sensors take part. Those that do not, wholly or in a table, and "
+            "values that were left out or are doubtful, by reason:"
+        )
+    for reason, (count, table) in by_reason.items():
+        page.fold(f"{count} sensor{'s' * (count > 1)}: {reason}", plain_table(table))
+
+
+def _what_is_scored(scene: Scene) -> str:
+    if not scene.estimates:
+        return "Gap-filled soil moisture: means and medians over the stations; each row on its own days."
+    after = score_tables.after_training(scene)
+    days = "all days, those of training among them or not known"
+    if after is not None:
+        known = "model_validation" in scene.ds.attrs
+        days = f"days after the training{' and validation' if known else ''} days only"
+        days += "" if known else " (days that stopped the training may be among them)"
+    what = "Means and medians over the stations (as Table 3 of Rabiei et al., 2024)"
+    return f"{what}, same days and stations within a depth; {days}."
+
+
+BOXES = {
+    "texture_group": ("texture", "soil maps", 3),
+    "land_cover": ("land cover, open and closed shrublands as one", "land cover", 4),
+}
+
+
+def _boxes(page: Page, scored: xr.Dataset) -> None:
+    count = scored.sizes["station"]
+    for grouping, (words, needs, number) in BOXES.items():
+        if grouping not in scored.coords:
+            page.absent(f"boxplots by {words.split(',')[0]}; there is no {needs}.")
+        elif count < BOXES_NEED:
+            page.absent(f"boxplots by {words.split(',')[0]}; {count} stations are fewer than {BOXES_NEED}.")
+        elif any("," in str(p) for p in scored["product"].values):
+            page.absent(f"boxplots by {words.split(',')[0]}; there are no estimates.")
+        else:
+            page.wide(
+                f"boxes_{grouping}", score_figures.boxes(scored, grouping), f"Boxplots of the scores by {words}",
+                f"Scores of the stations by {words} (as Figure {number} of Rabiei et al., 2024); line: median, box: "
+                "quartiles, whiskers: up to 1.5 times the box. Groups of fewer than "
+                f"{score_figures.BOX_NEEDS} stations are shown as points; in brackets the number of stations.",
+            )  # fmt: skip
+
+
+def _where(page: Page, scene: Scene, scored: xr.Dataset) -> None:
+    best = score_figures.best(scored)
+    figure = score_figures.skill_maps(scored, best)
+    page.wide(
+        "skill_maps", figure, "Maps and histograms of R, ubRMSE and bias at the stations",
+        f"R, ubRMSE and bias at the stations, {' and '.join(label(n) for n in best)} (as Figure 5 of Rabiei et al., "
+        "2024), each score on one scale for both depths; R below 0 is white, bias is map minus station. Line in the "
+        "histograms: median of the stations.",
+    )  # fmt: skip
+
+
+def _scatter(page: Page, scene: Scene, series: xr.Dataset, scored: xr.Dataset) -> None:
+    pairs = station_days.pairs(scene, series, scored)
+    if pairs:
+        page.wide(
+            "scatter", score_figures.scatter(pairs), "Density of station days, map against station",
+            "Map against station, scores pooled over all station days that are scored (as Figure 6 of Rabiei et al., "
+            "2024); the dashed line is equality.",
+        )  # fmt: skip
+
+
+def uncertainty(page: Page, scene: Scene, series: xr.Dataset, scores: Scores) -> None:
+    """How often stations lie inside the interval, and how gap filling does by the length of the gap."""
+    page.section("uncertainty", "Uncertainty and gap filling")
+    if scores.skill is None:
+        page.absent(f"the share inside the interval; {lower(scores.no_skill)}")
+        return
+    table, shares = station_days.coverage(scene, series, scores.skill)
+    if table.rows:
+        page.table(table)
+        page.panels(
+            {
+                "reliability": (
+                    score_figures.reliability(shares),
+                    "Share of station days inside intervals of growing width",
+                )
+            },
+            "Share of station days inside the interval of a map, against the nominal share: below the dashed line the "
+            "standard deviation is too small, above it too large. Pooled as in the table.",
+        )
+    else:
+        page.absent(f"the share of station days inside the standard deviation's interval; {scene.no_spread}.")
+    by_gap = station_days.gap_skill(scene, series)
+    if by_gap is None or not by_gap.rows:
+        page.absent("gap filling by the length of the gap; no station has filled days, or the cube has none.")
+    else:
+        page.table(by_gap)
+
+
+def lower(sentence: str) -> str:
+    """A sentence that follows a semicolon."""
+    return sentence[:1].lower() + sentence[1:]

@@ -1,0 +1,156 @@
+"""What a study does with models: fill the gaps of its cube, train, and estimate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from xsm.contracts.bundle import Bundle
+from xsm.contracts.registry import get_model, model_info
+from xsm.data.period import days, split_days
+from xsm.data.skipped import LEFT_OUT
+from xsm.errors import tell
+from xsm.io import files
+from xsm.learning.filling import as_bundle
+from xsm.learning.fitting_gapfill import NothingToLearn
+from xsm.learning.samples import model_options
+from xsm.learning.shipped import warn_of_shipped
+from xsm.ops.estimate import estimate
+from xsm.ops.fit import fit
+from xsm.ops.gapfill import gapfill
+from xsm.study.config import Fill, Fit, Study, depth_and_scenario
+from xsm.study.inputs import write_store
+
+WHEN_APPLIED = ("max_gap", "denoise")
+"""Options of a study's [gapfill] that do not bear on the training of its model."""
+AT_FILLING = (*WHEN_APPLIED, "allow_target_leak")
+"""Options of a study's [gapfill] that are not the model's."""
+
+
+def check_models(study: Study) -> None:
+    """Stop at models, options and training days that do not exist, before anything is opened."""
+    fill, config = study.gapfill, study.fit
+    if fill and fill.model is None:
+        model_options(model_info(fill.method, "gapfill"), _model_options(fill))
+    if config and not {*config.estimates} <= {*config.bundles}:
+        model_options(model_info(config.model, "estimate"), dict(config.options))
+        period = days(study.time) if study.time else slice(None)
+        if period.start is not None and period.stop is not None:
+            split_days(np.arange(period.start, period.stop + 1), config.train, config.validation)
+
+
+def _model_options(fill: Fill) -> dict[str, Any]:
+    return {k: v for k, v in fill.options.items() if k not in AT_FILLING}
+
+
+def _about_settings(config: Fill | Fit) -> dict[str, Any]:
+    """Settings that a training depends on: not what else is estimated, nor how the model is applied."""
+    settings = {k: v for k, v in asdict(config).items() if k not in ("estimates", "bundles")}
+    return settings | {"options": {k: v for k, v in config.options.items() if k not in WHEN_APPLIED}}
+
+
+def about_filling_model(study: Study, fill: Fill) -> Any:
+    """What the model of the gap filling depends on besides the cube."""
+    split = study.fit and [study.fit.train, study.fit.validation]
+    return [_about_settings(fill), study.seed, split]
+
+
+def train_filling_model(study: Study, fill: Fill, cube: Path, part: Path) -> None:
+    """Train the model of the gap filling; the folder stays empty where the series need none."""
+    ds, options, training_days = _to_fill(fill, cube), _model_options(fill), None
+    if study.fit:
+        training_days, _ = split_days(ds["time"].values.astype("M8[D]"), study.fit.train, study.fit.validation)
+    if any(p.name == "mode" for p in get_model(fill.method, "gapfill").info.options):
+        options = {"mode": fill.mode} | options
+    try:
+        bundle = fit(
+            ds, task="gapfill", model=fill.method, variables=fill.variables, covariates=fill.covariates,
+            train=training_days, seed=study.seed, allow_target_leak=fill.options.get("allow_target_leak", False),
+            **options,
+        )  # fmt: skip
+    except NothingToLearn:
+        part.mkdir()
+    else:
+        bundle.save(part)
+
+
+def _filling_model(fill: Fill, trained: Path | None) -> Bundle | None:
+    """The model that the study file names, or the one that was trained; None where series need none."""
+    if trained is None:
+        return as_bundle(fill.model)
+    return Bundle.load(trained) if any(trained.iterdir()) else None
+
+
+def about_filling(study: Study, fill: Fill, trained: Path | None) -> Any:
+    """What a filled cube depends on besides the cube."""
+    model = _filling_model(fill, trained)
+    return [asdict(replace(fill, model=None)), None if model is None else model.hash, study.seed]
+
+
+def write_filling(study: Study, fill: Fill, cube: Path, trained: Path | None, part: Path) -> None:
+    """Write the cube without gaps."""
+    filled = gapfill(
+        _to_fill(fill, cube), fill.method, variables=fill.variables, covariates=fill.covariates, mode=fill.mode,
+        model=_filling_model(fill, trained), seed=study.seed,
+        **{k: v for k, v in fill.options.items() if k in AT_FILLING or fill.model},
+    )  # fmt: skip
+    warn_of_shipped(fill.model, "gapfill")
+    write_store(filled, part)
+
+
+def _to_fill(fill: Fill, path: Path) -> xr.Dataset:
+    """The cube; where files were left out, covariates that lack days are interpolated in time."""
+    cube = files.read(path)
+    covariates = {n: cube[n] for n in fill.covariates if n in cube} if LEFT_OUT in cube else {}
+    gappy = [n for n, v in covariates.items() if bool((v.isnull() & v.notnull().any("time")).any())]
+    if not gappy:
+        return cube
+    tell(
+        f"The covariates {', '.join(gappy)} lack days because files were left out; these days are interpolated in time."
+    )
+    whole = gapfill(cube[gappy], "linear", variables=gappy)
+    return cube.assign({n: whole[n] for n in gappy})
+
+
+def with_surface(cube: Path, surface: Path | None) -> xr.Dataset:
+    """Read the cube without its region mark, with the 5 cm estimate where there is one."""
+    ds = files.read(cube)
+    ds.attrs.pop("xsm_region", None)
+    if surface is None:
+        return ds
+    return ds.assign(sm_5cm=files.read(surface)["sm_5cm"].reset_coords(drop=True))
+
+
+def hash_of(bundle: Path) -> str:
+    """Hash of a model bundle."""
+    return Bundle.load(bundle).hash
+
+
+def about_model(study: Study, config: Fit, pair: str, surface: Path | None) -> Any:
+    """What the model of a depth and scenario depends on besides the cube; ``surface`` is the bundle for 5 cm."""
+    return [pair, _about_settings(config), study.seed, None if surface is None else hash_of(surface)]
+
+
+def train_model(
+    study: Study, config: Fit, pair: str, cube: Callable[[], xr.Dataset], surface: Path | None, stations: Path | None,
+    part: Path,
+) -> None:  # fmt: skip
+    """Train the model of a depth and scenario."""
+    depth, scenario = depth_and_scenario(pair)
+    bundle = fit(
+        cube(), depth=depth, scenario=scenario, model=config.model, train=config.train, validation=config.validation,
+        surface=surface, stations=None if stations is None else files.read(stations), seed=study.seed,
+        **dict(config.options),
+    )  # fmt: skip
+    bundle.save(part)
+
+
+def write_estimate(pair: str, cube: Callable[[], xr.Dataset], bundle: Path, part: Path) -> None:
+    """Write the estimate of a depth and scenario."""
+    depth, scenario = depth_and_scenario(pair)
+    write_store(estimate(cube(), depth=depth, scenario=scenario, model=Bundle.load(bundle)), part)
