@@ -85,7 +85,7 @@ def test_all_bad(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("groups", "message"), [(True, "Polar_AM and .*Polar_PM hold nothing"), (False, "it holds Meta")]
+    ("groups", "message"), [(True, "Polar_AM and .*Polar_PM contain nothing"), (False, "it contains Meta")]
 )
 def test_no_polar_grid(granules: list[Path], tmp_path: Path, groups: bool, message: str) -> None:
     """Once, the hint suggested another release."""
