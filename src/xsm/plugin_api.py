@@ -22,6 +22,8 @@ _PUBLIC = {
     "Request": "xsm.contracts.source",
     "make_request": "xsm.contracts.source",
     "SourceInfo": "xsm.contracts.source",
+    "Fetcher": "xsm.contracts.source",
+    "Writer": "xsm.contracts.source",
     "closed_period": "xsm.ops.fetch",
     "download": "xsm.web.download",
     "Manifest": "xsm.web.manifest",
