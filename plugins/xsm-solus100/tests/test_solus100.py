@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rasterio.transform import from_origin
 from xsm import DataError, UsageError
-from xsm.io.raster import vsi_name
+from xsm.io.tiff import vsi_name
 from xsm.plugin_api import Area
 from xsm.testing import check_source, open_files
 from xsm_solus100.backend import Solus100Backend

@@ -212,7 +212,8 @@ def _open_tile(path: Path, request: Request) -> list[xr.DataArray]:
     if OTHER_LAYER.search(path.name):
         raise DataError(f"'{path}' is another layer than IGBP.", hint="Give LC_Type1.")
     table_of = request.options["legend"] or legend_of(path)
-    opener = open_hdf4 if path.suffix.lower() in (".hdf", ".hdf4") else open_raster
+    hdf4 = path.suffix.lower() in (".hdf", ".hdf4")
+    opener = open_hdf4 if hdf4 else functools.partial(open_raster, decode=False)
     raster = opener(path, request.region, on_error=request.on_error)
     if raster is None:
         return []

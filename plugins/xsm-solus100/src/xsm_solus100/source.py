@@ -193,7 +193,7 @@ def _open(
             f"{prop}_{depth}_cm_p.tif is not among the files (of {prop} there are depths {held or 'none'}).",
             hint="Add it, or choose variables and soil_depth that are there.",
         )
-    raster = open_raster(path, region, on_error=on_error)
+    raster = open_raster(path, region, on_error=on_error, decode=False)
     if raster is None and region is not None:
         raise DataError(f"'{path}' does not touch the region {region.bbox}.", hint="Check the region.")
     assert raster is not None  # noqa: S101
