@@ -14,7 +14,7 @@ from rasterio.windows import Window
 
 from xsm.contracts.source import Area
 from xsm.errors import DataError, SkippedFile, tell
-from xsm.io.tiff import Band, bands_of, check_place, open_tiff, stored_window, values_of
+from xsm.io.tiff import Band, bands_of, check_place, is_classes, open_tiff, stored_window, values_of
 
 CHUNK = 1024
 
@@ -71,17 +71,19 @@ def open_raster(
         bands = bands_of(file)
         if len(bands) != 1:
             raise DataError(f"'{path}' has {len(bands)} bands, expected one.", hint="Give the product's own files.")
+        check_place(file, path)
         if file.crs is None:
             raise DataError(f"'{path}' has no CRS.", hint="Set it with `gdal_edit.py -a_srs`.")
-        check_place(file, path)
         window = raster_window(file.crs, file.transform, file.shape, area, margin=margin)
         if window is None:
             return None
         (band,) = bands
         rows, cols = window
-        decode = decode and not band.plain() and not is_classes(file, band)
+        decode = decode and not is_classes(file, band)
+        floats = decode and band.out().kind == "f"
         nodata = band.missing[0] if band.missing else 255 if band.masked and band.dtype == "uint8" else None
-        stand_in: float | None = np.nan if decode else nodata if band.dtype != "uint8" or band.missing else 255
+        nodata = np.nan if decode and not band.plain() else nodata
+        stand_in = np.nan if floats else 255 if nodata is None and band.dtype == "uint8" else nodata
         left, top = (file.transform.c + cols.start * file.transform.a, file.transform.f + rows.start * file.transform.e)
         transform = from_origin(left, top, file.transform.a, -file.transform.e)
         array = xr.DataArray(
@@ -92,7 +94,7 @@ def open_raster(
             },
             dims=("y", "x"),
             attrs={
-                "nodata": np.nan if decode else nodata,
+                "nodata": nodata,
                 "scale": 1.0 if decode else band.scale,
                 "offset": 0.0 if decode else band.offset,
                 "units": file.units[band.number - 1] or "",

@@ -62,9 +62,9 @@ class Band:
     """Whether a mask (internal, .msk, or a band of transparency) tells more missing pixels."""
 
     def out(self) -> np.dtype:
-        """Floats that hold the values: float32 for up to 16 bits."""
+        """Floats that hold the values, float32 for up to 16 bits; the type as it is where each number is a value."""
         stored = np.dtype(self.dtype)
-        if stored.kind == "f":
+        if stored.kind == "f" or self.plain():
             return stored
         return np.dtype("f4" if stored.itemsize <= 2 else "f8")
 
@@ -259,7 +259,7 @@ def _like(value: float, dtype: np.dtype) -> Any:
 def values_of(stored: np.ndarray, missing: np.ndarray | None, band: Band, path: Path | str) -> np.ndarray:
     """Decode stored numbers: floats, NaN where missing, with scale and offset."""
     warn_of_fills(stored if missing is None else stored[~missing], path)
-    values = stored.astype(band.out())
+    values = stored.astype(band.out(), copy=False)
     if (band.scale, band.offset) != (1.0, 0.0):
         values = (stored.astype("f8") * band.scale + band.offset).astype(band.out())
     if missing is not None:
