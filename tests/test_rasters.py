@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import uuid
 
+import h5py
 import numpy as np
 import pytest
 import rasterio
@@ -212,3 +213,21 @@ def test_damage_of_an_input_is_not_blamed_on_the_output(tmp_path):
     path.write_bytes(raw)
     with pytest.raises(DataError, match=r"a.tif' cannot be read"):
         files.write(files.read(path), tmp_path / "out.nc")
+
+
+@pytest.mark.parametrize("ending", [".nc", ".zarr"])
+@pytest.mark.parametrize("out", [".nc", ".zarr", ".tif"])
+def test_a_damaged_chunk_of_maps_is_not_blamed_on_the_output(tmp_path, ending, out):
+    cube = xsm.example("cube", size=16, days=8)[["tb_h"]]
+    (path,) = files.write(cube, tmp_path / f"a{ending}")
+    if ending == ".nc":
+        with h5py.File(path) as file:
+            chunk = file["tb_h"].id.get_chunk_info(0)
+        raw = bytearray(path.read_bytes())
+        raw[chunk.byte_offset + 20 : chunk.byte_offset + chunk.size] = b"\xff" * (chunk.size - 20)
+        path.write_bytes(raw)
+    else:
+        for chunk in (p for p in (path / "tb_h" / "c").rglob("*") if p.is_file()):
+            chunk.write_bytes(chunk.read_bytes()[:-9] + b"\xff" * 9)
+    with pytest.raises(DataError, match=r"An input cannot be read while 'out\..*get it again"):
+        files.write(files.read(path), tmp_path / f"out{out}")
