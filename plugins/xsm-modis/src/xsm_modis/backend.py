@@ -15,6 +15,7 @@ from xsm.plugin_api import make_request
 
 from xsm_modis import INFO
 from xsm_modis.layout import YEAR
+from xsm_modis.names import is_igbp
 from xsm_modis.source import LandCoverSource
 
 
@@ -59,4 +60,4 @@ class LandCoverBackend(BackendEntrypoint):
 
     def guess_can_open(self, filename_or_obj: Any) -> bool:
         """Tell by the name."""
-        return isinstance(filename_or_obj, str | os.PathLike) and LandCoverSource().identify(Path(filename_or_obj))
+        return isinstance(filename_or_obj, str | os.PathLike) and is_igbp(Path(filename_or_obj).name)
