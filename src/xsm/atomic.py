@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import glob
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -92,8 +93,8 @@ def fresh(path: Path, overwrite: bool = False, *, keep: str = "") -> Iterator[Pa
                 os.replace(folder / "replaced", path)
             raise
         keep = ""
-    except OSError as error:
-        if isinstance(error, DataError):
+    except (OSError, RuntimeError) as error:
+        if isinstance(error, DataError) or not (isinstance(error, OSError) or _of_reading(error)):
             raise
         raise _not_written(path, error) from error
     finally:
@@ -135,13 +136,23 @@ def abandon() -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _not_written(path: Path, error: OSError) -> DataError:
+def _of_reading(error: Exception) -> bool:
+    """Whether an error is that of a library which cannot decode an input, and not of the system that writes."""
+    return getattr(error, "errno", None) is None and bool(re.search(r"\bread\b|decompress|checksum", str(error), re.I))
+
+
+def _not_written(path: Path, error: OSError | RuntimeError) -> DataError:
+    if _of_reading(error):
+        return DataError(
+            f"An input cannot be read while '{path.name}' is made ({str(error).strip()[:200]}).",
+            hint="A file of the input is damaged; get it again.",
+        )
     if isinstance(error, PermissionError) and path.exists() and os.access(path.parent, os.W_OK):
         return DataError(
             f"'{path}' cannot be replaced ({error.strerror or error}): a program has it open, or it is protected.",
             hint="Remove its layers from QGIS, close it elsewhere, or give another name.",
         )
-    return DataError(f"'{path}' cannot be written ({error.strerror or error}).", hint="Check free space and rights.")
+    return DataError(f"'{path}' cannot be written ({getattr(error, 'strerror', None) or error}).", hint="Check free space and rights.")
 
 
 def check_output(path: Path, overwrite: bool = False) -> None:

@@ -189,3 +189,24 @@ def test_the_child_does_not_see_modules_beside_the_file(tiles: list[Path], tmp_p
         assert open_(tiles[:1])["land_cover"][0, 0].load() == 255
     finally:
         os.chdir(here)
+
+
+def test_data_in_another_file_are_not_followed(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_bytes(bytes(range(1, 17)) * (2400 * 2400 // 16))
+    path = tmp_path / "MCD12Q1.A2020001.h10v05.061.2022171160153.hdf"
+    file = pyhdf.SD(str(path), pyhdf.SDC.WRITE | pyhdf.SDC.CREATE)
+    dataset = file.create("LC_Type1", pyhdf.SDC.UINT8, (2400, 2400))
+    dataset.setexternalfile(str(secret), 0)
+    dataset.endaccess()
+    file.attr("StructMetadata.0").set(pyhdf.SDC.CHAR, hdf4.structure(10, 5))
+    file.end()
+    with pytest.raises(DataError, match="names another file for its data"):
+        open_files(LandCoverSource(), [path])
+
+
+def test_what_is_no_hdf4_is_not_given_to_the_library(tmp_path: Path) -> None:
+    path = tmp_path / "MCD12Q1.A2020001.h10v05.061.2022171160153.hdf"
+    xr.Dataset({"LC_Type1": (("y", "x"), np.ones((3, 3), "u1"))}).to_netcdf(path, format="NETCDF3_64BIT")
+    with pytest.raises(DataError, match="does not begin as HDF4 does"):
+        open_files(LandCoverSource(), [path])

@@ -53,9 +53,9 @@ def read(path: str | Path) -> xr.Dataset:
             _check_sizes(ZarrStore.open_group(path, mode="r", consolidated=False), path)
             return _decoded(xr.open_zarr(path, consolidated=False, decode_coords="all"))
         if path.suffix.lower() in (".tif", ".tiff"):
-            from xsm.io import geotiff
+            from xsm.io import geotiff_read
 
-            return geotiff.read(path)
+            return geotiff_read.read(path)
         if path.suffix.lower() == ".csv":
             from xsm.io import station_table
 

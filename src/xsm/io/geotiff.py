@@ -15,15 +15,15 @@ import numpy as np
 import xarray as xr
 
 from xsm.atomic import check_output, fresh
+from xsm.data.cf import fill_of, kind
 from xsm.data.grids import grid_of, require_grid
 from xsm.data.skipped import listed, listen, with_skipped
 from xsm.errors import DataError, tell
+from xsm.io.geotiff_read import TAGS, own_tags
 from xsm.io.styles import is_own, qml, signed
 
 log = logging.getLogger("xsm")
 DAYS_AT_ONCE = 64
-TAGS = "XSM"
-"""Domain of the tags with all attributes of dataset and variable as JSON, and the name of the first file."""
 DERIVED = (".aux.xml", ".ovr")
 
 
@@ -73,7 +73,7 @@ def write(ds: xr.Dataset, path: Path, *, overwrite: bool = False, daily: bool = 
 def siblings(path: Path) -> list[Path]:
     """Files of further variables that an earlier `write` put beside a path."""
     files = sorted(path.parent.glob(f"{glob.escape(path.stem)}_*.tif"))
-    return [p for p in files if p != path and _tags(p).get("beside") == path.name]
+    return [p for p in files if p != path and own_tags(p).get("beside") == path.name]
 
 
 def _remove(path: Path) -> None:
@@ -121,8 +121,8 @@ def _geotiff(
     from rasterio.transform import Affine
 
     grid = require_grid(array, f"'{array.name}'")
-    dtype = np.dtype("u1") if array.dtype == bool else array.dtype
-    fill = {"f": np.nan, "u": {"uint8": 255, "uint16": 65534}.get(str(dtype))}.get(dtype.kind)
+    dtype = {"bool": np.dtype("u1"), "float16": np.dtype("f4")}.get(str(array.dtype), array.dtype)
+    fill = _fill(array)
     labels = _labels(array)
     units, bands, extremes = array.attrs.get("units", ""), itertools.count(1), []
     profile: dict[str, Any] = {
@@ -158,6 +158,7 @@ def _geotiff(
         plain |= {"skipped": "\n".join(listed(about))} if "skipped" in about else {}
         file.update_tags(**(plain | tags), variable=str(array.name))
         file.update_tags(ns=TAGS, dataset=_json(about), variable=_json(array.attrs), beside=beside)
+        file.update_tags(ns=TAGS, dtype=str(array.dtype))
     _remove_derived(path)
     style = path.with_suffix(".qml")
     if style.exists() and not _own_style(style):
@@ -166,6 +167,19 @@ def _geotiff(
     with fresh(style, overwrite=True) as part:
         low, high = min(extremes, default=0.0), max(extremes, default=1.0)
         part.write_text(signed(qml(str(array.name), array.attrs, low, high)), encoding="utf-8")
+
+
+def _fill(array: xr.DataArray) -> float | None:
+    """The number for missing values: NaN, or the one that integers declare; classes and flags have that of their type.
+
+    Other integers have none, for each of them can be a value.
+    """
+    if array.dtype.kind == "f":
+        return float("nan")
+    declared = array.attrs.get("_FillValue", array.encoding.get("_FillValue"))
+    if declared is not None or array.dtype.kind == "b":
+        return None if declared is None or declared != declared else float(declared)
+    return fill_of(array.dtype) if kind(array) != "continuous" else None
 
 
 def _json(attrs: Mapping[Any, Any]) -> str:
@@ -203,60 +217,3 @@ def _labels(array: xr.DataArray) -> list[str]:
         for d in extra
     ]
     return [", ".join(parts) or str(array.name) for parts in itertools.product(*texts)]
-
-
-def read(path: Path) -> xr.Dataset:
-    """Open a GeoTIFF lazily; bands named by ISO dates become ``time``."""
-    import rioxarray
-
-    array = rioxarray.open_rasterio(path, masked=False, chunks={"band": 1})
-    if not isinstance(array, xr.DataArray):
-        raise DataError(f"'{path}' contains several rasters.", hint="Give one of them.")
-    name = str(array.attrs.pop("variable", "") or path.stem)
-    labels = array.attrs.pop("long_name", ())
-    labels = [labels] if isinstance(labels, str) else list(labels)
-    nodata = array.rio.nodata
-    if nodata is not None and array.dtype.kind == "f":
-        array = array.where(array != nodata)
-    if labels and all(_is_date(text) for text in labels):
-        dates = np.array(labels, "M8[D]").astype("M8[ns]")
-        array = array.rename(band="time").assign_coords(time=("time", dates, {"standard_name": "time", "axis": "T"}))
-    elif array.sizes["band"] == 1:
-        array = array.squeeze("band", drop=True)
-    keep = {k: v for k, v in array.attrs.items() if k in ("units", "flag_values", "flag_meanings")}
-    if isinstance(keep.get("units"), tuple | list):
-        keep["units"] = keep["units"][0]
-    about, attrs = _attributes(path)
-    array.attrs = keep | attrs
-    ds = array.to_dataset(name=name).assign_attrs(about)
-    grid = grid_of(ds)
-    return ds if grid is None else grid.assign(ds)
-
-
-def _attributes(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Attributes of dataset and variable, if `write` made the file; else empty."""
-    tags = _tags(path)
-    try:
-        about, attrs = (json.loads(tags.get(k, "{}")) for k in ("dataset", "variable"))
-        return dict(about), dict(attrs)
-    except (ValueError, TypeError):
-        return {}, {}
-
-
-def _tags(path: Path) -> dict[str, str]:
-    """The tags that `write` gave a file; empty for others, also for files that are not rasters."""
-    import rasterio
-
-    try:
-        with rasterio.open(path) as file:
-            return dict(file.tags(ns=TAGS))
-    except rasterio.errors.RasterioIOError:
-        return {}
-
-
-def _is_date(text: str) -> bool:
-    try:
-        np.datetime64(text, "D")
-    except ValueError:
-        return False
-    return len(text) == 10

@@ -5,6 +5,8 @@ from __future__ import annotations
 import glob
 import hashlib
 import logging
+import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -149,7 +151,7 @@ def expand(paths: Any, source: DataSource, *, skip: bool = False) -> list[Path]:
             files.append(item)
             continue
         path = Path(item).expanduser()
-        matches = [path] if path.exists() else [Path(m) for m in sorted(glob.glob(str(path), recursive=True))]
+        matches = [path] if path.exists() else _matches(path)
         if not matches:
             raise DataError(f"'{item}' does not exist.", hint="Give a file, a folder or a pattern that matches files.")
         matching: list[Path] = []
@@ -165,6 +167,19 @@ def expand(paths: Any, source: DataSource, *, skip: bool = False) -> list[Path]:
     for error in empty:
         tell(f"{error.message.rstrip('.')} and is left out.")
     return files
+
+
+def _matches(pattern: Path) -> list[Path]:
+    """Files that match a pattern; brackets in the name of a folder that exists stand for themselves.
+
+    Where nothing matches, all brackets stand for themselves.
+    """
+    there = next((p for p in pattern.parents if p.exists()), Path())
+    rest = str(pattern.relative_to(there))
+    for last in (rest, re.sub(r"\[", "[[]", rest)):
+        if files := sorted(glob.glob(os.path.join(glob.escape(str(there)), last), recursive=True)):
+            return [Path(f) for f in files]
+    return []
 
 
 def _inside(folder: Path, source: DataSource) -> list[Path]:

@@ -15,6 +15,7 @@ from xsm.plugin_api import make_request
 
 from xsm_modis import INFO
 from xsm_modis.layout import YEAR
+from xsm_modis.names import is_igbp
 from xsm_modis.source import LandCoverSource
 
 
@@ -60,5 +61,5 @@ class LandCoverBackend(BackendEntrypoint):
         return ds.expand_dims(time=1).assign_coords(time=time).drop_vars(dropped)
 
     def guess_can_open(self, filename_or_obj: Any) -> bool:
-        """By the name."""
-        return isinstance(filename_or_obj, str | os.PathLike) and LandCoverSource().identify(Path(filename_or_obj))
+        """Tell by the name."""
+        return isinstance(filename_or_obj, str | os.PathLike) and is_igbp(Path(filename_or_obj).name)

@@ -74,6 +74,7 @@ def open_hdf4(path: Path, area: Area | None, *, on_error: Literal["raise", "skip
     if product is PRODUCTS["Q1"]:
         crs, (left, top), pixel = SINUSOIDAL, _corner(path, structure), TILE / rows
     else:
+        _check_global(path, structure)
         crs, (left, top), pixel = "EPSG:4326", (-180.0, 90.0), 180.0 / rows
     window = raster_window(crs, from_origin(left, top, pixel, pixel), product.shape, area)
     if window is None:
@@ -141,6 +142,18 @@ def _corner(path: Path, structure: str) -> tuple[float, float]:
             f"'{path}' has the corner ({left:g}, {top:g}), which is not that of its tile.", hint="Download it again."
         )
     return exact[0], exact[1]
+
+
+def _check_global(path: Path, structure: str) -> None:
+    """Refuse a map whose metadata tell corners other than those of the globe, in degrees or packed DDDMMMSSS."""
+    wanted = {"UpperLeftPointMtrs": (-180, 90), "LowerRightMtrs": (180, -90)}
+    for name, x, y in _CORNER.findall(structure):
+        corner = float(x), float(y)
+        if not any(np.allclose(corner, np.multiply(wanted[name], unit)) for unit in (1, 1e6)):
+            raise DataError(
+                f"'{path}' has the corner ({corner[0]:g}, {corner[1]:g}), expected the globe from 180 W and 90 N.",
+                hint="Wanted MCD12C1 as distributed; give a part of it as GeoTIFF.",
+            )
 
 
 def _read(path: str, dataset: str, window: tuple[int, int, int, int], on_error: str) -> np.ndarray:

@@ -15,8 +15,11 @@ import sys
 import zlib
 
 MEMORY = 2**31
+MAGIC = b"\x0e\x03\x13\x01"
 COMPRESSED = 40
 """Tag of compressed data elements in the list of descriptors."""
+SPECIAL, EXTERNAL = 0x4000, 2
+"""Bit of the tags of elements that are not plain, and the first number of one whose bytes lie in another file."""
 
 
 def main(path: str, *wanted: str) -> None:
@@ -40,9 +43,14 @@ def main(path: str, *wanted: str) -> None:
 
 
 def check_streams(path: str) -> None:
-    """Inflate every deflated element: the library stops before the checksum at the end of a stream."""
+    """Inflate every deflated element: the library stops before the checksum at the end of a stream.
+
+    What is no HDF4, or has elements in other files, is refused.
+    """
     with open(path, "rb") as file:
         raw = file.read()
+    if not raw.startswith(MAGIC):
+        raise ValueError("it does not begin as HDF4 does")
     visited: set[int] = set()
     at = 4
     while at and at not in visited:
@@ -51,6 +59,8 @@ def check_streams(path: str) -> None:
         for i in range(count):
             tag, _, place, size = struct.unpack_from(">HHII", raw, at + 6 + 12 * i)
             head = raw[place : place + 2]
+            if tag & SPECIAL and not tag & 0x8000 and int.from_bytes(head) == EXTERNAL:
+                raise ValueError("it names another file for its data")
             if tag == COMPRESSED and len(head) == 2 and head[0] & 15 == 8 and int.from_bytes(head) % 31 == 0:
                 _inflate(raw[place : place + size])
         at = following

@@ -16,17 +16,16 @@ from xsm.plugin_api import Area, Request, canonical_attrs, tell
 from xsm_modis import INFO
 from xsm_modis.hdf4 import open_hdf4
 from xsm_modis.layout import UNCLASSIFIED, YEAR
+from xsm_modis.names import is_igbp, is_netcdf, only_igbp
 
 if TYPE_CHECKING:
     from xsm.plugin_api import Manifest
 
 PRODUCT = re.compile(r"MCD12(Q1|C1)\.", re.IGNORECASE)
-OTHER_LAYER = re.compile(r"LC_Type[2-5]|LC_Prop|_QC_|_LW_|Assessment|Land_Cover_Type_[2-5]")
-PLACE = re.compile(r"h\d\dv\d\d|aid\d+")
+PLACE = re.compile(r"\.h\d\dv\d\d\.")
 VERSION = re.compile(r"\.0(\d)(\d)(?:\.(\d{13}))?[._]")
 """Version (006, 061) and time of production."""
 OLD_VERSION = re.compile(r"\.0(?:05|51)[._]")
-SUFFIXES = (".tif", ".tiff", ".hdf")
 CLASSES = (
     "evergreen_needleleaf_forests", "evergreen_broadleaf_forests", "deciduous_needleleaf_forests",
     "deciduous_broadleaf_forests", "mixed_forests", "closed_shrublands", "open_shrublands", "woody_savannas",
@@ -42,9 +41,8 @@ class LandCoverSource:
     info = INFO
 
     def identify(self, path: Path) -> bool:
-        """Whether a file contains IGBP classes of MCD12Q1 or MCD12C1, by its name."""
-        name = Path(path).name
-        return bool(PRODUCT.match(name)) and not OTHER_LAYER.search(name) and name.lower().endswith(SUFFIXES)
+        """Return by its name whether a file contains IGBP classes of MCD12Q1 or MCD12C1."""
+        return is_igbp(Path(path).name) or is_netcdf(Path(path).name)
 
     def open(self, request: Request) -> xr.Dataset:
         """Open the land cover of one year as a lazy map; tiles of the year are put together.
@@ -76,8 +74,9 @@ class LandCoverSource:
             For HDF4 files without pyhdf.
         """
         if unknown := [v for v in request.variables or () if v != "land_cover"]:
-            raise UsageError(f"MODIS land cover has no variable '{unknown[0]}'.", hint="It has: land_cover.")
-        files, year = _of_year([Path(p) for p in request.paths], request.options["year"])
+            raise UsageError(f"MODIS land cover has no variable '{unknown[0]}'.", hint="It gives: land_cover.")
+        igbp = only_igbp([Path(p) for p in request.paths])
+        files, year = _of_year(igbp, request.options["year"])
         files = _latest(files)
         tiles, skipped = [], []
         for path in files:
@@ -92,6 +91,7 @@ class LandCoverSource:
             why = "can be read" if region is None or skipped else f"touches the region {region.bbox}"
             first = skipped[0] if skipped else f"'{files[0]}'."
             raise DataError(f"None of {len(files)} files {why}, the first: {first}", hint="Check region and paths.")
+        tiles = _without_older(tiles)
         land_cover = mosaic(tiles)
         synthetic = tiles[0].attrs["synthetic"]
         land_cover.attrs = canonical_attrs("land_cover") | {
@@ -180,7 +180,7 @@ def mosaic(tiles: Sequence[xr.DataArray]) -> xr.DataArray:
         ).rechunk(2048)
         for (r, c), tile in zip(places, tiles, strict=True)
     ]
-    data = functools.reduce(lambda above, below: da.where(above == UNCLASSIFIED, below, above), layers)
+    data = functools.reduce(lambda above, below: da.map_blocks(_over, above, below, dtype="u1"), layers)
     left, top = first.c + col0 * first.a, first.f + row0 * first.e
     whole = xr.DataArray(
         data,
@@ -197,6 +197,14 @@ def mosaic(tiles: Sequence[xr.DataArray]) -> xr.DataArray:
     )
 
 
+def _over(above: np.ndarray, below: np.ndarray) -> np.ndarray:
+    """The classes of the upper tile, and of the lower one where it has none; tells where they contradict."""
+    differ = (above != UNCLASSIFIED) & (below != UNCLASSIFIED) & (above != below)
+    if differ.any():
+        tell(f"{int(differ.sum())} pixels have other classes in another file; those of the file given first are used.")
+    return np.where(above == UNCLASSIFIED, below, above)
+
+
 def _place(tile: xr.DataArray, first: xr.DataArray) -> tuple[int, int]:
     wanted, place = first.rio.transform(), tile.rio.transform()
     col, row = (place.c - wanted.c) / wanted.a, (place.f - wanted.f) / wanted.e
@@ -209,10 +217,9 @@ def _place(tile: xr.DataArray, first: xr.DataArray) -> tuple[int, int]:
 def _open_tile(path: Path, request: Request) -> list[xr.DataArray]:
     from xsm.plugin_api import open_raster
 
-    if OTHER_LAYER.search(path.name):
-        raise DataError(f"'{path}' is another layer than IGBP.", hint="Give LC_Type1.")
     table_of = request.options["legend"] or legend_of(path)
-    opener = open_hdf4 if path.suffix.lower() in (".hdf", ".hdf4") else open_raster
+    hdf4 = path.suffix.lower() in (".hdf", ".hdf4")
+    opener = open_hdf4 if hdf4 else functools.partial(open_raster, decode=False)
     raster = opener(path, request.region, on_error=request.on_error)
     if raster is None:
         return []
@@ -221,8 +228,35 @@ def _open_tile(path: Path, request: Request) -> list[xr.DataArray]:
     at = raster.rio.transform()
     if abs(at.a + at.e) > 1e-6 * at.a or (at.c, at.f) == (0, 0):
         tell(f"'{path}' has pixels of {at.a:g} x {-at.e:g} from ({at.c:g}, {at.f:g}): its place is doubtful.")
-    table = lookup(table_of, raster.attrs["nodata"])
-    return [raster.copy(data=raster.data.map_blocks(table.take, dtype="u1", meta=np.empty((0, 0), "u1")))]
+    if (raster.attrs.get("scale", 1.0), raster.attrs.get("offset", 0.0)) != (1.0, 0.0):
+        raise DataError(f"'{path}' has a scale, wanted classes as they are.", hint="Give LC_Type1 as it is.")
+    known = functools.partial(classified, legend=table_of, nodata=raster.attrs["nodata"], path=str(path))
+    raster.attrs["path"] = path
+    return [raster.copy(data=raster.data.map_blocks(known, dtype="u1", meta=np.empty((0, 0), "u1")))]
+
+
+def classified(stored: np.ndarray, *, legend: str, nodata: float | None, path: str) -> np.ndarray:
+    """Turn stored numbers into IGBP 1 to 17; numbers that are no class in any legend stop, those of the other are told.
+
+    Examples
+    --------
+    >>> classified(np.array([0, 16, 255], "u1"), legend="MCD12C1", nodata=255, path="a.tif")
+    array([ 17,  16, 255], dtype=uint8)
+    """
+    held = np.flatnonzero(np.bincount(stored.ravel(), minlength=256))
+    held = held[held != nodata]
+    if (none := held[(held > 17) & (held < 254)]).size:
+        raise DataError(
+            f"'{path}' holds {none[-1]}, which is no IGBP class (0 to 17).",
+            hint="Give LC_Type1 or Majority_Land_Cover_Type_1; percentages and other layers are no classes.",
+        )
+    wrong, other = (0, "MCD12C1") if legend == "MCD12Q1" else (17, "MCD12Q1")
+    if wrong in held:
+        tell(
+            f"'{path}' holds {wrong}, which is no class of {legend}, and is missing there; if it is water, the legend "
+            f"is {other}."
+        )
+    return lookup(legend, nodata).take(stored)
 
 
 def _of_year(paths: Sequence[Path], year: int | None) -> tuple[list[Path], int | None]:
@@ -237,26 +271,56 @@ def _of_year(paths: Sequence[Path], year: int | None) -> tuple[list[Path], int |
             tell(f"Land cover of {', '.join(map(str, known))} is there, that of {year} is read.")
     if year is not None and known and year not in known:
         raise DataError(f"There is no land cover of {year}.", hint=f"There is: {', '.join(map(str, known))}.")
+    if year in by_year and None in by_year:
+        tell(f"The name of '{by_year[None][0].name}' tells no year; it is left out beside files of {year}.")
     return (by_year[year], year) if year in by_year else (by_year.get(None, []), year)
 
 
 def _latest(paths: Sequence[Path]) -> list[Path]:
-    """Leave out files of a tile, or of an area of AppEEARS, of which there is a later version or production."""
+    """Leave out files of a tile of which there is a later version or production."""
     best: dict[tuple[str, str], tuple[int, int, str]] = {}
     for path in paths:
         best[_place_of(path)] = max(best.get(_place_of(path), (0, 0, "")), _rank(path))
     older = [p for p in paths if _rank(p) < best[_place_of(p)]]
+    _tell_older(older)
+    return [p for p in paths if p not in older]
+
+
+def _without_older(tiles: Sequence[xr.DataArray]) -> list[xr.DataArray]:
+    """Leave out maps of which a later version covers a part; names of areas (aid0001) do not tell where they are."""
+    older = [
+        t
+        for t in tiles
+        if any(_rank(t.attrs["path"]) < _rank(o.attrs["path"]) and _overlap(t, o) and _same_product(t, o) for o in tiles)
+    ]
+    _tell_older([t.attrs["path"] for t in older])
+    return [t for t in tiles if not any(t is o for o in older)]
+
+
+def _same_product(one: xr.DataArray, other: xr.DataArray) -> bool:
+    first, second = (PRODUCT.match(t.attrs["path"].name) for t in (one, other))
+    return first is not None and second is not None and first[1].upper() == second[1].upper()
+
+
+def _overlap(one: xr.DataArray, other: xr.DataArray) -> bool:
+    if one.rio.crs != other.rio.crs:
+        return False
+    (left, bottom, right, top), (west, south, east, north) = one.rio.bounds(), other.rio.bounds()
+    slack = abs(one.rio.transform().a) / 2
+    return bool(left < east - slack and west < right - slack and bottom < north - slack and south < top - slack)
+
+
+def _tell_older(older: Sequence[Path]) -> None:
     if older:
         tell(
             f"{len(older)} files are not read, because there is a later version of the same tile, the first: "
             f"'{older[0].name}'."
         )
-    return [p for p in paths if p not in older]
 
 
 def _place_of(path: Path) -> tuple[str, str]:
     product, place = PRODUCT.match(path.name), PLACE.search(path.name)
-    return (product[1].upper(), place[0] if place else "") if product else ("", path.name)
+    return (product[1].upper(), place[0]) if product and place else ("", str(path))
 
 
 def _rank(path: Path) -> tuple[int, int, str]:

@@ -23,6 +23,10 @@ log = logging.getLogger("xsm")
 NAME = re.compile(r"(?P<property>[a-z0-9]+)_(?P<depth>\d+)_cm_(?P<stat>p|l|h|rpi)\.tiff?$")
 DEPTHS = (0, 5, 15, 30, 60, 100, 150)
 FRACTIONS = ("sand", "silt", "clay")
+TYPICAL = {"bulk_density": (0.05, 3.0)}
+"""Medians that a map in g cm-3 can have, peat and rock included."""
+SUMS = (90.0, 110.0)
+
 Layers = dict[tuple[str, int], Path]
 
 
@@ -155,9 +159,11 @@ def find_layers(paths: Sequence[Path | str]) -> Layers:
         For a property whose scale xsm does not know, or without any prediction layer.
     """
     layers: Layers = {}
+    others: list[str] = []
     for path in map(Path, paths):
         match = NAME.match(path.name)
         if match is None or match["stat"] != "p":
+            others.append(path.name)
             continue
         if match["property"] not in SCALARS:
             raise DataError(
@@ -173,6 +179,8 @@ def find_layers(paths: Sequence[Path | str]) -> Layers:
             f"None of the files is a prediction layer of SOLUS100 ({', '.join(Path(p).name for p in paths[:3])}).",
             hint="Expected names like sandtotal_5_cm_p.tif.",
         )
+    if others:
+        tell(f"{len(others)} files are not named as prediction layers and are left out, the first: '{others[0]}'.")
     return layers
 
 
@@ -188,7 +196,7 @@ def _open(
             f"{prop}_{depth}_cm_p.tif is not among the files (of {prop} there are depths {known or 'none'}).",
             hint="Add it, or choose other variables or another soil_depth.",
         )
-    raster = open_raster(path, region, on_error=on_error)
+    raster = open_raster(path, region, on_error=on_error, decode=False)
     if raster is None and region is not None:
         raise DataError(f"'{path}' does not touch the region {region.bbox}.", hint="Check the region.")
     assert raster is not None  # noqa: S101
@@ -197,7 +205,7 @@ def _open(
     if raster.dtype.kind not in "uif":
         raise DataError(f"'{path}' contains {raster.dtype}, expected numbers.", hint="Get it again.")
     if nodata is None:
-        tell(f"'{path}' has no nodata value, so every pixel counts.")
+        tell(f"'{path}' has no nodata value; every pixel but {NODATA} counts.")
     elif raster.dtype == np.uint8 and nodata != NODATA:
         tell(f"'{path}' has the nodata value {nodata:g}, expected {NODATA}; both are missing.")
     left, top, pixel = raster.rio.transform().c, raster.rio.transform().f, raster.rio.transform().a
@@ -227,7 +235,7 @@ def _stack(rasters: Sequence[xr.DataArray | None], name: str, like: xr.DataArray
         [
             empty
             if r is None
-            else r.data.map_blocks(_decoded, r.attrs["nodata"], name, r.attrs["path"], dtype="f4", meta=_META)
+            else r.data.map_blocks(_decoded, dict(r.attrs), name, dtype="f4", meta=_META)
             for r in rasters
         ]
     )
@@ -236,8 +244,42 @@ def _stack(rasters: Sequence[xr.DataArray | None], name: str, like: xr.DataArray
 _META = np.empty((0, 0), "f4")
 
 
-def _decoded(stored: np.ndarray, nodata: float | None, name: str, path: str) -> np.ndarray:
-    return drop_impossible(decode(stored, nodata, SCALARS[PROPERTIES[name]]), name, path)
+def _decoded(stored: np.ndarray, about: dict[str, Any], name: str) -> np.ndarray:
+    """Values in the canonical unit; a scale that the file itself tells takes the place of the product's."""
+    scaled = (about["scale"], about["offset"]) != (1.0, 0.0)
+    values = decode(stored, about["nodata"], 1 if scaled else SCALARS[PROPERTIES[name]])
+    if scaled:
+        values = values * np.float32(about["scale"]) + np.float32(about["offset"])
+    check_fits(values, name, about["path"])
+    return drop_impossible(values, name, about["path"])
+
+
+def check_fits(values: np.ndarray, name: str, path: str) -> None:
+    """Refuse a layer whose values are typically none of its property: it has another unit, or was scaled before.
+
+    Raises
+    ------
+    DataError
+        For a median that no soil map has.
+
+    Examples
+    --------
+    >>> check_fits(np.array([1.2, 1.4]), "bulk_density", "dbovendry_5_cm_p.tif")
+    """
+    known = values[np.isfinite(values)]
+    low, high = TYPICAL.get(name, (0.0, 100.0))
+    if not known.size or low <= (median := float(np.median(known))) <= high:
+        return
+    unit = canonical_attrs(name)["units"]
+    if name == "bulk_density":
+        why = "it seems to be in g cm-3 already" if median < low else "it seems to be in kg m-3"
+        wanted = "g cm-3 times 100, as distributed"
+    else:
+        why, wanted = "it seems to be in g kg-1", "percent, as distributed"
+    raise DataError(
+        f"'{path}' gives {name} of {median:.3g} {unit} (median), expected {low:g} to {high:g}: {why}.",
+        hint=f"Give the product's own file, which contains {wanted}.",
+    )
 
 
 def decode(stored: np.ndarray, nodata: float | None, scalar: int) -> np.ndarray:
@@ -251,7 +293,7 @@ def decode(stored: np.ndarray, nodata: float | None, scalar: int) -> np.ndarray:
     values = stored.astype("f4") / np.float32(scalar)
     if nodata is not None:
         values[stored == nodata] = np.nan
-    if stored.dtype == np.uint8:
+    if stored.dtype == np.uint8 or nodata is None:
         values[stored == NODATA] = np.nan
     return values
 
@@ -266,7 +308,18 @@ def _rescale(maps: dict[str, Any], names: Sequence[str]) -> None:
         return
     parts = [maps[n] for n in FRACTIONS]
     for i, name in enumerate(FRACTIONS):
-        maps[name] = parts[0].map_blocks(share, *parts[1:], i, dtype="f4", meta=np.empty((0, 0, 0), "f4"))
+        maps[name] = parts[0].map_blocks(_share, *parts[1:], i, dtype="f4", meta=np.empty((0, 0, 0), "f4"))
+
+
+def _share(sand: np.ndarray, silt: np.ndarray, clay: np.ndarray, which: int) -> np.ndarray:
+    total = sand + silt + clay
+    known = total[np.isfinite(total)]
+    if known.size and not SUMS[0] <= (median := float(np.median(known))) <= SUMS[1]:
+        raise DataError(
+            f"Sand, silt and clay sum to {median:.3g} (median), expected 100 percent.",
+            hint="Give the product's own files, of one statistic and in percent.",
+        )
+    return share(sand, silt, clay, which)
 
 
 def share(sand: np.ndarray, silt: np.ndarray, clay: np.ndarray, which: int) -> np.ndarray:
