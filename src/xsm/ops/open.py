@@ -14,9 +14,10 @@ import xarray as xr
 from xsm.contracts.operation import Kind, Param, operation
 from xsm.contracts.registry import get_source
 from xsm.contracts.source import Area, DataSource, SourceInfo, make_request
-from xsm.data.cf import add_history
+from xsm.data.cf import VARIABLES, add_history
 from xsm.data.grids import EASE2_M09, Grid
 from xsm.data.period import days
+from xsm.data.plausible import watched
 from xsm.data.region import REGIONS
 from xsm.data.skipped import day_in, listen, settled, tell_skipped
 from xsm.errors import DataError, render_hint, tell
@@ -124,7 +125,7 @@ def open(
         except DataError as error:
             error.message += other_days(found, period)
             raise
-        ds = settled(ds, found, period)
+        ds = plausible(settled(ds, found, period), source, skip=on_error == "skip")
         tell_skipped(ds, found)
     if region is None and ds.nbytes > LARGE:
         tell(render_hint(f"All cells are read, {ds.nbytes / 1e9:.1f} GB: give <region=> to read less."))
@@ -136,6 +137,16 @@ def open(
         "on_error": None if on_error == "raise" else on_error,
     }
     return add_history(ds, "open", source=source, region=region, time=time, **(told_files(found) | how | options))
+
+
+def plausible(ds: xr.Dataset, source: str, *, skip: bool) -> xr.Dataset:
+    """Check by their distribution that values can be in the unit of their quantity; lazy ones when they are read."""
+    checked = {}
+    for name, variable in ds.data_vars.items():
+        spec = VARIABLES.get("soil_temperature_0_10" if name == "soil_temperature" else str(name))
+        if spec is not None and spec.kind == "continuous" and variable.dtype.kind == "f":
+            checked[name] = watched(variable.variable, str(name), spec.units, f"source '{source}'", skip=skip)
+    return ds.assign(checked)
 
 
 def expand(paths: Any, source: DataSource, *, skip: bool = False) -> list[Path]:
