@@ -130,7 +130,7 @@ def quantity_of(name: str, units: str) -> str:
     return "brightness" if name.startswith("tb_") else units
 
 
-HINT = 'State the unit that the values have: <units={"NAME": "m3 m-3"}>, or check scale and fill values of the files.'
+HINT = "Check unit, scale and fill values of the files; where a file tells no unit, state it: <units=NAME=m3 m-3>."
 
 
 def check_bulk(values: np.ndarray, name: str, units: str, where: object, *, stop: bool = True) -> str:

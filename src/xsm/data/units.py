@@ -105,6 +105,16 @@ def same_units(a: str, b: str) -> bool:
         return False
 
 
+class Stated(dict[str, str]):
+    """Units that the user states, by variable; remembers which variables were looked up."""
+
+    def __init__(self, units: Mapping[str, str] | None = None) -> None:
+        super().__init__(units or {})
+        self.looked_up: set[str] = set()
+        for unit in self.values():
+            _parse(unit)
+
+
 def unit_of(unit: str | None, name: str, where: object, asserted: Mapping[str, str], *, known: str = "") -> str:
     """The unit of a variable in a file: its own, or the one that the user states where the file is silent.
 
@@ -135,16 +145,17 @@ def unit_of(unit: str | None, name: str, where: object, asserted: Mapping[str, s
     >>> unit_of(None, "SoilM", "a.nc", {"SoilM": "percent"})
     'percent'
     """
+    if isinstance(asserted, Stated):
+        asserted.looked_up.update(filter(None, (name, known)))
     stated = asserted.get(name, asserted.get(known))
     unit = (unit or "").strip()
     if stated is None and not unit:
         raise DataError(
             f"In '{where}' '{name}' has no unit, expected the attribute 'units'.",
-            hint=f"""State it, with the unit that its values really have: <units={{"{name}": "m3 m-3"}}>.""",
+            hint=f"State the one that its values really have, such as <units={name}=m3 m-3>.",
         )
     if stated is None:
         return unit
-    _parse(stated)
     if unit and not same_units(unit, stated):
         raise DataError(
             f"In '{where}' '{name}' has the unit '{unit}', but units= says '{stated}'.",

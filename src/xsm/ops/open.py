@@ -13,14 +13,15 @@ import xarray as xr
 
 from xsm.contracts.operation import Kind, Param, operation
 from xsm.contracts.registry import get_source
-from xsm.contracts.source import Area, DataSource, SourceInfo, make_request
+from xsm.contracts.source import Area, DataSource, Request, SourceInfo, make_request
 from xsm.data.cf import VARIABLES, add_history
 from xsm.data.grids import EASE2_M09, Grid
 from xsm.data.period import days
 from xsm.data.plausible import watched
 from xsm.data.region import REGIONS
 from xsm.data.skipped import day_in, listen, settled, tell_skipped
-from xsm.errors import DataError, render_hint, tell
+from xsm.data.units import Stated
+from xsm.errors import DataError, UsageError, render_hint, tell, unknown
 
 log = logging.getLogger("xsm")
 LARGE = 1 << 30
@@ -60,6 +61,14 @@ def open(
     on_error: Annotated[
         Literal["raise", "skip"], Param("What a file that cannot be read does.", advanced=True)
     ] = "raise",
+    units: Annotated[
+        Any,
+        Param(
+            "Units of variables whose files tell none: 'SoilM_0_10cm=kg m-2; Rainf=mm'.",
+            kind=Kind.MAPPING,
+            advanced=True,
+        ),
+    ] = None,
     **options: Any,
 ) -> xr.Dataset:
     r"""Open files of a product as one lazy dataset with canonical names, units and days.
@@ -86,6 +95,9 @@ def open(
         are read later, so damage inside a file may show only then: a warning names it, and `xsm.io.files.write` and
         ``xsm open`` add it to ``skipped`` of the file that they write. ``xsm run`` lists both and counts them for each
         day in ``files_left_out``.
+    units : mapping of str to str, optional
+        Units of variables, by their names in the files or canonical names, where the files tell none. A unit that
+        contradicts a file's own stops.
     **options
         Options of the source; see ``xsm sources``.
 
@@ -117,7 +129,7 @@ def open(
         area = area_of(plugin.info, window, margin)
     found, period = expand(paths, plugin, skip=on_error == "skip"), None if time is None else days(time)
     request = make_request(
-        plugin.info, found, region=area, time=period, variables=variables, on_error=on_error, **options
+        plugin.info, found, region=area, time=period, variables=variables, on_error=on_error, units=units, **options
     )
     with listen(thread=True):
         try:
@@ -125,6 +137,7 @@ def open(
         except DataError as error:
             error.message += other_days(found, period)
             raise
+        check_stated(request, source)
         ds = plausible(settled(ds, found, period), source, skip=on_error == "skip")
         tell_skipped(ds, found)
     if region is None and ds.nbytes > LARGE:
@@ -135,8 +148,23 @@ def open(
         "variables": None if variables is None else " ".join(variables),
         "margin": None if margin == MARGIN else margin,
         "on_error": None if on_error == "raise" else on_error,
+        "units": "; ".join(f"{name}={unit}" for name, unit in (units or {}).items()) or None,
     }
     return add_history(ds, "open", source=source, region=region, time=time, **(told_files(found) | how | options))
+
+
+def check_stated(request: Request, source: str) -> None:
+    """Stop where the user states the unit of a variable that the source did not look for."""
+    stated = request.units
+    looked_up = stated.looked_up if isinstance(stated, Stated) else set(stated)
+    for name in stated:
+        if not looked_up:
+            raise UsageError(
+                f"The source '{source}' reads every unit from its files and takes none from units=.",
+                hint=f"Leave '{name}' out of <units=>.",
+            )
+        if name not in looked_up:
+            raise unknown("variable in units=", name, looked_up)
 
 
 def plausible(ds: xr.Dataset, source: str, *, skip: bool) -> xr.Dataset:
