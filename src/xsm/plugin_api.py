@@ -1,4 +1,4 @@
-"""What authors of plugins use beside the names of `xsm`: contracts, descriptions, helpers for files and downloads.
+"""For authors of plugins, beside the names of `xsm`: contracts, descriptions, helpers for files and downloads.
 
 Every name loads on first use. A plugin imports from `xsm`, `xsm.plugin_api`, `xsm.testing` and `xsm.twin` alone; all
 other modules of the core are private.

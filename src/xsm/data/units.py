@@ -115,7 +115,9 @@ class Stated(dict[str, str]):
             _parse(unit)
 
 
-def unit_of(unit: str | None, name: str, where: object, asserted: Mapping[str, str], *, known: str = "") -> str:
+def unit_of(
+    unit: str | None, name: str, where: object, asserted: Mapping[str, str], *, known: str = "", example: str = "m3 m-3"
+) -> str:
     """The unit of a variable in a file: its own, or the one that the user states where the file is silent.
 
     Parameters
@@ -130,6 +132,8 @@ def unit_of(unit: str | None, name: str, where: object, asserted: Mapping[str, s
         ``units=`` of the user, by names in the file or canonical names.
     known : str
         Canonical name of the variable.
+    example : str
+        Unit that the hint shows.
 
     Returns
     -------
@@ -152,7 +156,7 @@ def unit_of(unit: str | None, name: str, where: object, asserted: Mapping[str, s
     if stated is None and not unit:
         raise DataError(
             f"In '{where}' '{name}' has no unit, expected the attribute 'units'.",
-            hint=f"State the one that its values really have, such as <units={name}=m3 m-3>.",
+            hint=f"State the one that its values really have, such as <units={name}={example}>.",
         )
     if stated is None:
         return unit

@@ -42,7 +42,7 @@ class LandCoverSource:
     info = INFO
 
     def identify(self, path: Path) -> bool:
-        """Tell from its name whether a file holds IGBP classes of MCD12Q1 or MCD12C1."""
+        """Whether a file contains IGBP classes of MCD12Q1 or MCD12C1, by its name."""
         name = Path(path).name
         return bool(PRODUCT.match(name)) and not OTHER_LAYER.search(name) and name.lower().endswith(SUFFIXES)
 
@@ -76,11 +76,11 @@ class LandCoverSource:
             For HDF4 files without pyhdf.
         """
         if unknown := [v for v in request.variables or () if v != "land_cover"]:
-            raise UsageError(f"MODIS land cover has no variable '{unknown[0]}'.", hint="It gives: land_cover.")
-        chosen, year = _of_year([Path(p) for p in request.paths], request.options["year"])
-        chosen = _latest(chosen)
+            raise UsageError(f"MODIS land cover has no variable '{unknown[0]}'.", hint="It has: land_cover.")
+        files, year = _of_year([Path(p) for p in request.paths], request.options["year"])
+        files = _latest(files)
         tiles, skipped = [], []
-        for path in chosen:
+        for path in files:
             try:
                 tiles += _open_tile(path, request)
             except DataError as error:
@@ -90,8 +90,8 @@ class LandCoverSource:
         if not tiles:
             region = request.region
             why = "can be read" if region is None or skipped else f"touches the region {region.bbox}"
-            first = skipped[0] if skipped else f"'{chosen[0]}'."
-            raise DataError(f"None of {len(chosen)} files {why}, the first: {first}", hint="Check region and paths.")
+            first = skipped[0] if skipped else f"'{files[0]}'."
+            raise DataError(f"None of {len(files)} files {why}, the first: {first}", hint="Check region and paths.")
         land_cover = mosaic(tiles)
         synthetic = tiles[0].attrs["synthetic"]
         land_cover.attrs = canonical_attrs("land_cover") | {
@@ -102,7 +102,7 @@ class LandCoverSource:
         land_cover.encoding = {"grid_mapping": "spatial_ref"}
         attrs = {
             "title": "MODIS land cover, IGBP classes",
-            "source": ", ".join(sorted({p.name[:7].upper() for p in chosen if PRODUCT.match(p.name)}))
+            "source": ", ".join(sorted({p.name[:7].upper() for p in files if PRODUCT.match(p.name)}))
             or request.options["legend"],
             "references": f"https://doi.org/{INFO.doi}",
             "year": year,
@@ -145,11 +145,11 @@ def lookup(legend: str, nodata: float | None) -> np.ndarray:
 
 
 def legend_of(path: Path) -> str:
-    """Tell the legend from the product in a file name; versions 5 and 5.1 of MCD12Q1 count from 0 too."""
+    """The legend by the product in a file name; versions 5 and 5.1 of MCD12Q1 count from 0 too."""
     match = PRODUCT.match(path.name)
     if match is None:
         raise DataError(
-            f"The name of '{path}' does not tell its legend.", hint="Give <legend=MCD12Q1> or <legend=MCD12C1>."
+            f"The name of '{path}' does not say its legend.", hint="Give <legend=MCD12Q1> or <legend=MCD12C1>."
         )
     return "MCD12Q1" if match[1].upper() == "Q1" and not OLD_VERSION.search(path.name) else "MCD12C1"
 
@@ -198,9 +198,9 @@ def mosaic(tiles: Sequence[xr.DataArray]) -> xr.DataArray:
 
 
 def _place(tile: xr.DataArray, first: xr.DataArray) -> tuple[int, int]:
-    wanted, own = first.rio.transform(), tile.rio.transform()
-    col, row = (own.c - wanted.c) / wanted.a, (own.f - wanted.f) / wanted.e
-    same_pixel = np.allclose((own.a, own.e), (wanted.a, wanted.e), rtol=1e-6)
+    wanted, place = first.rio.transform(), tile.rio.transform()
+    col, row = (place.c - wanted.c) / wanted.a, (place.f - wanted.f) / wanted.e
+    same_pixel = np.allclose((place.a, place.e), (wanted.a, wanted.e), rtol=1e-6)
     if tile.rio.crs != first.rio.crs or not same_pixel or max(abs(col - round(col)), abs(row - round(row))) > 0.01:
         raise DataError("The tiles are not on one pixel lattice.", hint="Warp them to one grid, or give one file.")
     return round(row), round(col)
@@ -217,7 +217,7 @@ def _open_tile(path: Path, request: Request) -> list[xr.DataArray]:
     if raster is None:
         return []
     if raster.dtype != np.uint8:
-        raise DataError(f"'{path}' holds {raster.dtype}, wanted uint8 classes.", hint="Give LC_Type1 as it is.")
+        raise DataError(f"'{path}' contains {raster.dtype}, expected uint8 classes.", hint="Give LC_Type1 as it is.")
     at = raster.rio.transform()
     if abs(at.a + at.e) > 1e-6 * at.a or (at.c, at.f) == (0, 0):
         tell(f"'{path}' has pixels of {at.a:g} x {-at.e:g} from ({at.c:g}, {at.f:g}): its place is doubtful.")
@@ -234,7 +234,7 @@ def _of_year(paths: Sequence[Path], year: int | None) -> tuple[list[Path], int |
     if year is None and known:
         year = known[-1]
         if len(known) > 1:
-            tell(f"Land cover of {', '.join(map(str, known))} is there, {year} is used.")
+            tell(f"Land cover of {', '.join(map(str, known))} is there, that of {year} is read.")
     if year is not None and known and year not in known:
         raise DataError(f"There is no land cover of {year}.", hint=f"There is: {', '.join(map(str, known))}.")
     return (by_year[year], year) if year in by_year else (by_year.get(None, []), year)
@@ -248,7 +248,7 @@ def _latest(paths: Sequence[Path]) -> list[Path]:
     older = [p for p in paths if _rank(p) < best[_place_of(p)]]
     if older:
         tell(
-            f"{len(older)} files are not used, for there is a later version of the same tile, the first: "
+            f"{len(older)} files are not read, because there is a later version of the same tile, the first: "
             f"'{older[0].name}'."
         )
     return [p for p in paths if p not in older]
@@ -261,8 +261,8 @@ def _place_of(path: Path) -> tuple[str, str]:
 
 def _rank(path: Path) -> tuple[int, int, str]:
     """Version 6.1, written 061, is above 6 (006), which is above 5.1 (051)."""
-    found = VERSION.search(path.name)
-    if found is None:
+    version = VERSION.search(path.name)
+    if version is None:
         return 0, 0, ""
-    whole, part = (found[1], found[2]) if found[1] != "0" else (found[2], "0")
-    return int(whole), int(part), found[3] or ""
+    whole, part = (version[1], version[2]) if version[1] != "0" else (version[2], "0")
+    return int(whole), int(part), version[3] or ""

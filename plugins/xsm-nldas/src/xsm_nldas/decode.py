@@ -64,7 +64,10 @@ def scale_of(units: str, name: str, path: Path, stated: Mapping[str, str]) -> tu
 
     Volumetric soil moisture is taken where the user states it.
     """
-    return _scale(unit_of(units, name, path, stated, known=KNOWN.get(name, "")), name, str(path), name in stated)
+    canonical = KNOWN.get(name, "")
+    example = "K" if name.startswith(("SoilT", "Tair")) else "kg m-2"
+    unit = unit_of(units, name, path, stated, known=canonical, example=example)
+    return _scale(unit, name, str(path), name in stated or canonical in stated)
 
 
 @functools.lru_cache(maxsize=1024)
@@ -83,7 +86,7 @@ def _scale(unit: str, name: str, path: str, stated: bool) -> tuple[float, float]
             if volume is not None:
                 return affine(unit, "m3 m-3")[0] * volume, 0.0
         raise DataError(
-            f"In '{path}' '{name}' has the unit '{unit}', wanted one of: {accepted}.",
+            f"In '{path}' '{name}' has the unit '{unit}', expected one of: {accepted}.",
             hint=f"Leave the file out; if its values really are in it, state it: <units={name}={unit}>."
             if name in THICKNESS and not stated
             else "Convert it, or leave the file out.",
@@ -130,7 +133,7 @@ def _number(dataset: Any, default: float, name: bytes) -> float:
 
 
 def units_of(dataset: Any) -> str:
-    """Attribute ``units``; one that is no text of at most 64 bytes is told in brackets."""
+    """Attribute ``units``; one that is no text of at most 64 bytes is described in brackets."""
     return _flag(dataset, b"units")
 
 

@@ -1,4 +1,4 @@
-"""NLDAS files: whether they are whole, what their headers tell, and reading a window of some hours.
+"""NLDAS files: whether they are complete, what is in their headers, and reading a window of some hours.
 
 netCDF-4 is HDF5, and a day is 24 small files: they are read through the low-level interface of h5py, in less than half
 of the time that netCDF4 takes.
@@ -59,7 +59,7 @@ def near(hour: int, stamp: int, path: Path) -> bool:
 
 
 def check_whole(path: Path) -> None:
-    """Stop with a sentence where a file is no whole HDF5 file; reads 64 bytes. GRIB is checked section by section.
+    """Stop with a sentence if a file is not a complete HDF5 file; reads 64 bytes. GRIB is checked section by section.
 
     A name that tells another model or monthly means stops too.
     The end-of-file address of the superblock is compared with the size of the file.
@@ -76,13 +76,13 @@ def check_whole(path: Path) -> None:
         if not size:
             kind = "empty"
         elif head.lstrip()[:1] == b"<":
-            kind, hint = "an HTML page", "Approve 'NASA GESDISC DATA ARCHIVE' in Earthdata, download again."
+            kind, hint = "an HTML page", "Approve 'NASA GESDISC DATA ARCHIVE' in Earthdata and download it again."
         elif head[:4] == grib.MAGIC:
             grib.layers(path)
             return
         elif head[:3] == b"CDF":
             kind, hint = "netCDF-3", "Convert it with `nccopy -k nc4`."
-        raise DataError(f"'{path}' is {kind}, wanted NLDAS-2 netCDF-4.", hint=hint)
+        raise DataError(f"'{path}' is {kind}, expected NLDAS-2 netCDF-4.", hint=hint)
     if size < 64:
         raise DataError(f"'{path}' is truncated ({size} bytes).", hint="Download it again.")
     at, width = (28, head[9]) if head[8] >= 2 else (40 + 4 * head[8], head[13])
@@ -94,22 +94,22 @@ def check_whole(path: Path) -> None:
 def read_header(path: Path) -> Header:
     """Read grid, hours and storage of the variables of one file."""
     if grib.is_grib(path):
-        found = grib.layers(path)
-        units = {n: "K" if n in ("Tair", "SoilT_0_10cm", "SoilT_10_40cm") else "kg m-2" for n in found.bands}
-        return Header(found.lat, found.lon, units, np.array([found.hour]), "", path)
+        layers = grib.layers(path)
+        units = {n: "K" if n in ("Tair", "SoilT_0_10cm", "SoilT_10_40cm") else "kg m-2" for n in layers.bands}
+        return Header(layers.lat, layers.lon, units, np.array([layers.hour]), "", path)
     try:
         with h5py.File(path) as file:
             absent = [n for n in ("time", "lat", "lon") if n not in file]
             if absent:
                 raise DataError(
-                    f"'{path}' has no coordinate {', '.join(absent)} (it holds {', '.join(file) or 'nothing'}).",
-                    hint="Wanted NLDAS-2 Noah or forcing files of version 2.0.",
+                    f"'{path}' has no coordinate {', '.join(absent)} (it contains {', '.join(file) or 'nothing'}).",
+                    hint="Expected NLDAS-2 Noah or forcing files of version 2.0.",
                 )
             shape = tuple(_length(path, file[n]) for n in ("time", "lat", "lon"))
             lat, lon = (_axis(path, n, file[n][:], limit) for n, limit in (("lat", 90), ("lon", 360)))
             times = _decode_hours(file["time"])
             if not len(times) or (np.diff(times) <= 0).any() or not 0 < times[0] <= times[-1] < 10**6:
-                raise DataError(f"'{path}' has times that do not rise.", hint="Download it again.")
+                raise DataError(f"'{path}' has times that do not increase.", hint="Download it again.")
             check_product(path, {k: text_of(v) for k, v in file.attrs.items() if np.size(v)})
             orders = {n: axes for n, v in file.items() if (axes := order_of(v, shape)) is not None}
             units = {n: units_of(file[n].id) for n in orders}
@@ -180,14 +180,14 @@ def read_hours(
         For a file that cannot be read, has another grid or an unknown unit, or lacks a variable.
     """
     if grib.is_grib(path):
-        found = grib.layers(path)
-        if not (np.array_equal(found.lat, header.lat) and np.array_equal(found.lon, header.lon)):
+        layers = grib.layers(path)
+        if not (np.array_equal(layers.lat, header.lat) and np.array_equal(layers.lon, header.lon)):
             raise DataError(
                 f"'{path}' is on another grid than other files.", hint="Give the files of one region at a time."
             )
         match = NAME.match(path.name)
-        if match is not None and not near(found.hour, hour_of(match[2], match[3]), path):
-            raise DataError(f"'{path}' holds another hour than its name tells.", hint="Download it again.")
+        if match is not None and not near(layers.hour, hour_of(match[2], match[3]), path):
+            raise DataError(f"'{path}' contains another hour than its name says.", hint="Download it again.")
         return grib.read(path, list(names), window)[:, None]
     rows, cols = window
     first, count = steps[0], steps[-1] - steps[0] + 1
@@ -203,7 +203,7 @@ def read_hours(
                 lengths = (count_of(file), header.lat.size, header.lon.size)
                 if space.shape != tuple(lengths[a] for a in axes) or not is_number(dataset):
                     raise DataError(
-                        f"'{path}': {name} is {dataset.dtype} of shape {dataset.shape}, wanted numbers on (time, lat, "
+                        f"'{path}': {name} is {dataset.dtype} of shape {dataset.shape}, expected numbers on (time, lat, "
                         f"lon) of {lengths}.",
                         hint="Give files of one download at a time.",
                     )
@@ -242,10 +242,10 @@ def _check_grid(path: Path, file: Any, header: Header) -> None:
         hour = np.empty(1)
         dataset = h5d.open(file, b"time")
         if dataset.shape != (1,):
-            raise DataError(f"'{path}' has {dataset.shape} times, wanted one.", hint="Download it again.")
+            raise DataError(f"'{path}' has {dataset.shape} times, expected one.", hint="Download it again.")
         dataset.read(h5s.ALL, h5s.ALL, hour)
         if math.floor(hour[0] + SECOND) + header.zero != hour_of(match[2], match[3]):
-            raise DataError(f"'{path}' holds another hour than its name tells.", hint="Download it again.")
+            raise DataError(f"'{path}' contains another hour than its name says.", hint="Download it again.")
 
 
 def _lacks_a_chunk(dataset: Any, window: tuple[slice, ...]) -> bool:
@@ -289,6 +289,7 @@ def _decode_hours(variable: h5py.Dataset) -> np.ndarray:
     if len(steps) and steps.min() >= 24:
         kind = "monthly" if steps.min() >= 28 * 24 else "daily or coarser"
         raise DataError(
-            f"'{where}' holds {kind} maps, expected hourly ones.", hint="Download NLDAS_NOAH0125_H, the hourly product."
+            f"'{where}' contains {kind} maps, expected hourly ones.",
+            hint="Download NLDAS_NOAH0125_H, the hourly product.",
         )
     return hours

@@ -41,4 +41,4 @@ def _check(path: Path, model: str, step: str) -> None:
     if model not in ("NOAH", "FORA"):
         raise DataError(f"'{path}' is of the model {MODELS.get(model, model)}, expected Noah.", hint=_HINT)
     if step != "H":
-        raise DataError(f"'{path}' holds {STEPS[step]}, expected hourly maps.", hint=_HINT)
+        raise DataError(f"'{path}' contains {STEPS[step]}, expected hourly maps.", hint=_HINT)
