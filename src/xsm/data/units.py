@@ -114,6 +114,11 @@ class Stated(dict[str, str]):
         for unit in self.values():
             _parse(unit)
 
+    def get(self, name: str, default: Any = None) -> Any:
+        """Unit that is stated for a variable."""
+        self.looked_up.add(name)
+        return super().get(name, default)
+
 
 def unit_of(
     unit: str | None, name: str, where: object, asserted: Mapping[str, str], *, known: str = "", example: str = "m3 m-3"
@@ -149,9 +154,8 @@ def unit_of(
     >>> unit_of(None, "SoilM", "a.nc", {"SoilM": "percent"})
     'percent'
     """
-    if isinstance(asserted, Stated):
-        asserted.looked_up.update(filter(None, (name, known)))
-    stated = asserted.get(name, asserted.get(known))
+    by_name, by_canonical = asserted.get(name), asserted.get(known) if known else None
+    stated = by_canonical if by_name is None else by_name
     unit = (unit or "").strip()
     if stated is None and not unit:
         raise DataError(

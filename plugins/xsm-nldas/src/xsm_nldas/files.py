@@ -201,10 +201,12 @@ def read_hours(
                 dataset = h5d.open(file, name.encode())
                 space, axes = dataset.get_space(), header.orders.get(name, (0, 1, 2))
                 lengths = (count_of(file), header.lat.size, header.lon.size)
+                if len(set(lengths)) < 3:  # the shape does not tell which axis is which
+                    axes = order_of(h5py.Dataset(dataset), lengths) or axes
                 if space.shape != tuple(lengths[a] for a in axes) or not is_number(dataset):
                     raise DataError(
-                        f"'{path}': {name} is {dataset.dtype} of shape {dataset.shape}, expected numbers on (time, lat, "
-                        f"lon) of {lengths}.",
+                        f"'{path}': {name} is {dataset.dtype} of shape {dataset.shape}, expected numbers on "
+                        f"(time, lat, lon) of {lengths}.",
                         hint="Give files of one download at a time.",
                     )
                 part = [(slice(first, first + count), *window)[a] for a in axes]

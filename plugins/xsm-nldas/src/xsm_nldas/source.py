@@ -176,6 +176,8 @@ def choose(index: Index, variables: Sequence[str] | None, stated: Mapping[str, s
         for name in recipe.inputs:
             header = index.headers[recipe.product]
             scale_of(header.units[name], name, header.path, stated)
+    for name in inside:  # what the files contain may be stated, whether it is read or not
+        stated.get(name)
     return recipes
 
 
