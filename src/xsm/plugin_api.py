@@ -57,6 +57,9 @@ _PUBLIC = {
     "canonical_attrs": "xsm.data.cf",
     "drop_impossible": "xsm.data.cf",
     "NO_FLAG": "xsm.data.cf",
+    "unit_of": "xsm.data.units",
+    "affine": "xsm.data.units",
+    "convert": "xsm.data.units",
 }
 __all__ = list(_PUBLIC)
 

@@ -12,6 +12,7 @@ import xarray as xr
 
 from xsm.contracts.operation import Param
 from xsm.data.grids import Grid
+from xsm.data.units import Stated
 from xsm.errors import unknown
 
 
@@ -98,6 +99,9 @@ class Request:
         Whether a file that cannot be read stops, or is left out and listed in the attribute ``skipped``.
     options : mapping
         A value for each of ``SourceInfo.options``, checked.
+    units : mapping of str to str
+        Units that the user states for variables, by their names in the files or canonical names; a source gives it to
+        `xsm.plugin_api.unit_of`.
 
     Examples
     --------
@@ -111,6 +115,7 @@ class Request:
     variables: tuple[str, ...] | None = None
     on_error: Literal["raise", "skip"] = "raise"
     options: Mapping[str, Any] = field(default_factory=dict)
+    units: Mapping[str, str] = field(default_factory=dict)
 
 
 def make_request(
@@ -121,6 +126,7 @@ def make_request(
     time: slice | None = None,
     variables: Iterable[str] | None = None,
     on_error: Literal["raise", "skip"] = "raise",
+    units: Mapping[str, str] | None = None,
     **options: Any,
 ) -> Request:
     """Make a request to a source, with its options checked and the defaults of the others filled in.
@@ -129,7 +135,7 @@ def make_request(
     ----------
     info : SourceInfo
         Description of the source.
-    paths, region, time, variables, on_error
+    paths, region, time, variables, on_error, units
         As in `Request`.
     **options
         Options of the source.
@@ -155,7 +161,7 @@ def make_request(
         f"option of source '{info.name}'", info.options, {p.name: p.default for p in info.options} | options
     )
     names = None if variables is None else tuple(variables)
-    return Request(tuple(paths), region, time, names, on_error, values)
+    return Request(tuple(paths), region, time, names, on_error, values, Stated(units))
 
 
 def check_options(kind: str, params: Iterable[Param], options: Mapping[str, Any]) -> dict[str, Any]:

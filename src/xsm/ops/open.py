@@ -15,13 +15,15 @@ import xarray as xr
 
 from xsm.contracts.operation import Kind, Param, operation
 from xsm.contracts.registry import get_source
-from xsm.contracts.source import Area, DataSource, SourceInfo, make_request
-from xsm.data.cf import add_history
+from xsm.contracts.source import Area, DataSource, Request, SourceInfo, make_request
+from xsm.data.cf import VARIABLES, add_history
 from xsm.data.grids import EASE2_M09, Grid
 from xsm.data.period import days
+from xsm.data.plausible import watched
 from xsm.data.region import REGIONS
 from xsm.data.skipped import day_in, listen, settled, tell_skipped
-from xsm.errors import DataError, render_hint, tell
+from xsm.data.units import Stated
+from xsm.errors import DataError, UsageError, render_hint, tell, unknown
 
 log = logging.getLogger("xsm")
 LARGE = 1 << 30
@@ -61,6 +63,14 @@ def open(
     on_error: Annotated[
         Literal["raise", "skip"], Param("Stop at a file that cannot be read, or leave it out.", advanced=True)
     ] = "raise",
+    units: Annotated[
+        Any,
+        Param(
+            "Units of variables whose files tell none: 'SoilM_0_10cm=kg m-2; Rainf=mm'.",
+            kind=Kind.MAPPING,
+            advanced=True,
+        ),
+    ] = None,
     **options: Any,
 ) -> xr.Dataset:
     r"""Open files of a product as one lazy dataset with canonical names, units and days.
@@ -86,6 +96,9 @@ def open(
         warnings name the first ten. Values are read later, so damage inside a file may show only then: a warning names
         the file, and ``xsm open`` adds it to ``skipped`` of the file that it writes. ``xsm run`` lists both and counts
         them for each day in ``files_left_out``.
+    units : mapping of str to str, optional
+        Units of variables, by their names in the files or canonical names, where the files tell none. A unit that
+        contradicts a file's own stops.
     **options
         Options of the source; see ``xsm sources``.
 
@@ -117,7 +130,7 @@ def open(
         area = area_of(plugin.info, window, margin)
     files, period = expand(paths, plugin, skip=on_error == "skip"), None if time is None else days(time)
     request = make_request(
-        plugin.info, files, region=area, time=period, variables=variables, on_error=on_error, **options
+        plugin.info, files, region=area, time=period, variables=variables, on_error=on_error, units=units, **options
     )
     with listen(thread=True):
         try:
@@ -125,7 +138,8 @@ def open(
         except DataError as error:
             error.message += other_days(files, period)
             raise
-        ds = settled(ds, files, period)
+        check_stated(request, source)
+        ds = plausible(settled(ds, files, period), source, skip=on_error == "skip")
         tell_skipped(ds, files)
     if region is None and ds.nbytes > LARGE:
         tell(render_hint(f"All cells are read, {ds.nbytes / 1e9:.1f} GB: give <region=> to read less."))
@@ -135,8 +149,33 @@ def open(
         "variables": None if variables is None else " ".join(variables),
         "margin": None if margin == MARGIN else margin,
         "on_error": None if on_error == "raise" else on_error,
+        "units": "; ".join(f"{name}={unit}" for name, unit in (units or {}).items()) or None,
     }
     return add_history(ds, "open", source=source, region=region, time=time, **(in_history(files) | how | options))
+
+
+def check_stated(request: Request, source: str) -> None:
+    """Stop where the user states the unit of a variable that the source did not look for."""
+    stated = request.units
+    looked_up = stated.looked_up if isinstance(stated, Stated) else set(stated)
+    for name in stated:
+        if not looked_up:
+            raise UsageError(
+                f"The source '{source}' reads every unit from its files and takes none from units=.",
+                hint=f"Leave '{name}' out of <units=>.",
+            )
+        if name not in looked_up:
+            raise unknown("variable in units=", name, looked_up)
+
+
+def plausible(ds: xr.Dataset, source: str, *, skip: bool) -> xr.Dataset:
+    """Check by their distribution that values can be in the unit of their quantity; lazy ones when they are read."""
+    checked = {}
+    for name, variable in ds.data_vars.items():
+        spec = VARIABLES.get("soil_temperature_0_10" if name == "soil_temperature" else str(name))
+        if spec is not None and spec.kind == "continuous" and variable.dtype.kind == "f":
+            checked[name] = watched(variable.variable, str(name), spec.units, f"source '{source}'", skip=skip)
+    return ds.assign(checked)
 
 
 def expand(paths: Any, source: DataSource, *, skip: bool = False) -> list[Path]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,8 @@ from xsm import DataError, SkippedFile, UsageError
 from xsm.plugin_api import Area, Request, canonical_attrs, drop_impossible, tell
 
 from xsm_nldas import INFO
-from xsm_nldas.files import NAME, Header, factor_of, read_hours
+from xsm_nldas.decode import scale_of
+from xsm_nldas.files import NAME, Header, read_hours
 from xsm_nldas.index import Index, index_files
 
 if TYPE_CHECKING:
@@ -97,13 +98,13 @@ class NldasSource:
                 f"None of the {len(request.paths)} files contains an hour of {_name(period)} that can be read{why}.",
                 hint="Check the period and the paths.",
             )
-        recipes = choose(index, request.variables)
+        recipes = choose(index, request.variables, request.units)
         products = list(dict.fromkeys(r.product for r in recipes))
         days = _days(period, [*index.lost, *(h for p in products for h in index.hours[p])])
         plan = _plan(index, products, days)
         header = index.headers[products[0]]
         window = _window(header, request.region, plan)
-        values = _lazy(plan, recipes, index.headers, window, min_hours, skip)
+        values = _lazy(plan, recipes, index.headers, window, min_hours, skip, dict(request.units))
         ds = xr.Dataset(
             {
                 r.name: (("time", "lat", "lon"), values[i], canonical_attrs(r.name) | {"cell_methods": r.cell_methods})
@@ -151,7 +152,7 @@ class NldasSource:
         return write(world, dest)
 
 
-def choose(index: Index, variables: Sequence[str] | None) -> list[Recipe]:
+def choose(index: Index, variables: Sequence[str] | None, stated: Mapping[str, str]) -> list[Recipe]:
     """Pick for every requested variable the first recipe whose inputs the files contain."""
     unknown = [v for v in variables or () if v not in INFO.variables]
     if unknown:
@@ -174,7 +175,9 @@ def choose(index: Index, variables: Sequence[str] | None) -> list[Recipe]:
     for recipe in recipes:
         for name in recipe.inputs:
             header = index.headers[recipe.product]
-            factor_of(header.units[name], name, header.path)
+            scale_of(header.units[name], name, header.path, stated)
+    for name in inside:  # what the files contain may be stated, whether it is read or not
+        stated.get(name)
     return recipes
 
 
@@ -185,6 +188,7 @@ def read_days(
     window: tuple[slice, slice],
     min_hours: int,
     skip: bool,
+    stated: Mapping[str, str],
 ) -> np.ndarray:
     """Read and average some days: float32 (recipe, day, lat, lon), NaN where a cell has too few hours."""
     shape = tuple(s.stop - s.start for s in window)
@@ -194,7 +198,7 @@ def read_days(
         hourly = {p: np.full((len(names), 24, *shape), np.nan, "f4") for p, names in inputs.items() if names}
         for product, path, steps, hours in parts:
             try:
-                fields = read_hours(path, steps, inputs[product], headers[product], window)
+                fields = read_hours(path, steps, inputs[product], headers[product], window, stated)
             except DataError as error:
                 if not skip:
                     raise
@@ -234,6 +238,7 @@ def _lazy(
     window: tuple[slice, slice],
     min_hours: int,
     skip: bool,
+    stated: Mapping[str, str],
 ) -> Any:
     import dask
     import dask.array as da
@@ -244,7 +249,7 @@ def _lazy(
     by_product = {r.product: headers[r.product] for r in recipes}
     blocks = [
         da.from_delayed(
-            read(dask.delayed(part, traverse=False), recipes, by_product, window, min_hours, skip),
+            read(dask.delayed(part, traverse=False), recipes, by_product, window, min_hours, skip, stated),
             (len(recipes), len(part), *shape),
             "f4",
         )

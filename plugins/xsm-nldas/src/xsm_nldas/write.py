@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from xsm_nldas.files import FILL
+from xsm_nldas.decode import FILL
 
 EPOCH = np.datetime64("1979-01-01T00", "h")
 LONG_NAMES = {
