@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from xsm.contracts.bundle import Bundle, spread_name
 from xsm.contracts.model import Block, Model, clips, look_back
 from xsm.contracts.registry import get_model
 from xsm.data.cf import canonical_attrs, check_units, same_units
+from xsm.data.families import ESTIMATE, families_behind
 from xsm.data.grids import EASE2_M09, grid_of, require_grid
 from xsm.data.scenarios import Scenario, get_scenario
 from xsm.data.soil_texture import texture_of
@@ -204,6 +205,8 @@ def _describe(
         **canonical_attrs(target),
         **units,
         "ancillary_variables": f"{spread} mask_reason",
+        "family": "; ".join(_families(bundle)),
+        "role": ESTIMATE,
         "model_hash": bundle.hash,
     }
     if counts[1]:
@@ -214,6 +217,15 @@ def _describe(
         "comment": bundle.card.get("limits", ""),
         **units,
     }
+
+
+def _families(bundle: Bundle) -> list[str]:
+    """Families that an estimate rests on: those that its training noted, else those of its canonical names."""
+    card = bundle.card
+    sources = card.get("sources")
+    noted = sources.get("families") if isinstance(sources, Mapping) else None
+    names = noted or families_behind(xr.Dataset(), (*card.get("references", ()), *card["inputs"]))
+    return sorted({*map(str, names), *(_families(bundle.surface) if bundle.surface else ())})
 
 
 def _dropout_options(model: Model, passes: int) -> dict[str, Any]:

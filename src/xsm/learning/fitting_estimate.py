@@ -14,6 +14,7 @@ from xsm.contracts.bundle import Bundle
 from xsm.contracts.model import Spec, look_back
 from xsm.contracts.registry import get_model
 from xsm.data.cf import same_units
+from xsm.data.families import families_behind
 from xsm.data.grids import grid_of
 from xsm.data.period import Splits, split_days
 from xsm.data.scenarios import Scenario, get_scenario
@@ -26,6 +27,7 @@ from xsm.learning.predictors import (
     domain,
     free_scenario,
     references,
+    refuse_renamed,
     require,
     split_predictors,
     warn_of_leaks,
@@ -92,7 +94,7 @@ def fit_estimate(
             seed=seed,
             progress=progress,
         )
-    bundle = _with_origin(bundle, ds, splits, bundle_5cm)
+    bundle = _with_origin(bundle, ds, case, splits, bundle_5cm)
     return to_reference(bundle) if stations is None else to_stations(bundle, [Place(ds, stations, validation_days)])
 
 
@@ -133,6 +135,7 @@ def _learning_cube(
     check_values(dynamic.isel(time=read).assign(static.data_vars), cells, str(case))
     observed = cube.observed.isel(time=training_days | validation_days)
     check_values(observed, cells, str(case), what="references", gaps=True)
+    refuse_renamed(dynamic, cube.observed)
     return cube
 
 
@@ -156,7 +159,7 @@ def _spec(ds: xr.Dataset, case: Scenario, target: str | None, options: Mapping[s
     )
 
 
-def _with_origin(bundle: Bundle, ds: xr.Dataset, splits: Splits, surface: Bundle | None) -> Bundle:
+def _with_origin(bundle: Bundle, ds: xr.Dataset, case: Scenario, splits: Splits, surface: Bundle | None) -> Bundle:
     """The bundle with what its card says of the data: days, grid, history."""
     day = ds["time"].values.astype("M8[D]")
     training, validation = (day[split] for split in splits)
@@ -172,7 +175,10 @@ def _with_origin(bundle: Bundle, ds: xr.Dataset, splits: Splits, surface: Bundle
         if grid is None
         else {"name": grid.name, "row0": grid.row0, "col0": grid.col0, "shape": list(grid.shape)},
         "synthetic": str(ds.attrs.get("synthetic", "")),
-        "sources": {"history": str(ds.attrs.get("history", "")).split("\n")[:20]},
+        "sources": {
+            "history": str(ds.attrs.get("history", "")).split("\n")[:20],
+            "families": families_behind(ds, (*case.references, *case.inputs)),
+        },
         "surface": None if surface is None else surface.hash,
         "licence": bundle.card.get("licence", "BSD-3-Clause"),
     }

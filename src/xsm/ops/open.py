@@ -15,6 +15,7 @@ from xsm.contracts.operation import Kind, Param, operation
 from xsm.contracts.registry import get_source
 from xsm.contracts.source import Area, DataSource, SourceInfo, make_request
 from xsm.data.cf import add_history
+from xsm.data.families import declared
 from xsm.data.grids import EASE2_M09, Grid
 from xsm.data.period import days
 from xsm.data.region import REGIONS
@@ -124,7 +125,7 @@ def open(
         except DataError as error:
             error.message += other_days(found, period)
             raise
-        ds = settled(ds, found, period)
+        ds = declared(settled(ds, found, period), plugin.info.families, plugin.info.roles)
         tell_skipped(ds, found)
     if region is None and ds.nbytes > LARGE:
         tell(render_hint(f"All cells are read, {ds.nbytes / 1e9:.1f} GB: give <region=> to read less."))
