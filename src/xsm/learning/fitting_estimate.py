@@ -18,10 +18,11 @@ from xsm.data.families import families_behind
 from xsm.data.grids import grid_of
 from xsm.data.period import Splits, split_days
 from xsm.data.scenarios import Scenario, get_scenario
-from xsm.errors import DataError, UsageError, tell
+from xsm.data.variation import map_ratios, tell_flat
+from xsm.errors import DataError, UsageError, hear, tell
 from xsm.learning.calibration import Place, to_reference, to_stations
 from xsm.learning.cube_samples import LearningCube, load_if_small, span, split_samples
-from xsm.learning.estimating import lead_days, load_model, surface_estimate
+from xsm.learning.estimating import estimate_maps, lead_days, load_model, surface_estimate
 from xsm.learning.predictors import (
     check_domain,
     domain,
@@ -39,6 +40,8 @@ from xsm.learning.values import check_values
 from xsm.progress import quiet
 from xsm.validation.matching import Sensors
 
+SHOWN_DAYS, SHOWN_CELLS = 40, 64
+"""Training days and cells on a side that show whether an estimate varies as its references do."""
 log = logging.getLogger("xsm")
 
 
@@ -95,6 +98,7 @@ def fit_estimate(
             progress=progress,
         )
     bundle = _with_origin(bundle, ds, case, splits, bundle_5cm)
+    bundle = _with_variation(bundle, ds, case, cube.domain, training_days)
     return to_reference(bundle) if stations is None else to_stations(bundle, [Place(ds, stations, validation_days)])
 
 
@@ -157,6 +161,25 @@ def _spec(ds: xr.Dataset, case: Scenario, target: str | None, options: Mapping[s
         scenario=case.number,
         options=options,
     )
+
+
+def _with_variation(
+    bundle: Bundle, ds: xr.Dataset, case: Scenario, cells: xr.DataArray, training_days: np.ndarray
+) -> Bundle:
+    """The bundle with how much its estimate varies beside the references, on some training days in a window; tells."""
+    part = {"time": slice(max(0, np.flatnonzero(training_days)[-1] + 1 - SHOWN_DAYS - lead_days(bundle)), None)}
+    part["time"] = slice(part["time"].start, np.flatnonzero(training_days)[-1] + 1)
+    for dim, at in zip(cells.dims, np.nonzero(cells.values), strict=True):
+        first = int(np.clip(np.median(at) - SHOWN_CELLS // 2, 0, max(0, cells.sizes[dim] - SHOWN_CELLS)))
+        part[str(dim)] = slice(first, first + SHOWN_CELLS)
+    needed = [n for n in (*case.inputs, *case.statics, *case.references, "land", "spatial_ref") if n in ds]
+    some = ds[needed + [f"{n}_observed" for n in case.references if f"{n}_observed" in ds]].isel(part).drop_attrs(deep=False)
+    with hear(thread=True):
+        maps = estimate_maps(some.compute(), bundle, case.depth, case.number)[case.target]
+    found = map_ratios(maps, references(some, case).compute())
+    tell_flat(f"The estimate of '{bundle.card['model']}'", found, " and ".join(case.references))
+    noted = {**(bundle.card.get("metrics") or {}), **{f"std_ratio_{k}": v for k, v in found.items()}}
+    return Bundle({**bundle.card, "metrics": noted}, bundle.weights, bundle.surface)
 
 
 def _with_origin(bundle: Bundle, ds: xr.Dataset, case: Scenario, splits: Splits, surface: Bundle | None) -> Bundle:
