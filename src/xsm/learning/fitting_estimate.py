@@ -199,7 +199,7 @@ def _with_origin(bundle: Bundle, ds: xr.Dataset, case: Scenario, splits: Splits,
         else {"name": grid.name, "row0": grid.row0, "col0": grid.col0, "shape": list(grid.shape)},
         "synthetic": str(ds.attrs.get("synthetic", "")),
         "sources": {
-            "history": str(ds.attrs.get("history", "")).split("\n")[:20],
+            "history": str(ds.attrs.get("history", "")).split("\n"),
             "families": families_behind(ds, (*case.references, *case.inputs)),
         },
         "surface": None if surface is None else surface.hash,
