@@ -38,6 +38,11 @@ class SourceInfo:
         Further keyword arguments of its ``fetch``.
     url, doi, licence : str
         Home page, reference and terms of the product.
+    families : mapping of str to str
+        What the errors of a variable rest on, ``"Noah"``, several apart by a semicolon; `xsm.open` makes it the
+        attribute ``family``. Products that share a family are not independent.
+    roles : mapping of str to str
+        ``"land model"`` or ``"retrieval"`` by variable; `xsm.open` makes it the attribute ``role``.
 
     Examples
     --------
@@ -56,6 +61,8 @@ class SourceInfo:
     doi: str = ""
     licence: str = ""
     fetch_options: tuple[Param, ...] = ()
+    families: Mapping[str, str] = field(default_factory=dict, hash=False)
+    roles: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True)

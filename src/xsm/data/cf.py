@@ -292,9 +292,16 @@ def _worth_noting(value: Any) -> bool:
     return isinstance(value, np.ndarray) or (value is not None and value not in ((), {}))
 
 
+LISTED, NOTED = 50, 2000
+"""Items of a list and characters of a value that a line of history holds."""
+
+
 def _short(value: Any) -> str:
     if isinstance(value, xr.Dataset | xr.DataArray | np.ndarray):
         return "..."
     if isinstance(value, slice):
         return "/".join("" if end is None else str(end) for end in (value.start, value.stop))
-    return str(value)[:80]
+    if isinstance(value, list | tuple) and len(value) > LISTED:
+        return f"[{', '.join(map(str, value[:LISTED]))} and {len(value) - LISTED} more]"
+    text = " ".join(str(value).split())
+    return text if len(text) <= NOTED else f"{text[: NOTED - 3]}..."

@@ -17,6 +17,7 @@ from xsm.contracts.operation import Kind, Param, operation
 from xsm.contracts.registry import get_source
 from xsm.contracts.source import Area, DataSource, Request, SourceInfo, make_request
 from xsm.data.cf import VARIABLES, add_history
+from xsm.data.families import declared
 from xsm.data.grids import EASE2_M09, Grid
 from xsm.data.period import days
 from xsm.data.plausible import watched
@@ -140,6 +141,7 @@ def open(
             raise
         check_stated(request, source)
         ds = plausible(settled(ds, files, period), source, skip=on_error == "skip")
+        ds = declared(ds, plugin.info.families, plugin.info.roles)
         tell_skipped(ds, files)
     if region is None and ds.nbytes > LARGE:
         tell(render_hint(f"All cells are read, {ds.nbytes / 1e9:.1f} GB: give <region=> to read less."))
