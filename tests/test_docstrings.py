@@ -48,16 +48,20 @@ def test_example_of_a_docstring_runs(example, tmp_path, monkeypatch):
     assert runner.summarize(verbose=False).failed == 0, "".join(output)
 
 
-PUBLIC = [n for n in xsm.__all__ if callable(getattr(xsm, n)) and n not in ("hookimpl", "Progress")]
+PUBLIC = {
+    f"{module.__name__}.{name}": getattr(module, name)
+    for module in (xsm, xsm.plugin_api)
+    for name in module.__all__
+    if callable(getattr(module, name)) and name not in ("hookimpl", "Progress")
+}
 
 
 def has(text, section):
     return f"\n{section}\n{'-' * len(section)}\n" in text
 
 
-@pytest.mark.parametrize("name", PUBLIC)
-def test_public_name_is_described(name):
-    thing = getattr(xsm, name)
+@pytest.mark.parametrize("thing", PUBLIC.values(), ids=PUBLIC)
+def test_public_name_is_described(thing):
     text = inspect.getdoc(thing) or ""
     if isinstance(thing, type):
         names = [f.name for f in dataclasses.fields(thing)] if dataclasses.is_dataclass(thing) else []
@@ -75,5 +79,5 @@ def test_every_public_name_is_in_the_reference():
     page = Path(__file__).parents[1] / "docs/reference/api.md"
     if not page.exists():
         pytest.skip("needs a checkout of the repository")
-    listed = set(re.findall(r"\bxsm\.(\w+)\b", page.read_text(encoding="utf-8")))
-    assert not set(xsm.__all__) - {"__version__"} - listed
+    listed = set(re.findall(r"\bxsm\.(?:plugin_api\.)?(\w+)\b", page.read_text(encoding="utf-8")))
+    assert not {*xsm.__all__, *xsm.plugin_api.__all__} - {"__version__"} - listed

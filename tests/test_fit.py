@@ -115,7 +115,7 @@ def with_gap(d):
             lambda d: d,
             {"train": np.arange(60)},
             UsageError,
-            "train= has values of the type int64, wanted True or False",
+            "train= has values of the type int64, expected True or False",
         ),
         (lambda d: d, {"train": slice("2010", "2010")}, DataError, "lies in train=2010-01-01/2010-12-31"),
         (lambda d: d, {"model": "cru"}, UsageError, "'cru' is for the task 'gapfill', expected one for 'estimate'"),

@@ -1,1 +1,1 @@
-"""How work is spread: dask graphs, threads, processes, clusters. The only room that knows them."""
+"""How work is spread: tiles and blocks of models, threads, processes, clusters, and regions of stores."""

@@ -24,7 +24,6 @@ from xsm.errors import DataError, UsageError
 from xsm.progress import quiet
 
 READ = ".nc, .zarr, .tif or (stations) .csv"
-DAYS_AT_ONCE = 64
 NEARLY_FULL = 1 << 24
 MOST_CELLS, MOST_CHUNKS, MOST_ALONG = 2e11, 1e7, 1e8
 """Fifty years of the globe at 9 km are fewer: 1.1e11 cells in 1.8e6 chunks. Coordinates of dims are loaded whole."""

@@ -153,7 +153,7 @@ share_sections(regrid, regrid_ease9km)
 def _regrid(
     name: str, ds: xr.Dataset, globe: Grid, like: Any, region: Any, method: str, min_valid: float, chunks: int | None
 ) -> xr.Dataset:
-    ds = utc_times(ds, daily=False)
+    ds = utc_times(ds, daily=False) if "time" in ds.coords else ds
     geo = geometry(ds)
     target = _target(geo, globe, like, region)
     positions = _positions(ds, geo)
