@@ -116,6 +116,7 @@ def test_what_is_no_day_is_refused_by_name(reason: str) -> None:
 def test_a_dim_without_coordinate_is_refused() -> None:
     with pytest.raises(DataError, match="dim time without a coordinate"):
         utc_times(xr.Dataset({"a": ("time", [1.0])}))
+    assert "time" not in utc_times(xr.Dataset({"a": ("time", [1.0])}), daily=False).coords
     assert utc_times(xr.Dataset({"a": ("x", [1.0])})).sizes == {"x": 1}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -141,3 +142,23 @@ def test_pairs_that_are_none_are_refused(value: object) -> None:
 def test_pint_is_imported_on_first_use() -> None:
     code = "import sys, xsm, xsm.ops.open, xsm.data.cf; assert 'pint' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_units_reach_the_source_from_command_and_study(tmp_path: Path) -> None:
+    from xsm.study.config import parse
+
+    rows = "\n".join(f"2021-06-{day:02d},-98,36,0.2" for day in range(1, 29))
+    path = tmp_path / "points.csv"
+    path.write_text(f"date,lon,lat,soil_moisture\n{rows}")
+    command = [sys.executable, "-m", "xsm", "open", "tiny", str(path), str(tmp_path / "out.nc")]
+    run = subprocess.run(
+        [*command, "--units", "a=percent", "--units", "b=K"], capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 2 and "Leave 'a' out of --units" in run.stderr
+    run = subprocess.run([*command, "--units", "percent"], capture_output=True, text=True, check=False)
+    assert run.returncode == 2 and "expected name=value" in run.stderr and "Traceback" not in run.stderr
+    study = {"inputs": {"nldas": {"paths": "a.nc", "units": {"SoilM_0_10cm": "kg m-2"}}}}
+    assert parse(study, tmp_path).inputs["nldas"].units == {"SoilM_0_10cm": "kg m-2"}
+    study["inputs"]["nldas"]["units"] = {"SoilM_0_10cm": 3}
+    with pytest.raises(UsageError, match=r"'SoilM_0_10cm' of \[nldas\.units\] is 3"):
+        parse(study, tmp_path)

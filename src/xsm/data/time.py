@@ -31,7 +31,7 @@ def utc_times(data: Data, what: str = "The data", *, daily: bool = True) -> Data
     what : str
         Who brought it, for errors.
     daily : bool
-        Whether steps of months are refused.
+        Whether days are needed: a dim without coordinate and steps of months are refused.
 
     Raises
     ------
@@ -47,6 +47,8 @@ def utc_times(data: Data, what: str = "The data", *, daily: bool = True) -> Data
     if not isinstance(data, xr.Dataset | xr.DataArray) or not data.sizes.get("time"):
         return data
     if "time" not in data.coords:
+        if not daily:
+            return data
         raise DataError(
             f"{what} has a dim time without a coordinate, expected days.",
             hint="Assign one: ds.assign_coords(time=...).",
