@@ -24,7 +24,7 @@ def tiles(time: tuple[np.datetime64, np.datetime64], region: Area | None, versio
     """
     first, last = (str(day)[:4] for day in time)
     whole = np.datetime64(f"{first}-01-01"), np.datetime64(f"{last}-12-31")
-    found = search_earthdata(
+    granules = search_earthdata(
         "MCD12Q1", version, time=whole, suffix=".hdf", magic=(HDF4_MAGIC,), bbox=region.bbox if region else None
     )
-    return [r for r in found if (match := YEAR.search(r.name)) and first <= match[1] <= last]
+    return [r for r in granules if (match := YEAR.search(r.name)) and first <= match[1] <= last]

@@ -123,12 +123,12 @@ def _head(path: Path) -> tuple[Product, str]:
 
 def _corner(path: Path, structure: str) -> tuple[float, float]:
     """Upper left corner of a tile; the metadata's corners and the name must tell the same tile."""
-    found = {name: (float(x), float(y)) for name, x, y in _CORNER.findall(structure)}
-    if set(found) != {"UpperLeftPointMtrs", "LowerRightMtrs"} or "GCTP_SNSOID" not in structure:
+    corners = {name: (float(x), float(y)) for name, x, y in _CORNER.findall(structure)}
+    if set(corners) != {"UpperLeftPointMtrs", "LowerRightMtrs"} or "GCTP_SNSOID" not in structure:
         raise DataError(
             f"'{path}' does not say where its tile lies (StructMetadata.0).", hint="Wanted MCD12Q1 as distributed."
         )
-    (left, top), (right, bottom) = found["UpperLeftPointMtrs"], found["LowerRightMtrs"]
+    (left, top), (right, bottom) = corners["UpperLeftPointMtrs"], corners["LowerRightMtrs"]
     h, v = round((left - LEFT) / TILE), round((TOP - top) / TILE)
     exact = (LEFT + h * TILE, TOP - v * TILE, LEFT + (h + 1) * TILE, TOP - (v + 1) * TILE)
     named = _TILE.search(path.name)

@@ -51,10 +51,10 @@ def check_streams(path: str) -> None:
         raw = file.read()
     if not raw.startswith(MAGIC):
         raise ValueError("it does not begin as HDF4 does")
-    seen: set[int] = set()
+    visited: set[int] = set()
     at = 4
-    while at and at not in seen:
-        seen.add(at)
+    while at and at not in visited:
+        visited.add(at)
         count, following = struct.unpack_from(">HI", raw, at)
         for i in range(count):
             tag, _, place, size = struct.unpack_from(">HHII", raw, at + 6 + 12 * i)

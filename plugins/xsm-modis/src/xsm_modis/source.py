@@ -76,10 +76,10 @@ class LandCoverSource:
         if unknown := [v for v in request.variables or () if v != "land_cover"]:
             raise UsageError(f"MODIS land cover has no variable '{unknown[0]}'.", hint="It gives: land_cover.")
         igbp = only_igbp([Path(p) for p in request.paths])
-        chosen, year = _of_year(igbp, request.options["year"])
-        chosen = _latest(chosen)
+        paths, year = _of_year(igbp, request.options["year"])
+        paths = _latest(paths)
         tiles, skipped = [], []
-        for path in chosen:
+        for path in paths:
             try:
                 tiles += _open_tile(path, request)
             except DataError as error:
@@ -89,8 +89,8 @@ class LandCoverSource:
         if not tiles:
             region = request.region
             why = "can be read" if region is None or skipped else f"touches the region {region.bbox}"
-            first = skipped[0] if skipped else f"'{chosen[0]}'."
-            raise DataError(f"None of {len(chosen)} files {why}, the first: {first}", hint="Check region and paths.")
+            first = skipped[0] if skipped else f"'{paths[0]}'."
+            raise DataError(f"None of {len(paths)} files {why}, the first: {first}", hint="Check region and paths.")
         tiles = _without_older(tiles)
         land_cover = mosaic(tiles)
         synthetic = tiles[0].attrs["synthetic"]
@@ -102,7 +102,7 @@ class LandCoverSource:
         land_cover.encoding = {"grid_mapping": "spatial_ref"}
         attrs = {
             "title": "MODIS land cover, IGBP classes",
-            "source": ", ".join(sorted({p.name[:7].upper() for p in chosen if PRODUCT.match(p.name)}))
+            "source": ", ".join(sorted({p.name[:7].upper() for p in paths if PRODUCT.match(p.name)}))
             or request.options["legend"],
             "references": f"https://doi.org/{INFO.doi}",
             "year": year,
@@ -206,9 +206,9 @@ def _over(above: np.ndarray, below: np.ndarray) -> np.ndarray:
 
 
 def _place(tile: xr.DataArray, first: xr.DataArray) -> tuple[int, int]:
-    wanted, own = first.rio.transform(), tile.rio.transform()
-    col, row = (own.c - wanted.c) / wanted.a, (own.f - wanted.f) / wanted.e
-    same_pixel = np.allclose((own.a, own.e), (wanted.a, wanted.e), rtol=1e-6)
+    wanted, place = first.rio.transform(), tile.rio.transform()
+    col, row = (place.c - wanted.c) / wanted.a, (place.f - wanted.f) / wanted.e
+    same_pixel = np.allclose((place.a, place.e), (wanted.a, wanted.e), rtol=1e-6)
     if tile.rio.crs != first.rio.crs or not same_pixel or max(abs(col - round(col)), abs(row - round(row))) > 0.01:
         raise DataError("The tiles are not on one pixel lattice.", hint="Warp them to one grid, or give one file.")
     return round(row), round(col)
@@ -327,8 +327,8 @@ def _place_of(path: Path) -> tuple[str, str]:
 
 def _rank(path: Path) -> tuple[int, int, str]:
     """Version 6.1, written 061, is above 6 (006), which is above 5.1 (051)."""
-    found = VERSION.search(path.name)
-    if found is None:
+    match = VERSION.search(path.name)
+    if match is None:
         return 0, 0, ""
-    whole, part = (found[1], found[2]) if found[1] != "0" else (found[2], "0")
-    return int(whole), int(part), found[3] or ""
+    whole, part = (match[1], match[2]) if match[1] != "0" else (match[2], "0")
+    return int(whole), int(part), match[3] or ""

@@ -47,8 +47,8 @@ def write_tiles(world: Any, dest: Path) -> list[Path]:
             part = classes[top - row0 : r + size - row0, left - col0 : c + size - col0]
             tile[top - r : top - r + part.shape[0], left - c : left - c + part.shape[1]] = part
             path = dest / f"MCD12Q1.A{year}001.h{h:02d}v{v:02d}.061.{year}365000000.hdf"
-            told = structure(h, v, synthetic=f"twin world, seed {world.seed}: no observed land cover")
-            paths.append(write_dataset(path, PRODUCTS["Q1"].dataset, tile, told))
+            metadata = structure(h, v, synthetic=f"twin world, seed {world.seed}: no observed land cover")
+            paths.append(write_dataset(path, PRODUCTS["Q1"].dataset, tile, metadata))
     return paths
 
 
@@ -64,11 +64,11 @@ def write_global(world: Any, dest: Path) -> list[Path]:
     whole[np.ix_(row, col)] = np.where(classes == 17, 0, classes)
     year = str(world.days[0])[:4]
     path = dest / f"MCD12C1.A{year}001.061.{year}365000000.hdf"
-    told = f'GROUP=GridStructure\n\tsynthetic="seed {world.seed}"\nEND\n'
-    return [write_dataset(path, PRODUCTS["C1"].dataset, whole, told)]
+    metadata = f'GROUP=GridStructure\n\tsynthetic="seed {world.seed}"\nEND\n'
+    return [write_dataset(path, PRODUCTS["C1"].dataset, whole, metadata)]
 
 
-def write_dataset(path: Path, name: str, values: np.ndarray, told: str) -> Path:
+def write_dataset(path: Path, name: str, values: np.ndarray, metadata: str) -> Path:
     """Write one dataset of bytes and its ``StructMetadata.0`` to an HDF4 file."""
     from pyhdf.SD import SD, SDC
 
@@ -79,7 +79,7 @@ def write_dataset(path: Path, name: str, values: np.ndarray, told: str) -> Path:
     dataset.setfillvalue(FILL)
     dataset[:] = values
     dataset.endaccess()
-    file.attr("StructMetadata.0").set(SDC.CHAR, told)
+    file.attr("StructMetadata.0").set(SDC.CHAR, metadata)
     file.end()
     os.replace(partial, path)
     return path

@@ -190,9 +190,9 @@ def _open(
 
     path = layers.get((prop, depth))
     if path is None:
-        held = sorted(d for p, d in layers if p == prop)
+        depths = sorted(d for p, d in layers if p == prop)
         raise DataError(
-            f"{prop}_{depth}_cm_p.tif is not among the files (of {prop} there are depths {held or 'none'}).",
+            f"{prop}_{depth}_cm_p.tif is not among the files (of {prop} there are depths {depths or 'none'}).",
             hint="Add it, or choose variables and soil_depth that are there.",
         )
     raster = open_raster(path, region, on_error=on_error, decode=False)
@@ -254,22 +254,22 @@ def _rescale(maps: dict[str, Any], names: Sequence[str]) -> None:
         maps[name] = parts[0].map_blocks(checked_share, *parts[1:], i, dtype="f4", meta=np.empty((0, 0, 0), "f4"))
 
 
-def _names(variables: Sequence[str] | None, held: set[str]) -> list[str]:
+def _names(variables: Sequence[str] | None, properties: set[str]) -> list[str]:
     for name in variables or ():
         if name not in PROPERTIES:
             raise UsageError(f"SOLUS100 has no variable '{name}'.", hint=f"It gives: {', '.join(PROPERTIES)}.")
-    names = list(dict.fromkeys(variables or [n for n, p in PROPERTIES.items() if p in held]))
+    names = list(dict.fromkeys(variables or [n for n, p in PROPERTIES.items() if p in properties]))
     if not names:
         raise DataError(
-            f"The files hold {', '.join(sorted(held))}, wanted one of {', '.join(PROPERTIES.values())}.",
+            f"The files hold {', '.join(sorted(properties))}, wanted one of {', '.join(PROPERTIES.values())}.",
             hint="Add the layers of sand, silt, clay or bulk density.",
         )
     return names
 
 
 def _depths(soil_depth: Iterable[int | str] | int | str) -> list[int]:
-    given = [soil_depth] if isinstance(soil_depth, int | str) else list(soil_depth)
-    texts = [part.strip() for item in given for part in str(item).split(",") if part.strip()]
+    depths = [soil_depth] if isinstance(soil_depth, int | str) else list(soil_depth)
+    texts = [part.strip() for item in depths for part in str(item).split(",") if part.strip()]
     for text in texts:
         if text not in map(str, DEPTHS):
             raise UsageError(f"SOLUS100 has no depth {text} cm.", hint=f"It has: {', '.join(map(str, DEPTHS))}.")

@@ -74,8 +74,8 @@ def write(world: Any, dest: Path, *, depths: tuple[int, ...] = (5, 30)) -> list[
         for file in files:
             file.update_tags(synthetic=f"twin world, seed {world.seed}: no soil survey")
         firsts = range(0, row1 - row0, STRIP)
-        for first, made in zip(firsts, pool.map(strip, firsts), strict=True):
-            for file, values in zip(files, made, strict=True):
+        for first, strips in zip(firsts, pool.map(strip, firsts), strict=True):
+            for file, values in zip(files, strips, strict=True):
                 file.write(values, 1, window=Window(0, first, values.shape[1], values.shape[0]))
     for path in paths:
         os.replace(path.with_suffix(".part"), path)
