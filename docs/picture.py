@@ -20,8 +20,8 @@ def main(folder: Path) -> None:
     maps = files.read(folder / "results" / "estimates.nc")
     cube = files.read(folder / "results" / "data" / "filled.zarr")
     ramp = colours("soil_moisture")
-    seen = cube["sm_dca_observed"].mean(("y", "x")).values
-    day = int(np.argmin(np.abs(seen[200:330] - 0.5)) + 200)
+    observed_share = cube["sm_dca_observed"].mean(("y", "x")).values
+    day = int(np.argmin(np.abs(observed_share[200:330] - 0.5)) + 200)
     observed = cube["sm_dca"].where(cube["sm_dca_observed"])
     panels = [
         (observed, "SMAP DCA, observed", ramp, 0, 0.45),

@@ -70,7 +70,7 @@ def play():
         canvas.refresh()
         canvas.waitWhileRendering()
         frames.append(hash(bytes(_bits(canvas.grab().toImage()))))
-    told = {
+    state = {
         "version": Qgis.QGIS_VERSION,
         "layers": sorted(layer.name() for layer in layers),
         "crs": sorted({layer.crs().authid() for layer in layers}),
@@ -84,7 +84,7 @@ def play():
         ],
         "visible": sorted(layer.name() for layer in QgsProject.instance().layerTreeRoot().checkedLayers()),
     }
-    tell(json.dumps(told))
+    tell(json.dumps(state))
     QTimer.singleShot(1500, guarded(leave))
 
 

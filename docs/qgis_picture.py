@@ -29,7 +29,7 @@ def main(target: Path) -> None:
 
 
 def desktop(folder: Path) -> dict:
-    """Estimate in the desktop; gives what it tells and leaves ``answer.png`` in the folder."""
+    """Estimate in the desktop; returns its answer and leaves ``answer.png`` in the folder."""
     import xsm
     from xsm.io import files
 
@@ -41,7 +41,7 @@ def desktop(folder: Path) -> dict:
     ini.mkdir(parents=True)
     for number in "34":
         (ini / f"QGIS{number}.ini").write_text("[PythonPlugins]\nxsm_qgis=true\n")
-    asked = {"cube": str(cube), "output": str(folder / "estimate.nc"), "answer": str(folder / "answer"), "days": DAYS}
+    request = {"cube": str(cube), "output": str(folder / "estimate.nc"), "answer": str(folder / "answer"), "days": DAYS}
     with subprocess.Popen(
         ["Xvfb", "-displayfd", "1", "-screen", "0", "1400x860x24", "-nolisten", "tcp"],
         stdout=subprocess.PIPE,
@@ -53,7 +53,7 @@ def desktop(folder: Path) -> dict:
             env = {
                 "PATH": CLEAN_PATH, "HOME": str(folder), "XDG_RUNTIME_DIR": str(folder), "LANG": "C.UTF-8", **profile,
                 "DISPLAY": f":{screen.stdout.readline().strip()}", "LIBGL_ALWAYS_SOFTWARE": "1",
-                "XSM_DESKTOP": json.dumps(asked),
+                "XSM_DESKTOP": json.dumps(request),
             }  # fmt: skip
             program = shutil.which("qgis.bin", path=CLEAN_PATH) or "qgis"
             options = ["--nologo", "--noversioncheck", "--code", str(HERE / "qgis_desktop.py")]
@@ -62,10 +62,10 @@ def desktop(folder: Path) -> dict:
             )
         finally:
             screen.terminate()
-    failed, told = folder / "answer.error", folder / "answer.json"
-    if failed.exists() or not told.exists():
+    failed, answer = folder / "answer.error", folder / "answer.json"
+    if failed.exists() or not answer.exists():
         sys.exit(failed.read_text() if failed.exists() else done.stderr)
-    return json.loads(told.read_text())
+    return json.loads(answer.read_text())
 
 
 if __name__ == "__main__":

@@ -48,7 +48,7 @@ def change_weights(folder, change, *, with_hash=True):
         (lambda p: (p / "card.json").write_text("{"), "damaged"),
         (lambda p: (p / "weights.safetensors").write_bytes((1 << 60).to_bytes(8, "little") + b"x" * 100), "damaged"),
         (lambda p: (p / "card.json").write_text('{"format": 1, "surprise": 2}'), "unknown keys"),
-        (lambda p: (p / "card.json").unlink(), "no model bundle"),
+        (lambda p: (p / "card.json").unlink(), "not a model bundle"),
         (lambda p: change_weights(p, lambda w: w + 1), "was changed after it was written"),
         (lambda p: change_card(p, lambda c: {**c, "inputs": c["inputs"][::-1]}), "was changed after it was written"),
         (
@@ -67,7 +67,7 @@ def test_damaged_bundles_are_refused(ridge, tmp_path, spoil, text):
 @pytest.mark.parametrize(
     ("change", "text"),
     [
-        (lambda card: 3, "holds a int"),
+        (lambda card: 3, "of the type int"),
         (lambda card: card.pop("depth") and card, r"lacks \['depth'\]"),
         (lambda card: card | {"inputs": None}, "no usable inputs"),
         (lambda card: card | {"targets": []}, "no usable targets"),

@@ -48,7 +48,7 @@ def run(*args):
         (("gapfill", "cube.nc", "out.nc", "--variables", "tb_x"), 2, "Did you mean 'tb_"),
         (("estimate", "cube.nc", "out.nc", "--depth", "10"), 2, "10"),
         (("estimate", "cube.nc", "out.nc", "--scenario", "3"), 2, "3"),
-        (("estimate", "cube.nc", "out.nc", "--model", "no-bundle"), 1, "no model bundle"),
+        (("estimate", "cube.nc", "out.nc", "--model", "no-bundle"), 1, "not a model bundle"),
         (("estimate", "cube.nc", "out.xyz"), 2, "expected .nc"),
         (("estimate", "cube.nc"), 2, "OUTPUT"),
         (("estimat",), 2, "Did you mean 'estimate'"),

@@ -118,7 +118,7 @@ def with_gap(d):
             "train= has values of the type int64, wanted True or False",
         ),
         (lambda d: d, {"train": slice("2010", "2010")}, DataError, "lies in train=2010-01-01/2010-12-31"),
-        (lambda d: d, {"model": "cru"}, UsageError, "'cru' is for the task 'gapfill', wanted one for 'estimate'"),
+        (lambda d: d, {"model": "cru"}, UsageError, "'cru' is for the task 'gapfill', expected one for 'estimate'"),
         (lambda d: d, {"predictors": ["sand"]}, DataError, "changes with time"),
         (lambda d: d, {"predictors": []}, DataError, "no names"),
         (

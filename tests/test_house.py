@@ -19,7 +19,7 @@ ROOMS = {
     "web", "data",
 }  # fmt: skip
 GROUND = {"atomic", "errors", "options", "progress", "_lazy", "_version"}
-TOP = {"__init__", "__main__", "testing", "plugin_api"}
+TOP = {"__init__", "__main__", "testing", "plugin_api", "worker"}
 LONGEST = 350
 
 pytestmark = pytest.mark.skipif(not (ROOT / "plugins").is_dir(), reason="needs a checkout of the repository")

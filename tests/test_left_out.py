@@ -124,7 +124,7 @@ def test_each_file_left_out_is_named_once_and_a_long_list_is_cut_short(tmp_path,
     assert stop.value.code == 1 and "but for 14 files left out" in " ".join(errors.split())
     assert [errors.count(path.name) for path in bad] == [1] * 10 + [0] * 4
     assert f"and 4 more; all of them are in '{tmp_path / 'study' / '.xsm' / 'manifest.json'}'" in errors
-    assert errors.count("empty' holds no file of source 'smap' and is left out") == 1
+    assert errors.count("empty' contains no file of source 'smap' and is left out") == 1
     assert sorted(left_out(tmp_path / "study")) == sorted(path.name for path in bad)
     skipped = files.read(tmp_path / "study" / "data" / "stations.nc").attrs["skipped"]
     assert len(skipped) == 14

@@ -112,7 +112,7 @@ def xsm_operations(register):
 
 
 def test_other_api_number_is_not_loaded(write_plugin):
-    registry = plugin.load([write_plugin("xp_api", GOOD.format(api=2, name="newer"))])
+    registry = plugin.load([write_plugin("xp_api", GOOD.format(api=3, name="newer"))])
     assert registry.plugins["xp_api"].status == "incompatible"
     assert "newer" not in registry.sources
 
@@ -188,11 +188,11 @@ def test_folders_without_files_of_the_source_are_left_out_when_skipping(tmp_path
         (tmp_path / name).mkdir()
         (tmp_path / name / "x.csv").write_text(rows if name != "notes" else "hello\n")
     for paths in (sorted(tmp_path.iterdir()), tmp_path / "*"):
-        with pytest.raises(xsm.DataError, match="notes' holds no file of source 'tiny'"):
+        with pytest.raises(xsm.DataError, match="notes' contains no file of source 'tiny'"):
             xsm.open("tiny", paths)
-        with pytest.warns(UserWarning, match="notes' holds no file of source 'tiny' and is left out"):
+        with pytest.warns(UserWarning, match="notes' contains no file of source 'tiny' and is left out"):
             assert float(xsm.open("tiny", paths, on_error="skip")["soil_moisture"].max()) == pytest.approx(0.2)
-    with pytest.raises(xsm.DataError, match="notes' holds no file"):
+    with pytest.raises(xsm.DataError, match="notes' contains no file"):
         xsm.open("tiny", tmp_path / "notes", on_error="skip")
 
 

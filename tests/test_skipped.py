@@ -68,7 +68,7 @@ def test_days_of_files_left_out_at_the_ends_are_kept_empty(tmp_path, days):
 @pytest.mark.parametrize(("name", "on_error"), [("smap", "raise"), ("nldas", "skip"), ("smap_l4", "raise")])
 def test_no_file_in_the_period_names_the_existing_days(tmp_path, name, on_error):
     paths = get_source(name).write(make_world(default_grid(4), 2, seed=1), tmp_path)
-    with pytest.raises(DataError, match=r"None of .*\. The names .* tell the days 2021-04-0\d to 2021-04-02\."):
+    with pytest.raises(DataError, match=r"None of .*\. By their names the files are of 2021-04-0\d to 2021-04-02\."):
         xsm.open(name, paths, time="2020", on_error=on_error)
 
 

@@ -150,13 +150,13 @@ def test_bad_input_is_told() -> None:
 
 
 def test_the_files_of_the_stations_are_told(tmp_path: Path) -> None:
-    from xsm.ops.open import told_files
+    from xsm.ops.open import in_history
 
     paths = [tmp_path / name for name in ("b.txt", "a.txt")]
     for path in paths:
         path.write_text(path.stem * 3)
-    card = told_files(paths)
+    card = in_history(paths)
     assert (card["files"], card["to"]) == ("2 from a.txt", "b.txt")
-    assert told_files(paths[::-1]) == card and told_files(paths[:1])["files"] == "b.txt"
+    assert in_history(paths[::-1]) == card and in_history(paths[:1])["files"] == "b.txt"
     paths[0].write_text("longer than before")
-    assert told_files(paths)["files_hash"] != card["files_hash"]
+    assert in_history(paths)["files_hash"] != card["files_hash"]

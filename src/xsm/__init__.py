@@ -1,7 +1,7 @@
 """xsm: daily, gap-free maps of surface and subsurface soil moisture from SMAP, NLDAS-2 and SOLUS100.
 
-``import xsm`` registers the accessor ``ds.sm``; everything else loads on first use. What authors of plugins need is in
-`xsm.plugin_api`.
+``import xsm`` registers the accessor ``ds.sm``; everything else loads on first use. Names for authors of plugins
+are in `xsm.plugin_api`.
 """
 
 from __future__ import annotations

@@ -21,6 +21,6 @@ def load(package: str, homes: Mapping[str, str], name: str) -> Any:
 def moved(home: str, name: str, module: str = "") -> Any:
     """Return a name from its new home, or an alias of it from a module, and warn the line that uses the old home."""
     warnings.warn(
-        f"xsm.{name} is now {home}.{name}; the old name goes with the next minor release.", FutureWarning, stacklevel=3
+        f"xsm.{name} is now {home}.{name}; the old name will be removed in the next minor release.", FutureWarning, stacklevel=3
     )
     return getattr(importlib.import_module(module or home), name)

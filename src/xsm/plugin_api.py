@@ -1,4 +1,4 @@
-"""What authors of plugins use beside the names of `xsm`: contracts, descriptions, helpers for files and downloads.
+"""For authors of plugins, beside the names of `xsm`: contracts, descriptions, helpers for files and downloads.
 
 Every name loads on first use. A plugin imports from `xsm`, `xsm.plugin_api`, `xsm.testing` and `xsm.twin` alone; all
 other modules of the core are private.
@@ -22,6 +22,8 @@ _PUBLIC = {
     "Request": "xsm.contracts.source",
     "make_request": "xsm.contracts.source",
     "SourceInfo": "xsm.contracts.source",
+    "Fetcher": "xsm.contracts.source",
+    "Writer": "xsm.contracts.source",
     "closed_period": "xsm.ops.fetch",
     "download": "xsm.web.download",
     "Manifest": "xsm.web.manifest",
@@ -55,6 +57,9 @@ _PUBLIC = {
     "canonical_attrs": "xsm.data.cf",
     "drop_impossible": "xsm.data.cf",
     "NO_FLAG": "xsm.data.cf",
+    "unit_of": "xsm.data.units",
+    "affine": "xsm.data.units",
+    "convert": "xsm.data.units",
 }
 __all__ = list(_PUBLIC)
 

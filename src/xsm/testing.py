@@ -1,4 +1,4 @@
-"""The contract tests that every plugin runs, ours and theirs.
+"""The contract tests that every plugin runs, ours and those of others.
 
 Examples
 --------
@@ -36,12 +36,12 @@ __all__ = [
     "window",
 ]
 MANY = 50_000_000
-"""Values above which `check_source` does not look whether there is any."""
+"""Values above which `check_source` does not check that there is a valid one."""
 
 
 @contextmanager
 def raise_if_computes() -> Iterator[None]:
-    """Fail where anything lazy is computed inside the body."""
+    """Fail if anything lazy is computed inside the body."""
     import dask
 
     def refuse(dsk: Any, keys: Any, **_: Any) -> Any:
@@ -89,7 +89,7 @@ def check_source(
     files : sequence of path, optional
         Files of the product to open.
     world : xsm.twin.World, optional
-        With ``tmp``: a synthetic world that the source writes and reads back, where it has ``write``.
+        With ``tmp``: a synthetic world that the source, if it has ``write``, writes and reads back.
     tmp : Path, optional
         Empty folder for the files.
 
@@ -110,7 +110,7 @@ def check_source(
     paths = [Path(f) for f in files or ()]
     if world is not None and tmp is not None and hasattr(source, "write"):
         paths += source.write(world, tmp)
-        assert paths, f"{name}: write gave no path"
+        assert paths, f"{name}: write returned no path"
     if not paths:
         return
     assert all(source.identify(p) for p in paths), f"{name}: identify refuses its own file"
@@ -119,11 +119,11 @@ def check_source(
     check_canonical(ds, info)
     first = next(iter(ds.data_vars))
     only = open_files(source, paths, variables=[str(first)])
-    assert first in only, f"{name}: variables=['{first}'] does not give it"
+    assert first in only, f"{name}: variables=['{first}'] does not return it"
     if world is not None:
         only = open_files(source, paths, region=Area(world.bbox, world.grid))
     if only[first].size <= MANY and only[first].dtype.kind == "f":
-        assert bool(only[first].notnull().any()), f"{name}: {first} holds no value at all"
+        assert bool(only[first].notnull().any()), f"{name}: {first} has no value at all"
     junk = (tmp or paths[0].parent) / f"junk{paths[0].suffix}"
     if tmp is not None:
         junk.write_bytes(b"<html>please log in</html>")
@@ -131,7 +131,7 @@ def check_source(
 
 
 def check_canonical(ds: xr.Dataset, info: SourceInfo) -> None:
-    """Check names, units, dims, day axis and coordinates of what a source gives."""
+    """Check names, units, dims, day axis and coordinates of a dataset from a source."""
     name = info.name
     assert len(ds.data_vars), f"{name}: no variable"
     for key, variable in ds.data_vars.items():
@@ -142,7 +142,7 @@ def check_canonical(ds: xr.Dataset, info: SourceInfo) -> None:
         if spec is not None and spec.units:
             assert variable.attrs.get("units") == spec.units, f"{name}: {key} has units {variable.attrs.get('units')}"
         if spec is not None and spec.kind == "continuous" and key != "obs_time":
-            assert variable.dtype == np.float32, f"{name}: {key} is {variable.dtype}, wanted float32"
+            assert variable.dtype == np.float32, f"{name}: {key} is {variable.dtype}, expected float32"
     if info.stations:
         assert {"sensor", "time"} <= set(ds.dims), f"{name}: stations have dims sensor, time"
         assert {"station", "network", "lat", "lon", "depth"} <= set(ds.coords), f"{name}: station coordinates missing"
@@ -150,7 +150,7 @@ def check_canonical(ds: xr.Dataset, info: SourceInfo) -> None:
     assert {"x", "y"} <= set(ds.dims) or {"lat", "lon"} <= set(ds.dims), f"{name}: no horizontal dims"
     if "time" in ds.dims and ds.sizes["time"] > 1:
         day = ds["time"].values
-        assert np.all(np.diff(day) == np.timedelta64(1, "D")), f"{name}: days are missing or doubled"
+        assert np.all(np.diff(day) == np.timedelta64(1, "D")), f"{name}: days are missing or repeated"
     grid = grid_of(ds)
     if grid is not None:
         assert "spatial_ref" in ds.coords, f"{name}: no spatial_ref"
@@ -166,7 +166,7 @@ def check_model(name: str, *, options: Mapping[str, Any] | None = None, tmp: Pat
     options : mapping, optional
         Options that make training short.
     tmp : Path, optional
-        Folder for a bundle that is saved and read again.
+        Folder in which a bundle is saved and read back.
 
     Raises
     ------
@@ -176,16 +176,16 @@ def check_model(name: str, *, options: Mapping[str, Any] | None = None, tmp: Pat
     model = get_model(name)
     assert isinstance(model, Model), f"{name}: lacks info, block, fit or predict_block"
     samples, spec = small_task(model, options or {})
-    seen: list[float] = []
-    bundle = model.fit(samples, spec, validation=samples, seed=3, progress=lambda share, text: seen.append(share))
-    assert seen and max(seen) <= 1.0, f"{name}: progress is a share from 0 to 1"
+    shares: list[float] = []
+    bundle = model.fit(samples, spec, validation=samples, seed=3, progress=lambda share, text: shares.append(share))
+    assert shares and max(shares) <= 1.0, f"{name}: progress is a share from 0 to 1"
     json.dumps(dict(bundle.card))
     assert bundle.card["model"] == name and bundle.card["task"] == spec.task, (
         f"{name}: card names another model or task"
     )
     assert list(bundle.card["targets"]) == list(spec.targets), f"{name}: card has other targets"
     again = model.fit(samples, spec, validation=samples, seed=3, progress=lambda share, text: None)
-    assert again.hash == bundle.hash, f"{name}: the same seed gives another bundle"
+    assert again.hash == bundle.hash, f"{name}: the same seed yields another bundle"
     if tmp is not None:
         bundle = Bundle.load(bundle.save(tmp / "bundle"))
         assert bundle.hash == again.hash, f"{name}: the bundle changes when it is saved"
@@ -238,18 +238,20 @@ def _check_prediction(name: str, model: Model, bundle: Bundle, samples: Samples,
     spreads = ("_std", "_obs_std") if spec.task == "gapfill" else ("_std",)
     for key in (target, *(target + s for s in spreads)):
         assert key in result, f"{name}: no '{key}' in the prediction"
-        assert np.shape(result[key]) == shape, f"{name}: '{key}' has the shape {np.shape(result[key])}, wanted {shape}"
+        assert np.shape(result[key]) == shape, (
+            f"{name}: '{key}' has the shape {np.shape(result[key])}, expected {shape}"
+        )
         assert np.isfinite(result[key]).all(), f"{name}: '{key}' has gaps"
     for spread in spreads:
         assert (np.asarray(result[target + spread]) >= 0).all(), f"{name}: negative spread"
     second = model.predict_block(arrays, bundle, device="cpu")
-    assert np.array_equal(result[target], second[target]), f"{name}: the same block gives another answer"
+    assert np.array_equal(result[target], second[target]), f"{name}: the same block yields another result"
 
 
 def _check_info(info: SourceInfo) -> None:
     assert info.name.isidentifier() and info.name == info.name.lower(), f"{info.name}: names are lower case identifiers"
     assert ":" in info.factory, f"{info.name}: factory is 'module:Class'"
-    assert info.variables, f"{info.name}: names no variables"
+    assert info.variables, f"{info.name}: lists no variables"
     for option in (*info.options, *info.fetch_options):
         assert option.name and option.kind and option.help, (
             f"{info.name}: option {option.name} lacks name, kind or help"
@@ -268,7 +270,7 @@ def _refuses(source: DataSource, junk: Path) -> None:
 
 
 def leaky_series(cells: int = 40, days: int = 240, seed: int = 3) -> xr.Dataset:
-    """Series of soil moisture that remembers rain for ten days, which no model of the day's rain alone can know.
+    """Series of soil moisture that depend on ten days of rain, which no model of the day's rain alone can follow.
 
     Parameters
     ----------

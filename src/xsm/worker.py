@@ -1,6 +1,6 @@
 """Answer to QGIS plugins of protocol 1, which start ``python -m xsm.worker``: they then ask for `xsm qgis install`.
 
-Goes with the next minor release; the worker itself is `xsm.faces.worker`.
+Will be removed in the next minor release; the worker itself is `xsm.faces.worker`.
 """
 
 import json

@@ -103,14 +103,14 @@ def test_region_and_time(tmp_path: Path) -> None:
         open_([path], time=slice(np.datetime64("2023-01-01"), None))
 
 
-def test_damaged_files_are_told(tmp_path: Path) -> None:
+def test_damaged_files_are_reported(tmp_path: Path) -> None:
     good = put(tmp_path, "\n".join([HEADER, *ROWS]).encode())
     for number, (text, match) in enumerate(
         [
-            (b"<!DOCTYPE html>\n<html>", "wanted an ISMN header"),
-            (b"", "wanted an ISMN header"),
+            (b"<!DOCTYPE html>\n<html>", "expected an ISMN header"),
+            (b"", "expected an ISMN header"),
             (HEADER.encode(), "no rows"),
-            ("\n".join([HEADER, ROWS[0], "2022/01/01 01:00"]).encode(), "a cut row"),
+            ("\n".join([HEADER, ROWS[0], "2022/01/01 01:00"]).encode(), "an incomplete row"),
             ("\n".join([HEADER, "2022/13/01 01:00 0.1 G M"]).encode(), "cannot be read as an ISMN file"),
             ("\n".join([HEADER, "2022/01/01 01:00 0.1x G M"]).encode(), "cannot be read as an ISMN file"),
         ]

@@ -83,7 +83,7 @@ def test_an_archive_reads_as_its_folder(files: list[Path], tmp_path: Path) -> No
     xr.testing.assert_identical(open_([path]), open_(files))
 
 
-def test_damaged_archives_are_told(files: list[Path], tmp_path: Path) -> None:
+def test_damaged_archives_are_reported(files: list[Path], tmp_path: Path) -> None:
     path = pack(files, tmp_path / "a.zip")
     raw = path.read_bytes()
     cut, spoilt, other = tmp_path / "cut.zip", tmp_path / "spoilt.zip", tmp_path / "other.zip"

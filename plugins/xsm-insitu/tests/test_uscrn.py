@@ -110,7 +110,7 @@ def test_region_time_and_variables(written: list[Path]) -> None:
     assert ds["time"].values[0] == np.datetime64("2019-01-02T01") and ds["time"].values[-1] == np.datetime64(
         "2019-01-04"
     )
-    with pytest.raises(DataError, match="hold no soil moisture in longitude 0"):
+    with pytest.raises(DataError, match="contain no soil moisture in longitude 0"):
         open_(written, region=area(0, 30, 10, 40))
     with pytest.raises(DataError, match="from 2021-01-01 to 2021-02-01"):
         open_(written, time=slice("2021-01-01", "2021-02-01"))
@@ -125,7 +125,7 @@ def test_identify() -> None:
         assert not SOURCE.identify(Path(name)), name
 
 
-def test_damaged_files_are_told(written: list[Path], tmp_path: Path) -> None:
+def test_damaged_files_are_reported(written: list[Path], tmp_path: Path) -> None:
     lines = written[1].read_text().splitlines()
     damaged = {
         "glued": [lines[0], lines[1] + lines[2]],
@@ -141,11 +141,11 @@ def test_damaged_files_are_told(written: list[Path], tmp_path: Path) -> None:
             open_([path])
     page = tmp_path / "CRNH0203-2019-ZZ_page.txt"
     page.write_text("<html>\n<body>Not found</body>")
-    with pytest.raises(DataError, match="1 columns, wanted 38"):
+    with pytest.raises(DataError, match="1 columns, expected 38"):
         open_([page])
     ds = open_([*written, page, tmp_path / "CRNH0203-2019-ZZ_cut.txt"], on_error="skip")
     assert len(ds.attrs["skipped"]) == 2 and ds.sizes["sensor"] == 10
-    with pytest.raises(DataError, match="wanted 38"):
+    with pytest.raises(DataError, match="expected 38"):
         open_([page], on_error="skip")
 
 

@@ -59,7 +59,7 @@ def test_the_product_chooses_the_legend_not_the_values(tmp_path, name, options, 
 
 
 def test_an_unknown_name_needs_a_legend(tmp_path):
-    with pytest.raises(DataError, match=r"does not tell its legend. Give legend="):
+    with pytest.raises(DataError, match=r"does not say its legend. Give legend="):
         open_([make(tmp_path / "map.tif", classes())])
 
 
@@ -76,7 +76,7 @@ def test_nodata_of_the_file_is_unclassified():
 
 def test_the_latest_year_with_a_warning_or_the_one_asked_for(tmp_path):
     paths = [make(tmp_path / NAME.replace("2020", str(y)), classes(seed=y)) for y in (2019, 2021, 2020)]
-    with pytest.warns(UserWarning, match="2019, 2020, 2021 is there, 2021 is used"):
+    with pytest.warns(UserWarning, match="2019, 2020, 2021 is there, that of 2021 is read"):
         assert np.array_equal(open_(paths)["land_cover"], np.where((v := classes(seed=2021)) == 0, 255, v))
     assert open_(paths, year=2019).attrs["year"] == 2019
     with pytest.raises(DataError, match=r"no land cover of 2018. There is: 2019, 2020, 2021"):
@@ -99,7 +99,7 @@ TILE = "MCD12Q1.A2020001.h08v05"
 def test_of_versions_of_a_tile_the_latest_is_read(tmp_path, older, newer):
     last, first = make(tmp_path / newer, classes(low=1, high=17)), make(tmp_path / older, classes(low=1, seed=2))
     for paths in ([last, first], [first, last]):
-        with pytest.warns(UserWarning, match=f"1 files are not used, .*'{older}'"):
+        with pytest.warns(UserWarning, match=f"1 files are not read, .*'{older}'"):
             ds = open_(paths)
         assert np.array_equal(ds["land_cover"], classes(low=1, high=17))
 
@@ -171,7 +171,7 @@ BAD = {
     "is truncated": (DataError, lambda p: p.write_bytes(make(p, classes((90, 90))).read_bytes()[:-200])),
     "has no CRS": (DataError, lambda p: make(p, classes(), crs=None)),
     "has 2 bands": (DataError, lambda p: make(p, classes(), count=2)),
-    "holds int16": (DataError, lambda p: make(p, classes().astype("i2"))),
+    "contains int16": (DataError, lambda p: make(p, classes().astype("i2"))),
 }
 
 

@@ -14,7 +14,7 @@ from xsm import DataError
 
 BAD = {
     "an HTML page": b"<!DOCTYPE html><html>Earthdata Login</html>",
-    "no whole NLDAS-2 GRIB1 file": b"GRIB" + bytes(80),
+    "not a complete NLDAS-2 GRIB1 file": b"GRIB" + bytes(80),
     "is empty": b"",
     "neither netCDF-4 nor HDF5": b"not found",
     "netCDF-3": b"CDF\x01" + bytes(80),
@@ -69,7 +69,7 @@ def test_days_of_files_left_out_at_the_ends_are_incomplete(two_days, tmp_path, d
 
 
 def with_other(files: list[Path], at: int, folder: Path, **kwargs) -> list[Path]:
-    """The files with one of them made anew."""
+    """The files with one of them replaced."""
     hour = int(np.datetime64("2018-03-01", "h").astype(int)) + at
     return [*files[:at], make(folder / files[at].name, [hour], **kwargs), *files[at + 1 :]]
 
@@ -124,5 +124,5 @@ def test_each_file_has_its_own_packing_and_units(two_days, tmp_path):
 
 def test_a_unit_of_one_file_that_is_unknown_is_refused(two_days, tmp_path):
     files = with_other(two_days, 5, tmp_path, units=UNITS | {"SoilM_0_10cm": "m3 m-3"})
-    with pytest.raises(DataError, match=f"{files[5].name}' 'SoilM_0_10cm' has the unit 'm3 m-3', wanted one of"):
+    with pytest.raises(DataError, match=f"{files[5].name}' 'SoilM_0_10cm' has the unit 'm3 m-3', expected one of"):
         open_(files).compute()

@@ -50,10 +50,10 @@ def without(path: Path) -> None:
 CASES: dict[str, tuple[Callable[[Path], object], str]] = {
     "login page": (page, "login page"),
     "empty": (lambda p: p.write_bytes(b""), "is empty"),
-    "text": (lambda p: p.write_text("not found"), "no HDF5 file"),
+    "text": (lambda p: p.write_text("not found"), "not an HDF5 file"),
     "truncated": (cut, "truncated"),
     "other product": (other_groups, "Geophysical_Data"),
-    "wrong shape": (small, r"albedo_dca has the shape 10 x 20, wanted 1624 x 3856"),
+    "wrong shape": (small, r"albedo_dca has the shape 10 x 20, expected 1624 x 3856"),
     "missing dataset": (without, "no dataset .*surface_temperature"),
 }
 
@@ -85,7 +85,7 @@ def test_all_bad(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("groups", "message"), [(True, "Polar_AM and .*Polar_PM hold nothing"), (False, "it holds Meta")]
+    ("groups", "message"), [(True, "Polar_AM and .*Polar_PM contain nothing"), (False, "it contains Meta")]
 )
 def test_no_polar_grid(granules: list[Path], tmp_path: Path, groups: bool, message: str) -> None:
     """Once, the hint suggested another release."""
@@ -131,7 +131,7 @@ def test_unlike_grids(granules: list[Path], tmp_path: Path) -> None:
     coarse = tmp_path / "SMAP_L3_SM_P_20200101_R19240_001.h5"
     with h5py.File(coarse, "w") as file:
         file[f"{AM}/albedo_dca"] = np.zeros((406, 964), "f4")
-    with pytest.raises(DataError, match="unlike kinds"):
+    with pytest.raises(DataError, match="different kinds"):
         open_([*granules, coarse], variables=["albedo"])
 
 
@@ -169,7 +169,7 @@ def test_row_that_lies_where_another_dataset_lies(granules: list[Path], area: Ar
     whole = bad.read_bytes()
     assert whole.count(mine) == 1
     bad.write_bytes(whole.replace(mine, other))
-    with pytest.raises(DataError, match="holds the values of another dataset"):
+    with pytest.raises(DataError, match="contains the values of another dataset"):
         open_([bad], region=area, variables=["tb_h", "tb_v"]).load()
 
 
@@ -178,7 +178,7 @@ def test_day_of_the_name_against_the_metadata(granules: list[Path], area: Area, 
     for day in ("20220620", "20220603"):
         shutil.copy(granules[0], tmp_path / NAME.replace("20220602", day))
     wrong, right = sorted(tmp_path.iterdir(), reverse=True)
-    with pytest.raises(DataError, match=f"{wrong.name}' tell the time '2022-06-01T.*its name the day 2022-06-20"):
+    with pytest.raises(DataError, match=f"{wrong.name}' contain the time '2022-06-01T.*its name the day 2022-06-20"):
         open_([wrong], region=area, variables=["tb_h"])
     got = open_([wrong, granules[1]], region=area, variables=["tb_h"], on_error="skip")
     assert wrong.name in got.attrs["skipped"][0] and got.sizes["time"] == 1

@@ -97,7 +97,7 @@ def test_half_orbit_in_a_region(orbit: Path) -> None:
 
 
 def test_half_orbit_of_the_other_pass(orbit: Path) -> None:
-    with pytest.raises(DataError, match=r"PM pass only, wanted AM.*overpass='PM'"):
+    with pytest.raises(DataError, match=r"PM pass only, expected AM.*overpass='PM'"):
         open_([orbit])
 
 
@@ -121,7 +121,7 @@ def test_half_orbit_over_midnight(orbit: Path, cells: dict[str, np.ndarray], tmp
 def test_half_orbit_under_another_day(orbit: Path, tmp_path: Path) -> None:
     wrong = tmp_path / NAME.replace("20150811", "20150611")
     shutil.copy(orbit, wrong)
-    with pytest.raises(DataError, match=f"{wrong.name}' tell the time '2015-08-11T01:30.*its name the day 2015-06-11"):
+    with pytest.raises(DataError, match=f"{wrong.name}' contain the time '2015-08-11T01:30.*the day 2015-06-11"):
         open_([wrong], overpass="PM")
 
 
@@ -140,7 +140,7 @@ def points(real: Path) -> list[Path]:
 
 
 def test_points(points: list[Path]) -> None:
-    with pytest.warns(UserWarning, match="do not tell the pass"):
+    with pytest.warns(UserWarning, match="do not contain the pass"):
         am, pm = (open_(points, overpass=p)["sm_dca"].load() for p in ("AM", "PM"))
         assert open_(points[:1]).attrs["overpass"] == "AM or unknown"
     assert am.shape == (46, 62, 65)
@@ -211,5 +211,5 @@ def test_points_off_the_cell_centres(tmp_path: Path) -> None:
     with h5py.File(path, "w") as file:
         for name, value in (("latitude", 40.0), ("longitude", -100.0), ("soil_moisture_dca", 0.2)):
             file[name] = np.full(3, value, "f4")
-    with pytest.raises(DataError, match="no cell centres"):
+    with pytest.raises(DataError, match="not cell centres"):
         open_([path])

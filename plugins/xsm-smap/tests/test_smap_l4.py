@@ -146,7 +146,7 @@ def test_polar_group(tmp_path: Path, suffix: str) -> None:
     assert got["sm_dca"].isnull().sum() == 2000 * 2000 - field.size
     one = SmapBackend().open_dataset(path, variables=["sm_dca"], overpass="PM", projection="polar")
     np.testing.assert_array_equal(one["sm_dca"][0, 1300:1400, 700:820], field)
-    with pytest.raises(DataError, match="holds no SMAP soil moisture group"):
+    with pytest.raises(DataError, match="contains no SMAP soil moisture group"):
         open_files(SmapSource(), [path], variables=["sm_dca"], overpass="PM")
 
 

@@ -148,7 +148,7 @@ def test_of_duplicates_the_newest(granules: list[Path], area: Area, tmp_path: Pa
 
 
 def test_missing_group_is_no_data(granules: list[Path], both: list[Path], area: Area, world: SimpleNamespace) -> None:
-    with pytest.warns(UserWarning, match="AM pass only, wanted PM"):
+    with pytest.warns(UserWarning, match="AM pass only, expected PM"):
         got = open_(granules, area, overpass="PM")
     assert got["tb_h"].isnull().all()
     assert (got["retrieval_flag"] == 65534).all()

@@ -122,5 +122,5 @@ def test_plain_xarray_reads_it(granules: list[Path], world: SimpleNamespace) -> 
 def test_world_on_another_grid(world: SimpleNamespace, tmp_path: Path) -> None:
     from xsm import EASE2_M36
 
-    with pytest.raises(DataError, match="EASE2_M36, wanted EASE2_M09"):
+    with pytest.raises(DataError, match="EASE2_M36, expected EASE2_M09"):
         write(SimpleNamespace(**{**vars(world), "grid": EASE2_M36}), tmp_path)

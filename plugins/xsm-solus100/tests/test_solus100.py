@@ -115,7 +115,7 @@ def test_wrong_names_are_refused(folder):
     with pytest.raises(DataError, match=r"dbovendry_60_cm_p.tif is not among the files"):
         open_(files(folder), variables=["bulk_density"], soil_depth=[60])
     shutil.copy(folder / "sandtotal_5_cm_p.tif", folder / "foo_5_cm_p.tif")
-    with pytest.raises(DataError, match="property 'foo', whose scale is not known"):
+    with pytest.raises(DataError, match="property 'foo', whose scale xsm does not know"):
         open_(files(folder))
     with pytest.raises(DataError, match="None of the files is a prediction layer"):
         open_([folder / "sandtotal_5_cm_l.tif"])
@@ -143,7 +143,7 @@ def test_dtype_and_nodata_are_those_of_each_file(folder):
 
 def test_doubtful_files_warn_by_name(folder):
     make(folder / "sandtotal_5_cm_p.tif", stored("sandtotal"), nodata=25)
-    with pytest.warns(UserWarning, match=r"sandtotal_5_cm_p.tif' has the nodata value 25, wanted 255"):
+    with pytest.warns(UserWarning, match=r"sandtotal_5_cm_p.tif' has the nodata value 25, expected 255"):
         ds = open_(files(folder), soil_depth=5)
     assert np.isnan(ds["sand"].values[0][(stored("sandtotal") == 25) | (stored("sandtotal") == 255)]).all()
     for path in files(folder):

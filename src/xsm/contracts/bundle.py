@@ -1,6 +1,6 @@
 """Model bundles: ``weights.safetensors`` and ``card.json`` in a folder, read without torch.
 
-What is in a card and what makes a bundle invalid: docs/design/decisions.md, "Bundles".
+The entries of a card and the rules for bundles: docs/design/decisions.md, "Bundles".
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ CARD_KEYS = {
 }  # fmt: skip
 REQUIRED = {"format", "task", "model", "inputs", "targets", "units"}
 OF_ESTIMATES = {"depth", "scenario", "statics", "options"}
-"""What cards of the task ``estimate`` need besides."""
+"""Further entries that cards of the task ``estimate`` need."""
 NAMES, MAPPINGS = ("inputs", "statics", "targets", "references"), ("units", "options", "normalisation", "block", "grid",
            "training", "validation", "metrics", "spread", "versions")  # fmt: skip
 """Entries of a card that list names, and those that are mappings (``grid`` may also be None)."""
@@ -41,7 +41,7 @@ NAMES, MAPPINGS = ("inputs", "statics", "targets", "references"), ("units", "opt
 
 @dataclass(frozen=True)
 class Bundle:
-    """A trained model: what it is (card), its weights, and for 25 cm scenario 2 the surface bundle it was fed by.
+    """A trained model: its description (card), its weights, and for 25 cm scenario 2 the surface bundle that feeds it.
 
     Parameters
     ----------
@@ -68,33 +68,34 @@ class Bundle:
     def __post_init__(self) -> None:
         if not isinstance(self.card, Mapping):
             raise DataError(
-                f"The model card holds a {type(self.card).__name__}, wanted named entries.",
-                hint="It is no card that xsm wrote.",
+                f"The model card is of the type {type(self.card).__name__}, expected named entries.",
+                hint="xsm did not write this card.",
             )
         wanted = REQUIRED | (OF_ESTIMATES if self.card.get("task") == "estimate" else set())
         unknown_keys, missing = set(self.card) - CARD_KEYS, wanted - set(self.card)
         if unknown_keys or missing:
             raise DataError(
                 f"The model card has unknown keys {sorted(unknown_keys)} and lacks {sorted(missing)}.",
-                hint="Make the bundle anew with this version of xsm.",
+                hint="Train the bundle again with this version of xsm.",
             )
         if self.card["format"] != BUNDLE_FORMAT:
             raise DataError(
                 f"The model bundle has format {self.card['format']}, this xsm reads format {BUNDLE_FORMAT}.",
-                hint="Install the xsm version named in its card, or train it anew.",
+                hint="Install the xsm version named in its card, or train it again.",
             )
         wrong = [k for k in NAMES if k in self.card and not _are_names(self.card[k])]
-        given = {k: self.card[k] for k in MAPPINGS if k in self.card}
-        wrong += [k for k, v in given.items() if not isinstance(v, Mapping) and (k, v) != ("grid", None)]
+        mappings = {k: self.card[k] for k in MAPPINGS if k in self.card}
+        wrong += [k for k, v in mappings.items() if not isinstance(v, Mapping) and (k, v) != ("grid", None)]
         wrong += ["targets"] if not self.card["targets"] else []
         if wrong:
             raise DataError(
-                f"The model card has no usable {', '.join(dict.fromkeys(wrong))}.", hint="Get or train the bundle anew."
+                f"The model card has no usable {', '.join(dict.fromkeys(wrong))}.",
+                hint="Get or train the bundle again.",
             )
         if infinite := [n for n, w in self.weights.items() if w.dtype.kind == "f" and not np.isfinite(w).all()]:
             raise DataError(
-                f"The weights {', '.join(infinite[:3])} of the model bundle are NaN or infinite, wanted numbers.",
-                hint="Get or train it anew.",
+                f"The weights {', '.join(infinite[:3])} of the model bundle are NaN or infinite, expected numbers.",
+                hint="Get or train it again.",
             )
 
     def __repr__(self) -> str:
@@ -116,7 +117,7 @@ class Bundle:
 
     @property
     def trained_on(self) -> str:
-        """Periods of the training days, such as ``"2018-01-01 to 2020-12-31"``; empty where the card does not tell."""
+        """Periods of the training days, such as ``"2018-01-01 to 2020-12-31"``; empty if the card does not say."""
         training = self.card.get("training") or {}
         return ", ".join(training.get("periods") or [" to ".join(training.get("days") or ())])
 
@@ -132,12 +133,12 @@ class Bundle:
         return cards.learning_curve(self.card)
 
     def save(self, path: str | Path) -> Path:
-        """Write the bundle as a folder; refuses an existing one and leaves nothing half written.
+        """Write the bundle as a folder; an existing one is refused, and nothing is left half written.
 
         Parameters
         ----------
         path : str or Path
-            Folder to make.
+            The new folder.
         """
         path = Path(path)
         if path.exists():
@@ -159,7 +160,7 @@ class Bundle:
 
     @classmethod
     def load(cls, path: str | Path) -> Bundle:
-        """Read a bundle folder; sizes are checked before anything is read into memory."""
+        """Read a bundle folder, after a check of its size."""
         from safetensors import SafetensorError
         from safetensors.numpy import load_file
 
@@ -167,24 +168,24 @@ class Bundle:
         card, weights = path / "card.json", path / "weights.safetensors"
         if not (card.is_file() and weights.is_file()):
             raise DataError(
-                f"'{path}' is no model bundle.", hint="Wanted a folder with card.json and weights.safetensors."
+                f"'{path}' is not a model bundle.", hint="Expected a folder with card.json and weights.safetensors."
             )
         if weights.stat().st_size > MAX_BYTES or card.stat().st_size > 10_000_000:
-            raise DataError(f"The model bundle '{path}' is larger than 2 GiB.", hint="It is no bundle that xsm wrote.")
+            raise DataError(f"The model bundle '{path}' is larger than 2 GiB.", hint="xsm did not write this bundle.")
         try:
             content = json.loads(card.read_text(encoding="utf-8"))
             arrays = load_file(weights)
         except (ValueError, SafetensorError, OSError) as error:
-            raise DataError(f"The model bundle '{path}' is damaged ({error}).", hint="Get or train it anew.") from None
+            raise DataError(f"The model bundle '{path}' is damaged ({error}).", hint="Get or train it again.") from None
         fed = cls.load(path / "surface") if (path / "surface").is_dir() else None
         written = content.pop(WRITTEN, None) if isinstance(content, dict) else None
-        made = cls(content, arrays, fed)
-        if written not in (None, made.hash):
+        bundle = cls(content, arrays, fed)
+        if written not in (None, bundle.hash):
             raise DataError(
-                f"The model bundle '{path}' was changed after it was written (it was {written}, it is {made.hash}).",
-                hint="Get or train it anew.",
+                f"The model bundle '{path}' was changed after it was written (it was {written}, it is {bundle.hash}).",
+                hint="Get or train it again.",
             )
-        return made
+        return bundle
 
 
 def _are_names(value: Any) -> bool:
@@ -192,7 +193,7 @@ def _are_names(value: Any) -> bool:
 
 
 def versions(*modules: str) -> dict[str, str]:
-    """Versions of the distributions that made a bundle.
+    """Versions of the distributions that a bundle was trained with.
 
     Parameters
     ----------
@@ -216,7 +217,7 @@ def versions(*modules: str) -> dict[str, str]:
 def spread_name(bundle: Bundle) -> str:
     """Name of the spread beside the estimate: ``..._std`` of the true value, ``..._reference_std`` of the reference.
 
-    A bundle that tells nothing is taken at its word: the contract of models says that ``_std`` is the truth's.
+    By the contract of models ``_std`` is that of the true value, so that holds where a card says nothing.
     """
     target = bundle.card["targets"][0]
     return f"{target}_std" if bundle.card.get("spread", {}).get("of", "truth") == "truth" else f"{target}_reference_std"

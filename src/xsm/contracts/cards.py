@@ -1,4 +1,4 @@
-"""What a bundle is, for people: its card as text and its learning curve as a figure."""
+"""A bundle for people: its card as text and its learning curve as a figure."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ Card = Mapping[str, Any]
 
 
 def text(chain: Sequence[tuple[Card, str]]) -> str:
-    """Cards in Markdown: what a bundle is for, what it needs, how it was made and what it cannot do.
+    """Cards in Markdown: what a bundle is for, what it needs, how it was trained and what it cannot do.
 
-    ``chain`` holds card and hash of the bundle, then those of the surface bundle that feeds it.
+    ``chain`` has card and hash of the bundle, then those of the surface bundle that feeds it.
     """
     (card, digest), *surface = chain
     depth = f" at {card['depth']} cm, scenario {card['scenario']}" if card.get("depth") else ""

@@ -1,4 +1,4 @@
-"""The three hooks of xsm. A plugin calls ``register`` with light descriptions; its heavy modules load on first use."""
+"""The three hooks of xsm. A plugin calls ``register`` with descriptions; its heavy modules load on first use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Versions of xsm, its plugins and what they rest on."""
+"""Versions of xsm, its plugins and the libraries below them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Versions(dict[str, str]):
 
 
 def show_versions() -> Versions:
-    """Return the versions of xsm, its plugins and what they rest on; ``print`` shows them as a table.
+    """Return the versions of xsm, its plugins and the libraries below them; ``print`` shows them as a table.
 
     Returns
     -------
@@ -37,13 +37,13 @@ def show_versions() -> Versions:
 
     names = ["xsm", "numpy", "pandas", "xarray", "dask", "zarr", "netCDF4", "h5py", "rasterio", "rioxarray", "pyproj",
              "numba", "scipy", "torch", "pluggy", "click", "safetensors", "matplotlib"]  # fmt: skip
-    found = Versions(python=platform.python_version(), platform=platform.platform())
+    by_name = Versions(python=platform.python_version(), platform=platform.platform())
     for name in names:
         try:
-            found[name] = version(name)
+            by_name[name] = version(name)
         except PackageNotFoundError:
-            found[name] = "not installed"
+            by_name[name] = "not installed"
     for plugin in plugins().values():
         if plugin.distribution != "xsm":
-            found[plugin.distribution] = f"{plugin.version} ({plugin.status})"
-    return found
+            by_name[plugin.distribution] = f"{plugin.version} ({plugin.status})"
+    return by_name

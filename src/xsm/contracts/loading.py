@@ -30,8 +30,8 @@ log = logging.getLogger("xsm")
 DEFAULTS = ("xsm.contracts.defaults.tiny", "xsm.contracts.defaults.baseline")
 HOOKS = {"xsm_sources": "sources", "xsm_models": "models", "xsm_operations": "operations"}
 BUILTIN = (
-    "open", "example", "regrid", "gapfill", "cube", "fit", "estimate", "texture", "validate", "triple_collocation",
-    "report", "plot_map", "plot_skill",
+    "open", "fetch", "example", "regrid", "gapfill", "cube", "fit", "estimate", "texture", "validate",
+    "triple_collocation", "report", "plot_map", "plot_skill",
 )  # fmt: skip
 """Modules of `xsm.ops`, each named after an operation of its own."""
 

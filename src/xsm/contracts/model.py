@@ -1,4 +1,4 @@
-"""The contract of models: `ModelInfo` is what a plugin registers, `Model` what it implements.
+"""The contract of models: a plugin registers a `ModelInfo` and implements a `Model`.
 
 Models see numpy arrays only; the core cuts blocks, masks, batches and blends (`xsm.compute.patches` and `series`).
 """
@@ -19,13 +19,13 @@ from xsm.contracts.operation import Param
 Task = Literal["gapfill", "estimate"]
 Progress = Callable[[float, str], None]
 DRIEST, WETTEST = 0.02, 0.6
-"""Soil moisture that an estimate takes, m3 m-3, where the porosity is not known."""
+"""Limits of an estimate of soil moisture, m3 m-3; the upper one where the porosity is not known."""
 _CLIPPED: ContextVar[list[np.ndarray] | None] = ContextVar("clipped", default=None)
 
 
 @dataclass(frozen=True)
 class Block:
-    """The piece of data that a model takes at once.
+    """The piece of data that a model takes in one call.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ class Block:
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """Light description of a model.
+    """Description of a model, without its code.
 
     Parameters
     ----------
@@ -66,8 +66,8 @@ class ModelInfo:
     requires : tuple of str
         Modules that must be importable.
     look_back : int
-        Days, the estimated one included, that it wants to see where its option of that name does not say otherwise;
-        training samples begin so much earlier than the days to learn from.
+        Days that it needs for the estimate of one day, that day included; an option of the same name takes
+        precedence. Training samples begin that much earlier than the days to learn from.
 
     Examples
     --------
@@ -86,7 +86,7 @@ class ModelInfo:
 
 @dataclass(frozen=True)
 class Spec:
-    """What a model is asked to learn; everything here goes into the bundle's card.
+    """What a model is to learn; everything here goes into the bundle's card.
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ class Spec:
     inputs, statics : tuple of str
         Predictors with and without ``time``, in the order of the network's channels.
     targets : tuple of str
-        Variables to give.
+        Variables to fill or to estimate.
     references : tuple of str
         Variables to learn from; equal to ``targets`` for gap filling.
     units : mapping of str to str
@@ -123,12 +123,12 @@ class Spec:
 
 
 def make_card(spec: Spec, model: str, seed: int, *modules: str, **extra: Any) -> dict[str, Any]:
-    """Make the card of a bundle from what a model was asked to learn.
+    """Make the card of a bundle from the specification of its training.
 
     Parameters
     ----------
     spec : Spec
-        What was asked.
+        What the model has learnt.
     model : str
         Registered name of the model.
     seed : int
@@ -157,14 +157,14 @@ def make_card(spec: Spec, model: str, seed: int, *modules: str, **extra: Any) ->
 
 
 def clip_moisture(values: np.ndarray, card: Mapping[str, Any], porosity: np.ndarray | float = WETTEST) -> np.ndarray:
-    """Hold an estimate of soil moisture between the driest soil and the porosity; other targets stay as they are.
+    """Limit an estimate of soil moisture to between the driest soil and the porosity; other targets stay as they are.
 
     Parameters
     ----------
     values : ndarray
         Estimate of the first target of a bundle.
     card : mapping
-        Card of the bundle; its units tell soil moisture (m3 m-3).
+        Card of the bundle; units of m3 m-3 mean soil moisture.
     porosity : ndarray or float
         Of the soil, of a shape that fits ``values``; 0.6 where it is not known (NaN).
 
@@ -181,25 +181,25 @@ def clip_moisture(values: np.ndarray, card: Mapping[str, Any], porosity: np.ndar
     if card["units"].get(card["targets"][0], "m3 m-3") != "m3 m-3":
         return values
     wettest = np.where(np.isfinite(porosity), porosity, WETTEST).clip(DRIEST)
-    held = np.clip(values, DRIEST, wettest.astype(values.dtype))
-    if (told := _CLIPPED.get()) is not None:
-        told.append((held != values) & np.isfinite(values))
-    return held
+    clipped = np.clip(values, DRIEST, wettest.astype(values.dtype))
+    if (masks := _CLIPPED.get()) is not None:
+        masks.append((clipped != values) & np.isfinite(values))
+    return clipped
 
 
 @contextmanager
 def clips() -> Iterator[list[np.ndarray]]:
-    """Collect where `clip_moisture` changes values in the body, one array of bool for each call."""
-    told: list[np.ndarray] = []
-    token = _CLIPPED.set(told)
+    """Collect where `clip_moisture` changes values inside the body, one array of bool for each call."""
+    masks: list[np.ndarray] = []
+    token = _CLIPPED.set(masks)
     try:
-        yield told
+        yield masks
     finally:
         _CLIPPED.reset(token)
 
 
 def look_back(info: ModelInfo, options: Mapping[str, Any]) -> int:
-    """Days, the estimated one included, that a model with these options wants to see."""
+    """Days, the estimated one included, that a model with these options needs."""
     return int(options.get("look_back") or info.look_back)
 
 
@@ -236,16 +236,16 @@ class Samples:
     def series(self, name: str, cells: np.ndarray | None = None) -> np.ndarray:
         """Values of the domain's cells as float32 ``(time, cell)``, of a static variable ``(cell,)``.
 
-        ``cells`` chooses some of them, by their number inside the domain.
+        ``cells`` selects some of them, by their number inside the domain.
         """
         return np.asarray(self._cells(self.arrays[name], cells), np.float32)
 
     def counts(self, name: str, cells: np.ndarray | None = None) -> np.ndarray:
         """Where a reference may be learnt from, bool ``(time, cell)``: observed, a day in use, not frozen."""
-        found = np.isfinite(self.series(name, cells)) & np.asarray(self.use)[:, None]
+        observed = np.isfinite(self.series(name, cells)) & np.asarray(self.use)[:, None]
         if self.weight is None:
-            return found
-        return found & self._cells(np.asarray(self.weight, bool), cells)
+            return observed
+        return observed & self._cells(np.asarray(self.weight, bool), cells)
 
     def _cells(self, array: Any, cells: np.ndarray | None) -> np.ndarray:
         at = np.nonzero(self.mask)
@@ -254,7 +254,7 @@ class Samples:
 
 @runtime_checkable
 class Model(Protocol):
-    """What a model implements."""
+    """The methods of a model."""
 
     info: ModelInfo
 
@@ -269,10 +269,10 @@ class Model(Protocol):
     ) -> Mapping[str, np.ndarray]:
         """Predict one block: physical units in, physical units out, one array for each target and its spread.
 
-        Series: dynamic ``(time, cell)``, static ``(cell,)``, NaN where not observed; gives for each target ``v`` the
-        arrays ``v``, ``v_std`` (spread of the true value) and ``v_obs_std`` (spread of a would-be observation, its
-        noise included), for observed days too: estimates, which the core replaces by what was observed.
+        Series: dynamic ``(time, cell)``, static ``(cell,)``, NaN where not observed; returns for each target ``v`` the
+        arrays ``v``, ``v_std`` (spread of the true value) and ``v_obs_std`` (spread of a possible observation, its
+        noise included), for observed days too: the core replaces these estimates by the observations.
         Filling also gets ``days`` (time,), datetime64[D].
         Patch: dynamic ``(patch, time, y, x)``, static ``(patch, y, x)`` and ``mask (patch, y, x)`` bool, no NaN inside
-        the mask; gives ``v`` and ``v_std`` as ``(patch, time - look_back + 1, y, x)``.
+        the mask; returns ``v`` and ``v_std`` as ``(patch, time - look_back + 1, y, x)``.
         """

@@ -133,7 +133,7 @@ def operation(
                     raise UsageError(
                         f"'{name}' is '{value}', expected an xarray.Dataset.", hint="Open files with <open()>."
                     )
-            return function(*bound.args, **bound.kwargs)
+            return _tidied(function(*bound.args, **bound.kwargs), result)
 
         checked.__signature__, checked.__annotations__ = signature, types  # type: ignore[attr-defined]
         op = Operation(function.__name__, title, group, summary, checked, params, result, accessor, analyst)
@@ -141,6 +141,15 @@ def operation(
         return checked
 
     return describe
+
+
+def _tidied(value: Any, kind: Kind) -> Any:
+    """The result without attributes and encodings of its inputs that are not true of it."""
+    if kind not in (Kind.DATASET, Kind.STATIONS) or not hasattr(value, "coords"):
+        return value
+    from xsm.data.results import tidy, tidy_array
+
+    return tidy(value) if hasattr(value, "data_vars") else tidy_array(value)
 
 
 def share_sections(source: Callable[..., Any], target: Callable[..., Any]) -> None:

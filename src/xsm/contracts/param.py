@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import types
 import typing
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -39,6 +39,7 @@ class Kind(StrEnum):
     PERIOD = "period"
     REGION = "region"
     OPTIONS = "options"
+    MAPPING = "mapping"
     TABLE = "table"
     FIGURE = "figure"
     STATIONS = "stations"
@@ -132,7 +133,26 @@ class Param:
                 if isinstance(value, str):
                     return tuple(v.strip() for v in value.split(",") if v.strip())
                 return tuple(value) if isinstance(value, Iterable) else (value,)
+            case Kind.MAPPING:
+                return self._mapping(value)
         return value
+
+    def _mapping(self, value: Any) -> dict[str, str]:
+        """Pairs of a mapping, of a text ``name=value; name=value``, or of several such texts."""
+        if isinstance(value, Mapping):
+            return {str(name): str(text) for name, text in value.items()}
+        parts = [value] if isinstance(value, str) else list(value) if isinstance(value, Iterable) else [str(value)]
+        pairs = [part.partition("=") for text in parts for part in str(text).split(";") if part.strip()]
+        for name, sign, text in pairs:
+            if not (name.strip() and sign and text.strip()):
+                raise UsageError(
+                    f"'{self.name}' has '{(name + sign + text).strip()}', expected name=value.", hint=self.help
+                )
+        names = [name.strip() for name, _, _ in pairs]
+        for name in names:
+            if names.count(name) > 1:
+                raise UsageError(f"'{self.name}' names '{name}' twice.", hint="Give one value for each name.")
+        return {name.strip(): text.strip() for name, _, text in pairs}
 
     def _number(self, value: Any) -> float | int:
         try:

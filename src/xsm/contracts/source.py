@@ -12,12 +12,13 @@ import xarray as xr
 
 from xsm.contracts.operation import Param
 from xsm.data.grids import Grid
+from xsm.data.units import Stated
 from xsm.errors import unknown
 
 
 @dataclass(frozen=True)
 class SourceInfo:
-    """Light description of a data source.
+    """Description of a data source, without its code.
 
     Parameters
     ----------
@@ -28,15 +29,20 @@ class SourceInfo:
     options : tuple of Param
         Further keyword arguments of its ``open``, so that forms can show them.
     variables : tuple of str
-        Canonical names (docs/design/decisions.md, "Data contract") that it can give.
+        Canonical names (docs/design/decisions.md, "Data contract") that it can provide.
     stations : bool
-        Whether it gives ``(sensor, time)`` instead of maps.
+        Whether it provides ``(sensor, time)`` instead of maps.
     requires : tuple of str
         Modules that must be importable.
     fetch_options : tuple of Param
         Further keyword arguments of its ``fetch``.
     url, doi, licence : str
-        Where the product comes from.
+        Home page, reference and terms of the product.
+    families : mapping of str to str
+        What the errors of a variable rest on, ``"Noah"``, several apart by a semicolon; `xsm.open` makes it the
+        attribute ``family``. Products that share a family are not independent.
+    roles : mapping of str to str
+        ``"land model"`` or ``"retrieval"`` by variable; `xsm.open` makes it the attribute ``role``.
 
     Examples
     --------
@@ -55,16 +61,18 @@ class SourceInfo:
     doi: str = ""
     licence: str = ""
     fetch_options: tuple[Param, ...] = ()
+    families: Mapping[str, str] = field(default_factory=dict, hash=False)
+    roles: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True)
 class Area:
-    """The region that a source is asked for.
+    """The region that a request is about.
 
     Parameters
     ----------
     bbox : tuple of float
-        West, south, east, north in degrees, margin included: everything that touches it is wanted.
+        West, south, east, north in degrees, margin included: whatever touches it is read.
     grid : Grid
         The same as a window of EASE2_M09, margin included.
 
@@ -98,6 +106,9 @@ class Request:
         Whether a file that cannot be read stops, or is left out and listed in the attribute ``skipped``.
     options : mapping
         A value for each of ``SourceInfo.options``, checked.
+    units : mapping of str to str
+        Units that the user states for variables, by their names in the files or canonical names; a source gives it to
+        `xsm.plugin_api.unit_of`.
 
     Examples
     --------
@@ -111,6 +122,7 @@ class Request:
     variables: tuple[str, ...] | None = None
     on_error: Literal["raise", "skip"] = "raise"
     options: Mapping[str, Any] = field(default_factory=dict)
+    units: Mapping[str, str] = field(default_factory=dict)
 
 
 def make_request(
@@ -121,6 +133,7 @@ def make_request(
     time: slice | None = None,
     variables: Iterable[str] | None = None,
     on_error: Literal["raise", "skip"] = "raise",
+    units: Mapping[str, str] | None = None,
     **options: Any,
 ) -> Request:
     """Make a request to a source, with its options checked and the defaults of the others filled in.
@@ -129,7 +142,7 @@ def make_request(
     ----------
     info : SourceInfo
         Description of the source.
-    paths, region, time, variables, on_error
+    paths, region, time, variables, on_error, units
         As in `Request`.
     **options
         Options of the source.
@@ -155,7 +168,7 @@ def make_request(
         f"option of source '{info.name}'", info.options, {p.name: p.default for p in info.options} | options
     )
     names = None if variables is None else tuple(variables)
-    return Request(tuple(paths), region, time, names, on_error, values)
+    return Request(tuple(paths), region, time, names, on_error, values, Stated(units))
 
 
 def check_options(kind: str, params: Iterable[Param], options: Mapping[str, Any]) -> dict[str, Any]:
@@ -169,26 +182,26 @@ def check_options(kind: str, params: Iterable[Param], options: Mapping[str, Any]
 
 @runtime_checkable
 class DataSource(Protocol):
-    """What a source implements; those of `Fetcher` and `Writer` are optional further methods."""
+    """The methods of a source; `Fetcher` and `Writer` are optional."""
 
     info: SourceInfo
 
     def identify(self, path: Path) -> bool:
-        """Tell from the name (and at most a few bytes) whether a file belongs to this product."""
+        """Whether a file belongs to this product, by its name and at most a few bytes."""
 
     def open(self, request: Request) -> xr.Dataset:
         """Open files lazily as one canonical dataset on the product's native grid.
 
-        Days, duplicates and daily means are settled here; every UTC day between the first and the last one (or of
-        ``time``) is present. A file that cannot be read raises `xsm.DataError` naming file and reason, or, with
-        ``on_error="skip"``, is in the attribute ``skipped``, a list of str, a line for each. `xsm.open` warns of them
-        and adds empty days where those files lie before or after all others. What turns out unreadable later, when
-        values are read, is missing then, with a warning ``left out: <the error>`` that names the file.
+        Days, duplicates and daily means are resolved here; every UTC day between the first and the last one (or of
+        ``request.time``) is present. A file that cannot be read raises `xsm.DataError` with file and reason, or, with
+        ``on_error="skip"``, is a line in the attribute ``skipped``, a list of str. `xsm.open` warns of these files and
+        adds empty days if they lie before or after all others. What turns out to be unreadable later, when values are
+        read, is missing then, with a warning ``left out: <the error>`` that names the file.
         """
 
 
 class Listing(Protocol):
-    """What there is to download and what of it is complete; `xsm.plugin_api.Manifest` is one."""
+    """Files to download, complete and missing ones; `xsm.plugin_api.Manifest` is one."""
 
     @property
     def paths(self) -> list[Path]:
@@ -196,18 +209,18 @@ class Listing(Protocol):
 
     @property
     def missing(self) -> Sequence[Any]:
-        """The files still to be fetched."""
+        """The files still to be downloaded."""
 
 
 class SyntheticWorld(Protocol):
-    """What a source writes files of; `xsm.twin.World` is one."""
+    """A world whose files a source writes; `xsm.twin.World` is one."""
 
     grid: Grid
     days: np.ndarray
 
     @property
     def attrs(self) -> dict[str, Any]:
-        """Attributes that say that nothing of it was observed."""
+        """Attributes that say that nothing in it was observed."""
 
 
 @runtime_checkable
@@ -215,12 +228,12 @@ class Fetcher(Protocol):
     """A source that can download its files."""
 
     def fetch(self, dest: Path, *, region: Area | None, time: slice | None, dry_run: bool, **options: Any) -> Listing:
-        """Find out which files there are, and hand them to `xsm.plugin_api.download`.
+        """List the files that touch region and period, and hand them to `xsm.plugin_api.download`.
 
-        ``region`` and ``time`` are those of ``open``: whole files are fetched that touch them. The source lists files
-        as `xsm.plugin_api.Remote` from the provider's own catalogue or listing, never by guessing addresses where there
-        is one; transfer, checks, resuming, progress and ``dry_run`` are `xsm.plugin_api.download`'s. ``options`` are
-        the ``fetch_options`` of `SourceInfo`, checked.
+        ``region`` and ``time`` are as in a `Request`; files are downloaded whole. The source lists them as
+        `xsm.plugin_api.Remote` from the provider's catalogue or listing, and only where there is none by their usual
+        addresses; transfer, checks, resuming, progress and ``dry_run`` are the task of `xsm.plugin_api.download`.
+        ``options`` are the ``fetch_options`` of `SourceInfo`, checked.
         """
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
 
 from xsm.data import cf
-from xsm.data.grids import X0, Y0, grid_of
+from xsm.data.geometry import find_crs
+from xsm.data.grids import GRIDS, ON_EDGE, X0, Y0, grid_of
 from xsm.errors import DataError, tell
 
 HOUR = np.timedelta64(1, "h")
@@ -51,19 +53,17 @@ class Cells:
     ) -> None:
         import dask
 
-        rows, cols, shape, _ = positions(ds, lon, lat)
-        y, x = map_dims(ds)
-        near = {y: _index(rows + 0.5, shape[0]), x: _index(cols + 0.5, shape[1])}
+        rows, cols, _ = positions(ds, lon, lat)
+        near = {a.dim: _index(a.nearest) for a in (rows, cols)}
         at = ds.reset_coords()[[*names, *(n for n in extra if n in ds.variables and n not in names)]].isel(near)
         around = None
         if method == "bilinear":
-            top, left = np.floor(rows), np.floor(cols)
             corners = [(r, c) for r in (0, 1) for c in (0, 1)]
-            weights = [np.abs(1 - r - (rows - top)) * np.abs(1 - c - (cols - left)) for r, c in corners]
+            weights = [np.abs(1 - r - rows.share) * np.abs(1 - c - cols.share) for r, c in corners]
             self.weights = xr.DataArray(np.stack(weights), dims=("corner", "station"))
             index = {
-                y: xr.concat([_index(top + r, shape[0]) for r, _ in corners], "corner"),
-                x: xr.concat([_index(left + c, shape[1]) for _, c in corners], "corner"),
+                rows.dim: xr.concat([_index((rows.before, rows.after)[r]) for r, _ in corners], "corner"),
+                cols.dim: xr.concat([_index((cols.before, cols.after)[c]) for _, c in corners], "corner"),
             }
             around = ds[list(names)].isel(index)
         self.at, self.around = dask.compute(at, around)
@@ -113,22 +113,40 @@ class Cells:
         return values.values.astype("f8")
 
 
-def positions(ds: xr.Dataset, lon: np.ndarray, lat: np.ndarray) -> tuple[np.ndarray, np.ndarray, tuple[int, int], str]:
-    """Fractional row and column of points (cell centres are whole numbers), the window's shape and its box as text."""
-    grid = grid_of(ds)
-    if grid is not None:
-        x, y = _to_ease().transform(lon, lat)
-        west, south, east, north = grid.bbox
-        rows = (Y0 - np.asarray(y)) / grid.cell - 0.5 - grid.row0
-        cols = (np.asarray(x) - X0) / grid.cell - 0.5 - grid.col0
-        shape = grid.shape
-    else:
-        y_name, x_name = map_dims(ds)
-        rows, north, south = _along(ds[y_name].values.astype("f8"), lat)
-        cols, east, west = _along(ds[x_name].values.astype("f8"), lon)
-        shape = ds.sizes[y_name], ds.sizes[x_name]
-    box = f"longitude {west:.2f} to {east:.2f}, latitude {south:.2f} to {north:.2f}"
-    return rows, cols, shape, box
+@dataclass(frozen=True)
+class Along:
+    """Points along one axis of maps, by the values of its coordinate, which may be uneven or in any order.
+
+    ``nearest`` is the index of the cell, ``inside`` whether the point lies in it; ``before`` and ``after`` are the cells
+    around it and ``share`` the weight of the second.
+    """
+
+    dim: str
+    nearest: np.ndarray
+    inside: np.ndarray
+    before: np.ndarray
+    after: np.ndarray
+    share: np.ndarray
+
+
+def positions(ds: xr.Dataset, lon: np.ndarray, lat: np.ndarray) -> tuple[Along, Along, str]:
+    """Cells of points in degrees along the rows and the columns of maps, and the box of the maps as text."""
+    y_name, x_name, cell = _axes(ds)
+    y, x = (ds[n].values.astype("f8") for n in (y_name, x_name))
+    lon, lat = np.asarray(lon, "f8"), np.asarray(lat, "f8")
+    points = _to_ease().transform(lon, lat) if cell else (lon, lat)
+    steps = (cell, cell) if cell else (_step(y, y_name), _step(x, x_name))
+    rows = _along(str(ds[y_name].dims[0]), y, points[1], steps[0])
+    cols = _along(str(ds[x_name].dims[0]), x, points[0], steps[1], 0.0 if cell else 360.0)
+    (south, north), (west, east) = ((a.min() - s / 2, a.max() + s / 2) for a, s in zip((y, x), steps, strict=True))
+    if cell:
+        west, south, east, north = _to_ease().transform_bounds(west, south, east, north, direction="INVERSE")
+    return rows, cols, f"longitude {west:.2f} to {east:.2f}, latitude {south:.2f} to {north:.2f}"
+
+
+def inside(rows: Along, cols: Along) -> np.ndarray:
+    """Whether points lie in a cell of the maps."""
+    return rows.inside & cols.inside
 
 
 @functools.cache
@@ -138,25 +156,99 @@ def _to_ease() -> Any:
     return Transformer.from_crs("EPSG:4326", "EPSG:6933", always_xy=True)
 
 
-def map_dims(ds: xr.Dataset) -> tuple[str, str]:
-    """Names of the dims of maps, rows first."""
-    if grid_of(ds) is not None:
-        return "y", "x"
-    y, x = cf.find_coord(ds, "y"), cf.find_coord(ds, "x")
-    regular = x and y and ds[x].dims == (x,) and ds[y].dims == (y,) and min(ds[x].size, ds[y].size) > 1
-    if not regular or np.abs(ds[x]).max() > 360:
+def _axes(ds: xr.Dataset) -> tuple[str, str, float]:
+    """Names of the coordinates of rows and columns, and the side of a cell in EASE metres; 0 for degrees."""
+    grid = grid_of(ds)
+    if grid is not None:
+        return "y", "x", grid.cell
+    y, x = _axis_of(ds, "y"), _axis_of(ds, "x")
+    if y and x and ds[y].dims != ds[x].dims:
+        if cell := _ease_cell(ds, y, x):
+            return y, x, cell
+        if all(_in_degrees(ds, n, limit) for n, limit in ((y, 90), (x, 360))):
+            return y, x, 0.0
+    raise DataError(
+        f"The maps (dims {dict(ds.sizes)}) are neither on an EASE-Grid 2.0 nor on latitudes and longitudes.",
+        hint="Run <regrid_ease9km()> first, or name degrees lat and lon.",
+    )
+
+
+def _ease_cell(ds: xr.Dataset, y: str, x: str) -> float:
+    """Side of the cells where all coordinates are centres of an EASE-Grid, some of which are left out; else 0."""
+    named = ds["spatial_ref"].attrs.get("ease_grid") if "spatial_ref" in ds.coords else None
+    if max(float(np.abs(ds[n]).max()) for n in (y, x)) <= 360:
+        return 0.0
+    for grid in sorted(GRIDS.values(), key=lambda g: g.name != named):
+        places = (Y0 - ds[y].values) / grid.cell - 0.5, (ds[x].values - X0) / grid.cell - 0.5
+        if all(np.abs(p - np.rint(p)).max() < ON_EDGE for p in places):
+            return grid.cell
+    return 0.0
+
+
+def _in_degrees(ds: xr.Dataset, name: str, limit: float) -> bool:
+    attrs = ds[name].attrs
+    named = {name.lower(), str(attrs.get("standard_name", "")).lower()} & _DEGREES
+    degrees = named or str(attrs.get("units", "")).startswith("degree")
+    if not degrees and (crs := find_crs(ds)) is not None:
+        degrees = crs.is_geographic
+    return bool(degrees and np.abs(ds[name]).max() <= limit)
+
+
+_DEGREES = {"lon", "lat", "longitude", "latitude", "nav_lon", "nav_lat"}
+
+
+def _axis_of(ds: xr.Dataset, axis: Literal["x", "y"]) -> str | None:
+    """The one-dimensional coordinate of an axis, a dim's own first."""
+    flat = ds.drop_vars([n for n, c in ds.coords.items() if c.ndim != 1 or c.dtype.kind not in "fiu"])
+    own = flat.drop_vars([n for n in flat.coords if n not in flat.dims])
+    return cf.find_coord(own, axis) or cf.find_coord(flat, axis)
+
+
+def _step(axis: np.ndarray, name: str) -> float:
+    """Smallest step of an axis, in any order, of which some values may have been left out."""
+    if len(axis) < 2 or not np.isfinite(axis).all() or not np.diff(np.sort(axis)).min() > 0:
         raise DataError(
-            f"The maps (dims {dict(ds.sizes)}) are neither on an EASE-Grid 2.0 nor on latitudes and longitudes.",
-            hint="Run <regrid_ease9km()> first.",
+            f"The coordinate '{name}' has {len(axis)} values, {len(np.unique(axis[np.isfinite(axis)]))} of them different, "
+            "expected two or more, each once.",
+            hint="Select a larger region, and leave out repeated and missing coordinates.",
         )
-    return str(y), str(x)
+    return float(np.diff(np.sort(axis)).min())
 
 
-def _along(axis: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, float, float]:
-    step = (axis[-1] - axis[0]) / (len(axis) - 1)
-    half = abs(step) / 2
-    return (points - axis[0]) / step, axis.max() + half, axis.min() - half
+EDGE, SAME_STEP, GAP = 0.01, 0.1, 1.75
+"""Shares of a step: how far outside its cell a point may lie, how much the steps of a regular axis differ, and from how
+many steps on two cells are no neighbours."""
 
 
-def _index(position: np.ndarray, size: int) -> xr.DataArray:
-    return xr.DataArray(np.clip(np.floor(position), 0, size - 1).astype("i8"), dims="station")
+def _along(dim: str, axis: np.ndarray, points: np.ndarray, step: float, period: float = 0.0) -> Along:
+    """Place points on an axis by value; cells are as wide as the steps around them, and gaps belong to no cell."""
+    values, points = axis, np.asarray(points, "f8")
+    if period:
+        values = np.unwrap(axis, period=period) if np.ptp(axis) > period / 2 else axis
+        points = points - period * np.round((points - (values.max() + values.min()) / 2) / period)
+    sign = -1.0 if values[-1] < values[0] else 1.0
+    order = np.argsort(sign * values)
+    values, points = sign * values[order], np.where(np.isfinite(points), sign * points, np.nan)
+    if period and len(values) > 2:
+        order = np.concatenate([order[-1:], order, order[:1]])
+        values = np.concatenate([values[-1:] - period, values, values[:1] + period])
+    steps = np.diff(values)
+    count = steps / step
+    regular = (np.abs(count - np.rint(count)) < SAME_STEP * np.rint(count)).all()
+    sides = np.concatenate([steps[:1], steps, steps[-1:]]) if len(steps) else np.full(2, step)
+    before, after = sides[:-1], sides[1:]
+    least = np.full(len(values), step) if regular else np.minimum(before, after)
+    low, high = (np.where(side < GAP * least, side, least) / 2 + EDGE * least for side in (before, after))
+    known = np.nan_to_num(points, nan=values[0])
+    left = np.clip(np.searchsorted(values, known, "right") - 1, 0, max(len(values) - 2, 0))
+    right = np.minimum(left + 1, len(values) - 1)
+    width = np.where(right > left, values[right] - values[left], 1.0)
+    share = np.clip((known - values[left]) / width, 0, 1)
+    near = np.where(share >= 0.5, right, left)
+    away = points - values[near]
+    within = (away >= -low[near]) & (away <= high[near])
+    return Along(dim, order[near], within, order[left], order[right], share)
+
+
+def _index(cells: np.ndarray) -> xr.DataArray:
+    return xr.DataArray(cells.astype("i8"), dims="station")

@@ -15,8 +15,14 @@ import numpy as np
 import xarray as xr
 
 from xsm._version import __version__
+from xsm.data.plausible import check_bulk
+from xsm.data.units import affine, same_units
 from xsm.errors import DataError, tell
 
+__all__ = [
+    "IGBP", "NO_FLAG", "SOIL_FRACTIONS", "STALE", "VARIABLES", "Canonical", "add_history", "canonical_attrs",
+    "check_units", "clean_encoding", "drop_impossible", "fill_of", "find_coord", "kind", "same_units", "with_room",
+]  # fmt: skip
 log = logging.getLogger("xsm")
 
 
@@ -90,25 +96,6 @@ IGBP = (
 """Meanings of the land cover classes 1 to 17."""
 NO_FLAG = np.uint16(65534)
 
-_UNIT_ALIASES = {
-    "m3 m-3": {"m3 m-3", "m3/m3", "m^3/m^3", "m**3 m**-3", "cm3 cm-3", "cm3/cm3", "cm**3/cm**3", "cm^3/cm^3", "m3m-3"},
-    "kg m-2": {"kg m-2", "kg/m^2", "kg/m**2", "kg/m2", "mm", "kg m**-2", "mm/day", "mm d-1"},
-    "K": {"k", "kelvin", "kelvins"},
-    "1": {"1", "", "-", "none", "unitless", "dimensionless"},
-    "percent": {"percent", "%", "pct"},
-    "g cm-3": {"g cm-3", "g/cm3", "g/cm**3", "g/cm^3"},
-}
-
-
-def same_units(a: str, b: str) -> bool:
-    """Whether two unit strings mean the same unit, spellings of the products included."""
-
-    def key(text: str) -> str:
-        low = text.strip().lower()
-        return next((unit for unit, names in _UNIT_ALIASES.items() if low in names), text.strip())
-
-    return key(a) == key(b)
-
 
 def canonical_attrs(name: str) -> dict[str, Any]:
     """CF attributes of a canonical variable.
@@ -137,6 +124,8 @@ def canonical_attrs(name: str) -> dict[str, Any]:
 
 def drop_impossible(values: np.ndarray, name: str, where: object, *, scale: float = 1.0) -> np.ndarray:
     """Make values outside the physical range of a canonical variable missing, and count them in a warning.
+
+    Where most are outside, because the unit or the scale is another one, this stops and names the likely reason.
 
     Parameters
     ----------
@@ -168,6 +157,8 @@ def drop_impossible(values: np.ndarray, name: str, where: object, *, scale: floa
         wrong = (scaled < spec.low - slack) | (scaled > spec.high + slack)
     if not wrong.any():
         return values
+    if 2 * wrong.sum() > np.isfinite(scaled).sum():
+        check_bulk(scaled, name, spec.units, where)
     tell(
         f"{where}: {int(wrong.sum())} of {wrong.size} values of '{name}' are outside {spec.low:g} to {spec.high:g} "
         f"{spec.units} and become missing; the file may be damaged."
@@ -181,10 +172,19 @@ def check_units(ds: xr.Dataset, names: Iterable[str]) -> None:
     """Stop with a sentence where a canonical variable has another unit than the cube's."""
     for name in names:
         expected, got = VARIABLES[name].units if name in VARIABLES else "", ds[name].attrs.get("units")
-        if expected and got is not None and not same_units(got, expected):
-            raise DataError(
-                f"'{name}' has the unit '{got}', expected '{expected}'.", hint="Convert it and set attrs['units']."
-            )
+        if not expected or got is None:
+            continue
+        try:
+            slope, offset = affine(str(got) or "1", expected)
+        except DataError:
+            slope = offset = np.nan
+        if (slope, offset) == (1, 0):
+            continue
+        how = f"multiply it by {slope:.6g}{f' and add {offset:g}' if offset else ''}" if slope > 0 else "Convert it"
+        raise DataError(
+            f"'{name}' has the unit '{got}', expected '{expected}'.",
+            hint=f"{how[0].upper()}{how[1:]}, and set attrs['units'] to '{expected}'.",
+        )
 
 
 def kind(variable: xr.DataArray | xr.Variable, name: str = "") -> str:
@@ -292,9 +292,16 @@ def _worth_noting(value: Any) -> bool:
     return isinstance(value, np.ndarray) or (value is not None and value not in ((), {}))
 
 
+LISTED, NOTED = 50, 2000
+"""Items of a list and characters of a value that a line of history holds."""
+
+
 def _short(value: Any) -> str:
     if isinstance(value, xr.Dataset | xr.DataArray | np.ndarray):
         return "..."
     if isinstance(value, slice):
         return "/".join("" if end is None else str(end) for end in (value.start, value.stop))
-    return str(value)[:80]
+    if isinstance(value, list | tuple) and len(value) > LISTED:
+        return f"[{', '.join(map(str, value[:LISTED]))} and {len(value) - LISTED} more]"
+    text = " ".join(str(value).split())
+    return text if len(text) <= NOTED else f"{text[: NOTED - 3]}..."

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from xsm.data.cf import NO_FLAG
+from xsm.data.cf import NO_FLAG, canonical_attrs
 
 FREEZING = 273.15
 FROZEN_BITS = (1 << 7) | (1 << 8)
@@ -16,10 +16,11 @@ WATER, UNCLASSIFIED = 17, 255
 def with_masks(ds: xr.Dataset) -> xr.Dataset:
     """Add ``land`` and ``frozen`` where they are missing and their inputs are there; lazy."""
     if "land" not in ds and (land := _land(ds)) is not None:
-        ds = ds.assign(land=land.assign_attrs(long_name="Land mask", flag_values=[0, 1], flag_meanings="water land"))
+        names = {"flag_values": [0, 1], "flag_meanings": "water land"}
+        ds = ds.assign(land=land.drop_attrs(deep=False).assign_attrs(canonical_attrs("land") | names))
     if "frozen" not in ds and (frozen := _frozen(ds)) is not None:
-        names = {"long_name": "Frozen ground", "flag_values": [0, 1], "flag_meanings": "thawed frozen"}
-        ds = ds.assign(frozen=frozen.assign_attrs(names))
+        names = {"flag_values": [0, 1], "flag_meanings": "thawed frozen"}
+        ds = ds.assign(frozen=frozen.drop_attrs(deep=False).assign_attrs(canonical_attrs("frozen") | names))
     return ds
 
 

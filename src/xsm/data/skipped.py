@@ -1,7 +1,7 @@
-"""What was left out because it could not be read (``on_error="skip"``): heard, told in attributes, marked by day.
+"""Files left out because they could not be read (``on_error="skip"``): collected, listed in attributes, counted by day.
 
-A file whose damage shows when it is opened is in the attribute ``skipped``. Reading is lazy, so that damage in the
-middle of a file shows later: then a `SkippedFile` is told, and who writes files listens to those.
+A file whose damage shows when it is opened is in the attribute ``skipped``. Reading is lazy, so damage in the middle of
+a file shows later: a `SkippedFile` warning names it then, and the writers of files collect these warnings.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ LEFT_OUT = "files_left_out"
 DATED = re.compile(r"(?<!\d)((?:19|20)\d{2})(-?)([01]\d)\2([0-3]\d)(?!\d)")
 """The date in a file's name."""
 ITEMS = re.compile(r"\n|; (?=\S*\.\w)")
-"""Between items of a text: a line's end, or a semicolon before a file's name; other semicolons are in sentences."""
+"""Between items of a text: the end of a line, or a semicolon before a file name; other semicolons are in sentences."""
 SHOWN = 10
 """Lines of a long list that are shown."""
 
 
 @contextmanager
 def listen(*, hide: bool = False, thread: bool = False) -> Iterator[Callable[[], dict[str, str]]]:
-    """Hear which files the body leaves out; gives a function that lists them with what was told, each once.
+    """Collect which files the body leaves out; yields a function that returns their warnings, one for each file.
 
-    What was told is told again at the end, with ``hide`` except of files; people are told a long list in short. Heard
-    is what all threads tell, or this ``thread`` alone.
+    At the end all warnings are issued again, with ``hide`` only those that are not about files; people get the start of
+    a long list. Collected are the warnings of all threads, or of this ``thread`` alone.
     """
     heard: list[Warning] = []
     try:
@@ -47,7 +47,7 @@ def listen(*, hide: bool = False, thread: bool = False) -> Iterator[Callable[[],
 
 
 def folded(items: Sequence[Any], where: str) -> list[Any]:
-    """The first items of a long list, and how many more there are where.
+    """The first items of a long list, and a line that says where the others are.
 
     Examples
     --------
@@ -59,22 +59,22 @@ def folded(items: Sequence[Any], where: str) -> list[Any]:
 
 
 def _files(heard: list[Warning]) -> dict[str, SkippedFile]:
-    """The first warning of each file, in the order in which they were told."""
-    found: dict[str, SkippedFile] = {}
+    """The first warning of each file, in their order."""
+    by_file: dict[str, SkippedFile] = {}
     for warning in heard:
         if isinstance(warning, SkippedFile):
-            found.setdefault(warning.file, warning)
-    return found
+            by_file.setdefault(warning.file, warning)
+    return by_file
 
 
 def tell_skipped(ds: xr.Dataset, paths: Sequence[Any]) -> None:
-    """Tell of each file in the attribute ``skipped``."""
+    """Warn of each file in the attribute ``skipped``."""
     for file, item in _by_file(ds, paths):
         tell(SkippedFile(file or item, item))
 
 
 def settled(ds: xr.Dataset, paths: Sequence[Any], time: slice | None = None) -> xr.Dataset:
-    """What a source opened: ``skipped`` is a list, and daily maps have the days of files that were left out, empty."""
+    """A dataset of a source, with ``skipped`` as a list and, in daily maps, empty days for files that were left out."""
     if "skipped" not in ds.attrs:
         return ds
     ds = ds.assign_attrs(skipped=listed(ds.attrs))
@@ -120,38 +120,38 @@ def _with_days(ds: xr.Dataset, before: np.ndarray, after: np.ndarray) -> xr.Data
 
 
 def with_skipped(attrs: Mapping[Any, Any], lost: Mapping[str, str]) -> dict[Any, Any]:
-    """Attributes whose ``skipped`` lists also what was left out later."""
+    """Attributes with what was left out later added to ``skipped``."""
     if not lost:
         return dict(attrs)
-    told = [*listed(attrs), *(line.removeprefix(PREFIX) for line in lost.values())]
-    return {**attrs, "skipped": list(dict.fromkeys(told))}
+    lines = [*listed(attrs), *(line.removeprefix(PREFIX) for line in lost.values())]
+    return {**attrs, "skipped": list(dict.fromkeys(lines))}
 
 
 def listed(attrs: Mapping[Any, Any]) -> list[str]:
-    """The attribute ``skipped`` as a list of lines, whatever a source or a file made of it."""
+    """The attribute ``skipped`` as a list of lines, in whatever form a source or a file has it."""
     skipped = attrs.get("skipped", [])
     items = ITEMS.split(skipped) if isinstance(skipped, str) else map(str, skipped)
     return [" ".join(item.split()) for item in items if item]
 
 
 def _by_file(ds: xr.Dataset, paths: Sequence[Any]) -> Iterator[tuple[str, str]]:
-    """Name of the file (or nothing), and the line, of each item of ``skipped``."""
+    """Name of the file (or an empty text) and line of each item of ``skipped``."""
     names = {Path(str(p)).name for p in paths}
     for item in listed(ds.attrs):
         yield next((word for word in re.findall(r"[\w.+-]+", item) if word in names), ""), item
 
 
 def day_in(name: str) -> np.datetime64 | None:
-    """Day that the name of a file tells.
+    """Day in the name of a file.
 
     Examples
     --------
     >>> print(day_in("SMAP_L3_SM_P_E_20210412_R19240_001.h5"), day_in("sandtotal_5_cm_p.tif"))
     2021-04-12 None
     """
-    found = DATED.search(name)
+    match = DATED.search(name)
     try:
-        return np.datetime64(f"{found[1]}-{found[3]}-{found[4]}", "D") if found else None
+        return np.datetime64(f"{match[1]}-{match[3]}-{match[4]}", "D") if match else None
     except ValueError:
         return None
 

@@ -117,6 +117,8 @@ def _option(param: Param) -> click.Option:
         kw["type"] = _TYPES.get(param.kind, str)
     if param.kind is Kind.STRINGS:
         kw |= {"multiple": True, "callback": _listed, "metavar": "NAME[,NAME]"}
+    if param.kind is Kind.MAPPING:
+        kw |= {"multiple": True, "metavar": "NAME=VALUE"}
     if param.default not in (None, ()):
         kw["help"] += f"  (default: {param.default})"
     return click.Option([f"--{name}", param.name], **kw)

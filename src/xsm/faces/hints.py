@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from xsm.contracts.operation import Operation
-from xsm.contracts.param import Param
+from xsm.contracts.param import Kind, Param
 from xsm.contracts.registry import operations
 from xsm.errors import rendering, set_renderer
 
@@ -56,6 +56,9 @@ def _python_operation(op: Operation) -> str:
 
 
 def _python(param: Param, value: str) -> str:
+    if param.kind is Kind.MAPPING and value:
+        key, _, text = value.partition("=")
+        return f"""{param.name}={{"{key}": "{text}"}}"""
     plain = not value or value in ("True", "False") or re.fullmatch(r"-?[\d.]+", value)
     return f"{param.name}={value}" if plain else f"{param.name}='{value}'"
 
@@ -66,6 +69,8 @@ def _shell(param: Param, value: str) -> str:
         return f"-o {param.name}={value}"
     if value in ("True", "False"):
         return f"--{'' if value == 'True' else 'no-'}{name}"
+    if param.kind is Kind.MAPPING and value:
+        return f'--{name} "{value}"'
     return param.name.upper() if param.required else f"--{name} {value}".strip()
 
 

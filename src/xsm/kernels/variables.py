@@ -27,6 +27,7 @@ class Job:
     fill: Any = np.nan
     low: float = -math.inf
     high: float = math.inf
+    name: str = ""
 
 
 def categorical(variable: xr.Variable, name: str) -> bool:
@@ -100,7 +101,7 @@ def make_job(variable: xr.Variable, name: str, method: str, covered: Callable[[b
             low, high = spec.low, spec.high
         if dtype.kind in "iu":
             low, high = max(low, np.iinfo(dtype).min), min(high, np.iinfo(dtype).max)
-    return Job(method, dtype, missing, fill, low, high)
+    return Job(method, dtype, missing, fill, low, high, name)
 
 
 def attributes(variable: xr.Variable, job: Job, covered: Callable[[bool], bool]) -> dict[str, Any]:

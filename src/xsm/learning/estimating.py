@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,11 @@ from xsm.contracts.bundle import Bundle, spread_name
 from xsm.contracts.model import Block, Model, clips, look_back
 from xsm.contracts.registry import get_model
 from xsm.data.cf import canonical_attrs, check_units, same_units
+from xsm.data.families import ESTIMATE, families_behind
 from xsm.data.grids import EASE2_M09, grid_of, require_grid
 from xsm.data.scenarios import Scenario, get_scenario
 from xsm.data.soil_texture import texture_of
+from xsm.data.variation import WORDS, map_ratios, tell_flat
 from xsm.data.windows import take
 from xsm.errors import DataError, UsageError
 from xsm.learning.predictors import reasons, require, split_predictors, with_units
@@ -42,6 +44,7 @@ def estimate_maps(ds: xr.Dataset, bundle: Bundle, depth: int, number: int, dropo
             maps = _run(ds, surface, _surface_scenario(surface))
             ds, surface_cells = ds.assign(sm_5cm=maps["sm_5cm"]), maps["mask_reason"] <= 1
     out = _run(ds, bundle, scenario, dropout_passes, surface_cells)
+    _tell_flat(out[scenario.target], ds, bundle)
     out = trim(_with_context(out, ds, scenario), ds.attrs.get("xsm_region"))
     return out.assign_attrs(_origin(ds, bundle, scenario), history=ds.attrs.get("history", ""))
 
@@ -204,8 +207,11 @@ def _describe(
         **canonical_attrs(target),
         **units,
         "ancillary_variables": f"{spread} mask_reason",
+        "family": "; ".join(_families(bundle)),
+        "role": ESTIMATE,
         "model_hash": bundle.hash,
     }
+    maps[target].attrs |= {f"std_ratio_{k}": v for k, v in variation_of(bundle).items()}
     if counts[1]:
         maps[target].attrs["clipped_share"] = round(float(counts[0] / counts[1]), 6)
     maps[spread].attrs = {
@@ -214,6 +220,31 @@ def _describe(
         "comment": bundle.card.get("limits", ""),
         **units,
     }
+
+
+def _tell_flat(maps: xr.DataArray, ds: xr.Dataset, bundle: Bundle) -> None:
+    """Warn of an estimate that hardly varies: beside the references in the cube, else by what the training noted."""
+    card, beside = bundle.card, [n for n in bundle.card.get("references", ()) if n in ds]
+    found, reference = variation_of(bundle), "its reference in training"
+    if maps.chunks is None and beside and not is_lazy(ds[beside]):
+        found, reference = map_ratios(maps, ds[beside]), " and ".join(beside)
+    tell_flat(f"The estimate of '{card['model']}' ({bundle.hash})", found, reference)
+
+
+def variation_of(bundle: Bundle) -> dict[str, float]:
+    """Ratios of standard deviations that the training noted; empty where it noted none."""
+    metrics = bundle.card.get("metrics") or {}
+    names = {k: metrics.get(f"std_ratio_{k}") for k in WORDS}
+    return {k: float(v) for k, v in names.items() if isinstance(v, int | float)}
+
+
+def _families(bundle: Bundle) -> list[str]:
+    """Families that an estimate rests on: those that its training noted, else those of its canonical names."""
+    card = bundle.card
+    sources = card.get("sources")
+    noted = sources.get("families") if isinstance(sources, Mapping) else None
+    names = noted or families_behind(xr.Dataset(), (*card.get("references", ()), *card["inputs"]))
+    return sorted({*map(str, names), *(_families(bundle.surface) if bundle.surface else ())})
 
 
 def _dropout_options(model: Model, passes: int) -> dict[str, Any]:

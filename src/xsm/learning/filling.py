@@ -82,7 +82,7 @@ def fill_gaps(ds: xr.Dataset, filling: Filling) -> xr.Dataset:
     learn = [n for n in names if patterns[n] is Pattern.NONE]
     covariates = filling.covariates
     if bundle is not None:
-        covariates = _covariates_of(bundle, filling)
+        covariates = _covariates_of(ds, bundle, filling)
         skipped = _not_filled(bundle, filling, learn)
         names, learn = ([n for n in some if n not in skipped] for some in (names, learn))
     elif learn:
@@ -103,7 +103,7 @@ def fill_gaps(ds: xr.Dataset, filling: Filling) -> xr.Dataset:
         model=bundle.hash if bundle else None, train=filling.train,
     )  # fmt: skip
     warn_of_shipped(filling.model, "gapfill")
-    leak = {"gapfill_target_leak": "land-model soil moisture was a covariate"} if leaks(covariates) else {}
+    leak = {"gapfill_target_leak": "land-model soil moisture was a covariate"} if leaks(ds, covariates) else {}
     return out.assign_attrs(leak)
 
 
@@ -119,7 +119,7 @@ def as_bundle(model: Any) -> Bundle | None:
     return bundle
 
 
-def _covariates_of(bundle: Bundle, filling: Filling) -> list[str]:
+def _covariates_of(ds: xr.Dataset, bundle: Bundle, filling: Filling) -> list[str]:
     """Covariates of a bundle, which must be of the method and the mode of the request."""
     card = bundle.card
     if card["model"] != filling.method:
@@ -132,7 +132,7 @@ def _covariates_of(bundle: Bundle, filling: Filling) -> list[str]:
             "The bundle was trained as a smoother, expected a filter.", hint="Train one with <mode=filter>."
         )
     covariates = [n for n in (*card["inputs"], *card.get("statics", ())) if n not in card["targets"]]
-    refuse_leaks(covariates, filling.allow_target_leak)
+    refuse_leaks(ds, covariates, filling.allow_target_leak)
     return covariates
 
 

@@ -14,18 +14,21 @@ from xsm.contracts.bundle import Bundle
 from xsm.contracts.model import Spec, look_back
 from xsm.contracts.registry import get_model
 from xsm.data.cf import same_units
+from xsm.data.families import families_behind
 from xsm.data.grids import grid_of
 from xsm.data.period import Splits, split_days
 from xsm.data.scenarios import Scenario, get_scenario
-from xsm.errors import DataError, UsageError, tell
+from xsm.data.variation import map_ratios, tell_flat
+from xsm.errors import DataError, UsageError, hear, tell
 from xsm.learning.calibration import Place, to_reference, to_stations
 from xsm.learning.cube_samples import LearningCube, load_if_small, span, split_samples
-from xsm.learning.estimating import lead_days, load_model, surface_estimate
+from xsm.learning.estimating import estimate_maps, lead_days, load_model, surface_estimate
 from xsm.learning.predictors import (
     check_domain,
     domain,
     free_scenario,
     references,
+    refuse_renamed,
     require,
     split_predictors,
     warn_of_leaks,
@@ -37,6 +40,8 @@ from xsm.learning.values import check_values
 from xsm.progress import quiet
 from xsm.validation.matching import Sensors
 
+SHOWN_DAYS, SHOWN_CELLS = 40, 64
+"""Training days and cells on a side that show whether an estimate varies as its references do."""
 log = logging.getLogger("xsm")
 
 
@@ -92,7 +97,8 @@ def fit_estimate(
             seed=seed,
             progress=progress,
         )
-    bundle = _with_origin(bundle, ds, splits, bundle_5cm)
+    bundle = _with_origin(bundle, ds, case, splits, bundle_5cm)
+    bundle = _with_variation(bundle, ds, case, cube.domain, training_days)
     return to_reference(bundle) if stations is None else to_stations(bundle, [Place(ds, stations, validation_days)])
 
 
@@ -133,6 +139,7 @@ def _learning_cube(
     check_values(dynamic.isel(time=read).assign(static.data_vars), cells, str(case))
     observed = cube.observed.isel(time=training_days | validation_days)
     check_values(observed, cells, str(case), what="references", gaps=True)
+    refuse_renamed(dynamic, cube.observed)
     return cube
 
 
@@ -156,7 +163,26 @@ def _spec(ds: xr.Dataset, case: Scenario, target: str | None, options: Mapping[s
     )
 
 
-def _with_origin(bundle: Bundle, ds: xr.Dataset, splits: Splits, surface: Bundle | None) -> Bundle:
+def _with_variation(
+    bundle: Bundle, ds: xr.Dataset, case: Scenario, cells: xr.DataArray, training_days: np.ndarray
+) -> Bundle:
+    """The bundle with how much its estimate varies beside the references, on some training days in a window; tells."""
+    part = {"time": slice(max(0, np.flatnonzero(training_days)[-1] + 1 - SHOWN_DAYS - lead_days(bundle)), None)}
+    part["time"] = slice(part["time"].start, np.flatnonzero(training_days)[-1] + 1)
+    for dim, at in zip(cells.dims, np.nonzero(cells.values), strict=True):
+        first = int(np.clip(np.median(at) - SHOWN_CELLS // 2, 0, max(0, cells.sizes[dim] - SHOWN_CELLS)))
+        part[str(dim)] = slice(first, first + SHOWN_CELLS)
+    needed = [n for n in (*case.inputs, *case.statics, *case.references, "land", "spatial_ref") if n in ds]
+    some = ds[needed + [f"{n}_observed" for n in case.references if f"{n}_observed" in ds]].isel(part).drop_attrs(deep=False)
+    with hear(thread=True):
+        maps = estimate_maps(some.compute(), bundle, case.depth, case.number)[case.target]
+    found = map_ratios(maps, references(some, case).compute())
+    tell_flat(f"The estimate of '{bundle.card['model']}'", found, " and ".join(case.references))
+    noted = {**(bundle.card.get("metrics") or {}), **{f"std_ratio_{k}": v for k, v in found.items()}}
+    return Bundle({**bundle.card, "metrics": noted}, bundle.weights, bundle.surface)
+
+
+def _with_origin(bundle: Bundle, ds: xr.Dataset, case: Scenario, splits: Splits, surface: Bundle | None) -> Bundle:
     """The bundle with what its card says of the data: days, grid, history."""
     day = ds["time"].values.astype("M8[D]")
     training, validation = (day[split] for split in splits)
@@ -172,7 +198,10 @@ def _with_origin(bundle: Bundle, ds: xr.Dataset, splits: Splits, surface: Bundle
         if grid is None
         else {"name": grid.name, "row0": grid.row0, "col0": grid.col0, "shape": list(grid.shape)},
         "synthetic": str(ds.attrs.get("synthetic", "")),
-        "sources": {"history": str(ds.attrs.get("history", "")).split("\n")[:20]},
+        "sources": {
+            "history": str(ds.attrs.get("history", "")).split("\n"),
+            "families": families_behind(ds, (*case.references, *case.inputs)),
+        },
         "surface": None if surface is None else surface.hash,
         "licence": bundle.card.get("licence", "BSD-3-Clause"),
     }

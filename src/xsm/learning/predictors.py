@@ -9,9 +9,9 @@ import numpy as np
 import xarray as xr
 
 from xsm.data.cf import VARIABLES, check_units, kind, same_units
+from xsm.data.families import families_of, is_moisture, same_series
 from xsm.data.scenarios import Scenario, get_scenario
 from xsm.errors import DataError, render_hint, tell
-from xsm.learning.series import LAND_MODEL
 
 REASONS = ("estimated", "estimated near the edge of the data", "no land", "a predictor has no value at all")
 """Flag meanings of ``mask_reason``."""
@@ -180,22 +180,37 @@ def free_scenario(
             hint="Name one with the dimension time.",
         )
     references = base.references if target is None else (target,)
-    _check_copies(names, references)
+    _check_copies(ds, names, references)
     return Scenario(
         depth, number, dynamic, tuple(n for n in names if n not in dynamic), references, base.soil_depth, base.lead_in
     )
 
 
-def _check_copies(predictors: Sequence[str], references: Sequence[str]) -> None:
+def _check_copies(ds: xr.Dataset, predictors: Sequence[str], references: Sequence[str]) -> None:
     """Refuse the reference as its own predictor; warn of a predictor that is nearly the same."""
     if references[0] in predictors:
         raise DataError(
             f"'{references[0]}' is both predictor and reference: the model would learn to copy it.",
             hint="Leave it out of the predictors, or choose another target.",
         )
-    alike = [n for n in predictors if n in references or (n in LAND_MODEL and references[0] in LAND_MODEL)]
+    taught = families_of(ds, references[0]) if is_moisture(ds, references[0]) else frozenset()
+    alike = [n for n in predictors if n in references or (is_moisture(ds, n) and taught & families_of(ds, n))]
     if alike:
         tell(
             f"The predictors {', '.join(alike)} come from the product of a reference ({', '.join(references)}), which "
             "the model may learn to copy."
         )
+
+
+def refuse_renamed(dynamic: xr.Dataset, observed: xr.Dataset, days: int = 20) -> None:
+    """Stop where a predictor is a reference under another name, as some of the days show."""
+    some = {"time": slice(None, None, max(1, dynamic.sizes["time"] // days))}
+    taught = {n: v.isel(some).transpose(..., *dynamic.dims, missing_dims="ignore").values for n, v in observed.items()}
+    for name, predictor in dynamic.items():
+        values = predictor.isel(some).transpose(..., *dynamic.dims, missing_dims="ignore").values
+        for reference, truth in taught.items():
+            if name != reference and values.shape == truth.shape and same_series(values, truth):
+                raise DataError(
+                    f"The predictor '{name}' is the reference '{reference}' under another name: the model would copy it.",
+                    hint=f"Leave '{name}' out of the predictors, or choose another target.",
+                )

@@ -10,12 +10,12 @@ import xarray as xr
 from xsm.compute.chunks import is_lazy
 from xsm.compute.series import cells_of
 from xsm.data.cf import VARIABLES, check_units
-from xsm.errors import DataError, UsageError, unknown
+from xsm.data.families import ESTIMATE, LAND_MODEL, is_moisture, role_of, same_series
+from xsm.errors import DataError, UsageError, render_hint, tell, unknown
 from xsm.learning.seasonal import Pattern, find_pattern
 from xsm.learning.values import check_values
 
-LAND_MODEL = ("sm_noah_0_10", "sm_noah_10_40")
-NEVER = (*LAND_MODEL, "soil_temperature_0_10", "soil_temperature_10_40", "air_temperature", "precipitation", "sm_5cm",
+NEVER = ("sm_noah_0_10", "sm_noah_10_40", "sm_surface", "sm_rootzone", "soil_temperature_0_10", "soil_temperature_10_40", "air_temperature", "precipitation", "sm_5cm",
          "sm_25cm")  # fmt: skip
 """Variables that are filled only where a user names them."""
 SAMPLE_CELLS = 384
@@ -38,7 +38,7 @@ def check_series(
         raise DataError(
             "The dataset contains no daily continuous variable to fill.", hint="Name the variables in <variables=>."
         )
-    refuse_leaks(covariates, allow_target_leak)
+    refuse_leaks(ds, covariates, allow_target_leak)
     check_units(ds, (*names, *covariates))
     cells = cells_of(ds, names)
     for name in covariates:
@@ -47,6 +47,7 @@ def check_series(
                 f"The covariate '{name}' has the dims {ds[name].dims}, expected those of the series: {cells}.",
                 hint="Bring it to the same grid first, with regrid_ease9km and cube.",
             )
+    _refuse_copies(ds, names, covariates)
     if not is_lazy(series := ds[[*names, *covariates]]):
         check_values(series, xr.DataArray(True), "Gap filling", what="series", gaps=True)
     return names
@@ -79,18 +80,42 @@ def _default_variables(ds: xr.Dataset) -> list[str]:
     ]  # fmt: skip
 
 
-def refuse_leaks(covariates: Sequence[str], allowed: bool) -> None:
-    """Stop where land-model soil moisture is a covariate and the user did not allow it."""
-    if leaks(covariates) and not allowed:
+def refuse_leaks(ds: xr.Dataset, covariates: Sequence[str], allowed: bool) -> None:
+    """Stop where land-model soil moisture is a covariate and the user did not allow it; tell of moisture of unknown role."""
+    if allowed:
+        return
+    if leaky := leaks(ds, covariates):
         raise UsageError(
-            f"Land-model soil moisture ({', '.join(leaks(covariates))}) as a covariate leaks the reference into it.",
+            f"Land-model soil moisture ({', '.join(leaky)}) as a covariate leaks the reference into it.",
             hint="Use precipitation and temperature, or give <allow_target_leak=True>.",
+        )
+    if unknown_role := [n for n in covariates if is_moisture(ds, n) and not role_of(ds, n)]:
+        tell(
+            f"The covariates {', '.join(unknown_role)} are soil moisture of an unknown role: if a land model made them, "
+            "they leak the reference of the estimates into the filled series. "
+            + render_hint("Give them the attribute role ('retrieval', 'land model'), or <allow_target_leak=True>.")
         )
 
 
-def leaks(covariates: Sequence[str]) -> list[str]:
-    """Covariates that are references of the soil moisture estimates."""
-    return [c for c in covariates if c in LAND_MODEL]
+def leaks(ds: xr.Dataset, covariates: Sequence[str]) -> list[str]:
+    """Covariates that are references of the soil moisture estimates: what a land model says of soil moisture."""
+    return [c for c in covariates if is_moisture(ds, c) and role_of(ds, c) in (LAND_MODEL, ESTIMATE)]
+
+
+def _refuse_copies(ds: xr.Dataset, names: Sequence[str], covariates: Sequence[str]) -> None:
+    """Stop where a covariate is a series to fill under another name."""
+    series = [n for n in covariates if "time" in ds[n].dims]
+    if is_lazy(ds[[*names, *series]]):
+        return
+    for name in names:
+        cut = {"time": slice(None, None, -(-ds.sizes["time"] // 60))}
+        for other in series:
+            both = [ds[n].isel(cut).transpose(*ds[name].dims).values for n in (name, other)]
+            if other != name and both[0].shape == both[1].shape and same_series(*both):
+                raise DataError(
+                    f"The covariate '{other}' is the series '{name}' under another name: the model would copy it.",
+                    hint=f"Leave '{other}' out of <covariates=>.",
+                )
 
 
 def patterns_of(ds: xr.Dataset, names: Sequence[str], sample: xr.Dataset) -> dict[str, Pattern]:

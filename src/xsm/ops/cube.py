@@ -9,6 +9,7 @@ import xarray as xr
 from xsm.contracts.operation import Param, operation
 from xsm.data.cf import add_history
 from xsm.data.merging import merge_products
+from xsm.data.time import utc_times
 
 
 @operation(title="Build a cube", group="Data", accessor=False)
@@ -44,4 +45,4 @@ def cube(
     >>> both["sm_noah_0_10"].shape == both["tb_h"].shape
     True
     """
-    return add_history(merge_products(first, *others), "cube", products=1 + len(others))
+    return add_history(merge_products(*map(utc_times, (first, *others))), "cube", products=1 + len(others))

@@ -8,6 +8,7 @@ import xarray as xr
 
 from xsm.contracts.operation import Kind, Param, operation
 from xsm.data.cf import add_history
+from xsm.data.time import utc_times
 from xsm.learning.estimating import estimate_maps, load_model
 from xsm.learning.shipped import warn_of_shipped
 
@@ -69,7 +70,7 @@ def estimate(
     """
     model = f"{depth}-{scenario}" if model is None else model
     bundle = load_model(model, depth, scenario)
-    out = estimate_maps(ds, bundle, depth, scenario, dropout_passes)
+    out = estimate_maps(utc_times(ds), bundle, depth, scenario, dropout_passes)
     warn_of_shipped(model, "estimate")
     passes = {"dropout_passes": dropout_passes} if dropout_passes else {}
     return add_history(

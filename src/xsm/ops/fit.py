@@ -9,6 +9,7 @@ import xarray as xr
 
 from xsm.contracts.bundle import Bundle
 from xsm.contracts.operation import Kind, Param, operation
+from xsm.data.time import utc_times
 from xsm.learning.fitting import fit_task
 
 
@@ -102,6 +103,8 @@ def fit(
     >>> cube.sm.fit(model="ridge", predictors=["tb_h", "precipitation"], target="sm_noah_0_10").card["inputs"]
     ['tb_h', 'precipitation']
     """
+    ds = utc_times(ds)
+    stations = None if stations is None else utc_times(stations, "The stations")
     arguments = {
         "depth": depth, "scenario": scenario, "model": model, "train": train, "validation": validation,
         "predictors": predictors, "target": target, "variables": variables, "covariates": covariates,

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 import xarray as xr
 
 from xsm.contracts.operation import Kind, Param, operation, share_sections
+from xsm.data.time import utc_times
 from xsm.learning.filling import Filling, fill_gaps
 
 Variables = Annotated[tuple[str, ...] | None, Param("Variables to fill; by default all daily satellite variables.")]
@@ -57,7 +58,7 @@ def gapfill_cru(
         method="cru", variables=variables, covariates=covariates, model=model, mode=mode, max_gap=max_gap,
         denoise=denoise, seed=seed, train=train, allow_target_leak=allow_target_leak, options=options,
     )  # fmt: skip
-    return fill_gaps(ds, filling)
+    return fill_gaps(utc_times(ds), filling)
 
 
 @operation(title="Fill gaps (choose a model)", group="Gap filling")
@@ -135,7 +136,7 @@ def gapfill(
         method=method, variables=variables, covariates=covariates, model=model, mode=mode, max_gap=max_gap,
         denoise=denoise, seed=seed, train=train, allow_target_leak=allow_target_leak, options=options,
     )  # fmt: skip
-    return fill_gaps(ds, filling)
+    return fill_gaps(utc_times(ds), filling)
 
 
 share_sections(gapfill, gapfill_cru)

@@ -14,6 +14,7 @@ from xsm.data.geometry import Regular, Scattered, geometry, window
 from xsm.data.grids import Grid
 from xsm.data.region import REGIONS
 from xsm.data.targets import Sites, Target, target_of
+from xsm.data.time import utc_times
 from xsm.data.windows import take
 from xsm.errors import DataError, UsageError, tell
 
@@ -152,6 +153,7 @@ share_sections(regrid, regrid_ease9km)
 def _regrid(
     name: str, ds: xr.Dataset, globe: Grid, like: Any, region: Any, method: str, min_valid: float, chunks: int | None
 ) -> xr.Dataset:
+    ds = utc_times(ds, daily=False)
     geo = geometry(ds)
     target = _target(geo, globe, like, region)
     positions = _positions(ds, geo)

@@ -8,6 +8,7 @@ import xarray as xr
 
 from xsm.contracts.operation import Kind, Param, operation
 from xsm.data import cf
+from xsm.data.time import utc_times
 from xsm.errors import UsageError
 from xsm.validation.collocation import collocate
 
@@ -76,6 +77,8 @@ def triple_collocation(
             f"Triple collocation got {', '.join(variables) or 'no product'}, expected two beside the stations.",
             hint="Give <variables=sm_dca,sm_noah_0_10>.",
         )
-    table = collocate(ds, stations, variables, anomaly=anomaly, min_days=min_days, time=time)
+    table = collocate(
+        utc_times(ds), utc_times(stations, "The stations"), variables, anomaly=anomaly, min_days=min_days, time=time
+    )
     return cf.add_history(table, "triple_collocation", variables=variables, anomaly=anomaly,
                           min_days=table.attrs["min_days"], time=time)  # fmt: skip

@@ -8,6 +8,7 @@ import xarray as xr
 
 from xsm.contracts.operation import Kind, Param, operation
 from xsm.data import cf
+from xsm.data.time import utc_times
 from xsm.validation.scoring import GROUPINGS, score_maps
 
 
@@ -106,7 +107,8 @@ def validate(
     (('product', 'station'), True)
     """
     table = score_maps(
-        ds, stations, variables=variables, by=by, method=method, subsurface=subsurface, surface=surface,
+        utc_times(ds), utc_times(stations, "The stations"),
+        variables=variables, by=by, method=method, subsurface=subsurface, surface=surface,
         min_days=min_days, interval=interval, anomaly=anomaly, common=common, time=time,
     )  # fmt: skip
     return cf.add_history(table, "validate", variables=variables, by=by, method=method, surface=surface,

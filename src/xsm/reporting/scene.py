@@ -15,7 +15,7 @@ import numpy as np
 import xarray as xr
 
 from xsm.data import cf
-from xsm.data.cells import Cells, daily, positions
+from xsm.data.cells import Cells, daily, inside, positions
 from xsm.data.grids import grid_of
 from xsm.data.soil_texture import texture_of
 from xsm.data.windows import take
@@ -185,11 +185,11 @@ def station_series(scene: Scene, stations: xr.Dataset) -> xr.Dataset:
 
 def places(ds: xr.Dataset, stations: xr.Dataset) -> xr.Dataset:
     """Network and place of the stations in the window of maps, one for each station, dim ``site``."""
-    rows, cols, shape, _ = positions(ds, stations["lon"].values, stations["lat"].values)
-    inside = (rows >= -0.5) & (rows < shape[0] - 0.5) & (cols >= -0.5) & (cols < shape[1] - 0.5)
+    rows, cols, _ = positions(ds, stations["lon"].values, stations["lat"].values)
+    covered = inside(rows, cols)
     names = ("network", "station", "lon", "lat")
-    known = [stations[n].values if n in stations.variables else np.full(len(inside), "") for n in names]
-    sites = list(dict.fromkeys(zip(*(v[inside].tolist() for v in known), strict=True)))
+    known = [stations[n].values if n in stations.variables else np.full(len(covered), "") for n in names]
+    sites = list(dict.fromkeys(zip(*(v[covered].tolist() for v in known), strict=True)))
     columns = zip(*sites, strict=True) if sites else ([] for _ in names)
     return xr.Dataset({n: ("site", list(c)) for n, c in zip(names, columns, strict=True)})
 

@@ -20,8 +20,11 @@ from xsm.validation.scoring import MIN_DAYS, score_maps
 Cell = str | float | int
 Z95 = 1.959963984540054
 METRICS = (("R", "", ".2f"), ("RMSE", UNIT, ".3f"), ("Bias", UNIT, "+.3f"), ("ubRMSE", UNIT, ".3f"))
-MEANS = tuple((f"{name} mean", unit, form) for name, unit, form in METRICS)
+MEANS = tuple((f"{name} mean", unit, form) for name, unit, form in METRICS) + (
+    ("SD ratio mean", "", ".2f"), ("KGE mean", "", ".2f"),
+)  # fmt: skip
 SCORED = ("r", "rmse", "bias", "ubrmse")
+IN_TABLES = (*SCORED, "std_ratio", "kge")
 LABELS = {
     "sm_dca": "SMAP DCA",
     "sm_scav": "SMAP SCA-V",
@@ -129,7 +132,7 @@ def skill_table(table: xr.Dataset, what: str) -> Table:
         one = table.sel(product=product)
         n = one["n"].values
         days = int(np.median(n[n > 0])) if (n > 0).any() else 0
-        means = [float(one[f"{s}_mean"]) for s in SCORED]
+        means = [float(one[f"{s}_mean"]) for s in IN_TABLES]
         medians = [float(one["r_median"]), float(one["ubrmse_median"])]
         depth = {"surface": "5 cm", "subsurface": "25 cm"}[str(one["layer"].values)]
         rows.append([depth, str(one["reference"].values), short(product), *means, *medians, int(one["count"]), days])
@@ -256,4 +259,4 @@ def merged(classes: np.ndarray) -> np.ndarray:
 
 def _means(one: xr.Dataset) -> list[Any]:
     scored = one["n"].values > 0
-    return [*(float(np.nanmean(one[s].values[scored])) if scored.any() else np.nan for s in SCORED), int(scored.sum())]
+    return [*(float(np.nanmean(one[s].values[scored])) if scored.any() else np.nan for s in IN_TABLES), int(scored.sum())]

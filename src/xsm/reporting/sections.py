@@ -13,6 +13,7 @@ import xarray as xr
 
 from xsm.contracts.installed import show_versions
 from xsm.data.grids import grid_of
+from xsm.data.variation import WORDS, tell_flat
 from xsm.errors import unknown
 from xsm.reporting import series_figures
 from xsm.reporting.html_page import Page, plain_table, show
@@ -33,6 +34,10 @@ def summary(page: Page, scene: Scene, over: xr.Dataset, parts: Sequence[xr.Datas
     if "model_synthetic" in attrs:
         page.banner("Models trained on synthetic data.", attrs["model_synthetic"])
     names = (*scene.moisture, *scene.others)
+    for name in names:
+        noted = {k: scene.ds[name].attrs.get(f"std_ratio_{k}", 1.0) for k in WORDS}
+        if sentence := tell_flat(label(name), noted, "its reference in training"):
+            page.banner("Hardly any variation.", sentence)
     facts = {"Maps": "; ".join(f"{label(n)} ({n})" if label(n) != n else n for n in names)}
     grid = grid_of(scene.ds)
     if grid is not None:

@@ -15,10 +15,11 @@ from xsm.errors import DataError, UsageError, unknown
 
 @dataclass(frozen=True)
 class Source:
-    """Files of one product; ``options`` are those of the data source."""
+    """Files of one product; ``options`` are those of the data source, ``units`` those that its files do not tell."""
 
     paths: Any
     options: Mapping[str, Any] = field(default_factory=dict)
+    units: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -72,8 +73,9 @@ _IS: Mapping[str, Callable[[Any], bool]] = {
 }
 _EXPECTED = {
     "out": TEXT, "title": TEXT, "time": TEXT, "on_error": TEXT, "seed": WHOLE, "margin": WHOLE, "geotiff": TEXTS,
-    "inputs": TABLE, "stations": TABLE, "options": TABLE, "method": TEXT, "mode": TEXT, "variables": TEXTS,
-    "covariates": TEXTS, "model": TEXT, "estimates": TEXTS, "bundles": TABLE, "train": TEXT, "validation": TEXT,
+    "inputs": TABLE, "stations": TABLE, "options": TABLE, "units": TABLE, "method": TEXT, "mode": TEXT,
+    "variables": TEXTS, "covariates": TEXTS, "model": TEXT, "estimates": TEXTS, "bundles": TABLE, "train": TEXT,
+    "validation": TEXT,
 }  # fmt: skip
 """What the values of a study file must be, by key."""
 
@@ -172,4 +174,8 @@ def _source(name: str, table: Any, folder: Path) -> Source:
     paths = table["paths"] if isinstance(table["paths"], list) else [table["paths"]]
     _check("paths", paths, name, TEXTS)
     options = {k: tuple(v) if isinstance(v, list) else v for k, v in table.get("options", {}).items()}
-    return Source([p if "://" in p else str(folder / os.path.expandvars(p)) for p in paths], options)
+    for variable, unit in table.get("units", {}).items():
+        _check(variable, unit, f"{name}.units", TEXT)
+    return Source(
+        [p if "://" in p else str(folder / os.path.expandvars(p)) for p in paths], options, table.get("units", {})
+    )

@@ -56,7 +56,8 @@ def about_input(study: Study, name: str, source: Source) -> Any:
         "hash": hashlib.sha256(json.dumps(known).encode()).hexdigest()[:16],
     }
     options = {k: v for k, v in source.options.items() if k != "on_error"}
-    return [listing, options, study.region, study.time, study.margin]
+    units = [dict(source.units)] if source.units else []
+    return [listing, options, study.region, study.time, study.margin, *units]
 
 
 def fingerprint(path: Path) -> tuple[int, int, str]:
@@ -88,7 +89,7 @@ def opened(study: Study, name: str) -> xr.Dataset:
 
 
 def _read(study: Study, name: str, source: Source, **more: Any) -> xr.Dataset:
-    options = {"on_error": study.on_error, **source.options}
+    options = {"on_error": study.on_error, "units": source.units or None, **source.options}
     return open_source(name, source.paths, region=study.region, time=study.time, **more, **options)
 
 

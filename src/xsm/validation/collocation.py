@@ -8,17 +8,15 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from xsm.data.families import NOAH, SMAP, families_of, same_series
 from xsm.data.period import days as period
 from xsm.errors import UsageError, render_hint, tell
 from xsm.validation import matching, metrics
 from xsm.validation.pairing import RETRIEVALS, pair
 from xsm.validation.products import is_estimate, only_observed, products_of
 
-SHARED = {
-    "SMAP brightness temperatures": (*RETRIEVALS, "sm_surface", "sm_rootzone"),
-    "Noah": ("sm_noah_0_10", "sm_noah_10_40"),
-}
-"""Products that rest on the same data, so that their errors are not independent; estimates of xsm rest on both."""
+UNKNOWN_ESTIMATE = frozenset({SMAP, NOAH})
+"""What an estimate rests on that does not say so."""
 RESULTS = {
     "error_std": ("Standard deviation of the error", "m3 m-3"),
     "snr": ("Signal-to-noise ratio", "dB"),
@@ -66,6 +64,7 @@ def collocate(
     if not len(use):
         raise matching.nothing_left(pairs.sensors.reasons, int(count.max()))
     three = [np.where(valid, v, np.nan)[use].astype("f8") for v in (*series.x, series.y[hourly])]
+    _refuse_same([*series.names, "station"], three)
     if anomaly:
         number = (pairs.days - pairs.days[0]).astype("f8")
         three = [metrics.anomalies(v, number) for v in three]
@@ -105,15 +104,33 @@ def _results(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
 
 
 def _check_independent(ds: xr.Dataset, variables: Sequence[str]) -> None:
+    """Stop where two products share a family, by their attributes or names; tell where a family is not known."""
     for one, other in (variables, variables[::-1]):
-        if is_estimate(ds, one) and (is_estimate(ds, other) or any(other in names for names in SHARED.values())):
+        families = families_of(ds, one) or UNKNOWN_ESTIMATE
+        shared = families & (families_of(ds, other) or {other})
+        if is_estimate(ds, one) and (shared or is_estimate(ds, other)):
+            words = " and ".join(sorted(f.removesuffix(" brightness temperatures") for f in families)[::-1])
             raise UsageError(
-                f"'{one}' was trained on SMAP and Noah, so its errors are not independent of those of '{other}'.",
+                f"'{one}' was trained on {words}, so its errors are not independent of those of '{other}'.",
                 hint="Compare it with a product that took no part in the training, or use validate.",
             )
-    for source, names in SHARED.items():
-        if set(variables) <= set(names):
+    one, other = variables
+    if shared := families_of(ds, one) & families_of(ds, other):
+        raise UsageError(
+            f"'{one}' and '{other}' both rest on {', '.join(sorted(shared))}, so their errors are not independent.",
+            hint="Give one of them and another product.",
+        )
+    if bare := [n for n in variables if not families_of(ds, n) and not is_estimate(ds, n)]:
+        tell(
+            f"What {', '.join(bare)} rests on is not known, so whether its errors are independent of the other product's "
+            "cannot be checked. " + render_hint("Give it the attribute family, the name of its product or model.")
+        )
+
+
+def _refuse_same(names: Sequence[str], series: Sequence[np.ndarray]) -> None:
+    for i, j in ((0, 1), (0, 2), (1, 2)):
+        if same_series(series[i], series[j], scaled=True):
             raise UsageError(
-                f"'{variables[0]}' and '{variables[1]}' both rest on {source}, so their errors are not independent.",
+                f"'{names[i]}' and '{names[j]}' are one series under two names, so their errors are not independent.",
                 hint="Give one of them and another product.",
             )

@@ -11,7 +11,7 @@ import numpy as np
 import xarray as xr
 
 from xsm.data import cf
-from xsm.data.cells import map_dims, positions
+from xsm.data.cells import Along, inside, positions
 from xsm.data.masks import FREEZING
 from xsm.errors import DataError, tell
 
@@ -171,13 +171,13 @@ def choose(sensors: Sensors, ds: xr.Dataset, by_layer: Mapping[str, Sequence[flo
     right = np.any(list(near.values()), axis=0)
     for i in np.flatnonzero(~right):
         sensors.exclude([int(i)], f"depth is not compared ({known['depth'][i]:g} cm)")
-    rows, cols, shape, box = positions(ds, known["lon"], known["lat"])
-    inside = (rows >= -0.5) & (rows < shape[0] - 0.5) & (cols >= -0.5) & (cols < shape[1] - 0.5)
-    sensors.exclude(np.flatnonzero(right & ~inside), "outside the window of the maps")
-    if not (right & inside).any():
+    rows, cols, box = positions(ds, known["lon"], known["lat"])
+    covered = inside(rows, cols)
+    sensors.exclude(np.flatnonzero(right & ~covered), "outside the window of the maps")
+    if not (right & covered).any():
         what = "station lies in the maps" if right.any() else f"sensor is within 1 cm of {sorted(near)} cm"
         raise DataError(f"No {what} ({box}).", hint="Check the region of the stations and their depths.")
-    sensors.load(np.flatnonzero(right & inside).tolist())
+    sensors.load(np.flatnonzero(right & covered).tolist())
     _check_porosity(sensors, ds, rows, cols)
 
     by_station: dict[tuple[str, str], dict[str, tuple[int, ...]]] = {}
@@ -202,7 +202,7 @@ def choose(sensors: Sensors, ds: xr.Dataset, by_layer: Mapping[str, Sequence[flo
     return _without_doubles(sensors, sites)
 
 
-def _check_porosity(sensors: Sensors, ds: xr.Dataset, rows: np.ndarray, cols: np.ndarray) -> None:
+def _check_porosity(sensors: Sensors, ds: xr.Dataset, rows: Along, cols: Along) -> None:
     """Compare the values with the pores of the cell's soil, where its bulk density is known.
 
     The soil of a point is not that of its cell, so single wet values are kept with a remark; a sensor that is above
@@ -211,9 +211,7 @@ def _check_porosity(sensors: Sensors, ds: xr.Dataset, rows: np.ndarray, cols: np
     if "bulk_density" not in ds or not sensors.hours:
         return
     which = list(sensors.hours)
-    y, x = map_dims(ds)
-    at = {y: xr.DataArray(np.rint(rows[which]).astype(int), dims="sensor"),
-          x: xr.DataArray(np.rint(cols[which]).astype(int), dims="sensor")}  # fmt: skip
+    at = {a.dim: xr.DataArray(a.nearest[which], dims="sensor") for a in (rows, cols)}
     density = ds["bulk_density"].isel(at)
     if "soil_depth" in density.dims:
         nearest = np.abs(density["soil_depth"].values - sensors.coords["depth"][which][:, None]).argmin(1)

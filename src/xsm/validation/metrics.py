@@ -217,13 +217,14 @@ def scores(x: ArrayLike, y: ArrayLike) -> dict[str, np.ndarray]:
     -------
     dict of ndarray
         ``r``, ``r_low``, ``r_high`` (95 percent), ``p_value``, ``spearman``, ``rmse``, ``bias``, ``ubrmse``, ``kge``,
-        ``n``, ``n_eff``.
+        ``std_ratio``, ``n``, ``n_eff``.
     """
     pairs = _Moments(x, y)
     low, high = _fisher(pairs.r, pairs.n_eff, 0.95)
     return {
         "r": pairs.r, "r_low": low, "r_high": high, "p_value": p_value(pairs.r, pairs.n_eff),
         "spearman": spearman(x, y), "rmse": pairs.rmse, "bias": pairs.bias, "ubrmse": pairs.ubrmse, "kge": pairs.kge,
+        "std_ratio": pairs.std_ratio,
         "n": pairs.n.astype("i8"), "n_eff": pairs.n_eff,
     }  # fmt: skip
 
@@ -293,6 +294,13 @@ class _Moments:
         self.ubrmse = np.sqrt(out[..., UU] / count)
         memory = np.nan_to_num(out[..., MEMORY])
         self.n_eff = self.n * (1 - memory) / (1 + memory)
+
+    @property
+    def std_ratio(self) -> Array:
+        """Ratio of the standard deviations."""
+        with np.errstate(invalid="ignore", divide="ignore"):
+            value = np.sqrt(self.xx / self.yy)
+        return np.where(np.isfinite(value), value, np.nan)
 
     @property
     def kge(self) -> Array:

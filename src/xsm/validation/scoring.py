@@ -13,10 +13,11 @@ import xarray as xr
 from xsm.data import cf, soil_texture
 from xsm.data.cells import Cells
 from xsm.data.period import days as period
+from xsm.data.variation import ratios, tell_flat
 from xsm.errors import DataError, render_hint, tell, unknown
 from xsm.validation import matching, metrics
 from xsm.validation.pairing import pair
-from xsm.validation.products import products_of
+from xsm.validation.products import is_estimate, products_of
 
 SCORES: Mapping[str, tuple[str, str]] = {
     "r": ("Pearson correlation", "1"),
@@ -28,6 +29,7 @@ SCORES: Mapping[str, tuple[str, str]] = {
     "bias": ("Mean of product minus station", "m3 m-3"),
     "ubrmse": ("Unbiased root mean squared error", "m3 m-3"),
     "kge": ("Kling-Gupta efficiency", "1"),
+    "std_ratio": ("Ratio of the standard deviations, product over station", "1"),
     "n": ("Number of days", "1"),
     "n_eff": ("Effective number of independent days", "1"),
 }
@@ -70,6 +72,7 @@ def score_maps(
     min_days = matching.fewest(min_days, MIN_DAYS, len(pairs.days))
     most: dict[str, int] = {}
     scored: dict[str, dict[str, np.ndarray]] = {}
+    flat: list[str] = []
     for layer, series in pairs.layers.items():
         valid = series.valid
         counts = dict(zip(series.names, valid.sum(-1), strict=True))
@@ -81,6 +84,7 @@ def score_maps(
         for i, name in enumerate(series.names):
             x = np.where(valid[i] & (left[i] >= min_days)[:, None], series.x[i], np.nan)
             scored[name] = _score(x, series.y[i], pairs.days, interval, anomaly)
+            flat.append(_tell_flat(ds, name, x, series.y[i]))
 
     with_scores = np.flatnonzero(np.any([scored[p]["n"] > 0 for p in products], axis=0))
     if not len(with_scores):
@@ -110,7 +114,16 @@ def score_maps(
     table = pairs.annotate(table, "Validation of soil moisture against stations", stations, ds)
     common_days = "same days and stations for all products of a layer" if common else "own days of each product"
     table.attrs |= {"common": common_days, "min_days": min_days}
+    if any(flat):
+        table.attrs["hardly_varies"] = "\n".join(filter(None, flat))
     return table
+
+
+def _tell_flat(ds: xr.Dataset, name: str, x: np.ndarray, y: np.ndarray) -> str:
+    """Warn of a product (site, day) that hardly varies beside the stations; in space only of estimates."""
+    found = ratios(x.T, y.T)
+    model = is_estimate(ds, name)
+    return tell_flat(f"'{name}'", found if model else {"time": found.get("time", 1.0)}, "the stations", model=model)
 
 
 def _class_maps(ds: xr.Dataset, by: Sequence[str]) -> list[str]:
@@ -172,7 +185,7 @@ def _summarise(table: xr.Dataset, by: Sequence[str]) -> xr.Dataset:
         table[name].attrs = {"long_name": long_name, "units": units}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # a product without any station
-        for name in (n for n in (*GROUPED, "kge", "r_anomaly") if n in table):
+        for name in (n for n in (*GROUPED, "kge", "std_ratio", "r_anomaly") if n in table):
             for how in ("mean", "median"):
                 values = getattr(np, f"nan{how}")(table[name].values, axis=-1)
                 table[f"{name}_{how}"] = "product", values, _summary(name, how, "stations")

@@ -14,7 +14,7 @@ class Source:
     info = INFO
 
     def identify(self, path):
-        """Tell whether a file belongs to the product."""
+        """Whether a file belongs to the product."""
         return path.name.startswith("mysensor_") and path.suffix == ".nc"
 
     def open(self, request):
@@ -25,7 +25,7 @@ class Source:
                 parts.append(xr.open_dataset(path, engine="netcdf4", chunks={})[["soil_moisture"]])
             except (OSError, ValueError, KeyError) as error:
                 if request.on_error == "raise":
-                    raise DataError(f"'{path}' cannot be read ({error}).", hint="Get the file again.") from None
+                    raise DataError(f"'{path}' cannot be read ({error}).", hint="Download it again.") from None
                 skipped.append(f"{path.name}: {error}")
         if not parts:
             raise DataError("None of the files can be read.", hint="Check the paths.")

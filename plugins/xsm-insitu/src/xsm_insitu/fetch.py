@@ -63,7 +63,7 @@ def uscrn_files(time: slice | None, region: Area | None, product: str = "hourly0
                 new = _unsettled(f"{year}-12-31")
                 remotes.append(Remote(folder + name, name, about=lines * width, magic=DIGITS, changes=new))
     if strangers:
-        tell(f"NCEI's table of stations lacks {', '.join(sorted(strangers))}: fetched, wherever they are.")
+        tell(f"NCEI's table of stations lacks {', '.join(sorted(strangers))}: they are fetched, wherever they are.")
     return remotes
 
 
@@ -86,14 +86,16 @@ def scan_files(time: slice | None, region: Area | None) -> list[Remote]:
     start = (b"[",)
     try:
         stations = json.loads(read_url(table, magic=start))
-        found = [(s["stationTriplet"], s["beginDate"][:10], s["endDate"][:10]) for s in stations if _inside(region, s)]
+        periods = [
+            (s["stationTriplet"], s["beginDate"][:10], s["endDate"][:10]) for s in stations if _inside(region, s)
+        ]
     except (ValueError, KeyError, TypeError) as error:
         raise FetchError(
             f"The table of stations of AWDB cannot be read ({type(error).__name__}: {error}).",
             hint="The service may have changed: report it.",
         ) from None
     remotes = [Remote(table, "stations.json", about=len(stations) * 450, magic=start, changes=True)]
-    for triplet, opened, closed in sorted(found):
+    for triplet, opened, closed in sorted(periods):
         for year in range(_year(begin), _year(end) + 1):
             day0, day1 = max(begin, np.datetime64(f"{year}-01-01")), min(end, np.datetime64(f"{year + 1}-01-01"))
             if day0 >= day1 or opened > str(day1) or closed < str(day0):
@@ -157,5 +159,5 @@ def _unsettled(day: np.datetime64 | str) -> bool:
     return bool(np.datetime64(day) > np.datetime64("now", "D") - SETTLED)
 
 
-def _query(**asked: object) -> str:
-    return urlencode(asked, safe="*:,")
+def _query(**parameters: object) -> str:
+    return urlencode(parameters, safe="*:,")

@@ -42,7 +42,7 @@ _LETTERS = {"M": sensors.MISSING, "G": sensors.GOOD, "U": sensors.UNKNOWN, "C": 
 
 @dataclass(frozen=True)
 class Header:
-    """What a file says of its sensor; ``first`` is the column of the value, ``skip`` the header lines."""
+    """A sensor as its file describes it; ``first`` is the column of the value, ``skip`` the number of header lines."""
 
     network: str
     station: str
@@ -56,12 +56,12 @@ class Header:
 
 
 class IsmnSource:
-    """Reads ISMN files, in folders or in the archives that ISMN gives."""
+    """Reads ISMN files, in folders or in the archives that ISMN distributes."""
 
     info = ISMN
 
     def identify(self, path: Path) -> bool:
-        """Tell by the suffix; only soil moisture and soil temperature are read. An archive must hold ``.stm`` files."""
+        """By the suffix; only soil moisture and soil temperature are read. An archive must contain ``.stm`` files."""
         if path.suffix == ".zip":
             try:
                 with zipfile.ZipFile(path) as archive:
@@ -99,7 +99,7 @@ class IsmnSource:
         warm, keep = sensors.wanted(request.variables), request.options["keep"]
         for letter in keep:
             if letter not in _LETTERS:
-                raise UsageError(f"The flag to keep is '{letter}', wanted one of {', '.join(_LETTERS)}.")
+                raise UsageError(f"The flag to keep is '{letter}', expected one of {', '.join(_LETTERS)}.")
 
         def read(path: Item) -> Iterator[Series]:
             header, raw = _header(path)
@@ -109,9 +109,9 @@ class IsmnSource:
                 yield _series(path, header, raw, keep)
 
         items, lost = _unpacked([Path(p) for p in request.paths], request.on_error)
-        found, skipped = sensors.read_all(items, read, request.on_error, lost)
+        series, skipped = sensors.read_all(items, read, request.on_error, lost)
         ds = sensors.assemble(
-            _with_temperature(found),
+            _with_temperature(series),
             step=sensors.HOUR,
             request=request,
             id_name="instrument",
@@ -142,17 +142,19 @@ def _unpacked(paths: Sequence[Path], on_error: str) -> tuple[list[Item], list[st
             archive = zipfile.ZipFile(path)  # stays open as long as its members are in use
             inside = [n for n in archive.namelist() if (m := _NAME.search(n)) and m["variable"] in ("sm", "ts")]
             if not inside:
-                raise DataError(f"'{path}' holds no .stm file of soil moisture.", hint="Wanted an archive of ISMN.")
+                raise DataError(f"'{path}' contains no .stm file of soil moisture.", hint="Expected an ISMN archive.")
             items += [zipfile.Path(archive, name) for name in inside]
         except (*_DAMAGE, DataError) as error:
-            told = (
+            problem = (
                 error
                 if isinstance(error, DataError)
-                else DataError(f"'{path}' is no whole archive ({sensors.reason(error)}).", hint="Download it again.")
+                else DataError(
+                    f"'{path}' is not a complete archive ({sensors.reason(error)}).", hint="Download it again."
+                )
             )
             if on_error == "raise":
-                raise told from None
-            lost.append(str(told))
+                raise problem from None
+            lost.append(str(problem))
     return items, lost
 
 
@@ -166,7 +168,7 @@ def _bytes(item: Item) -> bytes:
 
 
 def _header(path: Item) -> tuple[Header, bytes]:
-    """Read a file with its line ends made one kind, and the header from its first line and its name."""
+    """Read a file, with uniform line ends, and its header from its first line and its name."""
     raw = _bytes(path).replace(b"\r\n", b"\n").replace(b"\r", b"\n").lstrip()
     line = raw[: raw.find(b"\n") if b"\n" in raw else None].decode("latin-1")
     tokens = line.split()
@@ -177,14 +179,14 @@ def _header(path: Item) -> tuple[Header, bytes]:
         lat, lon, _, top, bottom = (float(t) for t in tokens[start + 3 : start + 8])
     except ValueError:
         raise DataError(
-            f"'{path}' starts with '{line[:60]}', wanted an ISMN header (network, station, lat, lon, elevation, depths)"
-            " or CEOP rows.",
+            f"'{path}' starts with '{line[:60]}', expected an ISMN header (network, station, lat, lon, elevation, "
+            "depths) or CEOP rows.",
             hint="Download the file again or check that it is an ISMN .stm file.",
         ) from None
     name = _NAME.search(path.name)
     sensors.check_place(path, lon, lat)
     if name is not None and not path.name.startswith(f"{tokens[start]}_{network}_"):
-        tell(f"'{path}' is of the network '{network}' by its header, not by its name.")
+        tell(f"'{path}' is of the network '{network}' according to its header, but not to its name.")
     if name is not None:  # the header rounds the depths
         if max(abs(top - float(name["top"])), abs(bottom - float(name["bottom"]))) > 0.01:
             raise DataError(
@@ -233,7 +235,8 @@ def _series(path: Item, header: Header, raw: bytes, keep: Sequence[str]) -> Seri
         raise DataError(f"'{path}' has rows of other stations or places.", hint="Download the file again.")
     if not len(table) or table[[0, 1, flag]].isna().to_numpy().any():
         raise DataError(
-            f"'{path}' has {'a cut row' if len(table) else 'no rows'}, wanted date, time, value and flag in each.",
+            f"'{path}' has {'an incomplete row' if len(table) else 'no rows'}, expected date, time, value and flag "
+            "in each row.",
             hint="Download the file again.",
         )
     when = days[table[0].cat.codes] + clocks[table[1].cat.codes]
@@ -243,7 +246,7 @@ def _series(path: Item, header: Header, raw: bytes, keep: Sequence[str]) -> Seri
         first, last = (np.datetime64(f"{d[:4]}-{d[4:6]}-{d[6:]}", "D") for d in (name["first"], name["last"]))
         if not first <= when[0] <= when[-1] <= last + 1:
             raise DataError(
-                f"'{path}' holds {when[0]} to {when[-1]}, not the period of its name.", hint="Download again."
+                f"'{path}' contains {when[0]} to {when[-1]}, not the period in its name.", hint="Download it again."
             )
     codes = np.array([_code(text) for text in table[flag].cat.categories], np.uint8)[table[flag].cat.codes]
     kept = np.isin(codes, [_LETTERS[letter] for letter in keep])

@@ -35,12 +35,12 @@ QUALITY = {"V": sensors.GOOD, "E": sensors.GOOD, "N": sensors.UNKNOWN, "": senso
 
 
 class ScanSource:
-    """Reads SCAN (and SNOTEL) stations; ``stations.json`` beside the files tells where they are."""
+    """Reads SCAN (and SNOTEL) stations; their places are in ``stations.json`` beside the files."""
 
     info = SCAN
 
     def identify(self, path: Path) -> bool:
-        """Tell by the first kilobytes: station triplets in JSON, or the comments of the Report Generator."""
+        """By the first kilobytes: station triplets in JSON, or the comments of the Report Generator."""
         if path.suffix not in (".json", ".csv"):
             return False
         try:
@@ -84,14 +84,14 @@ class ScanSource:
         warm, keep = sensors.wanted(request.variables), request.options["keep"]
         for code in keep:
             if code not in QUALITY:
-                raise UsageError(f"The code to keep is '{code}', wanted one of {', '.join(filter(None, QUALITY))}.")
+                raise UsageError(f"The code to keep is '{code}', expected one of {', '.join(filter(None, QUALITY))}.")
         files = [Path(p) for p in request.paths]
         tables = {p for p in files if p.suffix == ".json" and is_table(p)}
         beside = {p.parent / STATIONS for p in files if (p.parent / STATIONS).is_file()}
         if files and tables.issuperset(files):
             raise DataError(
-                f"The {len(files)} files are tables of stations ({files[0].name}), wanted values of sensors too.",
-                hint="Fetch them, or give the folder where they lie.",
+                f"The {len(files)} files are tables of stations ({files[0].name}), expected values of sensors too.",
+                hint="Fetch them, or give the folder that contains them.",
             )
         places, lost = _tables(sorted(tables | beside), request.on_error)
 
@@ -101,7 +101,7 @@ class ScanSource:
             yield from _series(path, columns, places, request.region, warm, keep, tables | beside)
 
         daily: set[bool] = set()
-        found, skipped = sensors.read_all([p for p in files if p not in tables], read, request.on_error, lost)
+        series, skipped = sensors.read_all([p for p in files if p not in tables], read, request.on_error, lost)
         if len(daily) > 1:
             raise DataError("The SCAN files are hourly and daily.", hint="Open one kind at a time.")
         by_day = daily == {True}
@@ -111,7 +111,7 @@ class ScanSource:
                 "maps better."
             )
         ds = sensors.assemble(
-            found,
+            series,
             step=sensors.DAY if by_day else sensors.HOUR,
             request=request,
             id_name="instrument",
@@ -132,27 +132,27 @@ class ScanSource:
 
 def _tables(paths: Sequence[Path], on_error: str) -> tuple[dict[str, Mapping[str, Any]], list[str]]:
     """Stations by triplet, from lists or mappings of them."""
-    found: dict[str, Mapping[str, Any]] = {}
+    stations: dict[str, Mapping[str, Any]] = {}
     lost: list[str] = []
     for path in paths:
         try:
             table = json.loads(path.read_bytes())
             rows = list(table.values()) if isinstance(table, dict) else table
-            found |= {
+            stations |= {
                 known(r["stationTriplet"]): dict(r, latitude=float(r["latitude"]), longitude=float(r["longitude"]))
                 for r in rows
             }
-            for row in found.values():
+            for row in stations.values():
                 sensors.check_place(path, row["longitude"], row["latitude"])
                 clock = row.get("dataTimeZone")
                 if clock is not None and (clock * 2 % 1 or abs(clock - row["longitude"] / 15) > ASTRAY):
                     raise ValueError(f"{row['stationTriplet']} has the clock {clock} h and lies at {row['longitude']}")
         except (OSError, *DAMAGE) as error:
-            told = f"'{path}' is no table of stations ({type(error).__name__}: {sensors.reason(error)})."
+            problem = f"'{path}' is not a table of stations ({type(error).__name__}: {sensors.reason(error)})."
             if on_error == "raise":
-                raise DataError(told, hint="Fetch it again.") from None
-            lost.append(told)
-    return found, lost
+                raise DataError(problem, hint="Fetch it again.") from None
+            lost.append(problem)
+    return stations, lost
 
 
 def _series(
@@ -169,11 +169,11 @@ def _series(
         if column.element != "SMS":
             continue
         if column.unit not in ("pct", "percent", "%"):
-            raise DataError(f"'{path}' has soil moisture in '{column.unit}', wanted percent.", hint="Fetch it again.")
+            raise DataError(f"'{path}' has soil moisture in '{column.unit}', expected percent.", hint="Fetch it again.")
         place = places.get(column.triplet, {})
         if not place:
-            told = ", ".join(sorted(str(p) for p in tables)) or "no table of stations is there"
-            tell(f"Nothing tells where {column.triplet} is ({told}).")
+            looked_in = ", ".join(sorted(str(p) for p in tables)) or "there is no table of stations"
+            tell(f"The place of {column.triplet} is not known ({looked_in}).")
         lon, lat = (float(place.get(n, math.nan)) for n in ("longitude", "latitude"))
         if region is not None and not sensors.inside(region, lon, lat):
             continue
@@ -198,7 +198,7 @@ def _series(
 
 
 def _offset(column: Column, place: Mapping[str, Any], tables: Iterable[Path]) -> np.timedelta64:
-    """What is taken off local standard time; nothing for days, which are the station's own."""
+    """What is subtracted from local standard time to get UTC; nothing for days, which stay local."""
     hours = place.get("dataTimeZone")
     if column.daily:
         return np.timedelta64(0, "m")
@@ -215,7 +215,9 @@ def _warmth(path: Path, column: Column, heat: Column | None, warm: bool) -> np.n
     if heat is None:
         return np.full(len(column.time), np.nan, "f4") if warm else None
     if heat.unit not in ("degF", "degC"):
-        raise DataError(f"'{path}' has soil temperature in '{heat.unit}', wanted degF or degC.", hint="Fetch it again.")
+        raise DataError(
+            f"'{path}' has soil temperature in '{heat.unit}', expected degF or degC.", hint="Fetch it again."
+        )
     celsius = (heat.value - 32) / 1.8 if heat.unit == "degF" else heat.value
     out = np.full(len(column.time), np.nan)
     _, mine, theirs = np.intersect1d(column.time, heat.time, return_indices=True)

@@ -1,4 +1,4 @@
-"""What SCAN's files hold: JSON of the AWDB service and CSV of the Report Generator.
+"""Read SCAN's files: JSON of the AWDB service and CSV of the Report Generator.
 
 The formats: docs/design/formats/stations.md, SCAN.
 """
@@ -69,8 +69,8 @@ def read_json(path: Path) -> list[Column]:
         if isinstance(error, DataError):
             raise
         raise DataError(
-            f"'{path}' is no answer of the AWDB service ({type(error).__name__}: {sensors.reason(error)}).",
-            hint="Wanted JSON: [{stationTriplet, data: [{stationElement, values}]}].",
+            f"'{path}' is not an answer of the AWDB service ({type(error).__name__}: {sensors.reason(error)}).",
+            hint="Expected JSON: [{stationTriplet, data: [{stationElement, values}]}].",
         ) from None
 
 
@@ -78,12 +78,12 @@ def _column(path: Path, station: Mapping[str, Any], part: Mapping[str, Any]) -> 
     element, values = part["stationElement"], part["values"]
     code, inches = element["elementCode"], element.get("heightDepth")
     if code not in ("SMS", "STO") or not isinstance(inches, int | float):
-        raise ValueError(f"element {code} at {inches}, wanted SMS or STO at a depth")
+        raise ValueError(f"element {code} at {inches}, expected SMS or STO at a depth")
     if not DEEPEST <= inches < 0:
         raise ValueError(f"a depth of {inches} inches")
     rows = [v for v in values if v.get("value") is not None]
     if any(isinstance(v["value"], bool) or not isinstance(v["value"], int | float) for v in rows):
-        raise ValueError("a value that is no number")
+        raise ValueError("a value that is not a number")
     unit = element.get("storedUnitCode") or ("pct" if code == "SMS" else "degF")
     return Column(
         triplet=known(station["stationTriplet"]),
@@ -111,29 +111,29 @@ def read_csv(path: Path) -> list[Column]:
         if not sites or start == len(lines):
             raise ValueError("no site among the comments, or no table")
         header = next(csv.reader(lines[start : start + 1]))
-        found = {name: m for name in header[1:] if (m := _COLUMN.search(name))}
-        if header[0] != "Date" or not any(m["what"] == "Moisture Percent" for m in found.values()):
+        columns = {name: m for name in header[1:] if (m := _COLUMN.search(name))}
+        if header[0] != "Date" or not any(m["what"] == "Moisture Percent" for m in columns.values()):
             raise ValueError(f"the header starts with '{','.join(header)[:60]}'")
         if any(row and len(row) != len(header) for row in csv.reader(lines[start + 1 :])):
-            raise ValueError(f"a row has not {len(header)} fields")
-        types: dict[Any, Any] = {"Date": str} | dict.fromkeys(found, "f8")
+            raise ValueError(f"a row does not have {len(header)} fields")
+        types: dict[Any, Any] = {"Date": str} | dict.fromkeys(columns, "f8")
         table = pd.read_csv(io.StringIO("\n".join(lines[start:])), usecols=list(types), dtype=types)
         if table["Date"].isna().any():
             raise ValueError("a row has no date")
         steps = np.diff(_stamps(table["Date"].tolist()))
         if len(steps) and (steps != steps[0]).any():
-            tell(f"'{path}' does not hold every time between its first and its last.")
-        return [_csv_column(table, name, m, sites) for name, m in found.items()]
+            tell(f"'{path}' lacks times between its first and its last.")
+        return [_csv_column(table, name, m, sites) for name, m in columns.items()]
     except (*DAMAGE, csv.Error) as error:
         raise DataError(
-            f"'{path}' is no CSV of the Report Generator ({sensors.reason(error)}).",
-            hint="Wanted comments with the sites, then 'Date,Soil Moisture Percent -2in (pct),...'.",
+            f"'{path}' is not a CSV of the Report Generator ({sensors.reason(error)}).",
+            hint="Expected comments with the sites, then 'Date,Soil Moisture Percent -2in (pct),...'.",
         ) from None
 
 
 def _csv_column(table: pd.DataFrame, name: str, match: re.Match[str], sites: dict[str, re.Match[str]]) -> Column:
     if match["id"] is None and len(sites) > 1:
-        raise ValueError(f"the column '{name}' does not tell its site")
+        raise ValueError(f"the column '{name}' does not name its site")
     site = sites[match["id"] or next(iter(sites))]
     there = table[name].notna().to_numpy()
     dates = table["Date"].to_numpy()
@@ -152,17 +152,17 @@ def _csv_column(table: pd.DataFrame, name: str, match: re.Match[str], sites: dic
 
 
 def known(triplet: str) -> str:
-    """Return a station triplet, or refuse what is none."""
+    """Return a station triplet, or refuse anything else."""
     if not _TRIPLET.match(triplet):
-        raise ValueError(f"'{triplet}' is no station triplet")
+        raise ValueError(f"'{triplet}' is not a station triplet")
     return triplet
 
 
 def _stamps(dates: list[str]) -> np.ndarray:
     """Local times; the service writes a blank or a T between day and hour."""
     if any(re.fullmatch(r"\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d)?)?", d) is None for d in dates):
-        raise ValueError("a date that is none")
+        raise ValueError("a date that does not exist")
     when = np.array([d.replace(" ", "T") for d in dates], "M8[ns]")
     if ((when - when.astype("M8[h]")) != np.timedelta64(0)).any():
-        raise ValueError("a time that is no whole hour")
+        raise ValueError("a time that is not a full hour")
     return when

@@ -40,7 +40,7 @@ _ATTRS: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Series:
-    """Values of one sensor: times, soil moisture (m3 m-3), flags, and soil temperature (K) where it is wanted."""
+    """Values of one sensor: times, soil moisture (m3 m-3), flags, and soil temperature (K) if it was requested."""
 
     station: str
     network: str
@@ -65,7 +65,7 @@ class Series:
 
 
 def wanted(variables: Sequence[str] | None) -> bool:
-    """Check the names of variables and tell whether soil temperature is among them."""
+    """Check the names of variables and return whether soil temperature is among them."""
     for name in variables or ():
         if name not in (*VARIABLES, "flag"):
             raise UsageError(f"Stations have no variable '{name}'.", hint=f"They have: {', '.join(VARIABLES)}.")
@@ -108,20 +108,20 @@ def reason(error: Exception) -> str:
 
 
 def check_times(path: object, when: np.ndarray) -> None:
-    """Refuse times that do not rise: a damaged digit, or rows that were put together wrongly."""
+    """Refuse times that do not increase: a damaged digit, or rows that were put together wrongly."""
     fall = np.flatnonzero(np.diff(when) <= np.timedelta64(0))
     if np.isnat(when).any() or len(fall):
-        at = when[fall[0] + 1] if len(fall) else "a time that is none"
-        raise DataError(f"'{path}' has times that do not rise ({at}).", hint="Download the file again.")
+        at = when[fall[0] + 1] if len(fall) else "a missing time"
+        raise DataError(f"'{path}' has times that do not increase ({at}).", hint="Download the file again.")
     odd = int((when.astype("M8[h]") != when).sum())
     if 0 < odd < max(2, len(when) // 20):
-        tell(f"'{path}' has {odd} of {len(when)} times that are no whole hours.")
+        tell(f"'{path}' has {odd} of {len(when)} times that are not full hours.")
 
 
 def check_place(path: object, lon: float, lat: float) -> None:
     """Refuse coordinates that are nowhere on the globe."""
     if not (-180 <= lon <= 360 and -90 <= lat <= 90):
-        raise DataError(f"'{path}' puts its station at {lon:g} east, {lat:g} north.", hint="Download the file again.")
+        raise DataError(f"'{path}' places its station at {lon:g} east, {lat:g} north.", hint="Download the file again.")
 
 
 def celsius_to_kelvin(celsius: np.ndarray, where: object) -> np.ndarray:
@@ -147,9 +147,9 @@ def assemble(
     stamps: Literal["end of hour", "instant", "local day"],
     skipped: Sequence[str] = (),
 ) -> xr.Dataset:
-    """Put sensors on one time axis: regular where all stamps are whole steps, else every stamp that occurs.
+    """Put sensors on one time axis: regular if all stamps are whole steps, else every stamp that occurs.
 
-    Of the request's days; stamps that end an hour belong to the day of that hour.
+    Only the days of the request are kept; a stamp that ends an hour belongs to the day of that hour.
     """
     region, time, paths = request.region, request.time, request.paths
     series = [cut for one in series if len((cut := _cut(one, time, stamps)).time)]
@@ -157,7 +157,7 @@ def assemble(
         where = "" if region is None else f" in longitude {region.bbox[0]:.2f} to {region.bbox[2]:.2f}, "
         where += "" if region is None else f"latitude {region.bbox[1]:.2f} to {region.bbox[3]:.2f}"
         when = "" if time is None else f" from {time.start} to {time.stop}"
-        files = f"{len(paths)} files ('{paths[0]}' and others) hold" if len(paths) > 1 else f"'{paths[0]}' holds"
+        files = f"{len(paths)} files ('{paths[0]}' and others) contain" if len(paths) > 1 else f"'{paths[0]}' contains"
         raise DataError(
             f"{files} no soil moisture{where}{when}.", hint="; ".join(skipped) or "Check region and period."
         )

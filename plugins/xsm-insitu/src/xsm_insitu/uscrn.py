@@ -27,14 +27,13 @@ if TYPE_CHECKING:
 
 LOCAL = (3, 4)
 """Columns of the local standard day and time in files that have both clocks."""
-"""State code of synthetic stations: the files have no header that could say it."""
 
 _NAME = re.compile(r"^CRN[HDS]\d{4}(?:-05)?-(?P<year>\d{4})-(?P<state>[A-Z]{2})_(?P<name>.+)\.txt$")
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Which columns of a product hold what; the soil columns follow each other, one per depth."""
+    """The columns of a product; the soil columns follow each other, one per depth."""
 
     name: str
     step: np.timedelta64
@@ -68,7 +67,7 @@ class UscrnSource:
     info = USCRN
 
     def identify(self, path: Path) -> bool:
-        """Tell by the name: ``CRNH0203-...txt`` and its like, or a ``crn*.csv``."""
+        """By the name: ``CRNH0203-...txt`` and its like, or a ``crn*.csv``."""
         return re.match(r"(?i)^crn.*\.(txt|csv|csv\.gz)$", path.name) is not None
 
     def open(self, request: Request) -> xr.Dataset:
@@ -101,16 +100,16 @@ class UscrnSource:
             layouts.setdefault(layout, path)
             yield from _read(path, layout, request.region, warm)
 
-        found, skipped = sensors.read_all(request.paths, read, request.on_error)
+        series, skipped = sensors.read_all(request.paths, read, request.on_error)
         if len({layout.name for layout in layouts}) > 1:
-            told = " and ".join(f"{layout.name} ({path.name})" for layout, path in layouts.items())
-            raise DataError(f"The files are of several USCRN products: {told}.", hint="Open one product at a time.")
+            listing = " and ".join(f"{layout.name} ({path.name})" for layout, path in layouts.items())
+            raise DataError(f"The files are of several USCRN products: {listing}.", hint="Open one product at a time.")
         layout = next(iter(layouts), LAYOUTS[38])
         daily = layout.clock is None
         if daily:
-            tell("USCRN daily files hold local standard days, not UTC days; hourly02 files match the maps better.")
+            tell("USCRN daily files contain local standard days, not UTC days; hourly02 files match the maps better.")
         ds = sensors.assemble(
-            found,
+            series,
             step=layout.step,
             request=request,
             id_name="wban",
@@ -160,7 +159,7 @@ def _layout(path: Path) -> Layout:
         raise DataError(f"'{path}' cannot be read: {error.strerror}.") from None
     if count not in LAYOUTS:
         raise DataError(
-            f"'{path}' has {count} columns, wanted 38 (hourly02), 28 (daily01) or 23 (subhourly01).",
+            f"'{path}' has {count} columns, expected 38 (hourly02), 28 (daily01) or 23 (subhourly01).",
             hint="Download the file again; a web page may have been saved instead.",
         )
     return LAYOUTS[count]
@@ -174,7 +173,7 @@ def _read(path: Path, layout: Layout, region: Area | None, warm: bool) -> Iterat
     except (ValueError, LookupError, OSError, EOFError, OverflowError, zlib.error) as error:
         raise DataError(f"'{path}' cannot be read as USCRN {layout.name}: {sensors.reason(error)}.") from None
     if name is not None and len(set(table[layout.wban])) > 1:
-        raise DataError(f"'{path}' holds several stations, wanted one.", hint="Download the file again.")
+        raise DataError(f"'{path}' contains several stations, expected one.", hint="Download the file again.")
     for wban, rows in table.groupby(layout.wban, sort=False).indices.items():
         lon, lat = (_place(path, table[c].to_numpy()[rows]) for c in (layout.lon, layout.lat))
         sensors.check_place(path, lon, lat)
@@ -216,12 +215,12 @@ def _table(path: Path, layout: Layout, warm: bool) -> pd.DataFrame:
     short = table[width - 1].isna().to_numpy()
     if short.any() or len(raw.split()) != width * len(table):
         where = f"row {int(short.argmax()) + 1}" if short.any() else "a row"
-        raise ValueError(f"{where} has not {width} columns; the file may be cut or damaged")
+        raise ValueError(f"{where} does not have {width} columns; the file may be cut short or damaged")
     return table.astype({width - 1: "f8"})
 
 
 def _place(path: Path, values: np.ndarray) -> float:
-    """The station's coordinate; rows that tell another one warn."""
+    """The station's coordinate; other coordinates in some rows warn."""
     known, count = np.unique(values[~np.isnan(values)], return_counts=True)
     if not len(known):
         raise DataError(f"'{path}' has no coordinates.", hint="Download the file again.")
@@ -244,7 +243,7 @@ def _times(table: pd.DataFrame, layout: Layout, name: re.Match[str] | None) -> n
         inner = when[:-1] if len(when) > 1 else when - np.timedelta64(1, "m")
         years = np.unique(inner.astype("M8[Y]").astype(int) + 1970)
         if abs(years - int(name["year"])).max() > (layout.clock is not None):
-            raise ValueError(f"it holds times of {years.min()} to {years.max()}, its name says {name['year']}")
+            raise ValueError(f"it contains times of {years.min()} to {years.max()}, its name says {name['year']}")
     return when
 
 
@@ -256,6 +255,6 @@ def _clock(table: pd.DataFrame, day: int | str, clock: int | None, layout: Layou
         return when
     clocks = table[clock].astype("category")
     if wrong := [c for c in clocks.cat.categories if not re.fullmatch(r"([01]\d|2[0-4])[0-5]\d", c)]:
-        raise ValueError(f"'{wrong[0]}' is no time")
+        raise ValueError(f"'{wrong[0]}' is not a time")
     minutes = np.array([int(c[:2]) * 60 + int(c[2:]) for c in clocks.cat.categories], "m8[m]")
     return when + minutes[clocks.cat.codes.to_numpy()]

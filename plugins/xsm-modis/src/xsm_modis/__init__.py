@@ -13,9 +13,9 @@ INFO = SourceInfo(
     title="MODIS land cover, IGBP classes, HDF4 or GeoTIFF (MCD12Q1 LC_Type1, MCD12C1)",
     factory="xsm_modis.source:LandCoverSource",
     options=(
-        Param("Year of the map; the latest where not given.", name="year", kind=Kind.INTEGER, minimum=2001),
+        Param("Year of the map; the latest by default.", name="year", kind=Kind.INTEGER, minimum=2001),
         Param(
-            "Numbering of the classes, where file names do not tell: 1 to 17 (MCD12Q1) or 0 to 16 (MCD12C1).",
+            "Numbering of the classes, where file names do not show it: 1 to 17 (MCD12Q1) or 0 to 16 (MCD12C1).",
             name="legend",
             kind=Kind.CHOICE,
             choices=("MCD12Q1", "MCD12C1"),

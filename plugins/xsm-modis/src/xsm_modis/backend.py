@@ -38,7 +38,7 @@ class LandCoverBackend(BackendEntrypoint):
         drop_variables: str | Iterable[str] | None = None,
         legend: Any = None,
     ) -> xr.Dataset:
-        """Open a file whose name tells its year.
+        """Open a file with its year in its name.
 
         Parameters
         ----------
@@ -52,7 +52,9 @@ class LandCoverBackend(BackendEntrypoint):
         path = Path(os.fspath(filename_or_obj))
         year = YEAR.search(path.name)
         if year is None:
-            raise DataError(f"The name of '{path}' tells no year.", hint="Keep the product's names, or use <open()>.")
+            raise DataError(
+                f"The name of '{path}' contains no year.", hint="Keep the product's names, or use <open()>."
+            )
         ds = LandCoverSource().open(make_request(INFO, [path], legend=legend))
         dropped = [drop_variables] if isinstance(drop_variables, str) else list(drop_variables or ())
         time = xr.Variable("time", [np.datetime64(f"{year[1]}-01-01", "ns")], {"standard_name": "time", "axis": "T"})

@@ -1,4 +1,4 @@
-"""Which MCD12Q1 tiles there are, from NASA's catalogue (docs/design/formats/land_cover.md and index.md, Access)."""
+"""List MCD12Q1 tiles from NASA's catalogue (docs/design/formats/land_cover.md and index.md, Access)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def tiles(time: tuple[np.datetime64, np.datetime64], region: Area | None, versio
     """
     first, last = (str(day)[:4] for day in time)
     whole = np.datetime64(f"{first}-01-01"), np.datetime64(f"{last}-12-31")
-    granules = search_earthdata(
+    remotes = search_earthdata(
         "MCD12Q1", version, time=whole, suffix=".hdf", magic=(HDF4_MAGIC,), bbox=region.bbox if region else None
     )
-    return [r for r in granules if (match := YEAR.search(r.name)) and first <= match[1] <= last]
+    return [r for r in remotes if (match := YEAR.search(r.name)) and first <= match[1] <= last]

@@ -1,6 +1,6 @@
 """MCD12Q1 tiles and global MCD12C1 maps in HDF4 (HDF-EOS2), as lazy rasters (docs/design/formats/land_cover.md).
 
-The grid comes from the constants of the product; what the file says of it must agree.
+The grid comes from the constants of the product; the metadata in the file must agree with it.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def open_hdf4(path: Path, area: Area | None, *, on_error: Literal["raise", "skip
     if importlib.util.find_spec("pyhdf") is None:
         raise MissingPlugin(
             f"'{path}' is HDF4, which needs pyhdf.",
-            hint='Install "xsm-modis[hdf4]", or ask AppEEARS for GeoTIFF.',
+            hint='Install "xsm-modis[hdf4]", or order GeoTIFF from AppEEARS.',
         )
     product, structure = _head(path)
     rows = product.shape[0]
@@ -109,12 +109,12 @@ def _head(path: Path) -> tuple[Product, str]:
     if product is None:
         names = " or ".join(p.dataset for p in PRODUCTS.values())
         raise DataError(
-            f"'{path}' holds {', '.join(datasets)[:200] or 'nothing'}, wanted {names}.", hint="Download it again."
+            f"'{path}' contains {', '.join(datasets)[:200] or 'nothing'}, expected {names}.", hint="Download it again."
         )
     shape, kind = datasets[product.dataset]
     if tuple(shape) != product.shape or kind != head["uint8"]:
         raise DataError(
-            f"'{path}': {product.dataset} has the shape {tuple(shape)} and the HDF4 type {kind}, wanted bytes of "
+            f"'{path}': {product.dataset} has the shape {tuple(shape)} and the HDF4 type {kind}, expected bytes of "
             f"{product.shape}.",
             hint="Download it again.",
         )
@@ -122,11 +122,11 @@ def _head(path: Path) -> tuple[Product, str]:
 
 
 def _corner(path: Path, structure: str) -> tuple[float, float]:
-    """Upper left corner of a tile; the metadata's corners and the name must tell the same tile."""
+    """Upper left corner of a tile; the corners in the metadata and the name must be of the same tile."""
     corners = {name: (float(x), float(y)) for name, x, y in _CORNER.findall(structure)}
     if set(corners) != {"UpperLeftPointMtrs", "LowerRightMtrs"} or "GCTP_SNSOID" not in structure:
         raise DataError(
-            f"'{path}' does not say where its tile lies (StructMetadata.0).", hint="Wanted MCD12Q1 as distributed."
+            f"'{path}' does not say where its tile lies (StructMetadata.0).", hint="Expected MCD12Q1 as distributed."
         )
     (left, top), (right, bottom) = corners["UpperLeftPointMtrs"], corners["LowerRightMtrs"]
     h, v = round((left - LEFT) / TILE), round((TOP - top) / TILE)
@@ -161,7 +161,7 @@ def _read(path: str, dataset: str, window: tuple[int, int, int, int], on_error: 
     try:
         raw = _child(Path(path), dataset, *map(str, window))
         if len(raw) != (r1 - r0) * (c1 - c0):
-            raise DataError(f"'{path}' gave {len(raw)} bytes of {dataset}.", hint="Download it again.")
+            raise DataError(f"'{path}' yielded {len(raw)} bytes of {dataset}.", hint="Download it again.")
     except DataError as error:
         if on_error == "raise":
             raise
@@ -171,7 +171,7 @@ def _read(path: str, dataset: str, window: tuple[int, int, int, int], on_error: 
 
 
 def _child(path: Path, *wanted: str) -> bytes:
-    """Ask the HDF4 library, in a process of its own."""
+    """Run the HDF4 library in a separate process and return its output."""
     if not path.is_file():
         raise DataError(f"'{path}' does not exist.", hint="Check the path.")
     program = Path(__file__).with_name("hdf4_child.py")

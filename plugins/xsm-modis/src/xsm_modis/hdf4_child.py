@@ -1,7 +1,7 @@
-"""Run as a program: reads one HDF4 file and writes what it finds to its standard output.
+"""Run as a program: reads one HDF4 file and writes its contents to standard output.
 
-The HDF4 library is not thread-safe, and a damaged file can crash it or keep it busy for ever; here it takes nothing
-with it.
+The HDF4 library is not thread-safe, and a damaged file can crash it or keep it busy for ever; here only this process
+is lost.
 
     python hdf4_child.py FILE              JSON of the datasets and of the attribute StructMetadata.0
     python hdf4_child.py FILE NAME R0 R1 C0 C1     bytes of a window of a dataset
@@ -23,7 +23,7 @@ SPECIAL, EXTERNAL = 0x4000, 2
 
 
 def main(path: str, *wanted: str) -> None:
-    """Answer one question about a file."""
+    """Answer one request about a file."""
     from pyhdf.SD import SD, SDC
 
     _limit()
@@ -34,7 +34,7 @@ def main(path: str, *wanted: str) -> None:
         row0, row1, col0, col1 = map(int, wanted[1:])
         values = file.select(wanted[0]).get(start=(row0, col0), count=(row1 - row0, col1 - col0))
         if values.dtype.itemsize != 1:
-            raise TypeError(f"{wanted[0]} is {values.dtype}, wanted bytes")
+            raise TypeError(f"{wanted[0]} is {values.dtype}, expected bytes")
         sys.stdout.buffer.write(values.tobytes())
         return
     structure = file.attributes().get("StructMetadata.0", "")

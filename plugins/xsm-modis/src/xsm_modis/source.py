@@ -41,7 +41,7 @@ class LandCoverSource:
     info = INFO
 
     def identify(self, path: Path) -> bool:
-        """Tell from its name whether a file holds IGBP classes of MCD12Q1 or MCD12C1."""
+        """Return by its name whether a file contains IGBP classes of MCD12Q1 or MCD12C1."""
         return is_igbp(Path(path).name) or is_netcdf(Path(path).name)
 
     def open(self, request: Request) -> xr.Dataset:
@@ -76,10 +76,10 @@ class LandCoverSource:
         if unknown := [v for v in request.variables or () if v != "land_cover"]:
             raise UsageError(f"MODIS land cover has no variable '{unknown[0]}'.", hint="It gives: land_cover.")
         igbp = only_igbp([Path(p) for p in request.paths])
-        paths, year = _of_year(igbp, request.options["year"])
-        paths = _latest(paths)
+        files, year = _of_year(igbp, request.options["year"])
+        files = _latest(files)
         tiles, skipped = [], []
-        for path in paths:
+        for path in files:
             try:
                 tiles += _open_tile(path, request)
             except DataError as error:
@@ -89,8 +89,8 @@ class LandCoverSource:
         if not tiles:
             region = request.region
             why = "can be read" if region is None or skipped else f"touches the region {region.bbox}"
-            first = skipped[0] if skipped else f"'{paths[0]}'."
-            raise DataError(f"None of {len(paths)} files {why}, the first: {first}", hint="Check region and paths.")
+            first = skipped[0] if skipped else f"'{files[0]}'."
+            raise DataError(f"None of {len(files)} files {why}, the first: {first}", hint="Check region and paths.")
         tiles = _without_older(tiles)
         land_cover = mosaic(tiles)
         synthetic = tiles[0].attrs["synthetic"]
@@ -102,7 +102,7 @@ class LandCoverSource:
         land_cover.encoding = {"grid_mapping": "spatial_ref"}
         attrs = {
             "title": "MODIS land cover, IGBP classes",
-            "source": ", ".join(sorted({p.name[:7].upper() for p in paths if PRODUCT.match(p.name)}))
+            "source": ", ".join(sorted({p.name[:7].upper() for p in files if PRODUCT.match(p.name)}))
             or request.options["legend"],
             "references": f"https://doi.org/{INFO.doi}",
             "year": year,
@@ -145,11 +145,11 @@ def lookup(legend: str, nodata: float | None) -> np.ndarray:
 
 
 def legend_of(path: Path) -> str:
-    """Tell the legend from the product in a file name; versions 5 and 5.1 of MCD12Q1 count from 0 too."""
+    """The legend by the product in a file name; versions 5 and 5.1 of MCD12Q1 count from 0 too."""
     match = PRODUCT.match(path.name)
     if match is None:
         raise DataError(
-            f"The name of '{path}' does not tell its legend.", hint="Give <legend=MCD12Q1> or <legend=MCD12C1>."
+            f"The name of '{path}' does not say its legend.", hint="Give <legend=MCD12Q1> or <legend=MCD12C1>."
         )
     return "MCD12Q1" if match[1].upper() == "Q1" and not OLD_VERSION.search(path.name) else "MCD12C1"
 
@@ -224,7 +224,7 @@ def _open_tile(path: Path, request: Request) -> list[xr.DataArray]:
     if raster is None:
         return []
     if raster.dtype != np.uint8:
-        raise DataError(f"'{path}' holds {raster.dtype}, wanted uint8 classes.", hint="Give LC_Type1 as it is.")
+        raise DataError(f"'{path}' contains {raster.dtype}, expected uint8 classes.", hint="Give LC_Type1 as it is.")
     at = raster.rio.transform()
     if abs(at.a + at.e) > 1e-6 * at.a or (at.c, at.f) == (0, 0):
         tell(f"'{path}' has pixels of {at.a:g} x {-at.e:g} from ({at.c:g}, {at.f:g}): its place is doubtful.")
@@ -268,7 +268,7 @@ def _of_year(paths: Sequence[Path], year: int | None) -> tuple[list[Path], int |
     if year is None and known:
         year = known[-1]
         if len(known) > 1:
-            tell(f"Land cover of {', '.join(map(str, known))} is there, {year} is used.")
+            tell(f"Land cover of {', '.join(map(str, known))} is there, that of {year} is read.")
     if year is not None and known and year not in known:
         raise DataError(f"There is no land cover of {year}.", hint=f"There is: {', '.join(map(str, known))}.")
     if year in by_year and None in by_year:
@@ -315,7 +315,7 @@ def _overlap(one: xr.DataArray, other: xr.DataArray) -> bool:
 def _tell_older(older: Sequence[Path]) -> None:
     if older:
         tell(
-            f"{len(older)} files are not used, for there is a later version of the same tile, the first: "
+            f"{len(older)} files are not read, because there is a later version of the same tile, the first: "
             f"'{older[0].name}'."
         )
 
@@ -327,8 +327,8 @@ def _place_of(path: Path) -> tuple[str, str]:
 
 def _rank(path: Path) -> tuple[int, int, str]:
     """Version 6.1, written 061, is above 6 (006), which is above 5.1 (051)."""
-    match = VERSION.search(path.name)
-    if match is None:
+    version = VERSION.search(path.name)
+    if version is None:
         return 0, 0, ""
-    whole, part = (match[1], match[2]) if match[1] != "0" else (match[2], "0")
-    return int(whole), int(part), match[3] or ""
+    whole, part = (version[1], version[2]) if version[1] != "0" else (version[2], "0")
+    return int(whole), int(part), version[3] or ""

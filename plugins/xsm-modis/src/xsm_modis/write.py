@@ -24,7 +24,7 @@ def write(world: Any, dest: Path, *, pixel: float = 1 / 240) -> list[Path]:
     world : xsm.twin.World
         Its ``bbox``, ``days`` (the year of the first) and ``land_cover_at(lon, lat)`` are used.
     dest : Path
-        Folder; made where it does not exist.
+        Folder; created if it does not exist.
     pixel : float
         Pixel size in degrees; 1/240 is that of AppEEARS.
     """

@@ -21,7 +21,7 @@ def write_tiles(world: Any, dest: Path) -> list[Path]:
     world : xsm.twin.World
         Its ``bbox``, ``days`` (the year of the first), ``seed`` and ``land_cover_at(lon, lat)`` are used.
     dest : Path
-        Folder; made where it does not exist.
+        Folder; created if it does not exist.
 
     Returns
     -------

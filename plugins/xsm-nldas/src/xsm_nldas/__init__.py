@@ -32,6 +32,10 @@ INFO = SourceInfo(
         "precipitation",
         "air_temperature",
     ),
+    families=dict.fromkeys(
+        ("sm_noah_0_10", "sm_noah_10_40", "soil_temperature_0_10", "soil_temperature_10_40"), "Noah"
+    ),
+    roles=dict.fromkeys(("sm_noah_0_10", "sm_noah_10_40"), "land model"),
     requires=("h5py", "netCDF4", "rasterio"),
     url="https://disc.gsfc.nasa.gov/datasets/NLDAS_NOAH0125_H_2.0/summary",
     doi="10.5067/T4OW83T8EXDO",

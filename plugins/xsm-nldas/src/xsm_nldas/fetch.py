@@ -1,4 +1,4 @@
-"""Which hourly NLDAS-2 files there are, from NASA's catalogue (docs/design/formats/nldas.md and index.md, Access)."""
+"""List hourly NLDAS-2 files from NASA's catalogue (docs/design/formats/nldas.md and index.md, Access)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def hours(
     version : str
         As the catalogue writes it.
     """
-    found = search_earthdata(product, version, time=time, suffix=".nc", magic=(HDF5_MAGIC,))
+    remotes = search_earthdata(product, version, time=time, suffix=".nc", magic=(HDF5_MAGIC,))
     first, last = (str(day).replace("-", "") for day in time)
-    named = [(match, r) for r in found if (match := NAME.match(r.name))]
+    named = [(match, r) for r in remotes if (match := NAME.match(r.name))]
     return [r for match, r in sorted(named, key=lambda item: item[1].name) if first <= match[2] <= last]

@@ -1,4 +1,4 @@
-"""NLDAS files: whether they are whole, what their headers tell, and reading a window of some hours.
+"""NLDAS files: whether they are complete, what is in their headers, and reading a window of some hours.
 
 netCDF-4 is HDF5, and a day is 24 small files: they are read through the low-level interface of h5py, in less than half
 of the time that netCDF4 takes.
@@ -6,39 +6,42 @@ of the time that netCDF4 takes.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import itertools
 import math
 import os
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
 import xarray as xr
-from h5py import h5a, h5d, h5f, h5p, h5s, h5t
+from h5py import h5d, h5f, h5p, h5s
 from xsm import DataError
 
 from xsm_nldas import grib
+from xsm_nldas.decode import count_of, decode, exact, is_number, order_of, scale_of, text_of, units_of
+from xsm_nldas.names import check_name, check_product
 
 NAME = re.compile(r"NLDAS_(NOAH|FORA)0125_H\.A(\d{8})\.(\d\d)00\.(\d{3})\.")
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
-FILL = -9999.0
-UNITS = {"": 1.0, "K": 1.0} | dict.fromkeys(("kg m-2", "kg/m^2", "kg/m2", "mm"), 1.0) | {"kg m-2 s-1": 3600.0}
-"""Factor to kg m-2 (of the hour) or K of the units that the products use."""
 LARGEST = 4096
 """Cells along an axis that a file may say it has."""
+SECOND = 1 / 3600
+"""Hours by which a stamp may be short of its hour."""
 DAMAGE = (OSError, RuntimeError, LookupError, ValueError, TypeError, AttributeError, OverflowError, MemoryError)
 """What h5py raises where a file is damaged."""
 
 
 @dataclass(frozen=True)
 class Header:
-    """Grid, units of the maps, and hours (since 1970, UTC) of a file; ``zero`` is the hour 0 of a time in hours."""
+    """Grid, units of the maps, and hours (since 1970, UTC) of a file.
+
+    ``zero`` is the hour 0 of a time in hours, ``orders`` the dims of the maps that are not (time, lat, lon).
+    """
 
     lat: np.ndarray
     lon: np.ndarray
@@ -47,6 +50,7 @@ class Header:
     synthetic: str
     path: Path
     zero: int | None = None
+    orders: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
 
 def near(hour: int, stamp: int, path: Path) -> bool:
@@ -55,10 +59,12 @@ def near(hour: int, stamp: int, path: Path) -> bool:
 
 
 def check_whole(path: Path) -> None:
-    """Stop with a sentence where a file is no whole HDF5 file; reads 64 bytes. GRIB is checked section by section.
+    """Stop with a sentence if a file is not a complete HDF5 file; reads 64 bytes. GRIB is checked section by section.
 
+    A name that tells another model or monthly means stops too.
     The end-of-file address of the superblock is compared with the size of the file.
     """
+    check_name(path)
     try:
         with open(path, "rb") as file:
             head = file.read(64)
@@ -70,13 +76,13 @@ def check_whole(path: Path) -> None:
         if not size:
             kind = "empty"
         elif head.lstrip()[:1] == b"<":
-            kind, hint = "an HTML page", "Approve 'NASA GESDISC DATA ARCHIVE' in Earthdata, download again."
+            kind, hint = "an HTML page", "Approve 'NASA GESDISC DATA ARCHIVE' in Earthdata and download it again."
         elif head[:4] == grib.MAGIC:
             grib.layers(path)
             return
         elif head[:3] == b"CDF":
             kind, hint = "netCDF-3", "Convert it with `nccopy -k nc4`."
-        raise DataError(f"'{path}' is {kind}, wanted NLDAS-2 netCDF-4.", hint=hint)
+        raise DataError(f"'{path}' is {kind}, expected NLDAS-2 netCDF-4.", hint=hint)
     if size < 64:
         raise DataError(f"'{path}' is truncated ({size} bytes).", hint="Download it again.")
     at, width = (28, head[9]) if head[8] >= 2 else (40 + 4 * head[8], head[13])
@@ -88,27 +94,30 @@ def check_whole(path: Path) -> None:
 def read_header(path: Path) -> Header:
     """Read grid, hours and storage of the variables of one file."""
     if grib.is_grib(path):
-        found = grib.layers(path)
-        units = {n: "K" if n in ("Tair", "SoilT_0_10cm", "SoilT_10_40cm") else "kg m-2" for n in found.bands}
-        return Header(found.lat, found.lon, units, np.array([found.hour]), "", path)
+        layers = grib.layers(path)
+        units = {n: "K" if n in ("Tair", "SoilT_0_10cm", "SoilT_10_40cm") else "kg m-2" for n in layers.bands}
+        return Header(layers.lat, layers.lon, units, np.array([layers.hour]), "", path)
     try:
         with h5py.File(path) as file:
             absent = [n for n in ("time", "lat", "lon") if n not in file]
             if absent:
                 raise DataError(
-                    f"'{path}' has no coordinate {', '.join(absent)} (it holds {', '.join(file) or 'nothing'}).",
-                    hint="Wanted NLDAS-2 Noah or forcing files of version 2.0.",
+                    f"'{path}' has no coordinate {', '.join(absent)} (it contains {', '.join(file) or 'nothing'}).",
+                    hint="Expected NLDAS-2 Noah or forcing files of version 2.0.",
                 )
             shape = tuple(_length(path, file[n]) for n in ("time", "lat", "lon"))
             lat, lon = (_axis(path, n, file[n][:], limit) for n, limit in (("lat", 90), ("lon", 360)))
             times = _decode_hours(file["time"])
             if not len(times) or (np.diff(times) <= 0).any() or not 0 < times[0] <= times[-1] < 10**6:
-                raise DataError(f"'{path}' has times that do not rise.", hint="Download it again.")
-            units = {n: _units(v.id) for n, v in file.items() if isinstance(v, h5py.Dataset) and v.shape == shape}
-            synthetic = _text(file.attrs.get("synthetic", ""))
-            hourly = _text(file["time"].attrs.get("units", "")).startswith("hours since")
-            zero = int(times[0]) - round(float(file["time"][0])) if hourly else None
-            return Header(lat, lon, units, times, synthetic, path, zero)
+                raise DataError(f"'{path}' has times that do not increase.", hint="Download it again.")
+            check_product(path, {k: text_of(v) for k, v in file.attrs.items() if np.size(v)})
+            orders = {n: axes for n, v in file.items() if (axes := order_of(v, shape)) is not None}
+            units = {n: units_of(file[n].id) for n in orders}
+            orders = {n: axes for n, axes in orders.items() if axes != (0, 1, 2)}
+            synthetic = text_of(file.attrs.get("synthetic", ""))
+            hourly = text_of(file["time"].attrs.get("units", "")).startswith("hours since")
+            zero = int(times[0]) - math.floor(float(file["time"][0]) + SECOND) if hourly else None
+            return Header(lat, lon, units, times, synthetic, path, zero, orders)
     except DataError:
         raise
     except DAMAGE as error:
@@ -135,7 +144,12 @@ def _axis(path: Path, name: str, values: np.ndarray, limit: float) -> np.ndarray
 
 
 def read_hours(
-    path: Path, steps: Sequence[int], names: Sequence[str], header: Header, window: tuple[slice, slice]
+    path: Path,
+    steps: Sequence[int],
+    names: Sequence[str],
+    header: Header,
+    window: tuple[slice, slice],
+    stated: Mapping[str, str] | None = None,
 ) -> np.ndarray:
     """Read a window of some time steps.
 
@@ -151,6 +165,8 @@ def read_hours(
         Grid that the file must agree with.
     window : tuple of slice
         Rows and columns.
+    stated : mapping of str to str, optional
+        Units that the user states.
 
     Returns
     -------
@@ -164,38 +180,43 @@ def read_hours(
         For a file that cannot be read, has another grid or an unknown unit, or lacks a variable.
     """
     if grib.is_grib(path):
-        found = grib.layers(path)
-        if not (np.array_equal(found.lat, header.lat) and np.array_equal(found.lon, header.lon)):
+        layers = grib.layers(path)
+        if not (np.array_equal(layers.lat, header.lat) and np.array_equal(layers.lon, header.lon)):
             raise DataError(
                 f"'{path}' is on another grid than other files.", hint="Give the files of one region at a time."
             )
         match = NAME.match(path.name)
-        if match is not None and not near(found.hour, hour_of(match[2], match[3]), path):
-            raise DataError(f"'{path}' holds another hour than its name tells.", hint="Download it again.")
+        if match is not None and not near(layers.hour, hour_of(match[2], match[3]), path):
+            raise DataError(f"'{path}' contains another hour than its name says.", hint="Download it again.")
         return grib.read(path, list(names), window)[:, None]
     rows, cols = window
     first, count = steps[0], steps[-1] - steps[0] + 1
     shape = (count, rows.stop - rows.start, cols.stop - cols.start)
     out = np.empty((len(names), *shape), "f4")
-    memory = h5s.create_simple(shape)
     try:
         file = h5f.open(os.fsencode(path), h5f.ACC_RDONLY, _access())
         try:
             _check_grid(path, file, header)
             for i, name in enumerate(names):
                 dataset = h5d.open(file, name.encode())
-                space = dataset.get_space()
-                if space.shape[1:] != (header.lat.size, header.lon.size) or not _is_float(dataset):
+                space, axes = dataset.get_space(), header.orders.get(name, (0, 1, 2))
+                lengths = (count_of(file), header.lat.size, header.lon.size)
+                if len(set(lengths)) < 3:  # the shape does not tell which axis is which
+                    axes = order_of(h5py.Dataset(dataset), lengths) or axes
+                if space.shape != tuple(lengths[a] for a in axes) or not is_number(dataset):
                     raise DataError(
-                        f"'{path}': {name} is {dataset.dtype} of shape {dataset.shape}, wanted floats (time, "
-                        f"{header.lat.size}, {header.lon.size}).",
-                        hint="Download it again.",
+                        f"'{path}': {name} is {dataset.dtype} of shape {dataset.shape}, expected numbers on "
+                        f"(time, lat, lon) of {lengths}.",
+                        hint="Give files of one download at a time.",
                     )
-                if _lacks_a_chunk(dataset, (slice(first, first + count), *window)):
+                part = [(slice(first, first + count), *window)[a] for a in axes]
+                if _lacks_a_chunk(dataset, tuple(part)):
                     raise DataError(f"'{path}': a part of {name} is lost.", hint="Download it again.")
-                space.select_hyperslab((first, rows.start, cols.start), shape)
-                dataset.read(memory, space, out[i])
-                _decode(out[i], dataset, factor_of(_units(dataset), name, path))
+                block = np.empty(tuple(p.stop - p.start for p in part), exact(dataset))
+                space.select_hyperslab(tuple(p.start for p in part), block.shape)
+                dataset.read(h5s.create_simple(block.shape), space, block)
+                scale = scale_of(units_of(dataset), name, path, stated or {})
+                out[i] = decode(block, dataset, scale).transpose([axes.index(a) for a in range(3)])
         finally:
             file.close()
     except DataError:
@@ -203,30 +224,6 @@ def read_hours(
     except DAMAGE as error:
         raise DataError(f"'{path}' cannot be read ({error}).", hint="Check or download it again.") from error
     return out[:, np.subtract(steps, first)] if count != len(steps) else out
-
-
-def factor_of(units: str, name: str, path: Path) -> np.float32:
-    """Factor from a unit to kg m-2 (of the hour) or K; an unknown one stops."""
-    if units not in UNITS:
-        raise DataError(
-            f"In '{path}' '{name}' has the unit '{units}', wanted one of: {', '.join(filter(None, UNITS))}.",
-            hint="Convert it, or leave the file out.",
-        )
-    return np.float32(UNITS[units])
-
-
-def _decode(values: np.ndarray, dataset: Any, factor: np.float32) -> None:
-    fill = _number(dataset, FILL, b"_FillValue", b"missing_value")
-    scale, offset = _number(dataset, 1.0, b"scale_factor"), _number(dataset, 0.0, b"add_offset")
-    if not math.isfinite(scale) or not math.isfinite(offset):
-        raise ValueError(f"scale_factor {scale}, add_offset {offset}")
-    values[(values == np.float32(fill)) | (values == np.float32(FILL))] = np.nan
-    if scale != 1:
-        values *= np.float32(scale)
-    if offset != 0:
-        values += np.float32(offset)
-    if factor != 1:
-        values *= factor
 
 
 def _check_grid(path: Path, file: Any, header: Header) -> None:
@@ -247,14 +244,10 @@ def _check_grid(path: Path, file: Any, header: Header) -> None:
         hour = np.empty(1)
         dataset = h5d.open(file, b"time")
         if dataset.shape != (1,):
-            raise DataError(f"'{path}' has {dataset.shape} times, wanted one.", hint="Download it again.")
+            raise DataError(f"'{path}' has {dataset.shape} times, expected one.", hint="Download it again.")
         dataset.read(h5s.ALL, h5s.ALL, hour)
-        if hour[0] + header.zero != hour_of(match[2], match[3]):
-            raise DataError(f"'{path}' holds another hour than its name tells.", hint="Download it again.")
-
-
-def _is_float(dataset: Any) -> bool:
-    return any(dataset.get_type().equal(t) for t in (h5t.IEEE_F32LE, h5t.IEEE_F64LE, h5t.IEEE_F32BE, h5t.IEEE_F64BE))
+        if math.floor(hour[0] + SECOND) + header.zero != hour_of(match[2], match[3]):
+            raise DataError(f"'{path}' contains another hour than its name says.", hint="Download it again.")
 
 
 def _lacks_a_chunk(dataset: Any, window: tuple[slice, ...]) -> bool:
@@ -281,54 +274,24 @@ def hour_of(day: str, hour: str) -> int:
 
 
 def _decode_hours(variable: h5py.Dataset) -> np.ndarray:
-    attrs = {k: _text(variable.attrs[k]) for k in ("units", "calendar") if k in variable.attrs}
-    times = xr.decode_cf(xr.Dataset({"time": ("time", variable[:], attrs)}))["time"].values
-    if times.dtype.kind != "M":
-        raise DataError(f"'{variable.file.filename}' has times without a unit that could be read ({attrs}).")
-    return np.rint(times.astype("M8[s]").astype("i8") / 3600).astype("i8")
-
-
-def _attribute(dataset: Any, *names: bytes) -> Any:
-    """Open the first of these attributes that is there."""
-    for name in names:
-        with contextlib.suppress(KeyError):
-            return h5a.open(dataset, name)
-    return None
-
-
-def _number(dataset: Any, default: float, *names: bytes) -> float:
-    """First value of an attribute of at most 8 bytes, so of at most 8 values: its shape takes as long as all else."""
-    attribute, value = _attribute(dataset, *names), np.empty(8)
-    if attribute is None:
-        return default
-    if not 0 < attribute.get_storage_size() <= value.size:
-        raise ValueError(f"its {names[0].decode()} has {attribute.get_storage_size()} bytes")
-    attribute.read(value, h5t.NATIVE_DOUBLE)
-    return float(value[0])
-
-
-def _units(dataset: Any) -> str:
-    """Attribute ``units``; one that is no text of at most 64 bytes is told in brackets."""
-    attribute, value = _attribute(dataset, b"units"), np.zeros(64, "S64")
-    if attribute is None:
-        return ""
-    if attribute.get_storage_size() > value.size:
-        return f"({attribute.get_storage_size()} bytes)"
+    """Hours since 1970; a stamp within an hour belongs to that hour, so that no half hour leaves its day."""
+    attrs = {k: text_of(variable.attrs[k]) for k in ("units", "calendar") if k in variable.attrs}
+    where = variable.file.filename
     try:
-        attribute.read(value, _text_type())
-    except (OSError, TypeError):
-        return "(no text)"
-    return _text(value)
-
-
-@functools.cache
-def _text_type() -> Any:
-    kind = h5t.C_S1.copy()
-    kind.set_size(64)
-    kind.set_strpad(h5t.STR_NULLPAD)
-    return kind
-
-
-def _text(value: Any) -> str:
-    value = np.ravel(value)[0]
-    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+        times = xr.decode_cf(xr.Dataset({"time": ("time", variable[:], attrs)}))["time"].values
+    except (ValueError, OverflowError):
+        times = np.empty(0)
+    if times.dtype.kind != "M":
+        raise DataError(
+            f"'{where}' has times with {attrs or 'no unit'}, expected 'hours since ...' in the standard calendar.",
+            hint="Give the files as the data centre has them, or set units and calendar of time.",
+        )
+    hours = np.floor(times.astype("M8[s]").astype("i8") / 3600 + SECOND).astype("i8")
+    steps = np.diff(hours)
+    if len(steps) and steps.min() >= 24:
+        kind = "monthly" if steps.min() >= 28 * 24 else "daily or coarser"
+        raise DataError(
+            f"'{where}' contains {kind} maps, expected hourly ones.",
+            hint="Download NLDAS_NOAH0125_H, the hourly product.",
+        )
+    return hours

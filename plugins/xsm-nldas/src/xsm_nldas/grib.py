@@ -35,7 +35,7 @@ NAMES = {
 
 @dataclass(frozen=True)
 class Layers:
-    """What a whole file holds: the GDAL band of each known layer, its axes (degrees) and its hour (since 1970, UTC)."""
+    """Contents of a file: the GDAL band of each known layer, its axes (degrees) and its hour (since 1970, UTC)."""
 
     bands: dict[str, int]
     lat: np.ndarray
@@ -77,13 +77,13 @@ def _layers(path: Path, _time: int, _size: int) -> Layers:
             size = int.from_bytes(raw[at + 4 : at + 7])
             message = raw[at : at + size]
             if message[:4] != MAGIC or message[7] != 1 or message[-4:] != b"7777" or len(message) != size:
-                raise ValueError("is no message of GRIB edition 1, or is cut")
+                raise ValueError("is not a message of GRIB edition 1, or is cut short")
             product, grid = _check(message)
             grids.add(grid)
             key = (product[8], product[9], product[10], product[11])
             if key in NAMES:
                 if NAMES[key] in bands:
-                    raise ValueError(f"holds {NAMES[key]} once more")
+                    raise ValueError(f"contains {NAMES[key]} a second time")
                 bands[NAMES[key]] = number
                 hours.add(_hour(product))
             at += size
@@ -92,11 +92,11 @@ def _layers(path: Path, _time: int, _size: int) -> Layers:
         lat, lon = _axes(grids.pop())
     except (ValueError, IndexError) as error:
         raise DataError(
-            f"'{path}' is no whole NLDAS-2 GRIB1 file: message {number} {error}.", hint="Download it again."
+            f"'{path}' is not a complete NLDAS-2 GRIB1 file: message {number} {error}.", hint="Download it again."
         ) from None
     if not bands:
         raise DataError(
-            f"'{path}' holds {number} GRIB messages, but no layer that xsm knows.", hint="Wanted Noah or FORA."
+            f"'{path}' contains {number} GRIB messages, but no layer that xsm knows.", hint="Expected Noah or FORA."
         )
     return Layers(bands, lat, lon, hours.pop())
 
@@ -107,18 +107,18 @@ def read(path: Path, names: list[str], window: tuple[slice, slice]) -> np.ndarra
     from rasterio.errors import RasterioError
     from rasterio.windows import Window
 
-    found = layers(path)
-    absent = [n for n in names if n not in found.bands]
+    stored = layers(path)
+    absent = [n for n in names if n not in stored.bands]
     if absent:
-        raise DataError(f"'{path}' has no {absent[0]} (it has {', '.join(found.bands)}).", hint="Download it again.")
+        raise DataError(f"'{path}' has no {absent[0]} (it has {', '.join(stored.bands)}).", hint="Download it again.")
     rows, cols = window
-    north = found.lat.size - rows.stop
+    north = stored.lat.size - rows.stop
     place = Window(cols.start, north, cols.stop - cols.start, rows.stop - rows.start)
     try:
         with rasterio.Env(GRIB_NORMALIZE_UNITS="NO", GRIB_USE_IDX="NO"), rasterio.open(path, driver="GRIB") as file:
-            if (file.height, file.width) != (found.lat.size, found.lon.size) or file.transform.e >= 0:
+            if (file.height, file.width) != (stored.lat.size, stored.lon.size) or file.transform.e >= 0:
                 raise DataError(f"'{path}' has another grid for GDAL ({file.width} x {file.height}).")
-            bands = [found.bands[n] for n in names]
+            bands = [stored.bands[n] for n in names]
             values = file.read(bands, window=place, masked=True)
     except RasterioError as error:
         raise DataError(f"'{path}' cannot be read ({error}).", hint="Download it again.") from None
@@ -139,7 +139,7 @@ def _check(message: bytes) -> tuple[bytes, bytes]:
         raise ValueError("has sections that do not fill it")
     cols, rows = int.from_bytes(grid[6:8]), int.from_bytes(grid[8:10])
     if not (0 < rows <= LARGEST[0] and 0 < cols <= LARGEST[1]):
-        raise ValueError(f"says {rows} x {cols} cells, wanted at most {LARGEST[0]} x {LARGEST[1]}")
+        raise ValueError(f"says {rows} x {cols} cells, expected at most {LARGEST[0]} x {LARGEST[1]}")
     count = rows * cols
     if bitmap:
         if len(bitmap) * 8 - 48 - bitmap[3] != count or bitmap[4:6] != b"\0\0":
@@ -152,7 +152,7 @@ def _check(message: bytes) -> tuple[bytes, bytes]:
 
 
 def _axes(grid: bytes) -> tuple[np.ndarray, np.ndarray]:
-    """Cell centres of the 0.125 degree lattice; the section holds them rounded to 0.001 degree."""
+    """Cell centres of the 0.125 degree lattice; the section has them rounded to 0.001 degree."""
     rows, cols = int.from_bytes(grid[8:10]), int.from_bytes(grid[6:8])
     south, north = sorted((_signed(grid[10:13]), _signed(grid[17:20])))
     west, east = _signed(grid[13:16]), _signed(grid[20:23])
@@ -175,5 +175,5 @@ def _hour(product: bytes) -> int:
     step = product[19] if product[20] in (2, 3, 4, 5) else product[18]
     stamp = np.datetime64(f"{year:04d}-{month:02d}-{day:02d}T{hour:02d}", "h")
     if product[17] != 1 and step:
-        raise ValueError(f"counts time in unit {product[17]}, wanted hours")
+        raise ValueError(f"counts time in unit {product[17]}, expected hours")
     return int(stamp.astype(int)) + step

@@ -1,4 +1,4 @@
-"""Which NLDAS file holds which hour."""
+"""Which NLDAS file contains which hour."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Place = tuple[Path, int]
 class Index:
     """The hours of each product, the header that its files share, the files left out with the reason, and their hours.
 
-    Where the name of a file that is left out does not tell its hour, it is not known.
+    The hour of a file that is left out is not known if its name does not contain it.
     """
 
     hours: dict[str, dict[int, Place]] = field(default_factory=dict)
@@ -35,7 +35,7 @@ class Index:
 
 
 def index_files(paths: Iterable[Path], period: tuple[int, int], *, skip: bool) -> Index:
-    """Find out which file holds which hour.
+    """Find out which file contains which hour.
 
     Hourly files are placed by their name and only checked for being whole; headers are read of `LOOKS` files of each
     product, the first and the last among them, and of files with other names.
@@ -52,9 +52,9 @@ def index_files(paths: Iterable[Path], period: tuple[int, int], *, skip: bool) -
     Raises
     ------
     DataError
-        For a file that is missing, no netCDF-4 or truncated; for headers that are not alike.
+        For a file that is missing, truncated or not netCDF-4; for headers that differ.
     """
-    found = Index()
+    index = Index()
     twice: list[str] = []
     for path in sorted(paths, key=lambda p: p.name):
         stamp = _stamp(path)
@@ -72,26 +72,26 @@ def index_files(paths: Iterable[Path], period: tuple[int, int], *, skip: bool) -
         except DataError as error:
             if not skip:
                 raise
-            found.skipped.append(str(error))
-            found.lost.extend([] if stamp is None else [stamp])
+            index.skipped.append(str(error))
+            index.lost.extend([] if stamp is None else [stamp])
             continue
-        table = found.hours.setdefault(product, {})
+        table = index.hours.setdefault(product, {})
         for step, hour in enumerate(hours):
             if hour in table:
                 twice.append(path.name)
             elif period[0] <= hour < period[1]:
                 table[hour] = (path, step)
-    for product in found.hours:
-        while found.hours[product] and product not in found.headers:
-            _look(found, product, skip=skip)
+    for product in index.hours:
+        while index.hours[product] and product not in index.headers:
+            _look(index, product, skip=skip)
     if twice:
-        tell(f"{len(twice)} hours are there more than once, the first file of each is used ({', '.join(twice[:3])}).")
-    return found
+        tell(f"{len(twice)} hours occur more than once, the first file of each counts ({', '.join(twice[:3])}).")
+    return index
 
 
-def _look(found: Index, product: str, *, skip: bool) -> None:
+def _look(index: Index, product: str, *, skip: bool) -> None:
     """Read some headers of a product and take the one that most share; those on another grid stop or are left out."""
-    table = found.hours[product]
+    table = index.hours[product]
     paths = list(dict.fromkeys(path for _, (path, _) in sorted(table.items())))
     headers: list[Header] = []
     odd: dict[Path, str] = {}
@@ -104,7 +104,7 @@ def _look(found: Index, product: str, *, skip: bool) -> None:
             odd[paths[i]] = str(error)
     kinds = [(h.lat.tobytes(), h.lon.tobytes(), frozenset(h.units.items()), h.zero) for h in headers]
     for common, _ in Counter(kinds).most_common(1):
-        found.headers[product] = usual = headers[kinds.index(common)]
+        index.headers[product] = usual = headers[kinds.index(common)]
         for header, kind in zip(headers, kinds, strict=True):
             if kind[:2] != common[:2]:
                 odd[header.path] = f"'{header.path}' is on another grid than other files."
@@ -113,12 +113,12 @@ def _look(found: Index, product: str, *, skip: bool) -> None:
                 raise DataError(odd[header.path], hint="Give the files of one region at a time.")
             if not skip and differ:
                 raise DataError(
-                    f"Of '{usual.path}' and '{header.path}' only one holds {', '.join(differ[:3])} as maps.",
+                    f"Of '{usual.path}' and '{header.path}' only one contains {', '.join(differ[:3])} as maps.",
                     hint="Download both again, or give files of one subset at a time.",
                 )
-    found.skipped.extend(odd.values())
-    found.lost.extend(hour for hour, (path, _) in table.items() if path in odd)
-    found.hours[product] = {hour: place for hour, place in table.items() if place[0] not in odd}
+    index.skipped.extend(odd.values())
+    index.lost.extend(hour for hour, (path, _) in table.items() if path in odd)
+    index.hours[product] = {hour: place for hour, place in table.items() if place[0] not in odd}
 
 
 def _checked_header(path: Path) -> Header:
@@ -126,15 +126,15 @@ def _checked_header(path: Path) -> Header:
     header, stamp = read_header(path), _stamp(path)
     if stamp is not None and (len(header.hours) != 1 or not near(int(header.hours[0]), stamp, path)):
         raise DataError(
-            f"'{path}' holds {len(header.hours)} hours, the first {header.hours[0].astype('M8[h]')}, wanted the one of "
-            "its name.",
+            f"'{path}' contains {len(header.hours)} hours, the first {header.hours[0].astype('M8[h]')}, expected the "
+            "one of its name.",
             hint="Give files of several hours another name.",
         )
     return header
 
 
 def _stamp(path: Path) -> int | None:
-    """Hour since 1970 that the name of an hourly file tells."""
+    """Hour since 1970 in the name of an hourly file."""
     match = NAME.match(path.name)
     hourly = match is not None and (match[4] == "020" or path.suffix == ".grb")
     return hour_of(match[2], match[3]) if match is not None and hourly else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,8 @@ from xsm import DataError, SkippedFile, UsageError
 from xsm.plugin_api import Area, Request, canonical_attrs, drop_impossible, tell
 
 from xsm_nldas import INFO
-from xsm_nldas.files import NAME, Header, factor_of, read_hours
+from xsm_nldas.decode import scale_of
+from xsm_nldas.files import NAME, Header, read_hours
 from xsm_nldas.index import Index, index_files
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class NldasSource:
     info = INFO
 
     def identify(self, path: Path) -> bool:
-        """Tell from its name whether a file is hourly NLDAS-2 Noah or forcing."""
+        """Whether a file is hourly NLDAS-2 Noah or forcing, by its name."""
         return NAME.match(Path(path).name) is not None
 
     def open(self, request: Request) -> xr.Dataset:
@@ -84,9 +85,9 @@ class NldasSource:
         Raises
         ------
         DataError
-            For damaged files, files without the variables wanted, or files that do not touch the region.
+            For damaged files, files without the requested variables, or files that do not touch the region.
         UsageError
-            For a variable that the source does not know.
+            For an unknown variable.
         """
         period, min_hours = request.time or slice(None, None), request.options["min_hours"]
         skip = request.on_error == "skip"
@@ -94,16 +95,16 @@ class NldasSource:
         if not any(index.hours.values()):
             why = f" ({index.skipped[0]})" if index.skipped else ""
             raise DataError(
-                f"None of the {len(request.paths)} files holds an hour of {_name(period)} that can be read{why}.",
+                f"None of the {len(request.paths)} files contains an hour of {_name(period)} that can be read{why}.",
                 hint="Check the period and the paths.",
             )
-        recipes = choose(index, request.variables)
+        recipes = choose(index, request.variables, request.units)
         products = list(dict.fromkeys(r.product for r in recipes))
         days = _days(period, [*index.lost, *(h for p in products for h in index.hours[p])])
         plan = _plan(index, products, days)
         header = index.headers[products[0]]
         window = _window(header, request.region, plan)
-        values = _lazy(plan, recipes, index.headers, window, min_hours, skip)
+        values = _lazy(plan, recipes, index.headers, window, min_hours, skip, dict(request.units))
         ds = xr.Dataset(
             {
                 r.name: (("time", "lat", "lon"), values[i], canonical_attrs(r.name) | {"cell_methods": r.cell_methods})
@@ -151,31 +152,33 @@ class NldasSource:
         return write(world, dest)
 
 
-def choose(index: Index, variables: Sequence[str] | None) -> list[Recipe]:
-    """Pick for every variable wanted the first recipe whose inputs the files hold."""
+def choose(index: Index, variables: Sequence[str] | None, stated: Mapping[str, str]) -> list[Recipe]:
+    """Pick for every requested variable the first recipe whose inputs the files contain."""
     unknown = [v for v in variables or () if v not in INFO.variables]
     if unknown:
-        raise UsageError(f"NLDAS has no variable '{unknown[0]}'.", hint=f"It gives: {', '.join(INFO.variables)}.")
+        raise UsageError(f"NLDAS has no variable '{unknown[0]}'.", hint=f"It has: {', '.join(INFO.variables)}.")
     able: dict[str, Recipe] = {}
     for recipe in RECIPES:
         header = index.headers.get(recipe.product)
         if header is not None and all(n in header.units for n in recipe.inputs):
             able.setdefault(recipe.name, recipe)
-    held = sorted({n for h in index.headers.values() for n in h.units})
+    inside = sorted({n for h in index.headers.values() for n in h.units})
     absent = [v for v in variables or () if v not in able]
     if absent or not able:
         wanted = ", ".join(absent or INFO.variables)
         raise DataError(
-            f"The files ('{next(iter(index.headers.values())).path.name}') hold {', '.join(held) or 'no maps'}, "
-            f"nothing to make {wanted} from.",
-            hint="Ask for the product's SoilM, SoilT, Rainf, Snowf or Tair when subsetting.",
+            f"The files ('{next(iter(index.headers.values())).path.name}') contain {', '.join(inside) or 'no maps'}, "
+            f"nothing to compute {wanted} from.",
+            hint="Request the product's SoilM, SoilT, Rainf, Snowf or Tair when subsetting.",
         )
-    chosen = [able[v] for v in dict.fromkeys(variables or able)]
-    for recipe in chosen:
+    recipes = [able[v] for v in dict.fromkeys(variables or able)]
+    for recipe in recipes:
         for name in recipe.inputs:
             header = index.headers[recipe.product]
-            factor_of(header.units[name], name, header.path)
-    return chosen
+            scale_of(header.units[name], name, header.path, stated)
+    for name in inside:  # what the files contain may be stated, whether it is read or not
+        stated.get(name)
+    return recipes
 
 
 def read_days(
@@ -185,6 +188,7 @@ def read_days(
     window: tuple[slice, slice],
     min_hours: int,
     skip: bool,
+    stated: Mapping[str, str],
 ) -> np.ndarray:
     """Read and average some days: float32 (recipe, day, lat, lon), NaN where a cell has too few hours."""
     shape = tuple(s.stop - s.start for s in window)
@@ -194,17 +198,17 @@ def read_days(
         hourly = {p: np.full((len(names), 24, *shape), np.nan, "f4") for p, names in inputs.items() if names}
         for product, path, steps, hours in parts:
             try:
-                found = read_hours(path, steps, inputs[product], headers[product], window)
+                fields = read_hours(path, steps, inputs[product], headers[product], window, stated)
             except DataError as error:
                 if not skip:
                     raise
                 tell(SkippedFile(path, error))
                 continue
-            for values, name in zip(found, inputs[product], strict=True):
+            for values, name in zip(fields, inputs[product], strict=True):
                 recipe = next(r for r in recipes if r.product == product and name in r.inputs)
                 factor = 1 if recipe.cell_methods == "time: sum" else recipe.factor
                 drop_impossible(values, recipe.name, path.name, scale=factor)
-            hourly[product][:, hours] = found
+            hourly[product][:, hours] = fields
         for i, recipe in enumerate(recipes):
             total = np.zeros((24, *shape), "f4")
             for name in recipe.inputs:
@@ -234,6 +238,7 @@ def _lazy(
     window: tuple[slice, slice],
     min_hours: int,
     skip: bool,
+    stated: Mapping[str, str],
 ) -> Any:
     import dask
     import dask.array as da
@@ -241,10 +246,10 @@ def _lazy(
     shape = tuple(s.stop - s.start for s in window)
     length = int(np.clip(BLOCK_BYTES // (4 * len(recipes) * shape[0] * shape[1]), 1, BLOCK_DAYS))
     read = dask.delayed(read_days, pure=False)
-    used = {r.product: headers[r.product] for r in recipes}
+    by_product = {r.product: headers[r.product] for r in recipes}
     blocks = [
         da.from_delayed(
-            read(dask.delayed(part, traverse=False), recipes, used, window, min_hours, skip),
+            read(dask.delayed(part, traverse=False), recipes, by_product, window, min_hours, skip, stated),
             (len(recipes), len(part), *shape),
             "f4",
         )
@@ -302,10 +307,10 @@ def _incomplete(
             short[str(day)] = min(count.values())
     if not short:
         return {}
-    told = ", ".join(f"{day} ({hours} h)" for day, hours in list(short.items())[:3])
+    examples = ", ".join(f"{day} ({hours} h)" for day, hours in list(short.items())[:3])
     missing = sum(hours < min_hours for hours in short.values())
     tell(
-        f"{len(short)} of {len(days)} days have fewer than 24 hours ({told}{', ...' if len(short) > 3 else ''}); "
+        f"{len(short)} of {len(days)} days have fewer than 24 hours ({examples}{', ...' if len(short) > 3 else ''}); "
         f"{missing} with fewer than {min_hours} are missing."
     )
     return {"incomplete_days": ", ".join(f"{day} ({hours})" for day, hours in short.items())}

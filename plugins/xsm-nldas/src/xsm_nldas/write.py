@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from xsm_nldas.files import FILL
+from xsm_nldas.decode import FILL
 
 EPOCH = np.datetime64("1979-01-01T00", "h")
 LONG_NAMES = {
@@ -37,7 +37,7 @@ def write(world: Any, dest: Path) -> list[Path]:
     world : xsm.twin.World
         Its ``days`` and ``nldas_hours(day)`` are used.
     dest : Path
-        Folder; made where it does not exist.
+        Folder; created if it does not exist.
 
     Returns
     -------

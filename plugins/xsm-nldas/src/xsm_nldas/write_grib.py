@@ -25,7 +25,7 @@ def write(world: Any, dest: Path) -> list[Path]:
     world : xsm.twin.World
         Its ``days`` and ``nldas_hours(day)`` are used.
     dest : Path
-        Folder; made where it does not exist.
+        Folder; created if it does not exist.
     """
     dest.mkdir(parents=True, exist_ok=True)
     paths = []

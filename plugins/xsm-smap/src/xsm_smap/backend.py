@@ -61,7 +61,9 @@ class SmapBackend(BackendEntrypoint):
         half_orbit = overpass is None and granule.level == "L2"
         overpass, quality = granule.passes[0] if half_orbit else request.options["overpass"], request.options["quality"]
         if granule.grid is None:
-            raise DataError(f"'{granule.path}' holds no point.", hint="<open()> places it beside files of other days.")
+            raise DataError(
+                f"'{granule.path}' contains no point.", hint="<open()> places it beside files of other days."
+            )
         day = granule.days[0]
         dropped = {drop_variables} if isinstance(drop_variables, str) else set(drop_variables or ())
         names = [n for n in wanted_variables(variables, granule.level) if n not in dropped]
@@ -69,7 +71,7 @@ class SmapBackend(BackendEntrypoint):
         return dataset(arrays, np.array([day]), granule.grid, [granule], overpass=overpass, quality=quality)
 
     def guess_can_open(self, filename_or_obj: Any) -> bool:
-        """Tell by the name whether the file is one of SMAP's."""
+        """Whether the file is one of SMAP's, by its name."""
         try:
             name = Path(os.fspath(filename_or_obj)).name
         except TypeError:

@@ -64,7 +64,7 @@ def dataset(
     """Dress arrays ``(time, y, x)`` as a canonical dataset."""
     time = xr.Variable("time", days.astype("M8[ns]"), {"standard_name": "time", "long_name": "UTC day", "axis": "T"})
     ds = xr.Dataset({n: (("time", "y", "x"), a, layout.attrs(n)) for n, a in arrays.items()}, {"time": time})
-    told = {
+    attrs = {
         "title": "SMAP radiometer soil moisture",
         "product": joined(g.product for g in granules),
         "product_version": joined(g.version for g in granules),
@@ -74,7 +74,7 @@ def dataset(
         "skipped": list(skipped),
         "synthetic": joined(g.synthetic for g in granules),
     }
-    return grid.assign(ds).assign_attrs({k: v for k, v in told.items() if v})
+    return grid.assign(ds).assign_attrs({k: v for k, v in attrs.items() if v})
 
 
 def lazy(
@@ -110,13 +110,13 @@ def _block(
     granules: np.ndarray, day: np.ndarray, names: Sequence[str], grid: Grid, on_error: str, **options: Any
 ) -> np.ndarray:
     try:
-        found = read_day(granules[0], day[0], names, grid, **options) if granules[0] else {}
+        by_name = read_day(granules[0], day[0], names, grid, **options) if granules[0] else {}
     except DataError as error:
         if on_error == "raise":
             raise
         tell(SkippedFile(next((g.name for g in granules[0] if g.name in str(error)), granules[0][0].name), error))
-        found = {}
-    return np.stack([found[n] if n in found else layout.empty(n, grid.shape) for n in names])[None]
+        by_name = {}
+    return np.stack([by_name[n] if n in by_name else layout.empty(n, grid.shape) for n in names])[None]
 
 
 def joined(texts: Iterable[str]) -> str:

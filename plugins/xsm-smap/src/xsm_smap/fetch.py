@@ -1,4 +1,4 @@
-"""Which SMAP granules there are, from NASA's catalogue (docs/design/formats/smap.md and index.md, Access)."""
+"""List SMAP granules from NASA's catalogue (docs/design/formats/smap.md and index.md, Access)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One look at the head of each file: what it is, which day, which passes; and the values of its windows."""
+"""Heads of files: what they are, of which day, of which passes; and the values of their windows."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from xsm_smap.read import Owners, check_complete, check_magic, check_own_rows, d
 
 @dataclass(frozen=True)
 class Granule:
-    """A file that was looked at; `values` reads from it.
+    """A file whose head was read; `values` reads from it.
 
-    ``days`` are the UTC days it holds (two for a half orbit over midnight), ``rank`` orders files of one day, ``stamp``
+    ``days`` are its UTC days (two for a half orbit over midnight), ``rank`` orders files of one day, ``stamp``
     is time and size of the file, so that dask never takes an overwritten file for the old one.
     """
 
@@ -51,10 +51,10 @@ class Granule:
 
 
 def date_in_name(path: Path) -> np.datetime64 | None:
-    """UTC day that the name of a file tells, or None."""
+    """UTC day in the name of a file, or None."""
     patterns = (layout.L3_NAME, layout.L2_NAME, layout.POINTS_NAME)
-    found = next((m for m in (p.search(path.name) for p in patterns) if m), None)
-    text = found["date"].replace("-", "") if found else ""
+    match = next((m for m in (p.search(path.name) for p in patterns) if m), None)
+    text = match["date"].replace("-", "") if match else ""
     try:
         return np.datetime64(f"{text[:4]}-{text[4:6]}-{text[6:]}", "D")
     except ValueError:
@@ -85,21 +85,23 @@ def look(path: Path, request: Request) -> Granule:
             return _look_points(path, file, wanted_variables(variables, "points"), stamp)
         if projection == "polar":
             empty = [g for g in layout.POLAR_GROUPS.values() if g in file]
-            told = (
-                f"{' and '.join(empty)} hold nothing" if empty else f"it holds {', '.join(list(file)[:6]) or 'nothing'}"
-            )
+            content = f"{' and '.join(empty)} contain nothing" if empty else f"it contains {_members(file)}"
             raise DataError(
-                f"'{path}' has no values on the polar grid ({told}).",
+                f"'{path}' has no values on the polar grid ({content}).",
                 hint="Only SPL3SMP_E has them; open it with <projection=global>.",
             )
         raise DataError(
-            f"'{path}' holds no SMAP soil moisture group (found: {', '.join(list(file)[:6]) or 'nothing'}).",
-            hint=f"Wanted {' or '.join([*layout.GROUPS[projection].values(), layout.L2_GROUP])}.",
+            f"'{path}' contains no SMAP soil moisture group (it contains {_members(file)}).",
+            hint=f"Expected {' or '.join([*layout.GROUPS[projection].values(), layout.L2_GROUP])}.",
         )
 
 
+def _members(file: Any) -> str:
+    return ", ".join(list(file)[:6]) or "nothing"
+
+
 def wanted_variables(variables: Sequence[str] | None, level: str) -> tuple[str, ...]:
-    """Wanted canonical names; by default all that files of a level have."""
+    """The requested canonical names; by default all that files of a level have."""
     return tuple(POINT_DATASETS) if variables is None and level == "points" else layout.check_variables(variables)
 
 
@@ -112,7 +114,7 @@ def is_points(file: Any) -> bool:
 def values(
     granule: Granule, variables: Sequence[str], grid: Grid, *, overpass: str, quality: str, day: np.datetime64
 ) -> list[dict[str, np.ndarray]]:
-    """Read one window of every wanted pass of a granule.
+    """Read one window of every requested pass of a granule.
 
     Returns
     -------
@@ -139,10 +141,10 @@ def _read_l3(
 
     @functools.cache
     def raw(dataset: str) -> np.ndarray:
-        found = _dataset(group, dataset, granule.level, suffix, granule.crid, granule.path)
-        check_own_rows(owners, found, (grid.row0, grid.row0 + grid.rows - 1))
-        alike = observed is not None and (observed.shape, observed.chunks) == (found.shape, found.chunks)
-        return window(found, grid, observed if alike else None)
+        node = _dataset(group, dataset, granule.level, suffix, granule.crid, granule.path)
+        check_own_rows(owners, node, (grid.row0, grid.row0 + grid.rows - 1))
+        alike = observed is not None and (observed.shape, observed.chunks) == (node.shape, node.chunks)
+        return window(node, grid, observed if alike else None)
 
     return {v: decode(raw, v, quality, where=granule.name, day=granule.days[0]) for v in variables}
 
@@ -154,27 +156,27 @@ def _read_l2(
     row, col = group["EASE_row_index"][:], group["EASE_column_index"][:]
     for name, index, size in zip(("row", "column"), (row, col), EASE2_M36.shape_global, strict=True):
         if ((index >= size) & (index != layout.NO_FLAG)).any():
-            raise DataError(f"'{granule.path}' has a {name} index of {index.max()}, wanted less than {size}.")
+            raise DataError(f"'{granule.path}' has a {name} index of {index.max()}, expected less than {size}.")
 
     @functools.cache
     def raw(dataset: str) -> np.ndarray:
-        found = _dataset(group, dataset, granule.level, "", granule.crid, granule.path)
-        return scatter(found[:], row, col, grid)
+        node = _dataset(group, dataset, granule.level, "", granule.crid, granule.path)
+        return scatter(node[:], row, col, grid)
 
-    told: dict[str, Any] = {"where": granule.name, "day": granule.days[0]}
-    found = {v: decode(raw, v, quality, **told) for v in variables}
+    context: dict[str, Any] = {"where": granule.name, "day": granule.days[0]}
+    arrays = {v: decode(raw, v, quality, **context) for v in variables}
     if len(granule.days) > 1:
-        other = decode(raw, "obs_time", quality, **told).astype("M8[D]") != day
+        other = decode(raw, "obs_time", quality, **context).astype("M8[D]") != day
         for v in variables:
-            found[v][other] = layout.empty(v, ())
-    return found
+            arrays[v][other] = layout.empty(v, ())
+    return arrays
 
 
 def _dataset(group: Any, dataset: str, level: str, suffix: str, crid: str, path: str | Path) -> Any:
     suffixes = (suffix, "") if "Polar" in group.name else (suffix,)  # documentation disagrees on the polar PM group
     names = (layout.resolve(dataset, group, level=level, suffix=s, crid=crid) for s in suffixes)
-    found = next((n for n in names if n is not None), None)
-    if found is None:
+    present = next((n for n in names if n is not None), None)
+    if present is None:
         why = (
             f"; its release {crid or '(unknown)'} may mean another algorithm by the generic name"
             if dataset.endswith("_dca") and dataset.removesuffix("_dca") + suffix in group
@@ -184,10 +186,10 @@ def _dataset(group: Any, dataset: str, level: str, suffix: str, crid: str, path:
             f"'{path}' has no dataset {group.name}/{dataset}{suffix}{why}.",
             hint="Use release R18 or newer, or ask for other variables.",
         )
-    node = group[found]
+    node = group[present]
     if not is_plain(node, layout.type_class(dataset)):
         raise DataError(
-            f"'{path}': {group.name}/{found} has the type {getattr(node, 'dtype', 'of a group')}, wanted "
+            f"'{path}': {group.name}/{present} has the type {getattr(node, 'dtype', 'of a group')}, expected "
             f"{'unsigned integers' if layout.type_class(dataset) == 'u' else 'floats'}.",
             hint="Download the file again.",
         )
@@ -204,9 +206,9 @@ def _look_l3(
     stamp: tuple[int, int],
     projection: str,
 ) -> Granule:
-    found = layout.L3_NAME.match(path.name)
+    match = layout.L3_NAME.match(path.name)
     meta = _metadata(file)
-    crid = found["crid"] if found else meta["CompositeReleaseID"]
+    crid = match["crid"] if match else meta["CompositeReleaseID"]
     wanted = dict.fromkeys(d for v in variables for d in layout.needs(v, quality=quality))
     grid = None
     grids = layout.GRIDS[projection]
@@ -218,19 +220,19 @@ def _look_l3(
             if grid is None or shape != grid.shape_global:
                 known = " or ".join(f"{s[0]} x {s[1]}" for s in grids)
                 raise DataError(
-                    f"'{path}': {group.name}/{dataset} has the shape {' x '.join(map(str, shape))}, wanted {known}.",
+                    f"'{path}': {group.name}/{dataset} has the shape {' x '.join(map(str, shape))}, expected {known}.",
                     hint="Regional subsets without the global grid cannot be placed; take the whole granule.",
                 )
-    named = date_in_name(path) if found else None
-    told = _told_day(path, meta["rangeBeginningDateTime"], named)
-    day = told if named is None else named
+    named = date_in_name(path) if match else None
+    day_inside = _day_inside(path, meta["rangeBeginningDateTime"], named)
+    day = day_inside if named is None else named
     if day is None:
         raise DataError(
-            f"Neither the name of '{path}' nor its metadata tell its day.",
-            hint="Keep the names that the product came with.",
+            f"Neither the name of '{path}' nor its metadata contains its day.",
+            hint="Keep the product's names.",
         )
     assert grid is not None  # noqa: S101
-    rank = (crid, found["counter"] if found else "", -bool(found and found["service"]))
+    rank = (crid, match["counter"] if match else "", -bool(match and match["service"]))
     return Granule(
         str(path), "L3", grid, (day,), tuple(groups), str(day), rank, crid, meta["ECSVersionID"], meta["shortName"],
         meta["synthetic"], stamp, projection,
@@ -238,10 +240,10 @@ def _look_l3(
 
 
 def _look_l2(path: Path, file: Any, variables: Sequence[str], quality: str, stamp: tuple[int, int]) -> Granule:
-    found = layout.L2_NAME.match(path.name)
-    if found is None:
+    match = layout.L2_NAME.match(path.name)
+    if match is None:
         raise DataError(
-            f"'{path}' is a Level-2 half orbit whose name tells no pass.",
+            f"'{path}' is a Level-2 half orbit whose name contains no pass.",
             hint="Keep the name SMAP_L2_SM_P_<orbit>_<A or D>_<date>T<time>_R<release>_<counter>.h5.",
         )
     group, meta = file[layout.L2_GROUP], _metadata(file)
@@ -250,28 +252,28 @@ def _look_l2(path: Path, file: Any, variables: Sequence[str], quality: str, stam
         raise DataError(f"'{path}' says it has {cells} cells.", hint="Download the file again.")
     needed = [d for v in variables for d in layout.needs(v, quality=quality)]
     names = dict.fromkeys([*needed, layout.OBSERVED, "EASE_column_index"])
-    datasets = [_dataset(group, name, "L2", "", found["crid"], path) for name in names]
+    datasets = [_dataset(group, name, "L2", "", match["crid"], path) for name in names]
     for dataset in datasets:
         if dataset.shape != cells or len(cells) != 1:
             raise DataError(
-                f"'{path}': {dataset.name} has the shape {dataset.shape}, wanted {cells}.",
+                f"'{path}': {dataset.name} has the shape {dataset.shape}, expected {cells}.",
                 hint="Download the file again.",
             )
     check_complete(datasets)
     if meta["shortName"] not in ("SPL2SMP", ""):
         raise DataError(
-            f"'{path}' is {meta['shortName']}, wanted SPL2SMP (36 km).", hint="Use the Level-3 product instead."
+            f"'{path}' is {meta['shortName']}, expected SPL2SMP (36 km).", hint="Use the Level-3 product instead."
         )
     first = date_in_name(path)
     if first is None:
-        raise DataError(f"The name of '{path}' holds no date.", hint="Keep the names that the product came with.")
-    _told_day(path, meta["rangeBeginningDateTime"], first)
-    last = _told_day(path, meta["rangeEndingDateTime"], first)
+        raise DataError(f"The name of '{path}' contains no date.", hint="Keep the product's names.")
+    _day_inside(path, meta["rangeBeginningDateTime"], first)
+    last = _day_inside(path, meta["rangeEndingDateTime"], first)
     last = first if last is None else last
-    node = "PM" if found["node"] == "A" else "AM"
+    node = "PM" if match["node"] == "A" else "AM"
     return Granule(
         str(path), "L2", EASE2_M36, tuple(np.arange(first, max(first, last) + 1)), (node,),
-        f"{found['orbit']}{found['node']}", (found["crid"], found["counter"], -bool(found["service"])), found["crid"],
+        f"{match['orbit']}{match['node']}", (match["crid"], match["counter"], -bool(match["service"])), match["crid"],
         meta["ECSVersionID"], meta["shortName"], meta["synthetic"], stamp,
     )  # fmt: skip
 
@@ -285,7 +287,7 @@ def _look_points(path: Path, file: Any, variables: Sequence[str], stamp: tuple[i
         )
     day = date_in_name(path)
     if day is None:
-        raise DataError(f"The name '{path}' holds no date.", hint="Wanted a name that ends in _YYYY-MM-DD.nc.")
+        raise DataError(f"The name '{path}' contains no date.", hint="Expected a name that ends in _YYYY-MM-DD.nc.")
     if file["longitude"].size > 2 * math.prod(EASE2_M09.shape_global):
         raise DataError(f"'{path}' says it has {file['longitude'].size} points.", hint="Download the file again.")
     grid = grid_of_points(file["longitude"][:].astype("f8"), file["latitude"][:].astype("f8"), f"'{path}'")
@@ -299,13 +301,13 @@ def _metadata(file: Any) -> dict[str, str]:
         return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
 
     dataset, extent = "Metadata/DatasetIdentification", "Metadata/Extent"
-    found = {n: text(dataset, n) for n in ("ECSVersionID", "CompositeReleaseID", "shortName")}
-    found |= {n: text(extent, n) for n in ("rangeBeginningDateTime", "rangeEndingDateTime")}
-    return found | {"synthetic": text("/", "synthetic")}
+    texts = {n: text(dataset, n) for n in ("ECSVersionID", "CompositeReleaseID", "shortName")}
+    texts |= {n: text(extent, n) for n in ("rangeBeginningDateTime", "rangeEndingDateTime")}
+    return texts | {"synthetic": text("/", "synthetic")}
 
 
-def _told_day(path: Path, text: str, named: np.datetime64 | None) -> np.datetime64 | None:
-    """UTC day that the metadata of a file tell, None where there are none; it is that of the name or next to it."""
+def _day_inside(path: Path, text: str, named: np.datetime64 | None) -> np.datetime64 | None:
+    """UTC day in the metadata of a file, None if there is none; it must be that of the name or a day next to it."""
     if not text:
         return None
     day: np.datetime64 = np.datetime64("NaT")
@@ -314,7 +316,7 @@ def _told_day(path: Path, text: str, named: np.datetime64 | None) -> np.datetime
     if np.isnat(day) or (named is not None and abs(day - named) > np.timedelta64(1, "D")):
         known = "no day" if named is None else f"the day {named}"
         raise DataError(
-            f"The metadata of '{path}' tell the time '{text}', its name {known}.",
-            hint="Give it the name that the product came with, or download it again.",
+            f"The metadata of '{path}' contain the time '{text}', its name {known}.",
+            hint="Restore the product's name, or download it again.",
         )
     return day

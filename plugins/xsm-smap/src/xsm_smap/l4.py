@@ -39,7 +39,7 @@ class SmapL4Source:
     info = L4_INFO
 
     def identify(self, path: Path) -> bool:
-        """Tell by the name."""
+        """By the name."""
         return NAME.match(Path(path).name) is not None
 
     def open(self, request: Request) -> xr.Dataset:
@@ -78,9 +78,9 @@ class SmapL4Source:
                 hint="; ".join(skipped) or "Check paths and period.",
             )
         grid = EASE2_M09 if request.region is None else request.region.grid
-        held = sorted({s.astype("M8[D]") for s in by_stamp})
-        first = held[0] if time is None or time.start is None else np.datetime64(time.start, "D")
-        last = held[-1] if time is None or time.stop is None else np.datetime64(time.stop, "D")
+        days_of_files = sorted({s.astype("M8[D]") for s in by_stamp})
+        first = days_of_files[0] if time is None or time.start is None else np.datetime64(time.start, "D")
+        last = days_of_files[-1] if time is None or time.stop is None else np.datetime64(time.stop, "D")
         days = np.arange(first, last + 1)
         files: list[Day] = [
             (d, tuple(str(by_stamp[s]) for s in sorted(by_stamp) if s.astype("M8[D]") == d)) for d in days
@@ -92,7 +92,7 @@ class SmapL4Source:
              for i, n in enumerate(names)},
             {"time": ("time", days.astype("M8[ns]"), stamps)},
         )  # fmt: skip
-        told = {
+        attrs = {
             "title": "SMAP Level 4 soil moisture, daily means",
             "product": "SPL4SMGP",
             "product_version": ", ".join(
@@ -103,7 +103,7 @@ class SmapL4Source:
             "skipped": skipped,
             "synthetic": _synthetic(next(iter(by_stamp.values()))),
         }
-        return grid.assign(ds).assign_attrs({k: v for k, v in told.items() if v})
+        return grid.assign(ds).assign_attrs({k: v for k, v in attrs.items() if v})
 
     def write(self, world: World, dest: Path) -> list[Path]:
         """Write a synthetic world's land model as SPL4SMGP files, see `xsm_smap.write_l4.write`."""
@@ -113,33 +113,35 @@ class SmapL4Source:
 
 
 def stamp_of(path: Path) -> np.datetime64:
-    """Stamp that the name of a file tells."""
+    """Stamp in the name of a file."""
     match = NAME.match(path.name)
     if match is None:
         raise DataError(
-            f"The name of '{path}' does not tell its time.", hint="Keep names as SMAP_L4_SM_gph_<date>T<time>_...h5."
+            f"The name of '{path}' does not contain its time.", hint="Keep names as SMAP_L4_SM_gph_<date>T<time>_...h5."
         )
     date, clock = match["date"], match["clock"]
     try:
         return np.datetime64(f"{date[:4]}-{date[4:6]}-{date[6:]}T{clock[:2]}:{clock[2:]}", "m")
     except ValueError:
-        raise DataError(f"The name of '{path}' holds no date.", hint="Keep the product's names.") from None
+        raise DataError(f"The name of '{path}' contains no date.", hint="Keep the product's names.") from None
 
 
 def look(path: Path, names: Sequence[str]) -> None:
-    """Check that a file holds the wanted variables on the global 9 km grid."""
+    """Check that a file contains the variables on the global 9 km grid."""
     check_magic(path)
     with opened(path) as file:
         group = file.get(GROUP, {})
         for name in names:
             if name not in group:
-                raise DataError(f"'{path}' has no dataset {GROUP}/{name}.", hint="Wanted SPL4SMGP (gph), whole.")
+                raise DataError(
+                    f"'{path}' has no dataset {GROUP}/{name}.", hint="Expected a complete SPL4SMGP (gph) file."
+                )
             shape = group[name].shape
             if shape != EASE2_M09.shape_global or not is_plain(group[name], "f"):
                 raise DataError(
-                    f"'{path}': {GROUP}/{name} is {group[name].dtype} of shape {shape}, wanted floats of "
+                    f"'{path}': {GROUP}/{name} is {group[name].dtype} of shape {shape}, expected floats of "
                     f"{EASE2_M09.shape_global}.",
-                    hint="Take the whole granule.",
+                    hint="Use the whole granule.",
                 )
 
 
@@ -150,17 +152,17 @@ def read_day(day: Day, names: Sequence[str], grid: Grid, min_steps: int, on_erro
     for path in day[1]:
         try:
             with opened(path) as file:
-                found = np.stack([window(file[GROUP][n], grid).astype("f4") for n in names])
+                fields = np.stack([window(file[GROUP][n], grid).astype("f4") for n in names])
         except DataError as error:
             if on_error == "raise":
                 raise
             tell(SkippedFile(path, error))
             continue
-        found[found == FILL] = np.nan
-        for values, name in zip(found, names, strict=True):
+        fields[fields == FILL] = np.nan
+        for values, name in zip(fields, names, strict=True):
             drop_impossible(values, name, Path(path).name)
-        valid = np.isfinite(found)
-        total += np.where(valid, found, 0)
+        valid = np.isfinite(fields)
+        total += np.where(valid, fields, 0)
         count += valid
     return np.divide(total, count, out=np.full(total.shape, np.nan), where=count >= min_steps).astype("f4")
 
@@ -224,5 +226,5 @@ def _synthetic(path: Path) -> str:
 def _names(variables: Sequence[str] | None) -> list[str]:
     for name in variables or ():
         if name not in L4_INFO.variables:
-            raise UsageError(f"SPL4SMGP gives no variable '{name}'.", hint=f"It gives: {', '.join(L4_INFO.variables)}.")
+            raise UsageError(f"SPL4SMGP has no variable '{name}'.", hint=f"It has: {', '.join(L4_INFO.variables)}.")
     return list(dict.fromkeys(variables or L4_INFO.variables))

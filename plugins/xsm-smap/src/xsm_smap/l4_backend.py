@@ -55,7 +55,7 @@ class SmapL4Backend(BackendEntrypoint):
         return EASE2_M09.assign(ds)
 
     def guess_can_open(self, filename_or_obj: Any) -> bool:
-        """Tell by the name."""
+        """By the name."""
         return isinstance(filename_or_obj, str | os.PathLike) and bool(NAME.match(Path(filename_or_obj).name))
 
 

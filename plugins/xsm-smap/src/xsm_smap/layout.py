@@ -111,23 +111,23 @@ def empty(variable: str, shape: tuple[int, ...]) -> np.ndarray:
 
 def attrs(variable: str) -> dict[str, Any]:
     """CF attributes of a canonical variable, those of the bit flags included."""
-    found = canonical_attrs(variable)
+    attributes = canonical_attrs(variable)
     if variable in FLAGS:
         meanings = FLAGS[variable]
-        found["flag_masks"] = (1 << np.arange(len(meanings))).astype("u2")
-        found["flag_meanings"] = " ".join(meanings)
-        found["comment"] = "65534: not observed"
-    return found
+        attributes["flag_masks"] = (1 << np.arange(len(meanings))).astype("u2")
+        attributes["flag_meanings"] = " ".join(meanings)
+        attributes["comment"] = "65534: not observed"
+    return attributes
 
 
 def check_variables(names: Any) -> tuple[str, ...]:
-    """Return the wanted canonical names, all for None; stop at an unknown one with the nearest known."""
+    """Return the requested canonical names, all for None; stop at an unknown one with the nearest known."""
     choice = Param(name="SMAP variable", kind=Kind.CHOICE, choices=tuple(FIELDS))
     return tuple(FIELDS) if names is None else tuple(dict.fromkeys(choice.check(str(n)) for n in names))
 
 
 def needs(variable: str, *, quality: str) -> tuple[str, ...]:
-    """Datasets that a canonical variable is made from."""
+    """Datasets that a canonical variable is computed from."""
     field = FIELDS[variable]
     if field.kind == "flag":
         return field.dataset, OBSERVED
@@ -142,9 +142,9 @@ def type_class(dataset: str) -> str:
 
 
 def resolve(dataset: str, present: Container[str], *, level: str, suffix: str, crid: str) -> str | None:
-    """Name of a dataset in a file, or None where it is not there.
+    """Name of a dataset in a file, or None if it is absent.
 
-    ``*_dca`` is looked for under its own name; the generic name stands for it only from R18 on, where the files make
+    ``*_dca`` is sought under its own name; the generic name stands for it only from R18 on, where the files make
     it a hard link to DCA (in R16 and R17 it was the single channel algorithm). Level 2 numbers the algorithms.
     """
     name = dataset

@@ -32,7 +32,7 @@ def grid_of_points(lon: np.ndarray, lat: np.ndarray, name: str) -> Grid | None:
         if max(off_lat.max(), off_lon.max()) < TOLERANCE:
             return window
     raise DataError(
-        f"The points of {name} are no cell centres of the 9 km or the 36 km EASE-Grid 2.0.",
+        f"The points of {name} are not cell centres of the 9 km or the 36 km EASE-Grid 2.0.",
         hint="Only points cut from SPL3SMP_E or SPL3SMP can be placed without interpolation.",
     )
 

@@ -67,9 +67,9 @@ def _bits(count: int) -> tuple[int, ...]:
 
 
 def _retrievals() -> dict[str, Dataset]:
-    found: dict[str, Dataset] = {}
+    datasets: dict[str, Dataset] = {}
     for suffix, name in ALGORITHMS.items():
-        found |= {
+        datasets |= {
             f"soil_moisture{suffix}": Dataset(
                 units="cm**3/cm**3", low=0.02, high=0.5,
                 long_name=f"Representative {name} soil moisture measurement for the Earth based grid cell.",
@@ -93,29 +93,29 @@ def _retrievals() -> dict[str, Dataset]:
                 "that generate soil moisture for the grid cell.",
             ),
         }  # fmt: skip
-    return found
+    return datasets
 
 
 def _brightness() -> dict[str, Dataset]:
     names = {"h": "Horizontal_polarization", "v": "Vertical_polarization", "3": "3rd_Stokes", "4": "4th_Stokes"}
-    found: dict[str, Dataset] = {}
+    datasets: dict[str, Dataset] = {}
     for key, name in names.items():
         words = name.replace("_", " ")
         stokes = key in "34"
         bits = [(b, 1 << i) for i, b in enumerate(TB_BITS) if not (stokes and b in STOKES_MISSING)]
         for done in ("corrected",) if stokes else ("corrected", "uncorrected"):
-            found[f"tb_{key}_{done}"] = Dataset(
+            datasets[f"tb_{key}_{done}"] = Dataset(
                 units="Kelvin", low=0, high=330,
                 long_name=f"{words} brightness temperature in 9 km Earth grid cell"
                 + (" adjusted for the presence of water bodies." if done == "corrected" else "."),
             )  # fmt: skip
-        found[f"tb_qual_flag_{key}"] = Dataset(
+        datasets[f"tb_qual_flag_{key}"] = Dataset(
             "u2", off=30719 if stokes else 65535, flags=tuple(f"{name}_{b}" for b, _ in bits),
             masks=tuple(m for _, m in bits),
             long_name=f"Bit flags that represent the quality of the {words.lower()} brightness temperature within each "
             "grid cell",
         )  # fmt: skip
-    return found
+    return datasets
 
 
 DATASETS: dict[str, Dataset] = {

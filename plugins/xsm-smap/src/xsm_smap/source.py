@@ -37,7 +37,7 @@ class SmapSource:
     info = INFO
 
     def identify(self, path: Path) -> bool:
-        """Tell by the name, else by the groups of an HDF5 file, whether a file is one of SMAP's."""
+        """Whether a file is one of SMAP's, by its name, else by the groups of an HDF5 file."""
         if layout.L3_NAME.match(path.name) or layout.L2_NAME.match(path.name):
             return True
         try:
@@ -75,7 +75,7 @@ class SmapSource:
         Raises
         ------
         xsm.DataError
-            A file that cannot be used (with ``on_error="raise"``), no file in the period, files of unlike grids.
+            A file that cannot be used (with ``on_error="raise"``), no file in the period, files of different grids.
         xsm.UsageError
             An unknown variable or option.
         """
@@ -87,10 +87,10 @@ class SmapSource:
         names = wanted_variables(request.variables, granules[0].level)
         grid = _window(granules, request.region)
         latest = _latest(granules)
-        held = sorted({d for g in latest for d in g.days if _inside(d, span)})
-        if not held:
+        present = sorted({d for g in latest for d in g.days if _inside(d, span)})
+        if not present:
             raise DataError(f"None of the {len(request.paths)} SMAP files lies in the period {span[0]} to {span[1]}.")
-        days = np.arange(held[0] if span[0] is None else span[0], (held[-1] if span[1] is None else span[1]) + 1)
+        days = np.arange(present[0] if span[0] is None else span[0], (present[-1] if span[1] is None else span[1]) + 1)
         arrays = lazy(latest, days, names, grid, on_error=request.on_error, **passes)
         return dataset(arrays, days, grid, latest, skipped=skipped, **passes)
 
@@ -145,21 +145,19 @@ def _look_all(request: Request, span: tuple[Any, Any]) -> tuple[list[Granule], l
 def _check_alike(granules: Sequence[Granule]) -> None:
     kinds = {(g.level, g.grid.name): g.path for g in reversed(granules) if g.grid is not None}
     if len(kinds) > 1:
-        told = ", ".join(f"'{path}' ({level}, {grid})" for (level, grid), path in sorted(kinds.items()))
-        raise DataError(f"The SMAP files are of unlike kinds: {told}.", hint="Open each kind by itself.")
+        listing = ", ".join(f"'{path}' ({level}, {grid})" for (level, grid), path in sorted(kinds.items()))
+        raise DataError(f"The SMAP files are of different kinds: {listing}.", hint="Open each kind by itself.")
 
 
 def _check_pass(granules: Sequence[Granule], overpass: str) -> None:
     if granules[0].level == "points":
         if overpass != "both":
-            message = (
-                "the files of points do not tell the pass of a cell that occurs once; it is kept for AM and for PM"
-            )
+            message = "files of points do not contain the pass of a cell that occurs once; it counts as AM and as PM"
             tell(message)
         return
     if overpass != "both" and not any(overpass in g.passes for g in granules):
         there = joined(p for g in granules for p in g.passes)
-        message = f"The SMAP files hold the {there} pass only, wanted {overpass}."
+        message = f"The SMAP files contain the {there} pass only, expected {overpass}."
         if granules[0].level == "L2":
             raise DataError(message, hint=f"Open them with <overpass={there}>.")
         tell(f"{message} All values are missing.")
@@ -182,7 +180,7 @@ def _latest(granules: Sequence[Granule]) -> list[Granule]:
 def _window(granules: Sequence[Granule], region: Area | None) -> Grid:
     grids = [g.grid for g in granules if g.grid is not None]
     if not grids:
-        raise DataError("None of the SMAP files of points holds a point.", hint="Open further days.")
+        raise DataError("None of the SMAP files of points contains a point.", hint="Open further days.")
     if region is not None:
         wanted = region.grid if grids[0].name == EASE2_M09.name else grids[0].region(region.bbox)
         if not any(_overlap(g, wanted) for g in grids):

@@ -2,7 +2,7 @@
 
 The format: docs/design/formats/smap.md, Synthetic granules.
 
-The file without data is made once; each day copies it and stores the compressed rows of the world's window directly.
+The file without data is built once; each day copies it and stores the compressed rows of the world's window directly.
 Rows outside the window or off the swath are never allocated, so they read as the off-swath codes of the product. Only
 the times as text are written everywhere: closing a file whose texts have a fill value of their own crashes netCDF-C.
 """
@@ -41,7 +41,7 @@ def write(world: World, dest: Path, *, pm: xr.Dataset | None = None, level: int 
     world : World
         Its ``grid`` (a window of EASE2_M09), ``days``, ``smap``, ``truth["land"]`` and ``attrs["synthetic"]`` are used.
     dest : Path
-        Folder, made where absent.
+        Folder; created if it does not exist.
     pm : xarray.Dataset, optional
         The evening pass in the form of ``world.smap``; without it the PM group is left out, as in some true files.
     level : int, default 2
@@ -54,7 +54,7 @@ def write(world: World, dest: Path, *, pm: xr.Dataset | None = None, level: int 
     """
     grid: Grid = world.grid
     if grid.name != EASE2_M09.name:
-        raise DataError(f"The world is on {grid.name}, wanted EASE2_M09.", hint="Make it on the 9 km grid.")
+        raise DataError(f"The world is on {grid.name}, expected EASE2_M09.", hint="Create it on the 9 km grid.")
     dest.mkdir(parents=True, exist_ok=True)
     passes = {"AM": world.smap} | ({} if pm is None else {"PM": pm})
     land = np.asarray(world.truth["land"].values, bool)
@@ -76,22 +76,22 @@ def _arrays(ds: xr.Dataset) -> dict[str, np.ndarray]:
 
 def _fields(day: dict[str, np.ndarray], grid: Grid, land: np.ndarray) -> dict[str, np.ndarray]:
     """Product datasets of one pass on the window, with the product's own codes where nothing was observed."""
-    seen = ~np.isnat(day["obs_time"])
+    observed = ~np.isnat(day["obs_time"])
     out: dict[str, np.ndarray] = {}
 
-    def put(name: str, values: Any, where: np.ndarray = seen) -> None:
+    def put(name: str, values: Any, where: np.ndarray = observed) -> None:
         spec = DATASETS[name]
         out[name] = np.where(where, values, np.asarray(spec.off, spec.type)).astype(spec.type)
 
     for name, field in FIELDS.items():
         if field.kind in ("float", "tb", "retrieval"):
-            put(field.dataset, day[name], seen & np.isfinite(day[name]))
+            put(field.dataset, day[name], observed & np.isfinite(day[name]))
     flag = np.where(day["retrieval_flag"] == NO_FLAG, OCEAN_FLAG, day["retrieval_flag"])
     put("retrieval_qual_flag_dca", flag)
     for algorithm in ("scav", "scah"):
         has = np.isfinite(day[f"sm_{algorithm}"])
         put(f"retrieval_qual_flag_{algorithm}", np.where(has, np.where(flag & 0b110, 1, flag), flag | 0b111))
-    put("surface_flag", day["surface_flag"], seen & (day["surface_flag"] != NO_FLAG))
+    put("surface_flag", day["surface_flag"], observed & (day["surface_flag"] != NO_FLAG))
     for polarization in "hv":
         put(f"tb_qual_flag_{polarization}", ~np.isfinite(day[f"tb_{polarization}"]))
     put("grid_surface_status", ~land)
@@ -138,13 +138,13 @@ def _write_day(
     with h5py.File(partial, "r+") as file:
         for overpass, (rows, fields) in passes.items():
             rows.store(file[L3_GROUPS[overpass]], fields)
-        told = {
+        metadata = {
             "DatasetIdentification": {"fileName": path.name},
             "QADatasetIdentification": {"fileName": path.with_suffix(".qa").name},
             "Extent": {"rangeBeginningDateTime": f"{day}T00:00:00.000Z", "rangeEndingDateTime": f"{day}T23:59:59.999Z"},
         }
-        for group, attrs in told.items():
-            _tell(file[f"Metadata/{group}"], attrs)
+        for group, attrs in metadata.items():
+            _set_attrs(file[f"Metadata/{group}"], attrs)
     os.replace(partial, path)
     return path
 
@@ -160,8 +160,8 @@ def template(passes: tuple[str, ...], level: int, synthetic: str) -> bytes:
         for name in POLAR_GROUPS.values():
             file.create_group(name)
         for name, attrs in _metadata().items():
-            _tell(file.require_group(f"Metadata/{name}"), attrs)
-        _tell(file, {"synthetic": synthetic})
+            _set_attrs(file.require_group(f"Metadata/{name}"), attrs)
+        _set_attrs(file, {"synthetic": synthetic})
     return memory.getvalue()
 
 
@@ -190,17 +190,17 @@ def _group(group: Any, overpass: str, level: int) -> None:
             attrs["flag_meanings"] = " ".join(spec.flags)
             if overpass == "PM" and name == "surface_flag":
                 attrs["flag_meanings"] = attrs["flag_meanings"].replace("radiometer_frozen", "radar_frozen")
-        _tell(dataset, attrs)
+        _set_attrs(dataset, attrs)
     for name in HARD_LINKS:
         group[name + SUFFIX[overpass]] = group[f"{name}_dca{SUFFIX[overpass]}"]
 
 
 def _is_text(spec: Spec) -> bool:
-    """Whether a dataset holds texts."""
+    """Whether a dataset contains texts."""
     return np.dtype(spec.type).kind == "S"
 
 
-def _tell(node: Any, attrs: dict[str, Any]) -> None:
+def _set_attrs(node: Any, attrs: dict[str, Any]) -> None:
     """Write attributes; texts as strings of fixed length, as the product has them, empty ones not at all."""
     for name, value in attrs.items():
         if not isinstance(value, str):
@@ -210,8 +210,8 @@ def _tell(node: Any, attrs: dict[str, Any]) -> None:
 
 
 def _synthetic(world: World) -> str:
-    told = getattr(world, "attrs", None) or world.smap.attrs
-    return str(told.get("synthetic") or "made by xsm, not observed")
+    attrs = getattr(world, "attrs", None) or world.smap.attrs
+    return str(attrs.get("synthetic") or "made by xsm, not observed")
 
 
 def _metadata() -> dict[str, dict[str, Any]]:

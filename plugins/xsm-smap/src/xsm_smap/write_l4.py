@@ -27,7 +27,7 @@ def write(world: World, dest: Path) -> list[Path]:
         Its ``grid``, ``days``, ``nldas_hours(day)`` and ``attrs["synthetic"]`` are used; 0-10 cm stands for the
         surface, 0-40 cm for the root zone.
     dest : Path
-        Folder, made where absent.
+        Folder; created if it does not exist.
 
     Returns
     -------
@@ -59,8 +59,8 @@ def _write_file(path: Path, values: dict[str, np.ndarray], world: World) -> Path
                 name, EASE2_M09.shape_global, "f4", chunks=(1, EASE2_M09.shape_global[1]), compression="gzip",
                 compression_opts=2, fillvalue=np.float32(FILL),
             )  # fmt: skip
-            told = {"long_name": LONG_NAMES[name], "units": "m3 m-3"}
-            for key, text in told.items():
+            texts = {"long_name": LONG_NAMES[name], "units": "m3 m-3"}
+            for key, text in texts.items():
                 dataset.attrs[key] = np.bytes_(text.encode())
             dataset.attrs["_FillValue"] = np.float32(FILL)
             filled = np.where(np.isnan(field), FILL, field).astype("f4")

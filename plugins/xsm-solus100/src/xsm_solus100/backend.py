@@ -39,7 +39,7 @@ class Solus100Backend(BackendEntrypoint):
         return open_layer(Path(os.fspath(filename_or_obj))).drop_vars(dropped)
 
     def guess_can_open(self, filename_or_obj: Any) -> bool:
-        """Tell by the name."""
+        """By the name."""
         from xsm_solus100.source import Solus100Source
 
         return isinstance(filename_or_obj, str | os.PathLike) and Solus100Source().identify(Path(filename_or_obj))

@@ -1,4 +1,4 @@
-"""Which SOLUS100 layers there are: files of a public bucket that are named by property and depth.
+"""List SOLUS100 layers: files of a public bucket that are named by property and depth.
 
 The names: docs/design/formats/solus100.md, Files.
 """

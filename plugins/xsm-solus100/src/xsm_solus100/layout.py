@@ -7,7 +7,7 @@ SCALARS = {
     "gypsum": 10, "ph1to1h2o": 100, "caco3": 1, "fragvol": 1, "sar": 1, "sandvc": 1, "sandco": 1, "sandmed": 1,
     "sandfine": 1, "sandvf": 1,
 }  # fmt: skip
-"""What the stored integers are divided by, from the product's table of layers; the files do not tell."""
+"""Divisors of the stored integers, from the product's table of layers; they are not in the files."""
 PROPERTIES = {"sand": "sandtotal", "silt": "silttotal", "clay": "claytotal", "bulk_density": "dbovendry"}
 EPSG, LEFT, TOP, PIXEL = 5070, -2540000, 3258000, 100
 NODATA = 255

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("xsm")
 NAME = re.compile(r"(?P<property>[a-z0-9]+)_(?P<depth>\d+)_cm_(?P<stat>p|l|h|rpi)\.tiff?$")
 DEPTHS = (0, 5, 15, 30, 60, 100, 150)
-
 FRACTIONS = ("sand", "silt", "clay")
 
 Layers = dict[tuple[str, int], Path]
@@ -35,7 +34,7 @@ class Solus100Source:
     info = INFO
 
     def identify(self, path: Path) -> bool:
-        """Tell from its name whether a file is a prediction layer of a property that xsm knows."""
+        """Whether a file is a prediction layer of a property that xsm knows, by its name."""
         match = NAME.match(Path(path).name)
         return match is not None and match["property"] in SCALARS and match["stat"] == "p"
 
@@ -113,7 +112,7 @@ class Solus100Source:
     ) -> Manifest:
         """Fetch prediction layers of all of CONUS.
 
-        For a small ``region`` rather open the layers' addresses with ``xsm.open``, which reads the part it needs.
+        For a small ``region`` open the layers' addresses with ``xsm.open`` instead, which reads the part that it needs.
         """
         from xsm.plugin_api import download
 
@@ -139,7 +138,7 @@ def open_layer(path: Path) -> xr.Dataset:
     ((prop, depth),) = layers = find_layers([path])
     name = next((n for n, p in PROPERTIES.items() if p == prop), None)
     if name is None:
-        raise DataError(f"'{path}' holds {prop}, wanted one of {', '.join(PROPERTIES.values())}.")
+        raise DataError(f"'{path}' contains {prop}, expected one of {', '.join(PROPERTIES.values())}.")
     raster = _open(layers, prop, depth, None, "raise")
     ds = xr.Dataset(
         {name: (("soil_depth", "y", "x"), _stack([raster], name, raster), canonical_attrs(name))},
@@ -150,12 +149,12 @@ def open_layer(path: Path) -> xr.Dataset:
 
 
 def find_layers(paths: Sequence[Path | str]) -> Layers:
-    """Find the prediction layers among files, by (property, depth in cm).
+    """Return the prediction layers among files by (property, depth in cm).
 
     Raises
     ------
     DataError
-        For a property whose scale is not known, or without any prediction layer.
+        For a property whose scale xsm does not know, or without any prediction layer.
     """
     layers: Layers = {}
     others: list[str] = []
@@ -166,17 +165,17 @@ def find_layers(paths: Sequence[Path | str]) -> Layers:
             continue
         if match["property"] not in SCALARS:
             raise DataError(
-                f"'{path}' holds the property '{match['property']}', whose scale is not known.",
+                f"'{path}' contains the property '{match['property']}', whose scale xsm does not know.",
                 hint=f"Known: {', '.join(SCALARS)}.",
             )
         key = match["property"], int(match["depth"])
         if key in layers and layers[key] != path:
-            tell(f"'{path}' is there twice, '{layers[key]}' is used.")
+            tell(f"'{path}' occurs twice, '{layers[key]}' is read.")
         layers.setdefault(key, path)
     if not layers:
         raise DataError(
             f"None of the files is a prediction layer of SOLUS100 ({', '.join(Path(p).name for p in paths[:3])}).",
-            hint="Wanted names like sandtotal_5_cm_p.tif.",
+            hint="Expected names like sandtotal_5_cm_p.tif.",
         )
     if others:
         tell(f"{len(others)} files are not named as prediction layers and are left out, the first: '{others[0]}'.")
@@ -190,10 +189,10 @@ def _open(
 
     path = layers.get((prop, depth))
     if path is None:
-        depths = sorted(d for p, d in layers if p == prop)
+        known = sorted(d for p, d in layers if p == prop)
         raise DataError(
-            f"{prop}_{depth}_cm_p.tif is not among the files (of {prop} there are depths {depths or 'none'}).",
-            hint="Add it, or choose variables and soil_depth that are there.",
+            f"{prop}_{depth}_cm_p.tif is not among the files (of {prop} there are depths {known or 'none'}).",
+            hint="Add it, or choose other variables or another soil_depth.",
         )
     raster = open_raster(path, region, on_error=on_error, decode=False)
     if raster is None and region is not None:
@@ -202,11 +201,11 @@ def _open(
     raster.attrs["path"] = str(path)
     nodata = raster.attrs["nodata"]
     if raster.dtype.kind not in "uif":
-        raise DataError(f"'{path}' holds {raster.dtype}, wanted numbers.", hint="Get it again.")
+        raise DataError(f"'{path}' contains {raster.dtype}, expected numbers.", hint="Get it again.")
     if nodata is None:
         tell(f"'{path}' has no nodata value; every pixel but {NODATA} counts.")
     elif raster.dtype == np.uint8 and nodata != NODATA:
-        tell(f"'{path}' has the nodata value {nodata:g}, wanted {NODATA}; both are missing.")
+        tell(f"'{path}' has the nodata value {nodata:g}, expected {NODATA}; both are missing.")
     left, top, pixel = raster.rio.transform().c, raster.rio.transform().f, raster.rio.transform().a
     if raster.rio.crs.to_epsg() != EPSG or pixel != PIXEL or (left - LEFT) % PIXEL or (top - TOP) % PIXEL:
         tell(f"'{path}' is not on the pixels of SOLUS100 (EPSG:{EPSG}, {PIXEL} m).")
@@ -254,22 +253,40 @@ def _rescale(maps: dict[str, Any], names: Sequence[str]) -> None:
         maps[name] = parts[0].map_blocks(checked_share, *parts[1:], i, dtype="f4", meta=np.empty((0, 0, 0), "f4"))
 
 
-def _names(variables: Sequence[str] | None, properties: set[str]) -> list[str]:
+def _share(sand: np.ndarray, silt: np.ndarray, clay: np.ndarray, which: int) -> np.ndarray:
+    total = sand + silt + clay
+    known = total[np.isfinite(total)]
+    if known.size and not SUMS[0] <= (median := float(np.median(known))) <= SUMS[1]:
+        raise DataError(
+            f"Sand, silt and clay sum to {median:.3g} (median), expected 100 percent.",
+            hint="Give the product's own files, of one statistic and in percent.",
+        )
+    return share(sand, silt, clay, which)
+
+
+def share(sand: np.ndarray, silt: np.ndarray, clay: np.ndarray, which: int) -> np.ndarray:
+    """One of three fractions in percent of their sum; NaN where one is missing or the sum is 0."""
+    total = sand + silt + clay
+    part = (sand, silt, clay)[which]
+    return np.divide(100 * part, total, out=np.full_like(total, np.nan), where=total > 0)
+
+
+def _names(variables: Sequence[str] | None, present: set[str]) -> list[str]:
     for name in variables or ():
         if name not in PROPERTIES:
-            raise UsageError(f"SOLUS100 has no variable '{name}'.", hint=f"It gives: {', '.join(PROPERTIES)}.")
-    names = list(dict.fromkeys(variables or [n for n, p in PROPERTIES.items() if p in properties]))
+            raise UsageError(f"SOLUS100 has no variable '{name}'.", hint=f"It has: {', '.join(PROPERTIES)}.")
+    names = list(dict.fromkeys(variables or [n for n, p in PROPERTIES.items() if p in present]))
     if not names:
         raise DataError(
-            f"The files hold {', '.join(sorted(properties))}, wanted one of {', '.join(PROPERTIES.values())}.",
+            f"The files contain {', '.join(sorted(present))}, expected one of {', '.join(PROPERTIES.values())}.",
             hint="Add the layers of sand, silt, clay or bulk density.",
         )
     return names
 
 
 def _depths(soil_depth: Iterable[int | str] | int | str) -> list[int]:
-    depths = [soil_depth] if isinstance(soil_depth, int | str) else list(soil_depth)
-    texts = [part.strip() for item in depths for part in str(item).split(",") if part.strip()]
+    items = [soil_depth] if isinstance(soil_depth, int | str) else list(soil_depth)
+    texts = [part.strip() for item in items for part in str(item).split(",") if part.strip()]
     for text in texts:
         if text not in map(str, DEPTHS):
             raise UsageError(f"SOLUS100 has no depth {text} cm.", hint=f"It has: {', '.join(map(str, DEPTHS))}.")

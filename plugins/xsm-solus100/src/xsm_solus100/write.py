@@ -32,7 +32,7 @@ def write(world: Any, dest: Path, *, depths: tuple[int, ...] = (5, 30)) -> list[
     world : xsm.twin.World
         Its ``bbox`` and ``soil100(name, depth, x, y)`` are used.
     dest : Path
-        Folder; made where it does not exist.
+        Folder; strips where it does not exist.
     depths : tuple of int
         Depths in cm.
 

@@ -48,8 +48,8 @@ def interpolate(values: np.ndarray) -> np.ndarray:
     out = values.copy()
     index = np.arange(len(values))
     for cell in np.flatnonzero(np.isfinite(values).any(0)):
-        seen = np.isfinite(values[:, cell])
-        out[~seen, cell] = np.interp(index[~seen], index[seen], values[seen, cell])
+        observed = np.isfinite(values[:, cell])
+        out[~observed, cell] = np.interp(index[~observed], index[observed], values[observed, cell])
     return out
 
 
@@ -84,7 +84,7 @@ class Linear:
     def predict_block(
         self, arrays: Mapping[str, np.ndarray], bundle: Bundle, *, device: str
     ) -> Mapping[str, np.ndarray]:
-        """Interpolate and look the spread up."""
+        """Interpolate, and take the spread from the table."""
         out: dict[str, np.ndarray] = {}
         for name in bundle.card["targets"]:
             filled = interpolate(arrays[name])
@@ -153,7 +153,7 @@ class Ridge:
         if list(sizes.values()) != [(len(names),), (len(names),), (len(names) + 1,), (1,)]:
             raise DataError(
                 f"The weights of the bundle do not fit its card ({len(names)} predictors, shapes {sizes}).",
-                hint="Get or train it anew.",
+                hint="Get or train it again.",
             )
         total: Any = weights["weights"][0]
         for i, name in enumerate(names):

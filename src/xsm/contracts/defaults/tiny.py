@@ -36,7 +36,7 @@ class TinySource:
     info = INFO
 
     def identify(self, path: Path) -> bool:
-        """Whether the file is a CSV with the wanted header."""
+        """Whether the file is a CSV with the expected header."""
         if path.suffix.lower() != ".csv":
             return False
         with path.open(encoding="utf-8", errors="replace") as file:
@@ -56,11 +56,13 @@ class TinySource:
             except (ValueError, KeyError, UnicodeDecodeError) as error:
                 if request.on_error == "raise":
                     raise DataError(
-                        f"'{path}' cannot be read ({error}).", hint="Wanted date,lon,lat,soil_moisture."
+                        f"'{path}' cannot be read ({error}).", hint="Expected the columns date,lon,lat,soil_moisture."
                     ) from None
                 skipped.append(f"{path}: {error}")
         if not frames:
-            raise DataError("No readable CSV was given.", hint="Wanted date,lon,lat,soil_moisture.")
+            raise DataError(
+                "None of the CSV files can be read.", hint="Expected the columns date,lon,lat,soil_moisture."
+            )
         table = pd.concat(frames)
         row, col = EASE2_M09.rowcol(table["lon"], table["lat"])
         day = table["date"].to_numpy().astype("datetime64[D]")

@@ -15,11 +15,11 @@ class Ascat:
     info = INFO
 
     def identify(self, path):
-        """Tell by the name."""
+        """By the name."""
         return path.name.startswith("c_gls_SWI_") and path.suffix == ".nc"
 
     def open(self, request):
-        """Open days lazily; a day without a file is there and empty."""
+        """Open days lazily; a day without a file is present and empty."""
         parts, skipped = [], []
         for path in sorted(request.paths, key=lambda p: p.name):
             try:

@@ -1,0 +1,85 @@
+"""On what a variable rests: the family of its product and its role, which decide whether errors are independent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+import xarray as xr
+
+from xsm.data.cf import same_units
+
+SMAP, NOAH, CATCHMENT = "SMAP brightness temperatures", "Noah", "Catchment"
+LAND_MODEL, RETRIEVAL, ESTIMATE = "land model", "retrieval", "estimate"
+FAMILIES: Mapping[str, str] = {
+    **dict.fromkeys(("tb_h", "tb_v", "albedo", "roughness", "vegetation_opacity", "sm_dca", "sm_scav", "sm_scah"), SMAP),
+    **dict.fromkeys(("sm_noah_0_10", "sm_noah_10_40", "soil_temperature_0_10", "soil_temperature_10_40"), NOAH),
+    **dict.fromkeys(("sm_surface", "sm_rootzone"), f"{SMAP}; {CATCHMENT}"),
+}
+"""Families of canonical variables without the attribute ``family``, several apart by a semicolon."""
+ROLES: Mapping[str, str] = {
+    **dict.fromkeys(("sm_noah_0_10", "sm_noah_10_40", "sm_surface", "sm_rootzone"), LAND_MODEL),
+    **dict.fromkeys(("sm_dca", "sm_scav", "sm_scah"), RETRIEVAL),
+    **dict.fromkeys(("sm_5cm", "sm_25cm"), ESTIMATE),
+}
+EQUAL, SAME, FEWEST = 1e-3, 0.99999, 30
+"""Of two series that are the same: largest difference in standard deviations, correlation, number of values."""
+
+
+def families_of(ds: xr.Dataset, name: str) -> frozenset[str]:
+    """Families that a variable rests on: its attribute ``family``, else those of its canonical name; empty if unknown.
+
+    Examples
+    --------
+    >>> sorted(families_of(xr.Dataset(), "sm_surface"))
+    ['Catchment', 'SMAP brightness temperatures']
+    """
+    text = str(ds[name].attrs.get("family", "")) if name in ds else ""
+    return frozenset(part.strip() for part in (text or FAMILIES.get(name, "")).split(";") if part.strip())
+
+
+def families_behind(ds: xr.Dataset, names: Iterable[str]) -> list[str]:
+    """All families of some variables, sorted; a variable of an unknown family stands for itself where it is moisture."""
+    known = [families_of(ds, n) or ({n} if is_moisture(ds, n) else set()) for n in names]
+    return sorted(set().union(*known)) if known else []
+
+
+def role_of(ds: xr.Dataset, name: str) -> str:
+    """Role of a variable, such as ``"land model"``: its attribute, else that of its canonical name; empty if unknown."""
+    return str(ds[name].attrs.get("role", "") if name in ds else "") or ROLES.get(name, "")
+
+
+def is_moisture(ds: xr.Dataset, name: str) -> bool:
+    """Whether a variable is a series of soil moisture, by its role, standard name or unit."""
+    if name in ROLES:
+        return True
+    attrs = ds[name].attrs if name in ds else {}
+    moist = "soil" in str(attrs.get("standard_name", "")) and "water" in str(attrs.get("standard_name", ""))
+    volume = bool(attrs.get("units")) and same_units(str(attrs["units"]), "m3 m-3")
+    return name in ds and "time" in ds[name].dims and (moist or volume or role_of(ds, name) in (LAND_MODEL, RETRIEVAL, ESTIMATE))
+
+
+def declared(ds: xr.Dataset, families: Mapping[str, str], roles: Mapping[str, str]) -> xr.Dataset:
+    """The dataset with the families and roles that a source declares as attributes of its variables."""
+    for key, texts in (("family", families), ("role", roles)):
+        ds = ds.assign({n: ds[n].assign_attrs({key: t}) for n, t in texts.items() if n in ds.data_vars})
+    return ds
+
+
+def same_series(one: np.ndarray, other: np.ndarray, *, scaled: bool = False) -> bool:
+    """Whether two arrays hold the same series: equal values, with ``scaled`` also in another unit or with an offset.
+
+    Examples
+    --------
+    >>> one = np.arange(40.0)
+    >>> same_series(one, one * 2 + 1), same_series(one, one * 2 + 1, scaled=True)
+    (False, True)
+    """
+    both = np.isfinite(one) & np.isfinite(other)
+    if both.sum() < FEWEST:
+        return False
+    a, b = one[both].astype("f8"), other[both].astype("f8")
+    spread = max(a.std(), b.std())
+    if not scaled or not min(a.std(), b.std()) > 0:
+        return bool(np.abs(a - b).max() <= EQUAL * max(spread, 1e-6))
+    return bool(np.mean((a - a.mean()) * (b - b.mean())) / (a.std() * b.std()) > SAME)

@@ -1,0 +1,168 @@
+"""The one check of every time axis that enters an operation: days in UTC afterwards, or a sentence."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, TypeVar
+
+import numpy as np
+import xarray as xr
+
+from xsm.errors import DataError, tell
+
+Data = TypeVar("Data", xr.Dataset, xr.DataArray)
+_CALENDARS = ("standard", "gregorian", "proleptic_gregorian")
+_MONTH = re.compile(r"\s*\d{4}(-?\d{2})?\s*")
+_ISO = re.compile(r"\s*\d{4}-?\d{2}-?\d{2}([T ].*)?\s*")
+_DECODE = "Set its attribute units, such as 'days since 2021-01-01', and call xr.decode_cf."
+
+
+def utc_times(data: Data, what: str = "The data", *, daily: bool = True) -> Data:
+    """Return data whose time axis is datetime64 in UTC.
+
+    Time zones are converted, texts of ISO 8601 parsed, calendars of cftime converted where their days are those of the
+    standard one, and numbers with the attribute ``units`` decoded. A stamp that ends an interval, by the bounds that
+    the axis names, is moved to its start, so that a day stays itself.
+
+    Parameters
+    ----------
+    data : Dataset or DataArray
+        With or without a dim ``time``; without one it comes back as it is.
+    what : str
+        Who brought it, for errors.
+    daily : bool
+        Whether steps of months are refused.
+
+    Raises
+    ------
+    DataError
+        For an axis without coordinate, with numbers of no unit, missing times, another calendar, or months.
+
+    Examples
+    --------
+    >>> da = xr.DataArray([0.2], {"time": ["2021-04-01T22:00-06:00"]}, "time")
+    >>> utc_times(da)["time"].values.astype("M8[h]")
+    array(['2021-04-02T04'], dtype='datetime64[h]')
+    """
+    if not isinstance(data, xr.Dataset | xr.DataArray) or not data.sizes.get("time"):
+        return data
+    if "time" not in data.coords:
+        raise DataError(
+            f"{what} has a dim time without a coordinate, expected days.",
+            hint="Assign one: ds.assign_coords(time=...).",
+        )
+    coord = data["time"]
+    plain = isinstance(coord.dtype, np.dtype) and coord.dtype.kind == "M"
+    times = coord.values if plain else _datetimes(coord, what)
+    if np.isnat(times).any():
+        raise DataError(
+            f"{what} has {int(np.isnat(times).sum())} missing times.",
+            hint="Drop them: ds.sel(time=ds['time'].notnull()).",
+        )
+    times = _starts(data, coord, times)
+    if daily:
+        _refuse_months(times, what)
+    if plain and np.array_equal(times, coord.values):
+        return data
+    attrs = {k: v for k, v in coord.attrs.items() if k not in ("units", "calendar", "bounds")}
+    return data.assign_coords(time=("time", times.astype("M8[ns]"), attrs))
+
+
+def _datetimes(coord: xr.DataArray, what: str) -> np.ndarray:
+    """Times of any other kind as datetime64 in UTC."""
+    import pandas as pd
+
+    index: Any = coord.to_index()
+    if isinstance(index, pd.PeriodIndex):
+        if index.freqstr[0] not in "DBHhTmin":
+            raise _months(what, f"periods of {index.freqstr}")
+        return index.to_timestamp().to_numpy()
+    if isinstance(index, pd.DatetimeIndex):
+        return _naive(index)
+    if index.dtype.kind in "iuf" and coord.attrs.get("units"):
+        try:
+            decoded = xr.decode_cf(xr.Dataset({"time": ("time", coord.values, coord.attrs)}))["time"]
+        except (ValueError, OverflowError):
+            decoded = coord
+        if decoded.dtype.kind != coord.dtype.kind:
+            return decoded.values if decoded.dtype.kind == "M" else _datetimes(decoded, what)
+    values = [v for v in index if v is not None and v == v]
+    first = values[0] if values else None
+    if first is not None and hasattr(first, "calendar"):
+        return _standard(index, str(first.calendar), what)
+    if isinstance(first, str):
+        return _parsed(index, what)
+    if first is not None and hasattr(first, "year"):  # datetime.datetime and date, pandas.Timestamp
+        return _naive(pd.DatetimeIndex(pd.to_datetime(list(index), utc=True)))
+    number = f"numbers ({first} first)" if index.dtype.kind in "iuf" else f"values of the type {index.dtype}"
+    unit = coord.attrs.get("units")
+    raise DataError(
+        f"{what} has {number}{f' with the unit {unit!r}' if unit else ' without a unit'} as time, expected days.",
+        hint=_DECODE,
+    )
+
+
+def _naive(index: Any) -> np.ndarray:
+    return (index if index.tz is None else index.tz_convert("UTC").tz_localize(None)).to_numpy()
+
+
+def _standard(index: Any, calendar: str, what: str) -> np.ndarray:
+    if calendar not in _CALENDARS:
+        raise DataError(
+            f"{what} has times of the calendar '{calendar}', whose days are not those of measurements.",
+            hint="Convert it, if you mean to: ds.convert_calendar('standard'); days that it lacks are then missing.",
+        )
+    return np.array([np.datetime64(v.isoformat(), "us") for v in index]).astype("M8[ns]")
+
+
+def _parsed(index: Any, what: str) -> np.ndarray:
+    import pandas as pd
+
+    texts = [str(v) for v in index]
+    if all(_MONTH.fullmatch(text) for text in texts):
+        raise _months(what, f"'{texts[0]}'")
+    try:
+        if not all(_ISO.fullmatch(text) for text in texts):
+            raise ValueError
+        return _naive(pd.DatetimeIndex(pd.to_datetime(texts, utc=True, format="ISO8601")))
+    except ValueError:
+        wrong = next((text for text in texts if not _ISO.fullmatch(text)), texts[0])
+        raise DataError(
+            f"{what} has the time '{wrong}', expected dates such as 2021-04-01 or 2021-04-01T12:00Z.",
+            hint="Parse it with pandas.to_datetime(..., format=...), which is told whether days or months come first.",
+        ) from None
+
+
+def _starts(data: xr.Dataset | xr.DataArray, coord: xr.DataArray, times: np.ndarray) -> np.ndarray:
+    """Stamps at the end of their interval, by the bounds of the axis, moved to its start."""
+    name = coord.attrs.get("bounds", coord.encoding.get("bounds"))
+    known = data.variables if isinstance(data, xr.Dataset) else data.coords
+    if not isinstance(name, str) or name not in known or "stamps" in coord.attrs:
+        return times
+    bounds = known[name].values
+    if bounds.dtype.kind != "M" or bounds.shape != (len(times), 2):
+        return times
+    low, high = bounds.T
+    ends = (times == high) & (low < high)
+    if not ends.any():
+        return times
+    tell(f"{int(ends.sum())} times are the ends of their intervals ({name}) and are moved to the starts.")
+    return np.where(ends, low, times)
+
+
+def _refuse_months(times: np.ndarray, what: str) -> None:
+    days = np.unique(times.astype("M8[D]"))
+    steps = np.diff(days).astype(int)
+    if len(steps) > 1 and steps.min() >= 28 and len(np.unique(days.astype("M8[M]"))) == len(days):
+        same = len(np.unique((days - days.astype("M8[M]")).astype(int))) == 1
+        ends = len(np.unique((days + 1 - (days + 1).astype("M8[M]")).astype(int))) == 1
+        middles = bool((np.abs((days - days.astype("M8[M]")).astype(int) - 14.5) <= 1.5).all())
+        if steps.max() <= 31 and (same or ends or middles):
+            raise _months(what, f"{days[0]}, {days[1]}, {days[2]}")
+
+
+def _months(what: str, times: str) -> DataError:
+    return DataError(
+        f"{what} has monthly times ({times}), expected days.",
+        hint="Give daily data: means of months cannot be compared with days, filled or estimated from.",
+    )
