@@ -253,24 +253,6 @@ def _rescale(maps: dict[str, Any], names: Sequence[str]) -> None:
         maps[name] = parts[0].map_blocks(checked_share, *parts[1:], i, dtype="f4", meta=np.empty((0, 0, 0), "f4"))
 
 
-def _share(sand: np.ndarray, silt: np.ndarray, clay: np.ndarray, which: int) -> np.ndarray:
-    total = sand + silt + clay
-    known = total[np.isfinite(total)]
-    if known.size and not SUMS[0] <= (median := float(np.median(known))) <= SUMS[1]:
-        raise DataError(
-            f"Sand, silt and clay sum to {median:.3g} (median), expected 100 percent.",
-            hint="Give the product's own files, of one statistic and in percent.",
-        )
-    return share(sand, silt, clay, which)
-
-
-def share(sand: np.ndarray, silt: np.ndarray, clay: np.ndarray, which: int) -> np.ndarray:
-    """One of three fractions in percent of their sum; NaN where one is missing or the sum is 0."""
-    total = sand + silt + clay
-    part = (sand, silt, clay)[which]
-    return np.divide(100 * part, total, out=np.full_like(total, np.nan), where=total > 0)
-
-
 def _names(variables: Sequence[str] | None, present: set[str]) -> list[str]:
     for name in variables or ():
         if name not in PROPERTIES:
