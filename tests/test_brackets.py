@@ -32,7 +32,9 @@ def layer(path):
     return path
 
 
-@pytest.mark.parametrize("pattern", ["", "*.tif", "*_5_cm_?.tif", "dbovendry_[5]_cm_p.tif", "dbovendry_5_cm_p.tif", "**"])
+@pytest.mark.parametrize(
+    "pattern", ["", "*.tif", "*_5_cm_?.tif", "dbovendry_[5]_cm_p.tif", "dbovendry_5_cm_p.tif", "**"]
+)
 def test_files_folders_and_patterns_are_found(folder, pattern):
     path = layer(folder / "dbovendry_5_cm_p.tif")
     assert expand(str(folder / pattern), get_source("solus100")) == [path]
@@ -56,5 +58,7 @@ def test_every_format_is_written_and_read(folder, ending):
     path = folder / f"cube [v1] #2{ending}"
     files.write(cube, path)
     files.write(cube, path, overwrite=True)
-    xr.testing.assert_equal(files.read(path)["tb_h"].load().drop_vars("spatial_ref"), cube["tb_h"].drop_vars("spatial_ref"))
+    xr.testing.assert_equal(
+        files.read(path)["tb_h"].load().drop_vars("spatial_ref"), cube["tb_h"].drop_vars("spatial_ref")
+    )
     assert not [p for p in folder.iterdir() if p.name.endswith(".part")]

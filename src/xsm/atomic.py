@@ -152,7 +152,10 @@ def _not_written(path: Path, error: OSError | RuntimeError) -> DataError:
             f"'{path}' cannot be replaced ({error.strerror or error}): a program has it open, or it is protected.",
             hint="Remove its layers from QGIS, close it elsewhere, or give another name.",
         )
-    return DataError(f"'{path}' cannot be written ({getattr(error, 'strerror', None) or error}).", hint="Check free space and rights.")
+    return DataError(
+        f"'{path}' cannot be written ({getattr(error, 'strerror', None) or error}).",
+        hint="Check free space and rights.",
+    )
 
 
 def check_output(path: Path, overwrite: bool = False) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import rasterio
 import rioxarray  # noqa: F401
-from rasterio.transform import from_origin
+from land_cover_maps import NAME, classes, make
 from rasterio.warp import transform
 from xsm import DataError, UsageError
 from xsm.plugin_api import Area
@@ -21,28 +21,6 @@ SOURCE = LandCoverSource()
 open_ = functools.partial(open_files, SOURCE)
 SINUSOIDAL = "+proj=sinu +lon_0=0 +x_0=0 +y_0=0 +R=6371007.181 +units=m +no_defs"
 PIXEL = 463.312716525
-NAME = "MCD12Q1.061_LC_Type1_doy2020001_aid0001.tif"
-
-
-def classes(shape=(40, 50), low=0, high=18, seed=1) -> np.ndarray:
-    return np.random.default_rng(seed).integers(low, high, shape).astype("u1")
-
-
-def make(path: Path, values, *, crs="EPSG:4326", left=-100.0, top=40.0, pixel=1 / 240, nodata=255, count=1) -> Path:
-    with rasterio.open(
-        path,
-        "w",
-        driver="GTiff",
-        dtype=values.dtype,
-        nodata=nodata,
-        count=count,
-        height=values.shape[0],
-        width=values.shape[1],
-        crs=crs,
-        transform=from_origin(left, top, pixel, pixel),
-    ) as file:
-        file.write(np.broadcast_to(values, (count, *values.shape)))
-    return path
 
 
 def test_classes_and_metadata(tmp_path):
@@ -289,69 +267,3 @@ def test_a_doubtful_georeference_warns(tmp_path, at, message):
             file.transform = rasterio.Affine(1 / 241, 0, -100, 0, -1 / 240, 40)
     with pytest.warns(UserWarning, match=f"{NAME}.*{message}.*doubtful"):
         open_([path])
-
-
-PERCENT = "MCD12C1.061_Land_Cover_Type_1_Percent_Class_10_doy2020001_aid0001.tif"
-MAJORITY = "MCD12C1.061_Majority_Land_Cover_Type_1_doy2020001_aid0001.tif"
-OTHERS = [
-    PERCENT,
-    "MCD12C1.061_Land_Cover_Type_1_Percent_doy2020001_aid0001.tif",
-    "MCD12C1.061_Majority_Land_Cover_Type_1_Assessment_doy2020001_aid0001.tif",
-    "MCD12C1.061_Majority_Land_Cover_Type_2_doy2020001_aid0001.tif",
-    "MCD12Q1.061_LC_Type1_Assessment_doy2020001_aid0001.tif",
-    "MCD12Q1.061_LC_Type10_doy2020001_aid0001.tif",
-    "MCD12Q1.061_LC_Prop1_doy2020001_aid0001.tif",
-    "MCD12Q1.061_LW_doy2020001000000_aid0001.tif",
-    "MCD12Q1.A2020001.h08v05.061.2022171160153.LC_Type2.tif",
-    "MCD12Q1.A2020001.h08v05.061.2022171160153_MCD12Q1_QC.tif",
-]
-
-
-@pytest.mark.parametrize("name", OTHERS)
-@pytest.mark.parametrize("first", [True, False])
-def test_another_layer_never_gets_among_the_classes(tmp_path, name, first):
-    good = MAJORITY if "C1" in name else NAME
-    values = classes(low=1, high=17)
-    paths = [make(tmp_path / good, values), make(tmp_path / name, np.full((40, 50), 12, "u1"))]
-    assert not SOURCE.identify(Path(name)) and SOURCE.identify(Path(good))
-    with pytest.warns(UserWarning, match=f"other layers than IGBP classes are left out, the first: '{name}'"):
-        assert np.array_equal(open_(paths if first else paths[::-1])["land_cover"], values)
-    with pytest.raises(DataError, match="another layer than IGBP, expected LC_Type1"):
-        open_([tmp_path / name])
-
-
-def test_percentages_under_a_wrong_name_stop(tmp_path):
-    path = make(tmp_path / NAME, np.arange(2000, dtype="u1").reshape(40, 50) % 101)
-    with pytest.raises(DataError, match=f"{NAME}' holds 100, which is no IGBP class"):
-        open_([path]).load()
-
-
-@pytest.mark.parametrize(("legend", "wrong"), [("MCD12Q1", 0), ("MCD12C1", 17)])
-def test_water_of_the_other_legend_is_told(tmp_path, legend, wrong):
-    path = make(tmp_path / "map.tif", np.full((40, 50), wrong, "u1"))
-    with pytest.warns(UserWarning, match=f"holds {wrong}, which is no class of {legend}"):
-        assert (open_([path], legend=legend)["land_cover"].values == 255).all()
-
-
-def test_areas_are_where_their_files_say(tmp_path):
-    """Two orders call their area aid0001; the older version counts where the newer one is not."""
-    old = make(tmp_path / NAME.replace("061", "006"), classes(low=1, high=17), left=-100 + 50 / 240)
-    new = make(tmp_path / NAME, classes(low=1, high=17, seed=2))
-    got = open_([old, new])["land_cover"].values
-    assert np.array_equal(got, np.hstack([classes(low=1, high=17, seed=2), classes(low=1, high=17)]))
-
-
-def test_two_maps_that_contradict_are_told(tmp_path):
-    (tmp_path / "b").mkdir()
-    paths = [make(f / NAME, classes(low=1, high=17, seed=i)) for i, f in enumerate((tmp_path, tmp_path / "b"))]
-    with pytest.warns(UserWarning, match=r"pixels have other classes in another file; those of the file given first"):
-        assert np.array_equal(open_(paths)["land_cover"], classes(low=1, high=17, seed=0))
-
-
-@pytest.mark.parametrize("name", ["MCD12Q1.061_500m_aid0001.nc", "MCD12Q1.006_500m_aid0002.nc"])
-def test_netcdf_of_appeears_is_named(tmp_path, name):
-    (tmp_path / name).write_bytes(b"CDF")
-    with pytest.raises(DataError, match="is NetCDF of AppEEARS, expected GeoTIFF or HDF4. Order GeoTIFF, layer LC_Type1"):
-        open_([tmp_path / name])
-    with pytest.warns(UserWarning, match=f"left out, the first: '{name}'"):
-        open_([tmp_path / name, make(tmp_path / NAME, classes(low=1))])

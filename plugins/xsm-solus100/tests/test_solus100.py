@@ -14,48 +14,17 @@ import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
 from rasterio.transform import from_origin
+from soil_layers import LEFT, TEXTURE, TOP, files, make, stored
 from xsm import DataError, UsageError
 from xsm.io.tiff import vsi_name
 from xsm.plugin_api import Area
 from xsm.testing import check_source, open_files
 from xsm_solus100.backend import Solus100Backend
-from xsm_solus100.source import Solus100Source, check_fits, decode, share
+from xsm_solus100.source import Solus100Source
+from xsm_solus100.values import decode, share
 
 SOURCE = Solus100Source()
 open_ = functools.partial(open_files, SOURCE)
-SHAPE = (60, 80)
-LEFT, TOP = -200000, 1900000
-TEXTURE = ("sandtotal", "silttotal", "claytotal")
-
-
-def stored(name: str, shape=SHAPE) -> np.ndarray:
-    """Whole percents whose sum is 99 to 101, with a lake."""
-    rng = np.random.default_rng(3)
-    shares = rng.dirichlet([4, 3, 2], shape) * 100
-    layers = dict(zip(TEXTURE, np.moveaxis(np.rint(shares), -1, 0), strict=True))
-    layers["dbovendry"] = rng.integers(60, 180, shape)
-    out = layers[name].astype("u1")
-    out[10:20, 5:15] = 255
-    return out
-
-
-def make(path: Path, values: np.ndarray, *, nodata=255, crs="EPSG:5070", left=LEFT, count=1, **kwargs) -> Path:
-    with rasterio.open(
-        path,
-        "w",
-        driver="GTiff",
-        dtype=values.dtype,
-        nodata=nodata,
-        count=count,
-        height=values.shape[0],
-        width=values.shape[1],
-        crs=crs,
-        transform=from_origin(left, TOP, 100, 100),
-        compress="deflate",
-        **kwargs,
-    ) as file:
-        file.write(np.broadcast_to(values, (count, *values.shape)))
-    return path
 
 
 @pytest.fixture
@@ -67,10 +36,6 @@ def folder(tmp_path) -> Path:
                 values[40:45] = 255  # a hole in one of the three only
             make(tmp_path / f"{name}_{depth}_cm_p.tif", values)
     return tmp_path
-
-
-def files(folder: Path) -> list[Path]:
-    return sorted(folder.glob("*.tif"))
 
 
 def test_values_scale_mask_and_sum(folder):
@@ -344,63 +309,3 @@ def test_contract_with_the_synthetic_twin(tmp_path):
     from xsm.twin import make_world
 
     check_source("solus100", world=make_world((-97.3, 35.9, -97.0, 36.2), days=2), tmp=tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("factor", "dtype", "why"),
-    [(0.01, "f4", "in g cm-3 already"), (0.01, "f8", "in g cm-3 already"), (10, "i2", "kg m-3"), (10, "f4", "kg m-3")],
-)
-def test_density_that_was_scaled_before_is_refused(tmp_path, factor, dtype, why):
-    values = stored("dbovendry").astype("f8")
-    scaled = np.where(values == 255, -9999, values * factor).astype(dtype)
-    path = make(tmp_path / "dbovendry_5_cm_p.tif", scaled, nodata=-9999)
-    with pytest.raises(DataError, match=f"{path.name}' gives bulk_density of .*median.*expected 0.05 to 3: .*{why}"):
-        open_([path], soil_depth=5).load()
-
-
-@given(st.integers(8, 220), st.integers(0, 40))
-def test_every_density_of_the_product_is_accepted(middle, spread):
-    values = np.clip(np.random.default_rng(spread).normal(middle, spread, 50), 6, 250).astype("u1")
-    check_fits(decode(values, 255, 100), "bulk_density", "a.tif")
-
-
-@pytest.mark.parametrize("dtype", ["u1", "i2", "u2", "i4", "f4"])
-def test_a_scale_in_the_file_takes_the_place_of_the_products(tmp_path, dtype):
-    path = make(tmp_path / "dbovendry_5_cm_p.tif", stored("dbovendry").astype(dtype))
-    plain = open_([path], soil_depth=5)["bulk_density"].values
-    with rasterio.open(path, "r+") as file:
-        file.scales = [0.01]
-    np.testing.assert_allclose(open_([path], soil_depth=5)["bulk_density"].values, plain, rtol=1e-6)
-    np.testing.assert_allclose(plain[0, 30:], stored("dbovendry")[30:] / 100, rtol=1e-6)
-
-
-@pytest.mark.parametrize(("factor", "text"), [(0.01, "sum to 1 "), (10, "(sand|silt|clay) of .*g kg-1")])
-def test_fractions_in_other_units_are_refused(tmp_path, factor, text):
-    for name in TEXTURE:
-        values = stored(name).astype("f8")
-        scaled = np.where(values == 255, -9999, values * factor).astype("f4")
-        make(tmp_path / f"{name}_5_cm_p.tif", scaled, nodata=-9999)
-    with pytest.raises(DataError, match=text):
-        open_(files(tmp_path), soil_depth=5).load()
-
-
-@pytest.mark.parametrize("dtype", ["i2", "f4"])
-def test_the_fill_of_bytes_in_a_copy_without_nodata_is_no_density(tmp_path, dtype):
-    path = make(tmp_path / "dbovendry_5_cm_p.tif", stored("dbovendry").astype(dtype), nodata=None)
-    with pytest.warns(UserWarning, match="no nodata value; every pixel but 255 counts"):
-        density = open_([path], soil_depth=5)["bulk_density"].values[0]
-    assert np.array_equal(np.isnan(density), stored("dbovendry") == 255)
-
-
-@pytest.mark.parametrize(
-    "name", ["dbovendry_5_cm_l.tif", "dbovendry_5_cm_h.tif", "dbovendry_5_cm_rpi.tif", "my_dbovendry_5_cm_p.tif",
-             "dbovendry_5_cm_p (1).tif", "dbovendry_5_cm_p_old.tif"]
-)  # fmt: skip
-def test_other_layers_are_left_out_and_told(folder, name):
-    wrong = make(folder / name, np.full(SHAPE, 99, "u1"))
-    paths = [folder / "dbovendry_5_cm_p.tif", wrong]
-    with pytest.warns(UserWarning, match="not named as prediction layers and are left out, the first: '"):
-        density = open_(paths, soil_depth=5)["bulk_density"].values[0]
-    np.testing.assert_allclose(density[30:], stored("dbovendry")[30:] / 100, rtol=1e-6)
-    with pytest.raises(DataError, match="None of the files is a prediction layer"):
-        open_([wrong], soil_depth=5)

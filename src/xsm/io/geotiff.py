@@ -121,7 +121,7 @@ def _geotiff(
     from rasterio.transform import Affine
 
     grid = require_grid(array, f"'{array.name}'")
-    dtype = {"bool": np.dtype("u1"), "float16": np.dtype("f4")}.get(str(array.dtype), array.dtype)
+    dtype = np.dtype({"bool": "u1", "float16": "f4"}.get(str(array.dtype), array.dtype))
     fill = _fill(array)
     labels = _labels(array)
     units, bands, extremes = array.attrs.get("units", ""), itertools.count(1), []

@@ -211,7 +211,7 @@ def is_classes(file: Any, band: Band) -> bool:
 
 
 def tags_of(file: Any, number: int) -> dict[str, str]:
-    """Tags of a band, and those of the file for it; the name of a variable of NetCDF before them (``sm#units``) goes."""
+    """Tags of a band, and those of the file for it, without the name of a NetCDF variable (``sm#units``)."""
     both = {**file.tags(), **file.tags(number)}
     return {str(k).rpartition("#")[2]: str(v) for k, v in both.items()}
 
@@ -242,7 +242,9 @@ def stored_window(path: Path | str, band: Band, window: Window) -> tuple[np.ndar
             raise
         raise DataError(f"'{path}' cannot be read ({error}).", hint="It may be truncated; get it again.") from error
     for value in band.missing:
-        equal = np.isnan(stored) if value != value and stored.dtype.kind == "f" else stored == _like(value, stored.dtype)
+        equal = (
+            np.isnan(stored) if value != value and stored.dtype.kind == "f" else stored == _like(value, stored.dtype)
+        )
         missing = equal if missing is None else missing | equal
     return stored, missing
 

@@ -243,15 +243,15 @@ def classified(stored: np.ndarray, *, legend: str, nodata: float | None, path: s
     >>> classified(np.array([0, 16, 255], "u1"), legend="MCD12C1", nodata=255, path="a.tif")
     array([ 17,  16, 255], dtype=uint8)
     """
-    held = np.flatnonzero(np.bincount(stored.ravel(), minlength=256))
-    held = held[held != nodata]
-    if (none := held[(held > 17) & (held < 254)]).size:
+    numbers = np.flatnonzero(np.bincount(stored.ravel(), minlength=256))
+    numbers = numbers[numbers != nodata]
+    if (none := numbers[(numbers > 17) & (numbers < 254)]).size:
         raise DataError(
             f"'{path}' holds {none[-1]}, which is no IGBP class (0 to 17).",
             hint="Give LC_Type1 or Majority_Land_Cover_Type_1; percentages and other layers are no classes.",
         )
     wrong, other = (0, "MCD12C1") if legend == "MCD12Q1" else (17, "MCD12Q1")
-    if wrong in held:
+    if wrong in numbers:
         tell(
             f"'{path}' holds {wrong}, which is no class of {legend}, and is missing there; if it is water, the legend "
             f"is {other}."
@@ -291,7 +291,9 @@ def _without_older(tiles: Sequence[xr.DataArray]) -> list[xr.DataArray]:
     older = [
         t
         for t in tiles
-        if any(_rank(t.attrs["path"]) < _rank(o.attrs["path"]) and _overlap(t, o) and _same_product(t, o) for o in tiles)
+        if any(
+            _rank(t.attrs["path"]) < _rank(o.attrs["path"]) and _overlap(t, o) and _same_product(t, o) for o in tiles
+        )
     ]
     _tell_older([t.attrs["path"] for t in older])
     return [t for t in tiles if not any(t is o for o in older)]

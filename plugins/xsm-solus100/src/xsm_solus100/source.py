@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import xarray as xr
 from xsm import DataError, UsageError
-from xsm.plugin_api import Area, Request, canonical_attrs, drop_impossible, tell
+from xsm.plugin_api import Area, Request, canonical_attrs, tell
 
 from xsm_solus100 import INFO
 from xsm_solus100.layout import EPSG, LEFT, NODATA, PIXEL, PROPERTIES, SCALARS, TOP
+from xsm_solus100.values import checked_share, decoded
 
 if TYPE_CHECKING:
     from xsm.plugin_api import Manifest
@@ -23,9 +24,6 @@ log = logging.getLogger("xsm")
 NAME = re.compile(r"(?P<property>[a-z0-9]+)_(?P<depth>\d+)_cm_(?P<stat>p|l|h|rpi)\.tiff?$")
 DEPTHS = (0, 5, 15, 30, 60, 100, 150)
 FRACTIONS = ("sand", "silt", "clay")
-TYPICAL = {"bulk_density": (0.05, 3.0)}
-"""Medians that a map in g cm-3 can have, peat and rock included."""
-SUMS = (90.0, 110.0)
 
 Layers = dict[tuple[str, int], Path]
 
@@ -233,69 +231,13 @@ def _stack(rasters: Sequence[xr.DataArray | None], name: str, like: xr.DataArray
     empty = da.full(like.shape, np.nan, "f4", chunks=like.chunks)
     return da.stack(
         [
-            empty
-            if r is None
-            else r.data.map_blocks(_decoded, dict(r.attrs), name, dtype="f4", meta=_META)
+            empty if r is None else r.data.map_blocks(decoded, dict(r.attrs), name, dtype="f4", meta=_META)
             for r in rasters
         ]
     )
 
 
 _META = np.empty((0, 0), "f4")
-
-
-def _decoded(stored: np.ndarray, about: dict[str, Any], name: str) -> np.ndarray:
-    """Values in the canonical unit; a scale that the file itself tells takes the place of the product's."""
-    scaled = (about["scale"], about["offset"]) != (1.0, 0.0)
-    values = decode(stored, about["nodata"], 1 if scaled else SCALARS[PROPERTIES[name]])
-    if scaled:
-        values = values * np.float32(about["scale"]) + np.float32(about["offset"])
-    check_fits(values, name, about["path"])
-    return drop_impossible(values, name, about["path"])
-
-
-def check_fits(values: np.ndarray, name: str, path: str) -> None:
-    """Refuse a layer whose values are typically none of its property: it has another unit, or was scaled before.
-
-    Raises
-    ------
-    DataError
-        For a median that no soil map has.
-
-    Examples
-    --------
-    >>> check_fits(np.array([1.2, 1.4]), "bulk_density", "dbovendry_5_cm_p.tif")
-    """
-    known = values[np.isfinite(values)]
-    low, high = TYPICAL.get(name, (0.0, 100.0))
-    if not known.size or low <= (median := float(np.median(known))) <= high:
-        return
-    unit = canonical_attrs(name)["units"]
-    if name == "bulk_density":
-        why = "it seems to be in g cm-3 already" if median < low else "it seems to be in kg m-3"
-        wanted = "g cm-3 times 100, as distributed"
-    else:
-        why, wanted = "it seems to be in g kg-1", "percent, as distributed"
-    raise DataError(
-        f"'{path}' gives {name} of {median:.3g} {unit} (median), expected {low:g} to {high:g}: {why}.",
-        hint=f"Give the product's own file, which contains {wanted}.",
-    )
-
-
-def decode(stored: np.ndarray, nodata: float | None, scalar: int) -> np.ndarray:
-    """Turn stored integers into float32 physical values, NaN for nodata.
-
-    Examples
-    --------
-    >>> decode(np.array([130, 255], "u1"), 255, 100)
-    array([1.3, nan], dtype=float32)
-    """
-    values = stored.astype("f4") / np.float32(scalar)
-    if nodata is not None:
-        values[stored == nodata] = np.nan
-    if stored.dtype == np.uint8 or nodata is None:
-        values[stored == NODATA] = np.nan
-    return values
 
 
 def _rescale(maps: dict[str, Any], names: Sequence[str]) -> None:
@@ -308,25 +250,7 @@ def _rescale(maps: dict[str, Any], names: Sequence[str]) -> None:
         return
     parts = [maps[n] for n in FRACTIONS]
     for i, name in enumerate(FRACTIONS):
-        maps[name] = parts[0].map_blocks(_share, *parts[1:], i, dtype="f4", meta=np.empty((0, 0, 0), "f4"))
-
-
-def _share(sand: np.ndarray, silt: np.ndarray, clay: np.ndarray, which: int) -> np.ndarray:
-    total = sand + silt + clay
-    known = total[np.isfinite(total)]
-    if known.size and not SUMS[0] <= (median := float(np.median(known))) <= SUMS[1]:
-        raise DataError(
-            f"Sand, silt and clay sum to {median:.3g} (median), expected 100 percent.",
-            hint="Give the product's own files, of one statistic and in percent.",
-        )
-    return share(sand, silt, clay, which)
-
-
-def share(sand: np.ndarray, silt: np.ndarray, clay: np.ndarray, which: int) -> np.ndarray:
-    """One of three fractions in percent of their sum; NaN where one is missing or the sum is 0."""
-    total = sand + silt + clay
-    part = (sand, silt, clay)[which]
-    return np.divide(100 * part, total, out=np.full_like(total, np.nan), where=total > 0)
+        maps[name] = parts[0].map_blocks(checked_share, *parts[1:], i, dtype="f4", meta=np.empty((0, 0, 0), "f4"))
 
 
 def _names(variables: Sequence[str] | None, present: set[str]) -> list[str]:

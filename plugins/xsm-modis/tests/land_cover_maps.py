@@ -1,0 +1,32 @@
+"""Small maps of land cover for the tests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import rasterio
+from rasterio.transform import from_origin
+
+NAME = "MCD12Q1.061_LC_Type1_doy2020001_aid0001.tif"
+
+
+def classes(shape=(40, 50), low=0, high=18, seed=1) -> np.ndarray:
+    return np.random.default_rng(seed).integers(low, high, shape).astype("u1")
+
+
+def make(path: Path, values, *, crs="EPSG:4326", left=-100.0, top=40.0, pixel=1 / 240, nodata=255, count=1) -> Path:
+    with rasterio.open(
+        path,
+        "w",
+        driver="GTiff",
+        dtype=values.dtype,
+        nodata=nodata,
+        count=count,
+        height=values.shape[0],
+        width=values.shape[1],
+        crs=crs,
+        transform=from_origin(left, top, pixel, pixel),
+    ) as file:
+        file.write(np.broadcast_to(values, (count, *values.shape)))
+    return path
