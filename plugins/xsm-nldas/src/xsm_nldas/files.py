@@ -22,6 +22,7 @@ import numpy as np
 import xarray as xr
 from h5py import h5a, h5d, h5f, h5p, h5s, h5t
 from xsm import DataError
+from xsm.plugin_api import check_hdf5
 
 from xsm_nldas import grib
 
@@ -91,6 +92,7 @@ def read_header(path: Path) -> Header:
         found = grib.layers(path)
         units = {n: "K" if n in ("Tair", "SoilT_0_10cm", "SoilT_10_40cm") else "kg m-2" for n in found.bands}
         return Header(found.lat, found.lon, units, np.array([found.hour]), "", path)
+    check_hdf5(path)
     try:
         with h5py.File(path) as file:
             absent = [n for n in ("time", "lat", "lon") if n not in file]
@@ -173,6 +175,7 @@ def read_hours(
         if match is not None and not near(found.hour, hour_of(match[2], match[3]), path):
             raise DataError(f"'{path}' holds another hour than its name tells.", hint="Download it again.")
         return grib.read(path, list(names), window)[:, None]
+    check_hdf5(path)
     rows, cols = window
     first, count = steps[0], steps[-1] - steps[0] + 1
     shape = (count, rows.stop - rows.start, cols.stop - cols.start)
