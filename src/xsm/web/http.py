@@ -26,6 +26,7 @@ from xsm._version import __version__
 from xsm.errors import FetchError
 from xsm.options import get_option
 from xsm.web.login import Keys
+from xsm.web.manifest import host as host_of
 from xsm.web.manifest import plain
 
 log = logging.getLogger("xsm")
@@ -136,7 +137,7 @@ def get(session: Session, url: str, name: str, headers: Mapping[str, str] | None
     except requests.RequestException:
         raise
     except (urllib3.exceptions.HTTPError, ValueError):
-        raise Again(f"{urlsplit(url).netloc} sent an answer that is not valid HTTP") from None
+        raise Again(f"{host_of(url)} sent an answer that is not valid HTTP") from None
     with response:
         if response.status_code not in (200, 206, 416):
             raise _refusal(response, name, session.keys)
@@ -191,7 +192,7 @@ def check_start(head: bytes, magic: tuple[bytes, ...], name: str, response: requ
     """Refuse a body that does not start as its format does, above all a web page sent with status 200."""
     if magic and head.startswith(magic):
         return
-    host = urlsplit(response.url).netloc
+    host = host_of(response.url)
     start = head[:2048].lstrip().lower()
     if start.startswith((b"<!doctype html", b"<html")) or b"<html" in start:
         title = re.search(rb"<title[^>]*>([^<]{1,80})", head[:2048], re.IGNORECASE)
@@ -252,7 +253,7 @@ def checksum_in(response: requests.Response) -> str | None:
 
 
 def _refusal(response: requests.Response, name: str, keys: Keys) -> Exception:
-    status, host = response.status_code, urlsplit(response.url).netloc
+    status, host = response.status_code, host_of(response.url)
     answer = f"'{name}': {host} answers {status} {_printable(response.reason or '')}".rstrip()
     if status in PASSING:
         return Again(f"{host} answers {status}", _retry_after(response))

@@ -24,9 +24,11 @@ class Login:
     url : str
         Scheme and host; user name and password are sent to no other.
     domains : tuple of str
-        Domains whose hosts may get the token, over the scheme of ``url``.
+        Domains whose hosts may get the token, over the scheme of ``url`` and its usual port.
     prefix : str
         Of the environment variables ``<prefix>_USERNAME``, ``<prefix>_PASSWORD`` and ``<prefix>_TOKEN``.
+    ports : tuple of int
+        Ports of these hosts that may get the token beside the usual one of the scheme.
 
     Examples
     --------
@@ -38,8 +40,11 @@ class Login:
     url: str
     domains: tuple[str, ...]
     prefix: str
+    ports: tuple[int, ...] = ()
 
 
+USUAL = {"https": 443, "http": 80}
+"""Ports of the schemes."""
 EARTHDATA = Login(
     "NASA Earthdata",
     "https://urs.earthdata.nasa.gov",
@@ -86,9 +91,9 @@ class Keys(requests.auth.AuthBase):
 
     def _may_see_token(self, url: str) -> bool:
         assert self.login is not None  # noqa: S101
-        scheme, host = urlsplit(url).scheme, urlsplit(url).hostname or ""
+        scheme, host, port = _place(url)
         inside = any(host == domain or host.endswith(f".{domain}") for domain in self.login.domains)
-        return inside and scheme == urlsplit(self.login.url).scheme
+        return inside and scheme == _place(self.login.url)[0] and port in (None, *self.login.ports)
 
 
 def find_keys(login: Login | None) -> Keys:
@@ -151,6 +156,11 @@ def _in_netrc(path: Path, host: str) -> tuple[str, str] | None:
     return entry[0], entry[2]
 
 
-def _place(url: str) -> tuple[str, str]:
+def _place(url: str) -> tuple[str, str, int | None]:
+    """Scheme, host and port of an address; None for the port of the scheme."""
     parts = urlsplit(url)
-    return parts.scheme, parts.netloc
+    try:
+        port = parts.port
+    except ValueError:  # no number
+        port = 0
+    return parts.scheme, parts.hostname or "", None if port == USUAL.get(parts.scheme) else port
