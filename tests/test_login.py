@@ -26,9 +26,7 @@ class Provider:
         self.data.routes = {"/data/x.h5": self.protected, "/data/y.h5": self.protected, "/login": self.back}
         self.login.routes = {"/oauth/authorize": self.authorize}
         self.storage.routes = {"/x.h5": ranged(), "/y.h5": ranged()}
-        self.place = Login(
-            "Test", self.login.url, ("127.0.0.1",), "EARTHDATA", (self.data.http.server_port,)
-        )
+        self.place = Login("Test", self.login.url, ("127.0.0.1",), "EARTHDATA")
 
     def protected(self, request):
         name = request.path.rpartition("/")[2]
@@ -177,7 +175,6 @@ def test_half_credentials_are_refused(provider, tmp_path, monkeypatch, values, t
         ("https://d1.cloudfront.net/x.h5", None),
         ("https://urs.earthdata.nasa.gov:443/oauth/authorize", "Basic"),
         ("https://urs.earthdata.nasa.gov:8443/oauth/authorize", None),
-        ("https://data.nsidc.earthdatacloud.nasa.gov:8443/x.h5", None),
         ("https://data.nsidc.earthdatacloud.nasa.gov:443/x.h5", "Bearer"),
     ],
 )
