@@ -10,6 +10,7 @@ import xarray as xr
 from xsm.contracts.bundle import Bundle
 from xsm.contracts.operation import Kind, Param, operation
 from xsm.learning.fitting import fit_task
+from xsm.options import check_device
 
 
 @operation(title="Train a model", group="Estimation", result=Kind.MODEL)
@@ -102,6 +103,7 @@ def fit(
     >>> cube.sm.fit(model="ridge", predictors=["tb_h", "precipitation"], target="sm_noah_0_10").card["inputs"]
     ['tb_h', 'precipitation']
     """
+    check_device()
     arguments = {
         "depth": depth, "scenario": scenario, "model": model, "train": train, "validation": validation,
         "predictors": predictors, "target": target, "variables": variables, "covariates": covariates,
