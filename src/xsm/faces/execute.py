@@ -107,7 +107,11 @@ def _paths_in(value: Any, source: Any) -> list[Path]:
     """Paths that a value names; those of a source are searched for in folders and by patterns."""
     items = [v for v in (value if isinstance(value, list | tuple) else [value]) if isinstance(v, str | Path)]
     with suppress(XsmError), hear(thread=True):  # which the operation raises as well
-        return [p for p in expand(items, get_source(source), skip=True) if isinstance(p, Path)] if source else [Path(item) for item in items]
+        return (
+            [p for p in expand(items, get_source(source), skip=True) if isinstance(p, Path)]
+            if source
+            else [Path(item) for item in items]
+        )
     return []
 
 
