@@ -173,6 +173,9 @@ def test_half_credentials_are_refused(provider, tmp_path, monkeypatch, values, t
         ("https://urs.earthdata.nasa.gov@example.org/", None),
         ("https://otherearthdata.nasa.gov/", None),
         ("https://d1.cloudfront.net/x.h5", None),
+        ("https://urs.earthdata.nasa.gov:443/oauth/authorize", "Basic"),
+        ("https://urs.earthdata.nasa.gov:8443/oauth/authorize", None),
+        ("https://data.nsidc.earthdatacloud.nasa.gov:443/x.h5", "Bearer"),
     ],
 )
 def test_keys_sign_for_their_hosts_alone(url, scheme):

@@ -67,6 +67,7 @@ def fresh(path: Path, overwrite: bool = False, *, keep: str = "") -> Iterator[Pa
     same mark continues with it.
     """
     check_output(path, overwrite)
+    before = _identity(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _sweep(path)
@@ -84,10 +85,15 @@ def fresh(path: Path, overwrite: bool = False, *, keep: str = "") -> Iterator[Pa
         yield part
         if part.is_file():
             to_disk(part)
+        if _identity(path) != before:
+            raise _taken(path)
         if path.is_dir():
             os.replace(path, folder / "replaced")
         try:
-            replace(part, path)
+            if before is None:
+                _claim(part, path)
+            else:
+                replace(part, path)
         except OSError:
             if (folder / "replaced").is_dir():
                 os.replace(folder / "replaced", path)
@@ -103,6 +109,41 @@ def fresh(path: Path, overwrite: bool = False, *, keep: str = "") -> Iterator[Pa
         if not keep:
             shutil.rmtree(folder, ignore_errors=True)
         _unfinished.discard(folder)
+
+
+def _identity(path: Path) -> tuple[int, int, int] | None:
+    """What distinguishes a file from one that another process puts in its place."""
+    try:
+        state = os.stat(path)
+    except OSError:
+        return None
+    return (state.st_dev, state.st_ino, 0 if path.is_dir() else state.st_mtime_ns)
+
+
+def _claim(part: Path, path: Path) -> None:
+    """Give a file or folder its name if nobody else has taken it meanwhile; only one of several writers can."""
+    if part.is_dir() or not hasattr(os, "link"):
+        try:
+            return replace(part, path)
+        except OSError:
+            if path.exists():
+                raise _taken(path) from None
+            raise
+    try:
+        os.link(part, path)
+    except FileExistsError:
+        raise _taken(path) from None
+    except OSError:  # a file system without hard links
+        return replace(part, path)
+    part.unlink()
+    return replace(path, path)
+
+
+def _taken(path: Path) -> DataError:
+    return DataError(
+        f"'{path}' was written by another process meanwhile; its result stays, this one is dropped.",
+        hint="Give each run an output of its own.",
+    )
 
 
 def _sweep(path: Path) -> None:

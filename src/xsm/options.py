@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -13,7 +14,7 @@ from xsm.errors import UsageError, unknown
 
 log = logging.getLogger("xsm")
 
-_DEVICES = ("auto", "cpu", "cuda", "mps")
+_DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d{1,3})?")
 _OPTIONS: dict[str, Any] = {
     "threads": None,
     "device": None,
@@ -50,7 +51,7 @@ def _positive(value: Any) -> bool:
 
 _VALID: dict[str, tuple[Callable[[Any], bool], str]] = {
     "threads": (_positive, "a whole number from 1 up"),
-    "device": (lambda v: v is None or str(v).split(":")[0] in _DEVICES, "auto, cpu, cuda, cuda:1 or mps"),
+    "device": (lambda v: v is None or bool(_DEVICE.fullmatch(str(v))), "auto, cpu, cuda, cuda:1 or mps"),
     "memory_limit": (_positive, "bytes from 1 up (in the environment also such as 4GB)"),
     "cache": (lambda v: v is None or isinstance(v, str | os.PathLike), "a folder"),
     "workers": (_positive, "a whole number from 1 up"),
@@ -168,6 +169,7 @@ def device() -> str:
     """
     name = get_option("device")
     if name not in (None, "auto"):
+        check_device()
         return str(name)
     import importlib.util
 
@@ -178,6 +180,29 @@ def device() -> str:
     if torch.cuda.is_available():
         return "cuda"
     return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def check_device() -> None:
+    """Stop where the option ``device`` names one that this machine does not have: before work, not in the middle."""
+    name = get_option("device")
+    if name in (None, "auto", "cpu"):
+        return
+    import importlib.util
+
+    if importlib.util.find_spec("torch") is None:
+        raise UsageError(f"The device '{name}' needs torch, which is not installed.", hint="Install torch, or use cpu.")
+    import torch
+
+    if name == "mps":
+        there = ["mps"] if torch.backends.mps.is_available() else []
+    else:
+        there = [f"cuda:{i}" for i in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
+    if not there or (":" in name and name not in there):
+        raise UsageError(
+            f"The device '{name}' is not there: torch {torch.__version__} has {', '.join(['cpu', *there])} on this "
+            "machine.",
+            hint="Choose one of them, or auto; `xsm doctor` shows what torch can use.",
+        )
 
 
 def memory_limit() -> int:

@@ -51,6 +51,7 @@ _PUBLIC = {
     "unknown": "xsm.errors",
     "threads": "xsm.options",
     "device": "xsm.options",
+    "check_hdf5": "xsm.io.hdf5",
     "open_raster": "xsm.io.raster",
     "raster_window": "xsm.io.raster",
     "add_history": "xsm.data.cf",

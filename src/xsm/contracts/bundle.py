@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,6 +37,11 @@ OF_ESTIMATES = {"depth", "scenario", "statics", "options"}
 NAMES, MAPPINGS = ("inputs", "statics", "targets", "references"), ("units", "options", "normalisation", "block", "grid",
            "training", "validation", "metrics", "spread", "versions")  # fmt: skip
 """Entries of a card that list names, and those that are mappings (``grid`` may also be None)."""
+
+NUMBERS, POSITIVE = ("spread", "normalisation", "block"), ("factor", "spread_scale")
+"""Entries whose numbers an estimate is made with, and names of factors in them."""
+LARGEST, FEWEST_BYTES = 1e12, 64
+"""Largest weight; fewest bytes of a weight that is no array of floats."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +101,15 @@ class Bundle:
             raise DataError(
                 f"The weights {', '.join(infinite[:3])} of the model bundle are NaN or infinite, expected numbers.",
                 hint="Get or train it again.",
+            )
+        if strange := [n for n, w in self.weights.items() if not _is_usable(w)]:
+            raise DataError(
+                f"The weights {', '.join(strange[:3])} of the model bundle are no floats, or larger than {LARGEST:.0e}.",
+                hint="Get or train it anew.",
+            )
+        if wrong := [f"{key}: {text}" for key in NUMBERS for text in _wrong_numbers(self.card.get(key))]:
+            raise DataError(
+                f"The model card has unusable numbers ({', '.join(wrong[:3])}).", hint="Get or train the bundle anew."
             )
 
     def __repr__(self) -> str:
@@ -186,6 +200,31 @@ class Bundle:
                 hint="Get or train it again.",
             )
         return bundle
+
+
+def _is_usable(weight: np.ndarray) -> bool:
+    """Whether a weight is of floats, a counter, or the bytes of a model in a format of its own (trees)."""
+    if weight.dtype.kind in "iu" and weight.size == 1:
+        return abs(int(weight.item())) <= LARGEST
+    if weight.dtype == np.uint8 and weight.ndim == 1:
+        return weight.size >= FEWEST_BYTES
+    return weight.dtype.kind == "f" and (not weight.size or float(np.abs(weight).max()) <= LARGEST)
+
+
+def _wrong_numbers(value: Any, name: str = "") -> Iterator[str]:
+    """Numbers of an entry that are not finite or too large, and factors and spreads that cannot be."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _wrong_numbers(item, str(key))
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _wrong_numbers(item, name)
+    elif name in POSITIVE and (isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 1000):
+        yield f"{name} is {value!r}, expected more than 0 and at most 1000"
+    elif isinstance(value, int | float) and not abs(value) <= LARGEST:
+        yield f"{name} is {value!r}, expected at most {LARGEST:.0e}"
+    elif name == "std" and isinstance(value, int | float) and value < 0:
+        yield f"{name} is {value!r}, expected no less than 0"
 
 
 def _are_names(value: Any) -> bool:

@@ -24,7 +24,7 @@ from xsm.contracts import api1, hookspecs
 from xsm.contracts.model import ModelInfo
 from xsm.contracts.operation import Operation
 from xsm.contracts.source import SourceInfo
-from xsm.errors import LIBRARIES, MissingPlugin, XsmError
+from xsm.errors import LIBRARIES, MissingPlugin, XsmError, tell, unknown
 
 log = logging.getLogger("xsm")
 DEFAULTS = ("xsm.contracts.defaults.tiny", "xsm.contracts.defaults.baseline")
@@ -34,6 +34,21 @@ BUILTIN = (
     "triple_collocation", "report", "plot_map", "plot_skill",
 )  # fmt: skip
 """Modules of `xsm.ops`, each named after an operation of its own."""
+KNOWN_PLUGINS = {
+    "smap": "xsm-smap",
+    "smap_l4": "xsm-smap",
+    "nldas": "xsm-nldas",
+    "solus100": "xsm-solus100",
+    "uscrn": "xsm-insitu",
+    "scan": "xsm-insitu",
+    "ismn": "xsm-insitu",
+    "modis_landcover": "xsm-modis",
+    "cru": "xsm-cru",
+    "convlstm": "xsm-convlstm",
+    "lstm": "xsm-lstm",
+    "boosting": "xsm-boosting",
+}
+"""Which distribution brings which source or model; no other may take these names."""
 
 
 @dataclass
@@ -84,19 +99,32 @@ def load(points: Iterable[EntryPoint], *, strict: bool | None = None) -> Manager
     loaded = Manager()
     for module in DEFAULTS:
         _load_one(pm, loaded, Plugin(module.rsplit(".", 1)[1], module), strict)
-    for point in points:
+    for point in sorted(points, key=lambda p: not _is_ours(p)):
         dist = point.dist
         plugin = Plugin(point.name, point.value, dist.name if dist else "", dist.version if dist else "")
         if point.name in loaded.plugins:
             other = loaded.plugins[point.name]
             plugin.status, plugin.reason = "failed", f"the name is taken by {other.distribution} ({other.module})"
             loaded.plugins[f"{point.name} ({plugin.distribution})"] = plugin
+            tell(f"The plugin '{plugin.name}' of {plugin.distribution} is left out: {plugin.reason}.")
         elif not _enabled(point.name):
             plugin.status, plugin.reason = "blocked", "by XSM_PLUGINS or XSM_DISABLE_PLUGINS"
             loaded.plugins[point.name] = plugin
         else:
             _load_one(pm, loaded, plugin, strict)
+    _tell_unknown(loaded)
     return loaded
+
+
+def _is_ours(point: EntryPoint) -> bool:
+    return point.dist is not None and _plain(point.dist.name.lower()) in map(_plain, KNOWN_PLUGINS.values())
+
+
+def _tell_unknown(loaded: Manager) -> None:
+    """Warn of names in the environment variables that no plugin has."""
+    for variable in ("XSM_PLUGINS", "XSM_DISABLE_PLUGINS"):
+        for name in sorted((_names(variable) or set()) - {p.name for p in loaded.plugins.values()}):
+            tell(f"{variable}: {unknown('plugin', name, {p.name for p in loaded.plugins.values()})}")
 
 
 def load_factory(factory: str, what: str, requires: Iterable[str] = ()) -> Any:
@@ -107,8 +135,14 @@ def load_factory(factory: str, what: str, requires: Iterable[str] = ()) -> Any:
     module, _, name = factory.partition(":")
     try:
         return getattr(importlib.import_module(module), name)()
+    except XsmError:
+        raise
     except ImportError as error:
         raise MissingPlugin(f"The {what} cannot be loaded ({error}).", hint="Install its dependencies.") from error
+    except (Exception, SystemExit) as error:
+        raise MissingPlugin(
+            f"The {what} cannot be loaded ({_reason(error)}).", hint="Update its plugin, or tell its authors."
+        ) from error
 
 
 def _load_one(pm: pluggy.PluginManager, loaded: Manager, plugin: Plugin, strict: bool) -> None:
@@ -131,9 +165,11 @@ def _load_one(pm: pluggy.PluginManager, loaded: Manager, plugin: Plugin, strict:
             for impl in getattr(pm.hook, hook).get_hookimpls():
                 if impl.plugin_name == plugin.name:
                     _call(impl, _registrar(loaded, plugin, kind))
-    except Exception as error:
-        if strict:
+    except BaseException as error:  # an exit of a plugin must not be that of xsm
+        if strict and isinstance(error, Exception):
             raise
+        if strict:
+            raise XsmError(f"The plugin '{plugin.name}' failed: {_reason(error)}.") from error
         plugin.status, plugin.reason, plugin.trace = "failed", _reason(error), traceback.format_exc()
         _withdraw(loaded, plugin)
         if pm.get_plugin(plugin.name) is not None:
@@ -151,6 +187,10 @@ def _registrar(loaded: Manager, plugin: Plugin, kind: str) -> Callable[[Any], No
     def register(item: Any) -> None:
         name = item.id if kind == "operations" else item.name
         owners = loaded.owners | ({("operations", n): "xsm" for n in builtin()} if kind == "operations" else {})
+        brings = KNOWN_PLUGINS.get(name) if kind != "operations" else None
+        if brings and plugin.distribution and _plain(plugin.distribution.lower()) != _plain(brings):
+            tell(f"The {kind[:-1]} '{name}' of {plugin.distribution} is left out: the name belongs to {brings}.")
+            raise XsmError(f"the {kind[:-1]} '{name}' belongs to {brings}, and no other plugin may bring it.")
         owner = next((o for (k, n), o in owners.items() if k == kind and _plain(n) == _plain(name)), None)
         if owner is not None:
             raise XsmError(f"{kind[:-1]} '{name}' of plugin '{plugin.name}' is already registered by '{owner}'.")
@@ -163,7 +203,7 @@ def _registrar(loaded: Manager, plugin: Plugin, kind: str) -> Callable[[Any], No
 
 def _plain(name: str) -> str:
     """A name as in the ids of QGIS, which have no underscore."""
-    return name.replace("_", "")
+    return name.replace("_", "").replace("-", "")
 
 
 def _withdraw(loaded: Manager, plugin: Plugin) -> None:
@@ -174,7 +214,7 @@ def _withdraw(loaded: Manager, plugin: Plugin) -> None:
     plugin.registers = {}
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}".split("\n")[0]
 
 

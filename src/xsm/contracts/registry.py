@@ -8,27 +8,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from xsm.contracts import api1
-from xsm.contracts.loading import Plugin, builtin, load_factory, manager
+from xsm.contracts.loading import KNOWN_PLUGINS, Plugin, builtin, load_factory, manager
 from xsm.contracts.model import Model, ModelInfo, Task
 from xsm.contracts.operation import Operation
 from xsm.contracts.source import DataSource, SourceInfo
 from xsm.errors import MissingPlugin, UsageError, unknown
-
-KNOWN_PLUGINS = {
-    "smap": "xsm-smap",
-    "smap_l4": "xsm-smap",
-    "nldas": "xsm-nldas",
-    "solus100": "xsm-solus100",
-    "uscrn": "xsm-insitu",
-    "scan": "xsm-insitu",
-    "ismn": "xsm-insitu",
-    "modis_landcover": "xsm-modis",
-    "cru": "xsm-cru",
-    "convlstm": "xsm-convlstm",
-    "lstm": "xsm-lstm",
-    "boosting": "xsm-boosting",
-}
-"""Which distribution brings which source or model, for the message when it is not installed."""
 
 
 def plugins() -> dict[str, Plugin]:

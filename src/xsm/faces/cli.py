@@ -7,7 +7,7 @@ import sys
 import traceback
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import click
@@ -17,8 +17,11 @@ from xsm.contracts.registry import operations
 from xsm.errors import XsmError
 from xsm.faces.command import command, set_log_level
 from xsm.faces.hints import speaking
+from xsm.faces.streams import guarded, open_closed, speak_utf8
 
 INTERRUPTED = 130
+READERS = ("", "plugins", "sources", "models", "ops", "doctor", "inspect")
+"""Commands whose only result is what they print."""
 
 
 class Commands(click.Group):
@@ -53,13 +56,29 @@ def cli() -> None:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its code (docs/design/decisions.md, "Command line")."""
+    if argv is None:
+        speak_utf8()
+        open_closed()
     from xsm.faces import tools
 
     tools.add_to(cli)
     arguments = list(sys.argv[1:] if argv is None else argv)
     with _console_log(quiet="-q" in arguments or "--quiet" in arguments), speaking("shell"):
-        code = _run(arguments)
+        with guarded() as output:
+            code = _run(arguments)
+        if output.lost:
+            code = _lost(output.lost, code, arguments)
     sys.exit(code)
+
+
+def _lost(why: str, code: int, arguments: list[str]) -> int:
+    """Say that the standard output was lost; the code tells whether that was all that the command had to give."""
+    name = next((a for a in arguments if not a.startswith("-")), "")
+    if code == 0 and name not in READERS and not {"-h", "--help", "--version"} & set(arguments):
+        say("warning", f"The results are complete, but the standard output could not be written ({why}).")
+        return code
+    say("error", f"The standard output could not be written ({why}).")
+    return code or 1
 
 
 def _run(arguments: list[str]) -> int:
@@ -104,7 +123,8 @@ def say(what: str, text: str) -> None:
 
     from xsm.faces.progress_bar import console
 
-    console().print(Text.assemble((f"{what}:", f"bold {'red' if what == 'error' else 'yellow'}"), f" {text}"))
+    with suppress(OSError, ValueError):  # there is nobody else to say it to
+        console().print(Text.assemble((f"{what}:", f"bold {'red' if what == 'error' else 'yellow'}"), f" {text}"))
 
 
 def _warn(message: Warning | str, category: type[Warning], *_: object) -> None:
@@ -119,7 +139,8 @@ class ConsoleHandler(logging.Handler):
         """Print one record."""
         from xsm.faces.progress_bar import console
 
-        console().print(self.format(record))
+        with suppress(OSError, ValueError):
+            console().print(self.format(record))
 
 
 @contextmanager

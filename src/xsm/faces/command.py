@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,8 @@ def command(op: Operation) -> click.Command:
         if outcome.text:
             click.echo(outcome.text)
         if op.result is Kind.TABLE:
-            click.echo(_means(outcome.value), err=True)
+            with suppress(OSError, ValueError):
+                click.echo(_means(outcome.value), err=True)
 
     name = op.id.replace("_", "-")
     return click.Command(name, params=[*params, *common()], callback=run, help=op.summary, short_help=op.title)

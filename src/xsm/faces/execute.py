@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,8 +15,10 @@ from xsm import atomic
 from xsm.compute.cluster import block_threads
 from xsm.contracts.bundle import Bundle
 from xsm.contracts.operation import Kind, Operation, Param
-from xsm.errors import UsageError
+from xsm.contracts.registry import get_source
+from xsm.errors import UsageError, XsmError, hear
 from xsm.io import files
+from xsm.ops.open import expand
 from xsm.options import threads
 from xsm.web.manifest import Manifest
 
@@ -66,6 +70,8 @@ def execute(
     Outcome
     """
     target = None if output is None else Path(output)
+    if op.result is Kind.PATH and "output" in values:
+        _check_apart(op, values, Path(values["output"]))
     if op.result in WRITES_FILE:
         if target is None:
             raise UsageError(f"'{op.id}' needs an output.", hint="Give a file for the result.")
@@ -84,21 +90,29 @@ def execute(
 
 
 def _check_apart(op: Operation, values: Mapping[str, Any], target: Path) -> None:
-    """Stop if the result could replace an input."""
-    kinds = (Kind.DATASET, Kind.DATASETS, Kind.STATIONS, Kind.MODEL, Kind.PATH, Kind.PATHS)
-    for param in (p for p in op.params if p.kind in kinds):
-        value = values.get(param.name)
-        for item in value if isinstance(value, list | tuple) else [value]:
-            if isinstance(item, str | Path) and _takes(target.absolute(), Path(item).absolute()):
+    """Stop if the result would replace an input, by whatever name, link or hard link either is known."""
+    tiff = target.suffix.lower() in TIFF
+    beside = target.parent.glob(f"{glob.escape(target.stem)}_*") if tiff else ()
+    written = [p for p in (target, *(p for p in beside if p.suffix.lower() in TIFF)) if p.exists()]
+    kinds = (Kind.DATASET, Kind.DATASETS, Kind.STATIONS, Kind.MODEL, Kind.PATH, Kind.PATHS, Kind.REGION)
+    for param in (p for p in op.params if written and p.kind in kinds and p.name != "output"):
+        for item in _paths_in(values.get(param.name), values.get("source")):
+            if item.exists() and any(p.samefile(item) or p.resolve() in item.resolve().parents for p in written):
                 raise UsageError(
                     f"'{item}' is an input and would be replaced by the result.", hint="Give another output."
                 )
 
 
-def _takes(target: Path, path: Path) -> bool:
-    """Whether a path is, or could be, one of the result: further variables of a GeoTIFF lie beside it."""
-    beside = target.suffix.lower() in TIFF and path.parent == target.parent and path.suffix.lower() in TIFF
-    return path == target or (beside and path.name.startswith(f"{target.stem}_"))
+def _paths_in(value: Any, source: Any) -> list[Path]:
+    """Paths that a value names; those of a source are searched for in folders and by patterns."""
+    items = [v for v in (value if isinstance(value, list | tuple) else [value]) if isinstance(v, str | Path)]
+    with suppress(XsmError), hear(thread=True):  # which the operation raises as well
+        return (
+            [p for p in expand(items, get_source(source), skip=True) if isinstance(p, Path)]
+            if source
+            else [Path(item) for item in items]
+        )
+    return []
 
 
 def bind(op: Operation, values: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:

@@ -10,7 +10,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Literal
 
 from xsm.progress import Done, Tell, report_progress
@@ -55,7 +55,8 @@ def show(mode: Mode, title: str, emit: Emit | None = None) -> Iterator[Begin]:
 
 
 def _to_stderr(event: dict[str, Any]) -> None:
-    print(json.dumps(event), file=sys.stderr, flush=True)
+    with suppress(OSError, ValueError):  # nobody listens any more
+        print(json.dumps(event), file=sys.stderr, flush=True)
 
 
 def _throttled(emit: Emit) -> Tell:

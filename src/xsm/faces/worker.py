@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 Emit = Callable[[dict[str, Any]], None]
 PROTOCOL = 2
 CANCELLED = 130
-LONGEST_REQUEST = 1 << 20
+LONGEST_REQUEST = 1 << 26
 LONGEST_TEXT = 16_000
 POLL_S = 0.1
 GRACE_S = 1.5
@@ -122,7 +122,7 @@ def _run(line: str, emit: Emit) -> int:
 
     try:
         digest = _hello(emit)
-        request = json.loads(line)
+        request = _request(line)
         if not isinstance(request, dict) or not {"operation", "values"} <= set(request):
             raise UsageError("The request has no 'operation' and 'values'.", hint="Run `xsm qgis install`.")
         op = _operation(request, digest)
@@ -140,6 +140,17 @@ def _run(line: str, emit: Emit) -> int:
         emit({"event": "error", "type": name, "text": text, "hint": hint, "traceback": traceback.format_exc()})
         return 1
     return 0
+
+
+def _request(line: str) -> Any:
+    from xsm.errors import UsageError
+
+    if len(line) > LONGEST_REQUEST:
+        raise UsageError(f"The request is longer than {LONGEST_REQUEST} bytes.", hint="Name folders or patterns.")
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"The request is no JSON ({error}).", hint="Run `xsm qgis install`.") from None
 
 
 def _hello(emit: Emit) -> str:
@@ -206,13 +217,16 @@ def _sized(value: Any) -> Any:
 
 
 def _first_line() -> str:
-    line = b""
-    while not line.endswith(b"\n") and len(line) < LONGEST_REQUEST:
-        byte = os.read(0, 1)
-        if not byte:
+    """Read the request; what follows its line is of no interest, and one that is too long is left to be refused."""
+    parts: list[bytes] = []
+    length = 0
+    while length <= LONGEST_REQUEST and (part := os.read(0, 1 << 16)):
+        before, newline, _ = part.partition(b"\n")
+        parts.append(before)
+        length += len(before)
+        if newline:
             break
-        line += byte
-    return line.decode("utf-8")
+    return b"".join(parts).decode("utf-8", errors="replace")
 
 
 def _end_with_caller() -> None:

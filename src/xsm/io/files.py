@@ -21,6 +21,8 @@ from xsm.compute.zarr_regions import CHUNKS, write_regions
 from xsm.data.cf import clean_encoding
 from xsm.data.skipped import listed, listen, with_skipped
 from xsm.errors import DataError, UsageError
+from xsm.io.hdf5 import check_hdf5
+from xsm.io.zarr_store import check_zarr
 from xsm.progress import quiet
 
 READ = ".nc, .zarr, .tif or (stations) .csv"
@@ -49,6 +51,7 @@ def read(path: str | Path) -> xr.Dataset:
         if path.is_dir():
             if not (path / "zarr.json").exists() and not (path / ".zgroup").exists():
                 raise DataError(f"The folder '{path}' is not a Zarr store.", hint="Granules are read with <open()>.")
+            check_zarr(path)
             _check_sizes(ZarrStore.open_group(path, mode="r", consolidated=False), path)
             return _decoded(xr.open_zarr(path, consolidated=False, decode_coords="all"))
         if path.suffix.lower() in (".tif", ".tiff"):
@@ -66,6 +69,7 @@ def read(path: str | Path) -> xr.Dataset:
             raise DataError(f"'{path}' is {what}.", hint="Get the file again, or convert it.")
         engine = "h5netcdf" if head[:4] == b"\x89HDF" else "netcdf4"
         hdf5 = engine == "h5netcdf"
+        check_hdf5(path)
         with closing(H5NetCDFStore.open(path, phony_dims="sort") if hdf5 else NetCDF4DataStore.open(path)) as raw:
             _check_sizes(raw, path)
         return _decoded(xr.open_dataset(path, engine=engine, chunks={}, decode_coords="all"))

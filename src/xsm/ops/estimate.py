@@ -11,6 +11,7 @@ from xsm.data.cf import add_history
 from xsm.data.time import utc_times
 from xsm.learning.estimating import estimate_maps, load_model
 from xsm.learning.shipped import warn_of_shipped
+from xsm.options import check_device
 
 
 @operation(title="Estimate soil moisture", group="Estimation")
@@ -68,6 +69,7 @@ def estimate(
     >>> sm5["sm_5cm"].dims, sm5["sm_5cm_reference_std"].attrs["units"]
     (('time', 'y', 'x'), 'm3 m-3')
     """
+    check_device()
     model = f"{depth}-{scenario}" if model is None else model
     bundle = load_model(model, depth, scenario)
     out = estimate_maps(utc_times(ds), bundle, depth, scenario, dropout_passes)

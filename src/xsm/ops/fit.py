@@ -11,6 +11,7 @@ from xsm.contracts.bundle import Bundle
 from xsm.contracts.operation import Kind, Param, operation
 from xsm.data.time import utc_times
 from xsm.learning.fitting import fit_task
+from xsm.options import check_device
 
 
 @operation(title="Train a model", group="Estimation", result=Kind.MODEL)
@@ -103,6 +104,7 @@ def fit(
     >>> cube.sm.fit(model="ridge", predictors=["tb_h", "precipitation"], target="sm_noah_0_10").card["inputs"]
     ['tb_h', 'precipitation']
     """
+    check_device()
     ds = utc_times(ds)
     stations = None if stations is None else utc_times(stations, "The stations")
     arguments = {

@@ -9,6 +9,7 @@ import xarray as xr
 from xsm.contracts.operation import Kind, Param, operation, share_sections
 from xsm.data.time import utc_times
 from xsm.learning.filling import Filling, fill_gaps
+from xsm.options import check_device
 
 Variables = Annotated[tuple[str, ...] | None, Param("Variables to fill; by default all daily satellite variables.")]
 Covariates = Annotated[tuple[str, ...], Param("Gap-free series (precipitation, ...) or maps that help.")]
@@ -54,6 +55,7 @@ def gapfill_cru(
     >>> sorted(filled[["tb_h", "tb_h_std", "tb_h_obs_std", "tb_h_observed"]])
     ['tb_h', 'tb_h_obs_std', 'tb_h_observed', 'tb_h_std']
     """
+    check_device()
     filling = Filling(
         method="cru", variables=variables, covariates=covariates, model=model, mode=mode, max_gap=max_gap,
         denoise=denoise, seed=seed, train=train, allow_target_leak=allow_target_leak, options=options,
@@ -132,6 +134,7 @@ def gapfill(
     >>> filled["tb_h"].attrs["fill_method"].split()[0]
     'linear'
     """
+    check_device()
     filling = Filling(
         method=method, variables=variables, covariates=covariates, model=model, mode=mode, max_gap=max_gap,
         denoise=denoise, seed=seed, train=train, allow_target_leak=allow_target_leak, options=options,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -79,6 +80,8 @@ _EXPECTED = {
 }  # fmt: skip
 """What the values of a study file must be, by key."""
 
+_VARIABLE = re.compile(r"\$\w+|\$\{\w+\}")
+
 
 def load(path: str | Path) -> Study:
     """Read a study file; an unknown or missing key stops with one sentence."""
@@ -105,7 +108,7 @@ def parse(raw: Mapping[str, Any], folder: Path) -> Study:
     table = values.get("gapfill", {})
     values["gapfill"] = None if table is False else _table(Fill, table, "gapfill")
     if (fill := values["gapfill"]) and fill.model not in (None, "pretrained"):
-        values["gapfill"] = replace(fill, model=str(folder / os.path.expandvars(fill.model)))
+        values["gapfill"] = replace(fill, model=str(_path(folder, fill.model)))
     table = values.get("fit", False)
     values["fit"] = None if table is False else _table(Fit, table, "fit")
     for pair in values["fit"].estimates if values["fit"] else ():
@@ -114,12 +117,12 @@ def parse(raw: Mapping[str, Any], folder: Path) -> Study:
     if values.get("on_error", "raise") not in ("raise", "skip"):
         raise unknown("on_error", values["on_error"], ("raise", "skip"))
     if isinstance(region := values.get("region"), str) and looks_like_file(region):
-        values["region"] = region_bbox(folder / os.path.expandvars(region))  # a changed file shows in its box
-    values["out"] = folder / values.get("out", "study")
+        values["region"] = region_bbox(_path(folder, region))  # a changed file shows in its box
+    values["out"] = _path(folder, values.get("out", "study"))
     if values["fit"]:
         for pair, path in values["fit"].bundles.items():
             _check(pair, path, "fit.bundles", TEXT)
-        bundles = {pair: str(folder / os.path.expandvars(path)) for pair, path in values["fit"].bundles.items()}
+        bundles = {pair: str(_path(folder, path)) for pair, path in values["fit"].bundles.items()}
         values["fit"] = replace(values["fit"], bundles=bundles)
     if values["gapfill"] is None and values["fit"] is None:
         raise UsageError("The study neither fills gaps nor estimates.", hint="Add a table [gapfill] or [fit].")
@@ -130,6 +133,17 @@ def parse(raw: Mapping[str, Any], folder: Path) -> Study:
         if not name.startswith((*maps, "mask_reason_", "frozen")):
             raise unknown("map in geotiff", name, maps)
     return Study(**values)
+
+
+def _path(folder: Path, text: str) -> Path:
+    """A path of a study, beside its file; ``$NAME`` and ``~`` are replaced, and a name that is not set stops."""
+    path = os.path.expanduser(os.path.expandvars(text))
+    if lost := [name for name in _VARIABLE.findall(path) if name.strip("${}") not in os.environ]:
+        raise UsageError(
+            f"'{text}' in the study file contains {lost[0]}, which is no environment variable here.",
+            hint="Set it, or write the path out.",
+        )
+    return folder / path
 
 
 def depth_and_scenario(pair: str) -> tuple[int, int]:
@@ -176,6 +190,4 @@ def _source(name: str, table: Any, folder: Path) -> Source:
     options = {k: tuple(v) if isinstance(v, list) else v for k, v in table.get("options", {}).items()}
     for variable, unit in table.get("units", {}).items():
         _check(variable, unit, f"{name}.units", TEXT)
-    return Source(
-        [p if "://" in p else str(folder / os.path.expandvars(p)) for p in paths], options, table.get("units", {})
-    )
+    return Source([p if "://" in p else str(_path(folder, p)) for p in paths], options, table.get("units", {}))

@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from xsm.compute.cluster import block_threads
+from xsm.options import check_device
 from xsm.study.config import Fill, Fit, Study
 from xsm.study.inputs import (
     about_cube,
@@ -53,6 +54,7 @@ def run_study(study: Study, step: Callable[[str], None] | None = None, *, proces
     processes : int
         Processes that read files and write Zarr; see `xsm.io.files.write`.
     """
+    check_device()
     check_models(study)
     with alone(study.out):
         run_stages(stages_of(study, processes), study.out, step)

@@ -10,7 +10,7 @@ from xsm.errors import UsageError
 
 TEMPLATE = """\
 # A study for `xsm run`, after Rabiei et al. (2024), doi:10.20944/preprints202412.1356.v1.
-# Paths are relative to this file; $NAME stands for an environment variable.
+# Paths are relative to this file; $NAME stands for an environment variable, ~ for your home.
 # Run it again to continue; after a change, what depends on it is done again.
 title = "{title}"
 out = "{out}"                     # folder of the results

@@ -26,8 +26,6 @@ from xsm.web.transfer import Transfers
 log = logging.getLogger("xsm")
 SAVE_EVERY, LOOK_EVERY = 5.0, 0.2
 """Seconds."""
-STALL = 5
-"""A transfer is cut when no block has come for so many times the option ``timeout``: a server may drip for ever."""
 KEPT = "Complete files stay; run again later to continue."
 
 
@@ -128,7 +126,7 @@ class _Job:
                     for future in finished:
                         future.result()
                     tell()
-                    self.transfers.cut(STALL * web.option("timeout"))
+                    self.transfers.cut(web.STALL * web.option("timeout"))
                     if time.monotonic() - self.saved > SAVE_EVERY:
                         self._save()
             except BaseException:

@@ -17,7 +17,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 import requests
 import urllib3
@@ -25,7 +24,9 @@ import urllib3
 from xsm._version import __version__
 from xsm.errors import FetchError
 from xsm.options import get_option
-from xsm.web.login import Keys
+from xsm.web.connection import Adapter, cut
+from xsm.web.login import Keys, place_of
+from xsm.web.manifest import host as host_of
 from xsm.web.manifest import plain
 
 log = logging.getLogger("xsm")
@@ -36,6 +37,8 @@ CONNECT = 15
 """Seconds within which a connection must be made."""
 BACKOFF, LONGEST = 1.0, 300.0
 """Seconds before the first retry, doubled for each further one; and the longest pause that a server may ask for."""
+STALL = 5
+"""A transfer is cut when no block has come for so many times the option ``timeout``: a server may drip for ever."""
 REDIRECTS = 12
 BLOCK, LISTING = 2**16, 2**26
 LISTED = "Check the connection; no file was requested yet."
@@ -68,19 +71,23 @@ class Session(requests.Session):
     def __init__(self, keys: Keys) -> None:
         super().__init__()
         self.keys = self.auth = keys
+        self.begun = threading.local()
         self.max_redirects = REDIRECTS
         self.headers.update({"User-Agent": f"xsm/{__version__}", "Accept-Encoding": "identity"})
         for scheme in ("https://", "http://"):
-            self.mount(scheme, requests.adapters.HTTPAdapter(pool_maxsize=option("workers")))
+            self.mount(scheme, Adapter(pool_maxsize=option("workers")))
 
     def request(self, *args: Any, **kwargs: Any) -> requests.Response:
         """Send a request with time limits."""
+        self.begun.at = place_of(str(args[1] if len(args) > 1 else kwargs.get("url", "")))
         return super().request(*args, **{"timeout": (CONNECT, option("timeout")), **kwargs})
 
     def rebuild_auth(self, prepared_request: requests.PreparedRequest, response: requests.Response) -> None:
-        """Sign a redirected request again, for its new host."""
+        """Sign a redirected request again, for its new host; a port that nobody asked for gets no credentials."""
         prepared_request.headers.pop("Authorization", None)
-        prepared_request.prepare_auth(self.keys)
+        place = place_of(str(prepared_request.url))
+        if place[2] is None or place == self.begun.at or self.keys.is_login(str(prepared_request.url)):
+            prepared_request.prepare_auth(self.keys)
 
 
 def option(name: str) -> Any:
@@ -116,7 +123,7 @@ def read_url(url: str, *, magic: tuple[bytes, ...] = ()) -> bytes:
     with Session(Keys()) as session:
 
         def read() -> bytes:
-            with get(session, url, name) as response:
+            with get(session, url, name) as response, _within(STALL * option("timeout"), response):
                 text = b""
                 for block in response.iter_content(BLOCK):
                     text += block
@@ -129,6 +136,23 @@ def read_url(url: str, *, magic: tuple[bytes, ...] = ()) -> bytes:
 
 
 @contextmanager
+def _within(seconds: float, response: requests.Response) -> Iterator[None]:
+    """Cut an answer that is not whole after so many seconds."""
+    late = threading.Event()
+    timer = threading.Timer(seconds, cut, (late, response.raw))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    except (requests.RequestException, urllib3.exceptions.HTTPError):
+        if late.is_set():
+            raise Again(f"{host_of(response.url)} did not send all within {seconds:g} s") from None
+        raise
+    finally:
+        timer.cancel()
+
+
+@contextmanager
 def get(session: Session, url: str, name: str, headers: Mapping[str, str] | None = None) -> Iterator[requests.Response]:
     """Request a file; yields the response (200, 206 or 416), its body not yet read."""
     try:
@@ -136,7 +160,7 @@ def get(session: Session, url: str, name: str, headers: Mapping[str, str] | None
     except requests.RequestException:
         raise
     except (urllib3.exceptions.HTTPError, ValueError):
-        raise Again(f"{urlsplit(url).netloc} sent an answer that is not valid HTTP") from None
+        raise Again(f"{host_of(url)} sent an answer that is not valid HTTP") from None
     with response:
         if response.status_code not in (200, 206, 416):
             raise _refusal(response, name, session.keys)
@@ -191,7 +215,7 @@ def check_start(head: bytes, magic: tuple[bytes, ...], name: str, response: requ
     """Refuse a body that does not start as its format does, above all a web page sent with status 200."""
     if magic and head.startswith(magic):
         return
-    host = urlsplit(response.url).netloc
+    host = host_of(response.url)
     start = head[:2048].lstrip().lower()
     if start.startswith((b"<!doctype html", b"<html")) or b"<html" in start:
         title = re.search(rb"<title[^>]*>([^<]{1,80})", head[:2048], re.IGNORECASE)
@@ -252,7 +276,7 @@ def checksum_in(response: requests.Response) -> str | None:
 
 
 def _refusal(response: requests.Response, name: str, keys: Keys) -> Exception:
-    status, host = response.status_code, urlsplit(response.url).netloc
+    status, host = response.status_code, host_of(response.url)
     answer = f"'{name}': {host} answers {status} {_printable(response.reason or '')}".rstrip()
     if status in PASSING:
         return Again(f"{host} answers {status}", _retry_after(response))

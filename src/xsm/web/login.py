@@ -24,7 +24,8 @@ class Login:
     url : str
         Scheme and host; user name and password are sent to no other.
     domains : tuple of str
-        Domains whose hosts may get the token, over the scheme of ``url``.
+        Domains whose hosts may get the token, over the scheme of ``url``; after a redirect to another port of a host
+        only over the usual port.
     prefix : str
         Of the environment variables ``<prefix>_USERNAME``, ``<prefix>_PASSWORD`` and ``<prefix>_TOKEN``.
 
@@ -40,6 +41,8 @@ class Login:
     prefix: str
 
 
+USUAL = {"https": 443, "http": 80}
+"""Ports of the schemes."""
 EARTHDATA = Login(
     "NASA Earthdata",
     "https://urs.earthdata.nasa.gov",
@@ -70,7 +73,7 @@ class Keys(requests.auth.AuthBase):
 
     def is_login(self, url: str) -> bool:
         """Whether an address belongs to the log-in."""
-        return self.login is not None and _place(url) == _place(self.login.url)
+        return self.login is not None and place_of(url) == place_of(self.login.url)
 
     def refused(self, message: str, *, approve: bool) -> FetchError:
         """Make the error for credentials that a provider refused."""
@@ -86,9 +89,10 @@ class Keys(requests.auth.AuthBase):
 
     def _may_see_token(self, url: str) -> bool:
         assert self.login is not None  # noqa: S101
-        scheme, host = urlsplit(url).scheme, urlsplit(url).hostname or ""
+        scheme, host, _ = place_of(url)
         inside = any(host == domain or host.endswith(f".{domain}") for domain in self.login.domains)
-        return inside and scheme == urlsplit(self.login.url).scheme
+        login_scheme, login_host, _ = place_of(self.login.url)
+        return inside and scheme == login_scheme and host != login_host
 
 
 def find_keys(login: Login | None) -> Keys:
@@ -151,6 +155,11 @@ def _in_netrc(path: Path, host: str) -> tuple[str, str] | None:
     return entry[0], entry[2]
 
 
-def _place(url: str) -> tuple[str, str]:
+def place_of(url: str) -> tuple[str, str, int | None]:
+    """Scheme, host and port of an address; None for the port of the scheme."""
     parts = urlsplit(url)
-    return parts.scheme, parts.netloc
+    try:
+        port = parts.port
+    except ValueError:  # no number
+        port = 0
+    return parts.scheme, parts.hostname or "", None if port == USUAL.get(parts.scheme) else port

@@ -75,7 +75,7 @@ class Remote:
     @property
     def host(self) -> str:
         """Host that has it."""
-        return urlsplit(self.url).netloc
+        return host(self.url)
 
 
 @dataclass(frozen=True)
@@ -159,8 +159,13 @@ def save(path: Path, entries: Mapping[str, Entry]) -> None:
 
 
 def plain(url: str) -> str:
-    """Address without the query, which may contain a signature."""
-    return urlsplit(url)._replace(query="", fragment="").geturl()
+    """Address without the query, which may contain a signature, and without name and password."""
+    return urlsplit(url)._replace(netloc=host(url), query="", fragment="").geturl()
+
+
+def host(url: str) -> str:
+    """Host and port of an address, without name and password."""
+    return urlsplit(url).netloc.rpartition("@")[2]
 
 
 def human(size: float) -> str:

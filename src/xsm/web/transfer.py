@@ -16,7 +16,7 @@ from pathlib import Path
 import requests
 
 from xsm.web import http as web
-from xsm.web.manifest import Entry, Remote
+from xsm.web.manifest import Entry, Remote, plain
 
 log = logging.getLogger("xsm")
 HEAD = 512
@@ -159,7 +159,7 @@ def _verified(remote: Remote, path: Path, checksum: str | None) -> Entry:
                 hint="It was damaged on the way: run again to fetch it once more.",
             )
     return {
-        "url": remote.url,
+        "url": plain(remote.url),
         "bytes": path.stat().st_size,
         "sha256": sha256,
         "time": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -3,7 +3,7 @@
 import numpy as np
 import xarray as xr
 from xsm import DataError
-from xsm.plugin_api import canonical_attrs
+from xsm.plugin_api import canonical_attrs, check_hdf5
 
 from xsm_mysensor import INFO
 
@@ -22,6 +22,7 @@ class Source:
         parts, skipped = [], []
         for path in request.paths:
             try:
+                check_hdf5(path)
                 parts.append(xr.open_dataset(path, engine="netcdf4", chunks={})[["soil_moisture"]])
             except (OSError, ValueError, KeyError) as error:
                 if request.on_error == "raise":

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from xarray.backends import BackendEntrypoint
+from xsm.plugin_api import check_hdf5
 
 from xsm_nldas import grib
 from xsm_nldas.files import NAME, check_whole, read_header
@@ -36,6 +37,7 @@ class NldasBackend(BackendEntrypoint):
         check_whole(path)
         if grib.is_grib(path):
             return _grib(path, {drop_variables} if isinstance(drop_variables, str) else set(drop_variables or ()))
+        check_hdf5(path)
         raw = xr.open_dataset(filename_or_obj, engine="netcdf4", decode_cf=False, drop_variables=drop_variables)
         for variable in raw.variables.values():
             for name in {"scale_factor", "add_offset"} & set(variable.attrs):

@@ -21,6 +21,7 @@ import numpy as np
 import xarray as xr
 from h5py import h5d, h5f, h5p, h5s
 from xsm import DataError
+from xsm.plugin_api import check_hdf5
 
 from xsm_nldas import grib
 from xsm_nldas.decode import count_of, decode, exact, is_number, order_of, scale_of, text_of, units_of
@@ -97,6 +98,7 @@ def read_header(path: Path) -> Header:
         layers = grib.layers(path)
         units = {n: "K" if n in ("Tair", "SoilT_0_10cm", "SoilT_10_40cm") else "kg m-2" for n in layers.bands}
         return Header(layers.lat, layers.lon, units, np.array([layers.hour]), "", path)
+    check_hdf5(path)
     try:
         with h5py.File(path) as file:
             absent = [n for n in ("time", "lat", "lon") if n not in file]
@@ -189,6 +191,7 @@ def read_hours(
         if match is not None and not near(layers.hour, hour_of(match[2], match[3]), path):
             raise DataError(f"'{path}' contains another hour than its name says.", hint="Download it again.")
         return grib.read(path, list(names), window)[:, None]
+    check_hdf5(path)
     rows, cols = window
     first, count = steps[0], steps[-1] - steps[0] + 1
     shape = (count, rows.stop - rows.start, cols.stop - cols.start)

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 from xsm import DataError, Grid, XsmError
-from xsm.plugin_api import drop_impossible, tell
+from xsm.plugin_api import check_hdf5, drop_impossible, tell
 
 from xsm_smap.layout import BAD_BITS, EPOCH, FIELDS, FILL, FLAGS, LAND, MAGIC, NO_FLAG, OBSERVED
 
@@ -65,6 +65,7 @@ def opened(path: str | Path) -> Iterator[Any]:
     """Open an HDF5 file; whatever the HDF5 library dislikes becomes a `DataError` that names the file."""
     import h5py
 
+    check_hdf5(path)
     try:
         with h5py.File(path, "r", locking="best-effort") as file:
             yield file
