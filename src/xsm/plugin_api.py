@@ -54,6 +54,7 @@ _PUBLIC = {
     "add_history": "xsm.data.cf",
     "canonical_attrs": "xsm.data.cf",
     "drop_impossible": "xsm.data.cf",
+    "same_units": "xsm.data.cf",
     "NO_FLAG": "xsm.data.cf",
 }
 __all__ = list(_PUBLIC)

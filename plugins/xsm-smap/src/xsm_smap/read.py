@@ -33,6 +33,16 @@ DAMAGE = (
     zlib.error,
 )
 """What h5py and zlib raise where a file is damaged."""
+OTHER_FORMATS = {
+    b"II*\0": "a TIFF file",
+    b"MM\0*": "a TIFF file",
+    b"CDF\x01": "a netCDF-3 file",
+    b"CDF\x02": "a netCDF-3 file",
+    b"PK\x03\x04": "a zip archive",
+    b"\x1f\x8b": "a gzip archive",
+    b"GRIB": "a GRIB file",
+}
+"""First bytes of files that are whole and of another format."""
 SUPERBLOCK = 48
 """Bytes at the start of a file in which no values can lie."""
 COMPACT = 0
@@ -57,7 +67,13 @@ def check_magic(path: Path) -> None:
             f"'{path}' is a web page, most likely the Earthdata login page, wanted a SMAP HDF5 file.",
             hint="Log in to Earthdata and download it again.",
         )
-    raise DataError(f"'{path}' is no HDF5 file (it starts with {head[:8]!r}).", hint="Download it again.")
+    other = next((name for start, name in OTHER_FORMATS.items() if head.startswith(start)), "")
+    if other:
+        raise DataError(f"'{path}' is {other}, wanted a SMAP HDF5 file.", hint="Request the granules as HDF5 (.h5).")
+    raise DataError(
+        f"'{path}' is no HDF5 file (it starts with {head[:8]!r}).",
+        hint="Download it again." if path.suffix in (".h5", ".nc", ".nc4") else "Request the granules as HDF5 (.h5).",
+    )
 
 
 @contextlib.contextmanager

@@ -82,7 +82,8 @@ class SmapSource:
         time, passes = request.time, {n: request.options[n] for n in ("overpass", "quality")}
         span = (_edge(time.start, last=False), _edge(time.stop, last=True)) if time is not None else (None, None)
         granules, skipped = _look_all(request, span)
-        _check_alike(granules)
+        granules, unlike = _alike(granules, request.on_error)
+        skipped += unlike
         _check_pass(granules, passes["overpass"])
         names = wanted_variables(request.variables, granules[0].level)
         grid = _window(granules, request.region)
@@ -142,11 +143,22 @@ def _look_all(request: Request, span: tuple[Any, Any]) -> tuple[list[Granule], l
     return granules, skipped
 
 
-def _check_alike(granules: Sequence[Granule]) -> None:
-    kinds = {(g.level, g.grid.name): g.path for g in reversed(granules) if g.grid is not None}
-    if len(kinds) > 1:
-        told = ", ".join(f"'{path}' ({level}, {grid})" for (level, grid), path in sorted(kinds.items()))
-        raise DataError(f"The SMAP files are of unlike kinds: {told}.", hint="Open each kind by itself.")
+def _alike(granules: Sequence[Granule], on_error: str) -> tuple[list[Granule], list[str]]:
+    """Granules of one kind; with ``on_error="skip"`` those of the commonest, and a line for each other one."""
+    kinds: dict[tuple[str, str], list[Granule]] = {}
+    for g in granules:
+        if g.grid is not None:
+            kinds.setdefault((g.level, g.grid.name), []).append(g)
+    if len(kinds) < 2:
+        return list(granules), []
+    most = sorted(kinds, key=lambda k: -len(kinds[k]))
+    if on_error == "raise" or len(kinds[most[0]]) == len(kinds[most[1]]):
+        listed = ", ".join(f"'{kinds[k][0].path}' ({k[0]}, {k[1]})" for k in sorted(kinds))
+        raise DataError(f"The SMAP files are of unlike kinds: {listed}.", hint="Open each kind by itself.")
+    kept = [g for g in granules if g.grid is None or (g.level, g.grid.name) == most[0]]
+    wanted = f"{most[0][0]} on {most[0][1]}"
+    left = [f"'{g.path}' is {k[0]} on {k[1]}, most others are {wanted}." for k in most[1:] for g in kinds[k]]
+    return kept, left
 
 
 def _check_pass(granules: Sequence[Granule], overpass: str) -> None:
@@ -173,7 +185,12 @@ def _latest(granules: Sequence[Granule]) -> list[Granule]:
             raise DataError(
                 f"'{other.path}' and '{g.path}' are of one day.", hint="Open the points of each place alone."
             )
-        best[g.key] = g if other is None else max(g, other, key=lambda item: item.rank)
+        best[g.key] = newer = g if other is None else max(g, other, key=lambda item: item.rank)
+        if other is not None and not all(_encloses(newer.grid, item.grid) for item in (g, other)):
+            raise DataError(
+                f"'{other.path}' and '{g.path}' are of one day and hold other windows of the grid.",
+                hint="Open the subsets of each place alone.",
+            )
         if other is not None:
             log.info("%s: %s is read, older files of the same %s are not", g.key, best[g.key].name, g.level)
     return [best[k] for k in sorted(best)]
@@ -182,7 +199,7 @@ def _latest(granules: Sequence[Granule]) -> list[Granule]:
 def _window(granules: Sequence[Granule], region: Area | None) -> Grid:
     grids = [g.grid for g in granules if g.grid is not None]
     if not grids:
-        raise DataError("None of the SMAP files of points holds a point.", hint="Open further days.")
+        raise DataError("None of the SMAP files holds a point or an observed cell.", hint="Open further days.")
     if region is not None:
         wanted = region.grid if grids[0].name == EASE2_M09.name else grids[0].region(region.bbox)
         if not any(_overlap(g, wanted) for g in grids):
@@ -209,6 +226,13 @@ def _edge(value: Any, *, last: bool) -> np.datetime64 | None:
         return None
     period = pd.Period(str(value))
     return np.datetime64((period.end_time if last else period.start_time).date(), "D")
+
+
+def _encloses(a: Grid | None, b: Grid | None) -> bool:
+    if a is None or b is None:
+        return b is None
+    rows = a.row0 <= b.row0 and b.row0 + b.rows <= a.row0 + a.rows
+    return rows and a.col0 <= b.col0 and b.col0 + b.cols <= a.col0 + a.cols
 
 
 def _overlap(a: Grid, b: Grid) -> bool:
