@@ -283,7 +283,7 @@ def test_spellings_of_the_unit(units: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("units", ["percent", "K", "kg/m**2"])
 def test_another_unit_is_refused(units: str, tmp_path: Path) -> None:
     path = write(tmp_path / NAMES["EASE2_M09"], WINDOW, CLAIMS, units=units)
-    with pytest.raises(DataError, match="soil_moisture_dca is in '.*', wanted m3 m-3.*units="):
+    with pytest.raises(DataError, match=r"soil_moisture_dca is in '.*', wanted m3 m-3.*units="):
         open_([path], variables=["sm_dca"])
 
 

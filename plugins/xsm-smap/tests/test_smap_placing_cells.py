@@ -63,7 +63,7 @@ def test_half_orbit_on_its_own_grid(grid: Grid, degrees: bool, tmp_path: Path) -
 def test_half_orbit_that_contradicts_itself(grid: Grid, wrong: dict[str, Any], tmp_path: Path) -> None:
     path = tmp_path / L2[grid.name]
     half_orbit(path, grid, wrong)
-    with pytest.raises(DataError, match="contradicts itself|cannot be placed"):
+    with pytest.raises(DataError, match=r"contradicts itself|cannot be placed"):
         open_([path], variables=["sm_dca"])
 
 
@@ -71,7 +71,7 @@ def test_half_orbit_that_contradicts_itself(grid: Grid, wrong: dict[str, Any], t
 def test_half_orbit_under_the_name_of_the_other_grid(grid: Grid, tmp_path: Path) -> None:
     path = tmp_path / L2["EASE2_M36" if grid is EASE2_M09 else "EASE2_M09"]
     half_orbit(path, grid)
-    with pytest.raises(DataError, match="its file name .* against"):
+    with pytest.raises(DataError, match=r"its file name .* against"):
         open_([path], variables=["sm_dca"])
 
 
@@ -107,4 +107,31 @@ def level_4(folder: Path, window: Grid, claims: set[str], *, south_first: bool) 
         for name in ("sm_surface", "sm_rootzone"):
             file[f"Geophysical_Data/{name}"] = truth(row, col)
             file[f"Geophysical_Data/{name}"].attrs["units"] = "m3 m-3"
+    return path
+
+
+@pytest.mark.parametrize("south_first", [False, True])
+def test_gridded_level_2_is_placed(south_first: bool, tmp_path: Path) -> None:
+    path = gridded(tmp_path, EASE2_M36.row[:: -1 if south_first else 1], EASE2_M36.lat)
+    got = open_([path], variables=["sm_dca"])["sm_dca"].values[0]
+    np.testing.assert_array_equal(got, truth(EASE2_M36.row[:, None], EASE2_M36.col))
+
+
+def test_gridded_level_2_that_contradicts_itself_is_named(tmp_path: Path) -> None:
+    path = gridded(tmp_path, EASE2_M36.row[::-1], EASE2_M36.lat[::-1])
+    with pytest.raises(DataError, match=r"EASE_row_index .* against .*latitude .*gridded Level-2 output"):
+        open_([path], variables=["sm_dca"])
+
+
+def gridded(folder: Path, row: np.ndarray, lat: np.ndarray) -> Path:
+    path = folder / L2["EASE2_M36"].replace(".h5", "_gridded.nc")
+    rows, cols = np.meshgrid(row, EASE2_M36.col, indexing="ij")
+    with h5py.File(path, "w") as file:
+        group = file.create_group("Soil_Moisture_Retrieval_Data")
+        group["soil_moisture_option3"] = truth(rows, cols)
+        group["soil_moisture_option3"].attrs["units"] = "cm**3/cm**3"
+        group["retrieval_qual_flag_option3"] = np.zeros(rows.shape, "u2")
+        group["EASE_row_index"], group["EASE_column_index"] = rows.astype("u2"), cols.astype("u2")
+        group["latitude"] = lat[rows].astype("f4")
+        group["longitude"] = EASE2_M36.lon[cols].astype("f4")
     return path

@@ -41,7 +41,7 @@ CELLS = {
 """Datasets of one value a cell, without suffix of the pass."""
 EMPTY_INDEX = 65534
 LARGE = 1_000_000
-SAMPLE = 32
+SAMPLE = 8
 """Lines of large datasets that are read."""
 KM = re.compile(r"_(\d+)\s?km", re.I)
 PARAMETERS = {
@@ -66,11 +66,11 @@ class Cells:
     count: int
     swapped: bool
 
-    def lines(self, found: np.ndarray, axis: int) -> np.ndarray | None:
+    def lines(self, cells: np.ndarray, axis: int) -> np.ndarray | None:
         """One index for each line along an axis of the data."""
-        own = 1 - axis if self.swapped else axis
-        part = lines(found, own)
-        if part is None or own == 1:
+        mine = 1 - axis if self.swapped else axis
+        part = lines(cells, mine)
+        if part is None or mine == 1:
             return part
         whole = np.full(self.count, -1, "i8")
         whole[self.at] = part
@@ -121,14 +121,16 @@ def _cell_indices(row: np.ndarray, col: np.ndarray) -> Claim:
         inside = all(i.max(initial=-1) < n for i, n in zip((r, c), grid.shape_global, strict=True))
         return (r, c) if inside else None
 
-    spans = [f"{n} (up to {i.max(initial=-1)})" for n, i in zip((CELLS["row"][0], CELLS["col"][0]), (r, c), strict=True)]
+    spans = [
+        f"{n} (up to {i.max(initial=-1)})" for n, i in zip((CELLS["row"][0], CELLS["col"][0]), (r, c), strict=True)
+    ]
     return Claim(" and ".join(spans), answer)
 
 
 def _cell_degrees(lat: np.ndarray, lon: np.ndarray) -> Claim:
     def answer(grid: Grid, turned: bool) -> Answer:
-        found = positions(lon, lat, grid)
-        return None if any((i == -2).any() for i in found) else found
+        both = positions(lon, lat, grid)
+        return None if any((i == -2).any() for i in both) else both
 
     valid = (np.abs(lat) <= 90) & (np.abs(lon) <= 360)
     spans = [
@@ -153,21 +155,21 @@ def collect(file: Any, maps: Sequence[tuple[Any, str]], path: Path) -> list[Clai
     claims = [*named_grids(file, path)]
     for data, suffix in maps:
         groups = _ancestors(data)
-        used = [data]
+        nodes = [data]
         for node, axis in _axes(data, groups):
             claims.append(_axis(node, axis, data))
-            used.append(node)
+            nodes.append(node)
         claims += _cells(groups, suffix, data)
-        claims += _projections(file, groups, used)
+        claims += _projections(file, groups, nodes)
     return claims
 
 
 def _ancestors(data: Any) -> list[Any]:
-    found, group = [], data.parent
+    groups, group = [], data.parent
     while True:
-        found.append(group)
+        groups.append(group)
         if group.name == "/":
-            return found
+            return groups
         group = group.parent
 
 
@@ -192,9 +194,9 @@ def _kind(node: Any) -> str:
     if node.ndim != 1 or node.dtype.kind not in "fiu" or text(node, "NAME").startswith("This is a netCDF dimension"):
         return ""
     units = text(node, "units").strip().lower()
-    told = AXIS_UNITS.get(units) or AXIS_STANDARD.get(text(node, "standard_name"))
+    by_attribute = AXIS_UNITS.get(units) or AXIS_STANDARD.get(text(node, "standard_name"))
     name = node.name.rsplit("/", 1)[-1]
-    return told or next((k for k, pattern in AXIS_NAMES.items() if pattern.match(name)), "")
+    return by_attribute or next((k for k, pattern in AXIS_NAMES.items() if pattern.match(name)), "")
 
 
 def _axis(node: Any, axis: int | None, data: Any) -> Claim:
@@ -204,18 +206,18 @@ def _axis(node: Any, axis: int | None, data: Any) -> Claim:
     first = 0 if kind in ("y", "lat") else 1
 
     def answer(grid: Grid, turned: bool) -> Answer:
-        own = 1 - first if turned else first
-        if (axis is not None and axis != own) or len(values) != count[own]:
+        mine = 1 - first if turned else first
+        if (axis is not None and axis != mine) or len(values) != count[mine]:
             return None
         if kind in "xy":
-            found = index(values, grid, kind)
+            part = index(values, grid, kind)
         elif grid.epsg != 6933:
             return None
         else:
-            found = positions(values, 0, grid)[1] if kind == "lon" else positions(0, values, grid)[0]
-        if (found == -2).any():
+            part = positions(values, 0, grid)[1] if kind == "lon" else positions(0, values, grid)[0]
+        if (part == -2).any():
             return None
-        return (found, NOTHING) if first == 0 else (NOTHING, found)
+        return (part, NOTHING) if first == 0 else (NOTHING, part)
 
     known = values[np.isfinite(values)]
     span = f"{known[0]:.10g} to {known[-1]:.10g}" if len(known) else "no values"
@@ -223,7 +225,7 @@ def _axis(node: Any, axis: int | None, data: Any) -> Claim:
 
 
 def _cells(groups: Sequence[Any], suffix: str, data: Any) -> Iterator[Claim]:
-    found: dict[str, tuple[str, Cells]] = {}
+    by_kind: dict[str, tuple[str, Cells]] = {}
     for kind, names in CELLS.items():
         for group in groups:
             node = next((group[n + s] for n in names for s in dict.fromkeys((suffix, "")) if n + s in group), None)
@@ -236,13 +238,13 @@ def _cells(groups: Sequence[Any], suffix: str, data: Any) -> Iterator[Claim]:
                     f"{' x '.join(map(str, data.shape))}.",
                     hint="Cut all datasets of a file alike.",
                 )
-            found[kind] = node.name.lstrip("/"), _read(node, swap=order)
+            by_kind[kind] = node.name.lstrip("/"), _read(node, swap=order)
             break
     for kind in ("row", "col"):
-        if kind in found:
-            yield _indices(*found[kind], kind)
-    if "lat" in found or "lon" in found:
-        yield from _degrees(found)
+        if kind in by_kind:
+            yield _indices(*by_kind[kind], kind)
+    if "lat" in by_kind or "lon" in by_kind:
+        yield from _degrees(by_kind)
 
 
 def _indices(name: str, cells: Cells, kind: str) -> Claim:
@@ -263,13 +265,13 @@ def _indices(name: str, cells: Cells, kind: str) -> Claim:
     return Claim(f"{name} ({span})", answer)
 
 
-def _degrees(found: dict[str, tuple[str, Cells]]) -> Iterator[Claim]:
+def _degrees(by_kind: dict[str, tuple[str, Cells]]) -> Iterator[Claim]:
     """Claims of latitude and of longitude; on the polar grid each needs the other."""
-    lon, lat = (found[k][1] if k in found else None for k in ("lon", "lat"))
+    lon, lat = (by_kind[k][1] if k in by_kind else None for k in ("lon", "lat"))
     both = (lon.values, lat.values) if lon and lat and lon.swapped == lat.swapped else None
     for kind in ("lat", "lon"):
-        if kind in found:
-            yield _degree(*found[kind], kind, both)
+        if kind in by_kind:
+            yield _degree(*by_kind[kind], kind, both)
 
 
 def _degree(name: str, cells: Cells, kind: str, both: tuple[np.ndarray, np.ndarray] | None) -> Claim:
@@ -279,7 +281,9 @@ def _degree(name: str, cells: Cells, kind: str, both: tuple[np.ndarray, np.ndarr
         if grid.epsg != 6933 and both is not None:
             pair = positions(*both, grid)
         else:
-            pair = positions(0, cells.values, grid) if kind == "lat" else positions(cells.values, 0, grid)
+            few, back = np.unique(cells.values, return_inverse=True)
+            pair = positions(0, few, grid) if kind == "lat" else positions(few, 0, grid)
+            pair = pair[0][back].reshape(cells.values.shape), pair[1][back].reshape(cells.values.shape)
         part = cells.lines(pair[kind == "lon"], int((kind == "lat") == turned))
         if part is None:
             return None
@@ -290,8 +294,8 @@ def _degree(name: str, cells: Cells, kind: str, both: tuple[np.ndarray, np.ndarr
     return Claim(f"{name} ({span})", answer)
 
 
-def _projections(file: Any, groups: Sequence[Any], used: Sequence[Any]) -> Iterator[Claim]:
-    names = {text(n, "grid_mapping").split(":")[0].strip() for n in used} - {""}
+def _projections(file: Any, groups: Sequence[Any], nodes: Sequence[Any]) -> Iterator[Claim]:
+    names = {text(n, "grid_mapping").split(":")[0].strip() for n in nodes} - {""}
     for name in sorted(names):
         holders = [file] if name.startswith("/") else groups
         node = next((g[name] for g in holders if name in g), None)
@@ -316,10 +320,10 @@ def _read(node: Any, *, swap: bool) -> Cells:
     """Values of a cell dataset; of a large one in chunks of one line, some lines that were written."""
     count, width = shape(node)
     if node.ndim == 2 and node.size > LARGE and node.chunks == (1, width):
-        whole = node.id.get_num_chunks() == count
-        written = [i for i in range(count) if whole or node.id.get_chunk_info_by_coord((i, 0)).byte_offset is not None]
-        at = np.unique(np.asarray(written)[np.linspace(0, len(written) - 1, SAMPLE).astype(int)] if written else [])
+        chunks = node.id.get_num_chunks()
+        some = np.unique(np.linspace(0, chunks - 1, SAMPLE).astype(int)) if chunks else []
+        at = np.array([node.id.get_chunk_info(int(i)).chunk_offset[0] for i in some], int)
         values = cleaned(node, np.array([node[int(i)] for i in at], "f8").reshape(len(at), width))
-        if not written or ((values >= -360) & (values < EMPTY_INDEX)).any():
-            return Cells(values, at.astype(int), count, swap)
+        if not chunks or ((values >= -360) & (values < EMPTY_INDEX)).any():
+            return Cells(values, at, count, swap)
     return Cells(cleaned(node, np.asarray(node[...], "f8").reshape(count, width)), np.arange(count), count, swap)

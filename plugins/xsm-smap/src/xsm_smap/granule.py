@@ -21,6 +21,7 @@ from xsm_smap.points import DATASETS as POINT_DATASETS
 from xsm_smap.points import grid_of_points
 from xsm_smap.read import check_complete, check_magic, opened
 
+
 @dataclass(frozen=True)
 class Granule:
     """A file that was looked at; `values` reads from it.
@@ -136,7 +137,7 @@ def _look_l3(
     try:
         axes, placed, adrift = _placed(file, path, maps_of, projection)
     except OpenPlaceError:
-        if not all(maps.is_empty(m) for found_maps, _ in maps_of.values() for m in found_maps.values()):
+        if not all(maps.is_empty(m) for datasets, _ in maps_of.values() for m in datasets.values()):
             raise
         (axes, placed, adrift), passes = (((), None), None, False), ()  # nothing is observed: nothing is to be placed
     unitless = tuple(sorted({name for _, names in maps_of.values() for name in names}))
@@ -160,28 +161,28 @@ def _maps(
     path: Path, group: Any, variables: Sequence[str], request: Request, level: str, suffix: str, crid: str
 ) -> tuple[dict[str, Any], list[str]]:
     """Datasets of a group that are needed, and the names of those without units."""
-    found: dict[str, Any] = {}
+    datasets: dict[str, Any] = {}
     unitless = []
     for variable in variables:
         for name in layout.needs(variable, quality=request.options["quality"]):
-            found[name] = maps.dataset_of(group, name, level, suffix, crid, path)
+            datasets[name] = maps.dataset_of(group, name, level, suffix, crid, path)
         field = layout.FIELDS[variable]
-        if not maps.check_units(found[field.dataset], variable, path, getattr(request, "units", None)):
+        if not maps.check_units(datasets[field.dataset], variable, path, getattr(request, "units", None)):
             unitless.append(field.dataset)
-    return found, unitless
+    return datasets, unitless
 
 
 def _placed(
     file: Any, path: Path, maps_of: dict[str, tuple[dict[str, Any], list[str]]], projection: str
 ) -> tuple[Frame, Place, bool]:
     """Axes and place of the maps of a file, and whether nothing but their shape tells the order of rows."""
-    firsts = []
-    for which, (found, _) in maps_of.items():
+    firsts: list[tuple[Any, str]] = []
+    for which, (datasets, _) in maps_of.items():
         suffix = layout.SUFFIX[which]
-        first = next(iter(found.values()))
+        first = next(iter(datasets.values()))
         axes = frame(firsts[0][0] if firsts else first)
         wanted = axes[0] if first.size != 1 and len(axes[0]) == 2 else next(iter(layout.GRIDS[projection]))
-        for dataset in found.values():
+        for dataset in datasets.values():
             if len(plane(dataset)) != 2 or swapped(dataset, axes) is None:
                 raise DataError(
                     f"'{path}': {dataset.name} has the shape {' x '.join(map(str, dataset.shape))}, wanted "
@@ -206,7 +207,9 @@ def _look_l2(path: Path, file: Any, variables: Sequence[str], request: Request, 
     group, meta = file[layout.L2_GROUP], _metadata(file)
     crid = maps.release(found["crid"], meta["CompositeReleaseID"])
     wanted, unitless = _maps(path, group, variables, request, "L2", "", crid)
-    placed, axes, adrift = None, ((), None), False
+    placed: Place | None = None
+    axes: Frame = ((), None)
+    adrift = False
     if next(iter(wanted.values())).ndim >= 2:
         try:
             axes, placed, adrift = _placed(file, path, {"AM": (wanted, unitless)}, "global")

@@ -99,9 +99,7 @@ class SmapL4Source:
         first = held[0] if time is None or time.start is None else np.datetime64(time.start, "D")
         last = held[-1] if time is None or time.stop is None else np.datetime64(time.stop, "D")
         days = np.arange(first, last + 1)
-        files: list[Day] = [
-            (d, tuple(by_stamp[s] for s in sorted(by_stamp) if s.astype("M8[D]") == d)) for d in days
-        ]
+        files: list[Day] = [(d, tuple(by_stamp[s] for s in sorted(by_stamp) if s.astype("M8[D]") == d)) for d in days]
         arrays = _lazy(files, names, grid, min_steps, request.on_error)
         stamps = {"standard_name": "time", "long_name": "UTC day", "axis": "T"}
         ds = xr.Dataset(
@@ -151,10 +149,12 @@ def look(path: Path, names: Sequence[str]) -> Step:
     with opened(path) as file:
         refuse_others(file, path, ("SPL4SMGP",))
         group = file.get(GROUP, {})
-        maps = []
+        maps: list[Any] = []
         for name in names:
             if name not in group:
-                raise DataError(f"'{path}' has no dataset {GROUP}/{name}.", hint="Wanted SPL4SMGP (gph) with this dataset.")
+                raise DataError(
+                    f"'{path}' has no dataset {GROUP}/{name}.", hint="Wanted SPL4SMGP (gph) with this dataset."
+                )
             data = group[name]
             axes = frame(maps[0] if maps else data) if has_numbers(data) else ((), None)
             if not has_numbers(data) or len(plane(data)) != 2 or swapped(data, axes) is None:

@@ -1,4 +1,4 @@
-"""2-D maps of a file as the product has them, whoever saved the file again: order of axes, fills, scale, types, units."""
+"""2-D maps as the product has them, whoever saved the file again: order of axes, fills, scale, types, units."""
 
 from __future__ import annotations
 
@@ -55,7 +55,9 @@ def cut(values: np.ndarray, placed: Place | None, window: Grid) -> np.ndarray:
 
 def standard(dataset: Any, values: np.ndarray, kind: str) -> np.ndarray:
     """Values with the product's own fill and type: floats with -9999 ("f"), uint16 with 65534 ("u")."""
-    attrs = {n: np.asarray(dataset.attrs[n]).flat[0] for n in (*FILLS, "scale_factor", "add_offset") if n in dataset.attrs}
+    attrs = {
+        n: np.asarray(dataset.attrs[n]).flat[0] for n in (*FILLS, "scale_factor", "add_offset") if n in dataset.attrs
+    }
     packed = "scale_factor" in attrs or "add_offset" in attrs
     usual = FILL if kind == "f" else float(NO_FLAG)
     fills = [attrs[n] for n in FILLS if n in attrs and not (attrs[n] == usual or attrs[n] != attrs[n])]
@@ -124,7 +126,7 @@ def is_empty(dataset: Any) -> bool:
 
 
 def in_units(dataset: Any, values: np.ndarray, name: str) -> np.ndarray:
-    """Values of a dataset of `layout.needs` in its own type: times in seconds, latitude as whether a cell is observed."""
+    """Values of a dataset of `layout.needs` in its own type: times in seconds, latitude as observed (0) or not."""
     kind = "f" if values.dtype.kind == "f" and name == OBSERVED else type_class(name)
     out = standard(dataset, values, kind)
     if name == OBSERVED and kind == "f":

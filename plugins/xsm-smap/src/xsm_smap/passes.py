@@ -81,5 +81,3 @@ def _read_l2(
         for v in variables:
             found[v][other] = layout.empty(v, ())
     return found
-
-

@@ -74,7 +74,7 @@ class OpenPlaceError(DataError):
     """A file that does not tell where its cells lie, without contradicting itself."""
 
 
-def place(claims: Sequence[Claim], grids: Iterable[Grid], shape: tuple[int, int], what: str) -> Place:
+def place(claims: Sequence[Claim], grids: Iterable[Grid], shape: tuple[int, ...], what: str) -> Place:
     """Find the one place on which all claims agree.
 
     Parameters
@@ -95,10 +95,10 @@ def place(claims: Sequence[Claim], grids: Iterable[Grid], shape: tuple[int, int]
     """
     grids = tuple(grids)
     places = [p for grid in grids for turned in (False, True) if (p := _complete(claims, grid, turned, shape))]
-    found = {p.grid.name: p for p in sorted(places, key=lambda p: p.grid.name)}
-    if len(found) > 1:
-        raise _open([p.grid for p in found.values()], what)
-    if found:
+    by_grid = {p.grid.name: p for p in sorted(places, key=lambda p: p.grid.name)}
+    if len(by_grid) > 1:
+        raise _open([p.grid for p in by_grid.values()], what)
+    if by_grid:
         return places[0]
     raise contradiction(claims, grids, shape, what) or OpenPlaceError(
         f"{what} has {shape[0]} x {shape[1]} cells and does not tell where they lie"
@@ -119,7 +119,7 @@ def grid_of_cells(claims: Sequence[Claim], grids: Iterable[Grid], count: int, wh
 
 
 def contradiction(
-    claims: Sequence[Claim], grids: Sequence[Grid], shape: tuple[int, int], what: str, *, cells: bool = False
+    claims: Sequence[Claim], grids: Sequence[Grid], shape: tuple[int, ...], what: str, *, cells: bool = False
 ) -> DataError | None:
     """Name the first claim, or the first two, that no grid can meet; None where there are none."""
 
@@ -166,17 +166,17 @@ def index(values: Any, grid: Grid, axis: str) -> Index:
     return np.where(np.isfinite(exact), np.where(wrong, -2, near), -1).astype("i8")
 
 
-def lines(found: Index, axis: int) -> Index | None:
+def lines(cells: Index, axis: int) -> Index | None:
     """Reduce the indices of 2-D cells to one for each line along an axis; None where they differ along a line."""
-    if (found == -2).any():
+    if (cells == -2).any():
         return None
-    high = found.max(1 - axis, initial=-1)
-    low = np.where(found < 0, np.iinfo("i8").max, found).min(1 - axis, initial=np.iinfo("i8").max)
+    high = cells.max(1 - axis, initial=-1)
+    low = np.where(cells < 0, np.iinfo("i8").max, cells).min(1 - axis, initial=np.iinfo("i8").max)
     return None if ((high >= 0) & (low != high)).any() else high
 
 
 def _joined(
-    claims: Iterable[Claim], grid: Grid, turned: bool, shape: tuple[int, int], *, cells: bool = False
+    claims: Iterable[Claim], grid: Grid, turned: bool, shape: tuple[int, ...], *, cells: bool = False
 ) -> Answer:
     """What claims say together on one grid; None where they contradict. ``cells`` need not lie in lines."""
     both = [np.full(n, -1, "i8") for n in (shape[::-1] if turned else shape)]
@@ -195,17 +195,17 @@ def _joined(
     return both[0], both[1]
 
 
-def _complete(claims: Iterable[Claim], grid: Grid, turned: bool, shape: tuple[int, int]) -> Place | None:
+def _complete(claims: Iterable[Claim], grid: Grid, turned: bool, shape: tuple[int, ...]) -> Place | None:
     answer = _joined(claims, grid, turned, shape)
     if answer is None:
         return None
     rows, cols = (_filled(i, n) for i, n in zip(answer, grid.shape_global, strict=True))
-    if rows is None or cols is None or rows is False or cols is False:
+    if not (isinstance(rows, np.ndarray) and isinstance(cols, np.ndarray)):
         return None
     return Place(grid, rows, cols, turned)
 
 
-def _filled(known: Index, size: int) -> Index | None | bool:
+def _filled(known: Index, size: int) -> Index | bool | None:
     """Fill lines of which nothing is known, by their even step; None where it is open, False where none fits."""
     at, n = np.flatnonzero(known >= 0), len(known)
     if len(at) == n:

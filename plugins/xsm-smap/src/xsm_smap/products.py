@@ -53,6 +53,11 @@ INSTEAD = {
 }
 
 
+def is_appeears(path: Path) -> bool:
+    """Whether the name is that of AppEEARS output of a SMAP product."""
+    return bool(APPEEARS_NAME.search(path.name)) and "SPL" in path.name.upper()
+
+
 def refuse_names(path: Path, wanted: tuple[str, ...]) -> None:
     """Stop where name or first line are those of another product than the ``wanted``."""
     with contextlib.suppress(OSError), open(path, "rb") as file:

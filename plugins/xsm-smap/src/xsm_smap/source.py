@@ -12,7 +12,7 @@ import xarray as xr
 from xsm import EASE2_M09, DataError, Grid
 from xsm.plugin_api import Area, Request, tell
 
-from xsm_smap import INFO, layout
+from xsm_smap import INFO, layout, products
 from xsm_smap.daily import dataset, joined, lazy
 from xsm_smap.granule import Granule, date_in_name, is_points, look, wanted_variables
 from xsm_smap.read import opened
@@ -37,8 +37,11 @@ class SmapSource:
     info = INFO
 
     def identify(self, path: Path) -> bool:
-        """Tell by the name, else by the groups of an HDF5 file, whether a file is one of SMAP's."""
-        if layout.L3_NAME.match(path.name) or layout.L2_NAME.match(path.name):
+        """Tell by the name, else by the groups of an HDF5 file, whether a file is one of SMAP's.
+
+        Copies of SMAP that AppEEARS made are: `open` says what to request instead.
+        """
+        if layout.L3_NAME.match(path.name) or layout.L2_NAME.match(path.name) or products.is_appeears(path):
             return True
         try:
             with open(path, "rb") as file:
