@@ -43,9 +43,7 @@ def test_told_by_name(name: str, granules: list[Path], area: Area, tmp_path: Pat
     assert name in got.attrs["skipped"][0] and got["tb_h"].notnull().any()
 
 
-@pytest.mark.parametrize(
-    "name", ["SMAP_L4_SM_aup_20200128T150000_Vv4030_001.h5", "SMAP_L3_SM_P_20210402_R19240_001.h5"]
-)
+@pytest.mark.parametrize("name", [*OTHERS][3:5])
 def test_level_4_names_other_products(name: str, tmp_path: Path) -> None:
     path = tmp_path / name
     path.write_bytes(b"")

@@ -321,8 +321,8 @@ def _read(node: Any, *, swap: bool) -> Cells:
     count, width = shape(node)
     if node.ndim == 2 and node.size > LARGE and node.chunks == (1, width):
         chunks = node.id.get_num_chunks()
-        some = np.unique(np.linspace(0, chunks - 1, SAMPLE).astype(int)) if chunks else []
-        at = np.array([node.id.get_chunk_info(int(i)).chunk_offset[0] for i in some], int)
+        some = sorted({int(i) for i in np.linspace(0, chunks - 1, SAMPLE)}) if chunks else []
+        at = np.array([node.id.get_chunk_info(i).chunk_offset[0] for i in some], int)
         values = cleaned(node, np.array([node[int(i)] for i in at], "f8").reshape(len(at), width))
         if not chunks or ((values >= -360) & (values < EMPTY_INDEX)).any():
             return Cells(values, at, count, swap)
