@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -142,7 +142,7 @@ def stamp_of(path: Path) -> np.datetime64:
         raise DataError(f"The name of '{path}' holds no date.", hint="Keep the product's names.") from None
 
 
-def look(path: Path, names: Sequence[str]) -> Step:
+def look(path: Path, names: Sequence[str], units: Mapping[str, str] | None = None) -> Step:
     """Check that a file holds the wanted variables on the 9 km grid, and where its cells lie."""
     refuse_names(path, ("SPL4SMGP",))
     check_magic(path)
@@ -164,7 +164,7 @@ def look(path: Path, names: Sequence[str]) -> Step:
                     f"{getattr(data, 'shape', ())}, wanted floats of {size}.",
                     hint="Use the file as it was downloaded.",
                 )
-            check_units(data, name, path)
+            check_units(data, name, path, units)
             maps.append(data)
         if not maps:
             return Step(str(path), EASE2_M09)
@@ -214,7 +214,7 @@ def _look_all(request: Request, names: Sequence[str]) -> tuple[dict[np.datetime6
             late = time is not None and time.stop is not None and day > np.datetime64(time.stop, "D")
             if early or late:
                 continue
-            step = look(path, names)
+            step = look(path, names, getattr(request, "units", None))
         except DataError as error:
             if request.on_error == "raise":
                 raise
