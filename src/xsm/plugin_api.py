@@ -57,6 +57,7 @@ _PUBLIC = {
     "add_history": "xsm.data.cf",
     "canonical_attrs": "xsm.data.cf",
     "drop_impossible": "xsm.data.cf",
+    "same_units": "xsm.data.cf",
     "NO_FLAG": "xsm.data.cf",
     "unit_of": "xsm.data.units",
     "affine": "xsm.data.units",

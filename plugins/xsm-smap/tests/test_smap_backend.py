@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray as xr
-import xsm_smap.granule
+import xsm_smap.passes
 from xsm import EASE2_M09, UsageError
 from xsm_smap.backend import SmapBackend
 from xsm_smap.layout import FIELDS
@@ -51,7 +51,7 @@ def test_only_indexed_rows_are_read(granules: list[Path], monkeypatch: pytest.Mo
         read.append(grid.shape)
         return window(dataset, grid, beside)
 
-    monkeypatch.setattr(xsm_smap.granule, "window", spy)
+    monkeypatch.setattr(xsm_smap.passes, "window", spy)
     with xr.open_dataset(granules[0], engine=SmapBackend) as ds:
         assert not read
         ds["albedo"][0, 300:303, 920:922].load()

@@ -13,7 +13,7 @@ import h5py
 import numpy as np
 import pytest
 import xarray as xr
-import xsm_smap.granule
+import xsm_smap.passes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from xsm import EASE2_M09, EASE2_M36, UsageError
@@ -231,7 +231,7 @@ def test_nothing_is_read_while_opening(granules: list[Path], area: Area, monkeyp
         raise AssertionError("read")
 
     with monkeypatch.context() as patch:
-        patch.setattr(xsm_smap.granule, "window", refuse)
+        patch.setattr(xsm_smap.passes, "window", refuse)
         got = open_(granules, area)
     assert all(got[n].chunks == ((1,) * 4, (6,), (9,)) for n in FIELDS)
 
@@ -245,7 +245,7 @@ def test_one_read_of_a_file_for_variables_of_a_group(
         read.append(dataset.name.rsplit("/", 1)[1])
         return window(dataset, grid, beside)
 
-    monkeypatch.setattr(xsm_smap.granule, "window", spy)
+    monkeypatch.setattr(xsm_smap.passes, "window", spy)
     got = open_(granules[:1], area)
     dask.compute(got["tb_h"].data, got["tb_v"].data, scheduler="sync")
     assert sorted(read) == [

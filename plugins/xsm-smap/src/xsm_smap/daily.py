@@ -12,7 +12,8 @@ from xsm import DataError, Grid, SkippedFile
 from xsm.plugin_api import tell
 
 from xsm_smap import layout
-from xsm_smap.granule import Granule, values
+from xsm_smap.granule import Granule
+from xsm_smap.passes import values
 
 NOON = np.timedelta64(12, "h")
 
@@ -62,6 +63,7 @@ def dataset(
     skipped: Sequence[str] = (),
 ) -> xr.Dataset:
     """Dress arrays ``(time, y, x)`` as a canonical dataset."""
+    _tell_doubts(granules)
     time = xr.Variable("time", days.astype("M8[ns]"), {"standard_name": "time", "long_name": "UTC day", "axis": "T"})
     ds = xr.Dataset({n: (("time", "y", "x"), a, layout.attrs(n)) for n, a in arrays.items()}, {"time": time})
     attrs = {
@@ -75,6 +77,19 @@ def dataset(
         "synthetic": joined(g.synthetic for g in granules),
     }
     return grid.assign(ds).assign_attrs({k: v for k, v in attrs.items() if v})
+
+
+def _tell_doubts(granules: Sequence[Granule]) -> None:
+    names = joined(n for g in granules for n in g.unitless)
+    if names:
+        files = sum(bool(g.unitless) for g in granules)
+        tell(f"{files} of {len(granules)} SMAP files give no units for {names}; those of the product are assumed.")
+    adrift = [g.path for g in granules if g.adrift]
+    if adrift:
+        tell(
+            f"{len(adrift)} of {len(granules)} SMAP files were saved again without coordinates ('{adrift[0]}'); their "
+            "first row is taken as the northernmost."
+        )
 
 
 def lazy(

@@ -1,9 +1,8 @@
-"""Heads of files: what they are, of which day, of which passes; and the values of their windows."""
+"""One look at the head of each file: what it is, which day, which passes; and the values of its windows."""
 
 from __future__ import annotations
 
 import contextlib
-import functools
 import math
 import os
 from collections.abc import Sequence
@@ -12,22 +11,25 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from xsm import EASE2_M09, EASE2_M36, DataError, Grid
+from xsm import EASE2_M09, DataError, Grid
 from xsm.plugin_api import Request
 
-from xsm_smap import layout
-from xsm_smap.l2 import scatter
+from xsm_smap import claims, layout, maps, products
+from xsm_smap.hdf5 import Frame, frame, plane, shape, swapped
+from xsm_smap.placing import OpenPlaceError, Place, grid_of_cells, place
 from xsm_smap.points import DATASETS as POINT_DATASETS
-from xsm_smap.points import grid_of_points, read_points
-from xsm_smap.read import Owners, check_complete, check_magic, check_own_rows, decode, is_plain, opened, window
+from xsm_smap.points import grid_of_points
+from xsm_smap.read import check_complete, check_magic, opened
 
 
 @dataclass(frozen=True)
 class Granule:
-    """A file whose head was read; `values` reads from it.
+    """A file that was looked at; `values` reads from it.
 
-    ``days`` are its UTC days (two for a half orbit over midnight), ``rank`` orders files of one day, ``stamp``
-    is time and size of the file, so that dask never takes an overwritten file for the old one.
+    ``days`` are the UTC days it holds (two for a half orbit over midnight), ``rank`` orders files of one day, ``stamp``
+    is time and size of the file, so that dask never takes an overwritten file for the old one. ``place`` is where the
+    cells of a map lie unless the map is the whole grid as the product has it, ``frame`` the axes it counts on, and
+    ``unitless`` names datasets without units; ``adrift`` is a map saved again without anything that tells its rows.
     """
 
     path: str
@@ -43,6 +45,10 @@ class Granule:
     synthetic: str = ""
     stamp: tuple[int, int] = (0, 0)
     projection: str = "global"
+    place: Place | None = None
+    frame: Frame = ((), None)
+    unitless: tuple[str, ...] = ()
+    adrift: bool = False
 
     @property
     def name(self) -> str:
@@ -51,10 +57,10 @@ class Granule:
 
 
 def date_in_name(path: Path) -> np.datetime64 | None:
-    """UTC day in the name of a file, or None."""
+    """UTC day that the name of a file tells, or None."""
     patterns = (layout.L3_NAME, layout.L2_NAME, layout.POINTS_NAME)
-    match = next((m for m in (p.search(path.name) for p in patterns) if m), None)
-    text = match["date"].replace("-", "") if match else ""
+    found = next((m for m in (p.search(path.name) for p in patterns) if m), None)
+    text = found["date"].replace("-", "") if found else ""
     try:
         return np.datetime64(f"{text[:4]}-{text[4:6]}-{text[6:]}", "D")
     except ValueError:
@@ -70,38 +76,43 @@ def look(path: Path, request: Request) -> Granule:
         An empty file, a login page, no or a truncated HDF5 file, no known group, a missing dataset, a wrong shape.
     """
     variables, projection = request.variables, request.options["projection"]
-    overpass, quality = request.options["overpass"], request.options["quality"]
+    products.refuse_names(path, products.RADIOMETER)
     check_magic(path)
     stat = os.stat(path)
     with opened(path) as file:
+        products.refuse_others(file, path, products.RADIOMETER)
         groups = {p: g for p, g in layout.GROUPS[projection].items() if len(file.get(g, ()))}
         stamp = (stat.st_mtime_ns, stat.st_size)
         if groups:
             wanted = wanted_variables(variables, "L3")
-            return _look_l3(path, file, groups, wanted, overpass, quality, stamp, projection)
+            return _look_l3(path, file, groups, wanted, request, stamp)
         if projection == "global" and layout.L2_GROUP in file:
-            return _look_l2(path, file, wanted_variables(variables, "L2"), quality, stamp)
+            return _look_l2(path, file, wanted_variables(variables, "L2"), request, stamp)
         if projection == "global" and is_points(file):
             return _look_points(path, file, wanted_variables(variables, "points"), stamp)
         if projection == "polar":
             empty = [g for g in layout.POLAR_GROUPS.values() if g in file]
-            content = f"{' and '.join(empty)} contain nothing" if empty else f"it contains {_members(file)}"
+            told = (
+                f"{' and '.join(empty)} hold nothing" if empty else f"it holds {', '.join(list(file)[:6]) or 'nothing'}"
+            )
             raise DataError(
-                f"'{path}' has no values on the polar grid ({content}).",
+                f"'{path}' has no values on the polar grid ({told}).",
                 hint="Only SPL3SMP_E has them; open it with <projection=global>.",
             )
+        polar = [g for g in layout.POLAR_GROUPS.values() if len(file.get(g, ()))]
+        if polar:
+            raise DataError(
+                f"'{path}' holds no SMAP soil moisture group of the global grid, only {' and '.join(polar)}.",
+                hint="Open it with <projection=polar>.",
+            )
         raise DataError(
-            f"'{path}' contains no SMAP soil moisture group (it contains {_members(file)}).",
-            hint=f"Expected {' or '.join([*layout.GROUPS[projection].values(), layout.L2_GROUP])}.",
+            f"'{path}' holds no SMAP soil moisture group (found: {', '.join(list(file)[:6]) or 'nothing'}).",
+            hint=f"Wanted {' or '.join([*layout.GROUPS[projection].values(), layout.L2_GROUP])}.",
         )
 
 
-def _members(file: Any) -> str:
-    return ", ".join(list(file)[:6]) or "nothing"
-
-
 def wanted_variables(variables: Sequence[str] | None, level: str) -> tuple[str, ...]:
-    """The requested canonical names; by default all that files of a level have."""
+    """Wanted canonical names; by default all that files of a level have."""
     return tuple(POINT_DATASETS) if variables is None and level == "points" else layout.check_variables(variables)
 
 
@@ -111,171 +122,133 @@ def is_points(file: Any) -> bool:
     return all(n in file and getattr(file[n], "ndim", 0) == 1 for n in names)
 
 
-def values(
-    granule: Granule, variables: Sequence[str], grid: Grid, *, overpass: str, quality: str, day: np.datetime64
-) -> list[dict[str, np.ndarray]]:
-    """Read one window of every requested pass of a granule.
-
-    Returns
-    -------
-    list of dict
-        One mapping of canonical name to array ``(grid.rows, grid.cols)`` for each pass that the file has.
-    """
-    with opened(granule.path) as file:
-        if granule.level == "points":
-            return [{v: read_points(file, v, grid, overpass, granule.name) for v in variables}]
-        passes = [p for p in granule.passes if overpass in (p, "both")]
-        if granule.level == "L3":
-            return [_read_l3(file, granule, p, variables, grid, quality) for p in passes]
-        return [_read_l2(file, granule, variables, grid, quality, day) for _ in passes]
-
-
-def _read_l3(
-    file: Any, granule: Granule, overpass: str, variables: Sequence[str], grid: Grid, quality: str
-) -> dict[str, np.ndarray]:
-    group = file[layout.GROUPS[granule.projection][overpass]]
-
-    suffix = layout.SUFFIX[overpass]
-    observed = group.get(layout.OBSERVED + suffix)
-    owners: Owners = {}
-
-    @functools.cache
-    def raw(dataset: str) -> np.ndarray:
-        node = _dataset(group, dataset, granule.level, suffix, granule.crid, granule.path)
-        check_own_rows(owners, node, (grid.row0, grid.row0 + grid.rows - 1))
-        alike = observed is not None and (observed.shape, observed.chunks) == (node.shape, node.chunks)
-        return window(node, grid, observed if alike else None)
-
-    return {v: decode(raw, v, quality, where=granule.name, day=granule.days[0]) for v in variables}
-
-
-def _read_l2(
-    file: Any, granule: Granule, variables: Sequence[str], grid: Grid, quality: str, day: np.datetime64
-) -> dict[str, np.ndarray]:
-    group = file[layout.L2_GROUP]
-    row, col = group["EASE_row_index"][:], group["EASE_column_index"][:]
-    for name, index, size in zip(("row", "column"), (row, col), EASE2_M36.shape_global, strict=True):
-        if ((index >= size) & (index != layout.NO_FLAG)).any():
-            raise DataError(f"'{granule.path}' has a {name} index of {index.max()}, expected less than {size}.")
-
-    @functools.cache
-    def raw(dataset: str) -> np.ndarray:
-        node = _dataset(group, dataset, granule.level, "", granule.crid, granule.path)
-        return scatter(node[:], row, col, grid)
-
-    context: dict[str, Any] = {"where": granule.name, "day": granule.days[0]}
-    arrays = {v: decode(raw, v, quality, **context) for v in variables}
-    if len(granule.days) > 1:
-        other = decode(raw, "obs_time", quality, **context).astype("M8[D]") != day
-        for v in variables:
-            arrays[v][other] = layout.empty(v, ())
-    return arrays
-
-
-def _dataset(group: Any, dataset: str, level: str, suffix: str, crid: str, path: str | Path) -> Any:
-    suffixes = (suffix, "") if "Polar" in group.name else (suffix,)  # documentation disagrees on the polar PM group
-    names = (layout.resolve(dataset, group, level=level, suffix=s, crid=crid) for s in suffixes)
-    present = next((n for n in names if n is not None), None)
-    if present is None:
-        why = (
-            f"; its release {crid or '(unknown)'} may mean another algorithm by the generic name"
-            if dataset.endswith("_dca") and dataset.removesuffix("_dca") + suffix in group
-            else ""
-        )
-        raise DataError(
-            f"'{path}' has no dataset {group.name}/{dataset}{suffix}{why}.",
-            hint="Use release R18 or newer, or ask for other variables.",
-        )
-    node = group[present]
-    if not is_plain(node, layout.type_class(dataset)):
-        raise DataError(
-            f"'{path}': {group.name}/{present} has the type {getattr(node, 'dtype', 'of a group')}, expected "
-            f"{'unsigned integers' if layout.type_class(dataset) == 'u' else 'floats'}.",
-            hint="Download the file again.",
-        )
-    return node
-
-
 def _look_l3(
-    path: Path,
-    file: Any,
-    groups: dict[str, str],
-    variables: Sequence[str],
-    overpass: str,
-    quality: str,
-    stamp: tuple[int, int],
-    projection: str,
+    path: Path, file: Any, groups: dict[str, str], variables: Sequence[str], request: Request, stamp: tuple[int, int]
 ) -> Granule:
-    match = layout.L3_NAME.match(path.name)
+    overpass, projection = request.options["overpass"], request.options["projection"]
+    found = layout.L3_NAME.match(path.name)
     meta = _metadata(file)
-    crid = match["crid"] if match else meta["CompositeReleaseID"]
-    wanted = dict.fromkeys(d for v in variables for d in layout.needs(v, quality=quality))
-    grid = None
-    grids = layout.GRIDS[projection]
-    for which in [p for p in groups if overpass in (p, "both")] or groups:
-        group = file[groups[which]]
-        for dataset in wanted:
-            shape = _dataset(group, dataset, "L3", layout.SUFFIX[which], crid, path).shape
-            grid = grid or grids.get(shape)
-            if grid is None or shape != grid.shape_global:
-                known = " or ".join(f"{s[0]} x {s[1]}" for s in grids)
-                raise DataError(
-                    f"'{path}': {group.name}/{dataset} has the shape {' x '.join(map(str, shape))}, expected {known}.",
-                    hint="Regional subsets without the global grid cannot be placed; take the whole granule.",
-                )
-    named = date_in_name(path) if match else None
-    day_inside = _day_inside(path, meta["rangeBeginningDateTime"], named)
-    day = day_inside if named is None else named
+    crid = maps.release(found["crid"] if found else "", meta["CompositeReleaseID"])
+    maps_of = {
+        which: _maps(path, file[groups[which]], variables, request, "L3", layout.SUFFIX[which], crid)
+        for which in [p for p in groups if overpass in (p, "both")] or groups
+    }
+    passes: tuple[str, ...] = tuple(groups)
+    try:
+        axes, placed, adrift = _placed(file, path, maps_of, projection)
+    except OpenPlaceError:
+        if not all(maps.is_empty(m) for datasets, _ in maps_of.values() for m in datasets.values()):
+            raise
+        (axes, placed, adrift), passes = (((), None), None, False), ()  # nothing is observed: nothing is to be placed
+    unitless = tuple(sorted({name for _, names in maps_of.values() for name in names}))
+    named = date_in_name(path) if found else None
+    told = _told_day(path, meta["rangeBeginningDateTime"], named)
+    day = told if named is None else named
     if day is None:
         raise DataError(
-            f"Neither the name of '{path}' nor its metadata contains its day.",
-            hint="Keep the product's names.",
+            f"Neither the name of '{path}' nor its metadata tell its day.",
+            hint="Keep the names that the product came with.",
         )
-    assert grid is not None  # noqa: S101
-    rank = (crid, match["counter"] if match else "", -bool(match and match["service"]))
+    rank = (crid, found["counter"] if found else "", -bool(found and found["service"]))
     return Granule(
-        str(path), "L3", grid, (day,), tuple(groups), str(day), rank, crid, meta["ECSVersionID"], meta["shortName"],
-        meta["synthetic"], stamp, projection,
+        str(path), "L3", placed and placed.window, (day,), passes, str(day), rank, crid, meta["ECSVersionID"],
+        meta["shortName"], meta["synthetic"], stamp, projection, None if placed is None or placed.plain else placed,
+        axes, unitless, adrift,
     )  # fmt: skip
 
 
-def _look_l2(path: Path, file: Any, variables: Sequence[str], quality: str, stamp: tuple[int, int]) -> Granule:
-    match = layout.L2_NAME.match(path.name)
-    if match is None:
+def _maps(
+    path: Path, group: Any, variables: Sequence[str], request: Request, level: str, suffix: str, crid: str
+) -> tuple[dict[str, Any], list[str]]:
+    """Datasets of a group that are needed, and the names of those without units."""
+    datasets: dict[str, Any] = {}
+    unitless = []
+    for variable in variables:
+        for name in layout.needs(variable, quality=request.options["quality"]):
+            datasets[name] = maps.dataset_of(group, name, level, suffix, crid, path)
+        field = layout.FIELDS[variable]
+        if not maps.check_units(datasets[field.dataset], variable, path, getattr(request, "units", None)):
+            unitless.append(field.dataset)
+    return datasets, unitless
+
+
+def _placed(
+    file: Any, path: Path, maps_of: dict[str, tuple[dict[str, Any], list[str]]], projection: str
+) -> tuple[Frame, Place, bool]:
+    """Axes and place of the maps of a file, and whether nothing but their shape tells the order of rows."""
+    firsts: list[tuple[Any, str]] = []
+    for which, (datasets, _) in maps_of.items():
+        suffix = layout.SUFFIX[which]
+        first = next(iter(datasets.values()))
+        axes = frame(firsts[0][0] if firsts else first)
+        wanted = axes[0] if first.size != 1 and len(axes[0]) == 2 else next(iter(layout.GRIDS[projection]))
+        for dataset in datasets.values():
+            if len(plane(dataset)) != 2 or swapped(dataset, axes) is None:
+                raise DataError(
+                    f"'{path}': {dataset.name} has the shape {' x '.join(map(str, dataset.shape))}, wanted "
+                    f"{' x '.join(map(str, wanted))}.",
+                    hint="All maps of a file are of one shape; use the file as it was downloaded.",
+                )
+        firsts.append((first, suffix))
+    said = claims.collect(file, firsts, path)
+    grids = tuple(layout.GRIDS[projection].values())
+    first = firsts[0][0]
+    adrift = maps.saved_again(first) and not any(c.tells_lines for c in said)
+    return frame(first), place(said, grids, shape(first), f"'{path}'"), adrift
+
+
+def _look_l2(path: Path, file: Any, variables: Sequence[str], request: Request, stamp: tuple[int, int]) -> Granule:
+    found = layout.L2_NAME.match(path.name)
+    if found is None:
         raise DataError(
-            f"'{path}' is a Level-2 half orbit whose name contains no pass.",
+            f"'{path}' is a Level-2 half orbit whose name tells no pass.",
             hint="Keep the name SMAP_L2_SM_P_<orbit>_<A or D>_<date>T<time>_R<release>_<counter>.h5.",
         )
     group, meta = file[layout.L2_GROUP], _metadata(file)
-    cells = group["EASE_row_index"].shape
-    if not 0 < math.prod(cells) <= math.prod(EASE2_M36.shape_global):
+    crid = maps.release(found["crid"], meta["CompositeReleaseID"])
+    wanted, unitless = _maps(path, group, variables, request, "L2", "", crid)
+    placed: Place | None = None
+    axes: Frame = ((), None)
+    adrift = False
+    if next(iter(wanted.values())).ndim >= 2:
+        try:
+            axes, placed, adrift = _placed(file, path, {"AM": (wanted, unitless)}, "global")
+        except DataError as error:
+            raise DataError(
+                f"{error.message} It is gridded Level-2 output.", hint="Open the half orbit itself, or SPL3SMP."
+            ) from None
+        grid = placed.window
+    else:
+        grid = _grid_of_half_orbit(path, file, group, list(wanted.values()), crid)
+    first = date_in_name(path)
+    if first is None:
+        raise DataError(f"The name of '{path}' holds no date.", hint="Keep the names that the product came with.")
+    _told_day(path, meta["rangeBeginningDateTime"], first)
+    last = _told_day(path, meta["rangeEndingDateTime"], first)
+    last = first if last is None else last
+    node = "PM" if found["node"] == "A" else "AM"
+    return Granule(
+        str(path), "L2", grid, tuple(np.arange(first, max(first, last) + 1)), (node,),
+        f"{found['orbit']}{found['node']}", (crid, found["counter"], -bool(found["service"])), crid,
+        meta["ECSVersionID"], meta["shortName"], meta["synthetic"], stamp, "global", placed, axes, tuple(unitless),
+        adrift,
+    )  # fmt: skip
+
+
+def _grid_of_half_orbit(path: Path, file: Any, group: Any, datasets: list[Any], crid: str) -> Grid:
+    datasets += [maps.dataset_of(group, n, "L2", "", crid, path) for n in (layout.OBSERVED, "EASE_column_index")]
+    cells = group[layout.OBSERVED].shape
+    if not 0 < math.prod(cells) <= math.prod(EASE2_M09.shape_global):
         raise DataError(f"'{path}' says it has {cells} cells.", hint="Download the file again.")
-    needed = [d for v in variables for d in layout.needs(v, quality=quality)]
-    names = dict.fromkeys([*needed, layout.OBSERVED, "EASE_column_index"])
-    datasets = [_dataset(group, name, "L2", "", match["crid"], path) for name in names]
     for dataset in datasets:
         if dataset.shape != cells or len(cells) != 1:
             raise DataError(
-                f"'{path}': {dataset.name} has the shape {dataset.shape}, expected {cells}.",
-                hint="Download the file again.",
+                f"'{path}': {dataset.name} has the shape {dataset.shape}, wanted {cells}.",
+                hint="All datasets of a half orbit have one value a cell; use the file as it was downloaded.",
             )
     check_complete(datasets)
-    if meta["shortName"] not in ("SPL2SMP", ""):
-        raise DataError(
-            f"'{path}' is {meta['shortName']}, expected SPL2SMP (36 km).", hint="Use the Level-3 product instead."
-        )
-    first = date_in_name(path)
-    if first is None:
-        raise DataError(f"The name of '{path}' contains no date.", hint="Keep the product's names.")
-    _day_inside(path, meta["rangeBeginningDateTime"], first)
-    last = _day_inside(path, meta["rangeEndingDateTime"], first)
-    last = first if last is None else last
-    node = "PM" if match["node"] == "A" else "AM"
-    return Granule(
-        str(path), "L2", EASE2_M36, tuple(np.arange(first, max(first, last) + 1)), (node,),
-        f"{match['orbit']}{match['node']}", (match["crid"], match["counter"], -bool(match["service"])), match["crid"],
-        meta["ECSVersionID"], meta["shortName"], meta["synthetic"], stamp,
-    )  # fmt: skip
+    said = claims.cell_claims(file, group, path)
+    return grid_of_cells(said, layout.GRIDS["global"].values(), cells[0], f"'{path}'")
 
 
 def _look_points(path: Path, file: Any, variables: Sequence[str], stamp: tuple[int, int]) -> Granule:
@@ -287,7 +260,7 @@ def _look_points(path: Path, file: Any, variables: Sequence[str], stamp: tuple[i
         )
     day = date_in_name(path)
     if day is None:
-        raise DataError(f"The name '{path}' contains no date.", hint="Expected a name that ends in _YYYY-MM-DD.nc.")
+        raise DataError(f"The name '{path}' holds no date.", hint="Wanted a name that ends in _YYYY-MM-DD.nc.")
     if file["longitude"].size > 2 * math.prod(EASE2_M09.shape_global):
         raise DataError(f"'{path}' says it has {file['longitude'].size} points.", hint="Download the file again.")
     grid = grid_of_points(file["longitude"][:].astype("f8"), file["latitude"][:].astype("f8"), f"'{path}'")
@@ -301,13 +274,13 @@ def _metadata(file: Any) -> dict[str, str]:
         return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
 
     dataset, extent = "Metadata/DatasetIdentification", "Metadata/Extent"
-    texts = {n: text(dataset, n) for n in ("ECSVersionID", "CompositeReleaseID", "shortName")}
-    texts |= {n: text(extent, n) for n in ("rangeBeginningDateTime", "rangeEndingDateTime")}
-    return texts | {"synthetic": text("/", "synthetic")}
+    found = {n: text(dataset, n) for n in ("ECSVersionID", "CompositeReleaseID", "shortName")}
+    found |= {n: text(extent, n) for n in ("rangeBeginningDateTime", "rangeEndingDateTime")}
+    return found | {"synthetic": text("/", "synthetic")}
 
 
-def _day_inside(path: Path, text: str, named: np.datetime64 | None) -> np.datetime64 | None:
-    """UTC day in the metadata of a file, None if there is none; it must be that of the name or a day next to it."""
+def _told_day(path: Path, text: str, named: np.datetime64 | None) -> np.datetime64 | None:
+    """UTC day that the metadata of a file tell, None where there are none; it is that of the name or next to it."""
     if not text:
         return None
     day: np.datetime64 = np.datetime64("NaT")
@@ -316,7 +289,7 @@ def _day_inside(path: Path, text: str, named: np.datetime64 | None) -> np.dateti
     if np.isnat(day) or (named is not None and abs(day - named) > np.timedelta64(1, "D")):
         known = "no day" if named is None else f"the day {named}"
         raise DataError(
-            f"The metadata of '{path}' contain the time '{text}', its name {known}.",
-            hint="Restore the product's name, or download it again.",
+            f"The metadata of '{path}' tell the time '{text}', its name {known}.",
+            hint="Give it the name that the product came with, or download it again.",
         )
     return day

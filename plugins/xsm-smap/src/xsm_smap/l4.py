@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,17 +14,33 @@ from xsm import EASE2_M09, DataError, Grid, SkippedFile, UsageError
 from xsm.plugin_api import Request, canonical_attrs, drop_impossible, tell
 
 from xsm_smap import L4_INFO
+from xsm_smap.claims import collect
+from xsm_smap.hdf5 import Frame, frame, plane, shape, swapped
 from xsm_smap.layout import FILL, GROUP, STEPS
-from xsm_smap.read import check_magic, is_plain, opened, window
+from xsm_smap.maps import check_units, cut, has_numbers, is_turned, standard, upright
+from xsm_smap.placing import Place, place
+from xsm_smap.products import refuse_names, refuse_others
+from xsm_smap.read import check_magic, opened, window
 
 if TYPE_CHECKING:
     from xsm.twin import World
 
 NAME = re.compile(
-    r"^SMAP_L4_SM_gph_(?P<date>\d{8})T(?P<clock>\d{4})\d{2}_V(?P<version>[A-Za-z]+\d{4})_(?P<counter>\d{3})(?:_.+)?\.h5$"
+    r"^SMAP_L4_SM_gph_(?P<date>\d{8})T(?P<clock>\d{4})\d{2}_V(?P<version>[A-Za-z]+\d{4})_(?P<counter>\d{3})(?:_.+)?\.(?:h5|nc|nc4)$"
 )
 
-Day = tuple[np.datetime64, tuple[str, ...]]
+
+@dataclass(frozen=True)
+class Step:
+    """A file that was looked at: ``place`` is None where its maps are the whole grid as the product has it."""
+
+    path: str
+    grid: Grid
+    place: Place | None = None
+    frame: Frame = ((), None)
+
+
+Day = tuple[np.datetime64, tuple[Step, ...]]
 """A UTC day and its files."""
 
 
@@ -39,7 +56,7 @@ class SmapL4Source:
     info = L4_INFO
 
     def identify(self, path: Path) -> bool:
-        """By the name."""
+        """Tell by the name."""
         return NAME.match(Path(path).name) is not None
 
     def open(self, request: Request) -> xr.Dataset:
@@ -77,14 +94,12 @@ class SmapL4Source:
                 f"None of the {len(request.paths)} files is a readable SPL4SMGP file of the period.",
                 hint="; ".join(skipped) or "Check paths and period.",
             )
-        grid = EASE2_M09 if request.region is None else request.region.grid
-        days_of_files = sorted({s.astype("M8[D]") for s in by_stamp})
-        first = days_of_files[0] if time is None or time.start is None else np.datetime64(time.start, "D")
-        last = days_of_files[-1] if time is None or time.stop is None else np.datetime64(time.stop, "D")
+        grid = _window(by_stamp.values(), request)
+        held = sorted({s.astype("M8[D]") for s in by_stamp})
+        first = held[0] if time is None or time.start is None else np.datetime64(time.start, "D")
+        last = held[-1] if time is None or time.stop is None else np.datetime64(time.stop, "D")
         days = np.arange(first, last + 1)
-        files: list[Day] = [
-            (d, tuple(str(by_stamp[s]) for s in sorted(by_stamp) if s.astype("M8[D]") == d)) for d in days
-        ]
+        files: list[Day] = [(d, tuple(by_stamp[s] for s in sorted(by_stamp) if s.astype("M8[D]") == d)) for d in days]
         arrays = _lazy(files, names, grid, min_steps, request.on_error)
         stamps = {"standard_name": "time", "long_name": "UTC day", "axis": "T"}
         ds = xr.Dataset(
@@ -92,18 +107,18 @@ class SmapL4Source:
              for i, n in enumerate(names)},
             {"time": ("time", days.astype("M8[ns]"), stamps)},
         )  # fmt: skip
-        attrs = {
+        told = {
             "title": "SMAP Level 4 soil moisture, daily means",
             "product": "SPL4SMGP",
             "product_version": ", ".join(
-                sorted({m["version"] for p in by_stamp.values() if (m := NAME.match(p.name))})
+                sorted({m["version"] for p in by_stamp.values() if (m := NAME.match(Path(p.path).name))})
             ),
             "daily_rule": f"mean of the 3-hourly values of the UTC day, at least {min_steps} of {STEPS}",
             "incomplete_days": _incomplete(files, min_steps),
             "skipped": skipped,
-            "synthetic": _synthetic(next(iter(by_stamp.values()))),
+            "synthetic": _synthetic(next(iter(by_stamp.values())).path),
         }
-        return grid.assign(ds).assign_attrs({k: v for k, v in attrs.items() if v})
+        return grid.assign(ds).assign_attrs({k: v for k, v in told.items() if v})
 
     def write(self, world: World, dest: Path) -> list[Path]:
         """Write a synthetic world's land model as SPL4SMGP files, see `xsm_smap.write_l4.write`."""
@@ -113,63 +128,83 @@ class SmapL4Source:
 
 
 def stamp_of(path: Path) -> np.datetime64:
-    """Stamp in the name of a file."""
+    """Stamp that the name of a file tells."""
     match = NAME.match(path.name)
     if match is None:
+        refuse_names(path, ("SPL4SMGP",))
         raise DataError(
-            f"The name of '{path}' does not contain its time.", hint="Keep names as SMAP_L4_SM_gph_<date>T<time>_...h5."
+            f"The name of '{path}' does not tell its time.", hint="Keep names as SMAP_L4_SM_gph_<date>T<time>_...h5."
         )
     date, clock = match["date"], match["clock"]
     try:
         return np.datetime64(f"{date[:4]}-{date[4:6]}-{date[6:]}T{clock[:2]}:{clock[2:]}", "m")
     except ValueError:
-        raise DataError(f"The name of '{path}' contains no date.", hint="Keep the product's names.") from None
+        raise DataError(f"The name of '{path}' holds no date.", hint="Keep the product's names.") from None
 
 
-def look(path: Path, names: Sequence[str]) -> None:
-    """Check that a file contains the variables on the global 9 km grid."""
+def look(path: Path, names: Sequence[str], units: Mapping[str, str] | None = None) -> Step:
+    """Check that a file holds the wanted variables on the 9 km grid, and where its cells lie."""
+    refuse_names(path, ("SPL4SMGP",))
     check_magic(path)
     with opened(path) as file:
+        refuse_others(file, path, ("SPL4SMGP",))
         group = file.get(GROUP, {})
+        maps: list[Any] = []
         for name in names:
             if name not in group:
                 raise DataError(
-                    f"'{path}' has no dataset {GROUP}/{name}.", hint="Expected a complete SPL4SMGP (gph) file."
+                    f"'{path}' has no dataset {GROUP}/{name}.", hint="Wanted SPL4SMGP (gph) with this dataset."
                 )
-            shape = group[name].shape
-            if shape != EASE2_M09.shape_global or not is_plain(group[name], "f"):
+            data = group[name]
+            axes = frame(maps[0] if maps else data) if has_numbers(data) else ((), None)
+            if not has_numbers(data) or len(plane(data)) != 2 or swapped(data, axes) is None:
+                size = axes[0] if len(axes[0]) == 2 else EASE2_M09.shape_global
                 raise DataError(
-                    f"'{path}': {GROUP}/{name} is {group[name].dtype} of shape {shape}, expected floats of "
-                    f"{EASE2_M09.shape_global}.",
-                    hint="Use the whole granule.",
+                    f"'{path}': {GROUP}/{name} is {getattr(data, 'dtype', 'a group')} of shape "
+                    f"{getattr(data, 'shape', ())}, wanted floats of {size}.",
+                    hint="Use the file as it was downloaded.",
                 )
+            check_units(data, name, path, units)
+            maps.append(data)
+        if not maps:
+            return Step(str(path), EASE2_M09)
+        placed = place(collect(file, [(maps[0], "")], path), [EASE2_M09], shape(maps[0]), f"'{path}'")
+        return Step(str(path), placed.window, None if placed.plain else placed, frame(maps[0]))
+
+
+def _values(step: Step, file: Any, name: str, grid: Grid) -> np.ndarray:
+    data = file[GROUP][name]
+    if step.place is None and not is_turned(data, step.frame):
+        return standard(data, window(data, grid), "f").astype("f4")
+    return cut(standard(data, upright(data, step.frame), "f").astype("f4"), step.place, grid)
 
 
 def read_day(day: Day, names: Sequence[str], grid: Grid, min_steps: int, on_error: str) -> np.ndarray:
     """Average the files of one day: float32 (variable, row, column), NaN where a cell has too few values."""
     total = np.zeros((len(names), *grid.shape))
     count = np.zeros(total.shape, int)
-    for path in day[1]:
+    for step in day[1]:
+        path = step.path
         try:
             with opened(path) as file:
-                fields = np.stack([window(file[GROUP][n], grid).astype("f4") for n in names])
+                found = np.stack([_values(step, file, n, grid) for n in names])
         except DataError as error:
             if on_error == "raise":
                 raise
             tell(SkippedFile(path, error))
             continue
-        fields[fields == FILL] = np.nan
-        for values, name in zip(fields, names, strict=True):
+        found[found == FILL] = np.nan
+        for values, name in zip(found, names, strict=True):
             drop_impossible(values, name, Path(path).name)
-        valid = np.isfinite(fields)
-        total += np.where(valid, fields, 0)
+        valid = np.isfinite(found)
+        total += np.where(valid, found, 0)
         count += valid
     return np.divide(total, count, out=np.full(total.shape, np.nan), where=count >= min_steps).astype("f4")
 
 
-def _look_all(request: Request, names: Sequence[str]) -> tuple[dict[np.datetime64, Path], list[str]]:
+def _look_all(request: Request, names: Sequence[str]) -> tuple[dict[np.datetime64, Step], list[str]]:
     time = request.time
-    best: dict[np.datetime64, Path] = {}
+    best: dict[np.datetime64, Step] = {}
     skipped = []
     for path in sorted(map(Path, request.paths), key=_rank):
         try:
@@ -179,14 +214,24 @@ def _look_all(request: Request, names: Sequence[str]) -> tuple[dict[np.datetime6
             late = time is not None and time.stop is not None and day > np.datetime64(time.stop, "D")
             if early or late:
                 continue
-            look(path, names)
+            step = look(path, names, getattr(request, "units", None))
         except DataError as error:
             if request.on_error == "raise":
                 raise
             skipped.append(str(error))
             continue
-        best[stamp] = path
+        best[stamp] = step
     return best, skipped
+
+
+def _window(steps: Iterable[Step], request: Request) -> Grid:
+    if request.region is not None:
+        return request.region.grid
+    grids = [s.grid for s in steps]
+    return EASE2_M09.window(
+        min(g.row0 for g in grids), max(g.row0 + g.rows for g in grids),
+        min(g.col0 for g in grids), max(g.col0 + g.cols for g in grids),
+    )  # fmt: skip
 
 
 def _rank(path: Path) -> tuple[str, str]:
@@ -217,7 +262,7 @@ def _incomplete(files: Sequence[Day], min_steps: int) -> str:
     return ", ".join(f"{day} ({n})" for day, n in short)
 
 
-def _synthetic(path: Path) -> str:
+def _synthetic(path: str) -> str:
     with opened(path) as file:
         value = file.attrs.get("synthetic", "")
     return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
@@ -226,5 +271,5 @@ def _synthetic(path: Path) -> str:
 def _names(variables: Sequence[str] | None) -> list[str]:
     for name in variables or ():
         if name not in L4_INFO.variables:
-            raise UsageError(f"SPL4SMGP has no variable '{name}'.", hint=f"It has: {', '.join(L4_INFO.variables)}.")
+            raise UsageError(f"SPL4SMGP gives no variable '{name}'.", hint=f"It gives: {', '.join(L4_INFO.variables)}.")
     return list(dict.fromkeys(variables or L4_INFO.variables))

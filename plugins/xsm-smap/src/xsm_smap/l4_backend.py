@@ -16,7 +16,7 @@ from xsm.plugin_api import canonical_attrs
 
 from xsm_smap import L4_INFO
 from xsm_smap.backend import bounds
-from xsm_smap.l4 import NAME, look, read_day, stamp_of
+from xsm_smap.l4 import NAME, Step, look, read_day, stamp_of
 
 
 class SmapL4Backend(BackendEntrypoint):
@@ -45,14 +45,14 @@ class SmapL4Backend(BackendEntrypoint):
         dropped = {drop_variables} if isinstance(drop_variables, str) else set(drop_variables or ())
         names = [n for n in L4_INFO.variables if n not in dropped]
         stamp = stamp_of(path)
-        look(path, names)
+        step = look(path, names)
         time = xr.Variable("time", [stamp.astype("M8[ns]")], {"standard_name": "time", "axis": "T"})
         ds = xr.Dataset(
-            {n: (("time", "y", "x"), indexing.LazilyIndexedArray(_Array(path, n)), canonical_attrs(n)) for n in names},
+            {n: (("time", "y", "x"), indexing.LazilyIndexedArray(_Array(step, n)), canonical_attrs(n)) for n in names},
             {"time": time},
             {"title": "SMAP Level 4 soil moisture", "product": "SPL4SMGP"},
         )
-        return EASE2_M09.assign(ds)
+        return step.grid.assign(ds)
 
     def guess_can_open(self, filename_or_obj: Any) -> bool:
         """By the name."""
@@ -62,18 +62,19 @@ class SmapL4Backend(BackendEntrypoint):
 class _Array(BackendArray):
     """One variable of one file; reads the rows that are indexed."""
 
-    def __init__(self, path: Path, name: str) -> None:
-        self.path, self.name = path, name
-        self.shape = (1, *EASE2_M09.shape)
+    def __init__(self, step: Step, name: str) -> None:
+        self.step, self.name = step, name
+        self.shape = (1, *step.grid.shape)
         self.dtype = np.dtype("f4")
 
     def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
         return indexing.explicit_indexing_adapter(key, self.shape, indexing.IndexingSupport.BASIC, self._read)
 
     def _read(self, key: tuple[Any, ...]) -> np.ndarray:
-        (rows, row), (cols, col) = (bounds(k, n) for k, n in zip(key[1:], EASE2_M09.shape, strict=True))
+        (rows, row), (cols, col) = (bounds(k, n) for k, n in zip(key[1:], self.step.grid.shape, strict=True))
         if rows[0] == rows[1] or cols[0] == cols[1]:
             return np.full(self.shape, np.nan, "f4")[key]
-        part = EASE2_M09.window(*rows, *cols)
-        values = read_day((np.datetime64("NaT"), (str(self.path),)), [self.name], part, 1, "raise")
+        grid = self.step.grid
+        part = EASE2_M09.window(*(grid.row0 + r for r in rows), *(grid.col0 + c for c in cols))
+        values = read_day((np.datetime64("NaT"), (self.step,)), [self.name], part, 1, "raise")
         return values[(key[0], row, col)]

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 from xsm import DataError, Grid, XsmError
-from xsm.plugin_api import check_hdf5, drop_impossible, tell
+from xsm.plugin_api import drop_impossible, tell
 
 from xsm_smap.layout import BAD_BITS, EPOCH, FIELDS, FILL, FLAGS, LAND, MAGIC, NO_FLAG, OBSERVED
 
@@ -33,6 +33,16 @@ DAMAGE = (
     zlib.error,
 )
 """What h5py and zlib raise where a file is damaged."""
+OTHER_FORMATS = {
+    b"II*\0": "a TIFF file",
+    b"MM\0*": "a TIFF file",
+    b"CDF\x01": "a netCDF-3 file",
+    b"CDF\x02": "a netCDF-3 file",
+    b"PK\x03\x04": "a zip archive",
+    b"\x1f\x8b": "a gzip archive",
+    b"GRIB": "a GRIB file",
+}
+"""First bytes of files that are whole and of another format."""
 SUPERBLOCK = 48
 """Bytes at the start of a file in which no values can lie."""
 COMPACT = 0
@@ -51,13 +61,19 @@ def check_magic(path: Path) -> None:
     if head.startswith(MAGIC):
         return
     if not head:
-        raise DataError(f"'{path}' is empty, expected a SMAP HDF5 file.", hint="Download it again.")
+        raise DataError(f"'{path}' is empty, wanted a SMAP HDF5 file.", hint="Download it again.")
     if head.lstrip()[:1] == b"<":
         raise DataError(
-            f"'{path}' is a web page, most likely the Earthdata login page, expected a SMAP HDF5 file.",
+            f"'{path}' is a web page, most likely the Earthdata login page, wanted a SMAP HDF5 file.",
             hint="Log in to Earthdata and download it again.",
         )
-    raise DataError(f"'{path}' is not an HDF5 file (it starts with {head[:8]!r}).", hint="Download it again.")
+    other = next((name for start, name in OTHER_FORMATS.items() if head.startswith(start)), "")
+    if other:
+        raise DataError(f"'{path}' is {other}, wanted a SMAP HDF5 file.", hint="Request the granules as HDF5 (.h5).")
+    raise DataError(
+        f"'{path}' is no HDF5 file (it starts with {head[:8]!r}).",
+        hint="Download it again." if path.suffix in (".h5", ".nc", ".nc4") else "Request the granules as HDF5 (.h5).",
+    )
 
 
 @contextlib.contextmanager
@@ -65,7 +81,6 @@ def opened(path: str | Path) -> Iterator[Any]:
     """Open an HDF5 file; whatever the HDF5 library dislikes becomes a `DataError` that names the file."""
     import h5py
 
-    check_hdf5(path)
     try:
         with h5py.File(path, "r", locking="best-effort") as file:
             yield file
@@ -83,11 +98,11 @@ def opened(path: str | Path) -> Iterator[Any]:
 def window(dataset: Any, grid: Grid, beside: Any = None) -> np.ndarray:
     """Read the window of a global ``(row, col)`` dataset in the file's own type and fill.
 
-    Rows that were never written have the fill value; if ``beside``, another dataset of the same layout, has them, the
+    Rows that were never written hold the fill; where ``beside``, another dataset of the same layout, has them, the
     file is damaged.
 
     Chunks of one row under plain gzip, as the product has them, are inflated outside the HDF5 library: its global lock
-    is then taken for the copy of the compressed bytes only, so threads inflate side by side. A row is inflated to its
+    is then held for the copy of the compressed bytes only, so threads inflate side by side. A row is inflated to its
     end, where its checksum is.
     """
     first, last = grid.row0, grid.row0 + grid.rows
@@ -135,7 +150,7 @@ def check_own_rows(owners: Owners, dataset: Any, rows: Iterable[int]) -> None:
 def _claim(owners: Owners, dataset: Any, places: Iterable[int | None]) -> None:
     node = _address(dataset)
     if any(owners.setdefault(place, node) != node for place in places if place is not None):
-        raise OSError(f"{dataset.name} contains the values of another dataset")
+        raise OSError(f"{dataset.name} holds the values of another dataset")
 
 
 def is_plain(dataset: Any, kind: str) -> bool:
@@ -155,11 +170,11 @@ def _address(dataset: Any) -> int:
 
 
 def inflate(packed: bytes, size: int) -> bytes:
-    """Inflate a chunk that must contain ``size`` bytes; never more is allocated, whatever the stream says."""
+    """Inflate a chunk that must hold ``size`` bytes; never more is allocated, whatever the stream says."""
     stream = zlib.decompressobj()
     data = stream.decompress(packed, size)
     if len(data) != size or stream.decompress(stream.unconsumed_tail, 1) or not stream.eof:
-        raise zlib.error(f"a chunk does not contain {size} bytes")
+        raise zlib.error(f"a chunk does not hold {size} bytes")
     return data
 
 

@@ -12,7 +12,7 @@ import xarray as xr
 from xsm import EASE2_M09, DataError, Grid
 from xsm.plugin_api import Area, Request, tell
 
-from xsm_smap import INFO, layout
+from xsm_smap import INFO, layout, products
 from xsm_smap.daily import dataset, joined, lazy
 from xsm_smap.granule import Granule, date_in_name, is_points, look, wanted_variables
 from xsm_smap.read import opened
@@ -37,8 +37,11 @@ class SmapSource:
     info = INFO
 
     def identify(self, path: Path) -> bool:
-        """Whether a file is one of SMAP's, by its name, else by the groups of an HDF5 file."""
-        if layout.L3_NAME.match(path.name) or layout.L2_NAME.match(path.name):
+        """Tell by the name, else by the groups of an HDF5 file, whether a file is one of SMAP's.
+
+        Copies of SMAP that AppEEARS made are: `open` says what to request instead.
+        """
+        if layout.L3_NAME.match(path.name) or layout.L2_NAME.match(path.name) or products.is_appeears(path):
             return True
         try:
             with open(path, "rb") as file:
@@ -75,22 +78,23 @@ class SmapSource:
         Raises
         ------
         xsm.DataError
-            A file that cannot be used (with ``on_error="raise"``), no file in the period, files of different grids.
+            A file that cannot be used (with ``on_error="raise"``), no file in the period, files of unlike grids.
         xsm.UsageError
             An unknown variable or option.
         """
         time, passes = request.time, {n: request.options[n] for n in ("overpass", "quality")}
         span = (_edge(time.start, last=False), _edge(time.stop, last=True)) if time is not None else (None, None)
         granules, skipped = _look_all(request, span)
-        _check_alike(granules)
+        granules, unlike = _alike(granules, request.on_error)
+        skipped += unlike
         _check_pass(granules, passes["overpass"])
         names = wanted_variables(request.variables, granules[0].level)
         grid = _window(granules, request.region)
         latest = _latest(granules)
-        present = sorted({d for g in latest for d in g.days if _inside(d, span)})
-        if not present:
+        held = sorted({d for g in latest for d in g.days if _inside(d, span)})
+        if not held:
             raise DataError(f"None of the {len(request.paths)} SMAP files lies in the period {span[0]} to {span[1]}.")
-        days = np.arange(present[0] if span[0] is None else span[0], (present[-1] if span[1] is None else span[1]) + 1)
+        days = np.arange(held[0] if span[0] is None else span[0], (held[-1] if span[1] is None else span[1]) + 1)
         arrays = lazy(latest, days, names, grid, on_error=request.on_error, **passes)
         return dataset(arrays, days, grid, latest, skipped=skipped, **passes)
 
@@ -142,22 +146,35 @@ def _look_all(request: Request, span: tuple[Any, Any]) -> tuple[list[Granule], l
     return granules, skipped
 
 
-def _check_alike(granules: Sequence[Granule]) -> None:
-    kinds = {(g.level, g.grid.name): g.path for g in reversed(granules) if g.grid is not None}
-    if len(kinds) > 1:
-        listing = ", ".join(f"'{path}' ({level}, {grid})" for (level, grid), path in sorted(kinds.items()))
-        raise DataError(f"The SMAP files are of different kinds: {listing}.", hint="Open each kind by itself.")
+def _alike(granules: Sequence[Granule], on_error: str) -> tuple[list[Granule], list[str]]:
+    """Granules of one kind; with ``on_error="skip"`` those of the commonest, and a line for each other one."""
+    kinds: dict[tuple[str, str], list[Granule]] = {}
+    for g in granules:
+        if g.grid is not None:
+            kinds.setdefault((g.level, g.grid.name), []).append(g)
+    if len(kinds) < 2:
+        return list(granules), []
+    most = sorted(kinds, key=lambda k: -len(kinds[k]))
+    if on_error == "raise" or len(kinds[most[0]]) == len(kinds[most[1]]):
+        listed = ", ".join(f"'{kinds[k][0].path}' ({k[0]}, {k[1]})" for k in sorted(kinds))
+        raise DataError(f"The SMAP files are of unlike kinds: {listed}.", hint="Open each kind by itself.")
+    kept = [g for g in granules if g.grid is None or (g.level, g.grid.name) == most[0]]
+    wanted = f"{most[0][0]} on {most[0][1]}"
+    left = [f"'{g.path}' is {k[0]} on {k[1]}, most others are {wanted}." for k in most[1:] for g in kinds[k]]
+    return kept, left
 
 
 def _check_pass(granules: Sequence[Granule], overpass: str) -> None:
     if granules[0].level == "points":
         if overpass != "both":
-            message = "files of points do not contain the pass of a cell that occurs once; it counts as AM and as PM"
+            message = (
+                "the files of points do not tell the pass of a cell that occurs once; it is kept for AM and for PM"
+            )
             tell(message)
         return
     if overpass != "both" and not any(overpass in g.passes for g in granules):
         there = joined(p for g in granules for p in g.passes)
-        message = f"The SMAP files contain the {there} pass only, expected {overpass}."
+        message = f"The SMAP files hold the {there} pass only, wanted {overpass}."
         if granules[0].level == "L2":
             raise DataError(message, hint=f"Open them with <overpass={there}>.")
         tell(f"{message} All values are missing.")
@@ -171,7 +188,12 @@ def _latest(granules: Sequence[Granule]) -> list[Granule]:
             raise DataError(
                 f"'{other.path}' and '{g.path}' are of one day.", hint="Open the points of each place alone."
             )
-        best[g.key] = g if other is None else max(g, other, key=lambda item: item.rank)
+        best[g.key] = newer = g if other is None else max(g, other, key=lambda item: item.rank)
+        if other is not None and not all(_encloses(newer.grid, item.grid) for item in (g, other)):
+            raise DataError(
+                f"'{other.path}' and '{g.path}' are of one day and hold other windows of the grid.",
+                hint="Open the subsets of each place alone.",
+            )
         if other is not None:
             log.info("%s: %s is read, older files of the same %s are not", g.key, best[g.key].name, g.level)
     return [best[k] for k in sorted(best)]
@@ -180,7 +202,7 @@ def _latest(granules: Sequence[Granule]) -> list[Granule]:
 def _window(granules: Sequence[Granule], region: Area | None) -> Grid:
     grids = [g.grid for g in granules if g.grid is not None]
     if not grids:
-        raise DataError("None of the SMAP files of points contains a point.", hint="Open further days.")
+        raise DataError("None of the SMAP files holds a point or an observed cell.", hint="Open further days.")
     if region is not None:
         wanted = region.grid if grids[0].name == EASE2_M09.name else grids[0].region(region.bbox)
         if not any(_overlap(g, wanted) for g in grids):
@@ -207,6 +229,13 @@ def _edge(value: Any, *, last: bool) -> np.datetime64 | None:
         return None
     period = pd.Period(str(value))
     return np.datetime64((period.end_time if last else period.start_time).date(), "D")
+
+
+def _encloses(a: Grid | None, b: Grid | None) -> bool:
+    if a is None or b is None:
+        return b is None
+    rows = a.row0 <= b.row0 and b.row0 + b.rows <= a.row0 + a.rows
+    return rows and a.col0 <= b.col0 and b.col0 + b.cols <= a.col0 + a.cols
 
 
 def _overlap(a: Grid, b: Grid) -> bool:
