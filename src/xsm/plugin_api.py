@@ -55,6 +55,8 @@ _PUBLIC = {
     "canonical_attrs": "xsm.data.cf",
     "drop_impossible": "xsm.data.cf",
     "NO_FLAG": "xsm.data.cf",
+    "read_stamps": "xsm.data.stamps",
+    "to_unit": "xsm.data.stamps",
 }
 __all__ = list(_PUBLIC)
 
