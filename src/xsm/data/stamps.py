@@ -109,10 +109,9 @@ def _day_first(dates: Iterable[str], where: object) -> bool:
     pairs = [tuple(map(int, re.split("[-/]", d)[:2])) for d in dates]
     first, second = any(12 < a <= 31 for a, _ in pairs), any(12 < b <= 31 for _, b in pairs)
     if pairs and first == second:
+        why = "some have the day first, some the month" if first else "nothing tells whether the day or month is first"
         raise DataError(
-            f"'{where}' has dates such as '{min(dates)}', of which "
-            f"{'some have the day first and some the month' if first else 'nothing tells whether day or month is first'}"
-            "; expected the order year, month, day.",
+            f"'{where}' has dates such as '{min(dates)}', of which {why}; expected the order year, month, day.",
             hint="Write dates as 2021-06-01.",
         )
     return first
@@ -155,9 +154,8 @@ def _moment(match: re.Match[str]) -> int | None:
 
 
 def _offset(zone: str | None, where: object) -> int:
-    if zone in (None, "Z", "UTC", "GMT"):
+    if zone is None or zone in ("Z", "UTC", "GMT"):
         return 0
-    assert zone is not None
     if zone[0] not in "+-":
         raise DataError(
             f"'{where}' has the time zone '{zone}', expected an offset from UTC such as -06:00.",

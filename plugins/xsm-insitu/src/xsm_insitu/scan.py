@@ -19,7 +19,7 @@ from xsm.plugin_api import Area, Request, tell, to_unit
 from xsm_insitu import SCAN
 from xsm_insitu import series as sensors
 from xsm_insitu.layout import STATIONS, SYNTHETIC_STATE
-from xsm_insitu.rows import EmptyFile, check_percent, leave_out, settle
+from xsm_insitu.rows import EmptyFile, check_fractions, check_percent, leave_out, settle
 from xsm_insitu.scan_csv import is_report, read_csv
 from xsm_insitu.scan_files import DAMAGE, Column, is_table, known, read_json
 from xsm_insitu.series import Series
@@ -64,8 +64,8 @@ class ScanSource:
         Parameters
         ----------
         request : Request
-            Answers of the AWDB service (``data``), CSV of the Report Generator, or older CSV. Coordinates and clocks come from a
-            table of stations (the service's ``stations``), among the files or beside them as ``stations.json``. Days
+            Answers of the AWDB service (``data``), CSV of the Report Generator, or older CSV. Coordinates and
+            clocks come from a table of stations (the service's ``stations``), among the files or beside them as ``stations.json``. Days
             are UTC days, those of daily files local standard days. Variables: ``soil_moisture``,
             ``soil_temperature``; ``flag`` is always there. Options:
 
@@ -112,7 +112,8 @@ class ScanSource:
         found, skipped = sensors.read_all([p for p in files if p not in tables], read, request.on_error, lost)
         if unread:
             names = ", ".join(f"'{n}'" for n in sorted(unread)[:5]) + (", ..." if len(unread) > 5 else "")
-            tell(f"No values of soil moisture or temperature are in {names} ('{next(iter(unread.values()))[0].name}').")
+            first = next(iter(unread.values()))[0]
+            tell(f"Left out, as they are no values of soil moisture or temperature: {names} ('{first.name}').")
         if len(daily) > 1:
             raise DataError("The SCAN files are hourly and daily.", hint="Open one kind at a time.")
         by_day = daily == {True}
@@ -207,7 +208,9 @@ def _series(
             continue
         shift = _offset(column, place, tables)
         fraction = _converted(path, column, "m3 m-3")
-        if fraction is not column.value:
+        if fraction is column.value:
+            check_fractions(path, fraction)
+        else:
             check_percent(path, column.value)
         flag = np.array([QUALITY.get(f, sensors.DUBIOUS) for f in column.flag.tolist()], np.uint8)
         moisture, flag = sensors.mask(np.where(column.value <= -99, -99, fraction), flag)
@@ -234,7 +237,7 @@ def _converted(path: Path, column: Column, unit: str) -> np.ndarray:
     except DataError as error:
         raise DataError(
             f"'{path}', '{column.heading}': {error.message}",
-            hint=f"Fetch it again, or write the unit {'after the heading' if path.suffix == '.csv' else 'into the file'}.",
+            hint="Fetch it again, or write the unit that its values have into the file.",
         ) from None
     return values
 

@@ -30,7 +30,8 @@ _HEADING = re.compile(
     re.I,
 )
 _OLD_HEADING = re.compile(
-    r"(?P<what>SMS|STO)\.I-(?P<ordinal>\d+):(?P<inches>-\d+(?:\.\d+)?) ?(?:\((?P<unit>[^()]*)\))?(?: ?\([^()]*\))?", re.I
+    r"(?P<what>SMS|STO)\.I-(?P<ordinal>\d+):(?P<inches>-\d+(?:\.\d+)?) ?(?:\((?P<unit>[^()]*)\))?(?: ?\([^()]*\))?",
+    re.I,
 )
 _VALUE = re.compile(r"(?:Start|End) of (?:Hour|Day) Values?|Values?", re.I)
 _MEAN = re.compile(r"(?:Mean|Average) of Hourly Values?", re.I)
@@ -93,7 +94,7 @@ def _parts(lines: Sequence[str]) -> tuple[dict[str, re.Match[str]], list[_Part]]
     comma = ","
     for number, line in enumerate(lines, 1):
         plain = line.strip().lstrip("\ufeff")
-        if not plain.strip(",;\t\" "):
+        if not plain.strip(',;\t" '):
             continue
         if plain.lstrip('"').startswith("#"):
             if match := _SITE.match(plain):
@@ -189,7 +190,9 @@ def _sensors(
     places: dict[tuple[str, str, float, str], int] = {}
     sensors_: dict[int, Sensor] = {}
     means: list[str] = []
-    rank = {i: 1 if (m := _HEADING.fullmatch(h)) and _MEAN.fullmatch(m["tail"] or "") else 0 for i, h in enumerate(header)}
+    rank = {
+        i: 1 if (m := _HEADING.fullmatch(h)) and _MEAN.fullmatch(m["tail"] or "") else 0 for i, h in enumerate(header)
+    }
     for place in sorted(range(1, len(header)), key=rank.__getitem__):
         heading = header[place]
         match = (_OLD_HEADING if old else _HEADING).fullmatch(heading)
