@@ -64,10 +64,10 @@ class ScanSource:
         Parameters
         ----------
         request : Request
-            Answers of the AWDB service (``data``), CSV of the Report Generator, or older CSV. Coordinates and
-            clocks come from a table of stations (the service's ``stations``), among the files or beside them as ``stations.json``. Days
-            are UTC days, those of daily files local standard days. Variables: ``soil_moisture``,
-            ``soil_temperature``; ``flag`` is always there. Options:
+            Answers of the AWDB service (``data``), CSV of the Report Generator, or older CSV. Coordinates and clocks
+            come from a table of stations (the service's ``stations``), among the files or beside them as
+            ``stations.json``. Days are UTC days, those of daily files local standard days. Variables:
+            ``soil_moisture``, ``soil_temperature``; ``flag`` is always there. Options:
 
             keep : sequence of str
                 Quality codes that are kept beside values without one; others become NaN, the reason stays in ``flag``.

@@ -126,7 +126,7 @@ def _columns(path: Path, part: _Part, sites: dict[str, re.Match[str]], others: s
     """The sensors of a table; several columns for one sensor stop."""
     header = part.header
     old = header[0].lower() == "site id"
-    chosen = _sensors(path, header, old, sites, others)
+    columns = _sensors(path, header, old, sites, others)
     wide = len(header)
     names = [h.lower() for h in header]
     day, clock = (names.index("date"), names.index("time") if "time" in names else None) if old else (0, None)
@@ -141,7 +141,7 @@ def _columns(path: Path, part: _Part, sites: dict[str, re.Match[str]], others: s
     sound &= whole_hours(stamps.time)
     values = np.full((len(rows), wide), np.nan)
     for i in np.flatnonzero(sound):
-        for place in chosen:
+        for place in columns:
             text = rows[i][1][place]
             if _NUMBER.fullmatch(text):
                 values[i, place] = float(text)
@@ -152,7 +152,7 @@ def _columns(path: Path, part: _Part, sites: dict[str, re.Match[str]], others: s
     steps = np.diff(stamps.time[sound])
     if len(steps) and (steps > steps.min()).any() and steps.min() > np.timedelta64(0):
         tell(f"'{path}' does not hold every time between its first and its last.")
-    for place, (site, element, inches, ordinal, unit) in chosen.items():
+    for place, (site, element, inches, ordinal, unit) in columns.items():
         mine = sound & ~np.isnan(values[:, place])
         if old:
             mine &= [f[0] == site["id"] for _, f in rows]

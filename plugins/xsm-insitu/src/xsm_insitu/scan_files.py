@@ -74,8 +74,8 @@ def read_json(path: Path, others: set[str]) -> list[Column]:
         columns = []
         for answer in _answers(path.read_bytes().decode("utf-8-sig")):
             if isinstance(answer, dict) and "stationTriplet" not in answer:
-                told = next((str(answer[n]) for n in ("message", "error") if n in answer), "")
-                raise ValueError(f"it holds {told!r} instead of stations" if told else "it holds no stations")
+                message = next((str(answer[n]) for n in ("message", "error") if n in answer), "")
+                raise ValueError(f"it holds {message!r} instead of stations" if message else "it holds no stations")
             for station in [answer] if isinstance(answer, dict) else answer:
                 triplet = known(station["stationTriplet"])
                 for part in station.get("data") or ():

@@ -60,6 +60,7 @@ CSV = Layout(
 
 
 def layout_of(path: Path) -> Layout:
+    """Tell the product by the number of columns."""
     if ".csv" in path.suffixes:
         return CSV
     try:
