@@ -26,6 +26,8 @@ DAMAGE = (OSError, EOFError, RuntimeError, LookupError, ValueError, zlib.error, 
 NAME = re.compile(
     r"_(?P<variable>[a-z]+)_(?P<top>-?\d+\.\d+)_(?P<bottom>-?\d+\.\d+)_(?P<sensor>.+)_(?P<first>\d{8})_(?P<last>\d{8})\.stm$"
 )
+LOOK = 20
+"""Lines of which one must be sound, to know what a file is."""
 _LARGEST = 2**28
 """Bytes of a member of an archive; 60 years of minutes are less."""
 Item = Path | zipfile.Path
@@ -68,7 +70,8 @@ def read_header(path: Item) -> tuple[Header, bytes]:
     raw = _bytes(path).removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n").replace(b"\r", b"\n").lstrip()
     while raw.startswith(b"#"):
         raw = raw.partition(b"\n")[2].lstrip()
-    line = raw[: raw.find(b"\n") if b"\n" in raw else None].decode("latin-1")
+    top = raw.split(b"\n", LOOK)[:LOOK]
+    line = next(filter(_CEOP_ROW.fullmatch, top), top[0]).decode("latin-1")
     tokens = line.split()
     ceop = bool(tokens) and _DATE.match(tokens[0]) is not None
     start = 4 if ceop else 0

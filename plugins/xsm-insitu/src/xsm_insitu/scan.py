@@ -104,7 +104,7 @@ class ScanSource:
                 unread.setdefault(name, []).append(path)
             if not any(len(c.time) for c in columns):
                 raise EmptyFile(f"'{path}' has no values of soil moisture or soil temperature.")
-            daily.update(c.daily for c in columns if c.element == "SMS" or warm)
+            daily.update(c.daily for c in columns if len(c.time) and (c.element == "SMS" or warm))
             yield from _series(path, columns, places, request.region, warm, keep, tables | beside)
 
         daily: set[bool] = set()

@@ -133,7 +133,7 @@ def _columns(path: Path, part: _Part, sites: dict[str, re.Match[str]], others: s
     rows = part.rows
     texts = [_date(fields, day, clock) for _, fields in rows]
     stamps = read_stamps(texts, path)
-    sound = ~np.isnat(stamps.time) & [len(f) >= wide and not any(f[wide:]) for _, f in rows]
+    sound = ~np.isnat(stamps.time) & np.array([len(f) >= wide and not any(f[wide:]) for _, f in rows], bool)
     good = np.flatnonzero(sound)
     if len(set(stamps.clock[good])) > 1 or len(set(stamps.zoned[good])) > 1:
         raise ValueError("some times have a clock or an offset from UTC and others have none")

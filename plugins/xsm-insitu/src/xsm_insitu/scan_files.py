@@ -118,7 +118,9 @@ def _column(path: Path, triplet: str, part: Mapping[str, Any], others: set[str])
         raise ValueError("values without 'date', perhaps of months")
     stamps = read_stamps([str(v.get("date")) for v in rows], path)
     numbers = [v["value"] for v in rows]
-    good = ~np.isnat(stamps.time) & [isinstance(n, int | float) and not isinstance(n, bool) for n in numbers]
+    good = ~np.isnat(stamps.time) & np.array(
+        [isinstance(n, int | float) and not isinstance(n, bool) for n in numbers], bool
+    )
     daily = _daily(path, element.get("durationName"), stamps.time)
     good &= whole_hours(stamps.time)
     leave_out(path, (np.flatnonzero(~good) + 1).tolist(), len(rows), f"{code} value")

@@ -6,6 +6,7 @@ The formats: docs/design/formats/stations.md, USCRN.
 from __future__ import annotations
 
 import io
+import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from xsm_insitu import series as sensors
 from xsm_insitu.layout import DEPTHS
 from xsm_insitu.rows import EmptyFile, leave_out
 
+LOOK = 20
+"""Lines of which one must be sound, to know what a file is."""
 LOCAL = (3, 4)
 """Columns of the local standard day and time in files that have both clocks."""
 _HEADERS = (b"WBANNO", b"XXXXX", b"1 2 3 4")
@@ -65,9 +68,10 @@ def layout_of(path: Path) -> Layout:
         return CSV
     try:
         with path.open("rb") as file:
-            count = len(next((line for line in file if _holds_values(line)), b"").split())
+            widths = [len(line.split()) for line in itertools.islice(filter(_holds_values, file), LOOK)]
     except OSError as error:
         raise DataError(f"'{path}' cannot be read: {error.strerror}.") from None
+    count = next((n for n in widths if n in LAYOUTS), widths[0] if widths else 0)
     if not count:
         raise EmptyFile(f"'{path}' holds no rows.")
     if count not in LAYOUTS:
