@@ -12,14 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 import xarray as xr
 from xsm import DataError, UsageError
 from xsm.plugin_api import Request, tell
 
 from xsm_insitu import ISMN
 from xsm_insitu import series as sensors
-from xsm_insitu.ismn_files import DAMAGE, NAME, Header, Item, read_header, read_table
+from xsm_insitu.ismn_files import DAMAGE, NAME, Header, Item, read_header, read_rows
 from xsm_insitu.layout import SYNTHETIC_NETWORK
 from xsm_insitu.rows import check_fractions, settle
 from xsm_insitu.series import Series
@@ -133,19 +132,9 @@ def _unpacked(paths: Sequence[Path], on_error: str) -> tuple[list[Item], list[st
 
 
 def _series(path: Item, header: Header, raw: bytes, keep: Sequence[str]) -> Series:
-    value, flag = header.first, header.first + 1
-    table, headers = read_table(path, header, raw)
-    try:
-        days = pd.to_datetime(table[0].cat.categories.str.replace("/", "-"), format="%Y-%m-%d").to_numpy("M8[ns]")
-        clocks = pd.to_timedelta(table[1].cat.categories + ":00").to_numpy("m8[ns]")
-    except (ValueError, AttributeError, OverflowError) as error:
-        raise DataError(
-            f"'{path}' cannot be read as an ISMN file: {sensors.reason(error)}.", hint="Download the file again."
-        ) from None
-    when = days[table[0].cat.codes] + clocks[table[1].cat.codes]
-    letters = table[flag].cat.categories.to_numpy()[table[flag].cat.codes]
-    order = settle(path, when, {"value": table[value].to_numpy(), "flag": letters}, headers)
-    table, when = table.iloc[order], when[order]
+    rows, headers = read_rows(path, header, raw)
+    order = settle(path, rows.time, {"value": rows.value, "flag": rows.flag}, headers)
+    when, values = rows.time[order], rows.value[order]
     sensors.check_hours(path, when)
     name = NAME.search(path.name)
     if name is not None:
@@ -155,9 +144,9 @@ def _series(path: Item, header: Header, raw: bytes, keep: Sequence[str]) -> Seri
                 f"'{path}' holds {when[0]} to {when[-1]}, not the period of its name.",
                 hint="Give it its own name back, or download it again.",
             )
-    codes = np.array([_code(text) for text in table[flag].cat.categories], np.uint8)[table[flag].cat.codes]
+    flags, back = np.unique(rows.flag[order].astype(str), return_inverse=True)
+    codes = np.array([_code(text) for text in flags.tolist()], np.uint8)[back]
     kept = np.isin(codes, [_LETTERS[letter] for letter in keep])
-    values = table[value].to_numpy()
     temperature = None
     if header.variable == "sm":
         check_fractions(path, values[kept])

@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime
 import functools
 import io
+import logging
 import re
 import zipfile
 import zlib
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from xsm import DataError
 from xsm.plugin_api import tell
@@ -32,10 +34,22 @@ _LARGEST = 2**28
 """Bytes of a member of an archive; 60 years of minutes are less."""
 Item = Path | zipfile.Path
 _DATE = re.compile(r"\d{4}[/-]\d\d[/-]\d\d$")
-_STAMP = rb"\d{4}([/-])(?:0[1-9]|1[0-2])\1(?:0[1-9]|[12]\d|3[01])\s+(?:[01]\d|2[0-4]):[0-5]\d(?::[0-5]\d)?"
-_VALUE = rb"\s+(?:[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|NaN|nan)\s+[A-Z]\d*(?:,[A-Z]\d*)*(?:\s+\S+)?\s*"
+_STAMP = rb"(?P<day>\d{4}[/-]\d\d[/-]\d\d)\s+(?P<hour>[01]\d|2[0-4]):(?P<minute>[0-5]\d)(?::00)?"
+_VALUE = rb"\s+(?P<value>[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|NaN|nan)\s+(?P<flag>[A-Za-z]\S*)(?:\s+\S+)?"
 _ROW = re.compile(_STAMP + _VALUE)
-_CEOP_ROW = re.compile(_STAMP + rb"(?:\s+\S+){10}" + _VALUE)
+_CEOP_ROW = re.compile(_STAMP + rb"(?P<place>(?:\s+\S+){10})" + _VALUE)
+SMALL = 1 << 16
+"""Bytes below which looking at each line is faster than a table of pandas."""
+log = logging.getLogger("xsm")
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Times, values and flags."""
+
+    time: np.ndarray
+    value: np.ndarray
+    flag: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -110,38 +124,56 @@ def read_header(path: Item) -> tuple[Header, bytes]:
     return header, raw
 
 
-def read_table(path: Item, header: Header, raw: bytes) -> tuple[pd.DataFrame, int]:
-    """Rows and the number of headers; what is slow is done only where a line is no row."""
+def read_rows(path: Item, header: Header, raw: bytes) -> tuple[Rows, int]:
+    """Rows, and the number of headers; a large file is taken as a whole first, lines are looked at where that fails."""
     body = raw.partition(b"\n")[2] if header.skip else raw
     if not body.strip():
         raise EmptyFile(f"'{path}' has a header and no rows.")
-    try:
-        return _frame(path, header, body), 1
-    except (ValueError, AttributeError, LookupError, OverflowError, pd.errors.ParserError) as error:
-        why = sensors.reason(error)
-    row = _ROW if header.skip else _CEOP_ROW
+    if len(body) > SMALL:
+        try:
+            return _frame(path, header, body), 1
+        except (ValueError, AttributeError, LookupError, OverflowError, pd.errors.ParserError) as error:
+            log.debug("%s: %s", path, error)
+    pattern = _ROW if header.skip else _CEOP_ROW
     top = raw.partition(b"\n")[0].split()
-    good, bad, total, headers = [], [], 0, 1
+    matches, bad, headers, why = [], [], 1, ""
     for number, line in enumerate(body.split(b"\n"), 1 + header.skip):
         line = line.strip(b" \t,;")
-        if header.skip and line.split() == top:
+        if not line or line[:1] == b"#":
+            continue
+        match = pattern.fullmatch(line)
+        if match is not None and _is_day(match["day"]):
+            matches.append(match)
+        elif header.skip and line.split() == top:
             headers += 1
-        elif line and not line.startswith(b"#"):
-            total += 1
-            if row.fullmatch(line) and _is_day(line[:10]):
-                good.append(line.replace(b"-", b"/", 2) if line[4:5] == b"-" else line)
-            else:
-                bad.append(number)
+        else:
+            bad.append(number)
+            cut = "a cut row, " if len(line.split()) < header.first + 2 else ""
+            why = why or f"{cut}line {number} is '{line[:60].decode('latin-1')}'"
     try:
-        leave_out(path, bad, total)
-        return _frame(path, header, b"\n".join(good)), headers
-    except (ValueError, AttributeError, LookupError, OverflowError, pd.errors.ParserError) as error:
-        if isinstance(error, DataError) and not bad:
-            raise
+        leave_out(path, bad, len(matches) + len(bad))
+    except DataError as error:
         raise DataError(
-            f"'{path}' cannot be read as an ISMN file: {why}.",
-            hint=f"{error.message} {error.hint}" if isinstance(error, DataError) else "Download the file again.",
+            f"'{path}' cannot be read as an ISMN file: {why}.", hint=f"{error.message} {error.hint}"
         ) from None
+    if not header.skip and len({tuple(m["place"].split()[2:]) for m in matches}) > 1:
+        raise _mixed(path)
+    stamps = [f"{_plain_day(m['day'])}T00" for m in matches]
+    minutes = np.array([int(m["hour"]) * 60 + int(m["minute"]) for m in matches], "m8[m]")
+    return Rows(
+        np.array(stamps, "M8[ns]") + minutes,
+        np.array([float(m["value"]) for m in matches]),
+        np.array([m["flag"].decode("latin-1") for m in matches], object),
+    ), headers
+
+
+def _mixed(path: Item) -> DataError:
+    return DataError(f"'{path}' has rows of other stations or places.", hint="Keep the rows of one, or download again.")
+
+
+@functools.lru_cache(maxsize=4096)
+def _plain_day(text: bytes) -> str:
+    return text.decode().replace("/", "-")
 
 
 @functools.lru_cache(maxsize=4096)
@@ -153,7 +185,7 @@ def _is_day(text: bytes) -> bool:
     return True
 
 
-def _frame(path: Item, header: Header, body: bytes) -> pd.DataFrame:
+def _frame(path: Item, header: Header, body: bytes) -> Rows:
     value, flag = header.first, header.first + 1
     types: dict[Any, Any] = {0: "category", 1: "category", value: "f8", flag: "category"}
     places = range(4, value) if not header.skip else ()  # CEOP says in each row where it is
@@ -170,12 +202,16 @@ def _frame(path: Item, header: Header, body: bytes) -> pd.DataFrame:
         encoding="latin-1",
     )
     if not len(table) or table[[0, 1, flag]].isna().to_numpy().any():
-        raise ValueError("a cut row, wanted date, time, value and flag in each")
-    if wrong := [c for c in table[1].cat.categories if not re.fullmatch(r"([01]\d|2[0-4]):[0-5]\d", c)]:
-        raise ValueError(f"'{wrong[0]}' is no time")
-    pd.to_datetime(table[0].cat.categories, format="%Y/%m/%d")
+        raise ValueError("a cut row")
+    if any(not re.fullmatch(r"([01]\d|2[0-4]):[0-5]\d", c) for c in table[1].cat.categories):
+        raise ValueError("a time that is none")
+    days = pd.to_datetime(table[0].cat.categories, format="%Y/%m/%d").to_numpy("M8[ns]")
+    clocks = pd.to_timedelta(table[1].cat.categories + ":00").to_numpy("m8[ns]")
     if any(len(table[i].cat.categories) != 1 or table[i].isna().any() for i in places):
-        raise DataError(
-            f"'{path}' has rows of other stations or places.", hint="Keep the rows of one, or download it again."
-        )
-    return table
+        raise ValueError("rows of other places")
+    flags = table[flag].cat
+    return Rows(
+        days[table[0].cat.codes] + clocks[table[1].cat.codes],
+        table[value].to_numpy(),
+        flags.categories.to_numpy(object)[flags.codes],
+    )
