@@ -84,8 +84,8 @@ def read_header(path: Item) -> tuple[Header, bytes]:
     raw = _bytes(path).removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n").replace(b"\r", b"\n").lstrip()
     while raw.startswith(b"#"):
         raw = raw.partition(b"\n")[2].lstrip()
-    top = raw.split(b"\n", LOOK)[:LOOK]
-    line = next(filter(_CEOP_ROW.fullmatch, top), top[0]).decode("latin-1")
+    lines = raw.split(b"\n", LOOK)[:LOOK]
+    line = next(filter(_CEOP_ROW.fullmatch, lines), lines[0]).decode("latin-1")
     tokens = line.split()
     ceop = bool(tokens) and _DATE.match(tokens[0]) is not None
     start = 4 if ceop else 0

@@ -178,7 +178,7 @@ def merged(columns: Sequence[Column]) -> list[Column]:
     for same in parts.values():
         if len({(c.unit.lower(), c.daily, c.utc) for c in same}) > 1:
             raise ValueError(f"{same[0].triplet} has '{same[0].heading}' in several units, durations or clocks")
-        fields = {n: np.concatenate([getattr(c, n) for c in same]) for n in ("time", "value", "flag")}
+        fields: dict[str, Any] = {n: np.concatenate([getattr(c, n) for c in same]) for n in ("time", "value", "flag")}
         joined.append(replace(same[0], headers=max(len(same), same[0].headers), **fields))
     return joined
 

@@ -131,7 +131,9 @@ def _read(path: Path, layout: Layout, region: Area | None, warm: bool) -> Iterat
     for wban, rows in table.groupby(layout.wban, sort=False).indices.items():
         lon, lat = (_place(path, table[c].to_numpy()[rows]) for c in (layout.lon, layout.lat))
         sensors.check_place(path, lon, lat)
-        rows = rows[settle(path, when[rows], {f"column {c}": table[c].to_numpy("f8")[rows] for c in columns}, headers)]
+        rows = np.asarray(rows)[
+            settle(path, when[rows], {f"column {c}": table[c].to_numpy("f8")[rows] for c in columns}, headers)
+        ]
         if layout.step == sensors.HOUR:
             sensors.check_hours(path, when[rows])
         if not sensors.inside(region, lon, lat):
