@@ -84,9 +84,9 @@ class IsmnSource:
                 yield _series(path, header, raw, keep)
 
         items, lost = _unpacked([Path(p) for p in request.paths], request.on_error)
-        found, skipped = sensors.read_all(items, read, request.on_error, lost)
+        results, skipped = sensors.read_all(items, read, request.on_error, lost)
         ds = sensors.assemble(
-            _with_temperature(_told_apart(found)),
+            _with_temperature(_told_apart(results)),
             step=sensors.HOUR,
             request=request,
             id_name="instrument",
@@ -120,14 +120,14 @@ def _unpacked(paths: Sequence[Path], on_error: str) -> tuple[list[Item], list[st
                 raise DataError(f"'{path}' holds no .stm file of soil moisture.", hint="Wanted an archive of ISMN.")
             items += [zipfile.Path(archive, name) for name in inside]
         except (*DAMAGE, DataError) as error:
-            told = (
+            message = (
                 error
                 if isinstance(error, DataError)
                 else DataError(f"'{path}' is no whole archive ({sensors.reason(error)}).", hint="Download it again.")
             )
             if on_error == "raise":
-                raise told from None
-            lost.append(str(told))
+                raise message from None
+            lost.append(str(message))
     return items, lost
 
 

@@ -109,7 +109,7 @@ class ScanSource:
 
         daily: set[bool] = set()
         unread: dict[str, list[Path]] = {}
-        found, skipped = sensors.read_all([p for p in files if p not in tables], read, request.on_error, lost)
+        results, skipped = sensors.read_all([p for p in files if p not in tables], read, request.on_error, lost)
         if unread:
             names = ", ".join(f"'{n}'" for n in sorted(unread)[:5]) + (", ..." if len(unread) > 5 else "")
             first = next(iter(unread.values()))[0]
@@ -123,7 +123,7 @@ class ScanSource:
                 "maps better."
             )
         ds = sensors.assemble(
-            found,
+            results,
             step=sensors.DAY if by_day else sensors.HOUR,
             request=request,
             id_name="instrument",
@@ -144,7 +144,7 @@ class ScanSource:
 
 def _tables(paths: Sequence[Path], on_error: str) -> tuple[dict[str, Mapping[str, Any]], list[str]]:
     """Stations by triplet, from lists or mappings of them."""
-    found: dict[str, Mapping[str, Any]] = {}
+    results: dict[str, Mapping[str, Any]] = {}
     lost: list[str] = []
     for path in paths:
         try:
@@ -153,7 +153,7 @@ def _tables(paths: Sequence[Path], on_error: str) -> tuple[dict[str, Mapping[str
             bad, why = [], ""
             for number, row in enumerate(rows, 1):
                 try:
-                    found |= _station(path, row)
+                    results |= _station(path, row)
                 except DAMAGE as error:
                     bad.append(number)
                     why = why or sensors.reason(error)
@@ -161,11 +161,11 @@ def _tables(paths: Sequence[Path], on_error: str) -> tuple[dict[str, Mapping[str
                 raise ValueError(why)
             leave_out(path, bad, len(rows), "station")
         except (OSError, *DAMAGE) as error:
-            told = f"'{path}' is no table of stations ({type(error).__name__}: {sensors.reason(error)})."
+            message = f"'{path}' is no table of stations ({type(error).__name__}: {sensors.reason(error)})."
             if on_error == "raise":
-                raise DataError(told, hint="Fetch it again.") from None
-            lost.append(told)
-    return found, lost
+                raise DataError(message, hint="Fetch it again.") from None
+            lost.append(message)
+    return results, lost
 
 
 def _station(path: Path, row: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
@@ -201,8 +201,8 @@ def _series(
             continue
         triplet, place = _place(column.triplet, places)
         if not place:
-            told = ", ".join(sorted(str(p) for p in tables)) or "no table of stations is there"
-            tell(f"Nothing tells where {triplet} is ({told}).")
+            message = ", ".join(sorted(str(p) for p in tables)) or "no table of stations is there"
+            tell(f"Nothing tells where {triplet} is ({message}).")
         lon, lat = (float(place.get(n, math.nan)) for n in ("longitude", "latitude"))
         if region is not None and not sensors.inside(region, lon, lat):
             continue

@@ -64,16 +64,16 @@ class UscrnSource:
             layouts.setdefault(layout, path)
             yield from _read(path, layout, request.region, warm)
 
-        found, skipped = sensors.read_all(request.paths, read, request.on_error)
+        results, skipped = sensors.read_all(request.paths, read, request.on_error)
         if len({layout.name for layout in layouts}) > 1:
-            told = " and ".join(f"{layout.name} ({path.name})" for layout, path in layouts.items())
-            raise DataError(f"The files are of several USCRN products: {told}.", hint="Open one product at a time.")
+            message = " and ".join(f"{layout.name} ({path.name})" for layout, path in layouts.items())
+            raise DataError(f"The files are of several USCRN products: {message}.", hint="Open one product at a time.")
         layout = next(iter(layouts), LAYOUTS[38])
         daily = layout.clock is None
         if daily:
             tell("USCRN daily files hold local standard days, not UTC days; hourly02 files match the maps better.")
         ds = sensors.assemble(
-            found,
+            results,
             step=layout.step,
             request=request,
             id_name="wban",
