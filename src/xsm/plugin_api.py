@@ -62,6 +62,8 @@ _PUBLIC = {
     "unit_of": "xsm.data.units",
     "affine": "xsm.data.units",
     "convert": "xsm.data.units",
+    "read_stamps": "xsm.data.stamps",
+    "to_unit": "xsm.data.stamps",
 }
 __all__ = list(_PUBLIC)
 

@@ -5,70 +5,45 @@ The formats: docs/design/formats/stations.md, ISMN.
 
 from __future__ import annotations
 
-import io
-import re
 import zipfile
-import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 import xarray as xr
 from xsm import DataError, UsageError
 from xsm.plugin_api import Request, tell
 
 from xsm_insitu import ISMN
 from xsm_insitu import series as sensors
+from xsm_insitu.ismn_files import DAMAGE, NAME, Header, Item, read_header, read_rows
 from xsm_insitu.layout import SYNTHETIC_NETWORK
+from xsm_insitu.rows import check_fractions, settle
 from xsm_insitu.series import Series
 
 if TYPE_CHECKING:
     from xsm.twin import World
 
-_DAMAGE = (OSError, EOFError, RuntimeError, LookupError, ValueError, zlib.error, zipfile.BadZipFile)
-_NAME = re.compile(
-    r"_(?P<variable>[a-z]+)_(?P<top>-?\d+\.\d+)_(?P<bottom>-?\d+\.\d+)_(?P<sensor>.+)_(?P<first>\d{8})_(?P<last>\d{8})\.stm$"
-)
-_LARGEST = 2**28
-"""Bytes of a member of an archive; 60 years of minutes are less."""
-Item = Path | zipfile.Path
-_DATE = re.compile(r"\d{4}/\d\d/\d\d$")
 _LETTERS = {"M": sensors.MISSING, "G": sensors.GOOD, "U": sensors.UNKNOWN, "C": sensors.OUT_OF_RANGE,
             "D": sensors.DUBIOUS}  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Header:
-    """A sensor as its file describes it; ``first`` is the column of the value, ``skip`` the number of header lines."""
-
-    network: str
-    station: str
-    lat: float
-    lon: float
-    depth: float
-    sensor: str
-    variable: str
-    first: int
-    skip: int
-
-
 class IsmnSource:
-    """Reads ISMN files, in folders or in the archives that ISMN distributes."""
+    """Reads ISMN files, in folders or in the archives that ISMN gives."""
 
     info = ISMN
 
     def identify(self, path: Path) -> bool:
-        """By the suffix; only soil moisture and soil temperature are read. An archive must contain ``.stm`` files."""
+        """Tell by the suffix; only soil moisture and soil temperature are read. An archive must hold ``.stm`` files."""
         if path.suffix == ".zip":
             try:
                 with zipfile.ZipFile(path) as archive:
                     return any(n.endswith(".stm") for n in archive.namelist())
             except (OSError, zipfile.BadZipFile):
                 return path.name.startswith(("Data_separate_files", "Data_seperate_files"))
-        name = _NAME.search(path.name)
+        name = NAME.search(path.name)
         return path.suffix == ".stm" and (name is None or name["variable"] in ("sm", "ts"))
 
     def open(self, request: Request) -> xr.Dataset:
@@ -99,19 +74,19 @@ class IsmnSource:
         warm, keep = sensors.wanted(request.variables), request.options["keep"]
         for letter in keep:
             if letter not in _LETTERS:
-                raise UsageError(f"The flag to keep is '{letter}', expected one of {', '.join(_LETTERS)}.")
+                raise UsageError(f"The flag to keep is '{letter}', wanted one of {', '.join(_LETTERS)}.")
 
         def read(path: Item) -> Iterator[Series]:
-            header, raw = _header(path)
+            header, raw = read_header(path)
             if not sensors.inside(request.region, header.lon, header.lat):
                 return
             if header.variable == "sm" or (header.variable == "ts" and warm):
                 yield _series(path, header, raw, keep)
 
         items, lost = _unpacked([Path(p) for p in request.paths], request.on_error)
-        series, skipped = sensors.read_all(items, read, request.on_error, lost)
+        results, skipped = sensors.read_all(items, read, request.on_error, lost)
         ds = sensors.assemble(
-            _with_temperature(series),
+            _with_temperature(_told_apart(results)),
             step=sensors.HOUR,
             request=request,
             id_name="instrument",
@@ -140,119 +115,41 @@ def _unpacked(paths: Sequence[Path], on_error: str) -> tuple[list[Item], list[st
             continue
         try:
             archive = zipfile.ZipFile(path)  # stays open as long as its members are in use
-            inside = [n for n in archive.namelist() if (m := _NAME.search(n)) and m["variable"] in ("sm", "ts")]
+            inside = [n for n in archive.namelist() if (m := NAME.search(n)) and m["variable"] in ("sm", "ts")]
             if not inside:
-                raise DataError(f"'{path}' contains no .stm file of soil moisture.", hint="Expected an ISMN archive.")
+                raise DataError(f"'{path}' holds no .stm file of soil moisture.", hint="Wanted an archive of ISMN.")
             items += [zipfile.Path(archive, name) for name in inside]
-        except (*_DAMAGE, DataError) as error:
-            problem = (
+        except (*DAMAGE, DataError) as error:
+            message = (
                 error
                 if isinstance(error, DataError)
-                else DataError(
-                    f"'{path}' is not a complete archive ({sensors.reason(error)}).", hint="Download it again."
-                )
+                else DataError(f"'{path}' is no whole archive ({sensors.reason(error)}).", hint="Download it again.")
             )
             if on_error == "raise":
-                raise problem from None
-            lost.append(str(problem))
+                raise message from None
+            lost.append(str(message))
     return items, lost
 
 
-def _bytes(item: Item) -> bytes:
-    try:
-        if isinstance(item, zipfile.Path) and item.root.getinfo(item.at).file_size > _LARGEST:
-            raise DataError(f"'{item}' says it has more than {_LARGEST} bytes.", hint="Unpack the archive by hand.")
-        return item.read_bytes()
-    except _DAMAGE as error:
-        raise DataError(f"'{item}' cannot be read: {sensors.reason(error)}.", hint="Download it again.") from None
-
-
-def _header(path: Item) -> tuple[Header, bytes]:
-    """Read a file, with uniform line ends, and its header from its first line and its name."""
-    raw = _bytes(path).replace(b"\r\n", b"\n").replace(b"\r", b"\n").lstrip()
-    line = raw[: raw.find(b"\n") if b"\n" in raw else None].decode("latin-1")
-    tokens = line.split()
-    ceop = bool(tokens) and _DATE.match(tokens[0]) is not None
-    start = 4 if ceop else 0
-    try:
-        network, station = tokens[start + 1 : start + 3]
-        lat, lon, _, top, bottom = (float(t) for t in tokens[start + 3 : start + 8])
-    except ValueError:
-        raise DataError(
-            f"'{path}' starts with '{line[:60]}', expected an ISMN header (network, station, lat, lon, elevation, "
-            "depths) or CEOP rows.",
-            hint="Download the file again or check that it is an ISMN .stm file.",
-        ) from None
-    name = _NAME.search(path.name)
-    sensors.check_place(path, lon, lat)
-    if name is not None and not path.name.startswith(f"{tokens[start]}_{network}_"):
-        tell(f"'{path}' is of the network '{network}' according to its header, but not to its name.")
-    if name is not None:  # the header rounds the depths
-        if max(abs(top - float(name["top"])), abs(bottom - float(name["bottom"]))) > 0.01:
-            raise DataError(
-                f"'{path}' says {top:g} to {bottom:g} m in its header and other depths in its name.",
-                hint="Download the file again.",
-            )
-        top, bottom = float(name["top"]), float(name["bottom"])
-    sensor = (name["sensor"] if name else "") if ceop else " ".join(tokens[8:])
-    header = Header(
-        network,
-        station,
-        lat,
-        lon,
-        depth=round((top + bottom) * 50, 4),
-        sensor=sensor,
-        variable=name["variable"] if name else "sm",
-        first=12 if ceop else 2,
-        skip=0 if ceop else 1,
-    )
-    return header, raw
-
-
 def _series(path: Item, header: Header, raw: bytes, keep: Sequence[str]) -> Series:
-    value, flag = header.first, header.first + 1
-    types: dict[Any, Any] = {0: "category", 1: "category", value: "f8", flag: "category"}
-    places = range(4, value) if not header.skip else ()  # CEOP says in each row where it is
-    types |= dict.fromkeys(places, "category")
-    try:
-        table = pd.read_csv(
-            io.BytesIO(raw),
-            sep=r"\s+",
-            header=None,
-            names=range(header.first + 3),
-            index_col=False,
-            skiprows=header.skip,
-            usecols=list(types),
-            dtype=types,
-            quoting=3,
-            encoding="latin-1",
-        )
-        days = pd.to_datetime(table[0].cat.categories, format="%Y/%m/%d").to_numpy("M8[ns]")
-        clocks = pd.to_timedelta(table[1].cat.categories + ":00").to_numpy("m8[ns]")
-    except (ValueError, AttributeError, LookupError, OverflowError, pd.errors.ParserError) as error:
-        raise DataError(f"'{path}' cannot be read as an ISMN file: {sensors.reason(error)}.") from None
-    if any(len(table[i].cat.categories) != 1 or table[i].isna().any() for i in places):
-        raise DataError(f"'{path}' has rows of other stations or places.", hint="Download the file again.")
-    if not len(table) or table[[0, 1, flag]].isna().to_numpy().any():
-        raise DataError(
-            f"'{path}' has {'an incomplete row' if len(table) else 'no rows'}, expected date, time, value and flag "
-            "in each row.",
-            hint="Download the file again.",
-        )
-    when = days[table[0].cat.codes] + clocks[table[1].cat.codes]
-    sensors.check_times(path, when)
-    name = _NAME.search(path.name)
+    rows, headers = read_rows(path, header, raw)
+    order = settle(path, rows.time, {"value": rows.value, "flag": rows.flag}, headers)
+    when, values = rows.time[order], rows.value[order]
+    sensors.check_hours(path, when)
+    name = NAME.search(path.name)
     if name is not None:
         first, last = (np.datetime64(f"{d[:4]}-{d[4:6]}-{d[6:]}", "D") for d in (name["first"], name["last"]))
         if not first <= when[0] <= when[-1] <= last + 1:
             raise DataError(
-                f"'{path}' contains {when[0]} to {when[-1]}, not the period in its name.", hint="Download it again."
+                f"'{path}' holds {when[0]} to {when[-1]}, not the period of its name.",
+                hint="Give it its own name back, or download it again.",
             )
-    codes = np.array([_code(text) for text in table[flag].cat.categories], np.uint8)[table[flag].cat.codes]
+    flags, back = np.unique(rows.flag[order].astype(str), return_inverse=True)
+    codes = np.array([_code(text) for text in flags.tolist()], np.uint8)[back]
     kept = np.isin(codes, [_LETTERS[letter] for letter in keep])
-    values = table[value].to_numpy()
     temperature = None
     if header.variable == "sm":
+        check_fractions(path, values[kept])
         values, codes = sensors.mask(values, codes)
         values = np.where(kept, values, np.float32(np.nan))
     else:
@@ -269,7 +166,24 @@ def _series(path: Item, header: Header, raw: bytes, keep: Sequence[str]) -> Seri
         soil_moisture=values,
         flag=codes,
         soil_temperature=temperature,
+        file=name["sensor"] if name else path.name,
     )
+
+
+def _told_apart(series: Sequence[Series]) -> list[Series]:
+    """Give probes whose headers are equal the names that their files tell."""
+    files: dict[Any, set[str]] = {}
+    for one in series:
+        if one.soil_temperature is None:
+            files.setdefault(one.key, set()).add(one.file)
+    several = {key for key, names in files.items() if len(names) > 1}
+    if several:
+        network, station, depth, sensor = min(several)
+        tell(
+            f"{len(several)} sensors have equal headers in several files, such as {network} {station} at {depth:g} cm, "
+            f"{sensor}: they are told apart by the names of the files, {', '.join(sorted(files[min(several)]))}."
+        )
+    return [replace(one, id=f"{one.id} ({one.file})") if one.key in several else one for one in series]
 
 
 def _code(flags: str) -> int:

@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 from xsm import DataError, UsageError
-from xsm.plugin_api import Area, Request, tell
+from xsm.plugin_api import Area, Request, tell, to_unit
 
 from xsm_insitu import SCAN
 from xsm_insitu import series as sensors
 from xsm_insitu.layout import STATIONS, SYNTHETIC_STATE
-from xsm_insitu.scan_files import DAMAGE, Column, is_table, known, read_csv, read_json
+from xsm_insitu.rows import EmptyFile, check_fractions, check_percent, leave_out, settle
+from xsm_insitu.scan_csv import is_report, read_csv
+from xsm_insitu.scan_files import DAMAGE, Column, is_table, known, read_json
 from xsm_insitu.series import Series
 
 if TYPE_CHECKING:
@@ -35,12 +37,12 @@ QUALITY = {"V": sensors.GOOD, "E": sensors.GOOD, "N": sensors.UNKNOWN, "": senso
 
 
 class ScanSource:
-    """Reads SCAN (and SNOTEL) stations; their places are in ``stations.json`` beside the files."""
+    """Reads SCAN (and SNOTEL) stations; ``stations.json`` beside the files tells where they are."""
 
     info = SCAN
 
     def identify(self, path: Path) -> bool:
-        """By the first kilobytes: station triplets in JSON, or the comments of the Report Generator."""
+        """Tell by the first kilobytes: station triplets in JSON, or the comments of a report, or an old header."""
         if path.suffix not in (".json", ".csv"):
             return False
         try:
@@ -48,7 +50,7 @@ class ScanSource:
                 head = file.read(16384)
         except OSError:
             return False
-        return b'"stationTriplet"' in head if path.suffix == ".json" else head[:1] == b"#" and b"Soil Moisture" in head
+        return b'"stationTriplet"' in head if path.suffix == ".json" else is_report(head)
 
     def fetch(self, dest: Path, *, region: Area | None, time: slice | None, dry_run: bool) -> Manifest:
         """Fetch stations as answers of the AWDB service; see `xsm_insitu.fetch.scan_files`."""
@@ -62,10 +64,10 @@ class ScanSource:
         Parameters
         ----------
         request : Request
-            Answers of the AWDB service (``data``), or CSV of the Report Generator. Coordinates and clocks come from a
-            table of stations (the service's ``stations``), among the files or beside them as ``stations.json``. Days
-            are UTC days, those of daily files local standard days. Variables: ``soil_moisture``,
-            ``soil_temperature``; ``flag`` is always there. Options:
+            Answers of the AWDB service (``data``), CSV of the Report Generator, or older CSV. Coordinates and clocks
+            come from a table of stations (the service's ``stations``), among the files or beside them as
+            ``stations.json``. Days are UTC days, those of daily files local standard days. Variables:
+            ``soil_moisture``, ``soil_temperature``; ``flag`` is always there. Options:
 
             keep : sequence of str
                 Quality codes that are kept beside values without one; others become NaN, the reason stays in ``flag``.
@@ -84,24 +86,34 @@ class ScanSource:
         warm, keep = sensors.wanted(request.variables), request.options["keep"]
         for code in keep:
             if code not in QUALITY:
-                raise UsageError(f"The code to keep is '{code}', expected one of {', '.join(filter(None, QUALITY))}.")
+                raise UsageError(f"The code to keep is '{code}', wanted one of {', '.join(filter(None, QUALITY))}.")
         files = [Path(p) for p in request.paths]
         tables = {p for p in files if p.suffix == ".json" and is_table(p)}
         beside = {p.parent / STATIONS for p in files if (p.parent / STATIONS).is_file()}
         if files and tables.issuperset(files):
             raise DataError(
-                f"The {len(files)} files are tables of stations ({files[0].name}), expected values of sensors too.",
-                hint="Fetch them, or give the folder that contains them.",
+                f"The {len(files)} files are tables of stations ({files[0].name}), wanted values of sensors too.",
+                hint="Fetch them, or give the folder where they lie.",
             )
         places, lost = _tables(sorted(tables | beside), request.on_error)
 
         def read(path: Path) -> Iterator[Series]:
-            columns = read_json(path) if path.suffix == ".json" else read_csv(path)
-            daily.update(c.daily for c in columns)
+            others: set[str] = set()
+            columns = read_json(path, others) if path.suffix == ".json" else read_csv(path, others)
+            for name in others:
+                unread.setdefault(name, []).append(path)
+            if not any(len(c.time) for c in columns):
+                raise EmptyFile(f"'{path}' has no values of soil moisture or soil temperature.")
+            daily.update(c.daily for c in columns if len(c.time) and (c.element == "SMS" or warm))
             yield from _series(path, columns, places, request.region, warm, keep, tables | beside)
 
         daily: set[bool] = set()
-        series, skipped = sensors.read_all([p for p in files if p not in tables], read, request.on_error, lost)
+        unread: dict[str, list[Path]] = {}
+        results, skipped = sensors.read_all([p for p in files if p not in tables], read, request.on_error, lost)
+        if unread:
+            names = ", ".join(f"'{n}'" for n in sorted(unread)[:5]) + (", ..." if len(unread) > 5 else "")
+            first = next(iter(unread.values()))[0]
+            tell(f"Left out, as they are no values of soil moisture or temperature: {names} ('{first.name}').")
         if len(daily) > 1:
             raise DataError("The SCAN files are hourly and daily.", hint="Open one kind at a time.")
         by_day = daily == {True}
@@ -111,7 +123,7 @@ class ScanSource:
                 "maps better."
             )
         ds = sensors.assemble(
-            series,
+            results,
             step=sensors.DAY if by_day else sensors.HOUR,
             request=request,
             id_name="instrument",
@@ -132,27 +144,46 @@ class ScanSource:
 
 def _tables(paths: Sequence[Path], on_error: str) -> tuple[dict[str, Mapping[str, Any]], list[str]]:
     """Stations by triplet, from lists or mappings of them."""
-    stations: dict[str, Mapping[str, Any]] = {}
+    results: dict[str, Mapping[str, Any]] = {}
     lost: list[str] = []
     for path in paths:
         try:
             table = json.loads(path.read_bytes())
             rows = list(table.values()) if isinstance(table, dict) else table
-            stations |= {
-                known(r["stationTriplet"]): dict(r, latitude=float(r["latitude"]), longitude=float(r["longitude"]))
-                for r in rows
-            }
-            for row in stations.values():
-                sensors.check_place(path, row["longitude"], row["latitude"])
-                clock = row.get("dataTimeZone")
-                if clock is not None and (clock * 2 % 1 or abs(clock - row["longitude"] / 15) > ASTRAY):
-                    raise ValueError(f"{row['stationTriplet']} has the clock {clock} h and lies at {row['longitude']}")
+            bad, why = [], ""
+            for number, row in enumerate(rows, 1):
+                try:
+                    results |= _station(path, row)
+                except DAMAGE as error:
+                    bad.append(number)
+                    why = why or sensors.reason(error)
+            if bad and len(bad) == len(rows):
+                raise ValueError(why)
+            leave_out(path, bad, len(rows), "station")
         except (OSError, *DAMAGE) as error:
-            problem = f"'{path}' is not a table of stations ({type(error).__name__}: {sensors.reason(error)})."
+            message = f"'{path}' is no table of stations ({type(error).__name__}: {sensors.reason(error)})."
             if on_error == "raise":
-                raise DataError(problem, hint="Fetch it again.") from None
-            lost.append(problem)
-    return stations, lost
+                raise DataError(message, hint="Fetch it again.") from None
+            lost.append(message)
+    return results, lost
+
+
+def _station(path: Path, row: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    place = dict(row, latitude=float(row["latitude"]), longitude=float(row["longitude"]))
+    sensors.check_place(path, place["longitude"], place["latitude"])
+    clock = row.get("dataTimeZone")
+    if clock is not None and (clock * 2 % 1 or abs(clock - place["longitude"] / 15) > ASTRAY):
+        raise ValueError(f"{row['stationTriplet']} has the clock {clock} h and lies at {place['longitude']}")
+    return {known(row["stationTriplet"]): place}
+
+
+def _place(triplet: str, places: Mapping[str, Mapping[str, Any]]) -> tuple[str, Mapping[str, Any]]:
+    """The station's row in the tables; older files name no state, so that number and network must do."""
+    number, state, network = triplet.split(":")
+    if state == "-":
+        same = [t for t in places if t.startswith(f"{number}:") and t.endswith(f":{network}")]
+        triplet = same[0] if len(same) == 1 else triplet
+    return triplet, places.get(triplet, {})
 
 
 def _series(
@@ -168,39 +199,53 @@ def _series(
     for column in columns:
         if column.element != "SMS":
             continue
-        if column.unit not in ("pct", "percent", "%"):
-            raise DataError(f"'{path}' has soil moisture in '{column.unit}', expected percent.", hint="Fetch it again.")
-        place = places.get(column.triplet, {})
+        triplet, place = _place(column.triplet, places)
         if not place:
-            looked_in = ", ".join(sorted(str(p) for p in tables)) or "there is no table of stations"
-            tell(f"The place of {column.triplet} is not known ({looked_in}).")
+            message = ", ".join(sorted(str(p) for p in tables)) or "no table of stations is there"
+            tell(f"Nothing tells where {triplet} is ({message}).")
         lon, lat = (float(place.get(n, math.nan)) for n in ("longitude", "latitude"))
         if region is not None and not sensors.inside(region, lon, lat):
             continue
         shift = _offset(column, place, tables)
+        fraction = _converted(path, column, "m3 m-3")
+        if fraction is column.value:
+            check_fractions(path, fraction)
+        else:
+            check_percent(path, column.value)
         flag = np.array([QUALITY.get(f, sensors.DUBIOUS) for f in column.flag.tolist()], np.uint8)
-        moisture, flag = sensors.mask(column.value / 100, flag)
+        moisture, flag = sensors.mask(np.where(column.value <= -99, -99, fraction), flag)
         moisture[~np.isin(column.flag, ["", *keep])] = np.nan
-        when = column.time - shift
-        sensors.check_times(path, when)
+        rows = settle(path, column.time, {column.heading: column.value, "quality code": column.flag}, column.headers)
+        warmth = _warmth(path, column, heat.get((column.triplet, column.inches, column.id)), warm)
         yield Series(
-            station=str(place.get("name") or column.name or column.triplet),
-            network=column.triplet.rpartition(":")[2],
+            station=str(place.get("name") or column.name or triplet),
+            network=triplet.rpartition(":")[2],
             lat=lat,
             lon=lon,
             depth=round(-column.inches * INCH, 2),
-            id=f"{column.triplet} {column.id}",
-            time=when,
-            soil_moisture=moisture,
-            flag=flag,
-            soil_temperature=_warmth(path, column, heat.get((column.triplet, column.inches, column.id)), warm),
+            id=f"{triplet} {column.id}",
+            time=(column.time - shift)[rows],
+            soil_moisture=moisture[rows],
+            flag=flag[rows],
+            soil_temperature=None if warmth is None else warmth[rows],
         )
 
 
+def _converted(path: Path, column: Column, unit: str) -> np.ndarray:
+    try:
+        values: np.ndarray = to_unit(column.value, column.unit, unit)
+    except DataError as error:
+        raise DataError(
+            f"'{path}', '{column.heading}': {error.message}",
+            hint="Fetch it again, or write the unit that its values have into the file.",
+        ) from None
+    return values
+
+
 def _offset(column: Column, place: Mapping[str, Any], tables: Iterable[Path]) -> np.timedelta64:
-    """What is subtracted from local standard time to get UTC; nothing for days, which stay local."""
+    """What is taken off local standard time; nothing for days, which are the station's own."""
     hours = place.get("dataTimeZone")
-    if column.daily:
+    if column.daily or column.utc:
         return np.timedelta64(0, "m")
     if not isinstance(hours, int | float) or not -14 <= hours <= 14:
         tell(
@@ -214,12 +259,11 @@ def _offset(column: Column, place: Mapping[str, Any], tables: Iterable[Path]) ->
 def _warmth(path: Path, column: Column, heat: Column | None, warm: bool) -> np.ndarray | None:
     if heat is None:
         return np.full(len(column.time), np.nan, "f4") if warm else None
-    if heat.unit not in ("degF", "degC"):
-        raise DataError(
-            f"'{path}' has soil temperature in '{heat.unit}', expected degF or degC.", hint="Fetch it again."
-        )
-    celsius = (heat.value - 32) / 1.8 if heat.unit == "degF" else heat.value
+    kelvin = np.where(heat.value <= -99, np.nan, _converted(path, heat, "K"))
+    rows = settle(path, heat.time, {heat.heading: heat.value}, heat.headers)
     out = np.full(len(column.time), np.nan)
-    _, mine, theirs = np.intersect1d(column.time, heat.time, return_indices=True)
-    out[mine] = celsius[theirs]
-    return sensors.celsius_to_kelvin(out, path.name)
+    at = np.searchsorted(heat.time[rows], column.time)
+    there = at < len(rows)
+    there[there] = heat.time[rows][at[there]] == column.time[there]
+    out[there] = kelvin[rows][at[there]]
+    return sensors.celsius_to_kelvin(out - sensors.KELVIN, path.name)

@@ -1,40 +1,39 @@
-"""Read SCAN's files: JSON of the AWDB service and CSV of the Report Generator.
+"""What SCAN's files hold: JSON of the AWDB service; the CSV files are read in `xsm_insitu.scan_csv`.
 
 The formats: docs/design/formats/stations.md, SCAN.
 """
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import pandas as pd
 from xsm import DataError
-from xsm.plugin_api import tell
+from xsm.plugin_api import read_stamps
 
 from xsm_insitu import series as sensors
+from xsm_insitu.rows import leave_out
 
 DAMAGE = (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError)
 DEEPEST = -250
 """Inches; negative below ground."""
-_TRIPLET = re.compile(r"^(?P<id>\w+):(?P<state>[A-Z]{2}):(?P<network>\w+)$")
-_SITE = re.compile(r"^#\s+(?P<network>[A-Z]+) (?P<id>\w+): (?P<name>.+), (?P<state>[A-Z]{2})\s*$")
-_COLUMN = re.compile(
-    r"(?:\((?P<id>\w+)\) )?Soil (?P<what>Moisture Percent|Temperature Observed) (?P<inches>-?\d+)in "
-    r"\((?P<unit>\w+)\)(?: (?P<stat>.+))?$"
-)
+FREEZING = 32
+"""Degrees Fahrenheit; soil that is colder for most of a file is probably in Celsius."""
+DURATIONS = {"HOURLY": False, "DAILY": True}
+_TRIPLET = re.compile(r"^(?P<id>\w+):(?P<state>[A-Z]{2}|-):(?P<network>\w+)$")
 
 
 @dataclass(frozen=True)
 class Column:
-    """Values of one element at one depth under their local times, as a file has them."""
+    """Values of one element at one depth under their local times (UTC where ``utc``), as a file has them.
+
+    ``heading`` is what the file calls it, ``headers`` how many parts the file was put together from.
+    """
 
     triplet: str
     name: str
@@ -46,6 +45,14 @@ class Column:
     time: np.ndarray
     value: np.ndarray
     flag: np.ndarray
+    heading: str = ""
+    utc: bool = False
+    headers: int = 1
+
+    @property
+    def key(self) -> tuple[str, str, float, str]:
+        """Station, element, depth and number of the sensor."""
+        return self.triplet, self.element, self.inches, self.id
 
 
 def is_table(path: Path) -> bool:
@@ -58,111 +65,137 @@ def is_table(path: Path) -> bool:
     return b'"stationTriplet"' in head and re.search(rb'"(data|stationElement)"\s*:', head) is None
 
 
-def read_json(path: Path) -> list[Column]:
-    """Read an answer of the AWDB service to ``data``."""
+def read_json(path: Path, others: set[str]) -> list[Column]:
+    """Read an answer of the AWDB service to ``data``, or several that follow each other.
+
+    Elements that are neither soil moisture nor soil temperature are added to ``others``.
+    """
     try:
-        answer = json.loads(path.read_bytes())
-        return [_column(path, station, part) for station in answer for part in station["data"]]
+        columns = []
+        for answer in _answers(path.read_bytes().decode("utf-8-sig")):
+            if isinstance(answer, dict) and "stationTriplet" not in answer:
+                message = next((str(answer[n]) for n in ("message", "error") if n in answer), "")
+                raise ValueError(f"it holds {message!r} instead of stations" if message else "it holds no stations")
+            for station in [answer] if isinstance(answer, dict) else answer:
+                triplet = known(station["stationTriplet"])
+                for part in station.get("data") or ():
+                    if (column := _column(path, triplet, part, others)) is not None:
+                        columns.append(column)
+        return merged(columns)
     except OSError as error:
-        raise DataError(f"'{path}' cannot be read: {error.strerror}.") from None
+        raise DataError(f"'{path}' cannot be read: {error.strerror}.", hint="Check its permissions.") from None
     except DAMAGE as error:
         if isinstance(error, DataError):
             raise
         raise DataError(
-            f"'{path}' is not an answer of the AWDB service ({type(error).__name__}: {sensors.reason(error)}).",
-            hint="Expected JSON: [{stationTriplet, data: [{stationElement, values}]}].",
+            f"'{path}' is no answer of the AWDB service ({type(error).__name__}: {sensors.reason(error)}).",
+            hint="Wanted JSON: [{stationTriplet, data: [{stationElement, values}]}].",
         ) from None
 
 
-def _column(path: Path, station: Mapping[str, Any], part: Mapping[str, Any]) -> Column:
+def _answers(text: str) -> Iterable[Any]:
+    decoder, at = json.JSONDecoder(), 0
+    text = text.strip()
+    while at < len(text) or not at:
+        answer, end = decoder.raw_decode(text, at)
+        yield answer
+        at = end + len(text[end:]) - len(text[end:].lstrip())
+
+
+def _column(path: Path, triplet: str, part: Mapping[str, Any], others: set[str]) -> Column | None:
     element, values = part["stationElement"], part["values"]
     code, inches = element["elementCode"], element.get("heightDepth")
-    if code not in ("SMS", "STO") or not isinstance(inches, int | float):
-        raise ValueError(f"element {code} at {inches}, expected SMS or STO at a depth")
+    if code not in ("SMS", "STO"):
+        others.add(str(code))
+        return None
+    if not isinstance(inches, int | float):
+        others.add(f"{code} without depth")
+        return None
     if not DEEPEST <= inches < 0:
         raise ValueError(f"a depth of {inches} inches")
     rows = [v for v in values if v.get("value") is not None]
-    if any(isinstance(v["value"], bool) or not isinstance(v["value"], int | float) for v in rows):
-        raise ValueError("a value that is not a number")
-    unit = element.get("storedUnitCode") or ("pct" if code == "SMS" else "degF")
+    if rows and not any("date" in v for v in rows):
+        raise ValueError("values without 'date', perhaps of months")
+    stamps = read_stamps([str(v.get("date")) for v in rows], path)
+    numbers = [v["value"] for v in rows]
+    good = ~np.isnat(stamps.time) & np.array(
+        [isinstance(n, int | float) and not isinstance(n, bool) for n in numbers], bool
+    )
+    daily = _daily(path, element.get("durationName"), stamps.time)
+    good &= whole_hours(stamps.time)
+    leave_out(path, (np.flatnonzero(~good) + 1).tolist(), len(rows), f"{code} value")
+    there = np.flatnonzero(good)
+    if len(set(stamps.zoned[there])) > 1:
+        raise ValueError("times with and without an offset from UTC")
+    value = np.array([numbers[i] for i in there], "f8")
     return Column(
-        triplet=known(station["stationTriplet"]),
+        triplet=triplet,
         name="",
         element=code,
         inches=float(inches),
         id=str(element.get("ordinal", 1)),
-        unit=str(unit),
-        daily=element.get("durationName", "HOURLY") == "DAILY",
-        time=_stamps([v["date"] for v in rows]),
-        value=np.array([v["value"] for v in rows], "f8"),
-        flag=np.array([v.get("qcFlag") or "" for v in rows], "U1"),
+        unit=str(element.get("storedUnitCode") or _own_unit(path, code, value)),
+        daily=daily,
+        time=stamps.time[there],
+        value=value,
+        flag=np.array([rows[i].get("qcFlag") or "" for i in there], "U1"),
+        heading=f"{code} at {inches} in, ordinal {element.get('ordinal', 1)}",
+        utc=bool(stamps.zoned[there].any()),
     )
 
 
-def read_csv(path: Path) -> list[Column]:
-    """Read a CSV of the Report Generator: comments of any number, one header line, rows."""
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"'{path}' cannot be read ({sensors.reason(error)}).") from None
-    start = next((i for i, line in enumerate(lines) if line.strip() and not line.startswith("#")), len(lines))
-    sites = {m["id"]: m for m in map(_SITE.match, lines[:start]) if m}
-    try:
-        if not sites or start == len(lines):
-            raise ValueError("no site among the comments, or no table")
-        header = next(csv.reader(lines[start : start + 1]))
-        columns = {name: m for name in header[1:] if (m := _COLUMN.search(name))}
-        if header[0] != "Date" or not any(m["what"] == "Moisture Percent" for m in columns.values()):
-            raise ValueError(f"the header starts with '{','.join(header)[:60]}'")
-        if any(row and len(row) != len(header) for row in csv.reader(lines[start + 1 :])):
-            raise ValueError(f"a row does not have {len(header)} fields")
-        types: dict[Any, Any] = {"Date": str} | dict.fromkeys(columns, "f8")
-        table = pd.read_csv(io.StringIO("\n".join(lines[start:])), usecols=list(types), dtype=types)
-        if table["Date"].isna().any():
-            raise ValueError("a row has no date")
-        steps = np.diff(_stamps(table["Date"].tolist()))
-        if len(steps) and (steps != steps[0]).any():
-            tell(f"'{path}' lacks times between its first and its last.")
-        return [_csv_column(table, name, m, sites) for name, m in columns.items()]
-    except (*DAMAGE, csv.Error) as error:
+def _daily(path: Path, duration: str | None, when: np.ndarray) -> bool:
+    """Whether values are daily; without a name of the duration, by their times."""
+    if duration is None:
+        return len(when) > 1 and bool((when == when.astype("M8[D]")).all())
+    if duration not in DURATIONS:
         raise DataError(
-            f"'{path}' is not a CSV of the Report Generator ({sensors.reason(error)}).",
-            hint="Expected comments with the sites, then 'Date,Soil Moisture Percent -2in (pct),...'.",
-        ) from None
+            f"'{path}' has values of the duration {duration}, expected HOURLY or DAILY.",
+            hint="Request hourly values.",
+        )
+    return DURATIONS[duration]
 
 
-def _csv_column(table: pd.DataFrame, name: str, match: re.Match[str], sites: dict[str, re.Match[str]]) -> Column:
-    if match["id"] is None and len(sites) > 1:
-        raise ValueError(f"the column '{name}' does not name its site")
-    site = sites[match["id"] or next(iter(sites))]
-    there = table[name].notna().to_numpy()
-    dates = table["Date"].to_numpy()
-    return Column(
-        triplet=known(f"{site['id']}:{site['state']}:{site['network']}"),
-        name=site["name"],
-        element="SMS" if match["what"].startswith("Moisture") else "STO",
-        inches=float(match["inches"]),
-        id=match["stat"] or "1",
-        unit=match["unit"],
-        daily=len(dates) > 0 and len(dates[0]) == 10,
-        time=_stamps(dates[there].tolist()),
-        value=table[name].to_numpy()[there],
-        flag=np.full(int(there.sum()), "", "U1"),
-    )
+def _own_unit(path: Path, code: str, value: np.ndarray) -> str:
+    """The unit in which the network keeps an element, where a file names none."""
+    if code == "SMS":
+        return "pct"
+    there = value[value > -99]
+    if len(there) and np.median(there) < FREEZING:
+        raise DataError(
+            f"'{path}' has soil temperatures without a unit, most below {FREEZING}, which may be degC or degF.",
+            hint="Fetch it again, or add their 'storedUnitCode'.",
+        )
+    return "degF"
+
+
+def merged(columns: Sequence[Column]) -> list[Column]:
+    """Join the parts of each sensor; two headings of one part for one sensor stop."""
+    parts: dict[tuple[str, str, float, str], list[Column]] = {}
+    for column in columns:
+        parts.setdefault(column.key, []).append(column)
+    joined = []
+    for same in parts.values():
+        if len({(c.unit.lower(), c.daily, c.utc) for c in same}) > 1:
+            raise ValueError(f"{same[0].triplet} has '{same[0].heading}' in several units, durations or clocks")
+        fields: dict[str, Any] = {n: np.concatenate([getattr(c, n) for c in same]) for n in ("time", "value", "flag")}
+        joined.append(replace(same[0], headers=max(len(same), same[0].headers), **fields))
+    return joined
+
+
+def whole_hours(when: np.ndarray) -> np.ndarray:
+    """Which times have the minutes that most have; hours that all end at a half are as good as whole ones."""
+    minutes = when - when.astype("M8[h]")
+    there = minutes[~np.isnat(when)]
+    if not len(there):
+        return np.zeros(len(when), bool)
+    known, count = np.unique(there, return_counts=True)
+    usual = known[count.argmax()] if count.max() > 1 or len(there) == 1 else np.timedelta64(0)
+    return minutes == usual
 
 
 def known(triplet: str) -> str:
-    """Return a station triplet, or refuse anything else."""
+    """Return a station triplet, or refuse what is none."""
     if not _TRIPLET.match(triplet):
-        raise ValueError(f"'{triplet}' is not a station triplet")
+        raise ValueError(f"'{triplet}' is no station triplet")
     return triplet
-
-
-def _stamps(dates: list[str]) -> np.ndarray:
-    """Local times; the service writes a blank or a T between day and hour."""
-    if any(re.fullmatch(r"\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d)?)?", d) is None for d in dates):
-        raise ValueError("a date that does not exist")
-    when = np.array([d.replace(" ", "T") for d in dates], "M8[ns]")
-    if ((when - when.astype("M8[h]")) != np.timedelta64(0)).any():
-        raise ValueError("a time that is not a full hour")
-    return when

@@ -11,6 +11,8 @@ import xarray as xr
 from xsm import DataError, UsageError
 from xsm.plugin_api import Area, Request, canonical_attrs, drop_impossible, tell
 
+from xsm_insitu.rows import EmptyFile
+
 FLAGS = ("missing", "good", "unknown", "out_of_range", "dubious")
 MISSING, GOOD, UNKNOWN, OUT_OF_RANGE, DUBIOUS = range(5)
 VARIABLES = ("soil_moisture", "soil_temperature")
@@ -40,7 +42,7 @@ _ATTRS: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Series:
-    """Values of one sensor: times, soil moisture (m3 m-3), flags, and soil temperature (K) if it was requested."""
+    """Values of one sensor: times, soil moisture (m3 m-3), flags, and soil temperature (K) where it is wanted."""
 
     station: str
     network: str
@@ -52,6 +54,8 @@ class Series:
     soil_moisture: np.ndarray
     flag: np.ndarray
     soil_temperature: np.ndarray | None = None
+    file: str = ""
+    """What the name of the file says of the sensor."""
 
     @property
     def key(self) -> tuple[str, str, float, str]:
@@ -65,7 +69,7 @@ class Series:
 
 
 def wanted(variables: Sequence[str] | None) -> bool:
-    """Check the names of variables and return whether soil temperature is among them."""
+    """Check the names of variables and tell whether soil temperature is among them."""
     for name in variables or ():
         if name not in (*VARIABLES, "flag"):
             raise UsageError(f"Stations have no variable '{name}'.", hint=f"They have: {', '.join(VARIABLES)}.")
@@ -88,6 +92,8 @@ def read_all(
 ) -> tuple[list[Series], list[str]]:
     """Read files (or members of archives) one by one; with ``on_error="skip"`` bad ones are listed, not raised.
 
+    Empty ones are always listed.
+
     ``lost`` are errors from before, which are listed with the others.
     """
     series: list[Series] = []
@@ -95,6 +101,8 @@ def read_all(
     for path in paths:
         try:
             series += read(path)
+        except EmptyFile as error:
+            skipped.append(str(error))
         except DataError as error:
             if on_error == "raise":
                 raise
@@ -107,21 +115,17 @@ def reason(error: Exception) -> str:
     return str(error).strip().split("\n")[0].rstrip(".")
 
 
-def check_times(path: object, when: np.ndarray) -> None:
-    """Refuse times that do not increase: a damaged digit, or rows that were put together wrongly."""
-    fall = np.flatnonzero(np.diff(when) <= np.timedelta64(0))
-    if np.isnat(when).any() or len(fall):
-        at = when[fall[0] + 1] if len(fall) else "a missing time"
-        raise DataError(f"'{path}' has times that do not increase ({at}).", hint="Download the file again.")
+def check_hours(path: object, when: np.ndarray) -> None:
+    """Tell of a few times that are no whole hours among many that are."""
     odd = int((when.astype("M8[h]") != when).sum())
     if 0 < odd < max(2, len(when) // 20):
-        tell(f"'{path}' has {odd} of {len(when)} times that are not full hours.")
+        tell(f"'{path}' has {odd} of {len(when)} times that are no whole hours.")
 
 
 def check_place(path: object, lon: float, lat: float) -> None:
     """Refuse coordinates that are nowhere on the globe."""
     if not (-180 <= lon <= 360 and -90 <= lat <= 90):
-        raise DataError(f"'{path}' places its station at {lon:g} east, {lat:g} north.", hint="Download the file again.")
+        raise DataError(f"'{path}' puts its station at {lon:g} east, {lat:g} north.", hint="Download the file again.")
 
 
 def celsius_to_kelvin(celsius: np.ndarray, where: object) -> np.ndarray:
@@ -147,9 +151,9 @@ def assemble(
     stamps: Literal["end of hour", "instant", "local day"],
     skipped: Sequence[str] = (),
 ) -> xr.Dataset:
-    """Put sensors on one time axis: regular if all stamps are whole steps, else every stamp that occurs.
+    """Put sensors on one time axis: regular where all stamps are whole steps, else every stamp that occurs.
 
-    Only the days of the request are kept; a stamp that ends an hour belongs to the day of that hour.
+    Of the request's days; stamps that end an hour belong to the day of that hour.
     """
     region, time, paths = request.region, request.time, request.paths
     series = [cut for one in series if len((cut := _cut(one, time, stamps)).time)]
@@ -157,7 +161,7 @@ def assemble(
         where = "" if region is None else f" in longitude {region.bbox[0]:.2f} to {region.bbox[2]:.2f}, "
         where += "" if region is None else f"latitude {region.bbox[1]:.2f} to {region.bbox[3]:.2f}"
         when = "" if time is None else f" from {time.start} to {time.stop}"
-        files = f"{len(paths)} files ('{paths[0]}' and others) contain" if len(paths) > 1 else f"'{paths[0]}' contains"
+        files = f"{len(paths)} files ('{paths[0]}' and others) hold" if len(paths) > 1 else f"'{paths[0]}' holds"
         raise DataError(
             f"{files} no soil moisture{where}{when}.", hint="; ".join(skipped) or "Check region and period."
         )
@@ -171,12 +175,12 @@ def assemble(
     repeated = 0
     for one in series:
         i, at = number[one.key], np.searchsorted(axis, one.time)
-        repeated += len(at) - len(np.unique(at)) + int((flag[i, at] > 0).sum())
+        repeated += _repeated(one, moisture[i, at], flag[i, at])
         moisture[i, at], flag[i, at] = one.soil_moisture, one.flag
         if one.soil_temperature is not None:
             temperature[i, at] = one.soil_temperature
     if repeated:
-        tell(f"{repeated} values have a time stamp that occurred before; the last one is kept.")
+        tell(f"{repeated} values are in several files, with equal values; one of each is kept.")
     sensors = list(keys.values())
     ds = xr.Dataset(
         {"soil_moisture": (("sensor", "time"), moisture), "flag": (("sensor", "time"), flag)},
@@ -197,6 +201,20 @@ def assemble(
     if skipped:
         ds.attrs["skipped"] = list(skipped)
     return ds
+
+
+def _repeated(one: Series, before: np.ndarray, flag: np.ndarray) -> int:
+    """Count values of a sensor that another file has too; other values at the same time stop."""
+    there = flag > 0
+    both = there & np.isfinite(before) & np.isfinite(one.soil_moisture)
+    if (differ := both & (np.abs(before - one.soil_moisture) > 1e-6)).any():
+        k = int(differ.argmax())
+        raise DataError(
+            f"Two files have values of {one.name} at {one.time[k].astype('M8[m]')}: {before[k]:g} and "
+            f"{one.soil_moisture[k]:g} m3 m-3.",
+            hint="Keep the newer file, or the one of the sensor that is meant.",
+        )
+    return int(there.sum())
 
 
 def _cut(one: Series, time: slice | None, stamps: str) -> Series:

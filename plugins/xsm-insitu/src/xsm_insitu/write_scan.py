@@ -27,7 +27,7 @@ def write_awdb(stations: xr.Dataset, dest: Path) -> list[Path]:
         Dims ``(sensor, time)`` with the coordinates of docs/design/decisions.md, "Stations". Spikes and missing values
         are left out.
     dest : Path
-        Folder; created if it does not exist.
+        Folder; made where it does not exist.
 
     Returns
     -------
@@ -65,13 +65,13 @@ def _elements(station: xr.Dataset, local: np.ndarray) -> list[dict[str, Any]]:
     fields = {"SMS": ("pct", moisture)}
     if "soil_temperature" in station:
         fields["STO"] = ("degF", (station["soil_temperature"].values - KELVIN) * 1.8 + 32)
-    elements = []
+    parts = []
     for code, (unit, values) in fields.items():
         for row, depth in zip(values, station["depth"].values, strict=True):
             inches = INCHES[min(INCHES, key=lambda cm: abs(cm - depth))]
             element = {"elementCode": code, "ordinal": 1, "heightDepth": inches, "durationName": "HOURLY",
                        "dataPrecision": 1, "storedUnitCode": unit}  # fmt: skip
-            elements.append(
+            parts.append(
                 {
                     "stationElement": element,
                     "values": [
@@ -81,7 +81,7 @@ def _elements(station: xr.Dataset, local: np.ndarray) -> list[dict[str, Any]]:
                     ],
                 }
             )
-    return elements
+    return parts
 
 
 def _dump(content: list[dict[str, Any]], path: Path) -> None:
