@@ -59,8 +59,8 @@ class Granule:
 def date_in_name(path: Path) -> np.datetime64 | None:
     """UTC day that the name of a file tells, or None."""
     patterns = (layout.L3_NAME, layout.L2_NAME, layout.POINTS_NAME)
-    found = next((m for m in (p.search(path.name) for p in patterns) if m), None)
-    text = found["date"].replace("-", "") if found else ""
+    match = next((m for m in (p.search(path.name) for p in patterns) if m), None)
+    text = match["date"].replace("-", "") if match else ""
     try:
         return np.datetime64(f"{text[:4]}-{text[4:6]}-{text[6:]}", "D")
     except ValueError:
@@ -92,11 +92,11 @@ def look(path: Path, request: Request) -> Granule:
             return _look_points(path, file, wanted_variables(variables, "points"), stamp)
         if projection == "polar":
             empty = [g for g in layout.POLAR_GROUPS.values() if g in file]
-            told = (
+            reason = (
                 f"{' and '.join(empty)} hold nothing" if empty else f"it holds {', '.join(list(file)[:6]) or 'nothing'}"
             )
             raise DataError(
-                f"'{path}' has no values on the polar grid ({told}).",
+                f"'{path}' has no values on the polar grid ({reason}).",
                 hint="Only SPL3SMP_E has them; open it with <projection=global>.",
             )
         polar = [g for g in layout.POLAR_GROUPS.values() if len(file.get(g, ()))]
@@ -126,9 +126,9 @@ def _look_l3(
     path: Path, file: Any, groups: dict[str, str], variables: Sequence[str], request: Request, stamp: tuple[int, int]
 ) -> Granule:
     overpass, projection = request.options["overpass"], request.options["projection"]
-    found = layout.L3_NAME.match(path.name)
+    name = layout.L3_NAME.match(path.name)
     meta = _metadata(file)
-    crid = maps.release(found["crid"] if found else "", meta["CompositeReleaseID"])
+    crid = maps.release(name["crid"] if name else "", meta["CompositeReleaseID"])
     maps_of = {
         which: _maps(path, file[groups[which]], variables, request, "L3", layout.SUFFIX[which], crid)
         for which in [p for p in groups if overpass in (p, "both")] or groups
@@ -141,15 +141,15 @@ def _look_l3(
             raise
         (axes, placed, adrift), passes = (((), None), None, False), ()  # nothing is observed: nothing is to be placed
     unitless = tuple(sorted({name for _, names in maps_of.values() for name in names}))
-    named = date_in_name(path) if found else None
-    told = _told_day(path, meta["rangeBeginningDateTime"], named)
-    day = told if named is None else named
+    named = date_in_name(path) if name else None
+    begins = _told_day(path, meta["rangeBeginningDateTime"], named)
+    day = begins if named is None else named
     if day is None:
         raise DataError(
             f"Neither the name of '{path}' nor its metadata tell its day.",
             hint="Keep the names that the product came with.",
         )
-    rank = (crid, found["counter"] if found else "", -bool(found and found["service"]))
+    rank = (crid, name["counter"] if name else "", -bool(name and name["service"]))
     return Granule(
         str(path), "L3", placed and placed.window, (day,), passes, str(day), rank, crid, meta["ECSVersionID"],
         meta["shortName"], meta["synthetic"], stamp, projection, None if placed is None or placed.plain else placed,
@@ -198,14 +198,14 @@ def _placed(
 
 
 def _look_l2(path: Path, file: Any, variables: Sequence[str], request: Request, stamp: tuple[int, int]) -> Granule:
-    found = layout.L2_NAME.match(path.name)
-    if found is None:
+    name = layout.L2_NAME.match(path.name)
+    if name is None:
         raise DataError(
             f"'{path}' is a Level-2 half orbit whose name tells no pass.",
             hint="Keep the name SMAP_L2_SM_P_<orbit>_<A or D>_<date>T<time>_R<release>_<counter>.h5.",
         )
     group, meta = file[layout.L2_GROUP], _metadata(file)
-    crid = maps.release(found["crid"], meta["CompositeReleaseID"])
+    crid = maps.release(name["crid"], meta["CompositeReleaseID"])
     wanted, unitless = _maps(path, group, variables, request, "L2", "", crid)
     placed: Place | None = None
     axes: Frame = ((), None)
@@ -226,10 +226,10 @@ def _look_l2(path: Path, file: Any, variables: Sequence[str], request: Request, 
     _told_day(path, meta["rangeBeginningDateTime"], first)
     last = _told_day(path, meta["rangeEndingDateTime"], first)
     last = first if last is None else last
-    node = "PM" if found["node"] == "A" else "AM"
+    node = "PM" if name["node"] == "A" else "AM"
     return Granule(
         str(path), "L2", grid, tuple(np.arange(first, max(first, last) + 1)), (node,),
-        f"{found['orbit']}{found['node']}", (crid, found["counter"], -bool(found["service"])), crid,
+        f"{name['orbit']}{name['node']}", (crid, name["counter"], -bool(name["service"])), crid,
         meta["ECSVersionID"], meta["shortName"], meta["synthetic"], stamp, "global", placed, axes, tuple(unitless),
         adrift,
     )  # fmt: skip
@@ -274,9 +274,9 @@ def _metadata(file: Any) -> dict[str, str]:
         return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
 
     dataset, extent = "Metadata/DatasetIdentification", "Metadata/Extent"
-    found = {n: text(dataset, n) for n in ("ECSVersionID", "CompositeReleaseID", "shortName")}
-    found |= {n: text(extent, n) for n in ("rangeBeginningDateTime", "rangeEndingDateTime")}
-    return found | {"synthetic": text("/", "synthetic")}
+    texts = {n: text(dataset, n) for n in ("ECSVersionID", "CompositeReleaseID", "shortName")}
+    texts |= {n: text(extent, n) for n in ("rangeBeginningDateTime", "rangeEndingDateTime")}
+    return texts | {"synthetic": text("/", "synthetic")}
 
 
 def _told_day(path: Path, text: str, named: np.datetime64 | None) -> np.datetime64 | None:

@@ -95,9 +95,9 @@ class SmapL4Source:
                 hint="; ".join(skipped) or "Check paths and period.",
             )
         grid = _window(by_stamp.values(), request)
-        held = sorted({s.astype("M8[D]") for s in by_stamp})
-        first = held[0] if time is None or time.start is None else np.datetime64(time.start, "D")
-        last = held[-1] if time is None or time.stop is None else np.datetime64(time.stop, "D")
+        days_present = sorted({s.astype("M8[D]") for s in by_stamp})
+        first = days_present[0] if time is None or time.start is None else np.datetime64(time.start, "D")
+        last = days_present[-1] if time is None or time.stop is None else np.datetime64(time.stop, "D")
         days = np.arange(first, last + 1)
         files: list[Day] = [(d, tuple(by_stamp[s] for s in sorted(by_stamp) if s.astype("M8[D]") == d)) for d in days]
         arrays = _lazy(files, names, grid, min_steps, request.on_error)
@@ -107,7 +107,7 @@ class SmapL4Source:
              for i, n in enumerate(names)},
             {"time": ("time", days.astype("M8[ns]"), stamps)},
         )  # fmt: skip
-        told = {
+        notes = {
             "title": "SMAP Level 4 soil moisture, daily means",
             "product": "SPL4SMGP",
             "product_version": ", ".join(
@@ -118,7 +118,7 @@ class SmapL4Source:
             "skipped": skipped,
             "synthetic": _synthetic(next(iter(by_stamp.values())).path),
         }
-        return grid.assign(ds).assign_attrs({k: v for k, v in told.items() if v})
+        return grid.assign(ds).assign_attrs({k: v for k, v in notes.items() if v})
 
     def write(self, world: World, dest: Path) -> list[Path]:
         """Write a synthetic world's land model as SPL4SMGP files, see `xsm_smap.write_l4.write`."""
@@ -187,17 +187,17 @@ def read_day(day: Day, names: Sequence[str], grid: Grid, min_steps: int, on_erro
         path = step.path
         try:
             with opened(path) as file:
-                found = np.stack([_values(step, file, n, grid) for n in names])
+                stack = np.stack([_values(step, file, n, grid) for n in names])
         except DataError as error:
             if on_error == "raise":
                 raise
             tell(SkippedFile(path, error))
             continue
-        found[found == FILL] = np.nan
-        for values, name in zip(found, names, strict=True):
+        stack[stack == FILL] = np.nan
+        for values, name in zip(stack, names, strict=True):
             drop_impossible(values, name, Path(path).name)
-        valid = np.isfinite(found)
-        total += np.where(valid, found, 0)
+        valid = np.isfinite(stack)
+        total += np.where(valid, stack, 0)
         count += valid
     return np.divide(total, count, out=np.full(total.shape, np.nan), where=count >= min_steps).astype("f4")
 

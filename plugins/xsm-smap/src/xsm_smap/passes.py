@@ -47,12 +47,12 @@ def _read_l3(
 
     @functools.cache
     def raw(dataset: str) -> np.ndarray:
-        found = dataset_of(group, dataset, granule.level, suffix, granule.crid, granule.path)
-        if granule.place is not None or is_turned(found, granule.frame):
-            return cut(in_units(found, upright(found, granule.frame), dataset), granule.place, grid)
-        check_own_rows(owners, found, (grid.row0, grid.row0 + grid.rows - 1))
-        alike = observed is not None and (observed.shape, observed.chunks) == (found.shape, found.chunks)
-        return in_units(found, window(found, grid, observed if alike else None), dataset)
+        dataset_read = dataset_of(group, dataset, granule.level, suffix, granule.crid, granule.path)
+        if granule.place is not None or is_turned(dataset_read, granule.frame):
+            return cut(in_units(dataset_read, upright(dataset_read, granule.frame), dataset), granule.place, grid)
+        check_own_rows(owners, dataset_read, (grid.row0, grid.row0 + grid.rows - 1))
+        alike = observed is not None and (observed.shape, observed.chunks) == (dataset_read.shape, dataset_read.chunks)
+        return in_units(dataset_read, window(dataset_read, grid, observed if alike else None), dataset)
 
     return {v: decode(raw, v, quality, where=granule.name, day=granule.days[0]) for v in variables}
 
@@ -69,15 +69,15 @@ def _read_l2(
 
     @functools.cache
     def raw(dataset: str) -> np.ndarray:
-        found = dataset_of(group, dataset, granule.level, "", granule.crid, granule.path)
+        dataset_read = dataset_of(group, dataset, granule.level, "", granule.crid, granule.path)
         if granule.place is not None:
-            return granule.place.put(in_units(found, upright(found, granule.frame), dataset), grid)
-        return scatter(in_units(found, found[:], dataset), row, col, grid)
+            return granule.place.put(in_units(dataset_read, upright(dataset_read, granule.frame), dataset), grid)
+        return scatter(in_units(dataset_read, dataset_read[:], dataset), row, col, grid)
 
-    told: dict[str, Any] = {"where": granule.name, "day": granule.days[0]}
-    found = {v: decode(raw, v, quality, **told) for v in variables}
+    place: dict[str, Any] = {"where": granule.name, "day": granule.days[0]}
+    variables_read = {v: decode(raw, v, quality, **place) for v in variables}
     if len(granule.days) > 1:
-        other = decode(raw, "obs_time", quality, **told).astype("M8[D]") != day
+        other = decode(raw, "obs_time", quality, **place).astype("M8[D]") != day
         for v in variables:
-            found[v][other] = layout.empty(v, ())
-    return found
+            variables_read[v][other] = layout.empty(v, ())
+    return variables_read

@@ -91,10 +91,10 @@ class SmapSource:
         names = wanted_variables(request.variables, granules[0].level)
         grid = _window(granules, request.region)
         latest = _latest(granules)
-        held = sorted({d for g in latest for d in g.days if _inside(d, span)})
-        if not held:
+        present = sorted({d for g in latest for d in g.days if _inside(d, span)})
+        if not present:
             raise DataError(f"None of the {len(request.paths)} SMAP files lies in the period {span[0]} to {span[1]}.")
-        days = np.arange(held[0] if span[0] is None else span[0], (held[-1] if span[1] is None else span[1]) + 1)
+        days = np.arange(present[0] if span[0] is None else span[0], (present[-1] if span[1] is None else span[1]) + 1)
         arrays = lazy(latest, days, names, grid, on_error=request.on_error, **passes)
         return dataset(arrays, days, grid, latest, skipped=skipped, **passes)
 
