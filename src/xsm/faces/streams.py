@@ -73,7 +73,7 @@ def guarded() -> Iterator[Output]:
     before = sys.stdout
     if getattr(before, "errors", "") == "strict" and hasattr(before, "reconfigure"):
         before.reconfigure(errors="backslashreplace")
-    sys.stdout = output = Output(before)  # type: ignore[assignment]
+    sys.stdout = output = Output(before)
     try:
         yield output
         output.flush()
