@@ -11,9 +11,9 @@ import inspect
 import typing
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
+from xsm.contracts import inputs
 from xsm.contracts.param import Kind, Param, params_of
 from xsm.errors import UsageError, unknown
 
@@ -120,7 +120,7 @@ def operation(
         summary = (inspect.getdoc(function) or "").split("\n")[0]
         params = tuple(params_of(function))
         simple = {p.name: p for p in params if p.kind not in _OBJECTS}
-        datasets = {p.name for p in params if p.kind in (Kind.DATASET, Kind.STATIONS)}
+        others = {p.name: p for p in params if p.kind in (Kind.DATASET, Kind.STATIONS, Kind.DATASETS, Kind.PATHS)}
         signature, types = _plain_types(function)
 
         @functools.wraps(function)
@@ -129,10 +129,8 @@ def operation(
             for name, value in bound.arguments.items():
                 if name in simple:
                     bound.arguments[name] = simple[name].check(value)
-                elif name in datasets and isinstance(value, str | Path):
-                    raise UsageError(
-                        f"'{name}' is '{value}', expected an xarray.Dataset.", hint="Open files with <open()>."
-                    )
+                elif name in others:
+                    bound.arguments[name] = inputs.checked(name, value, others[name])
             return _tidied(function(*bound.args, **bound.kwargs), result)
 
         checked.__signature__, checked.__annotations__ = signature, types  # type: ignore[attr-defined]

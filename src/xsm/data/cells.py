@@ -131,16 +131,16 @@ class Along:
 
 def positions(ds: xr.Dataset, lon: np.ndarray, lat: np.ndarray) -> tuple[Along, Along, str]:
     """Cells of points in degrees along the rows and the columns of maps, and the box of the maps as text."""
-    y_name, x_name, cell = _axes(ds)
+    y_name, x_name, cell = axes_of(ds)
     y, x = (ds[n].values.astype("f8") for n in (y_name, x_name))
     lon, lat = np.asarray(lon, "f8"), np.asarray(lat, "f8")
-    points = _to_ease().transform(lon, lat) if cell else (lon, lat)
+    points = to_ease().transform(lon, lat) if cell else (lon, lat)
     steps = (cell, cell) if cell else (_step(y, y_name), _step(x, x_name))
     rows = _along(str(ds[y_name].dims[0]), y, points[1], steps[0])
     cols = _along(str(ds[x_name].dims[0]), x, points[0], steps[1], 0.0 if cell else 360.0)
     (south, north), (west, east) = ((a.min() - s / 2, a.max() + s / 2) for a, s in zip((y, x), steps, strict=True))
     if cell:
-        west, south, east, north = _to_ease().transform_bounds(west, south, east, north, direction="INVERSE")
+        west, south, east, north = to_ease().transform_bounds(west, south, east, north, direction="INVERSE")
     return rows, cols, f"longitude {west:.2f} to {east:.2f}, latitude {south:.2f} to {north:.2f}"
 
 
@@ -150,13 +150,13 @@ def inside(rows: Along, cols: Along) -> np.ndarray:
 
 
 @functools.cache
-def _to_ease() -> Any:
+def to_ease() -> Any:
     from pyproj import Transformer
 
     return Transformer.from_crs("EPSG:4326", "EPSG:6933", always_xy=True)
 
 
-def _axes(ds: xr.Dataset) -> tuple[str, str, float]:
+def axes_of(ds: xr.Dataset) -> tuple[str, str, float]:
     """Names of the coordinates of rows and columns, and the side of a cell in EASE metres; 0 for degrees."""
     grid = grid_of(ds)
     if grid is not None:
