@@ -59,7 +59,9 @@ def test_two_names_of_one_series_are_refused(change) -> None:
 def test_an_unknown_product_warns_and_a_shared_family_is_refused() -> None:
     maps = make_maps(names=("sm_dca", "other"))
     maps["other"].attrs["depth"] = 5
-    assert any("What other rests on is not known" in text for text in collocated(maps, make_stations(), "sm_dca", "other"))
+    assert any(
+        "What other rests on is not known" in text for text in collocated(maps, make_stations(), "sm_dca", "other")
+    )
     maps["other"].attrs["family"] = "Radar"
     assert not any("rests on" in text for text in collocated(maps, make_stations(), "sm_dca", "other"))
     maps["other"].attrs["family"] = "Radar; SMAP brightness temperatures"

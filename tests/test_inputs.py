@@ -59,7 +59,9 @@ def test_valid_time_is_time() -> None:
         xr.testing.assert_equal(xsm.validate(ds, stations)["r"], expected)
 
 
-@pytest.mark.parametrize("make", [list, tuple, iter, lambda p: (q for q in p), lambda p: p[0].parent.glob("*.csv"), np.array, pd.Series])
+@pytest.mark.parametrize(
+    "make", [list, tuple, iter, lambda p: (q for q in p), lambda p: p[0].parent.glob("*.csv"), np.array, pd.Series]
+)
 def test_paths_of_every_kind(make: Any, tmp_path: Path) -> None:
     for day in (1, 2):
         (tmp_path / f"{day}.csv").write_text(f"date,lon,lat,soil_moisture\n2021-06-0{day},-98,36,0.{day}\n")
@@ -80,10 +82,14 @@ def test_every_plot_has_north_up_and_true_axes(kind: str, change: str) -> None:
     values = np.arange(12 * 16.0).reshape(12, 16)
     ds = GRID.assign(xr.Dataset({"v": (("y", "x"), values)}))
     if kind == "degrees":
-        ds = xr.Dataset({"v": (("lat", "lon"), values)}, {"lat": np.arange(40, 34, -0.5), "lon": np.arange(-100, -92, 0.5)})
+        ds = xr.Dataset(
+            {"v": (("lat", "lon"), values)}, {"lat": np.arange(40, 34, -0.5), "lon": np.arange(-100, -92, 0.5)}
+        )
     elif kind != "ease":
         step, start = (30.0, 5e5) if kind == "metres" else (1.0, 3.0)
-        ds = xr.Dataset({"v": (("y", "x"), values)}, {"y": start - step * np.arange(12), "x": start + step * np.arange(16)})
+        ds = xr.Dataset(
+            {"v": (("y", "x"), values)}, {"y": start - step * np.arange(12), "x": start + step * np.arange(16)}
+        )
     y, x = ds["v"].dims
     plain = frame_of(ds)
     cut = {"rows": {y: slice(None, None, -1)}, "columns": {x: slice(None, None, -1)},
@@ -96,5 +102,7 @@ def test_every_plot_has_north_up_and_true_axes(kind: str, change: str) -> None:
     in_degrees = [("°" in text) for _, text in frame.x_ticks]
     assert all(in_degrees) if kind in ("ease", "degrees") else not any(in_degrees)
     drawn = _oriented(frame, part["v"])
-    expected = values if change != "dropped" else np.where(np.isin(np.arange(12), cut["dropped"][y])[:, None], values, np.nan)
+    expected = (
+        values if change != "dropped" else np.where(np.isin(np.arange(12), cut["dropped"][y])[:, None], values, np.nan)
+    )
     np.testing.assert_array_equal(drawn, expected)

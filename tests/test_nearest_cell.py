@@ -29,13 +29,17 @@ AXES = {
 def maps_on(lat: np.ndarray, lon: np.ndarray, names: tuple[str, str] = ("lat", "lon")) -> xr.Dataset:
     row, col = np.meshgrid(np.arange(len(lat)), np.arange(len(lon)), indexing="ij")
     cell = (row * 1e-3 + col * 1e-6)[None]
-    ds = xr.Dataset({"sm_5cm": (("time", *names), cell)}, {"time": DAYS[:1].astype("M8[ns]"), names[0]: lat, names[1]: lon})
+    ds = xr.Dataset(
+        {"sm_5cm": (("time", *names), cell)}, {"time": DAYS[:1].astype("M8[ns]"), names[0]: lat, names[1]: lon}
+    )
     return ds
 
 
 @pytest.mark.parametrize("kind", AXES)
 @settings(max_examples=40, deadline=None)
-@given(place=st.floats(0, 1), shift=st.sampled_from([-360.0, 0.0, 360.0]), method=st.sampled_from(["nearest", "bilinear"]))
+@given(
+    place=st.floats(0, 1), shift=st.sampled_from([-360.0, 0.0, 360.0]), method=st.sampled_from(["nearest", "bilinear"])
+)
 def test_the_nearest_cell_by_value_is_taken_and_no_other(kind: str, place: float, shift: float, method: str) -> None:
     lat, lon = AXES[kind], np.arange(-110, -90, 0.7)
     point = lat.min() - 1 + place * (np.ptp(lat) + 2)

@@ -23,7 +23,11 @@ def example(name: str) -> xr.Dataset:
     for variable in ds.data_vars.values():
         if variable.dtype.kind == "f":
             variable.encoding |= {"dtype": "int16", "scale_factor": 0.01, "_FillValue": -9999, "zlib": True}
-            variable.attrs |= {"ancillary_variables": "nothing", "valid_range": np.array([0, 1]), "cell_methods": "time: mean"}
+            variable.attrs |= {
+                "ancillary_variables": "nothing",
+                "valid_range": np.array([0, 1]),
+                "cell_methods": "time: mean",
+            }
     return ds
 
 

@@ -12,7 +12,9 @@ from xsm.data.cf import same_units
 SMAP, NOAH, CATCHMENT = "SMAP brightness temperatures", "Noah", "Catchment"
 LAND_MODEL, RETRIEVAL, ESTIMATE = "land model", "retrieval", "estimate"
 FAMILIES: Mapping[str, str] = {
-    **dict.fromkeys(("tb_h", "tb_v", "albedo", "roughness", "vegetation_opacity", "sm_dca", "sm_scav", "sm_scah"), SMAP),
+    **dict.fromkeys(
+        ("tb_h", "tb_v", "albedo", "roughness", "vegetation_opacity", "sm_dca", "sm_scav", "sm_scah"), SMAP
+    ),
     **dict.fromkeys(("sm_noah_0_10", "sm_noah_10_40", "soil_temperature_0_10", "soil_temperature_10_40"), NOAH),
     **dict.fromkeys(("sm_surface", "sm_rootzone"), f"{SMAP}; {CATCHMENT}"),
 }
@@ -56,7 +58,11 @@ def is_moisture(ds: xr.Dataset, name: str) -> bool:
     attrs = ds[name].attrs if name in ds else {}
     moist = "soil" in str(attrs.get("standard_name", "")) and "water" in str(attrs.get("standard_name", ""))
     volume = bool(attrs.get("units")) and same_units(str(attrs["units"]), "m3 m-3")
-    return name in ds and "time" in ds[name].dims and (moist or volume or role_of(ds, name) in (LAND_MODEL, RETRIEVAL, ESTIMATE))
+    return (
+        name in ds
+        and "time" in ds[name].dims
+        and (moist or volume or role_of(ds, name) in (LAND_MODEL, RETRIEVAL, ESTIMATE))
+    )
 
 
 def declared(ds: xr.Dataset, families: Mapping[str, str], roles: Mapping[str, str]) -> xr.Dataset:

@@ -39,7 +39,9 @@ def map_ratios(estimate: xr.DataArray, references: xr.Dataset) -> dict[str, floa
     """The ratios beside the reference that varies least, over all cells of maps."""
     each = []
     for reference in references.data_vars.values():
-        one, other = (v.transpose("time", ...).values for v in xr.broadcast(estimate, reference.reset_coords(drop=True)))
+        one, other = (
+            v.transpose("time", ...).values for v in xr.broadcast(estimate, reference.reset_coords(drop=True))
+        )
         each.append(ratios(one.reshape(len(one), -1), other.reshape(len(other), -1)))
     return {k: max(r[k] for r in each if k in r) for k in WORDS if any(k in r for r in each)}
 

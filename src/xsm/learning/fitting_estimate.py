@@ -173,7 +173,11 @@ def _with_variation(
         first = int(np.clip(np.median(at) - SHOWN_CELLS // 2, 0, max(0, cells.sizes[dim] - SHOWN_CELLS)))
         part[str(dim)] = slice(first, first + SHOWN_CELLS)
     needed = [n for n in (*case.inputs, *case.statics, *case.references, "land", "spatial_ref") if n in ds]
-    some = ds[needed + [f"{n}_observed" for n in case.references if f"{n}_observed" in ds]].isel(part).drop_attrs(deep=False)
+    some = (
+        ds[needed + [f"{n}_observed" for n in case.references if f"{n}_observed" in ds]]
+        .isel(part)
+        .drop_attrs(deep=False)
+    )
     with hear(thread=True):
         maps = estimate_maps(some.compute(), bundle, case.depth, case.number)[case.target]
     found = map_ratios(maps, references(some, case).compute())

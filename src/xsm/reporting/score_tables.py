@@ -259,4 +259,7 @@ def merged(classes: np.ndarray) -> np.ndarray:
 
 def _means(one: xr.Dataset) -> list[Any]:
     scored = one["n"].values > 0
-    return [*(float(np.nanmean(one[s].values[scored])) if scored.any() else np.nan for s in IN_TABLES), int(scored.sum())]
+    return [
+        *(float(np.nanmean(one[s].values[scored])) if scored.any() else np.nan for s in IN_TABLES),
+        int(scored.sum()),
+    ]
