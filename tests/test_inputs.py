@@ -38,7 +38,7 @@ def test_what_is_no_dataset_gets_a_sentence(name: str, kind: str, tmp_path: Path
     for p in operation.params[1:]:
         if p.required and p.kind not in (Kind.OPTIONS, Kind.DATASETS):
             more[p.name] = make_stations() if p.kind is Kind.STATIONS else tmp_path / "out.html"
-    with pytest.raises(UsageError, match="expected an xarray.Dataset") as error:
+    with pytest.raises(UsageError, match=r"expected an xarray\.Dataset") as error:
         operation.function(WRONG.get(kind), **more)
     assert error.value.hint
 

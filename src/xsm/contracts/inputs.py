@@ -18,7 +18,7 @@ def checked(name: str, value: Any, param: Param) -> Any:
     >>> checked("ds", [1], Param("Maps.", name="ds", kind=Kind.DATASET))
     Traceback (most recent call last):
         ...
-    xsm.errors.UsageError: 'ds' is a list, expected an xarray.Dataset. Give one dataset; <cube()> merges several.
+    xsm.errors.UsageError: 'ds' is a list, expected an xarray.Dataset. Give one dataset; cube() merges several.
     """
     if param.kind is Kind.PATHS:
         return _paths(name, value)
@@ -75,7 +75,7 @@ def _paths(name: str, value: Any) -> Any:
         return value
     if isinstance(value, Mapping | bytes) or not isinstance(value, Iterable):
         raise UsageError(
-            f"'{name}' is {value if value is None else f'a {type(value).__name__}'}, expected files, folders or patterns.",
+            f"'{name}' is {value if value is None else f'a {type(value).__name__}'}, expected files or folders.",
             hint="Give a path, or a list of paths.",
         )
     if hasattr(value, "data_vars"):

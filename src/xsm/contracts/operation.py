@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import os
 import typing
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -122,6 +123,7 @@ def operation(
         simple = {p.name: p for p in params if p.kind not in _OBJECTS}
         others = {p.name: p for p in params if p.kind in (Kind.DATASET, Kind.STATIONS, Kind.DATASETS, Kind.PATHS)}
         signature, types = _plain_types(function)
+        free = {n for n, p in others.items() if p.kind is Kind.DATASET and types.get(n) is Any}
 
         @functools.wraps(function)
         def checked(*args: Any, **kwargs: Any) -> Any:
@@ -129,7 +131,7 @@ def operation(
             for name, value in bound.arguments.items():
                 if name in simple:
                     bound.arguments[name] = simple[name].check(value)
-                elif name in others:
+                elif name in others and (name not in free or isinstance(value, str | os.PathLike)):
                     bound.arguments[name] = inputs.checked(name, value, others[name])
             return _tidied(function(*bound.args, **bound.kwargs), result)
 

@@ -117,8 +117,8 @@ class Cells:
 class Along:
     """Points along one axis of maps, by the values of its coordinate, which may be uneven or in any order.
 
-    ``nearest`` is the index of the cell, ``inside`` whether the point lies in it; ``before`` and ``after`` are the cells
-    around it and ``share`` the weight of the second.
+    ``nearest`` is the index of the cell, ``inside`` whether the point lies in it; ``before`` and ``after`` are the
+    cells around it and ``share`` the weight of the second.
     """
 
     dim: str
@@ -151,6 +151,7 @@ def inside(rows: Along, cols: Along) -> np.ndarray:
 
 @functools.cache
 def to_ease() -> Any:
+    """Transformer from degrees to EASE metres."""
     from pyproj import Transformer
 
     return Transformer.from_crs("EPSG:4326", "EPSG:6933", always_xy=True)
@@ -200,16 +201,16 @@ _DEGREES = {"lon", "lat", "longitude", "latitude", "nav_lon", "nav_lat"}
 def _axis_of(ds: xr.Dataset, axis: Literal["x", "y"]) -> str | None:
     """The one-dimensional coordinate of an axis, a dim's own first."""
     flat = ds.drop_vars([n for n, c in ds.coords.items() if c.ndim != 1 or c.dtype.kind not in "fiu"])
-    own = flat.drop_vars([n for n in flat.coords if n not in flat.dims])
-    return cf.find_coord(own, axis) or cf.find_coord(flat, axis)
+    axes = flat.drop_vars([n for n in flat.coords if n not in flat.dims])
+    return cf.find_coord(axes, axis) or cf.find_coord(flat, axis)
 
 
 def _step(axis: np.ndarray, name: str) -> float:
     """Smallest step of an axis, in any order, of which some values may have been left out."""
     if len(axis) < 2 or not np.isfinite(axis).all() or not np.diff(np.sort(axis)).min() > 0:
         raise DataError(
-            f"The coordinate '{name}' has {len(axis)} values, {len(np.unique(axis[np.isfinite(axis)]))} of them different, "
-            "expected two or more, each once.",
+            f"The coordinate '{name}' has {len(axis)} values, {len(np.unique(axis[np.isfinite(axis)]))} of them "
+            "different, expected two or more, each once.",
             hint="Select a larger region, and leave out repeated and missing coordinates.",
         )
     return float(np.diff(np.sort(axis)).min())

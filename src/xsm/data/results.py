@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import xarray as xr
 
 from xsm.data.cf import STALE, VARIABLES
@@ -29,6 +28,7 @@ def tidy(ds: xr.Dataset) -> xr.Dataset:
 
     Examples
     --------
+    >>> import numpy as np
     >>> ds = xr.Dataset({"frozen": ("x", [True], {"units": "K"}), "v": ("x", [np.nan], {"ancillary_variables": "w"})})
     >>> ds["v"].encoding = {"dtype": "int16", "scale_factor": 0.1}
     >>> clean = tidy(ds)

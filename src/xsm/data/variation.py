@@ -46,9 +46,9 @@ def map_ratios(estimate: xr.DataArray, references: xr.Dataset) -> dict[str, floa
     return {k: max(r[k] for r in each if k in r) for k in WORDS if any(k in r for r in each)}
 
 
-def tell_flat(what: str, found: Mapping[str, float], reference: str, *, model: bool = True) -> str:
+def tell_flat(what: str, shares: Mapping[str, float], reference: str, *, model: bool = True) -> str:
     """Warn of ratios below `LEAST` in one sentence, which is returned; empty where there are none."""
-    low = {k: v for k, v in found.items() if k in WORDS and v < LEAST}
+    low = {k: v for k, v in shares.items() if k in WORDS and v < LEAST}
     if not low:
         return ""
     parts = " and ".join(f"{WORDS[k]} is {v:.2g}" for k, v in low.items())

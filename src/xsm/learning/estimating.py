@@ -227,10 +227,10 @@ def _describe(
 def _tell_flat(maps: xr.DataArray, ds: xr.Dataset, bundle: Bundle) -> None:
     """Warn of an estimate that hardly varies: beside the references in the cube, else by what the training noted."""
     card, beside = bundle.card, [n for n in bundle.card.get("references", ()) if n in ds]
-    found, reference = variation_of(bundle), "its reference in training"
+    shares, reference = variation_of(bundle), "its reference in training"
     if maps.chunks is None and beside and not is_lazy(ds[beside]):
-        found, reference = map_ratios(maps, ds[beside]), " and ".join(beside)
-    tell_flat(f"The estimate of '{card['model']}' ({bundle.hash})", found, reference)
+        shares, reference = map_ratios(maps, ds[beside]), " and ".join(beside)
+    tell_flat(f"The estimate of '{card['model']}' ({bundle.hash})", shares, reference)
 
 
 def _tell_empty(out: xr.Dataset, ds: xr.Dataset, scenario: Scenario) -> None:

@@ -180,9 +180,9 @@ def _with_variation(
     )
     with hear(thread=True):
         maps = estimate_maps(some.compute(), bundle, case.depth, case.number)[case.target]
-    found = map_ratios(maps, references(some, case).compute())
-    tell_flat(f"The estimate of '{bundle.card['model']}'", found, " and ".join(case.references))
-    noted = {**(bundle.card.get("metrics") or {}), **{f"std_ratio_{k}": v for k, v in found.items()}}
+    shares = map_ratios(maps, references(some, case).compute())
+    tell_flat(f"The estimate of '{bundle.card['model']}'", shares, " and ".join(case.references))
+    noted = {**(bundle.card.get("metrics") or {}), **{f"std_ratio_{k}": v for k, v in shares.items()}}
     return Bundle({**bundle.card, "metrics": noted}, bundle.weights, bundle.surface)
 
 

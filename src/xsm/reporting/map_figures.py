@@ -23,7 +23,7 @@ WIDTH, DPI = 4.0, 150
 STEPS = {"soil_moisture": 0.05, "uncertainty": 0.01}
 """Limits of colour scales are whole multiples of these."""
 UNEVEN, MOST_ROWS = 0.2, 4000
-"""Share of a step by which steps may differ on an even axis, and the most rows or columns that an uneven one becomes."""
+"""Share of a step by which steps may differ on an even axis, and the most rows that an uneven one becomes."""
 GREY = "#c8c8c8"
 UNIT = "m³ m⁻³"
 BARS = {"soil_moisture": f"Soil moisture ({UNIT})", "uncertainty": f"Standard deviation ({UNIT})"}

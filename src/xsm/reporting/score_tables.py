@@ -20,9 +20,11 @@ from xsm.validation.scoring import MIN_DAYS, score_maps
 Cell = str | float | int
 Z95 = 1.959963984540054
 METRICS = (("R", "", ".2f"), ("RMSE", UNIT, ".3f"), ("Bias", UNIT, "+.3f"), ("ubRMSE", UNIT, ".3f"))
-MEANS = tuple((f"{name} mean", unit, form) for name, unit, form in METRICS) + (
-    ("SD ratio mean", "", ".2f"), ("KGE mean", "", ".2f"),
-)  # fmt: skip
+MEANS = (
+    *((f"{name} mean", unit, form) for name, unit, form in METRICS),
+    ("SD ratio mean", "", ".2f"),
+    ("KGE mean", "", ".2f"),
+)
 SCORED = ("r", "rmse", "bias", "ubrmse")
 IN_TABLES = (*SCORED, "std_ratio", "kge")
 LABELS = {

@@ -122,8 +122,9 @@ def _check_independent(ds: xr.Dataset, variables: Sequence[str]) -> None:
         )
     if bare := [n for n in variables if not families_of(ds, n) and not is_estimate(ds, n)]:
         tell(
-            f"What {', '.join(bare)} rests on is not known, so whether its errors are independent of the other product's "
-            "cannot be checked. " + render_hint("Give it the attribute family, the name of its product or model.")
+            f"What {', '.join(bare)} rests on is not known, so whether its errors are independent of the other "
+            "product's cannot be checked. "
+            + render_hint("Give it the attribute family, the name of its product or model.")
         )
 
 

@@ -125,9 +125,9 @@ def score_maps(
 
 def _tell_flat(ds: xr.Dataset, name: str, x: np.ndarray, y: np.ndarray) -> str:
     """Warn of a product (site, day) that hardly varies beside the stations; in space only of estimates."""
-    found = ratios(x.T, y.T)
+    shares = ratios(x.T, y.T)
     model = is_estimate(ds, name)
-    return tell_flat(f"'{name}'", found if model else {"time": found.get("time", 1.0)}, "the stations", model=model)
+    return tell_flat(f"'{name}'", shares if model else {"time": shares.get("time", 1.0)}, "the stations", model=model)
 
 
 def _class_maps(ds: xr.Dataset, by: Sequence[str]) -> list[str]:
