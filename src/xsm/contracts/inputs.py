@@ -15,10 +15,8 @@ def checked(name: str, value: Any, param: Param) -> Any:
 
     Examples
     --------
-    >>> checked("ds", [1], Param("Maps.", name="ds", kind=Kind.DATASET))
-    Traceback (most recent call last):
-        ...
-    xsm.errors.UsageError: 'ds' is a list, expected an xarray.Dataset. Give one dataset; cube() merges several.
+    >>> checked("paths", (f"{day}.nc" for day in (1, 2)), Param("Files.", name="paths", kind=Kind.PATHS))
+    ['1.nc', '2.nc']
     """
     if param.kind is Kind.PATHS:
         return _paths(name, value)
