@@ -93,7 +93,8 @@ def test_every_plot_has_north_up_and_true_axes(kind: str, change: str) -> None:
     y, x = ds["v"].dims
     plain = frame_of(ds)
     cut = {"rows": {y: slice(None, None, -1)}, "columns": {x: slice(None, None, -1)},
-           "both": {y: slice(None, None, -1), x: slice(None, None, -1)}, "dropped": {y: [0, 1, 2, 5, 8, 9, 10, 11]}}  # fmt: skip
+           "both": {y: slice(None, None, -1), x: slice(None, None, -1)},
+           "dropped": {y: [0, 1, 2, 5, 8, 9, 10, 11]}}  # fmt: skip
     part = ds.isel(cut.get(change, {}))
     frame = frame_of(part)
     assert plain is not None and frame is not None

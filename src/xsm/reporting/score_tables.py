@@ -111,11 +111,16 @@ def teacher_table(table: xr.Dataset) -> Table:
     rows: list[list[Cell]] = []
     for cover, network in groups:
         inside = (classes == cover) & (networks == network)
-        rows += [[cover, str(network), label(str(p)), *_means(one := table.sel(product=p).isel(station=inside)), *_variation(one)]
-                 for p in table["product"].values]  # fmt: skip
+        for p in table["product"].values:
+            one = table.sel(product=p).isel(station=inside)
+            rows.append([cover, str(network), label(str(p)), *_means(one), *_variation(one)])
     every = ", ".join(sorted({str(n) for n in networks if str(n)})) or "all"
-    rows += [["All", every, label(str(p)), *_means(table.sel(product=p)), *_variation(table.sel(product=p))] for p in table["product"].values]
-    columns = [("Land cover", "", ""), ("Network", "", ""), ("Product", "", ""), *MEANS, ("Stations", "n", "d"), *VARIATION]
+    rows += [
+        ["All", every, label(str(p)), *_means(table.sel(product=p)), *_variation(table.sel(product=p))]
+        for p in table["product"].values
+    ]
+    words = [("Land cover", "", ""), ("Network", "", ""), ("Product", "", "")]
+    columns = [*words, *MEANS, ("Stations", "n", "d"), *VARIATION]
     caption = (
         "The two references of the training against stations: means over the stations of a land cover (as Table 1 of "
         f"Rabiei et al., 2024). DCA on observed days only, both products on the same days and stations. {terms(table)}"
@@ -133,10 +138,22 @@ def skill_table(table: xr.Dataset, what: str) -> Table:
         means = [float(one[f"{s}_mean"]) for s in SCORED]
         medians = [float(one["r_median"]), float(one["ubrmse_median"])]
         depth = {"surface": "5 cm", "subsurface": "25 cm"}[str(one["layer"].values)]
-        rows.append([depth, str(one["reference"].values), short(product), *means, *medians, int(one["count"]), days, *_variation(one)])
+        rows.append(
+            [
+                depth,
+                str(one["reference"].values),
+                short(product),
+                *means,
+                *medians,
+                int(one["count"]),
+                days,
+                *_variation(one),
+            ]
+        )
     columns = [
         ("Depth", "", ""), ("Stations at", "", ""), ("Product", "", ""), *MEANS,
-        ("R median", "", ".2f"), ("ubRMSE median", UNIT, ".3f"), ("Stations", "n", "d"), ("Days", "median n", "d"), *VARIATION,
+        ("R median", "", ".2f"), ("ubRMSE median", UNIT, ".3f"), ("Stations", "n", "d"), ("Days", "median n", "d"),
+        *VARIATION,
     ]  # fmt: skip
     return Table(columns, rows, f"{what} {terms(table)}")
 
