@@ -31,7 +31,8 @@ def checked(name: str, value: Any, param: Param) -> Any:
 def _dataset(name: str, value: Any, of_several: str) -> Any:
     import xarray as xr
 
-    if isinstance(value, getattr(xr, "DataTree", ())):
+    tree: Any = getattr(xr, "DataTree", ())
+    if isinstance(value, tree):
         if not value.data_vars:
             below = ", ".join(map(str, value.children)) or "nothing"
             raise UsageError(
