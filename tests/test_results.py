@@ -51,7 +51,7 @@ RESULTS: dict[str, Callable[[], xr.Dataset]] = {
     "cube, lazy": lambda: xsm.cube(example("smap").chunk(), regridded().chunk()),
     "gapfill": lambda: example("smap").sm.gapfill("linear", variables=["tb_h", "sm_dca"]),
     "estimate": estimated,
-    "texture": example("cube").sm.texture,
+    "texture": lambda: example("cube").sm.texture(),  # noqa: PLW0108
     "validate": lambda: example("cube").sm.validate(example("stations"), variables=["sm_noah_0_10"], min_days=10),
     "triple": lambda: example("gappy_cube").sm.triple_collocation(example("stations"), min_days=10),
 }

@@ -38,7 +38,7 @@ def test_told_by_name(name: str, granules: list[Path], area: Area, tmp_path: Pat
     shutil.copy(granules[0], path)
     with pytest.raises(DataError, match=OTHERS[name]) as caught:
         open_([path])
-    assert "ownload it again" not in str(caught.value)
+    assert "Download it again" not in str(caught.value)
     got = open_([*granules, path], region=area, variables=["tb_h"], on_error="skip")
     assert name in got.attrs["skipped"][0] and got["tb_h"].notnull().any()
 
@@ -94,7 +94,7 @@ def test_told_by_content(make: Any, name: str, message: str, tmp_path: Path) -> 
     make(tmp_path / name)
     with pytest.raises(DataError, match=message) as caught:
         open_([tmp_path / name])
-    assert "ownload it again" not in str(caught.value)
+    assert "Download it again" not in str(caught.value)
 
 
 def test_few_of_another_grid_are_left_out(granules: list[Path], area: Area, tmp_path: Path) -> None:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import functools
 import inspect
+import os
 import typing
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
+from xsm.contracts import inputs
 from xsm.contracts.param import Kind, Param, params_of
 from xsm.errors import UsageError, unknown
 
@@ -120,8 +121,9 @@ def operation(
         summary = (inspect.getdoc(function) or "").split("\n")[0]
         params = tuple(params_of(function))
         simple = {p.name: p for p in params if p.kind not in _OBJECTS}
-        datasets = {p.name for p in params if p.kind in (Kind.DATASET, Kind.STATIONS)}
+        others = {p.name: p for p in params if p.kind in (Kind.DATASET, Kind.STATIONS, Kind.DATASETS, Kind.PATHS)}
         signature, types = _plain_types(function)
+        free = {n for n, p in others.items() if p.kind is Kind.DATASET and types.get(n) is Any}
 
         @functools.wraps(function)
         def checked(*args: Any, **kwargs: Any) -> Any:
@@ -129,10 +131,8 @@ def operation(
             for name, value in bound.arguments.items():
                 if name in simple:
                     bound.arguments[name] = simple[name].check(value)
-                elif name in datasets and isinstance(value, str | Path):
-                    raise UsageError(
-                        f"'{name}' is '{value}', expected an xarray.Dataset.", hint="Open files with <open()>."
-                    )
+                elif name in others and (name not in free or isinstance(value, str | os.PathLike)):
+                    bound.arguments[name] = inputs.checked(name, value, others[name])
             return _tidied(function(*bound.args, **bound.kwargs), result)
 
         checked.__signature__, checked.__annotations__ = signature, types  # type: ignore[attr-defined]

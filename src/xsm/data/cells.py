@@ -117,8 +117,8 @@ class Cells:
 class Along:
     """Points along one axis of maps, by the values of its coordinate, which may be uneven or in any order.
 
-    ``nearest`` is the index of the cell, ``inside`` whether the point lies in it, ``before`` and ``after`` the cells
-    around it and ``share`` the weight of the second.
+    ``nearest`` is the index of the cell, ``inside`` whether the point lies in it; ``before`` and ``after`` are the
+    cells around it and ``share`` the weight of the second.
     """
 
     dim: str
@@ -131,16 +131,16 @@ class Along:
 
 def positions(ds: xr.Dataset, lon: np.ndarray, lat: np.ndarray) -> tuple[Along, Along, str]:
     """Cells of points in degrees along the rows and the columns of maps, and the box of the maps as text."""
-    y_name, x_name, cell = _axes(ds)
+    y_name, x_name, cell = axes_of(ds)
     y, x = (ds[n].values.astype("f8") for n in (y_name, x_name))
     lon, lat = np.asarray(lon, "f8"), np.asarray(lat, "f8")
-    points = _to_ease().transform(lon, lat) if cell else (lon, lat)
+    points = to_ease().transform(lon, lat) if cell else (lon, lat)
     steps = (cell, cell) if cell else (_step(y, y_name), _step(x, x_name))
     rows = _along(str(ds[y_name].dims[0]), y, points[1], steps[0])
     cols = _along(str(ds[x_name].dims[0]), x, points[0], steps[1], 0.0 if cell else 360.0)
     (south, north), (west, east) = ((a.min() - s / 2, a.max() + s / 2) for a, s in zip((y, x), steps, strict=True))
     if cell:
-        west, south, east, north = _to_ease().transform_bounds(west, south, east, north, direction="INVERSE")
+        west, south, east, north = to_ease().transform_bounds(west, south, east, north, direction="INVERSE")
     return rows, cols, f"longitude {west:.2f} to {east:.2f}, latitude {south:.2f} to {north:.2f}"
 
 
@@ -150,13 +150,14 @@ def inside(rows: Along, cols: Along) -> np.ndarray:
 
 
 @functools.cache
-def _to_ease() -> Any:
+def to_ease() -> Any:
+    """Transformer from degrees to EASE metres."""
     from pyproj import Transformer
 
     return Transformer.from_crs("EPSG:4326", "EPSG:6933", always_xy=True)
 
 
-def _axes(ds: xr.Dataset) -> tuple[str, str, float]:
+def axes_of(ds: xr.Dataset) -> tuple[str, str, float]:
     """Names of the coordinates of rows and columns, and the side of a cell in EASE metres; 0 for degrees."""
     grid = grid_of(ds)
     if grid is not None:
@@ -200,16 +201,16 @@ _DEGREES = {"lon", "lat", "longitude", "latitude", "nav_lon", "nav_lat"}
 def _axis_of(ds: xr.Dataset, axis: Literal["x", "y"]) -> str | None:
     """The one-dimensional coordinate of an axis, a dim's own first."""
     flat = ds.drop_vars([n for n, c in ds.coords.items() if c.ndim != 1 or c.dtype.kind not in "fiu"])
-    index_only = flat.drop_vars([n for n in flat.coords if n not in flat.dims])
-    return cf.find_coord(index_only, axis) or cf.find_coord(flat, axis)
+    axes = flat.drop_vars([n for n in flat.coords if n not in flat.dims])
+    return cf.find_coord(axes, axis) or cf.find_coord(flat, axis)
 
 
 def _step(axis: np.ndarray, name: str) -> float:
     """Smallest step of an axis, in any order, of which some values may have been left out."""
     if len(axis) < 2 or not np.isfinite(axis).all() or not np.diff(np.sort(axis)).min() > 0:
         raise DataError(
-            f"The coordinate '{name}' has {len(axis)} values, {len(np.unique(axis[np.isfinite(axis)]))} distinct, "
-            "expected two or more, each once.",
+            f"The coordinate '{name}' has {len(axis)} values, {len(np.unique(axis[np.isfinite(axis)]))} of them "
+            "different, expected two or more, each once.",
             hint="Select a larger region, and leave out repeated and missing coordinates.",
         )
     return float(np.diff(np.sort(axis)).min())

@@ -41,13 +41,13 @@ def families_of(ds: xr.Dataset, name: str) -> frozenset[str]:
 
 
 def families_behind(ds: xr.Dataset, names: Iterable[str]) -> list[str]:
-    """All families of some variables, sorted; soil moisture of an unknown family stands for itself."""
+    """All families of some variables, sorted; moisture of an unknown family stands for itself."""
     known = [families_of(ds, n) or ({n} if is_moisture(ds, n) else set()) for n in names]
     return sorted(set().union(*known)) if known else []
 
 
 def role_of(ds: xr.Dataset, name: str) -> str:
-    """Role of a variable, such as ``"land model"``: its attribute, else that of its canonical name, else empty."""
+    """Role of a variable (``"land model"``): its attribute, else that of its canonical name; empty if unknown."""
     return str(ds[name].attrs.get("role", "") if name in ds else "") or ROLES.get(name, "")
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 
 from xsm.data.cf import check_units, with_room
+from xsm.data.emptiness import tell_emptied, valid_share
 from xsm.data.grids import Grid, require_grid
 from xsm.data.masks import with_masks
 from xsm.data.skipped import listed, with_skipped
@@ -35,6 +36,9 @@ def merge_products(first: xr.Dataset, *others: xr.Dataset) -> xr.Dataset:
         merged.attrs = with_skipped(attrs | merged.attrs, {line: line for line in listed(other.attrs)})
         merged.attrs["history"] = "\n".join(t for t in (merged.attrs.get("history"), other.attrs.get("history")) if t)
     check_units(merged, [str(n) for n in merged.data_vars])
+    shares = {str(n): valid_share(ds[n]) for ds in (first, *others) for n in ds.data_vars}
+    why = "The cells or days in which it has values are not those of the first product."
+    tell_emptied(merged, shares, why, [str(n) for n in merged.data_vars])
     return grid.assign(with_masks(merged))
 
 

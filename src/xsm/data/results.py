@@ -28,6 +28,7 @@ def tidy(ds: xr.Dataset) -> xr.Dataset:
 
     Examples
     --------
+    >>> import numpy as np
     >>> ds = xr.Dataset({"frozen": ("x", [True], {"units": "K"}), "v": ("x", [np.nan], {"ancillary_variables": "w"})})
     >>> ds["v"].encoding = {"dtype": "int16", "scale_factor": 0.1}
     >>> clean = tidy(ds)

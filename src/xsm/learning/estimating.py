@@ -18,6 +18,7 @@ from xsm.contracts.bundle import Bundle, spread_name
 from xsm.contracts.model import Block, Model, clips, look_back
 from xsm.contracts.registry import get_model
 from xsm.data.cf import canonical_attrs, check_units, same_units
+from xsm.data.emptiness import tell_emptied, valid_share
 from xsm.data.families import ESTIMATE, families_behind
 from xsm.data.grids import EASE2_M09, grid_of, require_grid
 from xsm.data.scenarios import Scenario, get_scenario
@@ -25,7 +26,7 @@ from xsm.data.soil_texture import texture_of
 from xsm.data.variation import WORDS, map_ratios, tell_flat
 from xsm.data.windows import take
 from xsm.errors import DataError, UsageError
-from xsm.learning.predictors import reasons, require, split_predictors, with_units
+from xsm.learning.predictors import REASONS, reasons, require, split_predictors, with_units
 from xsm.learning.shipped import shipped, shipped_name
 from xsm.learning.values import checked_values
 
@@ -45,6 +46,7 @@ def estimate_maps(ds: xr.Dataset, bundle: Bundle, depth: int, number: int, dropo
             ds, surface_cells = ds.assign(sm_5cm=maps["sm_5cm"]), maps["mask_reason"] <= 1
     out = _run(ds, bundle, scenario, dropout_passes, surface_cells)
     _tell_flat(out[scenario.target], ds, bundle)
+    _tell_empty(out, ds, scenario)
     out = trim(_with_context(out, ds, scenario), ds.attrs.get("xsm_region"))
     return out.assign_attrs(_origin(ds, bundle, scenario), history=ds.attrs.get("history", ""))
 
@@ -229,6 +231,16 @@ def _tell_flat(maps: xr.DataArray, ds: xr.Dataset, bundle: Bundle) -> None:
     if maps.chunks is None and beside and not is_lazy(ds[beside]):
         shares, reference = map_ratios(maps, ds[beside]), " and ".join(beside)
     tell_flat(f"The estimate of '{card['model']}' ({bundle.hash})", shares, reference)
+
+
+def _tell_empty(out: xr.Dataset, ds: xr.Dataset, scenario: Scenario) -> None:
+    """Warn of an estimate without values, with how many cells have which reason."""
+    before = (valid_share(ds[scenario.inputs[0]]) if scenario.inputs[0] in ds else None) or None
+    if out["mask_reason"].chunks is not None:
+        return
+    numbers, counts = np.unique(out["mask_reason"].values, return_counts=True)
+    cells = ", ".join(f"{REASONS[n]}: {count}" for n, count in zip(numbers, counts, strict=True))
+    tell_emptied(out, {scenario.target: before}, f"Cells by reason (mask_reason): {cells}.", [scenario.target])
 
 
 def variation_of(bundle: Bundle) -> dict[str, float]:

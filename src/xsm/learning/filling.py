@@ -17,6 +17,7 @@ from xsm.contracts.bundle import Bundle
 from xsm.contracts.model import Model
 from xsm.contracts.registry import get_model
 from xsm.data.cf import VARIABLES, add_history
+from xsm.data.emptiness import tell_emptied, valid_share
 from xsm.errors import DataError, tell
 from xsm.learning.fitting_gapfill import fit_series
 from xsm.learning.samples import sample_cells
@@ -97,6 +98,7 @@ def fill_gaps(ds: xr.Dataset, filling: Filling) -> xr.Dataset:
             out = _fill_with_pattern(out, ds, name, patterns[name])
     if learn and bundle is not None:
         out = _fill_with_model(out, ds, filler, bundle, learn, filling.max_gap, filling.denoise)
+    tell_emptied(out, {n: valid_share(ds[n]) for n in names}, "Its gaps are longer than the largest gap.", names)
     out = add_history(
         out, "gapfill", method=filling.method, variables=list(names), covariates=covariates, max_gap=filling.max_gap,
         mode=bundle.card["options"].get("mode") if bundle else None, seed=filling.seed,

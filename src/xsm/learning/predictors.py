@@ -211,6 +211,7 @@ def refuse_renamed(dynamic: xr.Dataset, observed: xr.Dataset, days: int = 20) ->
         for reference, truth in taught.items():
             if name != reference and values.shape == truth.shape and same_series(values, truth):
                 raise DataError(
-                    f"The predictor '{name}' is the reference '{reference}' by another name: the model would copy it.",
+                    f"The predictor '{name}' is the reference '{reference}' under another name: the model would copy "
+                    "it.",
                     hint=f"Leave '{name}' out of the predictors, or choose another target.",
                 )

@@ -15,10 +15,9 @@ from xsm.errors import DataError, UsageError, render_hint, tell, unknown
 from xsm.learning.seasonal import Pattern, find_pattern
 from xsm.learning.values import check_values
 
-NEVER = (
-    "sm_noah_0_10", "sm_noah_10_40", "sm_surface", "sm_rootzone", "soil_temperature_0_10", "soil_temperature_10_40",
-    "air_temperature", "precipitation", "sm_5cm", "sm_25cm",
-)  # fmt: skip
+NEVER = ("sm_noah_0_10", "sm_noah_10_40", "sm_surface", "sm_rootzone",
+         "soil_temperature_0_10", "soil_temperature_10_40", "air_temperature", "precipitation", "sm_5cm",
+         "sm_25cm")  # fmt: skip
 """Variables that are filled only where a user names them."""
 SAMPLE_CELLS = 384
 """Cells that show how a variable varies, and that a model learns from."""
@@ -83,7 +82,7 @@ def _default_variables(ds: xr.Dataset) -> list[str]:
 
 
 def refuse_leaks(ds: xr.Dataset, covariates: Sequence[str], allowed: bool) -> None:
-    """Stop where land-model soil moisture is a covariate that is not allowed; warn of moisture of unknown role."""
+    """Stop where land-model soil moisture is a covariate and not allowed; tell of moisture of an unknown role."""
     if allowed:
         return
     if leaky := leaks(ds, covariates):
@@ -93,8 +92,8 @@ def refuse_leaks(ds: xr.Dataset, covariates: Sequence[str], allowed: bool) -> No
         )
     if unknown_role := [n for n in covariates if is_moisture(ds, n) and not role_of(ds, n)]:
         tell(
-            f"The role of the soil moisture in {', '.join(unknown_role)} is unknown: if a land model made it, "
-            "they leak the reference of the estimates into the filled series. "
+            f"The covariates {', '.join(unknown_role)} are soil moisture of an unknown role: if a land model made "
+            "them, they leak the reference of the estimates into the filled series. "
             + render_hint("Give them the attribute role ('retrieval', 'land model'), or <allow_target_leak=True>.")
         )
 

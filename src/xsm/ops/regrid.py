@@ -10,13 +10,14 @@ import xarray as xr
 
 from xsm.contracts.operation import Kind, Param, operation, share_sections
 from xsm.data import cf, grids
+from xsm.data.emptiness import tell_emptied, valid_share
 from xsm.data.geometry import Regular, Scattered, geometry, window
 from xsm.data.grids import Grid
 from xsm.data.region import REGIONS
 from xsm.data.targets import Sites, Target, target_of
 from xsm.data.time import utc_times
 from xsm.data.windows import take
-from xsm.errors import DataError, UsageError, tell
+from xsm.errors import DataError, UsageError, render_hint, tell
 
 OLD_PLACE = ("crs", "crs_wkt", "epsg_code", "spatial_ref", "transform", "res")
 """Attributes that say where the source lay."""
@@ -169,6 +170,12 @@ def _regrid(
     else:
         result = _resampled(ds, names, positions, geo, target, method, min_valid, chunks)
     result = target.assign(cf.clean_encoding(result))
+    floats = [str(n) for n in names if n in result.data_vars]
+    why = (
+        "Its values lie outside the target, or fill less of every target cell than <min_valid=> asks for: the source's "
+        "cells may be few or smaller than a target cell; give a smaller <min_valid=> or <method=nearest>."
+    )
+    tell_emptied(result, {n: valid_share(ds[n]) for n in floats}, render_hint(why), floats)
     grid = {} if name == "regrid_ease9km" else {"grid": target.name}
     return cf.add_history(result, name, **grid, method=method, min_valid=min_valid, shape=target.shape)
 

@@ -11,8 +11,9 @@ import xarray as xr
 from numpy.typing import ArrayLike
 
 from xsm.data import cf
-from xsm.data.grids import grid_of
+from xsm.data.cells import axes_of, to_ease
 from xsm.data.soil_texture import CLASSES
+from xsm.errors import DataError
 from xsm.io.styles import RAMPS, TEXTURE, colours
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 WIDTH, DPI = 4.0, 150
 STEPS = {"soil_moisture": 0.05, "uncertainty": 0.01}
 """Limits of colour scales are whole multiples of these."""
+UNEVEN, MOST_ROWS = 0.2, 4000
+"""Share of a step by which steps may differ on an even axis, and the most rows that an uneven one becomes."""
 GREY = "#c8c8c8"
 UNIT = "m³ m⁻³"
 BARS = {"soil_moisture": f"Soil moisture ({UNIT})", "uncertainty": f"Standard deviation ({UNIT})"}
@@ -54,19 +57,20 @@ class Frame:
 
 
 def frame_of(ds: xr.Dataset) -> Frame | None:
-    """Frame of maps on an EASE-Grid 2.0 or on latitudes and longitudes; None for others."""
-    grid = grid_of(ds)
-    if grid is not None:
-        left, bottom, right, top = grid.bounds
-        box, dims, epsg = grid.bbox, ("y", "x"), grid.epsg
-        extent, aspect = (left, right, bottom, top), 1.0
+    """Frame of maps on an EASE-Grid 2.0, on latitudes and longitudes or on any two axes; None for others."""
+    try:
+        y, x, cell = axes_of(ds)
+    except DataError:
+        return _plain_frame(ds)
+    if min(ds[y].size, ds[x].size) < 2 and not cell:
+        return None
+    (west, east), (south, north) = (_edges(ds[n].values, cell) for n in (x, y))
+    box, extent, epsg, aspect = (west, south, east, north), (west, east, south, north), None, 1.0
+    if cell:
+        box, epsg = to_ease().transform_bounds(*box, direction="INVERSE"), 6933
     else:
-        y, x = cf.find_coord(ds, "y"), cf.find_coord(ds, "x")
-        if y is None or x is None or ds[y].dims != (y,) or ds[x].dims != (x,) or min(ds[y].size, ds[x].size) < 2:
-            return None
-        (west, east), (south, north) = (_edges(ds[n].values) for n in (x, y))
-        box, dims, epsg = (west, south, east, north), (y, x), None
-        extent, aspect = (west, east, south, north), 1 / float(np.cos(np.radians((south + north) / 2)))
+        aspect = 1 / float(np.cos(np.radians((south + north) / 2)))
+    dims = str(ds[y].dims[0]), str(ds[x].dims[0])
     cell = (extent[1] - extent[0]) / ds.sizes[dims[1]]
     bare = Frame(extent, aspect, [], [], epsg, dims, cell)
     lon, lat = round_degrees(box[0], box[2]), round_degrees(box[1], box[3])
@@ -74,6 +78,22 @@ def frame_of(ds: xr.Dataset) -> Frame | None:
     x_ticks = [(float(p), degrees(v, "E", "W")) for p, v in zip(at_x, lon, strict=True)]
     y_ticks = [(float(p), degrees(v, "N", "S")) for p, v in zip(at_y, lat, strict=True)]
     return Frame(extent, aspect, x_ticks, y_ticks, epsg, dims, cell)
+
+
+def _plain_frame(ds: xr.Dataset) -> Frame | None:
+    """Frame on axes whose CRS is not known: kilometres where the unit is metres, else the numbers themselves."""
+    y, x = cf.find_coord(ds, "y"), cf.find_coord(ds, "x")
+    if y is None or x is None or ds[y].dims != (y,) or ds[x].dims != (x,) or min(ds[y].size, ds[x].size) < 2:
+        return None
+    (west, east), (south, north) = (_edges(ds[n].values, 0.0) for n in (x, y))
+    metres = max(abs(west), abs(east), abs(south), abs(north)) > 1000
+    factor, unit = (1000.0, " km") if metres else (1.0, "")
+    x_ticks, y_ticks = (
+        [(float(t * factor), f"{t:g}{unit}") for t in round_degrees(low / factor, high / factor)]
+        for low, high in ((west, east), (south, north))
+    )
+    cell = (east - west) / ds.sizes[x]
+    return Frame((west, east, south, north), 1.0, x_ticks, y_ticks, None, (y, x), cell)
 
 
 def limits(panels: Iterable[ArrayLike], ramp: str) -> tuple[float, float]:
@@ -177,19 +197,30 @@ def _figure(frame: Frame, title: str, extra: float) -> tuple[Figure, Any]:
 
 
 def _oriented(frame: Frame, values: xr.DataArray) -> np.ndarray:
-    """Values with north up and west left."""
-    y, x = frame.dims
-    values = values.transpose(y, x)
+    """Values with north up and west left, on even rows and columns."""
+    values = values.transpose(*frame.dims)
+    for dim, ascending in zip(frame.dims, (False, True), strict=True):
+        values = _even(values, dim)
+        if values.sizes[dim] > 1:
+            values = values.sortby(dim, ascending=ascending)
     out: np.ndarray = values.values
-    if values.sizes[y] > 1 and float(values[y][0]) < float(values[y][-1]):
-        out = out[::-1]
-    if values.sizes[x] > 1 and float(values[x][0]) > float(values[x][-1]):
-        out = out[:, ::-1]
     return out
 
 
-def _edges(axis: np.ndarray) -> tuple[float, float]:
-    half = abs(float(axis[-1] - axis[0])) / (len(axis) - 1) / 2
+def _even(values: xr.DataArray, dim: str) -> xr.DataArray:
+    """Values on an even axis, nearest by value; rows and columns that are left out become missing."""
+    axis = np.sort(values[dim].values.astype("f8")) if dim in values.coords else np.empty(0)
+    steps = np.diff(axis)
+    if not len(steps) or np.ptp(steps) <= UNEVEN * steps.min():
+        return values
+    count = min(round(float(np.ptp(axis) / steps.min())) + 1, MOST_ROWS)
+    even, reach = np.linspace(axis[0], axis[-1], count), float(steps.min()) * (0.5 + UNEVEN)
+    fill = {} if values.dtype.kind == "f" else {"fill_value": values.dtype.type(0)}
+    return values.sortby(dim).reindex({dim: even}, method="nearest", tolerance=reach, **fill)
+
+
+def _edges(axis: np.ndarray, cell: float) -> tuple[float, float]:
+    half = (cell or float(np.diff(np.sort(axis)).min())) / 2
     return float(axis.min()) - half, float(axis.max()) + half
 
 

@@ -59,7 +59,7 @@ def validation(page: Page, scene: Scene, series: xr.Dataset, scores: Scores) -> 
     if scores.teachers is not None or scores.skill is not None:
         page.text(
             "R is Pearson's correlation, bias is map minus station, ubRMSE the RMSE after both means are removed. "
-            "The SD ratio is the map's standard deviation over the station's, KGE the Kling-Gupta efficiency; a map "
+            "The SD ratio is the map's standard deviation over the station's, KGE the Kling-Gupta efficiency: a map "
             "that hardly varies may have a high R, but has a ratio near 0."
         )
     for sentence in (scores.skill.attrs.get("hardly_varies", "") if scores.skill is not None else "").splitlines():

@@ -20,12 +20,9 @@ from xsm.validation.scoring import MIN_DAYS, score_maps
 Cell = str | float | int
 Z95 = 1.959963984540054
 METRICS = (("R", "", ".2f"), ("RMSE", UNIT, ".3f"), ("Bias", UNIT, "+.3f"), ("ubRMSE", UNIT, ".3f"))
-MEANS = (
-    *((f"{name} mean", unit, form) for name, unit, form in METRICS),
-    ("SD ratio mean", "", ".2f"), ("KGE mean", "", ".2f"),
-)  # fmt: skip
+MEANS = tuple((f"{name} mean", unit, form) for name, unit, form in METRICS)
+VARIATION = (("SD ratio mean", "", ".2f"), ("KGE mean", "", ".2f"))
 SCORED = ("r", "rmse", "bias", "ubrmse")
-IN_TABLES = (*SCORED, "std_ratio", "kge")
 LABELS = {
     "sm_dca": "SMAP DCA",
     "sm_scav": "SMAP SCA-V",
@@ -114,11 +111,16 @@ def teacher_table(table: xr.Dataset) -> Table:
     rows: list[list[Cell]] = []
     for cover, network in groups:
         inside = (classes == cover) & (networks == network)
-        rows += [[cover, str(network), label(str(p)), *_means(table.sel(product=p).isel(station=inside))]
-                 for p in table["product"].values]  # fmt: skip
+        for p in table["product"].values:
+            one = table.sel(product=p).isel(station=inside)
+            rows.append([cover, str(network), label(str(p)), *_means(one), *_variation(one)])
     every = ", ".join(sorted({str(n) for n in networks if str(n)})) or "all"
-    rows += [["All", every, label(str(p)), *_means(table.sel(product=p))] for p in table["product"].values]
-    columns = [("Land cover", "", ""), ("Network", "", ""), ("Product", "", ""), *MEANS, ("Stations", "n", "d")]
+    rows += [
+        ["All", every, label(str(p)), *_means(table.sel(product=p)), *_variation(table.sel(product=p))]
+        for p in table["product"].values
+    ]
+    words = [("Land cover", "", ""), ("Network", "", ""), ("Product", "", "")]
+    columns = [*words, *MEANS, ("Stations", "n", "d"), *VARIATION]
     caption = (
         "The two references of the training against stations: means over the stations of a land cover (as Table 1 of "
         f"Rabiei et al., 2024). DCA on observed days only, both products on the same days and stations. {terms(table)}"
@@ -133,13 +135,25 @@ def skill_table(table: xr.Dataset, what: str) -> Table:
         one = table.sel(product=product)
         n = one["n"].values
         days = int(np.median(n[n > 0])) if (n > 0).any() else 0
-        means = [float(one[f"{s}_mean"]) for s in IN_TABLES]
+        means = [float(one[f"{s}_mean"]) for s in SCORED]
         medians = [float(one["r_median"]), float(one["ubrmse_median"])]
         depth = {"surface": "5 cm", "subsurface": "25 cm"}[str(one["layer"].values)]
-        rows.append([depth, str(one["reference"].values), short(product), *means, *medians, int(one["count"]), days])
+        rows.append(
+            [
+                depth,
+                str(one["reference"].values),
+                short(product),
+                *means,
+                *medians,
+                int(one["count"]),
+                days,
+                *_variation(one),
+            ]
+        )
     columns = [
         ("Depth", "", ""), ("Stations at", "", ""), ("Product", "", ""), *MEANS,
         ("R median", "", ".2f"), ("ubRMSE median", UNIT, ".3f"), ("Stations", "n", "d"), ("Days", "median n", "d"),
+        *VARIATION,
     ]  # fmt: skip
     return Table(columns, rows, f"{what} {terms(table)}")
 
@@ -180,9 +194,9 @@ def days_table(tables: Mapping[str, xr.Dataset]) -> Table:
             n = one["n"].values
             if (n > 0).any():
                 depth = {"surface": "5 cm", "subsurface": "25 cm"}[str(one["layer"].values)]
-                rows.append([kind, depth, short(product), *_means(one), int(np.median(n[n > 0]))])
+                rows.append([kind, depth, short(product), *_means(one), int(np.median(n[n > 0])), *_variation(one)])
     columns = [("Days", "", ""), ("Depth", "", ""), ("Product", "", ""), *MEANS, ("Stations", "n", "d"),
-               ("Days", "median n", "d")]  # fmt: skip
+               ("Days", "median n", "d"), *VARIATION]  # fmt: skip
     least = ", ".join(f"{table.attrs['min_days']} ({kind})" for kind, table in tables.items())
     caption = (
         "The same by kind of day: means over the stations, same days and stations within a depth and kind. A day is "
@@ -261,6 +275,12 @@ def merged(classes: np.ndarray) -> np.ndarray:
 def _means(one: xr.Dataset) -> list[Any]:
     scored = one["n"].values > 0
     return [
-        *(float(np.nanmean(one[s].values[scored])) if scored.any() else np.nan for s in IN_TABLES),
+        *(float(np.nanmean(one[s].values[scored])) if scored.any() else np.nan for s in SCORED),
         int(scored.sum()),
     ]
+
+
+def _variation(one: xr.Dataset) -> list[float]:
+    """Means over the stations of the ratio of standard deviations and of the Kling-Gupta efficiency."""
+    scored = one["n"].values > 0
+    return [float(np.nanmean(one[s].values[scored])) if scored.any() else np.nan for s in ("std_ratio", "kge")]

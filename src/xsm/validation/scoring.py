@@ -12,6 +12,7 @@ import xarray as xr
 
 from xsm.data import cf, soil_texture
 from xsm.data.cells import Cells
+from xsm.data.emptiness import tell_emptied
 from xsm.data.period import days as period
 from xsm.data.variation import ratios, tell_flat
 from xsm.errors import DataError, render_hint, tell, unknown
@@ -114,6 +115,9 @@ def score_maps(
     table = pairs.annotate(table, "Validation of soil moisture against stations", stations, ds)
     common_days = "same days and stations for all products of a layer" if common else "own days of each product"
     table.attrs |= {"common": common_days, "min_days": min_days}
+    why = "At every station the product or the station is constant, or too few days are left."
+    scores = {f"r of {p}": table["r"].sel(product=p, drop=True) for p in products}
+    tell_emptied(xr.Dataset(scores), {}, why, scores)
     if any(flat):
         table.attrs["hardly_varies"] = "\n".join(filter(None, flat))
     return table

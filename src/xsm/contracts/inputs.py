@@ -1,0 +1,90 @@
+"""What may stand for a dataset or for paths: one check for every operation, without loading xarray for it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from xsm.contracts.param import Kind, Param
+from xsm.errors import UsageError
+
+
+def checked(name: str, value: Any, param: Param) -> Any:
+    """The argument as datasets or paths; anything else stops with one sentence and what to do.
+
+    Examples
+    --------
+    >>> checked("paths", (f"{day}.nc" for day in (1, 2)), Param("Files.", name="paths", kind=Kind.PATHS))
+    ['1.nc', '2.nc']
+    """
+    if param.kind is Kind.PATHS:
+        return _paths(name, value)
+    if param.kind is Kind.DATASETS:
+        return tuple(_dataset(f"{name}[{i}]", one, f"Give each on its own, or unpack them with *{name}.")
+                     for i, one in enumerate(value))  # fmt: skip
+    if value is None and not param.required:
+        return None
+    return _dataset(name, value, "Give one dataset; <cube()> merges several.")
+
+
+def _dataset(name: str, value: Any, of_several: str) -> Any:
+    import xarray as xr
+
+    tree: Any = getattr(xr, "DataTree", ())
+    if isinstance(value, tree):
+        if not value.data_vars:
+            below = ", ".join(map(str, value.children)) or "nothing"
+            raise UsageError(
+                f"'{name}' is a DataTree node without variables, expected an xarray.Dataset.",
+                hint=f"Choose one of its nodes ({below}) and give its to_dataset().",
+            )
+        value = value.to_dataset()
+    if isinstance(value, xr.DataArray):
+        if value.name is None:
+            raise UsageError(
+                f"'{name}' is a DataArray without a name, expected an xarray.Dataset.",
+                hint="Give array.to_dataset(name=...) with the name of its variable.",
+            )
+        value = value.to_dataset()
+    if isinstance(value, xr.Dataset):
+        return _with_time(value)
+    what, hint = f"a {type(value).__name__}", of_several
+    if isinstance(value, str | os.PathLike):
+        what, hint = f"'{value}'", "Open files with <open()>."
+    elif value is None:
+        what, hint = "None", "Look whether the step before returned a dataset."
+    elif hasattr(value, "to_xarray"):
+        hint = "Set its index to time and place and give to_xarray(), or open its file with <open()>."
+    elif not isinstance(value, Iterable) or isinstance(value, Mapping) or hasattr(value, "dtype"):
+        hint = "Make one with xarray, with named dimensions and coordinates."
+    raise UsageError(f"'{name}' is {what}, expected an xarray.Dataset.", hint=hint)
+
+
+def _with_time(ds: Any) -> Any:
+    """The dataset with its dim ``valid_time`` as ``time``; a scalar time of the forecast beside it is left out."""
+    if "valid_time" not in ds.dims or "time" in ds.dims or "valid_time" not in ds.coords:
+        return ds
+    return ds.drop_vars("time", errors="ignore").rename(valid_time="time")
+
+
+def _paths(name: str, value: Any) -> Any:
+    """Paths as they are, or a list of what an iterable yields."""
+    if isinstance(value, str | os.PathLike):
+        return value
+    if isinstance(value, Mapping | bytes) or not isinstance(value, Iterable):
+        raise UsageError(
+            f"'{name}' is {value if value is None else f'a {type(value).__name__}'}, expected files or folders.",
+            hint="Give a path, or a list of paths.",
+        )
+    if hasattr(value, "data_vars"):
+        raise UsageError(f"'{name}' is a Dataset, expected files.", hint="It is open already: go on with it.")
+    items = list(value)
+    if wrong := [v for v in items if not isinstance(v, str | os.PathLike)]:
+        raise UsageError(
+            f"'{name}' holds a {type(wrong[0]).__name__}, expected files, folders or patterns.",
+            hint="Give a path, or a list of paths.",
+        )
+    if not items:
+        raise UsageError(f"'{name}' is empty, expected at least one file.", hint="Look at the pattern that found none.")
+    return items
