@@ -121,7 +121,7 @@ def test_each_file_left_out_is_named_once_and_a_long_list_is_cut_short(tmp_path,
     with pytest.raises(SystemExit) as stop:
         main(["run", str(tmp_path / "study.toml")])
     errors = capsys.readouterr().err
-    assert stop.value.code == 1 and "but for 14 files left out" in " ".join(errors.split())
+    assert stop.value.code == 1 and "except for 14 files left out" in " ".join(errors.split())
     assert [errors.count(path.name) for path in bad] == [1] * 10 + [0] * 4
     assert f"and 4 more; all of them are in '{tmp_path / 'study' / '.xsm' / 'manifest.json'}'" in errors
     assert errors.count("empty' contains no file of source 'smap' and is left out") == 1

@@ -122,7 +122,7 @@ def soil(chunks: tuple[int, ...] | None = None) -> xr.Dataset:
     dims = ("soil_depth", "y", "x")
     ds = xr.Dataset(
         {n: (dims, f, {"units": "percent"}) for n, f in zip(("sand", "silt", "clay"), fields, strict=True)},
-        {"soil_depth": [5, 30]},
+        {"soil_depth": [5, 30], "spatial_ref": 0},
     )
     ds["sand"].encoding["grid_mapping"] = "spatial_ref"
     return ds

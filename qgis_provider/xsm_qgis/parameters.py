@@ -273,13 +273,13 @@ MAKE = {
     "folder": _folder,
     "datasets": _files, "stations": _stations,
     "choice": _choice, "integer": _integer, "number": _number, "boolean": _boolean, "string": _string,
-    "strings": _string, "options": _options, "period": _period, "region": _region,
+    "strings": _string, "mapping": _string, "options": _options, "period": _period, "region": _region,
 }  # fmt: skip
 READ = {
     "dataset": _read_file, "table": _read_file, "figure": _read_file, "path": _read_file, "folder": _read_file,
     "paths": _read_paths,
     "model": _read_string, "datasets": _read_files, "stations": _read_stations, "choice": _read_choice,
     "integer": _read_integer, "number": _read_number, "boolean": _read_boolean, "string": _read_string,
-    "strings": _read_string, "options": _read_options,
+    "strings": _read_string, "mapping": _read_string, "options": _read_options,
     "period": _read_period, "region": _read_region,
 }  # fmt: skip

@@ -71,7 +71,8 @@ def test_the_option_device_is_where_training_runs(arrays, monkeypatch):
     accelerators = []
     monkeypatch.setattr(module.pl, "Trainer", lambda **options: accelerators.append(options["accelerator"]))
     for device, accelerator in (("cpu", "cpu"), ("cuda", "gpu"), ("mps", "mps")):
-        with set_options(device=device):
+        with set_options(device=device), monkeypatch.context() as machine:
+            machine.setattr("xsm.options.check_device", lambda: None)
             monkeypatch.setattr(module, "able", lambda device: False)
             module._trainer(task(arrays, 2, 50).config, None, module.Path("."), ".")
         assert accelerators.pop() == accelerator

@@ -245,5 +245,5 @@ def test_empty_answers_are_left_out(tmp_path: Path) -> None:
         ds = open_files(SOURCE, [tmp_path / "data.json", tmp_path / name])
         assert name in ds.attrs["skipped"][0] and ds.sizes["sensor"] == 1
     (tmp_path / "error.json").write_text(json.dumps({"message": "stationTriplet unknown", "data": 1}))
-    with pytest.raises(DataError, match="holds 'stationTriplet unknown'"):
+    with pytest.raises(DataError, match="contains 'stationTriplet unknown'"):
         open_files(SOURCE, [tmp_path / "error.json"])

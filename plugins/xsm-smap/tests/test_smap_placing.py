@@ -133,7 +133,7 @@ def test_every_set_of_claims_places_the_data(claims: tuple[str, ...], tmp_path: 
 @pytest.mark.parametrize("claims", [c for n in range(4) for c in itertools.combinations(CLAIMS[3:], n)])
 def test_names_alone_do_not_place_a_subset(claims: tuple[str, ...], tmp_path: Path) -> None:
     path = write(path_of(tmp_path, WINDOW, claims), WINDOW, claims)
-    with pytest.raises(DataError, match=r"12 x 17 cells and does not tell where they lie.*Keep x and y"):
+    with pytest.raises(DataError, match=r"12 x 17 cells and does not say where they lie.*Keep x and y"):
         open_([path], variables=["sm_dca"])
 
 
@@ -283,7 +283,7 @@ def test_spellings_of_the_unit(units: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("units", ["percent", "K", "kg/m**2"])
 def test_another_unit_is_refused(units: str, tmp_path: Path) -> None:
     path = write(tmp_path / NAMES["EASE2_M09"], WINDOW, CLAIMS, units=units)
-    with pytest.raises(DataError, match=r"soil_moisture_dca is in '.*', wanted m3 m-3.*units="):
+    with pytest.raises(DataError, match=r"soil_moisture_dca is in '.*', expected m3 m-3.*units="):
         open_([path], variables=["sm_dca"])
 
 
@@ -333,5 +333,5 @@ def test_two_windows_of_one_day_stop(tmp_path: Path) -> None:
         write(tmp_path / NAMES["EASE2_M09"].replace("subset", name), EASE2_M09.window(row, row + 9, 900, 917), CLAIMS)
         for name, row in (("north", 300), ("south", 320))
     ]
-    with pytest.raises(DataError, match="of one day and hold other windows"):
+    with pytest.raises(DataError, match="of one day and contain other windows"):
         open_(paths, variables=["sm_dca"])

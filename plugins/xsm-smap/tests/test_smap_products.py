@@ -24,7 +24,7 @@ OTHERS = {
     "SMAP_L2_SM_SP_1AIWDV_20210325T120000_20210325T120000_100W35N_R19240_001.h5": "file of SPL2SMAP_S, .*Request",
     "SMAP_L4_SM_aup_20200128T150000_Vv4030_001.h5": "file of SPL4SMAU, .*Request SPL4SMGP",
     "SMAP_L4_SM_lmc_00000000T000000_Vv7030_001.h5": "file of SPL4SMLM, .*Request SPL4SMGP",
-    "SMAP_L4_SM_gph_20210402T013000_Vv7032_001.h5": "file of SPL4SMGP, .*Open it as",
+    "SMAP_L4_SM_gph_20210402T013000_Vv7032_001.h5": "file of SPL4SMGP, .*Open it with",
     "SMAP_L3_FT_P_20210402_R18290_001.h5": "file of SPL3FTP, .*Request",
     "SPL3SMP_E.006_9km_aid0001.nc": "AppEEARS.*Request the granules",
     "SPL3SMP_E.006_Soil_Moisture_Retrieval_Data_AM_soil_moisture_doy2021092000000_aid0001.tif": "AppEEARS.*Request",
@@ -47,7 +47,7 @@ def test_told_by_name(name: str, granules: list[Path], area: Area, tmp_path: Pat
 def test_level_4_names_other_products(name: str, tmp_path: Path) -> None:
     path = tmp_path / name
     path.write_bytes(b"")
-    with pytest.raises(DataError, match=r"file of SPL4SM(AU|LM), wanted SPL4SMGP"):
+    with pytest.raises(DataError, match=r"file of SPL4SM(AU|LM), expected SPL4SMGP"):
         open_files(SmapL4Source(), [path])
 
 

@@ -6,6 +6,7 @@ Their models and operations are as today's; what they import from the root of `x
 from __future__ import annotations
 
 import functools
+import inspect
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,6 +18,11 @@ from xsm.errors import tell as tell_today
 API = 1
 REASON = "written for plugin API 1, runs through an adapter until the next minor release"
 OPTIONAL = ("fetch", "write")
+
+
+def is_written_for(source: Any) -> bool:
+    """Whether a source takes six arguments in place of a request, whatever API number its plugin names."""
+    return len(inspect.signature(source.open).parameters) > 1
 
 
 def adapt(source: Any) -> DataSource:

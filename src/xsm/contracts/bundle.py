@@ -104,7 +104,7 @@ class Bundle:
             )
         if strange := [n for n, w in self.weights.items() if not _is_usable(w)]:
             raise DataError(
-                f"The weights {', '.join(strange[:3])} of the bundle are not floats, or larger than {LARGEST:.0e}.",
+                f"The weights {', '.join(strange[:3])} of the model bundle are no floats or exceed {LARGEST:.0e}.",
                 hint="Get or train it anew.",
             )
         if wrong := [f"{key}: {text}" for key in NUMBERS for text in _wrong_numbers(self.card.get(key))]:

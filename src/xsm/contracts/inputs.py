@@ -37,14 +37,14 @@ def _dataset(name: str, value: Any, of_several: str) -> Any:
             below = ", ".join(map(str, value.children)) or "nothing"
             raise UsageError(
                 f"'{name}' is a DataTree node without variables, expected an xarray.Dataset.",
-                hint=f"Choose one of its nodes ({below}) and give its to_dataset().",
+                hint=f"Choose one of its nodes ({below}) and turn it into a dataset.",
             )
         value = value.to_dataset()
     if isinstance(value, xr.DataArray):
         if value.name is None:
             raise UsageError(
                 f"'{name}' is a DataArray without a name, expected an xarray.Dataset.",
-                hint="Give array.to_dataset(name=...) with the name of its variable.",
+                hint="Turn it into a dataset, with a name for its variable.",
             )
         value = value.to_dataset()
     if isinstance(value, xr.Dataset):

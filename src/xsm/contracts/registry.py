@@ -54,8 +54,7 @@ def get_source(name: str) -> DataSource:
         raise missing_or_unknown("source", name, known)
     info = known[name]
     source = load_factory(info.factory, f"source '{name}'", info.requires)
-    plugin = manager().plugins[manager().owners["sources", name]]
-    return api1.adapt(source) if plugin.api == api1.API else source
+    return api1.adapt(source) if api1.is_written_for(source) else source
 
 
 def missing_or_unknown(kind: str, name: str, known: Mapping[str, Any]) -> Exception:

@@ -208,7 +208,7 @@ class Grid:
                     problem = f"its top left corner is at row {row:.3f}, column {col:.3f} of {grid.name}"
         raise DataError(
             f"The area of {rows} x {cols} cells is not a window of an EASE-Grid 2.0: {problem}.",
-            hint="Build it with Grid.to_area(), or give a SwathDefinition of its longitudes and latitudes.",
+            hint="Build it with Grid.to_area, or give a SwathDefinition of its longitudes and latitudes.",
         )
 
     def rowcol(self, lon: Any, lat: Any) -> tuple[np.ndarray, np.ndarray]:

@@ -51,7 +51,7 @@ def utc_times(data: Data, what: str = "The data", *, daily: bool = True) -> Data
             return data
         raise DataError(
             f"{what} has a dim time without a coordinate, expected days.",
-            hint="Assign one: ds.assign_coords(time=...).",
+            hint="Give it a coordinate of days.",
         )
     coord = data["time"]
     plain = isinstance(coord.dtype, np.dtype) and coord.dtype.kind == "M"
@@ -59,7 +59,7 @@ def utc_times(data: Data, what: str = "The data", *, daily: bool = True) -> Data
     if np.isnat(times).any():
         raise DataError(
             f"{what} has {int(np.isnat(times).sum())} missing times.",
-            hint="Drop them: ds.sel(time=ds['time'].notnull()).",
+            hint="Leave the missing times out.",
         )
     times = _starts(data, coord, times)
     if daily:
@@ -112,7 +112,7 @@ def _standard(index: Any, calendar: str, what: str) -> np.ndarray:
     if calendar not in _CALENDARS:
         raise DataError(
             f"{what} has times of the calendar '{calendar}', whose days are not those of measurements.",
-            hint="Convert it, if you mean to: ds.convert_calendar('standard'); days that it lacks are then missing.",
+            hint="Convert it to the standard calendar first, if you mean to; days that it lacks are then missing.",
         )
     return np.array([np.datetime64(v.isoformat(), "us") for v in index]).astype("M8[ns]")
 
@@ -131,7 +131,7 @@ def _parsed(index: Any, what: str) -> np.ndarray:
         wrong = next((text for text in texts if not _ISO.fullmatch(text)), texts[0])
         raise DataError(
             f"{what} has the time '{wrong}', expected dates such as 2021-04-01 or 2021-04-01T12:00Z.",
-            hint="Parse it with pandas.to_datetime(..., format=...), which is told whether days or months come first.",
+            hint="Write dates as 2021-04-01, or parse them first with a stated order of day and month.",
         ) from None
 
 

@@ -92,6 +92,15 @@ def convert(values: Values, unit: str, to: str, *, step: str = "day") -> Values:
 def same_units(a: str, b: str) -> bool:
     """Whether two unit strings mean the same unit, spellings of the products included.
 
+    Parameters
+    ----------
+    a, b : str
+        Units.
+
+    Returns
+    -------
+    bool
+
     Examples
     --------
     >>> same_units("m3.m-3", "cm^3/cm^3"), same_units("mm", "kg m-2"), same_units("percent", "m3 m-3")
@@ -175,6 +184,18 @@ def unit_of(
 @functools.lru_cache(maxsize=1024)
 def affine(unit: str, to: str, step: str = "day") -> tuple[float, float]:
     """Factor and offset from a unit to another: ``to = factor * values + offset``.
+
+    Parameters
+    ----------
+    unit, to : str
+        Units in any spelling that products use.
+    step : str
+        Time that a rate is summed over, such as ``"day"``.
+
+    Returns
+    -------
+    tuple of float
+        Factor and offset.
 
     Examples
     --------

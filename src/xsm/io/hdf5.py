@@ -33,6 +33,10 @@ def check_hdf5(path: str | Path) -> None:
     path : str or Path
         The file.
 
+    Returns
+    -------
+    None
+
     Raises
     ------
     DataError

@@ -36,7 +36,7 @@ class IsmnSource:
     info = ISMN
 
     def identify(self, path: Path) -> bool:
-        """Tell by the suffix; only soil moisture and soil temperature are read. An archive must hold ``.stm`` files."""
+        """Whether a file is an ``.stm`` of soil moisture or temperature, or an archive of such files."""
         if path.suffix == ".zip":
             try:
                 with zipfile.ZipFile(path) as archive:
@@ -71,10 +71,10 @@ class IsmnSource:
         DataError
             For files that cannot be read or nothing in region and period.
         """
-        warm, keep = sensors.wanted(request.variables), request.options["keep"]
+        warm, keep = sensors.expected(request.variables), request.options["keep"]
         for letter in keep:
             if letter not in _LETTERS:
-                raise UsageError(f"The flag to keep is '{letter}', wanted one of {', '.join(_LETTERS)}.")
+                raise UsageError(f"The flag to keep is '{letter}', expected one of {', '.join(_LETTERS)}.")
 
         def read(path: Item) -> Iterator[Series]:
             header, raw = read_header(path)
@@ -117,7 +117,7 @@ def _unpacked(paths: Sequence[Path], on_error: str) -> tuple[list[Item], list[st
             archive = zipfile.ZipFile(path)  # stays open as long as its members are in use
             inside = [n for n in archive.namelist() if (m := NAME.search(n)) and m["variable"] in ("sm", "ts")]
             if not inside:
-                raise DataError(f"'{path}' holds no .stm file of soil moisture.", hint="Wanted an archive of ISMN.")
+                raise DataError(f"'{path}' contains no .stm file of soil moisture.", hint="Wanted an archive of ISMN.")
             items += [zipfile.Path(archive, name) for name in inside]
         except (*DAMAGE, DataError) as error:
             message = (
@@ -141,7 +141,7 @@ def _series(path: Item, header: Header, raw: bytes, keep: Sequence[str]) -> Seri
         first, last = (np.datetime64(f"{d[:4]}-{d[4:6]}-{d[6:]}", "D") for d in (name["first"], name["last"]))
         if not first <= when[0] <= when[-1] <= last + 1:
             raise DataError(
-                f"'{path}' holds {when[0]} to {when[-1]}, not the period of its name.",
+                f"'{path}' contains {when[0]} to {when[-1]}, not the period of its name.",
                 hint="Give it its own name back, or download it again.",
             )
     flags, back = np.unique(rows.flag[order].astype(str), return_inverse=True)
@@ -171,7 +171,7 @@ def _series(path: Item, header: Header, raw: bytes, keep: Sequence[str]) -> Seri
 
 
 def _told_apart(series: Sequence[Series]) -> list[Series]:
-    """Give probes whose headers are equal the names that their files tell."""
+    """Give probes whose headers are equal the names that their files say."""
     files: dict[Any, set[str]] = {}
     for one in series:
         if one.soil_temperature is None:

@@ -94,8 +94,8 @@ def read_header(path: Item) -> tuple[Header, bytes]:
         lat, lon, _, top, bottom = (float(t) for t in tokens[start + 3 : start + 8])
     except ValueError:
         raise DataError(
-            f"'{path}' starts with '{line[:60]}', wanted an ISMN header (network, station, lat, lon, elevation, depths)"
-            " or CEOP rows.",
+            f"'{path}' starts with '{line[:60]}', expected an ISMN header (network, station, lat, lon, elevation, "
+            "depths) or CEOP rows.",
             hint="Download the file again or check that it is an ISMN .stm file.",
         ) from None
     name = NAME.search(path.name)
@@ -148,7 +148,7 @@ def read_rows(path: Item, header: Header, raw: bytes) -> tuple[Rows, int]:
             headers += 1
         else:
             bad.append(number)
-            cut = "a cut row, " if len(line.split()) < header.first + 2 else ""
+            cut = "an incomplete row, " if len(line.split()) < header.first + 2 else ""
             why = why or f"{cut}line {number} is '{line[:60].decode('latin-1')}'"
     try:
         leave_out(path, bad, len(matches) + len(bad))
@@ -202,7 +202,7 @@ def _frame(path: Item, header: Header, body: bytes) -> Rows:
         encoding="latin-1",
     )
     if not len(table) or table[[0, 1, flag]].isna().to_numpy().any():
-        raise ValueError("a cut row")
+        raise ValueError("an incomplete row")
     if any(not re.fullmatch(r"([01]\d|2[0-4]):[0-5]\d", c) for c in table[1].cat.categories):
         raise ValueError("a time that is none")
     days = pd.to_datetime(table[0].cat.categories, format="%Y/%m/%d").to_numpy("M8[ns]")

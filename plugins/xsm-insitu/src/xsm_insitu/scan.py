@@ -37,7 +37,7 @@ QUALITY = {"V": sensors.GOOD, "E": sensors.GOOD, "N": sensors.UNKNOWN, "": senso
 
 
 class ScanSource:
-    """Reads SCAN (and SNOTEL) stations; ``stations.json`` beside the files tells where they are."""
+    """Reads SCAN (and SNOTEL) stations; ``stations.json`` beside the files says where they are."""
 
     info = SCAN
 
@@ -83,16 +83,16 @@ class ScanSource:
         DataError
             For files that cannot be read, hourly and daily files together, or nothing in region and period.
         """
-        warm, keep = sensors.wanted(request.variables), request.options["keep"]
+        warm, keep = sensors.expected(request.variables), request.options["keep"]
         for code in keep:
             if code not in QUALITY:
-                raise UsageError(f"The code to keep is '{code}', wanted one of {', '.join(filter(None, QUALITY))}.")
+                raise UsageError(f"The code to keep is '{code}', expected one of {', '.join(filter(None, QUALITY))}.")
         files = [Path(p) for p in request.paths]
         tables = {p for p in files if p.suffix == ".json" and is_table(p)}
         beside = {p.parent / STATIONS for p in files if (p.parent / STATIONS).is_file()}
         if files and tables.issuperset(files):
             raise DataError(
-                f"The {len(files)} files are tables of stations ({files[0].name}), wanted values of sensors too.",
+                f"The {len(files)} files are tables of stations ({files[0].name}), expected values of sensors too.",
                 hint="Fetch them, or give the folder where they lie.",
             )
         places, lost = _tables(sorted(tables | beside), request.on_error)
@@ -202,7 +202,7 @@ def _series(
         triplet, place = _place(column.triplet, places)
         if not place:
             message = ", ".join(sorted(str(p) for p in tables)) or "no table of stations is there"
-            tell(f"Nothing tells where {triplet} is ({message}).")
+            tell(f"The place of {triplet} is not known ({message}).")
         lon, lat = (float(place.get(n, math.nan)) for n in ("longitude", "latitude"))
         if region is not None and not sensors.inside(region, lon, lat):
             continue

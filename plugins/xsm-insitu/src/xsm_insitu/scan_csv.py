@@ -151,7 +151,7 @@ def _columns(path: Path, part: _Part, sites: dict[str, re.Match[str]], others: s
     values[values <= _OLD_MISSING] = np.nan
     steps = np.diff(stamps.time[sound])
     if len(steps) and (steps > steps.min()).any() and steps.min() > np.timedelta64(0):
-        tell(f"'{path}' does not hold every time between its first and its last.")
+        tell(f"'{path}' does not contain every time between its first and its last.")
     for place, (site, element, inches, ordinal, unit) in columns.items():
         mine = sound & ~np.isnan(values[:, place])
         if old:
@@ -186,7 +186,7 @@ Sensor = tuple[Any, Literal["SMS", "STO"], float, str, str]
 def _sensors(
     path: Path, header: Sequence[str], old: bool, sites: dict[str, re.Match[str]], others: set[str]
 ) -> dict[int, Sensor]:
-    """What each column holds that is one of a sensor: site, element, inches, number, unit."""
+    """What each column contains that is one of a sensor: site, element, inches, number, unit."""
     places: dict[tuple[str, str, float, str], int] = {}
     sensors_: dict[int, Sensor] = {}
     means: list[str] = []
@@ -224,7 +224,7 @@ def _sensors(
 
 def _site(heading: str, number: str | None, sites: dict[str, re.Match[str]]) -> re.Match[str]:
     if number is None and len(sites) > 1:
-        raise ValueError(f"the column '{heading}' does not tell its site")
+        raise ValueError(f"the column '{heading}' does not say its site")
     if number is not None and number not in sites:
         raise ValueError(f"the column '{heading}' is of the site {number}, which the comments do not name")
     return sites[number or next(iter(sites))]

@@ -75,7 +75,9 @@ def read_json(path: Path, others: set[str]) -> list[Column]:
         for answer in _answers(path.read_bytes().decode("utf-8-sig")):
             if isinstance(answer, dict) and "stationTriplet" not in answer:
                 message = next((str(answer[n]) for n in ("message", "error") if n in answer), "")
-                raise ValueError(f"it holds {message!r} instead of stations" if message else "it holds no stations")
+                raise ValueError(
+                    f"it contains {message!r} instead of stations" if message else "it contains no stations"
+                )
             for station in [answer] if isinstance(answer, dict) else answer:
                 triplet = known(station["stationTriplet"])
                 for part in station.get("data") or ():

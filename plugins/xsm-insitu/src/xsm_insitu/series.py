@@ -42,7 +42,7 @@ _ATTRS: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Series:
-    """Values of one sensor: times, soil moisture (m3 m-3), flags, and soil temperature (K) where it is wanted."""
+    """Values of one sensor: times, soil moisture (m3 m-3), flags, and soil temperature (K) where it is expected."""
 
     station: str
     network: str
@@ -68,8 +68,8 @@ class Series:
         return f"{self.network}:{self.station}:{self.depth} cm:{self.id}"
 
 
-def wanted(variables: Sequence[str] | None) -> bool:
-    """Check the names of variables and tell whether soil temperature is among them."""
+def expected(variables: Sequence[str] | None) -> bool:
+    """Check the names of variables and say whether soil temperature is among them."""
     for name in variables or ():
         if name not in (*VARIABLES, "flag"):
             raise UsageError(f"Stations have no variable '{name}'.", hint=f"They have: {', '.join(VARIABLES)}.")
@@ -161,7 +161,7 @@ def assemble(
         where = "" if region is None else f" in longitude {region.bbox[0]:.2f} to {region.bbox[2]:.2f}, "
         where += "" if region is None else f"latitude {region.bbox[1]:.2f} to {region.bbox[3]:.2f}"
         when = "" if time is None else f" from {time.start} to {time.stop}"
-        files = f"{len(paths)} files ('{paths[0]}' and others) hold" if len(paths) > 1 else f"'{paths[0]}' holds"
+        files = f"{len(paths)} files ('{paths[0]}' and others) contain" if len(paths) > 1 else f"'{paths[0]}' contains"
         raise DataError(
             f"{files} no soil moisture{where}{when}.", hint="; ".join(skipped) or "Check region and period."
         )

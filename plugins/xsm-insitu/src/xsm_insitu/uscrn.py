@@ -54,7 +54,7 @@ class UscrnSource:
         DataError
             For files that cannot be read, products that are mixed, or nothing in region and period.
         """
-        warm = sensors.wanted(request.variables)
+        warm = sensors.expected(request.variables)
         layouts: dict[Layout, Path] = {}
 
         def read(path: Path) -> Iterator[Series]:
@@ -71,7 +71,7 @@ class UscrnSource:
         layout = next(iter(layouts), LAYOUTS[38])
         daily = layout.clock is None
         if daily:
-            tell("USCRN daily files hold local standard days, not UTC days; hourly02 files match the maps better.")
+            tell("USCRN daily files contain local standard days, not UTC days; hourly02 files match the maps better.")
         ds = sensors.assemble(
             results,
             step=layout.step,
@@ -124,7 +124,7 @@ def _read(path: Path, layout: Layout, region: Area | None, warm: bool) -> Iterat
         raise DataError(f"'{path}' cannot be read as USCRN {layout.name}: {why}.", hint=hint) from None
     if name is not None and len(set(table[layout.wban])) > 1:
         raise DataError(
-            f"'{path}' holds several stations, wanted one.", hint="Part the file by station, or download it again."
+            f"'{path}' contains several stations, expected one.", hint="Part the file by station, or download it again."
         )
     check_fractions(path, table[list(layout.moisture)].to_numpy("f8"))
     columns = (*layout.moisture, *(layout.temperature if warm else ()))
@@ -159,7 +159,7 @@ def _read(path: Path, layout: Layout, region: Area | None, warm: bool) -> Iterat
 
 
 def _place(path: Path, values: np.ndarray) -> float:
-    """The station's coordinate; rows that tell another one warn."""
+    """The station's coordinate; rows that say another one warn."""
     known, count = np.unique(values[~np.isnan(values)], return_counts=True)
     if not len(known):
         raise DataError(f"'{path}' has no coordinates.", hint="Download the file again.")

@@ -34,7 +34,7 @@ NAME = re.compile(r"^CRN[HDS]\d{4}(?:-05)?-(?P<year>\d{4})-(?P<state>[A-Z]{2})_(
 
 @dataclass(frozen=True)
 class Layout:
-    """Which columns of a product hold what; the soil columns follow each other, one per depth."""
+    """Which columns of a product contain what; the soil columns follow each other, one per depth."""
 
     name: str
     step: np.timedelta64
@@ -73,10 +73,10 @@ def layout_of(path: Path) -> Layout:
         raise DataError(f"'{path}' cannot be read: {error.strerror}.") from None
     count = next((n for n in widths if n in LAYOUTS), widths[0] if widths else 0)
     if not count:
-        raise EmptyFile(f"'{path}' holds no rows.")
+        raise EmptyFile(f"'{path}' contains no rows.")
     if count not in LAYOUTS:
         raise DataError(
-            f"'{path}' has {count} columns, wanted 38 (hourly02), 28 (daily01) or 23 (subhourly01).",
+            f"'{path}' has {count} columns, expected 38 (hourly02), 28 (daily01) or 23 (subhourly01).",
             hint="Download the file again; a web page may have been saved instead.",
         )
     return LAYOUTS[count]
@@ -130,12 +130,12 @@ def _check_header(path: Path, layout: Layout, fields: Sequence[bytes]) -> None:
             name = fields[int(column)].decode("latin-1")
             if fields[0] == _HEADERS[0] and not re.match(rf"{part}_{depth:.0f}(_DAILY)?$", name):
                 raise DataError(
-                    f"its header has '{name}' as column {int(column) + 1}, wanted {part}_{depth:.0f}.",
+                    f"its header has '{name}' as column {int(column) + 1}, expected {part}_{depth:.0f}.",
                     hint="Put the columns into the order of NCEI's readme.",
                 )
             if fields[0] == _HEADERS[1] and part == "SOIL_MOISTURE" and re.search("%|percent|pct", name, re.I):
                 raise DataError(
-                    f"its header has the unit '{name}' for soil moisture, wanted m3 m-3.", hint="Divide it by 100."
+                    f"its header has the unit '{name}' for soil moisture, expected m3 m-3.", hint="Divide it by 100."
                 )
 
 
@@ -155,14 +155,14 @@ def _frame(raw: bytes, layout: Layout, texts: Sequence[Any], places: Sequence[An
 
 def _csv(path: Path, texts: Sequence[Any], places: Sequence[Any]) -> pd.DataFrame:
     """The daily table, by the names of its columns."""
-    wanted = [*texts, *places]
+    expected = [*texts, *places]
     table = pd.read_csv(path, dtype=str, header=None, skip_blank_lines=True, comment="#", encoding="utf-8-sig")
     names = [str(n).strip().lower() for n in table.iloc[0]]
-    for name in wanted:
+    for name in expected:
         if names.count(name) != 1:
-            raise ValueError(f"it has {names.count(name)} columns '{name}', wanted one")
-    table = table.iloc[1:, [names.index(n) for n in wanted]].set_axis(wanted, axis=1)
-    table = table[(table[wanted[0]].str.strip().str.lower() != wanted[0]).to_numpy()]
+            raise ValueError(f"it has {names.count(name)} columns '{name}', expected one")
+    table = table.iloc[1:, [names.index(n) for n in expected]].set_axis(expected, axis=1)
+    table = table[(table[expected[0]].str.strip().str.lower() != expected[0]).to_numpy()]
     numbers = table[list(places)].apply(pd.to_numeric, errors="coerce")
     wrong = (numbers.isna() & table[list(places)].notna()).any(axis=1) | table[list(texts)].isna().any(axis=1)
     leave_out(path, (table.index[wrong.to_numpy()] + 1).tolist(), len(table))
@@ -191,7 +191,7 @@ def read_times(
         inner = when[:-1] if len(when) > 1 else when - np.timedelta64(1, "m")
         years = np.unique(inner.astype("M8[Y]").astype(int) + 1970)
         if abs(years - int(name["year"])).max() > (layout.clock is not None):
-            raise ValueError(f"it holds times of {years.min()} to {years.max()}, its name says {name['year']}")
+            raise ValueError(f"it contains times of {years.min()} to {years.max()}, its name says {name['year']}")
     return table, when
 
 

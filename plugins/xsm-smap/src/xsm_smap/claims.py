@@ -54,7 +54,7 @@ PARAMETERS = {
 }
 """Of the EASE-Grid 2.0, cylindrical and polar."""
 NOTHING = np.empty(0, "i8")
-"""The part of an answer where a claim tells nothing of an axis."""
+"""The part of an answer where a claim says nothing of an axis."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def named_grids(file: Any, path: Path) -> Iterator[Claim]:
 
 
 def on_grids(said: str, names: Sequence[str]) -> Claim:
-    """A claim that tells the grid and nothing else."""
+    """A claim that says the grid and nothing else."""
     return Claim(said, lambda grid, turned: (NOTHING, NOTHING) if grid.name in names else None, False)
 
 
@@ -174,7 +174,7 @@ def _ancestors(data: Any) -> list[Any]:
 
 
 def _axes(data: Any, groups: Sequence[Any]) -> Iterator[tuple[Any, int | None]]:
-    """1-D coordinates, with the axis of the data that they belong to where the file tells."""
+    """1-D coordinates, with the axis of the data that they belong to where the file says."""
     known = set()
     for position, axis in enumerate(plane(data)):
         for scale in data.dims[axis].values():
@@ -309,8 +309,8 @@ def _projection(name: str, node: Any) -> Claim:
     fits = all(abs(v - PARAMETERS[n]) < 1e-6 for n, v in parameters.items())
 
     def answer(grid: Grid, turned: bool) -> Answer:
-        wanted = "lambert_cylindrical_equal_area" if grid.epsg == 6933 else "lambert_azimuthal_equal_area"
-        right = fits and kind == wanted and (size is None or int(size[1]) == round(grid.cell / 1000))
+        expected = "lambert_cylindrical_equal_area" if grid.epsg == 6933 else "lambert_azimuthal_equal_area"
+        right = fits and kind == expected and (size is None or int(size[1]) == round(grid.cell / 1000))
         return (NOTHING, NOTHING) if right else None
 
     return Claim(f"the projection {name} ({kind})", answer, tells_lines=False)

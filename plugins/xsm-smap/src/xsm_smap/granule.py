@@ -57,7 +57,7 @@ class Granule:
 
 
 def date_in_name(path: Path) -> np.datetime64 | None:
-    """UTC day that the name of a file tells, or None."""
+    """UTC day that the name of a file says, or None."""
     patterns = (layout.L3_NAME, layout.L2_NAME, layout.POINTS_NAME)
     match = next((m for m in (p.search(path.name) for p in patterns) if m), None)
     text = match["date"].replace("-", "") if match else ""
@@ -84,8 +84,8 @@ def look(path: Path, request: Request) -> Granule:
         groups = {p: g for p, g in layout.GROUPS[projection].items() if len(file.get(g, ()))}
         stamp = (stat.st_mtime_ns, stat.st_size)
         if groups:
-            wanted = wanted_variables(variables, "L3")
-            return _look_l3(path, file, groups, wanted, request, stamp)
+            expected = wanted_variables(variables, "L3")
+            return _look_l3(path, file, groups, expected, request, stamp)
         if projection == "global" and layout.L2_GROUP in file:
             return _look_l2(path, file, wanted_variables(variables, "L2"), request, stamp)
         if projection == "global" and is_points(file):
@@ -93,7 +93,9 @@ def look(path: Path, request: Request) -> Granule:
         if projection == "polar":
             empty = [g for g in layout.POLAR_GROUPS.values() if g in file]
             reason = (
-                f"{' and '.join(empty)} hold nothing" if empty else f"it holds {', '.join(list(file)[:6]) or 'nothing'}"
+                f"{' and '.join(empty)} contain nothing"
+                if empty
+                else f"it contains {', '.join(list(file)[:6]) or 'nothing'}"
             )
             raise DataError(
                 f"'{path}' has no values on the polar grid ({reason}).",
@@ -102,11 +104,11 @@ def look(path: Path, request: Request) -> Granule:
         polar = [g for g in layout.POLAR_GROUPS.values() if len(file.get(g, ()))]
         if polar:
             raise DataError(
-                f"'{path}' holds no SMAP soil moisture group of the global grid, only {' and '.join(polar)}.",
+                f"'{path}' contains no SMAP soil moisture group of the global grid, only {' and '.join(polar)}.",
                 hint="Open it with <projection=polar>.",
             )
         raise DataError(
-            f"'{path}' holds no SMAP soil moisture group (found: {', '.join(list(file)[:6]) or 'nothing'}).",
+            f"'{path}' contains no SMAP soil moisture group (found: {', '.join(list(file)[:6]) or 'nothing'}).",
             hint=f"Wanted {' or '.join([*layout.GROUPS[projection].values(), layout.L2_GROUP])}.",
         )
 
@@ -146,7 +148,7 @@ def _look_l3(
     day = begins if named is None else named
     if day is None:
         raise DataError(
-            f"Neither the name of '{path}' nor its metadata tell its day.",
+            f"Neither the name of '{path}' nor its metadata say its day.",
             hint="Keep the names that the product came with.",
         )
     rank = (crid, name["counter"] if name else "", -bool(name and name["service"]))
@@ -175,18 +177,18 @@ def _maps(
 def _placed(
     file: Any, path: Path, maps_of: dict[str, tuple[dict[str, Any], list[str]]], projection: str
 ) -> tuple[Frame, Place, bool]:
-    """Axes and place of the maps of a file, and whether nothing but their shape tells the order of rows."""
+    """Axes and place of the maps of a file, and whether nothing but their shape says the order of rows."""
     firsts: list[tuple[Any, str]] = []
     for which, (datasets, _) in maps_of.items():
         suffix = layout.SUFFIX[which]
         first = next(iter(datasets.values()))
         axes = frame(firsts[0][0] if firsts else first)
-        wanted = axes[0] if first.size != 1 and len(axes[0]) == 2 else next(iter(layout.GRIDS[projection]))
+        expected = axes[0] if first.size != 1 and len(axes[0]) == 2 else next(iter(layout.GRIDS[projection]))
         for dataset in datasets.values():
             if len(plane(dataset)) != 2 or swapped(dataset, axes) is None:
                 raise DataError(
-                    f"'{path}': {dataset.name} has the shape {' x '.join(map(str, dataset.shape))}, wanted "
-                    f"{' x '.join(map(str, wanted))}.",
+                    f"'{path}': {dataset.name} has the shape {' x '.join(map(str, dataset.shape))}, expected "
+                    f"{' x '.join(map(str, expected))}.",
                     hint="All maps of a file are of one shape; use the file as it was downloaded.",
                 )
         firsts.append((first, suffix))
@@ -201,28 +203,28 @@ def _look_l2(path: Path, file: Any, variables: Sequence[str], request: Request, 
     name = layout.L2_NAME.match(path.name)
     if name is None:
         raise DataError(
-            f"'{path}' is a Level-2 half orbit whose name tells no pass.",
+            f"'{path}' is a Level-2 half orbit whose name says no pass.",
             hint="Keep the name SMAP_L2_SM_P_<orbit>_<A or D>_<date>T<time>_R<release>_<counter>.h5.",
         )
     group, meta = file[layout.L2_GROUP], _metadata(file)
     crid = maps.release(name["crid"], meta["CompositeReleaseID"])
-    wanted, unitless = _maps(path, group, variables, request, "L2", "", crid)
+    expected, unitless = _maps(path, group, variables, request, "L2", "", crid)
     placed: Place | None = None
     axes: Frame = ((), None)
     adrift = False
-    if next(iter(wanted.values())).ndim >= 2:
+    if next(iter(expected.values())).ndim >= 2:
         try:
-            axes, placed, adrift = _placed(file, path, {"AM": (wanted, unitless)}, "global")
+            axes, placed, adrift = _placed(file, path, {"AM": (expected, unitless)}, "global")
         except DataError as error:
             raise DataError(
                 f"{error.message} It is gridded Level-2 output.", hint="Open the half orbit itself, or SPL3SMP."
             ) from None
         grid = placed.window
     else:
-        grid = _grid_of_half_orbit(path, file, group, list(wanted.values()), crid)
+        grid = _grid_of_half_orbit(path, file, group, list(expected.values()), crid)
     first = date_in_name(path)
     if first is None:
-        raise DataError(f"The name of '{path}' holds no date.", hint="Keep the names that the product came with.")
+        raise DataError(f"The name of '{path}' contains no date.", hint="Keep the names that the product came with.")
     _told_day(path, meta["rangeBeginningDateTime"], first)
     last = _told_day(path, meta["rangeEndingDateTime"], first)
     last = first if last is None else last
@@ -243,7 +245,7 @@ def _grid_of_half_orbit(path: Path, file: Any, group: Any, datasets: list[Any], 
     for dataset in datasets:
         if dataset.shape != cells or len(cells) != 1:
             raise DataError(
-                f"'{path}': {dataset.name} has the shape {dataset.shape}, wanted {cells}.",
+                f"'{path}': {dataset.name} has the shape {dataset.shape}, expected {cells}.",
                 hint="All datasets of a half orbit have one value a cell; use the file as it was downloaded.",
             )
     check_complete(datasets)
@@ -260,7 +262,7 @@ def _look_points(path: Path, file: Any, variables: Sequence[str], stamp: tuple[i
         )
     day = date_in_name(path)
     if day is None:
-        raise DataError(f"The name '{path}' holds no date.", hint="Wanted a name that ends in _YYYY-MM-DD.nc.")
+        raise DataError(f"The name '{path}' contains no date.", hint="Wanted a name that ends in _YYYY-MM-DD.nc.")
     if file["longitude"].size > 2 * math.prod(EASE2_M09.shape_global):
         raise DataError(f"'{path}' says it has {file['longitude'].size} points.", hint="Download the file again.")
     grid = grid_of_points(file["longitude"][:].astype("f8"), file["latitude"][:].astype("f8"), f"'{path}'")
@@ -280,7 +282,7 @@ def _metadata(file: Any) -> dict[str, str]:
 
 
 def _told_day(path: Path, text: str, named: np.datetime64 | None) -> np.datetime64 | None:
-    """UTC day that the metadata of a file tell, None where there are none; it is that of the name or next to it."""
+    """UTC day that the metadata of a file say, None where there are none; it is that of the name or next to it."""
     if not text:
         return None
     day: np.datetime64 = np.datetime64("NaT")
@@ -289,7 +291,7 @@ def _told_day(path: Path, text: str, named: np.datetime64 | None) -> np.datetime
     if np.isnat(day) or (named is not None and abs(day - named) > np.timedelta64(1, "D")):
         known = "no day" if named is None else f"the day {named}"
         raise DataError(
-            f"The metadata of '{path}' tell the time '{text}', its name {known}.",
+            f"The metadata of '{path}' contain the time '{text}', its name {known}.",
             hint="Give it the name that the product came with, or download it again.",
         )
     return day

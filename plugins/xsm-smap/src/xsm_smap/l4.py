@@ -128,22 +128,22 @@ class SmapL4Source:
 
 
 def stamp_of(path: Path) -> np.datetime64:
-    """Stamp that the name of a file tells."""
+    """Stamp that the name of a file says."""
     match = NAME.match(path.name)
     if match is None:
         refuse_names(path, ("SPL4SMGP",))
         raise DataError(
-            f"The name of '{path}' does not tell its time.", hint="Keep names as SMAP_L4_SM_gph_<date>T<time>_...h5."
+            f"The name of '{path}' does not say its time.", hint="Keep names as SMAP_L4_SM_gph_<date>T<time>_...h5."
         )
     date, clock = match["date"], match["clock"]
     try:
         return np.datetime64(f"{date[:4]}-{date[4:6]}-{date[6:]}T{clock[:2]}:{clock[2:]}", "m")
     except ValueError:
-        raise DataError(f"The name of '{path}' holds no date.", hint="Keep the product's names.") from None
+        raise DataError(f"The name of '{path}' contains no date.", hint="Keep the product's names.") from None
 
 
 def look(path: Path, names: Sequence[str], units: Mapping[str, str] | None = None) -> Step:
-    """Check that a file holds the wanted variables on the 9 km grid, and where its cells lie."""
+    """Check that a file contains the expected variables on the 9 km grid, and where its cells lie."""
     refuse_names(path, ("SPL4SMGP",))
     check_magic(path)
     with opened(path) as file:
@@ -161,7 +161,7 @@ def look(path: Path, names: Sequence[str], units: Mapping[str, str] | None = Non
                 size = axes[0] if len(axes[0]) == 2 else EASE2_M09.shape_global
                 raise DataError(
                     f"'{path}': {GROUP}/{name} is {getattr(data, 'dtype', 'a group')} of shape "
-                    f"{getattr(data, 'shape', ())}, wanted floats of {size}.",
+                    f"{getattr(data, 'shape', ())}, expected floats of {size}.",
                     hint="Use the file as it was downloaded.",
                 )
             check_units(data, name, path, units)

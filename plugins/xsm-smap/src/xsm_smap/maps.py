@@ -74,7 +74,9 @@ def standard(dataset: Any, values: np.ndarray, kind: str) -> np.ndarray:
     if kind == "f":
         return np.where(missing, FILL, out).astype("f8" if values.dtype.itemsize == 8 else "f4")
     if (out != np.rint(out)).any() or out.min(initial=0) < 0 or out.max(initial=0) > np.iinfo("u2").max:
-        raise DataError(f"{dataset.name} holds values that are no flags.", hint="Take the file as it was downloaded.")
+        raise DataError(
+            f"{dataset.name} contains values that are no flags.", hint="Take the file as it was downloaded."
+        )
     return np.where(missing, NO_FLAG, out).astype("u2")
 
 
@@ -109,7 +111,7 @@ def dataset_of(group: Any, dataset: str, level: str, suffix: str, crid: str, pat
     node, kind = group[names[0]], "f" if names[0].startswith("latitude") else type_class(dataset)
     if not (is_plain(node, kind) or (has_numbers(node) and saved_again(node))):
         raise DataError(
-            f"'{path}': {group.name}/{names[0]} has the type {getattr(node, 'dtype', 'of a group')}, wanted "
+            f"'{path}': {group.name}/{names[0]} has the type {getattr(node, 'dtype', 'of a group')}, expected "
             f"{'unsigned integers' if kind == 'u' else 'floats'}.",
             hint="Use the file as it was downloaded.",
         )
@@ -117,7 +119,7 @@ def dataset_of(group: Any, dataset: str, level: str, suffix: str, crid: str, pat
 
 
 def is_empty(dataset: Any) -> bool:
-    """Whether a map of floats holds fills alone; flags do not count."""
+    """Whether a map of floats contains fills alone; flags do not count."""
     values = np.asarray(dataset[...])
     if values.dtype.kind != "f":
         return True
@@ -151,18 +153,18 @@ def check_units(dataset: Any, variable: str, path: Path | str, stated: Mapping[s
     """
     kind = FIELDS[variable].kind if variable in FIELDS else "float"
     unit = (stated or {}).get(variable, text(dataset, "units")).strip()
-    wanted = canonical_attrs(variable).get("units", "1")
+    expected = canonical_attrs(variable).get("units", "1")
     if kind == "flag":
         return True
     if kind == "time":
         if unit and unit not in STEPS_OF_TIME:
             raise DataError(
-                f"'{path}': {dataset.name} is in '{unit}', wanted seconds.", hint="Save it as the product has it."
+                f"'{path}': {dataset.name} is in '{unit}', expected seconds.", hint="Save it as the product has it."
             )
         return True
-    if not unit or same_units(unit, wanted):
-        return bool(unit) or wanted in ("", "1")
+    if not unit or same_units(unit, expected):
+        return bool(unit) or expected in ("", "1")
     raise DataError(
-        f"'{path}': {dataset.name} is in '{unit}', wanted {wanted}.",
-        hint=f"Convert it; if only the attribute is wrong, state it with <units={{'{variable}': '{wanted}'}}>.",
+        f"'{path}': {dataset.name} is in '{unit}', expected {expected}.",
+        hint=f"Convert it; if only the attribute is wrong, state it with <units={{'{variable}': '{expected}'}}>.",
     )

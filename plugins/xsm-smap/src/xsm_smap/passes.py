@@ -20,7 +20,7 @@ from xsm_smap.read import Owners, check_own_rows, decode, opened, window
 def values(
     granule: Granule, variables: Sequence[str], grid: Grid, *, overpass: str, quality: str, day: np.datetime64
 ) -> list[dict[str, np.ndarray]]:
-    """Read one window of every wanted pass of a granule.
+    """Read one window of every expected pass of a granule.
 
     Returns
     -------
@@ -65,7 +65,7 @@ def _read_l2(
         row, col = group["EASE_row_index"][:], group["EASE_column_index"][:]
         for name, index, size in zip(("row", "column"), (row, col), grid.shape_global, strict=True):
             if ((index >= size) & (index != layout.NO_FLAG)).any():
-                raise DataError(f"'{granule.path}' has a {name} index of {index.max()}, wanted less than {size}.")
+                raise DataError(f"'{granule.path}' has a {name} index of {index.max()}, expected less than {size}.")
 
     @functools.cache
     def raw(dataset: str) -> np.ndarray:

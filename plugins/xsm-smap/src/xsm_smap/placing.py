@@ -21,7 +21,7 @@ OFF_CENTRE = 0.1
 """Share of a cell by which coordinates may miss the centre; float32 degrees miss it by 1e-3."""
 
 Index = np.ndarray
-"""Global rows or columns of the lines along one axis, -1 where a claim does not tell; empty where it tells none."""
+"""Global rows or columns of the lines along one axis, -1 where a claim does not say; empty where it says none."""
 Answer = tuple[Index, Index] | None
 """Rows and columns as a claim has them, None where the claim does not fit the grid or the order of the axes."""
 
@@ -71,7 +71,7 @@ class Place:
 
 
 class OpenPlaceError(DataError):
-    """A file that does not tell where its cells lie, without contradicting itself."""
+    """A file that does not say where its cells lie, without contradicting itself."""
 
 
 def place(claims: Sequence[Claim], grids: Iterable[Grid], shape: tuple[int, ...], what: str) -> Place:
@@ -101,7 +101,7 @@ def place(claims: Sequence[Claim], grids: Iterable[Grid], shape: tuple[int, ...]
     if by_grid:
         return places[0]
     raise contradiction(claims, grids, shape, what) or OpenPlaceError(
-        f"{what} has {shape[0]} x {shape[1]} cells and does not tell where they lie"
+        f"{what} has {shape[0]} x {shape[1]} cells and does not say where they lie"
         + (f" (it has {', '.join(c.said for c in claims)})." if claims else "."),
         hint="Keep x and y, or EASE_row_index and EASE_column_index, in the subset, or take the whole granule.",
     )

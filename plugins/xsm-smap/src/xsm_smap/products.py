@@ -44,9 +44,9 @@ RADIOMETER = ("SPL3SMP_E", "SPL3SMP", "SPL2SMP_E", "SPL2SMP")
 """Products of the source ``smap``."""
 DEFAULT = "Request SPL3SMP_E or SPL3SMP instead."
 INSTEAD = {
-    "SPL4SMGP": "Open it as <smap_l4>.",
-    "SPL4SMAU": "Request SPL4SMGP (geophysical data) and open it as <smap_l4>.",
-    "SPL4SMLM": "Request SPL4SMGP (geophysical data) and open it as <smap_l4>.",
+    "SPL4SMGP": "Open it with the source smap_l4.",
+    "SPL4SMAU": "Request SPL4SMGP (geophysical data) and open it with the source smap_l4.",
+    "SPL4SMLM": "Request SPL4SMGP (geophysical data) and open it with the source smap_l4.",
     "SPL2SMAP": "Request SPL2SMP_E or SPL3SMP_E instead (radiometer only).",
     "SPL2SMAP_S": "Request SPL2SMP_E or SPL3SMP_E instead (radiometer only).",
     "SPL2SMA": "Request SPL2SMP_E or SPL3SMP_E instead (radiometer only).",
@@ -58,18 +58,18 @@ def is_appeears(path: Path) -> bool:
     return bool(APPEEARS_NAME.search(path.name)) and "SPL" in path.name.upper()
 
 
-def refuse_names(path: Path, wanted: tuple[str, ...]) -> None:
-    """Stop where name or first line are those of another product than the ``wanted``."""
+def refuse_names(path: Path, expected: tuple[str, ...]) -> None:
+    """Stop where name or first line are those of another product than the ``expected``."""
     with contextlib.suppress(OSError), open(path, "rb") as file:
         if APPEEARS_NAME.search(path.name) or APPEEARS_TABLE.match(file.read(64)):
             raise _appeears(path)
     product = next((p for p, pattern in NAMES.items() if pattern.match(path.name)), "")
-    if product and product not in wanted:
-        raise _other(path, product, wanted)
+    if product and product not in expected:
+        raise _other(path, product, expected)
 
 
-def refuse_others(file: Any, path: Path, wanted: tuple[str, ...]) -> None:
-    """Stop where an HDF5 file says that it is another product than those ``wanted``."""
+def refuse_others(file: Any, path: Path, expected: tuple[str, ...]) -> None:
+    """Stop where an HDF5 file says that it is another product than those ``expected``."""
     if APPEEARS_TITLE.search(text(file, "title")):
         raise _appeears(path)
     product = ""
@@ -79,15 +79,15 @@ def refuse_others(file: Any, path: Path, wanted: tuple[str, ...]) -> None:
             value = text(node, name)
             product = value if re.fullmatch(r"SPL[1-4]\w+", value) else product
     product = product or next((p for p, groups in LAYOUTS.items() if groups & set(file)), "")
-    if product and product not in wanted:
-        raise _other(path, product, wanted)
+    if product and product not in expected:
+        raise _other(path, product, expected)
 
 
-def _other(path: Path, product: str, wanted: tuple[str, ...]) -> DataError:
+def _other(path: Path, product: str, expected: tuple[str, ...]) -> DataError:
     radiometer = "smap" if product in RADIOMETER else ""
-    hint = f"Open it as <{radiometer}>." if radiometer else INSTEAD.get(product, DEFAULT)
-    return DataError(f"'{path}' is a file of {product}, wanted {' or '.join(wanted)}.", hint=hint)
+    hint = f"Open it with the source {radiometer}." if radiometer else INSTEAD.get(product, DEFAULT)
+    return DataError(f"'{path}' is a file of {product}, expected {' or '.join(expected)}.", hint=hint)
 
 
 def _appeears(path: Path) -> DataError:
-    return DataError(f"'{path}' is output of AppEEARS, wanted a SMAP granule.", hint=APPEEARS_HINT)
+    return DataError(f"'{path}' is output of AppEEARS, expected a SMAP granule.", hint=APPEEARS_HINT)

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 from xsm import DataError, Grid, XsmError
-from xsm.plugin_api import drop_impossible, tell
+from xsm.plugin_api import check_hdf5, drop_impossible, tell
 
 from xsm_smap.layout import BAD_BITS, EPOCH, FIELDS, FILL, FLAGS, LAND, MAGIC, NO_FLAG, OBSERVED
 
@@ -61,17 +61,17 @@ def check_magic(path: Path) -> None:
     if head.startswith(MAGIC):
         return
     if not head:
-        raise DataError(f"'{path}' is empty, wanted a SMAP HDF5 file.", hint="Download it again.")
+        raise DataError(f"'{path}' is empty, expected a SMAP HDF5 file.", hint="Download it again.")
     if head.lstrip()[:1] == b"<":
         raise DataError(
-            f"'{path}' is a web page, most likely the Earthdata login page, wanted a SMAP HDF5 file.",
+            f"'{path}' is a web page, most likely the Earthdata login page, expected a SMAP HDF5 file.",
             hint="Log in to Earthdata and download it again.",
         )
     other = next((name for start, name in OTHER_FORMATS.items() if head.startswith(start)), "")
     if other:
-        raise DataError(f"'{path}' is {other}, wanted a SMAP HDF5 file.", hint="Request the granules as HDF5 (.h5).")
+        raise DataError(f"'{path}' is {other}, expected a SMAP HDF5 file.", hint="Request the granules as HDF5 (.h5).")
     raise DataError(
-        f"'{path}' is no HDF5 file (it starts with {head[:8]!r}).",
+        f"'{path}' is not an HDF5 file (it starts with {head[:8]!r}).",
         hint="Download it again." if path.suffix in (".h5", ".nc", ".nc4") else "Request the granules as HDF5 (.h5).",
     )
 
@@ -81,6 +81,7 @@ def opened(path: str | Path) -> Iterator[Any]:
     """Open an HDF5 file; whatever the HDF5 library dislikes becomes a `DataError` that names the file."""
     import h5py
 
+    check_hdf5(path)
     try:
         with h5py.File(path, "r", locking="best-effort") as file:
             yield file
@@ -150,7 +151,7 @@ def check_own_rows(owners: Owners, dataset: Any, rows: Iterable[int]) -> None:
 def _claim(owners: Owners, dataset: Any, places: Iterable[int | None]) -> None:
     node = _address(dataset)
     if any(owners.setdefault(place, node) != node for place in places if place is not None):
-        raise OSError(f"{dataset.name} holds the values of another dataset")
+        raise OSError(f"{dataset.name} contains the values of another dataset")
 
 
 def is_plain(dataset: Any, kind: str) -> bool:
@@ -170,11 +171,11 @@ def _address(dataset: Any) -> int:
 
 
 def inflate(packed: bytes, size: int) -> bytes:
-    """Inflate a chunk that must hold ``size`` bytes; never more is allocated, whatever the stream says."""
+    """Inflate a chunk that must contain ``size`` bytes; never more is allocated, whatever the stream says."""
     stream = zlib.decompressobj()
     data = stream.decompress(packed, size)
     if len(data) != size or stream.decompress(stream.unconsumed_tail, 1) or not stream.eof:
-        raise zlib.error(f"a chunk does not hold {size} bytes")
+        raise zlib.error(f"a chunk does not contain {size} bytes")
     return data
 
 

@@ -157,10 +157,10 @@ def _alike(granules: Sequence[Granule], on_error: str) -> tuple[list[Granule], l
     most = sorted(kinds, key=lambda k: -len(kinds[k]))
     if on_error == "raise" or len(kinds[most[0]]) == len(kinds[most[1]]):
         listed = ", ".join(f"'{kinds[k][0].path}' ({k[0]}, {k[1]})" for k in sorted(kinds))
-        raise DataError(f"The SMAP files are of unlike kinds: {listed}.", hint="Open each kind by itself.")
+        raise DataError(f"The SMAP files are of different kinds: {listed}.", hint="Open each kind by itself.")
     kept = [g for g in granules if g.grid is None or (g.level, g.grid.name) == most[0]]
-    wanted = f"{most[0][0]} on {most[0][1]}"
-    left = [f"'{g.path}' is {k[0]} on {k[1]}, most others are {wanted}." for k in most[1:] for g in kinds[k]]
+    expected = f"{most[0][0]} on {most[0][1]}"
+    left = [f"'{g.path}' is {k[0]} on {k[1]}, most others are {expected}." for k in most[1:] for g in kinds[k]]
     return kept, left
 
 
@@ -168,13 +168,13 @@ def _check_pass(granules: Sequence[Granule], overpass: str) -> None:
     if granules[0].level == "points":
         if overpass != "both":
             message = (
-                "the files of points do not tell the pass of a cell that occurs once; it is kept for AM and for PM"
+                "the files of points do not contain the pass of a cell that occurs once; it is kept for AM and for PM"
             )
             tell(message)
         return
     if overpass != "both" and not any(overpass in g.passes for g in granules):
         there = joined(p for g in granules for p in g.passes)
-        message = f"The SMAP files hold the {there} pass only, wanted {overpass}."
+        message = f"The SMAP files contain the {there} pass only, expected {overpass}."
         if granules[0].level == "L2":
             raise DataError(message, hint=f"Open them with <overpass={there}>.")
         tell(f"{message} All values are missing.")
@@ -191,7 +191,7 @@ def _latest(granules: Sequence[Granule]) -> list[Granule]:
         best[g.key] = newer = g if other is None else max(g, other, key=lambda item: item.rank)
         if other is not None and not all(_encloses(newer.grid, item.grid) for item in (g, other)):
             raise DataError(
-                f"'{other.path}' and '{g.path}' are of one day and hold other windows of the grid.",
+                f"'{other.path}' and '{g.path}' are of one day and contain other windows of the grid.",
                 hint="Open the subsets of each place alone.",
             )
         if other is not None:
@@ -202,16 +202,16 @@ def _latest(granules: Sequence[Granule]) -> list[Granule]:
 def _window(granules: Sequence[Granule], region: Area | None) -> Grid:
     grids = [g.grid for g in granules if g.grid is not None]
     if not grids:
-        raise DataError("None of the SMAP files holds a point or an observed cell.", hint="Open further days.")
+        raise DataError("None of the SMAP files contains a point or an observed cell.", hint="Open further days.")
     if region is not None:
-        wanted = region.grid if grids[0].name == EASE2_M09.name else grids[0].region(region.bbox)
-        if not any(_overlap(g, wanted) for g in grids):
+        expected = region.grid if grids[0].name == EASE2_M09.name else grids[0].region(region.bbox)
+        if not any(_overlap(g, expected) for g in grids):
             west, south, east, north = (round(v, 2) for v in grids[0].bbox)
             raise DataError(
                 f"The region does not touch the files ({west}, {south}, {east}, {north}; west, south, east, north).",
                 hint="Check its order and signs.",
             )
-        return wanted
+        return expected
     return grids[0].window(
         min(g.row0 for g in grids), max(g.row0 + g.rows for g in grids),
         min(g.col0 for g in grids), max(g.col0 + g.cols for g in grids),
