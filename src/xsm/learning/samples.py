@@ -9,19 +9,16 @@ import numpy as np
 import xarray as xr
 
 from xsm.contracts.model import ModelInfo, Samples, Spec
+from xsm.contracts.source import check_options
 from xsm.data.cf import VARIABLES
 from xsm.data.grids import grid_of
 from xsm.data.masks import with_masks
-from xsm.errors import DataError, unknown
+from xsm.errors import DataError
 
 
 def model_options(info: ModelInfo, options: Mapping[str, Any]) -> dict[str, Any]:
     """Check a model's options against its description."""
-    known = {p.name: p for p in info.options}
-    for name in options:
-        if name not in known:
-            raise unknown(f"option of model '{info.name}'", name, known)
-    return {name: known[name].check(value) for name, value in options.items()}
+    return check_options(f"option of model '{info.name}'", info.options, options)
 
 
 def mix(row: np.ndarray, col: np.ndarray, seed: int) -> np.ndarray:
