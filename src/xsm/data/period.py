@@ -6,6 +6,7 @@ from datetime import date
 from typing import Any
 
 import numpy as np
+import xarray as xr
 
 from xsm.errors import DataError, UsageError
 
@@ -120,3 +121,21 @@ def days(period: Any) -> slice:
     if start is not None and stop is not None and stop < start:
         raise UsageError(f"The period ends on {stop}, before it starts on {start}.", hint="Swap the dates.")
     return slice(start, stop)
+
+
+def check_days(ds: xr.Dataset) -> None:
+    """Stop where the days of a cube are not consecutive: a model would take them to be."""
+    day = ds["time"].values.astype("M8[D]")
+    step = np.diff(day).astype(int)
+    if (step < 1).any():
+        at = np.flatnonzero(step < 1)[0]
+        raise DataError(
+            f"The cube has days twice or out of order ({day[at + 1]} after {day[at]}), expected each day once.",
+            hint="Sort it by time, or compute daily means first.",
+        )
+    if (step > 1).any():
+        at = np.flatnonzero(step > 1)[0]
+        raise DataError(
+            f"The cube lacks {(step - 1).sum()} days (the first after {day[at]}), expected every day of its period.",
+            hint="<cube()> adds them as empty days, which can be filled; choose the days to learn from with <train=>.",
+        )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
@@ -10,8 +9,10 @@ import xarray as xr
 
 from xsm.data.cf import VARIABLES, check_units, kind, same_units
 from xsm.data.families import families_of, is_moisture, same_series
+from xsm.data.period import check_days
 from xsm.data.scenarios import Scenario, get_scenario
 from xsm.errors import DataError, render_hint, tell
+from xsm.learning.samples import days_within
 
 REASONS = ("estimated", "estimated near the edge of the data", "no land", "a predictor has no value at all")
 """Flag meanings of ``mask_reason``."""
@@ -32,24 +33,6 @@ def require(ds: xr.Dataset, scenario: Scenario, *, with_references: bool = False
             hint="Open a longer period.",
         )
     check_days(ds)
-
-
-def check_days(ds: xr.Dataset) -> None:
-    """Stop where the days of a cube are not consecutive: a model would take them to be."""
-    day = ds["time"].values.astype("M8[D]")
-    step = np.diff(day).astype(int)
-    if (step < 1).any():
-        at = np.flatnonzero(step < 1)[0]
-        raise DataError(
-            f"The cube has days twice or out of order ({day[at + 1]} after {day[at]}), expected each day once.",
-            hint="Sort it by time, or compute daily means first.",
-        )
-    if (step > 1).any():
-        at = np.flatnonzero(step > 1)[0]
-        raise DataError(
-            f"The cube lacks {(step - 1).sum()} days (the first after {day[at]}), expected every day of its period.",
-            hint="<cube()> adds them as empty days, which can be filled; choose the days to learn from with <train=>.",
-        )
 
 
 def split_predictors(ds: xr.Dataset, scenario: Scenario) -> tuple[xr.Dataset, xr.Dataset]:
@@ -145,9 +128,7 @@ def warn_of_leaks(fill_periods: Mapping[str, str], training_days: np.ndarray) ->
     """
     leaky = []
     for name, periods in fill_periods.items():
-        ends = re.findall(r"\d{4}-\d\d-\d\d", periods)
-        runs = [np.arange(a, b + 1) for a, b in np.array(ends, "M8[D]").reshape(-1, 2)]
-        if not np.isin(np.concatenate([training_days[:0], *runs]), training_days).all():
+        if not np.isin(days_within([periods]), training_days).all():
             leaky.append(name)
     if leaky:
         tell(

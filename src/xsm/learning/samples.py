@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -128,3 +129,15 @@ def periods(days: np.ndarray) -> list[str]:
     """
     runs = np.split(days, 1 + np.flatnonzero(np.diff(days) > np.timedelta64(1, "D")))
     return [f"{run[0]} to {run[-1]}" for run in runs]
+
+
+def days_within(texts: Iterable[str]) -> np.ndarray:
+    """All days of periods as `periods` writes them, datetime64[D].
+
+    Examples
+    --------
+    >>> days_within(["2020-01-01 to 2020-01-02", "2021-05-01 to 2021-05-01"]).astype(str).tolist()
+    ['2020-01-01', '2020-01-02', '2021-05-01']
+    """
+    ends = np.array([day for text in texts for day in re.findall(r"\d{4}-\d\d-\d\d", text)], "M8[D]")
+    return np.concatenate([ends[:0], *(np.arange(first, last + 1) for first, last in ends.reshape(-1, 2))])
