@@ -24,6 +24,7 @@ _PUBLIC = {
     "cube": "xsm.ops.cube",
     "fit": "xsm.ops.fit",
     "estimate": "xsm.ops.estimate",
+    "fuse": "xsm.ops.fuse",
     "texture": "xsm.ops.texture",
     "validate": "xsm.ops.validate",
     "to_frame": "xsm.validation.scoring",

@@ -30,7 +30,7 @@ log = logging.getLogger("xsm")
 DEFAULTS = ("xsm.contracts.defaults.tiny", "xsm.contracts.defaults.baseline")
 HOOKS = {"xsm_sources": "sources", "xsm_models": "models", "xsm_operations": "operations"}
 BUILTIN = (
-    "open", "fetch", "example", "regrid", "gapfill", "cube", "fit", "estimate", "texture", "validate",
+    "open", "fetch", "example", "regrid", "gapfill", "cube", "fit", "estimate", "fuse", "texture", "validate",
     "triple_collocation", "report", "plot_map", "plot_skill",
 )  # fmt: skip
 """Modules of `xsm.ops`, each named after an operation of its own."""
@@ -47,6 +47,7 @@ KNOWN_PLUGINS = {
     "convlstm": "xsm-convlstm",
     "lstm": "xsm-lstm",
     "boosting": "xsm-boosting",
+    "trees": "xsm-fuse",
 }
 """Which distribution brings which source or model; no other may take these names."""
 

@@ -16,7 +16,7 @@ import numpy as np
 from xsm.contracts.bundle import BUNDLE_FORMAT, Bundle, versions
 from xsm.contracts.operation import Kind, Param
 
-Task = Literal["gapfill", "estimate"]
+Task = Literal["gapfill", "estimate", "fuse"]
 Progress = Callable[[float, str], None]
 DRIEST, WETTEST = 0.02, 0.6
 """Limits of an estimate of soil moisture, m3 m-3; the upper one where the porosity is not known."""
@@ -63,7 +63,7 @@ class ModelInfo:
     ----------
     name, title : str
         Name in ``fit`` and ``gapfill``, and one line for people.
-    task : {"gapfill", "estimate"}
+    task : {"gapfill", "estimate", "fuse"}
         What it does.
     factory : str
         ``"module:Class"`` of the `Model`, imported on first use.
@@ -100,7 +100,7 @@ class Spec:
 
     Parameters
     ----------
-    task : {"gapfill", "estimate"}
+    task : {"gapfill", "estimate", "fuse"}
         What the model is for.
     inputs, statics : tuple of str
         Predictors with and without ``time``, in the order of the network's channels; those that the core derives from

@@ -49,7 +49,7 @@ def estimate_maps(ds: xr.Dataset, bundle: Bundle, depth: int, number: int, dropo
     out = _run(ds, bundle, scenario, dropout_passes, surface_cells)
     _tell_flat(out[scenario.target], ds, bundle)
     _tell_empty(out, ds, scenario)
-    out = trim(_with_context(out, ds, scenario), ds.attrs.get("xsm_region"))
+    out = trim(with_context(out, ds, scenario), ds.attrs.get("xsm_region"))
     return out.assign_attrs(_origin(ds, bundle, scenario), history=ds.attrs.get("history", ""))
 
 
@@ -298,7 +298,7 @@ def _check(ds: xr.Dataset, bundle: Bundle, scenario: Scenario) -> None:
         )
 
 
-def _with_context(out: xr.Dataset, ds: xr.Dataset, scenario: Scenario) -> xr.Dataset:
+def with_context(out: xr.Dataset, ds: xr.Dataset, scenario: Scenario) -> xr.Dataset:
     if "frozen" in ds:
         out = out.assign(frozen=ds["frozen"])
     if "land_cover" in ds:

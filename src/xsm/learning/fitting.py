@@ -11,9 +11,10 @@ import xarray as xr
 from xsm.contracts.bundle import Bundle
 from xsm.errors import UsageError
 from xsm.learning.fitting_estimate import fit_estimate
+from xsm.learning.fitting_fuse import fit_fuse
 from xsm.learning.fitting_gapfill import fit_gapfill
 
-TASKS: dict[str, Callable[..., Bundle]] = {"estimate": fit_estimate, "gapfill": fit_gapfill}
+TASKS: dict[str, Callable[..., Bundle]] = {"estimate": fit_estimate, "gapfill": fit_gapfill, "fuse": fit_fuse}
 """The function of each task; its keyword arguments are those that belong to the task."""
 
 

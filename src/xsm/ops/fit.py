@@ -20,7 +20,7 @@ def fit(
     *,
     depth: Annotated[Literal[5, 25], Param("Estimate: depth.", unit="cm")] = 5,
     scenario: Annotated[Literal[1, 2], Param("Estimate: scenario of the paper's Table 2.")] = 2,
-    task: Annotated[Literal["estimate", "gapfill"], Param("What the model is for.", advanced=True)] = "estimate",
+    task: Annotated[Literal["estimate", "gapfill", "fuse"], Param("What the model is for.", advanced=True)] = "estimate",
     model: Annotated[
         str | None, Param("Model; `xsm models` lists them. Default convlstm, or cru for gap filling.")
     ] = None,
@@ -55,7 +55,7 @@ def fit(
         filling and per-cell models any dims with ``time``.
     depth, scenario : int
         Estimate: which one (Table 2 of Rabiei et al. 2024).
-    task : {"estimate", "gapfill"}
+    task : {"estimate", "gapfill", "fuse"}
         What the model is for. An argument that belongs to the other task only is refused.
     model : str, optional
         Name of the model; by default ``convlstm``, for gap filling ``cru``.

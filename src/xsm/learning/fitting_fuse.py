@@ -1,0 +1,151 @@
+"""The task ``fuse``: its three models, its weights and its spread are learnt from a cube, and from stations if given."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from xsm.contracts.bundle import BUNDLE_FORMAT, Bundle, versions
+from xsm.contracts.model import Model, Samples, Spec
+from xsm.contracts.registry import get_model
+from xsm.data.families import families_behind
+from xsm.data.masks import with_masks
+from xsm.data.period import check_days, split_days
+from xsm.data.roles import HOLDERS, RETRIEVAL, ROOT, SURFACE
+from xsm.errors import UsageError
+from xsm.learning import fusing, merging
+from xsm.learning.derived import with_derived
+from xsm.learning.fuse_stations import at_stations
+from xsm.learning.samples import model_options, periods, sample_cells
+from xsm.progress import quiet
+
+DEFAULT = "trees"
+CELLS = 2500
+"""Cells to learn from."""
+LIMITS = (
+    "Weights and spread are fixed ones, chosen on synthetic worlds. Errors that satellite and land model share are not "
+    "seen; the mean of a cell rests on both."
+)
+MODES = ("smoother", "filter")
+log = logging.getLogger("xsm")
+
+
+def fit_fuse(
+    ds: xr.Dataset,
+    *,
+    model: str | None,
+    train: Any,
+    validation: Any,
+    stations: xr.Dataset | None,
+    seed: int,
+    options: Mapping[str, Any],
+) -> Bundle:
+    """Train a fusion; see `xsm.fit`. Its weights are those of `xsm.learning.merging` unless there are stations."""
+    options = dict(options)
+    mode = options.pop("mode", MODES[0])
+    if mode not in MODES:
+        raise UsageError(f"mode is '{mode}', expected one of {', '.join(MODES)}.")
+    learner = get_model(model or DEFAULT, "fuse")
+    checked = model_options(learner.info, options)
+    check_days(ds)
+    depths = (5, 25) if HOLDERS[ROOT] in ds else (5,)
+    roles = fusing.inputs_of(ds, depths)
+    day = ds["time"].values.astype("M8[D]")
+    training, validation_days = split_days(day, train, validation)
+    inputs, statics = fusing.cross_predictors(roles, mode)
+    sample = _sample(ds, roles, inputs, statics, seed)
+    log.info("training the fusion on %d cells and %d days", sample.sizes.get("cell", 1), training.sum())
+    with quiet() as progress:
+        learn = _Learner(learner, checked, day, training, seed, progress)
+        parts = {fusing.PREDICTION: learn(sample, RETRIEVAL, inputs, statics)}
+        bundle = _joined(parts, learner, ds, mode, seed, training, validation_days, depths)
+        if 25 in depths:
+            surface = fusing.surface_parts(sample, bundle)
+            fused = fusing.merged_surface(surface, merging.SURFACE_WEIGHTS)
+            sample = sample.assign({fusing.FUSED: fused.assign_attrs(units="m3 m-3")})
+            for name, series in ((fusing.TAUGHT, fusing.FUSED), (fusing.OPERATOR, SURFACE)):
+                parts[name] = learn(sample, ROOT, *fusing.depth_predictors(series, roles))
+            bundle = _joined(parts, learner, ds, mode, seed, training, validation_days, depths)
+    return bundle if stations is None else at_stations(bundle, ds, stations, training, validation_days)
+
+
+def _sample(ds: xr.Dataset, roles: xr.Dataset, inputs: list[str], statics: list[str], seed: int) -> xr.Dataset:
+    """Series of some cells with all predictors of the retrieval, in memory."""
+    derived = with_derived(roles, inputs)
+    masks = with_masks(ds)
+    frozen = {"frozen": masks["frozen"]} if "frozen" in masks else {}
+    keep = [n for n in (*inputs, fusing.INNOVATION, SURFACE, ROOT) if n in derived and n != RETRIEVAL]
+    cells = derived[[RETRIEVAL, *dict.fromkeys(keep), *statics]].assign(frozen)
+    sample = sample_cells(cells, [RETRIEVAL], [*keep, *statics], CELLS, seed)
+    return sample.assign({n: sample[n].assign_attrs(derived[n].attrs) for n in derived if n in sample})
+
+
+class _Learner:
+    """Teaches one component after another on the same days."""
+
+    def __init__(
+        self, model: Model, options: Mapping[str, Any], day: np.ndarray, use: np.ndarray, seed: int, progress: Any
+    ) -> None:
+        self.model, self.options, self.day, self.use = model, options, day, use
+        self.seed, self.progress = seed, progress
+
+    def __call__(self, sample: xr.Dataset, target: str, inputs: list[str], statics: list[str]) -> Bundle:
+        """Train a component on the cells of a sample."""
+        sample = with_derived(sample, inputs)
+        arrays = {n: sample[n].transpose("time", ...).values.astype("f4") for n in (*inputs, target)}
+        arrays |= {n: sample[n].values.astype("f4") for n in statics}
+        thawed = ~sample["frozen"].transpose("time", ...).values.astype(bool) if "frozen" in sample else None
+        samples = Samples(arrays, self.day, self.use, np.ones(arrays[target].shape[1:], bool), thawed)
+        spec = Spec(
+            "fuse", tuple(inputs), (target,), tuple(statics), (target,),
+            {n: str(sample[n].attrs.get("units", "")) for n in (*inputs, *statics, target)}, options=self.options,
+        )  # fmt: skip
+        return self.model.fit(samples, spec, validation=None, seed=self.seed, progress=self.progress)
+
+
+def _joined(
+    parts: Mapping[str, Bundle], learner: Model, ds: xr.Dataset, mode: str, seed: int, training: np.ndarray,
+    validation: np.ndarray, depths: Sequence[int],
+) -> Bundle:  # fmt: skip
+    """One bundle of all components, with fixed weights and the spread that goes with them."""
+    day = ds["time"].values.astype("M8[D]")
+    roles = [HOLDERS[n] for n in HOLDERS if HOLDERS[n] in ds]
+    weights = {f"{name}/{key}": w for name, part in parts.items() for key, w in part.weights.items()}
+    card = {
+        "format": BUNDLE_FORMAT,
+        "task": "fuse",
+        "model": learner.info.name,
+        "inputs": [n for n in roles if "time" in ds[n].dims],
+        "statics": [n for n in roles if "time" not in ds[n].dims],
+        "targets": [f"sm_{d}cm" for d in depths],
+        "references": [HOLDERS[RETRIEVAL], *([HOLDERS[ROOT]] if 25 in depths else [])],
+        "units": {n: str(ds[n].attrs.get("units", "")) for n in roles} | {f"sm_{d}cm": "m3 m-3" for d in depths},
+        "options": {"mode": mode, "components": {n: _without_origin(p.card) for n, p in parts.items()}},
+        "training": {"days": _bounds(day[training]), "periods": periods(day[training])},
+        "validation": {"days": _bounds(day[validation])},
+        "metrics": {f"rmse_{n}": p.card["metrics"]["rmse"] for n, p in parts.items() if "rmse" in p.card["metrics"]},
+        "sources": {
+            "history": str(ds.attrs.get("history", "")).split("\n"),
+            "families": families_behind(ds, roles),
+            "stations": [],
+        },
+        "synthetic": str(ds.attrs.get("synthetic", "")),
+        "seed": seed,
+        "versions": dict(next(iter(parts.values())).card.get("versions") or versions()),
+        "licence": "BSD-3-Clause",
+        "spread": {"of": "truth"},
+        "limits": LIMITS,
+    }
+    return Bundle(card, weights | merging.fixed())
+
+
+def _without_origin(card: Mapping[str, Any]) -> dict[str, Any]:
+    return {k: v for k, v in card.items() if k not in ("format", "versions", "seed", "history")}
+
+
+def _bounds(days: np.ndarray) -> list[str]:
+    return [str(days[0]), str(days[-1])] if days.size else []

@@ -1,0 +1,131 @@
+"""Stations in a fusion: they correct its weights on the training days and calibrate its spread on the validation days."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from xsm.contracts.bundle import Bundle
+from xsm.data.masks import with_masks
+from xsm.data.roles import RETRIEVAL
+from xsm.errors import DataError, tell
+from xsm.learning import fusing
+from xsm.learning.calibration import (
+    FEWEST_DAYS,
+    FEWEST_STATIONS,
+    LAYERS,
+    Place,
+    conformal_factor,
+    factor_beside,
+    station_error,
+)
+from xsm.learning.merging import ROOT_SOURCES, SURFACE_SOURCES, corrected
+
+LIMITS = (
+    "Weights and spread were corrected by the stations in 'sources'; what these points differ from their cells by, "
+    "{:.3f} m3 m-3 by triple collocation, is not part of the spread."
+)
+UPPER = (
+    "Weights and spread were corrected by the stations in 'sources', whose difference from their cells is part of the "
+    "spread, which is an upper bound."
+)
+
+
+@dataclass(frozen=True)
+class Beside:
+    """Parts of a fused map (source, site, day) beside the stations' daily means (site, day), where both are there."""
+
+    parts: dict[str, np.ndarray]
+    truth: np.ndarray
+    valid: np.ndarray
+    names: list[str]
+
+    def rows(self, days: np.ndarray, where: np.ndarray | None = None) -> tuple[np.ndarray, ...]:
+        """Index of the valid values of some days, as ``(site, day)`` arrays."""
+        some = self.valid & days & (True if where is None else where)
+        return np.nonzero(some)
+
+
+def at_stations(
+    bundle: Bundle, ds: xr.Dataset, stations: xr.Dataset, training: np.ndarray, validation: np.ndarray
+) -> Bundle:
+    """The bundle with weights and spread corrected by stations; unchanged, with a warning, where they are too few."""
+    depths = [int(target[3:-2]) for target in bundle.card["targets"]]
+    masks = with_masks(ds)
+    context = {n: masks[n] for n in ("frozen", "spatial_ref") if n in masks}
+    roles = fusing.inputs_of(ds, depths)
+    parts = fusing.surface_parts(roles, bundle)
+    error, _ = station_error([Place(ds, stations, validation)], 5) if validation.any() else (np.nan, 0)
+    weights, used = dict(bundle.weights), set()
+    if beside := _beside(parts.assign(context), stations, 5, [*SURFACE_SOURCES, "spread", "lasting"]):
+        retrieved = np.isfinite(beside.parts[RETRIEVAL])
+        weights["weights_5cm"] = np.stack([
+            _corrected(row, beside, SURFACE_SOURCES, beside.rows(training, retrieved == bool(k)))
+            for k, row in enumerate(weights["weights_5cm"])
+        ])  # fmt: skip
+        flat = xr.Dataset({n: (("site", "time"), v) for n, v in beside.parts.items()})
+        fused = fusing.merged_surface(flat, weights["weights_5cm"]).values
+        scale = weights["spread_5cm"][retrieved.astype(int)] * beside.parts["spread"]
+        weights["spread_5cm"] = weights["spread_5cm"] * _factor(beside, fused, scale, validation, error)
+        used |= set(beside.names)
+    if 25 in depths:
+        fused = fusing.merged_surface(parts, weights["weights_5cm"])
+        deep = fusing.root_parts(roles, fused, bundle)
+        if beside := _beside(deep.assign(context), stations, 25, [*ROOT_SOURCES, "spread"]):
+            rows = beside.rows(training)
+            weights["weights_25cm"] = _corrected(weights["weights_25cm"], beside, ROOT_SOURCES, rows)
+            fused = sum(w * beside.parts[n] for n, w in zip(ROOT_SOURCES, weights["weights_25cm"], strict=True))
+            scale = weights["spread_25cm"][0] * beside.parts["spread"]
+            weights["spread_25cm"] = weights["spread_25cm"] * _factor(beside, fused, scale, validation, error)
+            used |= set(beside.names)
+    if not used:
+        tell(
+            f"Weights and spread are the fixed ones: fewer than {FEWEST_STATIONS} stations have {FEWEST_DAYS} days in "
+            "the cube."
+        )
+        return bundle
+    card: dict[str, Any] = {**bundle.card, "sources": {**bundle.card["sources"], "stations": sorted(used)}}
+    card["limits"] = LIMITS.format(error) if np.isfinite(error) else UPPER
+    return Bundle(card, weights)
+
+
+def _beside(maps: xr.Dataset, stations: xr.Dataset, depth: int, names: list[str]) -> Beside | None:
+    """Parts and stations side by side; None where fewer than `FEWEST_STATIONS` have `FEWEST_DAYS` days."""
+    from xsm.validation.pairing import pair
+
+    layer, at = LAYERS[depth]
+    maps = maps.assign({n: maps[n].assign_attrs(units="m3 m-3") for n in names})
+    try:
+        pairs = pair(maps, stations, {layer: names}, {layer: at})
+    except DataError:
+        return None
+    found = pairs.layers[layer]
+    needed = [k for k, n in enumerate(names) if n not in (RETRIEVAL, "lasting")]
+    valid = found.valid[needed].all(0)
+    valid &= (valid.sum(-1) >= FEWEST_DAYS)[:, None]
+    if valid.any(-1).sum() < FEWEST_STATIONS:
+        return None
+    sites = [str(site.station) for site, some in zip(pairs.sites, valid.any(-1), strict=True) if some]
+    return Beside(dict(zip(names, found.x, strict=True)), found.y[needed[0]], valid, sites)
+
+
+def _corrected(
+    weights: np.ndarray, beside: Beside, sources: tuple[str, ...], rows: tuple[np.ndarray, ...]
+) -> np.ndarray:
+    if not rows[0].size:
+        return weights
+    parts = np.stack([np.where(w > 0, beside.parts[n][rows], 0.0) for n, w in zip(sources, weights, strict=True)])
+    return corrected(weights, parts, beside.truth[rows], rows[0])
+
+
+def _factor(beside: Beside, fused: np.ndarray, spread: np.ndarray, days: np.ndarray, error: float) -> float:
+    """Factor of the spread by the stations on some days; 1 without such days."""
+    rows = beside.rows(days)
+    if not rows[0].size:
+        return 1.0
+    misses = np.abs(fused[rows] - beside.truth[rows])
+    factor = factor_beside(misses, spread[rows], error) if np.isfinite(error) else np.nan
+    return factor if np.isfinite(factor) else conformal_factor(misses / spread[rows])

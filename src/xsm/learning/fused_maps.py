@@ -1,0 +1,144 @@
+"""Fused maps: a bundle of the task ``fuse`` applied to a cube."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import xarray as xr
+
+from xsm.compute.chunks import is_lazy
+from xsm.contracts.bundle import Bundle
+from xsm.data.cf import canonical_attrs
+from xsm.data.families import ESTIMATE
+from xsm.data.masks import with_masks
+from xsm.data.period import check_days
+from xsm.data.roles import HOLDERS, RETRIEVAL, ROOT, SURFACE
+from xsm.data.scenarios import get_scenario
+from xsm.errors import DataError, UsageError
+from xsm.learning import fusing
+from xsm.learning.estimating import trim, with_context
+from xsm.learning.fitting_fuse import fit_fuse
+from xsm.learning.merging import ROOT_SOURCES, SURFACE_SOURCES
+from xsm.learning.predictors import reasons, with_units
+from xsm.learning.shipped import shipped, shipped_name
+from xsm.learning.values import checked_values
+
+DEPTHS = (5, 25)
+log = logging.getLogger("xsm")
+
+
+def fusion_bundle(ds: xr.Dataset, model: Any, *, mode: str, stations: xr.Dataset | None, **training: Any) -> Bundle:
+    """The bundle that a user names, else one trained on the cube."""
+    if model is None:
+        log.info("training a fusion on the cube; give <model=> to use one again")
+        return fit_fuse(ds, model=None, stations=stations, options={"mode": mode}, **training)
+    name = shipped_name(model, "fuse")
+    bundle = model if isinstance(model, Bundle) else shipped(name) if name else Bundle.load(Path(model))
+    if bundle.card["task"] != "fuse":
+        raise DataError(f"The bundle is for '{bundle.card['task']}', expected 'fuse'.", hint="See `xsm inspect`.")
+    trained = bundle.card["options"]["mode"]
+    if mode == "filter" and trained != mode:
+        raise DataError("The bundle was trained as a smoother, expected a filter.", hint="Train one with <mode=filter>.")
+    if stations is not None:
+        raise UsageError("stations= is for training, and a bundle was given.", hint="Give them to <fit(task=fuse)>.")
+    return bundle
+
+
+def checked_depths(depth: Iterable[Any]) -> tuple[int, ...]:
+    """Depths in cm as numbers, in order."""
+    depths = tuple(depth)
+    if not depths or any(str(d) not in map(str, DEPTHS) for d in depths):
+        raise UsageError(f"depth is {', '.join(map(str, depths)) or 'empty'}, expected 5, 25 or both.")
+    return tuple(sorted({int(d) for d in depths}))
+
+
+def fused_maps(ds: xr.Dataset, bundle: Bundle, depths: Sequence[int]) -> xr.Dataset:
+    """Fused soil moisture with its spread, weights and masks; see `xsm.fuse`."""
+    check_days(ds)
+    names = [n for n in (*bundle.card["inputs"], *bundle.card["statics"]) if n in ds]
+    ds = with_units(ds, names)
+    roles = fusing.inputs_of(ds, depths)
+    needed = [n for n in bundle.card["inputs"] if n != HOLDERS[RETRIEVAL] and (25 in depths or n != HOLDERS[ROOT])]
+    if missing := [n for n in needed if n not in ds]:
+        raise DataError(
+            f"The fusion bundle needs {', '.join(missing)}, which the cube lacks.",
+            hint="Add them with <cube()>, or train a bundle on this cube.",
+        )
+    masks = with_masks(ds)
+    reason = reasons(ds[needed], xr.Dataset(), masks.get("land"), None)
+    reason = reason if is_lazy(ds[needed]) else reason.compute()
+    inside = reason == 0
+    values = checked_values(ds[needed], inside, "Fusion", ds["time"].values[0])
+    roles = roles.assign({role: values[name] for role, name in HOLDERS.items() if name in values})
+    parts = fusing.surface_parts(roles, bundle)
+    fused = fusing.merged_surface(parts, bundle.weights["weights_5cm"])
+    observed, spreads = parts[RETRIEVAL].notnull(), bundle.weights["spread_5cm"]
+    made = {}
+    if 5 in depths:
+        made[5] = fused, parts["spread"] * xr.where(observed, *(float(spreads[k]) for k in (1, 0)))
+    if 25 in depths:
+        deep = fusing.root_parts(roles, fused, bundle)
+        made[25] = (
+            fusing.merged_root(deep, bundle.weights["weights_25cm"]),
+            deep["spread"] * float(bundle.weights["spread_25cm"][0]),
+        )
+    out = xr.Dataset(coords=ds[HOLDERS[SURFACE]].coords)
+    for depth, (mean, spread) in made.items():
+        out = out.assign(_named(depth, mean.where(inside), spread.where(inside), bundle))
+    observed = observed.assign_attrs(long_name="Whether the satellite retrieved soil moisture on that day")
+    out = out.assign({**_weights(bundle, depths), "retrieval_observed": observed, "mask_reason": reason})
+    if "frozen" in masks:
+        out = out.assign(frozen=masks["frozen"])
+    out = trim(with_context(out, ds, get_scenario(5, 2)), ds.attrs.get("xsm_region"))
+    about = {
+        "method": "fuse",
+        "mode": bundle.card["options"]["mode"],
+        "model_hash": bundle.hash,
+        "training_data": "; ".join(bundle.card["sources"]["families"]),
+        "training_stations": ", ".join(bundle.card["sources"]["stations"]),
+        "synthetic": ds.attrs.get("synthetic") or bundle.card.get("synthetic", ""),
+        "history": ds.attrs.get("history", ""),
+    }
+    return out.assign_attrs({k: v for k, v in about.items() if v})
+
+
+def _named(depth: int, mean: xr.DataArray, spread: xr.DataArray, bundle: Bundle) -> dict[str, xr.DataArray]:
+    name = f"sm_{depth}cm"
+    grid = {"units": "m3 m-3", "grid_mapping": "spatial_ref"}
+    of_mean = {
+        **canonical_attrs(name),
+        **grid,
+        "ancillary_variables": f"{name}_std mask_reason",
+        "family": "; ".join(bundle.card["sources"]["families"]),
+        "role": ESTIMATE,
+        "model_hash": bundle.hash,
+        "training_stations": ", ".join(bundle.card["sources"]["stations"]),
+    }
+    of_spread = {
+        "long_name": f"Soil moisture at {depth} cm: standard deviation of the true value",
+        "comment": bundle.card["limits"],
+        **grid,
+    }
+    mean, spread = mean.astype("f4"), spread.astype("f4")
+    return {name: mean.assign_attrs({k: v for k, v in of_mean.items() if v}), f"{name}_std": spread.assign_attrs(of_spread)}
+
+
+def _weights(bundle: Bundle, depths: Sequence[int]) -> dict[str, xr.DataArray]:
+    """What each map rests on, as small tables."""
+    out = {}
+    if 5 in depths:
+        out["weights_5cm"] = xr.DataArray(
+            bundle.weights["weights_5cm"],
+            {"retrieved": [False, True], "source_5cm": list(SURFACE_SOURCES)},
+            attrs={"long_name": "Weights of the sources at 5 cm, on days without and with a retrieval", "units": "1"},
+        )
+    if 25 in depths:
+        out["weights_25cm"] = xr.DataArray(
+            bundle.weights["weights_25cm"],
+            {"source_25cm": list(ROOT_SOURCES)},
+            attrs={"long_name": "Weights of the sources at 25 cm", "units": "1"},
+        )
+    return out

@@ -1,0 +1,139 @@
+"""The fusing engine: what a satellite would retrieve on a day, merged with what it did retrieve and a land model.
+
+Three steps are learnt, none of them from a truth: ``prediction``, the retrieval of a day from the weather, the land
+model and retrievals of other days; ``taught``, the land model's second layer from the fused surface; ``operator``, how
+the land model itself turns its first layer into its second.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from xsm.compute.series import map_series
+from xsm.contracts.bundle import Bundle
+from xsm.contracts.model import DRIEST, WETTEST, Model
+from xsm.contracts.registry import get_model
+from xsm.data.derived_text import behind, is_derived
+from xsm.data.roles import RETRIEVAL, ROOT, SURFACE, in_roles
+from xsm.errors import DataError
+from xsm.learning.derived import with_derived
+from xsm.learning.merging import MODEL_MEAN, SURFACE_SOURCES
+
+PREDICTION, TAUGHT, OPERATOR = "prediction", "taught", "operator"
+INNOVATION, FUSED = "innovation", "fused"
+WINDOWS = (5, 9)
+MEMORIES = (1, 3, 6, 12, 25, 50)
+LONG = 1000
+"""Days of a memory that stands for the mean of all other days."""
+SOIL = ("sand", "clay", "land_cover")
+
+
+def cross_predictors(ds: xr.Dataset, mode: str) -> tuple[list[str], list[str]]:
+    """Predictors of a day's retrieval, series and maps, none of which contains a retrieval of that day.
+
+    Parameters
+    ----------
+    ds : xarray.Dataset
+        Variables by role; without weather and soil there are fewer predictors.
+    mode : {"smoother", "filter"}
+        Whether later retrievals take part.
+    """
+    past = ', side="past"' if mode == "filter" else ""
+    maps = "y" in ds[SURFACE].dims
+    series = [SURFACE, f"memory({SURFACE}, 5)", f"memory({SURFACE}, 30)"]
+    series += ["precipitation", *(f"antecedent(precipitation, {d})" for d in (2, 5, 20))]
+    series += ["air_temperature", "memory(air_temperature, 10)"]
+    series += [f"others({INNOVATION}, {d}{past})" for d in (2, LONG)] + [f"distance({INNOVATION}{past})"]
+    series += [f"others(neighbours({INNOVATION}, {w}), {d}{past})" for w in WINDOWS for d in (1, 3) if maps]
+    return [n for n in series if behind(n) in {*map(str, ds), INNOVATION}], [n for n in SOIL if n in ds]
+
+
+def depth_predictors(surface: str, ds: xr.Dataset) -> tuple[list[str], list[str]]:
+    """Predictors of the second layer: memories of a surface series and maps of soil; no weather, whose errors the
+    land model has too."""
+    return [f"memory({surface}, {d})" for d in MEMORIES], [n for n in SOIL if n in ds]
+
+
+def inputs_of(ds: xr.Dataset, depths: Sequence[int] = (5,)) -> xr.Dataset:
+    """Variables by role, with what a retrieval says beside the land model."""
+    roles = in_roles(ds, needed=(RETRIEVAL, SURFACE, *((ROOT,) if 25 in depths else ())))
+    innovation = (roles[RETRIEVAL] - roles[SURFACE]).astype("f4").drop_attrs()
+    named = {"units": "m3 m-3", "long_name": "Retrieval minus land model"}
+    return roles.assign({INNOVATION: innovation.assign_attrs(named)})
+
+
+def component(bundle: Bundle, name: str) -> Bundle:
+    """One of the three models that a fusion's bundle consists of."""
+    head = f"{name}/"
+    weights = {k.removeprefix(head): w for k, w in bundle.weights.items() if k.startswith(head)}
+    if not weights:
+        raise DataError(
+            f"The fusion bundle has no model '{name}'; it was trained for another depth.", hint="Train it for both."
+        )
+    return Bundle({**bundle.card["options"]["components"][name], "format": bundle.card["format"]}, weights)
+
+
+def predict(ds: xr.Dataset, bundle: Bundle, name: str, *, rename: Mapping[str, str] | None = None) -> list[xr.DataArray]:
+    """Prediction of a component and the spread of what it learnt from, lazy where the dataset is.
+
+    ``rename`` gives the variables of the dataset that stand for its predictors where they have other names.
+    """
+    part = component(bundle, name)
+    model: Model = get_model(bundle.card["model"], "fuse")
+    inputs, statics = list(part.card["inputs"]), list(part.card["statics"])
+    named = {n: (rename or {}).get(n, n) for n in (*inputs, *statics)}
+    if missing := [n for n in dict.fromkeys(behind(v) for v in named.values()) if n not in ds]:
+        raise DataError(
+            f"The fusion bundle needs {', '.join(missing)}, which the cube lacks.",
+            hint="Add them with <cube()>, or train a bundle on this cube.",
+        )
+    ds = with_derived(ds, named.values())
+    arrays = xr.Dataset({n: ds[v] for n, v in named.items()})
+    target = part.card["targets"][0]
+
+    def block(values: dict[str, np.ndarray]) -> list[np.ndarray]:
+        out = model.predict_block(values, part, device="cpu")
+        return [out[target], out[f"{target}_std"]]
+
+    return map_series(block, arrays, inputs, statics, 2)
+
+
+def surface_parts(ds: xr.Dataset, bundle: Bundle) -> xr.Dataset:
+    """What the fused surface is merged from: `SURFACE_SOURCES`, the spread of the prediction, the mean's correction."""
+    mean, spread = predict(ds, bundle, PREDICTION)
+    dims = ds[SURFACE].dims
+    lasting = next(n for n in component(bundle, PREDICTION).card["inputs"] if n.startswith(f"others({INNOVATION}, {LONG}"))
+    long = with_derived(ds, [lasting])[lasting]
+    parts = {RETRIEVAL: ds[RETRIEVAL], SURFACE: ds[SURFACE], PREDICTION: mean, "spread": spread, "lasting": long}
+    return xr.Dataset({n: v.transpose(*dims).drop_attrs() for n, v in parts.items()})
+
+
+def merged_surface(parts: xr.Dataset, weights: np.ndarray) -> xr.DataArray:
+    """The fused surface by weights ``(2, source)``, without and with a retrieval on the day."""
+    observed = parts[RETRIEVAL].notnull()
+    sums = [sum(w * parts[n] for n, w in zip(SURFACE_SOURCES, row, strict=True) if w) for row in weights]
+    share = xr.where(observed, *(weights[k][SURFACE_SOURCES.index(SURFACE)] for k in (1, 0)))
+    fused = xr.where(observed, sums[1], sums[0]) - (MODEL_MEAN - share) * parts["lasting"].fillna(0.0)
+    return fused.clip(DRIEST, WETTEST).astype("f4").transpose(*parts[SURFACE].dims)
+
+
+def root_parts(ds: xr.Dataset, fused: xr.DataArray, bundle: Bundle) -> xr.Dataset:
+    """What the fused second layer is merged from: `xsm.learning.merging.ROOT_SOURCES`, and the spread of the taught one."""
+    ds = ds.assign({FUSED: fused.assign_attrs(units="m3 m-3", long_name="Fused soil moisture")})
+    taught, spread = predict(ds, bundle, TAUGHT)
+    inputs = component(bundle, OPERATOR).card["inputs"]
+    of_fused = {n: n.replace(SURFACE, FUSED) for n in inputs if is_derived(n)}
+    operator, own = (predict(ds, bundle, OPERATOR, rename=names)[0] for names in (of_fused, {}))
+    dims = ds[SURFACE].dims
+    parts = {"model_root": ds[ROOT] + operator - own, "taught": taught, "operator": operator, "spread": spread}
+    return xr.Dataset({n: v.transpose(*dims).drop_attrs() for n, v in parts.items()})
+
+
+def merged_root(parts: xr.Dataset, weights: np.ndarray) -> xr.DataArray:
+    """The fused second layer by weights of `xsm.learning.merging.ROOT_SOURCES`."""
+    total: Any = sum(w * parts[n] for n, w in zip(("model_root", "taught", "operator"), weights, strict=True))
+    return total.clip(DRIEST, WETTEST).astype("f4")

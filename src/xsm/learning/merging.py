@@ -1,0 +1,71 @@
+"""Weights of a fusion: fixed ones that serve everywhere, and ones that stations correct."""
+
+from __future__ import annotations
+
+import numpy as np
+
+SURFACE_SOURCES, ROOT_SOURCES = ("retrieval", "model_surface", "prediction"), ("model_root", "taught", "operator")
+SURFACE_WEIGHTS = np.array([[0.0, 0.2, 0.8], [0.35, 0.2, 0.45]])
+"""Of `SURFACE_SOURCES`, on days without and with a retrieval: a land model errs more than a retrieval, and what is
+predicted from both least. Chosen on three synthetic worlds; scores are flat around them (docs/results.md)."""
+ROOT_WEIGHTS = np.array([0.25, 0.25, 0.5])
+"""Of `ROOT_SOURCES`, chosen likewise."""
+MODEL_MEAN = 1 / 3
+"""Weight of the land model in the mean of a cell, that of the retrieval being the rest."""
+SPREADS = {"spread_5cm": np.array([0.75, 0.6]), "spread_25cm": np.array([0.8])}
+"""Factors from the spread of what the models learnt to that of the truth, at 5 cm without and with a retrieval."""
+RIDGE = 1000.0
+"""Station-days by which the fixed weights count."""
+
+
+def fixed() -> dict[str, np.ndarray]:
+    """Weights and spreads of a bundle that knows no stations, by the names that they have in it."""
+    return {"weights_5cm": SURFACE_WEIGHTS.copy(), "weights_25cm": ROOT_WEIGHTS.copy()} | SPREADS
+
+
+def corrected(weights: np.ndarray, parts: np.ndarray, truth: np.ndarray, place: np.ndarray) -> np.ndarray:
+    """Weights that fit measurements, drawn to given ones; they sum to the same.
+
+    Each place has a mean of its own, so that what a point differs from its cell by does not count.
+
+    Parameters
+    ----------
+    weights : ndarray
+        ``(source,)`` to start from.
+    parts : ndarray
+        ``(source, n)``; finite.
+    truth, place : ndarray
+        Measurements and the number of their place, ``(n,)``.
+
+    Returns
+    -------
+    ndarray
+        ``(source,)``; no weight below zero.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> truth = rng.normal(size=20_000)
+    >>> parts = truth + rng.normal(size=(2, 20_000)) * np.array([[1.0], [2.0]])
+    >>> corrected(np.array([0.5, 0.5]), parts, truth, np.zeros(20_000, int)).round(1)
+    array([0.8, 0.2])
+    """
+    used = weights > 0
+    if used.sum() < 2 or not truth.size:
+        return weights
+    x, y = _departures(parts[used], place), _departures(truth[None], place)[0]
+    first = weights[used]
+    basis = np.linalg.svd(np.ones((1, used.sum())))[2][1:].T  # changes that leave the sum as it is
+    z, miss = basis.T @ x, y - first @ x
+    gram = z @ z.T + RIDGE * np.mean(x**2) * np.eye(len(z))
+    found = np.maximum(first + basis @ np.linalg.solve(gram, z @ miss), 0)
+    out = np.zeros_like(weights)
+    out[used] = found * (first.sum() / found.sum())
+    return out
+
+
+def _departures(values: np.ndarray, place: np.ndarray) -> np.ndarray:
+    """Values (n_series, n) without the means of their places."""
+    _, at = np.unique(place, return_inverse=True)
+    count = np.bincount(at)
+    return np.stack([v - (np.bincount(at, v) / count)[at] for v in values.astype("f8")])
