@@ -299,6 +299,7 @@ def _check(ds: xr.Dataset, bundle: Bundle, scenario: Scenario) -> None:
 
 
 def with_context(out: xr.Dataset, ds: xr.Dataset, scenario: Scenario) -> xr.Dataset:
+    """Add to maps what rides along: frozen ground, land cover, texture, grid."""
     if "frozen" in ds:
         out = out.assign(frozen=ds["frozen"])
     if "land_cover" in ds:

@@ -1,4 +1,4 @@
-"""The task ``fuse``: its three models, its weights and its spread are learnt from a cube, and from stations if given."""
+"""The task ``fuse``: models, weights and spread are learnt from a cube, and from stations if there are any."""
 
 from __future__ import annotations
 
@@ -53,9 +53,9 @@ def fit_fuse(
     checked = model_options(learner.info, options)
     check_days(ds)
     depths = (5, 25) if HOLDERS[ROOT] in ds else (5,)
-    roles = fusing.inputs_of(ds, depths)
     day = ds["time"].values.astype("M8[D]")
     training, validation_days = split_days(day, train, validation)
+    roles = fusing.inputs_of(ds, depths, training)
     inputs, statics = fusing.cross_predictors(roles, mode)
     sample = _sample(ds, roles, inputs, statics, seed)
     log.info("training the fusion on %d cells and %d days", sample.sizes.get("cell", 1), training.sum())

@@ -1,4 +1,4 @@
-"""Stations in a fusion: they correct its weights on the training days and calibrate its spread on the validation days."""
+"""Stations in a fusion: weights are corrected on the training days, the spread is calibrated on the validation days."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def at_stations(
     depths = [int(target[3:-2]) for target in bundle.card["targets"]]
     masks = with_masks(ds)
     context = {n: masks[n] for n in ("frozen", "spatial_ref") if n in masks}
-    roles = fusing.inputs_of(ds, depths)
+    roles = fusing.inputs_of(ds, depths, training | validation)
     parts = fusing.surface_parts(roles, bundle)
     error, _ = station_error([Place(ds, stations, validation)], 5) if validation.any() else (np.nan, 0)
     weights, used = dict(bundle.weights), set()
@@ -94,6 +94,7 @@ def at_stations(
 
 def _beside(maps: xr.Dataset, stations: xr.Dataset, depth: int, names: list[str]) -> Beside | None:
     """Parts and stations side by side; None where fewer than `FEWEST_STATIONS` have `FEWEST_DAYS` days."""
+    from xsm.validation.matching import full_name
     from xsm.validation.pairing import pair
 
     layer, at = LAYERS[depth]
@@ -108,8 +109,9 @@ def _beside(maps: xr.Dataset, stations: xr.Dataset, depth: int, names: list[str]
     valid &= (valid.sum(-1) >= FEWEST_DAYS)[:, None]
     if valid.any(-1).sum() < FEWEST_STATIONS:
         return None
-    sites = [str(site.station) for site, some in zip(pairs.sites, valid.any(-1), strict=True) if some]
-    return Beside(dict(zip(names, found.x, strict=True)), found.y[needed[0]], valid, sites)
+    used = [site for site, some in zip(pairs.sites, valid.any(-1), strict=True) if some]
+    stations_used = [full_name(site.station, site.network) for site in used]
+    return Beside(dict(zip(names, found.x, strict=True)), found.y[needed[0]], valid, stations_used)
 
 
 def _corrected(

@@ -41,7 +41,9 @@ def fusion_bundle(ds: xr.Dataset, model: Any, *, mode: str, stations: xr.Dataset
         raise DataError(f"The bundle is for '{bundle.card['task']}', expected 'fuse'.", hint="See `xsm inspect`.")
     trained = bundle.card["options"]["mode"]
     if mode == "filter" and trained != mode:
-        raise DataError("The bundle was trained as a smoother, expected a filter.", hint="Train one with <mode=filter>.")
+        raise DataError(
+            "The bundle was trained as a smoother, expected a filter.", hint="Train one with <mode=filter>."
+        )
     if stations is not None:
         raise UsageError("stations= is for training, and a bundle was given.", hint="Give them to <fit(task=fuse)>.")
     return bundle
@@ -123,7 +125,10 @@ def _named(depth: int, mean: xr.DataArray, spread: xr.DataArray, bundle: Bundle)
         **grid,
     }
     mean, spread = mean.astype("f4"), spread.astype("f4")
-    return {name: mean.assign_attrs({k: v for k, v in of_mean.items() if v}), f"{name}_std": spread.assign_attrs(of_spread)}
+    return {
+        name: mean.assign_attrs({k: v for k, v in of_mean.items() if v}),
+        f"{name}_std": spread.assign_attrs(of_spread),
+    }
 
 
 def _weights(bundle: Bundle, depths: Sequence[int]) -> dict[str, xr.DataArray]:

@@ -58,9 +58,11 @@ def depth_predictors(surface: str, ds: xr.Dataset) -> tuple[list[str], list[str]
     return [f"memory({surface}, {d})" for d in MEMORIES], [n for n in SOIL if n in ds]
 
 
-def inputs_of(ds: xr.Dataset, depths: Sequence[int] = (5,)) -> xr.Dataset:
-    """Variables by role, with what a retrieval says beside the land model."""
+def inputs_of(ds: xr.Dataset, depths: Sequence[int] = (5,), days: np.ndarray | None = None) -> xr.Dataset:
+    """Variables by role, with what a retrieval says beside the land model; retrievals of some days (bool) only."""
     roles = in_roles(ds, needed=(RETRIEVAL, SURFACE, *((ROOT,) if 25 in depths else ())))
+    if days is not None:
+        roles = roles.assign({RETRIEVAL: roles[RETRIEVAL].where(xr.DataArray(days, dims="time"))})
     innovation = (roles[RETRIEVAL] - roles[SURFACE]).astype("f4").drop_attrs()
     named = {"units": "m3 m-3", "long_name": "Retrieval minus land model"}
     return roles.assign({INNOVATION: innovation.assign_attrs(named)})
@@ -77,7 +79,9 @@ def component(bundle: Bundle, name: str) -> Bundle:
     return Bundle({**bundle.card["options"]["components"][name], "format": bundle.card["format"]}, weights)
 
 
-def predict(ds: xr.Dataset, bundle: Bundle, name: str, *, rename: Mapping[str, str] | None = None) -> list[xr.DataArray]:
+def predict(
+    ds: xr.Dataset, bundle: Bundle, name: str, *, rename: Mapping[str, str] | None = None
+) -> list[xr.DataArray]:
     """Prediction of a component and the spread of what it learnt from, lazy where the dataset is.
 
     ``rename`` gives the variables of the dataset that stand for its predictors where they have other names.
@@ -106,7 +110,9 @@ def surface_parts(ds: xr.Dataset, bundle: Bundle) -> xr.Dataset:
     """What the fused surface is merged from: `SURFACE_SOURCES`, the spread of the prediction, the mean's correction."""
     mean, spread = predict(ds, bundle, PREDICTION)
     dims = ds[SURFACE].dims
-    lasting = next(n for n in component(bundle, PREDICTION).card["inputs"] if n.startswith(f"others({INNOVATION}, {LONG}"))
+    lasting = next(
+        n for n in component(bundle, PREDICTION).card["inputs"] if n.startswith(f"others({INNOVATION}, {LONG}")
+    )
     long = with_derived(ds, [lasting])[lasting]
     parts = {RETRIEVAL: ds[RETRIEVAL], SURFACE: ds[SURFACE], PREDICTION: mean, "spread": spread, "lasting": long}
     return xr.Dataset({n: v.transpose(*dims).drop_attrs() for n, v in parts.items()})

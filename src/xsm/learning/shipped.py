@@ -9,7 +9,11 @@ from typing import Any
 from xsm.contracts.bundle import Bundle
 from xsm.errors import DataError, render_hint, tell
 
-NAMES = {"gapfill": {"pretrained": "gapfill"}, "fuse": {"pretrained": "fuse"}, "estimate": {n: n for n in ("5-1", "5-2", "25-1", "25-2")}}
+NAMES = {
+    "gapfill": {"pretrained": "gapfill"},
+    "fuse": {"pretrained": "fuse"},
+    "estimate": {n: n for n in ("5-1", "5-2", "25-1", "25-2")},
+}
 """The shipped bundles of each task, by the name that users write."""
 
 

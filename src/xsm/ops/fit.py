@@ -20,7 +20,9 @@ def fit(
     *,
     depth: Annotated[Literal[5, 25], Param("Estimate: depth.", unit="cm")] = 5,
     scenario: Annotated[Literal[1, 2], Param("Estimate: scenario of the paper's Table 2.")] = 2,
-    task: Annotated[Literal["estimate", "gapfill", "fuse"], Param("What the model is for.", advanced=True)] = "estimate",
+    task: Annotated[
+        Literal["estimate", "gapfill", "fuse"], Param("What the model is for.", advanced=True)
+    ] = "estimate",
     model: Annotated[
         str | None, Param("Model; `xsm models` lists them. Default convlstm, or cru for gap filling.")
     ] = None,

@@ -27,7 +27,9 @@ def fuse(
     ] = "smoother",
     model: Annotated[
         Any,
-        Param("Bundle or its folder, 'pretrained' for the shipped one; by default trained on the cube.", kind=Kind.MODEL),
+        Param(
+            "Bundle or its folder, 'pretrained' for the shipped one; by default trained on the cube.", kind=Kind.MODEL
+        ),
     ] = None,
     train: Annotated[Any, Param("Days to learn from.", kind=Kind.PERIOD, advanced=True)] = None,
     validation: Annotated[Any, Param("Days that calibrate the spread.", kind=Kind.PERIOD, advanced=True)] = None,

@@ -46,6 +46,9 @@ def validate(
         bool, Param("Score all products of a layer on the same days and stations.", advanced=True)
     ] = True,
     time: Annotated[slice | None, Param("Period, both days included.", kind=Kind.PERIOD)] = None,
+    include_training_stations: Annotated[
+        bool, Param("Also score at stations that the maps learnt from.", advanced=True)
+    ] = False,
 ) -> xr.Dataset:
     """Score gridded soil moisture against stations.
 
@@ -81,6 +84,8 @@ def validate(
         Whether all products of a layer share days and stations.
     time : slice, optional
         First and last day.
+    include_training_stations : bool
+        Fused maps that learnt from stations are not scored there unless this says so, with a warning.
 
     Returns
     -------
@@ -110,7 +115,8 @@ def validate(
         utc_times(ds), utc_times(stations, "The stations"),
         variables=variables, by=by, method=method, subsurface=subsurface, surface=surface,
         min_days=min_days, interval=interval, anomaly=anomaly, common=common, time=time,
+        include_training_stations=include_training_stations,
     )  # fmt: skip
     return cf.add_history(table, "validate", variables=variables, by=by, method=method, surface=surface,
                           subsurface=subsurface, min_days=table.attrs["min_days"], interval=interval, anomaly=anomaly,
-                          common=common, time=time)  # fmt: skip
+                          common=common, time=time, include_training_stations=include_training_stations or None)  # fmt: skip

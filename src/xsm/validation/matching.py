@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -164,8 +164,15 @@ class Sensors:
         return np.where(inside, values, np.nan)
 
 
-def choose(sensors: Sensors, ds: xr.Dataset, by_layer: Mapping[str, Sequence[float]]) -> list[Site]:
-    """Choose the sensors to compare, by depth, place, values and number of values."""
+def full_name(station: str, network: str) -> str:
+    """A station with its network, as it is written where stations of several networks are listed."""
+    return f"{station} ({network})" if network else station
+
+
+def choose(
+    sensors: Sensors, ds: xr.Dataset, by_layer: Mapping[str, Sequence[float]], leave_out: Collection[str] = ()
+) -> list[Site]:
+    """Choose the sensors to compare, by depth, place, values and number of values; some by full name are left out."""
     known = sensors.coords
     near = {d: np.abs(known["depth"] - d) <= DEPTH_TOLERANCE for depths in by_layer.values() for d in depths}
     right = np.any(list(near.values()), axis=0)
@@ -177,7 +184,14 @@ def choose(sensors: Sensors, ds: xr.Dataset, by_layer: Mapping[str, Sequence[flo
     if not (right & covered).any():
         what = "station lies in the maps" if right.any() else f"sensor is within 1 cm of {sorted(near)} cm"
         raise DataError(f"No {what} ({box}).", hint="Check the region of the stations and their depths.")
-    sensors.load(np.flatnonzero(right & covered).tolist())
+    taught = np.array([full_name(s, n) in leave_out for s, n in zip(known["station"], known["network"], strict=True)])
+    sensors.exclude(np.flatnonzero(right & covered & taught), "the maps learnt from it")
+    if not (right & covered & ~taught).any():
+        raise DataError(
+            "The maps learnt from every station that lies in them.",
+            hint="Give stations that they did not learn from, or <include_training_stations=True>.",
+        )
+    sensors.load(np.flatnonzero(right & covered & ~taught).tolist())
     _check_porosity(sensors, ds, rows, cols)
 
     by_station: dict[tuple[str, str], dict[str, tuple[int, ...]]] = {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -71,6 +71,7 @@ def pair(
     maps: Sequence[str] = (),
     method: Literal["nearest", "bilinear"] = "nearest",
     time: slice | None = None,
+    leave_out: Collection[str] = (),
 ) -> Pairs:
     """Bring maps and stations together.
 
@@ -90,6 +91,8 @@ def pair(
         How a station's value is taken from the cells.
     time : slice, optional
         First and last day.
+    leave_out : collection of str
+        Full names of stations that take no part.
 
     Returns
     -------
@@ -99,7 +102,7 @@ def pair(
     ds, days = daily(ds, time)
     sensors = matching.Sensors(stations, days)
     by_layer = {layer: [float(d) for d in depths[layer].split("-")] for layer in products}
-    sites = matching.choose(sensors, ds, by_layer)
+    sites = matching.choose(sensors, ds, by_layer, leave_out)
     if not sites:
         raise matching.nothing_left(sensors.reasons)
     place = matching.site_coords(sites)

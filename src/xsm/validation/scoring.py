@@ -59,6 +59,7 @@ def score_maps(
     anomaly: bool = False,
     common: bool = True,
     time: Any = None,
+    include_training_stations: bool = False,
 ) -> xr.Dataset:
     """Score maps against stations; see `xsm.validate`."""
     for name in by:
@@ -66,10 +67,14 @@ def score_maps(
             raise unknown("grouping", name, GROUPINGS)
     layers = products_of(ds, variables)
     depths = {"surface": surface, "subsurface": subsurface}
-    pairs = pair(ds, stations, layers, depths, maps=_class_maps(ds, by), method=method,
-                 time=None if time is None else period(time))  # fmt: skip
-    sensors, sites = pairs.sensors, pairs.sites
     products = [name for names in layers.values() for name in names]
+    taught = training_stations(ds, products)
+    pairs = pair(ds, stations, layers, depths, maps=_class_maps(ds, by), method=method,
+                 time=None if time is None else period(time),
+                 leave_out=() if include_training_stations else taught)  # fmt: skip
+    sensors, sites = pairs.sensors, pairs.sites
+    if among := sorted(taught & {matching.full_name(site.station, site.network) for site in sites}):
+        tell(f"The maps learnt from {len(among)} of these stations ({', '.join(among[:3])}...): their scores flatter.")
     min_days = matching.fewest(min_days, MIN_DAYS, len(pairs.days))
     most: dict[str, int] = {}
     scored: dict[str, dict[str, np.ndarray]] = {}
@@ -121,6 +126,12 @@ def score_maps(
     if any(flat):
         table.attrs["hardly_varies"] = "\n".join(filter(None, flat))
     return table
+
+
+def training_stations(ds: xr.Dataset, products: Sequence[str]) -> set[str]:
+    """Full names of the stations that products learnt from, as their attribute ``training_stations`` lists them."""
+    texts = [str(ds[name].attrs.get("training_stations", "")) for name in products]
+    return {name.strip() for text in texts for name in text.split(",") if name.strip()}
 
 
 def _tell_flat(ds: xr.Dataset, name: str, x: np.ndarray, y: np.ndarray) -> str:
