@@ -59,7 +59,7 @@ def at_stations(
     roles = fusing.inputs_of(ds, depths, training | validation)
     parts = fusing.surface_parts(roles, bundle)
     error, _ = station_error([Place(ds, stations, validation)], 5) if validation.any() else (np.nan, 0)
-    weights, used = dict(bundle.weights), set()
+    weights, teachers = dict(bundle.weights), set()
     if beside := _beside(parts.assign(context), stations, 5, [*SURFACE_SOURCES, "spread", "lasting"]):
         retrieved = np.isfinite(beside.parts[RETRIEVAL])
         weights["weights_5cm"] = np.stack([
@@ -70,7 +70,7 @@ def at_stations(
         fused = fusing.merged_surface(flat, weights["weights_5cm"]).values
         scale = weights["spread_5cm"][retrieved.astype(int)] * beside.parts["spread"]
         weights["spread_5cm"] = weights["spread_5cm"] * _factor(beside, fused, scale, validation, error)
-        used |= set(beside.names)
+        teachers |= set(beside.names)
     if 25 in depths:
         fused = fusing.merged_surface(parts, weights["weights_5cm"])
         deep = fusing.root_parts(roles, fused, bundle)
@@ -80,14 +80,14 @@ def at_stations(
             fused = sum(w * beside.parts[n] for n, w in zip(ROOT_SOURCES, weights["weights_25cm"], strict=True))
             scale = weights["spread_25cm"][0] * beside.parts["spread"]
             weights["spread_25cm"] = weights["spread_25cm"] * _factor(beside, fused, scale, validation, error)
-            used |= set(beside.names)
-    if not used:
+            teachers |= set(beside.names)
+    if not teachers:
         tell(
             f"Weights and spread are the fixed ones: fewer than {FEWEST_STATIONS} stations have {FEWEST_DAYS} days in "
             "the cube."
         )
         return bundle
-    card: dict[str, Any] = {**bundle.card, "sources": {**bundle.card["sources"], "stations": sorted(used)}}
+    card: dict[str, Any] = {**bundle.card, "sources": {**bundle.card["sources"], "stations": sorted(teachers)}}
     card["limits"] = LIMITS.format(error) if np.isfinite(error) else UPPER
     return Bundle(card, weights)
 
@@ -103,15 +103,15 @@ def _beside(maps: xr.Dataset, stations: xr.Dataset, depth: int, names: list[str]
         pairs = pair(maps, stations, {layer: names}, {layer: at})
     except DataError:
         return None
-    found = pairs.layers[layer]
+    series = pairs.layers[layer]
     needed = [k for k, n in enumerate(names) if n not in (RETRIEVAL, "lasting")]
-    valid = found.valid[needed].all(0)
+    valid = series.valid[needed].all(0)
     valid &= (valid.sum(-1) >= FEWEST_DAYS)[:, None]
     if valid.any(-1).sum() < FEWEST_STATIONS:
         return None
-    used = [site for site, some in zip(pairs.sites, valid.any(-1), strict=True) if some]
-    stations_used = [full_name(site.station, site.network) for site in used]
-    return Beside(dict(zip(names, found.x, strict=True)), found.y[needed[0]], valid, stations_used)
+    confirmed = [site for site, some in zip(pairs.sites, valid.any(-1), strict=True) if some]
+    stations_used = [full_name(site.station, site.network) for site in confirmed]
+    return Beside(dict(zip(names, series.x, strict=True)), series.y[needed[0]], valid, stations_used)
 
 
 def _corrected(

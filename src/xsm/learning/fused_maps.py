@@ -78,17 +78,17 @@ def fused_maps(ds: xr.Dataset, bundle: Bundle, depths: Sequence[int]) -> xr.Data
     parts = fusing.surface_parts(roles, bundle)
     fused = fusing.merged_surface(parts, bundle.weights["weights_5cm"])
     observed, spreads = parts[RETRIEVAL].notnull(), bundle.weights["spread_5cm"]
-    made = {}
+    maps: dict[int, tuple[xr.DataArray, xr.DataArray]] = {}
     if 5 in depths:
-        made[5] = fused, parts["spread"] * xr.where(observed, *(float(spreads[k]) for k in (1, 0)))
+        maps[5] = fused, parts["spread"] * xr.where(observed, *(float(spreads[k]) for k in (1, 0)))
     if 25 in depths:
         deep = fusing.root_parts(roles, fused, bundle)
-        made[25] = (
+        maps[25] = (
             fusing.merged_root(deep, bundle.weights["weights_25cm"]),
             deep["spread"] * float(bundle.weights["spread_25cm"][0]),
         )
     out = xr.Dataset(coords=ds[HOLDERS[SURFACE]].coords)
-    for depth, (mean, spread) in made.items():
+    for depth, (mean, spread) in maps.items():
         out = out.assign(_named(depth, mean.where(inside), spread.where(inside), bundle))
     observed = observed.assign_attrs(long_name="Whether the satellite retrieved soil moisture on that day")
     out = out.assign({**_weights(bundle, depths), "retrieval_observed": observed, "mask_reason": reason})

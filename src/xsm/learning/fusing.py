@@ -42,19 +42,26 @@ def cross_predictors(ds: xr.Dataset, mode: str) -> tuple[list[str], list[str]]:
     mode : {"smoother", "filter"}
         Whether later retrievals take part.
     """
-    past = ', side="past"' if mode == "filter" else ""
     maps = "y" in ds[SURFACE].dims
     series = [SURFACE, f"memory({SURFACE}, 5)", f"memory({SURFACE}, 30)"]
     series += ["precipitation", *(f"antecedent(precipitation, {d})" for d in (2, 5, 20))]
     series += ["air_temperature", "memory(air_temperature, 10)"]
-    series += [f"others({INNOVATION}, {d}{past})" for d in (2, LONG)] + [f"distance({INNOVATION}{past})"]
-    series += [f"others(neighbours({INNOVATION}, {w}), {d}{past})" for w in WINDOWS for d in (1, 3) if maps]
+    series += [others_of(INNOVATION, days, mode) for days in (2, LONG)]
+    series += [f'distance({INNOVATION}, side="past")' if mode == "filter" else f"distance({INNOVATION})"]
+    series += [others_of(f"neighbours({INNOVATION}, {w})", days, mode) for w in WINDOWS for days in (1, 3) if maps]
     return [n for n in series if behind(n) in {*map(str, ds), INNOVATION}], [n for n in SOIL if n in ds]
 
 
+def others_of(name: str, days: int, mode: str) -> str:
+    """The text of the other days' mean of a variable, in a smoother or a filter."""
+    return f'others({name}, {days}, side="past")' if mode == "filter" else f"others({name}, {days})"
+
+
 def depth_predictors(surface: str, ds: xr.Dataset) -> tuple[list[str], list[str]]:
-    """Predictors of the second layer: memories of a surface series and maps of soil; no weather, whose errors the
-    land model has too."""
+    """Predictors of the second layer: memories of a surface series, and maps of soil.
+
+    Weather is left out: the land model, which is learnt from, has the errors of its weather.
+    """
     return [f"memory({surface}, {d})" for d in MEMORIES], [n for n in SOIL if n in ds]
 
 
@@ -110,11 +117,9 @@ def surface_parts(ds: xr.Dataset, bundle: Bundle) -> xr.Dataset:
     """What the fused surface is merged from: `SURFACE_SOURCES`, the spread of the prediction, the mean's correction."""
     mean, spread = predict(ds, bundle, PREDICTION)
     dims = ds[SURFACE].dims
-    lasting = next(
-        n for n in component(bundle, PREDICTION).card["inputs"] if n.startswith(f"others({INNOVATION}, {LONG}")
-    )
-    long = with_derived(ds, [lasting])[lasting]
-    parts = {RETRIEVAL: ds[RETRIEVAL], SURFACE: ds[SURFACE], PREDICTION: mean, "spread": spread, "lasting": long}
+    lasting = others_of(INNOVATION, LONG, bundle.card["options"]["mode"])
+    parts = {RETRIEVAL: ds[RETRIEVAL], SURFACE: ds[SURFACE], PREDICTION: mean, "spread": spread}
+    parts["lasting"] = with_derived(ds, [lasting])[lasting]
     return xr.Dataset({n: v.transpose(*dims).drop_attrs() for n, v in parts.items()})
 
 
@@ -128,14 +133,14 @@ def merged_surface(parts: xr.Dataset, weights: np.ndarray) -> xr.DataArray:
 
 
 def root_parts(ds: xr.Dataset, fused: xr.DataArray, bundle: Bundle) -> xr.Dataset:
-    """What the fused second layer is merged from: `xsm.learning.merging.ROOT_SOURCES`, and the spread of the taught one."""
+    """What the fused second layer is merged from: `ROOT_SOURCES` of `merging`, and the spread of the taught one."""
     ds = ds.assign({FUSED: fused.assign_attrs(units="m3 m-3", long_name="Fused soil moisture")})
     taught, spread = predict(ds, bundle, TAUGHT)
     inputs = component(bundle, OPERATOR).card["inputs"]
     of_fused = {n: n.replace(SURFACE, FUSED) for n in inputs if is_derived(n)}
-    operator, own = (predict(ds, bundle, OPERATOR, rename=names)[0] for names in (of_fused, {}))
+    operator, of_model = (predict(ds, bundle, OPERATOR, rename=names)[0] for names in (of_fused, {}))
     dims = ds[SURFACE].dims
-    parts = {"model_root": ds[ROOT] + operator - own, "taught": taught, "operator": operator, "spread": spread}
+    parts = {"model_root": ds[ROOT] + operator - of_model, "taught": taught, "operator": operator, "spread": spread}
     return xr.Dataset({n: v.transpose(*dims).drop_attrs() for n, v in parts.items()})
 
 

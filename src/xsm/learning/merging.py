@@ -50,17 +50,17 @@ def corrected(weights: np.ndarray, parts: np.ndarray, truth: np.ndarray, place: 
     >>> corrected(np.array([0.5, 0.5]), parts, truth, np.zeros(20_000, int)).round(1)
     array([0.8, 0.2])
     """
-    used = weights > 0
-    if used.sum() < 2 or not truth.size:
+    positive = weights > 0
+    if positive.sum() < 2 or not truth.size:
         return weights
-    x, y = _departures(parts[used], place), _departures(truth[None], place)[0]
-    first = weights[used]
-    basis = np.linalg.svd(np.ones((1, used.sum())))[2][1:].T  # changes that leave the sum as it is
+    x, y = _departures(parts[positive], place), _departures(truth[None], place)[0]
+    first = weights[positive]
+    basis = np.linalg.svd(np.ones((1, positive.sum())))[2][1:].T  # changes that leave the sum as it is
     z, miss = basis.T @ x, y - first @ x
     gram = z @ z.T + RIDGE * np.mean(x**2) * np.eye(len(z))
-    found = np.maximum(first + basis @ np.linalg.solve(gram, z @ miss), 0)
+    better = np.maximum(first + basis @ np.linalg.solve(gram, z @ miss), 0)
     out = np.zeros_like(weights)
-    out[used] = found * (first.sum() / found.sum())
+    out[positive] = better * (first.sum() / better.sum())
     return out
 
 

@@ -24,7 +24,7 @@ def fit(
         Literal["estimate", "gapfill", "fuse"], Param("What the model is for.", advanced=True)
     ] = "estimate",
     model: Annotated[
-        str | None, Param("Model; `xsm models` lists them. Default convlstm, or cru for gap filling.")
+        str | None, Param("Model; `xsm models` lists them. Default convlstm, cru for gap filling, trees for fusion.")
     ] = None,
     train: Annotated[Any, Param("Training days.", kind=Kind.PERIOD)] = None,
     validation: Annotated[Any, Param("Estimate: validation days.", kind=Kind.PERIOD)] = None,
@@ -58,14 +58,15 @@ def fit(
     depth, scenario : int
         Estimate: which one (Table 2 of Rabiei et al. 2024).
     task : {"estimate", "gapfill", "fuse"}
-        What the model is for. An argument that belongs to the other task only is refused.
+        What the model is for. An argument that belongs to other tasks only is refused.
     model : str, optional
-        Name of the model; by default ``convlstm``, for gap filling ``cru``.
+        Name of the model; by default ``convlstm``, for gap filling ``cru``, for fusion ``trees``.
     train : slice or array of bool, optional
-        Days to learn from. For an estimate by default 2018-2020, or the first 60 % of the days; for gap filling all
-        days.
+        Days to learn from. For an estimate or a fusion by default 2018-2020, or the first 60 % of the days; for gap
+        filling all days.
     validation : slice or array of bool, optional
-        Estimate: days to stop by; by default 2021, or the 20 % of the days after the first 60 %.
+        Estimate: days to stop by; fusion: days that calibrate the spread. By default 2021, or the 20 % of the days
+        after the first 60 %.
     predictors, target : optional
         Estimate: predictors and reference instead of the scenario's; the target is a variable of the dataset.
     variables, covariates : sequence of str, optional
@@ -76,11 +77,11 @@ def fit(
         Estimate at 25 cm, scenario 2: the 5 cm bundle that feeds it; it becomes part of the result.
     stations : xarray.Dataset, optional
         Estimate: ``soil_moisture(sensor, time)``; its ``_std`` is then the spread of the true value. Without stations
-        it is that of the reference and called ``_reference_std``.
+        it is that of the reference and called ``_reference_std``. Fusion: they also correct the weights.
     seed : int
         Seed of sampling, initial weights and batches.
     **options
-        Options of the model; see ``xsm models``.
+        Options of the model; see ``xsm models``. Fusion: also ``mode="smoother"`` or ``"filter"``.
 
     Returns
     -------
@@ -90,7 +91,7 @@ def fit(
     Raises
     ------
     UsageError
-        For an argument that belongs to the other task.
+        For an argument that belongs to another task.
     DataError
         For a missing predictor (named, with the scenario that needs it), predictors with gaps, infinite values, fill
         values or other units, dates outside the data.

@@ -119,4 +119,5 @@ def validate(
     )  # fmt: skip
     return cf.add_history(table, "validate", variables=variables, by=by, method=method, surface=surface,
                           subsurface=subsurface, min_days=table.attrs["min_days"], interval=interval, anomaly=anomaly,
-                          common=common, time=time, include_training_stations=include_training_stations or None)  # fmt: skip
+                          common=common, time=time,
+                          include_training_stations=include_training_stations or None)  # fmt: skip
