@@ -22,7 +22,7 @@ from xsm.learning.calibration import (
     factor_beside,
     station_error,
 )
-from xsm.learning.merging import ROOT_SOURCES, SURFACE_SOURCES, corrected
+from xsm.learning.merging import ROOT_SOURCES, SURFACE_SOURCES, corrected, spread_of
 
 LIMITS = (
     "Weights and spread were corrected by the stations in 'sources'; what these points differ from their cells by, "
@@ -68,18 +68,18 @@ def at_stations(
         ])  # fmt: skip
         flat = xr.Dataset({n: (("site", "time"), v) for n, v in beside.parts.items()})
         fused = fusing.merged_surface(flat, weights["weights_5cm"]).values
-        scale = weights["spread_5cm"][retrieved.astype(int)] * beside.parts["spread"]
-        weights["spread_5cm"] = weights["spread_5cm"] * _factor(beside, fused, scale, validation, error)
+        scale = fusing.surface_spread(flat, weights["spread_5cm"]).values
+        weights["spread_5cm"] = weights["spread_5cm"] * _factor(beside, fused, scale, validation, error) ** 2
         teachers |= set(beside.names)
     if 25 in depths:
         fused = fusing.merged_surface(parts, weights["weights_5cm"])
-        deep = fusing.root_parts(roles, fused, bundle)
-        if beside := _beside(deep.assign(context), stations, 25, [*ROOT_SOURCES, "spread"]):
+        deep = fusing.root_parts(roles, fused, bundle).assign(surface_spread=parts["spread"])
+        if beside := _beside(deep.assign(context), stations, 25, [*ROOT_SOURCES, "spread", "surface_spread"]):
             rows = beside.rows(training)
             weights["weights_25cm"] = _corrected(weights["weights_25cm"], beside, ROOT_SOURCES, rows)
             fused = sum(w * beside.parts[n] for n, w in zip(ROOT_SOURCES, weights["weights_25cm"], strict=True))
-            scale = weights["spread_25cm"][0] * beside.parts["spread"]
-            weights["spread_25cm"] = weights["spread_25cm"] * _factor(beside, fused, scale, validation, error)
+            scale = spread_of(weights["spread_25cm"], (beside.parts["spread"], beside.parts["surface_spread"], fused))
+            weights["spread_25cm"] = weights["spread_25cm"] * _factor(beside, fused, scale, validation, error) ** 2
             teachers |= set(beside.names)
     if not teachers:
         tell(
