@@ -56,6 +56,7 @@ FORMS: Mapping[str, Form] = {
     "mean": Form("mean(v)", "mean of the training days", (), (BEFORE, TODAY, AFTER)),
     "neighbours": Form("neighbours(v, cells)", "mean of the cells around", ("cells",), (TODAY,)),
 }
+HINT = f"Derived predictors are {', '.join(form.usage for form in FORMS.values())}."
 
 
 @dataclass(frozen=True)
@@ -250,5 +251,4 @@ def _checked(name: str, value: Any, text: str) -> Any:
 
 
 def _refusal(text: str, why: str) -> UsageError:
-    forms = ", ".join(form.usage for form in FORMS.values())
-    return UsageError(f"'{text}' {why}.", hint=f"Derived predictors are {forms}.")
+    return UsageError(f"'{text}' {why}.", hint=HINT)
