@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -12,6 +14,8 @@ from xsm.data.period import split_days
 from xsm.ops.gapfill import gapfill
 from xsm.study.example import Size
 from xsm.twin.errors_model import ERRORS, Hard
+
+FULL, QUICK = Size(48, "2020-01-01", 600), Size(24, "2020-03-01", 200)
 
 
 @dataclass(frozen=True)
@@ -23,8 +27,9 @@ class Case:
     seed : int
     hard : bool
         Whether the world has the errors of `xsm.twin.Hard`.
-    cube : xarray.Dataset
-        All products on the grid; SMAP filled by CRU, which learned from the training days.
+    cube, filtered : xarray.Dataset
+        All products on the grid; SMAP filled by CRU, which learned from the training days. In ``filtered`` no later
+        observation has a part in the filling.
     truth, stations : xarray.Dataset
         See `xsm.twin.World`.
     training, validation : numpy.ndarray
@@ -34,6 +39,7 @@ class Case:
     seed: int
     hard: bool
     cube: xr.Dataset
+    filtered: xr.Dataset
     truth: xr.Dataset
     stations: xr.Dataset
     training: np.ndarray
@@ -41,15 +47,31 @@ class Case:
 
     @property
     def test(self) -> np.ndarray:
-        """Indices of the days of the scores."""
+        """Indices of the days of the scores: the last fifth."""
         return np.flatnonzero(~self.training & ~self.validation)
 
+    @property
+    def split(self) -> dict[str, np.ndarray]:
+        """Masks of the training and the validation days among those before the test days."""
+        return {"train": self.training[: self.test[0]], "validation": self.validation[: self.test[0]]}
 
-def prepare(seed: int, *, hard: bool = False, cells: int = 48, days: int = 600) -> Case:
-    """Make a world, put its products on the grid and fill the gaps of SMAP."""
-    size = Size(cells, "2020-01-01", days)
+    @property
+    def known_stations(self) -> xr.Dataset:
+        """Records of the stations before the test days."""
+        return self.stations.sel(time=self.stations["time"] < self.cube["time"].values[self.test[0]])
+
+    def before(self, cube: xr.Dataset) -> xr.Dataset:
+        """The part of a cube before the test days, which is all that a fit gets."""
+        return cube.isel(time=slice(0, self.test[0]))
+
+
+def prepare(seed: int, *, hard: bool = False, size: Size = FULL, fill: Mapping[str, Any] = FILL) -> Case:
+    """Make a world, put its products on the grid and fill the gaps of SMAP; ``fill`` is the training of CRU."""
     cube, world = world_cube(size.grid, size.dates, seed, Hard if hard else ERRORS)
     training, validation = split_days(cube["time"].values.astype("M8[D]"), None, None)
-    fill = cube.sm.fit(task="gapfill", variables=gappy(cube), train=training, seed=seed, **FILL)
-    cube = gapfill(cube, "cru", variables=gappy(cube), model=fill).compute()
-    return Case(seed, hard, cube, world.truth, world.stations, training, validation)
+    gaps = gappy(cube)
+    filled = []
+    for mode in ("smoother", "filter"):
+        bundle = cube.sm.fit(task="gapfill", variables=gaps, train=training, seed=seed, mode=mode, **fill)
+        filled.append(gapfill(cube, "cru", variables=gaps, model=bundle, mode=mode).compute())
+    return Case(seed, hard, *filled, world.truth, world.stations, training, validation)
