@@ -35,12 +35,12 @@ TAIL, FILTER = 0.88, {False: 0.01, True: 0.02}
 Result = dict[str, Any]
 
 
-def evaluate(case: Case, made: Products) -> Result:
+def evaluate(case: Case, rivals: Products) -> Result:
     """Scores of all products of a world and shares of the truth inside the 95 % intervals."""
     result: Result = {"seed": case.seed, "hard": case.hard, "inside": {}, "tails": {}, "inside of": {}}
     thawed = ~case.cube["frozen"].astype(bool)
     for depth in DEPTHS:
-        truth, rows = case.truth[f"sm_{depth}cm"], made.values[depth]
+        truth, rows = case.truth[f"sm_{depth}cm"], rivals.values[depth]
         counts = thawed & truth.notnull()
         for values in rows.values():
             counts = counts & values.notnull()
@@ -52,7 +52,7 @@ def evaluate(case: Case, made: Products) -> Result:
         true = series(truth)
         result[str(depth)] = {n: [round(float(s), 5) for s in scores(series(v), true)] for n, v in rows.items()}
         low, high = np.nanquantile(true, (0.1, 0.9))
-        for name, spread in made.spreads[depth].items():
+        for name, spread in rivals.spreads[depth].items():
             inside = np.abs(series(rows[name]) - true) <= 1.959964 * series(spread)
             share = round(float(inside[np.isfinite(true)].mean()), 4)
             ends = {"driest": true <= low, "wettest": true >= high}
@@ -103,7 +103,8 @@ def show(result: Result) -> bool:
     """Print the tables and the targets of a world; return whether all are met."""
     print(f"\n## Synthetic world {result['seed']}{', hard' if result['hard'] else ''}: test days, against the truth")
     for depth in DEPTHS:
-        print(f"\n| {depth} cm | {' | '.join(SCORES)} | inside 95 % | driest tenth | wettest tenth |\n" + "| --- " * 7 + "|")
+        print(f"\n| {depth} cm | {' | '.join(SCORES)} | inside 95 % | driest tenth | wettest tenth |")
+        print("| --- " * 7 + "|")
         for name, row in result[str(depth)].items():
             shares = intervals(result, name, depth)
             cells = [f"{row[0]:.3f}", f"{row[1]:.4f}", f"{row[2]:.4f}"]
@@ -117,12 +118,12 @@ def show(result: Result) -> bool:
     return all(checks.values())
 
 
-def write(case: Case, made: Products, folder: Path) -> Path:
+def write(case: Case, rivals: Products, folder: Path) -> Path:
     """Write the estimates of the test days, their spreads and the truth of a world as NetCDF."""
     maps = xr.Dataset(attrs=case.truth.attrs)
     for depth in DEPTHS:
         maps[f"truth_{depth}cm"] = case.truth[f"sm_{depth}cm"]
-        for ending, each in (("", made.values[depth]), ("_std", made.spreads[depth])):
+        for ending, each in (("", rivals.values[depth]), ("_std", rivals.spreads[depth])):
             for name, values in each.items():
                 maps[f"{name.replace(' ', '_')}_{depth}cm{ending}"] = values.transpose("time", "y", "x").astype("f4")
     maps["frozen"] = case.cube["frozen"]
@@ -149,11 +150,11 @@ def main() -> None:
         warnings.simplefilter("ignore")
         for seed, hard in worlds[:1] if args.quick else worlds:
             case = prepare(seed, hard=hard, **how)
-            made = products(case, args.scenarios)
-            results.append(evaluate(case, made))
+            rivals = products(case, args.scenarios)
+            results.append(evaluate(case, rivals))
             good.append(show(results[-1]))
             if args.out:
-                print(f"\nMaps: {write(case, made, args.out)}")
+                print(f"\nMaps: {write(case, rivals, args.out)}")
     if args.json:
         print(json.dumps(results))
     sys.exit(0 if all(good) else 4)

@@ -55,9 +55,7 @@ def products(case: Case, scenarios: str) -> Products:
 def fuse(case: Case, mode: str = "smoother", stations: xr.Dataset | None = None) -> xr.Dataset:
     """Fit on the days before the test days, then estimate all days."""
     cube = case.cube if mode == "smoother" else case.filtered
-    bundle = xsm.fit(
-        case.before(cube), task="fuse", mode=mode, stations=stations, seed=case.seed, **case.split
-    )  # fmt: skip
+    bundle = xsm.fit(case.before(cube), task="fuse", mode=mode, stations=stations, seed=case.seed, **case.split)
     return xsm.fuse(cube, model=bundle)
 
 
@@ -82,9 +80,8 @@ def collocated(case: Case, third: xr.DataArray) -> xr.DataArray:
     weights where it has no solution. The mean of a cell is that of the three.
     """
     dims = ("y", "x", "time")
-    three = np.stack(
-        [v.transpose(*dims).values for v in (case.cube["sm_dca"], case.cube["sm_noah_0_10"], third)]
-    )  # fmt: skip
+    inputs = case.cube["sm_dca"], case.cube["sm_noah_0_10"], third
+    three = np.stack([v.transpose(*dims).values for v in inputs])
     learn = (case.cube["sm_dca_observed"] & ~case.cube["frozen"]).transpose(*dims).values & case.training
     known = np.where(learn & np.isfinite(three).all(0), three, np.nan)
     errors = triple_collocation(*known)

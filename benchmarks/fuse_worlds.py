@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from tools.train_bundles import FILL, gappy, world_cube
+from tools.train_bundles import gappy, world_cube
 from xsm.data.period import split_days
 from xsm.ops.gapfill import gapfill
 from xsm.study.example import Size
 from xsm.twin.errors_model import ERRORS, Hard
 
+FILL = {"epochs": 12, "cells": 96}
+"""Training of CRU: 40 epochs of 192 cells are no better (R of the filled retrieval in world 1: 0.838, so 0.849)."""
 FULL, QUICK = Size(48, "2020-01-01", 600), Size(24, "2020-03-01", 200)
 
 

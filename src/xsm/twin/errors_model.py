@@ -92,9 +92,9 @@ class HardErrors:
     """Errors of the land model besides `LandModelErrors`, which the default world lacks.
 
     Rain analyses are wrong by single storms as well as by weeks of weather, and a land model errs at depth for reasons
-    of its own (roots, soil, drainage) that the surface does not show. The depth physics differ in any world: the soil
-    of the land model is one class for the column and drains more slowly, so that its second layer follows its first
-    one best by an exponential filter of 10 to 20 days, the truth's by one of 10 (`benchmarks.bench_twin`).
+    of its own (roots, soil, drainage) that the surface does not show. The truth has soils of its own in both layers,
+    the land model one for the column, which drains more slowly: physics that differ, but little (`bench_twin`);
+    ``bypass`` parts them further.
     """
 
     rain: float = 0.9
@@ -106,7 +106,7 @@ class HardErrors:
     root_days: float = 20.0
     """Its length is that of the other errors of the land model."""
     bypass: float = 1.0
-    """Factor on the water that passes the first layer in cracks; 0 slows the second layer by another half."""
+    """Factor on the land model's water that passes the first layer in cracks; 0 slows its second layer by half."""
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,13 @@ class StationErrors:
 
 @dataclass(frozen=True)
 class Errors:
-    """All error sizes of a world."""
+    """All error sizes of a world.
+
+    Examples
+    --------
+    >>> Errors(hard=HardErrors(root=0.0)).hard.rain  # only the rain of storms is harder
+    0.9
+    """
 
     smap: SmapErrors = field(default_factory=SmapErrors)
     land_model: LandModelErrors = field(default_factory=LandModelErrors)

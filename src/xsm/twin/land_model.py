@@ -63,10 +63,10 @@ def simulate(world: Land) -> LandModel:
     count = len(world.days)
     result = run(column, weather, count, 90, morning_step=world.morning_step, change=believed)
     moisture = np.empty((2, *result.rain.shape), "f4")
-    for layer, size, own in ((0, e.state, 0.0), (1, e.state / 2, hard.root)):
+    for layer, size, alone in ((0, e.state, 0.0), (1, e.state / 2, hard.root)):
         theta = result.moisture[layer]
         mean = theta.mean(0)
-        extra = np.stack([size * state(day) + own * root(day) for day in world.first + np.arange(count)])
+        extra = np.stack([size * state(day) + alone * root(day) for day in world.first + np.arange(count)])
         moisture[layer] = np.clip(mean + e.damping * (theta - mean) + offset + extra, 0.02, layers[layer].porosity)
     factors = np.stack([factor(world.first + i) for i in range(count)])
     return LandModel(lon, lat, ground.land_cover != WATER, weather, result, moisture, factors)
