@@ -148,8 +148,8 @@ class Errors:
 
     Examples
     --------
-    >>> Errors(hard=HardErrors(root=0.0)).hard.rain  # only the rain of storms is harder
-    0.9
+    >>> from xsm.twin import Errors, HardErrors
+    >>> rain_only = Errors(hard=HardErrors(root=0.0))
     """
 
     smap: SmapErrors = field(default_factory=SmapErrors)

@@ -66,7 +66,8 @@ def simulate(world: Land) -> LandModel:
     for layer, size, alone in ((0, e.state, 0.0), (1, e.state / 2, hard.root)):
         theta = result.moisture[layer]
         mean = theta.mean(0)
-        extra = np.stack([size * state(day) + alone * root(day) for day in world.first + np.arange(count)])
+        days = range(world.first, world.first + count)
+        extra = np.stack([np.asarray(size * state(day) + alone * root(day)) for day in days])
         moisture[layer] = np.clip(mean + e.damping * (theta - mean) + offset + extra, 0.02, layers[layer].porosity)
     factors = np.stack([factor(world.first + i) for i in range(count)])
     return LandModel(lon, lat, ground.land_cover != WATER, weather, result, moisture, factors)
