@@ -31,6 +31,7 @@ from xsm.learning.calibration import Place, to_stations
 from xsm.ops.gapfill import gapfill
 from xsm.study.example import Size
 from xsm.twin import World, make_world
+from xsm.twin.errors_model import ERRORS, Errors
 
 SEED = 2021
 SEEDS, OTHERS = ((2021, 2025), (2026, 2027)), (2022, 2023, 2024)
@@ -107,9 +108,9 @@ def _filled(cube: xr.Dataset, fill: Bundle) -> xr.Dataset:
     return gapfill(cube, "cru", variables=gappy(cube), model=fill).compute()
 
 
-def world_cube(grid: Grid, dates: np.ndarray, seed: int) -> tuple[xr.Dataset, World]:
+def world_cube(grid: Grid, dates: np.ndarray, seed: int, errors: Errors = ERRORS) -> tuple[xr.Dataset, World]:
     """The cube of a synthetic world as readers would return it, without writing files, and the world."""
-    world = make_world(grid, np.asarray(dates), seed)
+    world = make_world(grid, np.asarray(dates), seed, errors=errors)
     soil = world.truth[["sand", "silt", "clay", "bulk_density"]]
     cover = world.truth[["land_cover"]]
     nldas = world.nldas_daily.sm.regrid_ease9km(region=grid)
