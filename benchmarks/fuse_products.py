@@ -10,14 +10,13 @@ import xarray as xr
 
 import xsm
 from benchmarks.fuse_worlds import Case
+from xsm.learning.fusing import inputs_of, surface_parts
 from xsm.validation.metrics import triple_collocation
 
 DEPTHS = (5, 25)
 SMALL = {"model": "convlstm", "preset": "small", "epochs": 4}
 """Training of the article's scenarios: a tenth of the default number of epochs, minutes for the four of a world."""
 SCENARIOS = ((5, 1), (5, 2), (25, 1), (25, 2))
-CROSS = "cross_prediction"
-"""The third of the triple, where fusion gives it beside its estimate."""
 
 
 @dataclass
@@ -31,15 +30,16 @@ class Products:
 def products(case: Case, scenarios: str) -> Products:
     """Everything that is compared in a world; ``scenarios`` is "trained", "shipped" or "none"."""
     out, cube = Products(), case.cube
-    fused = {
-        "fuse": fuse(case),
-        "fuse with stations": fuse(case, stations=case.known_stations),
-        "fuse filter": fuse(case, mode="filter"),
+    bundles = {
+        "fuse": fit(case),
+        "fuse with stations": fit(case, stations=case.known_stations),
+        "fuse filter": fit(case, mode="filter"),
     }
-    for name, maps in fused.items():
+    for name, bundle in bundles.items():
+        maps = xsm.fuse(cube, model=bundle)
         for depth in DEPTHS:
             out.values[depth][name], out.spreads[depth][name] = maps[f"sm_{depth}cm"], maps[f"sm_{depth}cm_std"]
-    third = fused["fuse"].get(CROSS, fused["fuse"]["sm_5cm"])
+    third = surface_parts(inputs_of(cube), bundles["fuse"])["prediction"]
     out.values[5] |= {
         "triple collocation weights": collocated(case, third),
         "mean of inputs": (cube["sm_dca"] + cube["sm_noah_0_10"]) / 2,
@@ -52,11 +52,9 @@ def products(case: Case, scenarios: str) -> Products:
     return out
 
 
-def fuse(case: Case, mode: str = "smoother", stations: xr.Dataset | None = None) -> xr.Dataset:
-    """Fit on the days before the test days, then estimate all days."""
-    cube = case.cube if mode == "smoother" else case.filtered
-    bundle = xsm.fit(case.before(cube), task="fuse", mode=mode, stations=stations, seed=case.seed, **case.split)
-    return xsm.fuse(cube, model=bundle)
+def fit(case: Case, mode: str = "smoother", stations: xr.Dataset | None = None) -> xsm.Bundle:
+    """Train a fusion on the days before the test days."""
+    return xsm.fit(case.before(case.cube), task="fuse", mode=mode, stations=stations, seed=case.seed, **case.split)
 
 
 def article(case: Case, how: str) -> dict[tuple[int, int], xr.Dataset]:

@@ -29,9 +29,8 @@ class Case:
     seed : int
     hard : bool
         Whether the world has the errors of `xsm.twin.Hard`.
-    cube, filtered : xarray.Dataset
-        All products on the grid; SMAP filled by CRU, which learned from the training days. In ``filtered`` no later
-        observation has a part in the filling.
+    cube : xarray.Dataset
+        All products on the grid; SMAP filled by CRU, which learned from the training days.
     truth, stations : xarray.Dataset
         See `xsm.twin.World`.
     training, validation : numpy.ndarray
@@ -41,7 +40,6 @@ class Case:
     seed: int
     hard: bool
     cube: xr.Dataset
-    filtered: xr.Dataset
     truth: xr.Dataset
     stations: xr.Dataset
     training: np.ndarray
@@ -72,8 +70,6 @@ def prepare(seed: int, *, hard: bool = False, size: Size = FULL, fill: Mapping[s
     cube, world = world_cube(size.grid, size.dates, seed, Hard if hard else ERRORS)
     training, validation = split_days(cube["time"].values.astype("M8[D]"), None, None)
     gaps = gappy(cube)
-    filled = []
-    for mode in ("smoother", "filter"):
-        bundle = cube.sm.fit(task="gapfill", variables=gaps, train=training, seed=seed, mode=mode, **fill)
-        filled.append(gapfill(cube, "cru", variables=gaps, model=bundle, mode=mode).compute())
-    return Case(seed, hard, *filled, world.truth, world.stations, training, validation)
+    bundle = cube.sm.fit(task="gapfill", variables=gaps, train=training, seed=seed, **fill)
+    filled = gapfill(cube, "cru", variables=gaps, model=bundle).compute()
+    return Case(seed, hard, filled, world.truth, world.stations, training, validation)

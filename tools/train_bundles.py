@@ -1,12 +1,12 @@
 """Train the bundles that come with xsm, on synthetic worlds only.
 
-    python -m tools.train_bundles [--out src/xsm/_bundles] [--cells 48] [--days 600]
+    python -m tools.train_bundles [--out src/xsm/_bundles] [--cells 48] [--days 600] [--fusion]
 
 Four worlds side by side, each with its own weather and soil, provide training days (first 60 %) and validation days
 (next 20 %). Gaps of the predictors are filled with CRU from their own series, trained on the training days of the first
 world; that gap-filling bundle is shipped too. A shipped model is used where it was not trained: its spread is
 calibrated to the stations of other worlds, filled with the same bundle. The truth of the worlds is never read.
-Provisional: preset ``small``.
+Provisional: preset ``small``. ``--fusion`` trains the bundle of the fusion alone, which needs no filling.
 """
 
 from __future__ import annotations
@@ -46,9 +46,13 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path(xsm.__file__).parent / "_bundles")
     parser.add_argument("--cells", type=int, default=48)
     parser.add_argument("--days", type=int, default=600)
+    parser.add_argument("--fusion", action="store_true")
     options = parser.parse_args()
     begin = time.monotonic()
     size = Size(options.cells, "2020-01-01", options.days)
+    _once(options.out / "fuse", lambda: side_by_side(size, None).sm.fit(task="fuse", seed=SEED))
+    if options.fusion:
+        return
     first, _ = world_cube(size.grid, size.dates, SEED)
     training_days, _ = split_days(first["time"].values.astype("M8[D]"), None, None)
     fill = _once(
@@ -81,8 +85,8 @@ def _calibrated(cube: xr.Dataset, places: list[Place], **what: Any) -> Bundle:
     return to_stations(cube.sm.fit(**what), places)
 
 
-def side_by_side(size: Size, fill: Bundle) -> xr.Dataset:
-    """The worlds to train on, in windows next to each other, with their gaps filled by a bundle."""
+def side_by_side(size: Size, fill: Bundle | None) -> xr.Dataset:
+    """The worlds to train on, in windows next to each other, with their gaps filled by a bundle or left."""
     grid, n = size.grid, size.cells
     rows = []
     for i, seeds in enumerate(SEEDS):
@@ -104,7 +108,9 @@ def unseen(size: Size, seed: int, fill: Bundle) -> tuple[Place, World]:
     return Place(_filled(cube, fill), world.stations, np.ones(size.days, bool)), world
 
 
-def _filled(cube: xr.Dataset, fill: Bundle) -> xr.Dataset:
+def _filled(cube: xr.Dataset, fill: Bundle | None) -> xr.Dataset:
+    if fill is None:
+        return cube
     return gapfill(cube, "cru", variables=gappy(cube), model=fill).compute()
 
 
