@@ -9,8 +9,6 @@ from pathlib import Path
 
 import pytest
 
-import xsm
-
 ROOT = Path(__file__).parents[1]
 SMALL = {
     "bench_estimate": ("--part", "speed", "--quick", "--preset", "small"),
@@ -38,8 +36,6 @@ def test_every_benchmark_has_a_small_form():
 def test_benchmark_runs_small(name, tmp_path):
     if name in NEED_DATA and not os.environ.get("XSM_TEST_DATA"):
         pytest.skip("XSM_TEST_DATA is not set: the folder with the real data files")
-    if name == "bench_fuse" and not hasattr(xsm, "fuse"):
-        pytest.skip("xsm has no fuse")
     command = [sys.executable, "-m", f"benchmarks.{name}", *SMALL[name]]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=1100, check=False)
     assert "Traceback" not in done.stderr, done.stderr

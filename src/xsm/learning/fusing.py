@@ -43,10 +43,10 @@ def cross_predictors(ds: xr.Dataset, mode: str) -> tuple[list[str], list[str]]:
         Whether later retrievals take part.
     """
     maps = "y" in ds[SURFACE].dims
-    series = [SURFACE, f"memory({SURFACE}, 5)", f"memory({SURFACE}, 30)"]
-    series += ["precipitation", *(f"antecedent(precipitation, {d})" for d in (2, 5, 20))]
+    series = [SURFACE, *(f"memory({SURFACE}, {days})" for days in (1, 5, 30))]
+    series += ["precipitation", *(f"antecedent(precipitation, {days})" for days in (1, 2, 5, 20))]
     series += ["air_temperature", "memory(air_temperature, 10)"]
-    series += [others_of(INNOVATION, days, mode) for days in (2, LONG)]
+    series += [others_of(name, days, mode) for name in (RETRIEVAL, INNOVATION) for days in (2, 15, LONG)]
     series += [f'distance({INNOVATION}, side="past")' if mode == "filter" else f"distance({INNOVATION})"]
     series += [others_of(f"neighbours({INNOVATION}, {w})", days, mode) for w in WINDOWS for days in (1, 3) if maps]
     return [n for n in series if behind(n) in {*map(str, ds), INNOVATION}], [n for n in SOIL if n in ds]
