@@ -7,8 +7,8 @@ Worlds of 48 x 48 cells and 600 days, those of ``--hard`` with `xsm.twin.Hard`. 
 fifth and never the truth; the scores are those of the last fifth, on all thawed cell-days of land that every product
 has: medians over cells of R and ubRMSE, pooled RMSE. An interval's share is also that of the driest and the wettest
 tenth of these truths. ``--scenarios trained`` trains the article's models for 4 epochs, so that a world takes minutes.
-``--out`` writes the maps of the test days beside the truth. With ``--strict`` the exit code is 4 where a target is missed. With
-``--quick`` one small world runs; its figures mean little.
+``--out`` writes the maps of the test days beside the truth. ``--strict`` ends with code 4 where a target is missed.
+``--quick`` runs one small world, whose figures mean little.
 """
 
 from __future__ import annotations

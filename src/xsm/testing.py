@@ -193,7 +193,7 @@ def check_model(name: str, *, options: Mapping[str, Any] | None = None, tmp: Pat
 
 
 def small_task(model: Model, options: Mapping[str, Any]) -> tuple[Samples, Spec]:
-    """A small task with a known law for a model of either kind."""
+    """A small task with a known law for a model of any kind; predictors of a fusion have gaps."""
     rng = np.random.default_rng(1)
     days = np.datetime64("2021-01-01") + np.arange(60)
     if model.info.task == "gapfill":
@@ -202,6 +202,13 @@ def small_task(model: Model, options: Mapping[str, Any]) -> tuple[Samples, Spec]
         spec = Spec("gapfill", ("soil_moisture",), ("soil_moisture",), references=("soil_moisture",),
                     units={"soil_moisture": "m3 m-3"}, options=dict(options))  # fmt: skip
         return Samples({"soil_moisture": series}, days, np.ones(60, bool), np.ones(24, bool)), spec
+    if model.info.task == "fuse":
+        drive, soil = rng.normal(size=(60, 24)).astype("f4"), np.linspace(10, 60, 24, dtype="f4")
+        law = 0.25 + 0.04 * drive - 0.001 * soil
+        arrays = {"drive": np.where(rng.random(drive.shape) < 0.9, drive, np.nan), "sand": soil, "retrieval": law}
+        spec = Spec("fuse", ("drive",), ("retrieval",), ("sand",), ("retrieval",),
+                    {"drive": "1", "sand": "percent", "retrieval": "m3 m-3"}, options=dict(options))  # fmt: skip
+        return Samples(arrays, days, np.ones(60, bool), np.ones(24, bool)), spec
     shape = (60, 40, 40)
     drive = rng.normal(size=shape).astype("f4")
     soil = np.broadcast_to(np.linspace(10, 60, 40, dtype="f4"), shape[1:]).copy()
