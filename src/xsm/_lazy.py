@@ -14,7 +14,7 @@ def load(package: str, homes: Mapping[str, str], name: str) -> Any:
     if name not in homes:
         near = difflib.get_close_matches(name, homes, n=1)
         guess = f" Did you mean '{near[0]}'?" if near else ""
-        raise AttributeError(f"module '{package}' has no attribute '{name}'.{guess}")
+        raise AttributeError(f"module '{package}' has no attribute '{name}'.{guess}", name=name)  # no second guess
     return getattr(importlib.import_module(homes[name]), name)
 
 

@@ -20,6 +20,7 @@ from typing import Any, Literal
 
 import pluggy
 
+from xsm._version import __version__
 from xsm.contracts import api1, hookspecs
 from xsm.contracts.model import ModelInfo
 from xsm.contracts.operation import Operation
@@ -98,7 +99,7 @@ def load(points: Iterable[EntryPoint], *, strict: bool | None = None) -> Manager
     pm.add_hookspecs(hookspecs)
     loaded = Manager()
     for module in DEFAULTS:
-        _load_one(pm, loaded, Plugin(module.rsplit(".", 1)[1], module), strict)
+        _load_one(pm, loaded, Plugin(module.rsplit(".", 1)[1], module, version=__version__), strict)
     for point in sorted(points, key=lambda p: not _is_ours(p)):
         dist = point.dist
         plugin = Plugin(point.name, point.value, dist.name if dist else "", dist.version if dist else "")
@@ -149,7 +150,7 @@ def _load_one(pm: pluggy.PluginManager, loaded: Manager, plugin: Plugin, strict:
     loaded.plugins[plugin.name] = plugin
     try:
         module = importlib.import_module(plugin.module)
-        LIBRARIES.add(plugin.module)
+        LIBRARIES.add(module.__package__ or plugin.module)
         plugin.api = getattr(module, "XSM_PLUGIN_API", hookspecs.PLUGIN_API)
         if plugin.api not in (api1.API, hookspecs.PLUGIN_API):
             plugin.status = "incompatible"

@@ -209,4 +209,5 @@ def _bind(
         for keyword in kwargs:
             if keyword not in signature.parameters:
                 raise unknown(f"argument of {name}()", keyword, signature.parameters) from None
-        raise UsageError(f"{name}(): {error}.", hint=f"Call it as {name}{signature}.") from None
+        bare = [p.replace(annotation=p.empty) for p in signature.parameters.values()]
+        raise UsageError(f"{name}(): {error}.", hint=f"Call it as {name}{inspect.Signature(bare)}.") from None
