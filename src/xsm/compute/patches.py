@@ -1,6 +1,6 @@
 """Blocks of patches of maps: predicted and blended tile by tile and group of days by group of days.
 
-Decisions and reasons: docs/design/decisions.md, "Principles" and "Patches and splits"; where the patches lie:
+Reasons: "Principles" and "Patches and splits" among the decisions of the documentation; where the patches lie:
 `xsm.compute.tiles`.
 """
 

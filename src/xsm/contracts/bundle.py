@@ -1,6 +1,6 @@
 """Model bundles: ``weights.safetensors`` and ``card.json`` in a folder, read without torch.
 
-The entries of a card and the rules for bundles: docs/design/decisions.md, "Bundles".
+The entries of a card and the rules for bundles: "Bundles" among the decisions of the documentation.
 """
 
 from __future__ import annotations

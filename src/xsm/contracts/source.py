@@ -29,7 +29,7 @@ class SourceInfo:
     options : tuple of Param
         Further keyword arguments of its ``open``, so that forms can show them.
     variables : tuple of str
-        Canonical names (docs/design/decisions.md, "Data contract") that it can provide.
+        Canonical names (documentation: Decisions, "Data contract") that it can provide.
     stations : bool
         Whether it provides ``(sensor, time)`` instead of maps.
     requires : tuple of str

@@ -1,6 +1,6 @@
 """Canonical names, units and ranges; dims discovery, encoding clean-up, history.
 
-The contract behind the names: docs/design/decisions.md, "Data contract".
+The contract behind the names: "Data contract" among the decisions of the documentation.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """EASE-Grid 2.0 as value objects: windows, row/column, coordinates, CRS attributes.
 
 Every coordinate is generated from an integer row or column and the constants of the grid definition
-(docs/design/formats/ease_grid.md), never accumulated and never read from a file.
+(documentation: EASE-Grid 2.0), never accumulated and never read from a file.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Masks of a cube: land and frozen ground (docs/design/decisions.md, "Masks")."""
+"""Masks of a cube: land and frozen ground (documentation: Decisions, "Masks")."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ def cli() -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Run the command line and exit with its code (docs/design/decisions.md, "Command line")."""
+    """Run the command line and exit with its code (documentation: Decisions, "Command line")."""
     if argv is None:
         speak_utf8()
         open_closed()

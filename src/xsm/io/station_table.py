@@ -60,7 +60,7 @@ def read(path: str | Path) -> xr.Dataset:
     Returns
     -------
     xarray.Dataset
-        ``soil_moisture(sensor, time)`` with the coordinates of docs/design/decisions.md, "Stations".
+        ``soil_moisture(sensor, time)`` with the coordinates of stations (documentation: Decisions, "Stations").
 
     Raises
     ------

@@ -90,7 +90,7 @@ def fetch(
     if not hasattr(plugin, "fetch"):
         raise MissingPlugin(
             f"xsm cannot download the files of the source '{source}'.",
-            hint=f"Download them by hand from {info.url or 'their provider'}; docs/fetch.md says how.",
+            hint=f"Download them by hand from {info.url or 'their provider'} (documentation: Downloads).",
         )
     checked = check_options(f"fetch option of source '{source}'", info.fetch_options, options)
     with contextlib.nullcontext() if workers is None else set_options(workers=workers):

@@ -1,4 +1,4 @@
-"""Regrid any horizontal grid to EASE-Grid 2.0 (docs/design/decisions.md, "Regridding")."""
+"""Regrid any horizontal grid to EASE-Grid 2.0 (documentation: Decisions, "Regridding")."""
 
 from __future__ import annotations
 

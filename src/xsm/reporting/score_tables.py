@@ -34,7 +34,7 @@ LABELS = {
     "soil_moisture": "Soil moisture",
 }
 OUTAGES = (("2019-06-19", "2019-07-23"), ("2022-08-06", "2022-09-20"))
-"""Weeks without SMAP (docs/design/formats/smap.md, Outages)."""
+"""Weeks without SMAP (documentation: SMAP, Outages)."""
 OTHER_DEPTH = "depth is not compared"
 SHRUBS = ("Open shrublands", "Closed shrublands")
 

@@ -1,4 +1,4 @@
-"""Values of maps and stations side by side: the same cells, days and hours (docs/design/decisions.md, "Validation")."""
+"""Values of maps and stations side by side: the same cells, days and hours (documentation: Decisions, "Validation")."""
 
 from __future__ import annotations
 
