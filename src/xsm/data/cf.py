@@ -15,7 +15,7 @@ import numpy as np
 import xarray as xr
 
 from xsm._version import __version__
-from xsm.data.plausible import check_bulk
+from xsm.data.plausible import check_bulk, watched
 from xsm.data.units import affine, same_units
 from xsm.errors import DataError, tell
 
@@ -305,3 +305,13 @@ def _short(value: Any) -> str:
         return f"[{', '.join(map(str, value[:LISTED]))} and {len(value) - LISTED} more]"
     text = " ".join(str(value).split())
     return text if len(text) <= NOTED else f"{text[: NOTED - 3]}..."
+
+
+def check_maps(ds: xr.Dataset, source: str, *, skip: bool) -> xr.Dataset:
+    """Check by their distribution that values can be in the unit of their quantity; lazy ones when they are read."""
+    checked = {}
+    for name, variable in ds.data_vars.items():
+        spec = VARIABLES.get("soil_temperature_0_10" if name == "soil_temperature" else str(name))
+        if spec is not None and spec.kind == "continuous" and variable.dtype.kind == "f":
+            checked[name] = watched(variable.variable, str(name), spec.units, f"source '{source}'", skip=skip)
+    return ds.assign(checked)

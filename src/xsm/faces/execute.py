@@ -18,7 +18,7 @@ from xsm.contracts.operation import Kind, Operation, Param
 from xsm.contracts.registry import get_source
 from xsm.errors import UsageError, XsmError, hear
 from xsm.io import files
-from xsm.ops.open import expand
+from xsm.io.paths import expand
 from xsm.options import threads
 from xsm.web.manifest import Manifest
 

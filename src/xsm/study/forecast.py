@@ -13,10 +13,10 @@ from xsm.data.grids import EASE2_M09
 from xsm.data.period import days
 from xsm.errors import DataError, UsageError
 from xsm.io import files
+from xsm.io.paths import size_of
 from xsm.learning.estimating import trim
 from xsm.learning.series import check_series
 from xsm.ops.cube import cube as make_cube
-from xsm.ops.open import size_of
 from xsm.options import threads
 from xsm.study.config import Study
 from xsm.study.inputs import in_order, opened, paths_of
