@@ -41,7 +41,7 @@ NAMES, MAPPINGS = ("inputs", "statics", "targets", "references"), ("units", "opt
 NUMBERS, POSITIVE = ("spread", "normalisation", "block"), ("factor", "spread_scale")
 """Entries whose numbers an estimate is made with, and names of factors in them."""
 LARGEST, FEWEST_BYTES = 1e12, 64
-"""Largest weight; fewest bytes of a weight that is no array of floats."""
+"""Largest weight; fewest bytes of a weight that is not an array of floats."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ class Bundle:
             )
         if strange := [n for n, w in self.weights.items() if not _is_usable(w)]:
             raise DataError(
-                f"The weights {', '.join(strange[:3])} of the model bundle are no floats or exceed {LARGEST:.0e}.",
+                f"The weights {', '.join(strange[:3])} of the model bundle are not floats or exceed {LARGEST:.0e}.",
                 hint="Get or train it anew.",
             )
         if wrong := [f"{key}: {text}" for key in NUMBERS for text in _wrong_numbers(self.card.get(key))]:

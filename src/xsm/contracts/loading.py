@@ -142,7 +142,7 @@ def load_factory(factory: str, what: str, requires: Iterable[str] = ()) -> Any:
         raise MissingPlugin(f"The {what} cannot be loaded ({error}).", hint="Install its dependencies.") from error
     except (Exception, SystemExit) as error:
         raise MissingPlugin(
-            f"The {what} cannot be loaded ({_reason(error)}).", hint="Update its plugin, or tell its authors."
+            f"The {what} cannot be loaded ({_reason(error)}).", hint="Update its plugin, or report it to its authors."
         ) from error
 
 

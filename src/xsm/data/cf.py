@@ -20,8 +20,9 @@ from xsm.data.units import affine, same_units
 from xsm.errors import DataError, tell
 
 __all__ = [
-    "IGBP", "NO_FLAG", "SOIL_FRACTIONS", "STALE", "VARIABLES", "Canonical", "add_history", "canonical_attrs",
-    "check_units", "clean_encoding", "drop_impossible", "fill_of", "find_coord", "kind", "same_units", "with_room",
+    "IGBP", "NO_CLASS", "NO_FLAG", "SOIL_FRACTIONS", "STALE", "VARIABLES", "Canonical", "add_history",
+    "canonical_attrs", "check_units", "clean_encoding", "drop_impossible", "fill_of", "find_coord", "kind",
+    "same_units", "with_room",
 ]  # fmt: skip
 log = logging.getLogger("xsm")
 
@@ -94,7 +95,7 @@ IGBP = (
     "cropland_natural_vegetation_mosaics", "permanent_snow_and_ice", "barren", "water_bodies",
 )  # fmt: skip
 """Meanings of the land cover classes 1 to 17."""
-NO_FLAG = np.uint16(65534)
+NO_CLASS, NO_FLAG = np.uint8(255), np.uint16(65534)
 
 
 def canonical_attrs(name: str) -> dict[str, Any]:
@@ -251,7 +252,7 @@ def fill_of(dtype: np.dtype) -> Any:
         return np.nan
     if dtype.kind in "mM":
         return np.datetime64("NaT") if dtype.kind == "M" else np.timedelta64("NaT")
-    return {"bool": False, "uint8": 255, "uint16": 65534}.get(str(dtype))
+    return {"bool": False, "uint8": int(NO_CLASS), "uint16": int(NO_FLAG)}.get(str(dtype))
 
 
 def with_room(ds: xr.Dataset) -> tuple[xr.Dataset, dict[str, Any]]:

@@ -15,6 +15,7 @@ import numpy as np
 import xarray as xr
 
 from xsm.data import areas
+from xsm.data.areas import DEGREES, EASE, transformer
 from xsm.data.region import BBox, region_bbox
 from xsm.errors import DataError, UsageError
 
@@ -87,12 +88,12 @@ class Grid:
     @property
     def lon(self) -> np.ndarray:
         """Longitude of the columns in degrees."""
-        return _transformer(False).transform(self.x, np.zeros(self.cols))[0]
+        return transformer(EASE, DEGREES).transform(self.x, np.zeros(self.cols))[0]
 
     @property
     def lat(self) -> np.ndarray:
         """Latitude of the rows in degrees."""
-        return _transformer(False).transform(np.zeros(self.rows), self.y)[1]
+        return transformer(EASE, DEGREES).transform(np.zeros(self.rows), self.y)[1]
 
     @property
     def bounds(self) -> BBox:
@@ -104,7 +105,7 @@ class Grid:
     def bbox(self) -> BBox:
         """Outer edges (west, south, east, north) in degrees."""
         left, bottom, right, top = self.bounds
-        lon, lat = _transformer(False).transform([left, right], [bottom, top])
+        lon, lat = transformer(EASE, DEGREES).transform([left, right], [bottom, top])
         return lon[0], lat[0], lon[1], lat[1]
 
     @property
@@ -143,7 +144,7 @@ class Grid:
         if bbox is None:
             return self.window(0, self.shape_global[0], 0, self.shape_global[1])
         west, south, east, north = bbox
-        x, y = _transformer(True).transform([west, east], [south, north])
+        x, y = transformer(DEGREES, EASE).transform([west, east], [south, north])
         row1, row0 = (Y0 - np.asarray(y)) / self.cell
         col0, col1 = (np.asarray(x) - X0) / self.cell
         tiny = 1e-3  # edges that coincide with cell edges add no cell
@@ -219,7 +220,7 @@ class Grid:
         lon, lat : array_like
             Degrees, any equal shape.
         """
-        x, y = _transformer(True).transform(np.asarray(lon, "f8"), np.asarray(lat, "f8"))
+        x, y = transformer(DEGREES, EASE).transform(np.asarray(lon, "f8"), np.asarray(lat, "f8"))
         with np.errstate(invalid="ignore"):
             row = np.floor((Y0 - np.asarray(y)) / self.cell)
             col = np.floor((np.asarray(x) - X0) / self.cell)
@@ -305,14 +306,6 @@ def _axis(dim: str) -> dict[str, str]:
         "standard_name": f"projection_{dim}_coordinate",
         "long_name": f"{dim} coordinate of projection",
     }
-
-
-@functools.cache
-def _transformer(to_metres: bool) -> Any:
-    from pyproj import Transformer
-
-    codes = ("EPSG:4326", "EPSG:6933") if to_metres else ("EPSG:6933", "EPSG:4326")
-    return Transformer.from_crs(*codes, always_xy=True)
 
 
 @functools.cache

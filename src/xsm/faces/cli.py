@@ -72,7 +72,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _lost(why: str, code: int, arguments: list[str]) -> int:
-    """Say that the standard output was lost; the code tells whether that was all that the command had to give."""
+    """Say that the standard output was lost; the code says whether that was all that the command had to give."""
     name = next((a for a in arguments if not a.startswith("-")), "")
     if code == 0 and name not in READERS and not {"-h", "--help", "--version"} & set(arguments):
         say("warning", f"The results are complete, but the standard output could not be written ({why}).")

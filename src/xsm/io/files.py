@@ -18,7 +18,8 @@ from xarray.backends import AbstractDataStore, H5NetCDFStore, NetCDF4DataStore, 
 
 from xsm.atomic import fresh
 from xsm.compute.zarr_regions import CHUNKS, write_regions
-from xsm.data.cf import clean_encoding
+from xsm.data.cf import NO_CLASS, NO_FLAG, clean_encoding, fill_of
+from xsm.data.first_bytes import WEB_PAGE, kind_of
 from xsm.data.skipped import listed, listen, with_skipped
 from xsm.errors import DataError, UsageError
 from xsm.io.hdf5 import check_hdf5
@@ -31,6 +32,8 @@ MOST_CELLS, MOST_CHUNKS, MOST_ALONG = 2e11, 1e7, 1e8
 """Fifty years of the globe at 9 km are fewer: 1.1e11 cells in 1.8e6 chunks. Coordinates of dims are loaded whole."""
 UNITS = {"D": "days", "s": "seconds", "ms": "milliseconds", "us": "microseconds"}
 """Units of times in files; those of maps (``obs_time``) have milliseconds, as in SMAP's product."""
+FLAGS = {"uint8": "flag_values", "uint16": "flag_masks"}
+"""Attribute that tells classes and flags, which have a fill value of their type, from other numbers."""
 NO_TIME = np.int64(np.iinfo("i8").min)
 _MAGIC = {b"\x89HDF": "netcdf", b"CDF\x01": "netcdf", b"CDF\x02": "netcdf", b"CDF\x05": "netcdf"}
 
@@ -64,8 +67,7 @@ def read(path: str | Path) -> xr.Dataset:
             return station_table.read(path)
         head = path.open("rb").read(512)
         if not any(head.startswith(m) for m in _MAGIC):
-            page = b"<html" in head.lower() or b"<!doc" in head.lower()
-            what = "an HTML page (a login page?)" if page else "not a NetCDF file"
+            what = f"{WEB_PAGE} (a login page?)" if kind_of(head) == WEB_PAGE else "not a NetCDF file"
             raise DataError(f"'{path}' is {what}.", hint="Get the file again, or convert it.")
         engine = "h5netcdf" if head[:4] == b"\x89HDF" else "netcdf4"
         hdf5 = engine == "h5netcdf"
@@ -147,13 +149,13 @@ def _decoded(ds: xr.Dataset) -> xr.Dataset:
         ds.attrs["skipped"] = listed(ds.attrs)
     for name, variable in ds.variables.items():
         if "flag_masks" in variable.attrs and variable.dtype.kind == "f":
-            ds[name] = variable.fillna(65534).astype("u2")
+            ds[name] = variable.fillna(NO_FLAG).astype("u2")
         elif (
             "flag_values" in variable.attrs
             and variable.dtype.kind == "f"
-            and variable.encoding.get("_FillValue") == 255
+            and variable.encoding.get("_FillValue") == NO_CLASS
         ):
-            ds[name] = variable.fillna(255).astype("u1")
+            ds[name] = variable.fillna(NO_CLASS).astype("u1")
     return ds
 
 
@@ -223,10 +225,8 @@ def _encodings(ds: xr.Dataset) -> tuple[xr.Dataset, dict[str, dict[str, Any]]]:
             how["_FillValue"] = np.nan
         elif name in ("x", "y", "lat", "lon"):
             how["_FillValue"] = None
-        elif variable.dtype == np.uint8 and "flag_values" in variable.attrs:
-            how["_FillValue"] = np.uint8(255)
-        elif variable.dtype == np.uint16 and "flag_masks" in variable.attrs:
-            how["_FillValue"] = np.uint16(65534)
+        elif FLAGS.get(str(variable.dtype)) in variable.attrs:
+            how["_FillValue"] = fill_of(variable.dtype)
         if variable.dtype.kind == "M" and (name == "time" or name in ds.dims):
             how |= _units(variable.values)
         elif variable.dtype.kind == "M":

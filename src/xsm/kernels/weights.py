@@ -36,7 +36,7 @@ KERNEL = {"bicubic": keys, "bilinear": triangle}
 class Taps:
     """Weights of one axis: target ``i`` takes source cells ``start[i] + k`` with ``weight[i, k]``.
 
-    Weights of all cells of the full kernel sum to 1; those beyond the source are left out, so that a smaller sum tells
+    Weights of all cells of the full kernel sum to 1; those beyond the source are left out, so that a smaller sum shows
     missing support. On a closed axis ``start`` runs outside ``0:size`` instead. ``nearest`` holds where ``inside``.
     """
 

@@ -56,7 +56,7 @@ def open(
     units: Annotated[
         Any,
         Param(
-            "Units of variables whose files tell none: 'SoilM_0_10cm=kg m-2; Rainf=mm'.",
+            "Units of variables whose files have none: 'SoilM_0_10cm=kg m-2; Rainf=mm'.",
             kind=Kind.MAPPING,
             advanced=True,
         ),
@@ -87,7 +87,7 @@ def open(
         the file, and ``xsm open`` adds it to ``skipped`` of the file that it writes. ``xsm run`` lists both and counts
         them for each day in ``files_left_out``.
     units : mapping of str to str, optional
-        Units of variables, by their names in the files or canonical names, where the files tell none. A unit that
+        Units of variables, by their names in the files or canonical names, where the files have none. A unit that
         contradicts a file's own stops.
     **options
         Options of the source; see ``xsm sources``.

@@ -18,7 +18,6 @@ from xsm.validation.products import layer_of
 from xsm.validation.scoring import MIN_DAYS, score_maps
 
 Cell = str | float | int
-Z95 = 1.959963984540054
 METRICS = (("R", "", ".2f"), ("RMSE", UNIT, ".3f"), ("Bias", UNIT, "+.3f"), ("ubRMSE", UNIT, ".3f"))
 MEANS = tuple((f"{name} mean", unit, form) for name, unit, form in METRICS)
 VARIATION = (("SD ratio mean", "", ".2f"), ("KGE mean", "", ".2f"))
@@ -208,7 +207,7 @@ def days_table(tables: Mapping[str, xr.Dataset]) -> Table:
 def left_out(tables: Sequence[xr.Dataset]) -> dict[str, tuple[int, Table]]:
     """Sensors that take no part in a table, or not with all values: their number and a table by reason.
 
-    A depth that one table does not compare but another does is no reason.
+    A depth that one table does not compare but another does is not a reason.
     """
     by_reason: dict[str, dict[tuple[str, str, float], list[str]]] = {}
     for table in tables:

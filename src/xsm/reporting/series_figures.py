@@ -10,7 +10,8 @@ import xarray as xr
 
 from xsm.reporting.map_figures import DPI, UNIT
 from xsm.reporting.scene import GAP_NAMES, NOAH, Scene
-from xsm.reporting.score_tables import Z95, label, short
+from xsm.reporting.score_tables import label, short
+from xsm.validation.metrics import NORMAL_95
 from xsm.validation.products import layer_of
 
 if TYPE_CHECKING:
@@ -114,7 +115,7 @@ def _draw(axes: Any, scene: Scene, site: xr.Dataset, layer: str, names: Sequence
         )
     best = names[-1] if names else ""
     if best and f"{best}_std" in site:
-        middle, half = site[best].values, Z95 * site[f"{best}_std"].values
+        middle, half = site[best].values, NORMAL_95 * site[f"{best}_std"].values
         entries[f"95 % interval ({short(best)})"] = axes.fill_between(
             days, middle - half, middle + half, color=BLUE, alpha=0.2, linewidth=0
         )
