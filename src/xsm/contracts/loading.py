@@ -87,12 +87,7 @@ def manager() -> Manager:
 def load(points: Iterable[EntryPoint], *, strict: bool | None = None) -> Manager:
     """Load the default plugins and those of the entry points into a new manager.
 
-    Parameters
-    ----------
-    points : iterable of EntryPoint
-        Entry points of the group ``xsm``.
-    strict : bool, optional
-        Raise the first failure instead of recording it; default from ``XSM_PLUGINS_STRICT``.
+    ``strict`` raises the first failure instead of recording it; by default ``XSM_PLUGINS_STRICT`` decides.
     """
     strict = os.environ.get("XSM_PLUGINS_STRICT") == "1" if strict is None else strict
     pm = pluggy.PluginManager("xsm")

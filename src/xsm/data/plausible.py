@@ -136,16 +136,7 @@ HINT = "Check unit, scale and fill values of the files; where a file has no unit
 def check_bulk(values: np.ndarray, name: str, units: str, where: object, *, stop: bool = True) -> str:
     """Stop where the bulk of some values certainly is not the quantity; otherwise return why it may not be.
 
-    Parameters
-    ----------
-    values : ndarray of float
-        In the canonical unit.
-    name, units : str
-        Canonical variable and unit.
-    where : object
-        What it is in, for the message.
-    stop : bool
-        Whether what is certain stops.
+    Values are in the canonical unit; ``where`` they are is for the message. Without ``stop`` nothing stops.
     """
     why, certain = doubt(values, quantity_of(name, units))
     if certain and stop:

@@ -17,7 +17,7 @@ import xarray as xr
 from xarray.backends import AbstractDataStore, H5NetCDFStore, NetCDF4DataStore, ZarrStore
 
 from xsm.atomic import fresh
-from xsm.compute.zarr_regions import CHUNKS, write_regions
+from xsm.compute.zarr_regions import CHUNKS, write_groups
 from xsm.data.cf import NO_CLASS, NO_FLAG, clean_encoding, fill_of
 from xsm.data.first_bytes import WEB_PAGE, kind_of
 from xsm.data.skipped import listed, listen, with_skipped
@@ -41,11 +41,7 @@ _MAGIC = {b"\x89HDF": "netcdf", b"CDF\x01": "netcdf", b"CDF\x02": "netcdf", b"CD
 def read(path: str | Path) -> xr.Dataset:
     """Open a NetCDF, Zarr or GeoTIFF file lazily as a dataset, or a CSV of stations.
 
-    Parameters
-    ----------
-    path : str or Path
-        ``.nc``, ``.zarr`` (folder) or ``.tif``; a GeoTIFF with ISO dates as band names gets a ``time`` dim. A
-        ``.csv`` is read by `xsm.io.station_table`.
+    A GeoTIFF with ISO dates as band names gets a dim ``time``; a CSV is read by `xsm.io.station_table`.
     """
     path = Path(path)
     if not path.exists():
@@ -84,28 +80,13 @@ def read(path: str | Path) -> xr.Dataset:
 
 
 def write(ds: xr.Dataset, path: str | Path, *, overwrite: bool = False, processes: int = 1) -> list[Path]:
-    """Write a dataset to the format of the path's ending.
+    """Write a dataset to the format of the path's ending, block by block where it is lazy; returns the files.
 
-    Files that cannot be read meanwhile and are left out (``on_error="skip"``) are listed in warnings and in the
-    attribute ``skipped`` of the result.
-
-    Parameters
-    ----------
-    ds : xarray.Dataset
-        What to write; computed block by block where it is lazy.
-    path : str or Path
-        ``.nc``, ``.zarr``, ``.tif`` (one file for each variable, see `xsm.io.geotiff.write`) or ``.csv``.
-    overwrite : bool
-        Replace an existing file; otherwise it is refused.
-    processes : int
-        For Zarr and data that come from files: at most so many processes read and write. The result is the same. The
-        caller's main module must be importable (a script needs ``if __name__ == "__main__"``). Where a
-        `dask.distributed` client is active, its workers write.
-
-    Returns
-    -------
-    list of Path
-        The files written.
+    A ``.tif`` is one file for each variable (see `xsm.io.geotiff.write`). Files that cannot be read meanwhile and are
+    left out (``on_error="skip"``) are listed in warnings and in the attribute ``skipped`` of the result. A Zarr store
+    of data from files is written by at most so many ``processes``, for which the caller's main module must be
+    importable (a script needs ``if __name__ == "__main__"``), or by the workers of an active `dask.distributed` client;
+    the result is the same.
     """
     path = Path(path)
     kind = path.suffix.lower()
@@ -190,7 +171,7 @@ def write_zarr(
     layout: dict[str, Any] = {"zarr_format": 3, "consolidated": False, "encoding": encoding}
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*Zarr format 3.*")
-        write_regions(ds, part, layout, processes=processes, journal=journal, strict=strict)
+        write_groups(ds, part, layout, processes=processes, journal=journal, strict=strict)
 
 
 def _write_csv(ds: xr.Dataset, part: Path) -> None:

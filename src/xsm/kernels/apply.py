@@ -38,19 +38,10 @@ WORTH_A_WARNING, SLACK = 1e-3, 1e-6
 def apply(
     variable: xr.Variable, geo: Regular | Scattered, grid: Target, plan: Plan, job: Job, chunks: int | None = None
 ) -> xr.Variable:
-    """Resample a variable to a grid.
+    """Resample a variable with all dims of ``geo`` to a grid: dims ``(..., "y", "x")``, attributes of the input, dask
+    where it is.
 
-    Parameters
-    ----------
-    variable : Variable
-        With all dims of ``geo``.
-    chunks : int, optional
-        Cells per side of the blocks of a lazy result.
-
-    Returns
-    -------
-    Variable
-        Dims ``(..., "y", "x")``, attributes of the input; dask where the input is.
+    ``chunks`` are the cells per side of the blocks of a lazy result.
     """
     lead = tuple(d for d in variable.dims if d not in geo.dims)
     source = variable.transpose(*lead, *geo.dims)
@@ -218,7 +209,7 @@ def _resample(values: np.ndarray, plan: Plan, job: Job, at: Window, rows: slice,
 
 
 def _tell_impossible(frames: np.ndarray, job: Job) -> None:
-    """Warn where more than `WORTH_A_WARNING` of the values that are resampled lie outside the range that clips the result."""
+    """Warn where too many resampled values lie outside the range that clips the result (`WORTH_A_WARNING`)."""
     if frames.dtype.kind != "f" or not frames.size or not (math.isfinite(job.low) or math.isfinite(job.high)):
         return
     slack = SLACK * (job.high - job.low) if math.isfinite(job.high - job.low) else 0.0

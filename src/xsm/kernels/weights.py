@@ -57,16 +57,8 @@ class Taps:
 
 
 def interpolation(method: str, axis: Axis, centre: np.ndarray, width: np.ndarray) -> Taps:
-    """Weights of ``"bicubic"`` or ``"bilinear"``.
-
-    Parameters
-    ----------
-    method : str
-        Kernel.
-    axis : Axis
-        Source axis.
-    centre, width : ndarray
-        Centres of the target cells in source cell indices and their widths in source cells.
+    """Weights of ``"bicubic"`` or ``"bilinear"``: centres of the target cells in source cell indices, widths in source
+    cells.
     """
     kernel, scale = KERNEL[method], np.maximum(np.abs(width), 1.0)
     reach = RADIUS[method] * scale

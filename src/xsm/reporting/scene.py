@@ -106,12 +106,9 @@ def make_scene(ds: xr.Dataset, cube: xr.Dataset | None) -> Scene:
 def overview(scene: Scene) -> xr.Dataset:
     """Means and counts over the period, computed in one go.
 
-    Returns
-    -------
-    xarray.Dataset
-        Maps ``mean_<name>`` and ``spread_<name>``; with observations also ``observed_days`` (days per cell), ``share``
-        (per day, of the cells that were ever observed), ``gaps`` (number of gaps by length) and ``missing`` (cell-days
-        in them), bins of `GAP_NAMES`; ``cells`` (per day, with a value of the map shown).
+    Maps ``mean_<name>`` and ``spread_<name>``, ``cells`` (per day, with a value of the map shown); with observations
+    also ``observed_days`` (days per cell), ``share`` (per day, of the cells that were ever observed), ``gaps`` (number
+    of gaps by length) and ``missing`` (cell-days in them), bins of `GAP_NAMES`.
     """
     import dask
 

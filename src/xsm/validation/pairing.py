@@ -72,28 +72,12 @@ def pair(
     method: Literal["nearest", "bilinear"] = "nearest",
     time: slice | None = None,
 ) -> Pairs:
-    """Bring maps and stations together.
+    """Bring daily maps (m3 m-3) and stations (``soil_moisture(sensor, time)``) together; only the stations' cells are
+    computed.
 
-    Parameters
-    ----------
-    ds : xarray.Dataset
-        Daily maps, m3 m-3; only the stations' cells are computed.
-    stations : xarray.Dataset
-        ``soil_moisture(sensor, time)``.
-    products : mapping
-        Variables of ``ds`` by layer, ``"surface"`` and ``"subsurface"``.
-    depths : mapping
-        Depth in cm by layer, ``"20"``, or two that are averaged, ``"10-20"``.
-    maps : sequence of str
-        Further maps whose values are needed at the sites.
-    method : {"nearest", "bilinear"}
-        How a station's value is taken from the cells.
-    time : slice, optional
-        First and last day.
-
-    Returns
-    -------
-    Pairs
+    ``products`` are the variables of ``ds`` by layer, ``"surface"`` and ``"subsurface"``, ``depths`` the depth in cm by
+    layer, ``"20"``, or two that are averaged, ``"10-20"``; the values of further ``maps`` are taken at the sites.
+    ``method`` and ``time`` are those of `xsm.validate`.
     """
     cf.check_units(ds, [name for names in products.values() for name in names])
     ds, days = daily(ds, time)
