@@ -9,6 +9,11 @@ from collections.abc import Mapping
 from typing import Any
 
 
+def by_name(names: Mapping[str, str]) -> dict[str, str]:
+    """Home of each name, from the names of each module, separated by spaces."""
+    return {name: home for home, text in names.items() for name in text.split()}
+
+
 def load(package: str, homes: Mapping[str, str], name: str) -> Any:
     """Import a name of a package from the module that defines it; an unknown name suggests the nearest one."""
     if name not in homes:

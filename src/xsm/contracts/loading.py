@@ -36,19 +36,10 @@ BUILTIN = (
 )  # fmt: skip
 """Modules of `xsm.ops`, each named after an operation of its own."""
 KNOWN_PLUGINS = {
-    "smap": "xsm-smap",
-    "smap_l4": "xsm-smap",
-    "nldas": "xsm-nldas",
-    "solus100": "xsm-solus100",
-    "uscrn": "xsm-insitu",
-    "scan": "xsm-insitu",
-    "ismn": "xsm-insitu",
-    "modis_landcover": "xsm-modis",
-    "cru": "xsm-cru",
-    "convlstm": "xsm-convlstm",
-    "lstm": "xsm-lstm",
-    "boosting": "xsm-boosting",
-}
+    "smap": "xsm-smap", "smap_l4": "xsm-smap", "nldas": "xsm-nldas", "solus100": "xsm-solus100",
+    "uscrn": "xsm-insitu", "scan": "xsm-insitu", "ismn": "xsm-insitu", "modis_landcover": "xsm-modis",
+    "cru": "xsm-cru", "convlstm": "xsm-convlstm", "lstm": "xsm-lstm", "boosting": "xsm-boosting",
+}  # fmt: skip
 """Which distribution brings which source or model; no other may take these names."""
 
 

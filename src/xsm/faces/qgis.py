@@ -80,7 +80,7 @@ def profiles_folder(version: str) -> Path:
 
 
 def build_zip(folder: Path) -> Path:
-    """Pack the plugin as ``xsm_qgis-<version>.zip`` for QGIS's 'Install from ZIP'; the same input gives the same bytes."""
+    """Pack the plugin as ``xsm_qgis-<version>.zip`` for QGIS; the same input gives the same bytes."""
     from xsm._version import __version__
 
     source = plugin_folder()
