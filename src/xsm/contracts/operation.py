@@ -61,7 +61,7 @@ class Operation:
 
     def to_json(self) -> dict[str, Any]:
         """Describe the operation with JSON types only."""
-        names = ("id", "title", "group", "summary", "params", "result", "accessor", "analyst", "owner")
+        names = ["id", "title", "group", "summary", "params", "result", "accessor", "analyst", "owner"]
         plain = {"params": [p.to_json() for p in self.params], "result": str(self.result)}
         return {n: getattr(self, n) for n in names} | plain
 

@@ -96,7 +96,7 @@ class Param:
 
     def to_json(self) -> dict[str, Any]:
         """Describe the parameter with JSON types only."""
-        names = (
+        names = [
             "name",
             "label",
             "kind",
@@ -108,7 +108,7 @@ class Param:
             "maximum",
             "unit",
             "advanced",
-        )
+        ]
         about = {n: getattr(self, n) for n in names} | {"label": self.title, "kind": str(self.kind)}
         return {n: list(value) if isinstance(value, tuple) else value for n, value in about.items()}
 

@@ -196,8 +196,8 @@ def combine(sums, cubic, full, near, min_valid, out):  # type: ignore[no-untyped
     cubic : bool
         Keys kernel with the triangle as fallback, else the triangle alone.
     full, near, out : (rows, cols) float
-        Pixels per target cell (its weight without gaps); nearest pixel, NaN where it is missing and the fallback may not
-        fill the cell; result, NaN where there is none.
+        Pixels per target cell (its weight without gaps); nearest pixel, NaN where it is missing and the fallback may
+        not fill the cell; result, NaN where there is none.
     """
     for i in range(out.shape[0]):
         for j in range(out.shape[1]):
