@@ -50,7 +50,7 @@ def test_example_of_a_docstring_runs(example, tmp_path, monkeypatch):
 
 PUBLIC = {
     f"{module.__name__}.{name}": getattr(module, name)
-    for module in (xsm, xsm.plugin_api)
+    for module in (xsm, xsm.plugin_api, xsm.testing)
     for name in module.__all__
     if callable(getattr(module, name)) and name not in ("hookimpl", "Progress")
 }

@@ -153,6 +153,11 @@ class Bundle:
         ----------
         path : str or Path
             The new folder.
+
+        Returns
+        -------
+        Path
+            The folder.
         """
         path = Path(path)
         if path.exists():
@@ -174,7 +179,22 @@ class Bundle:
 
     @classmethod
     def load(cls, path: str | Path) -> Bundle:
-        """Read a bundle folder, after a check of its size."""
+        """Read a bundle folder, after a check of its size.
+
+        Parameters
+        ----------
+        path : str or Path
+            The folder.
+
+        Returns
+        -------
+        Bundle
+
+        Raises
+        ------
+        DataError
+            For what is not a bundle, damaged, changed after it was written, or of another format.
+        """
         from safetensors import SafetensorError
         from safetensors.numpy import load_file
 

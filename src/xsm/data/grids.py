@@ -115,7 +115,13 @@ class Grid:
         return left, self.cell, 0.0, top, 0.0, -self.cell
 
     def window(self, row0: int, row1: int, col0: int, col1: int) -> Grid:
-        """Take rows ``row0:row1`` and columns ``col0:col1`` of the global grid, cut at its edges."""
+        """Take rows ``row0:row1`` and columns ``col0:col1`` of the global grid, cut at its edges.
+
+        Examples
+        --------
+        >>> EASE2_M09.window(-2, 2, 880, 889).shape
+        (2, 9)
+        """
         row0, col0 = max(row0, 0), max(col0, 0)
         row1, col1 = min(row1, self.shape_global[0]), min(col1, self.shape_global[1])
         if row1 <= row0 or col1 <= col0:
@@ -126,7 +132,13 @@ class Grid:
         return replace(self, row0=row0, col0=col0, rows=row1 - row0, cols=col1 - col0)
 
     def grow(self, cells: int) -> Grid:
-        """Add a margin of ``cells`` on every side, cut at the edges of the global grid."""
+        """Add a margin of ``cells`` on every side, cut at the edges of the global grid.
+
+        Examples
+        --------
+        >>> EASE2_M09.window(330, 338, 880, 889).grow(2).shape
+        (12, 13)
+        """
         return self.window(
             self.row0 - cells, self.row0 + self.rows + cells, self.col0 - cells, self.col0 + self.cols + cells
         )
@@ -139,6 +151,16 @@ class Grid:
         region : str, sequence of four floats, Grid, geometry or None
             Name in `REGIONS`, (west, south, east, north) in degrees, another grid, an object with ``bounds`` or
             ``__geo_interface__``, a GeoJSON file (WGS 84), or None for the whole global grid.
+
+        Returns
+        -------
+        Grid
+            Raises `xsm.UsageError` for what is not a region, and where no cell touches it.
+
+        Examples
+        --------
+        >>> EASE2_M09.region((-98, 36, -97, 37)).shape
+        (13, 12)
         """
         bbox = region_bbox(region)
         if bbox is None:
@@ -219,6 +241,16 @@ class Grid:
         ----------
         lon, lat : array_like
             Degrees, any equal shape.
+
+        Returns
+        -------
+        tuple of ndarray of int64
+            Rows and columns, shaped like the points.
+
+        Examples
+        --------
+        >>> [int(v[0]) for v in EASE2_M09.rowcol([-98.0], [36.0])]
+        [334, 878]
         """
         x, y = transformer(DEGREES, EASE).transform(np.asarray(lon, "f8"), np.asarray(lat, "f8"))
         with np.errstate(invalid="ignore"):
@@ -237,7 +269,14 @@ class Grid:
         }
 
     def assign(self, ds: xr.Dataset) -> xr.Dataset:
-        """Give a dataset this grid's coordinates and grid mapping; its ``y``, ``x`` sizes must fit."""
+        """Give a dataset this grid's coordinates and grid mapping; its ``y``, ``x`` sizes must fit.
+
+        Examples
+        --------
+        >>> import xarray as xr
+        >>> sorted(EASE2_M09.window(0, 2, 0, 3).assign(xr.Dataset({"v": (("y", "x"), [[1, 2, 3]] * 2)})).coords)
+        ['spatial_ref', 'x', 'y']
+        """
         ds = ds.drop_vars([n for n in ("x", "y", "spatial_ref") if n in ds.variables]).assign_coords(self.coords())
         for name, variable in ds.variables.items():
             if "x" in variable.dims and "y" in variable.dims:
