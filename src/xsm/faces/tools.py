@@ -59,7 +59,7 @@ def _cell(value: Any) -> str:
     """A value of a list: names, for what several are registered or described."""
     if isinstance(value, dict):
         return _cell([name for names in value.values() for name in names])
-    return ", ".join(getattr(v, "name", v) for v in value) if isinstance(value, tuple | list) else str(value)
+    return ", ".join(str(getattr(v, "name", v)) for v in value) if isinstance(value, tuple | list) else str(value)
 
 
 @click.command("doctor", help="Check the installation: versions, plugins, PROJ and GDAL, threads, GPU, disk.")
