@@ -10,7 +10,7 @@ import xarray as xr
 
 from xsm.reporting.map_figures import DPI, UNIT
 from xsm.reporting.scene import GAP_NAMES, NOAH, Scene
-from xsm.reporting.score_tables import label, short
+from xsm.reporting.score_tables import DEPTHS, label, short
 from xsm.validation.metrics import NORMAL_95
 from xsm.validation.products import layer_of
 
@@ -21,7 +21,6 @@ BLUE, ORANGE, GREEN, PINK, SKY, RED = "#0072B2", "#E69F00", "#009E73", "#CC79A7"
 LOOK = {"font.size": 9, "axes.titlesize": 10, "legend.fontsize": 8.5, "axes.linewidth": 0.7, "svg.hashsalt": "xsm"}
 """Settings of matplotlib for all figures."""
 WIDE = 9.5
-DEPTHS = {"surface": "5 cm", "subsurface": "25 cm"}
 
 
 def look(name: str) -> dict[str, Any]:
