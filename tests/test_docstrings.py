@@ -50,7 +50,7 @@ def test_example_of_a_docstring_runs(example, tmp_path, monkeypatch):
 
 PUBLIC = {
     f"{module.__name__}.{name}": getattr(module, name)
-    for module in (xsm, xsm.plugin_api, xsm.testing)
+    for module in (xsm, xsm.plugin_api)
     for name in module.__all__
     if callable(getattr(module, name)) and name not in ("hookimpl", "Progress")
 }
@@ -73,6 +73,10 @@ def test_public_name_is_described(thing):
     described = text.partition("\nParameters\n")[2].partition("\nReturns\n")[0]
     listed = re.findall(r"^\*{0,2}(\w[\w, *]*?)(?: : .*)?$", described, re.M)
     assert not set(names) - {n.strip(" *") for entry in listed for n in entry.split(",")}
+
+
+def test_helpers_for_tests_of_plugins_have_an_example():
+    assert [n for n in xsm.testing.__all__ if not has(inspect.getdoc(getattr(xsm.testing, n)), "Examples")] == []
 
 
 def test_every_public_name_is_in_the_reference():

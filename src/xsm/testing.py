@@ -25,16 +25,8 @@ from xsm.contracts.source import Area, DataSource, SourceInfo, make_request
 from xsm.data.cf import VARIABLES
 from xsm.data.grids import EASE2_M09, Grid, grid_of
 
-__all__ = [
-    "check_canonical",
-    "check_model",
-    "check_source",
-    "leaky_series",
-    "open_files",
-    "raise_if_computes",
-    "small_task",
-    "window",
-]
+__all__ = ["check_canonical", "check_model", "check_source", "leaky_series", "open_files", "raise_if_computes",
+           "small_task", "window"]  # fmt: skip
 MANY = 50_000_000
 """Values above which `check_source` does not check that there is a valid one."""
 
@@ -42,10 +34,6 @@ MANY = 50_000_000
 @contextmanager
 def raise_if_computes() -> Iterator[None]:
     """Fail if anything lazy is computed inside the body.
-
-    Returns
-    -------
-    context manager
 
     Examples
     --------
@@ -105,10 +93,6 @@ def check_source(
     tmp : Path, optional
         Empty folder for the files.
 
-    Returns
-    -------
-    None
-
     Raises
     ------
     AssertionError
@@ -154,22 +138,6 @@ def check_source(
 def check_canonical(ds: xr.Dataset, info: SourceInfo) -> None:
     """Check names, units, dims, day axis and coordinates of a dataset from a source.
 
-    Parameters
-    ----------
-    ds : xarray.Dataset
-        As the source returns it.
-    info : SourceInfo
-        Description of the source.
-
-    Returns
-    -------
-    None
-
-    Raises
-    ------
-    AssertionError
-        Says which rule is broken.
-
     Examples
     --------
     >>> import xsm
@@ -211,10 +179,6 @@ def check_model(name: str, *, options: Mapping[str, Any] | None = None, tmp: Pat
     tmp : Path, optional
         Folder in which a bundle is saved and read back.
 
-    Returns
-    -------
-    None
-
     Raises
     ------
     AssertionError
@@ -246,17 +210,7 @@ def check_model(name: str, *, options: Mapping[str, Any] | None = None, tmp: Pat
 def small_task(model: Model, options: Mapping[str, Any]) -> tuple[Samples, Spec]:
     """A small task with a known law for a model of either kind.
 
-    Parameters
-    ----------
-    model : Model
-        For gap filling (60 days, 24 series) or for estimates (60 days, 40 x 40 cells).
-    options : mapping
-        Options of the model.
-
-    Returns
-    -------
-    tuple of Samples and Spec
-        What ``model.fit`` takes.
+    Gap filling has 60 days of 24 series, an estimate 60 days of 40 x 40 cells.
 
     Examples
     --------
@@ -380,15 +334,6 @@ def leaky_series(cells: int = 40, days: int = 240, seed: int = 3) -> xr.Dataset:
 
 def window(rows: int = 8, cols: int = 9) -> Grid:
     """A small window of EASE2_M09 on the Great Plains for tests.
-
-    Parameters
-    ----------
-    rows, cols : int
-        Size of the window.
-
-    Returns
-    -------
-    Grid
 
     Examples
     --------
