@@ -39,9 +39,9 @@ def test_outages_have_no_data():
         world = make_world(default_grid(8), days)
         from xsm.twin.smap import overpasses
 
-        any_seen = np.isfinite(overpasses(world)).any((1, 2))
+        observed = np.isfinite(overpasses(world)).any((1, 2))
         out = (days >= np.datetime64(start)) & (days <= np.datetime64(stop))
-        assert not any_seen[out].any() and any_seen[~out].sum() >= 6
+        assert not observed[out].any() and observed[~out].sum() >= 6
 
 
 @pytest.mark.parametrize("errors", [ERRORS, Hard], ids=["default", "hard"])

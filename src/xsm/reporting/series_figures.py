@@ -10,7 +10,8 @@ import xarray as xr
 
 from xsm.reporting.map_figures import DPI, UNIT
 from xsm.reporting.scene import GAP_NAMES, NOAH, Scene
-from xsm.reporting.score_tables import Z95, label, short
+from xsm.reporting.score_tables import DEPTHS, label, short
+from xsm.validation.metrics import NORMAL_95
 from xsm.validation.products import layer_of
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ BLUE, ORANGE, GREEN, PINK, SKY, RED = "#0072B2", "#E69F00", "#009E73", "#CC79A7"
 LOOK = {"font.size": 9, "axes.titlesize": 10, "legend.fontsize": 8.5, "axes.linewidth": 0.7, "svg.hashsalt": "xsm"}
 """Settings of matplotlib for all figures."""
 WIDE = 9.5
-DEPTHS = {"surface": "5 cm", "subsurface": "25 cm"}
 
 
 def look(name: str) -> dict[str, Any]:
@@ -114,7 +114,7 @@ def _draw(axes: Any, scene: Scene, site: xr.Dataset, layer: str, names: Sequence
         )
     best = names[-1] if names else ""
     if best and f"{best}_std" in site:
-        middle, half = site[best].values, Z95 * site[f"{best}_std"].values
+        middle, half = site[best].values, NORMAL_95 * site[f"{best}_std"].values
         entries[f"95 % interval ({short(best)})"] = axes.fill_between(
             days, middle - half, middle + half, color=BLUE, alpha=0.2, linewidth=0
         )
