@@ -1,6 +1,6 @@
 """Validate on real stations: one chain in Hawaii (SMAP, GLDAS Noah, SCAN) and 78 USCRN stations of 2020.
 
-    python -m benchmarks.stations [--data shared/data]
+    python -m benchmarks.validate_real [--data shared/data]
 
 Hawaii: the SMAP L3 (36 km) and GLDAS Noah (0.25 degree) series nearest to the SCAN station Waimea Plain, 2017 and 2018,
 through `validate` and `triple_collocation`. The station lies outside the cells of both series, on a volcanic island:
