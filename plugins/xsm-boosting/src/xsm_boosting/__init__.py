@@ -40,6 +40,13 @@ INFO = ModelInfo(
             default=1_000_000,
             minimum=1000,
         ),
+        Param(
+            "Learn for places without values: departures from each cell's mean in units of its spread, both of which are "
+            "regressed on the static predictors.",
+            "places",
+            kind=Kind.BOOLEAN,
+            default=False,
+        ),
         *CENTRE_AND_SCALE,
     ),
     requires=("lightgbm",),
