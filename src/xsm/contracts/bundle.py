@@ -29,16 +29,16 @@ WRITTEN = "hash"
 CARD_KEYS = {
     "format", "task", "model", "depth", "scenario", "inputs", "statics", "targets", "references", "units",
     "options", "normalisation", "block", "grid", "training", "validation", "history", "metrics", "sources", "synthetic",
-    "seed", "versions", "licence", "limits", "surface", "spread",
+    "seed", "versions", "licence", "limits", "surface", "spread", "fallback",
 }  # fmt: skip
 REQUIRED = {"format", "task", "model", "inputs", "targets", "units"}
 OF_ESTIMATES = {"depth", "scenario", "statics", "options"}
 """Further entries that cards of the task ``estimate`` need."""
 NAMES, MAPPINGS = ("inputs", "statics", "targets", "references"), ("units", "options", "normalisation", "block", "grid",
-           "training", "validation", "metrics", "spread", "versions")  # fmt: skip
+           "training", "validation", "metrics", "spread", "versions", "fallback")  # fmt: skip
 """Entries of a card that list names, and those that are mappings (``grid`` may also be None)."""
 
-NUMBERS, POSITIVE = ("spread", "normalisation", "block"), ("factor", "spread_scale")
+NUMBERS, POSITIVE = ("spread", "normalisation", "block", "fallback"), ("factor", "spread_scale")
 """Entries whose numbers an estimate is made with, and names of factors in them."""
 LARGEST, FEWEST_BYTES = 1e12, 64
 """Largest weight; fewest bytes of a weight that is no array of floats."""

@@ -21,7 +21,7 @@ from typing import Any, Literal
 import pluggy
 
 from xsm.contracts import api1, hookspecs
-from xsm.contracts.model import ModelInfo
+from xsm.contracts.model import ModelInfo, with_memory
 from xsm.contracts.operation import Operation
 from xsm.contracts.source import SourceInfo
 from xsm.errors import LIBRARIES, MissingPlugin, XsmError, tell, unknown
@@ -194,7 +194,7 @@ def _registrar(loaded: Manager, plugin: Plugin, kind: str) -> Callable[[Any], No
         owner = next((o for (k, n), o in owners.items() if k == kind and _plain(n) == _plain(name)), None)
         if owner is not None:
             raise XsmError(f"{kind[:-1]} '{name}' of plugin '{plugin.name}' is already registered by '{owner}'.")
-        registry[name] = item
+        registry[name] = with_memory(item) if kind == "models" else item
         loaded.owners[kind, name] = plugin.name
         plugin.registers[kind].append(name)
 

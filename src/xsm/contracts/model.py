@@ -8,18 +8,24 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 
 from xsm.contracts.bundle import BUNDLE_FORMAT, Bundle, versions
-from xsm.contracts.operation import Param
+from xsm.contracts.operation import Kind, Param
 
 Task = Literal["gapfill", "estimate"]
 Progress = Callable[[float, str], None]
 DRIEST, WETTEST = 0.02, 0.6
 """Limits of an estimate of soil moisture, m3 m-3; the upper one where the porosity is not known."""
+MEMORY = Param(
+    "Days of exponential filters that are predictors too: of sm_dca where it is no reference, else of all series.",
+    "memory",
+    kind=Kind.STRINGS,
+)
+"""Option of every model that estimates; the core makes predictors of it, which a model gets like any others."""
 _CLIPPED: ContextVar[list[np.ndarray] | None] = ContextVar("clipped", default=None)
 
 
@@ -68,6 +74,9 @@ class ModelInfo:
     look_back : int
         Days that it needs for the estimate of one day, that day included; an option of the same name takes
         precedence. Training samples begin that much earlier than the days to learn from.
+    presets : mapping of str to mapping
+        By the value of an option ``preset``: what it sets of the options that the core reads, ``look_back`` and
+        ``memory``.
 
     Examples
     --------
@@ -82,6 +91,7 @@ class ModelInfo:
     options: tuple[Param, ...] = ()
     requires: tuple[str, ...] = ()
     look_back: int = 1
+    presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True)
@@ -93,7 +103,8 @@ class Spec:
     task : {"gapfill", "estimate"}
         What the model is for.
     inputs, statics : tuple of str
-        Predictors with and without ``time``, in the order of the network's channels.
+        Predictors with and without ``time``, in the order of the network's channels; those that the core derives from
+        others are named by their text, ``"memory(tb_h, 20)"``.
     targets : tuple of str
         Variables to fill or to estimate.
     references : tuple of str
@@ -200,7 +211,27 @@ def clips() -> Iterator[list[np.ndarray]]:
 
 def look_back(info: ModelInfo, options: Mapping[str, Any]) -> int:
     """Days, the estimated one included, that a model with these options needs."""
-    return int(options.get("look_back") or info.look_back)
+    return int(_set_for_the_core(info, options).get("look_back") or info.look_back)
+
+
+def with_memory(info: ModelInfo) -> ModelInfo:
+    """The description with the option `MEMORY`, unless the model has one of that name or does not estimate."""
+    if info.task != "estimate" or "memory" in {p.name for p in info.options}:
+        return info
+    return replace(info, options=(*info.options, MEMORY))
+
+
+def split_memory(info: ModelInfo, options: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The days of the option `MEMORY`, by the user or a preset, and the options of the model itself."""
+    if MEMORY not in info.options:
+        return (), dict(options)
+    days = _set_for_the_core(info, options).get("memory", ())
+    return tuple(days), {name: value for name, value in options.items() if name != "memory"}
+
+
+def _set_for_the_core(info: ModelInfo, options: Mapping[str, Any]) -> dict[str, Any]:
+    preset = info.presets.get(str(options.get("preset")), {})
+    return {**preset, **{name: value for name, value in options.items() if value is not None}}
 
 
 @dataclass(frozen=True)

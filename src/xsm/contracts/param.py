@@ -131,7 +131,7 @@ class Param:
                 return self._boolean(value)
             case Kind.STRINGS:
                 if isinstance(value, str):
-                    return tuple(v.strip() for v in value.split(",") if v.strip())
+                    return tuple(v.strip() for v in split_list(value) if v.strip())
                 return tuple(value) if isinstance(value, Iterable) else (value,)
             case Kind.MAPPING:
                 return self._mapping(value)
@@ -178,6 +178,29 @@ class Param:
         if str(value).lower() not in words:
             raise UsageError(f"'{self.name}' is {value!r}, expected true or false.", hint=self.help)
         return words[str(value).lower()]
+
+
+def split_list(text: str) -> list[str]:
+    """Split a text at its commas, but not inside brackets or quotation marks.
+
+    Examples
+    --------
+    >>> split_list("tb_h,memory(tb_h, 20)")
+    ['tb_h', 'memory(tb_h, 20)']
+    """
+    parts, depth, quote = [""], 0, ""
+    for letter in text:
+        if quote:
+            quote = "" if letter == quote else quote
+        elif depth and letter in "'\"":
+            quote = letter
+        elif letter in "()":
+            depth = depth + 1 if letter == "(" else max(depth - 1, 0)
+        if letter == "," and not depth and not quote:
+            parts.append("")
+        else:
+            parts[-1] += letter
+    return text.split(",") if depth or quote else parts
 
 
 _BY_TYPE = {

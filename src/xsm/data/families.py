@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 
 from xsm.data.cf import same_units
+from xsm.data.derived_text import behind
 
 SMAP, NOAH, CATCHMENT = "SMAP brightness temperatures", "Noah", "Catchment"
 LAND_MODEL, RETRIEVAL, ESTIMATE = "land model", "retrieval", "estimate"
@@ -41,8 +42,8 @@ def families_of(ds: xr.Dataset, name: str) -> frozenset[str]:
 
 
 def families_behind(ds: xr.Dataset, names: Iterable[str]) -> list[str]:
-    """All families of some variables, sorted; moisture of an unknown family stands for itself."""
-    known = [families_of(ds, n) or ({n} if is_moisture(ds, n) else set()) for n in names]
+    """All families of some variables or what they are derived from, sorted; moisture of an unknown one is its own."""
+    known = [families_of(ds, n) or ({n} if is_moisture(ds, n) else set()) for n in map(behind, names)]
     return sorted(set().union(*known)) if known else []
 
 

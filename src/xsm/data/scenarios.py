@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from xsm.data.derived_text import behind
 from xsm.errors import UsageError
 
 SMAP_ANCILLARY = ("tb_h", "tb_v", "albedo", "roughness", "vegetation_opacity", "vegetation_water_content",
@@ -37,8 +38,8 @@ class Scenario:
 
     @property
     def needs_surface(self) -> bool:
-        """Whether the estimated surface soil moisture is a predictor."""
-        return "sm_5cm" in self.inputs
+        """Whether the estimated surface soil moisture is a predictor, or behind one."""
+        return any(behind(n) == "sm_5cm" for n in (*self.inputs, *self.statics))
 
 
 _SURFACE, _SUBSURFACE = ("sm_noah_0_10", "sm_dca"), ("sm_noah_10_40",)

@@ -10,6 +10,7 @@ import xarray as xr
 
 from xsm.contracts.bundle import Bundle, spread_name
 from xsm.errors import DataError, tell
+from xsm.learning.derived import with_predictors
 from xsm.learning.estimating import estimate_maps, lead_days
 
 INTERVAL, NORMAL_95 = 0.95, 1.959964
@@ -188,7 +189,7 @@ def _validation_estimate(bundle: Bundle, place: Place) -> xr.Dataset:
     days = np.flatnonzero(place.validation_days)
     near = slice(max(days[0] - lead_days(bundle), 0), days[-1] + 1)
     bare = _with_spread(bundle, {"of": "truth", "factor": 1.0})
-    part = place.cube.isel(time=near)
+    part = with_predictors(place.cube, bundle.card).isel(time=near)
     part.attrs.pop("xsm_region", None)
     maps = estimate_maps(part, bare, depth, bundle.card["scenario"])
     maps = maps.isel(time=place.validation_days[near])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -32,6 +33,8 @@ class LearningCube:
         Index of the first day that has all predictors.
     lead_in : int
         Days before the first training day that the model looks back on.
+    fallback : mapping of str to float
+        What stands in where a derived predictor is missing.
     """
 
     dynamic: xr.Dataset
@@ -41,6 +44,7 @@ class LearningCube:
     domain: xr.DataArray
     first_day: int
     lead_in: int
+    fallback: Mapping[str, float]
 
 
 def load_if_small(cube: LearningCube) -> LearningCube:
@@ -54,8 +58,9 @@ def load_if_small(cube: LearningCube) -> LearningCube:
     parts = {"dynamic": cube.dynamic, "static": cube.static, "observed": cube.observed}
     if sum(v.nbytes for ds in parts.values() for v in ds.data_vars.values()) > LOADED:
         return cube
-    parts, frozen = dask.compute(parts, cube.frozen)
-    return replace(cube, **parts, frozen=frozen)
+    arrays = {part: {n: v.data for n, v in ds.data_vars.items()} for part, ds in parts.items()}
+    arrays, frozen = dask.compute(arrays, cube.frozen)  # arrays: dask 2026.8 loses a dataset's variable and x + 1 of it
+    return replace(cube, **{part: ds.copy(data=arrays[part]) for part, ds in parts.items()}, frozen=frozen)
 
 
 def span(cube: LearningCube, split: np.ndarray) -> slice:

@@ -1,12 +1,12 @@
 """Derived predictors: text such as ``memory(tb_h, 20)`` becomes a variable that is made from another one.
 
-The text is the name of the variable; how it is written: `xsm.learning.derived_text`.
+The text is the name of the variable; how it is written: `xsm.data.derived_text`.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,13 +15,13 @@ import xarray as xr
 from xsm.compute.chunks import anchored
 from xsm.compute.series import SERIES_CELLS, SERIES_POINTS
 from xsm.data.cf import VARIABLES, kind
+from xsm.data.derived_text import FORMS, Derived, behind, canonical, is_derived, parse
 from xsm.data.families import families_of, role_of
 from xsm.data.period import check_days
 from xsm.errors import DataError, tell
-from xsm.learning.derived_text import FORMS, Derived, canonical, is_derived, parse
 from xsm.learning.samples import days_within
 
-__all__ = ["canonical", "with_derived"]
+__all__ = ["canonical", "with_derived", "with_predictors"]
 
 
 def with_derived(
@@ -66,6 +66,12 @@ def with_derived(
     if trees and "time" in ds.dims:
         check_days(ds)
     return ds.assign({str(tree): _derived(ds, tree, _training_days(ds, tree, train)) for tree in trees})
+
+
+def with_predictors(ds: xr.Dataset, card: Mapping[str, Any]) -> xr.Dataset:
+    """The dataset with the derived predictors that a bundle's card names, as far as it has what is behind them."""
+    names = [n for n in (*card["inputs"], *card["statics"]) if behind(n) in ds]
+    return with_derived(ds, names, train=card.get("training", {}).get("periods", ()))
 
 
 def _training_days(ds: xr.Dataset, tree: Derived, train: Any) -> np.ndarray | None:

@@ -18,6 +18,7 @@ from xsm.contracts.bundle import Bundle, spread_name
 from xsm.contracts.model import Block, Model, clips, look_back
 from xsm.contracts.registry import get_model
 from xsm.data.cf import canonical_attrs, check_units, same_units
+from xsm.data.derived_text import behind, memory_days
 from xsm.data.emptiness import tell_emptied, valid_share
 from xsm.data.families import ESTIMATE, families_behind
 from xsm.data.grids import EASE2_M09, grid_of, require_grid
@@ -26,7 +27,8 @@ from xsm.data.soil_texture import texture_of
 from xsm.data.variation import WORDS, map_ratios, tell_flat
 from xsm.data.windows import take
 from xsm.errors import DataError, UsageError
-from xsm.learning.predictors import REASONS, reasons, require, split_predictors, with_units
+from xsm.learning.derived import with_predictors
+from xsm.learning.predictors import REASONS, reasons, require, split_predictors, with_fallbacks, with_units
 from xsm.learning.shipped import shipped, shipped_name
 from xsm.learning.values import checked_values
 
@@ -60,6 +62,7 @@ def lead_days(bundle: Bundle) -> int:
 def warm_up_days(bundle: Bundle) -> int:
     """Days at the start of a period whose estimates lack some of what the model looks back on, or are empty."""
     days = look_back(get_model(bundle.card["model"], "estimate").info, bundle.card["options"]) - 1
+    days += memory_days(bundle.card["inputs"])
     return days + (warm_up_days(bundle.surface) if bundle.surface else 0)
 
 
@@ -99,7 +102,7 @@ def _blocks(bundle: Bundle) -> list[Block]:
 
 
 def _predictors_in(ds: xr.Dataset, *bundles: Bundle) -> list[str]:
-    names = (n for b in bundles for n in (*b.card["inputs"], *b.card["statics"]))
+    names = (behind(n) for b in bundles for n in (*b.card["inputs"], *b.card["statics"]))
     return [n for n in dict.fromkeys(names) if n in ds]
 
 
@@ -137,12 +140,14 @@ def _run(
     """
     model = get_model(bundle.card["model"], "estimate")
     options = _dropout_options(model, dropout_passes) if dropout_passes else {}
+    require(ds, scenario)
+    ds = with_predictors(ds, bundle.card)
     _check(ds, bundle, scenario)
     lead = lead_days(bundle.surface) if scenario.needs_surface and bundle.surface else 0
     dynamic, static = split_predictors(ds, scenario)
     reason = _reasons(ds, bundle, dynamic.isel(time=slice(lead, None)), static, surface_cells)
     inside = shared(reason <= 1)
-    predictors = ds[list(dynamic.data_vars)].assign(static.data_vars)
+    predictors = with_fallbacks(dynamic, bundle.card.get("fallback", {})).assign(static.data_vars)
     predictors = checked_values(predictors, inside, str(scenario), ds["time"].values[lead])
     names, counts = [scenario.target, spread_name(bundle)], np.zeros(2)
     predict = _predictor(model, bundle, options, names, counts)
@@ -172,8 +177,9 @@ def _reasons(
     """Kind of each cell's estimate, or why it has none; computed unless the predictors are lazy."""
     patches = [b for b in _blocks(bundle) if b.kind == "patch"]
     whole = covered(require_grid(ds, "The cube"), *patches) if patches else None
-    read = dynamic if surface_cells is None else dynamic.drop_vars("sm_5cm")
-    reason = reasons(read, static, ds.get("land"), whole, surface_cells)
+    if surface_cells is not None:
+        dynamic, static = (part[[n for n in part if behind(str(n)) != "sm_5cm"]] for part in (dynamic, static))
+    reason = reasons(dynamic, static, ds.get("land"), whole, surface_cells)
     return reason if is_lazy(dynamic) else reason.compute()
 
 
@@ -278,8 +284,7 @@ def _map_cells(
 
 
 def _check(ds: xr.Dataset, bundle: Bundle, scenario: Scenario) -> None:
-    """Stop where the cube lacks a predictor, or its units or grid are not those that the bundle was trained with."""
-    require(ds, scenario)
+    """Stop where the units or the grid of a cube are not those that the bundle was trained with."""
     for name in (*scenario.inputs, *scenario.statics):
         unit, trained = str(ds[name].attrs.get("units", "")), bundle.card["units"].get(name, "")
         if unit and trained and not same_units(unit, trained):

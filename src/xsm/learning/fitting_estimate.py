@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from xsm.contracts.bundle import Bundle
-from xsm.contracts.model import Spec, look_back
-from xsm.contracts.registry import get_model
+from xsm.contracts.model import Spec, look_back, split_memory
+from xsm.contracts.registry import get_model, model_info
 from xsm.data.cf import same_units
+from xsm.data.derived_text import behind
 from xsm.data.families import families_behind
 from xsm.data.grids import grid_of
 from xsm.data.period import Splits, split_days
@@ -22,16 +22,20 @@ from xsm.data.variation import map_ratios, tell_flat
 from xsm.errors import DataError, UsageError, hear, tell
 from xsm.learning.calibration import Place, to_reference, to_stations
 from xsm.learning.cube_samples import LearningCube, load_if_small, span, split_samples
+from xsm.learning.derived import with_derived
 from xsm.learning.estimating import estimate_maps, lead_days, load_model, surface_estimate
 from xsm.learning.predictors import (
     check_domain,
     domain,
+    fallbacks,
     free_scenario,
+    looked_through,
     references,
     refuse_renamed,
     require,
     split_predictors,
     warn_of_leaks,
+    with_fallbacks,
     with_units,
 )
 from xsm.learning.samples import model_options, periods
@@ -61,15 +65,16 @@ def fit_estimate(
     surface: Any = None,
 ) -> Bundle:
     """Train a model that estimates soil moisture; see `xsm.fit`."""
-    learner = get_model(model or "convlstm", "estimate")
+    info = model_info(model or "convlstm", "estimate")
+    learner = get_model(info.name, "estimate")
+    memory, checked = split_memory(info, model_options(info, options))
     case = get_scenario(depth, scenario)
-    if predictors is not None or target is not None:
-        case = free_scenario(ds, predictors, target, depth, scenario)
+    if predictors is not None or target is not None or memory:
+        case = free_scenario(ds, predictors, target, depth, scenario, memory)
     if surface is not None and not case.needs_surface:
         raise UsageError(
             f"surface= is for 25 cm scenario 2, not for {depth} cm scenario {scenario}.", hint="Leave it out."
         )
-    checked = model_options(learner.info, options)
     ds = _with_checked_predictors(ds, case)
     day = ds["time"].values.astype("M8[D]")
     splits = training_days, validation_days = split_days(day, train, validation)
@@ -80,11 +85,12 @@ def fit_estimate(
         if surface is None:
             log.info("training the 5 cm bundle that feeds 25 cm scenario 2")
             surface = fit_estimate(
-                ds, depth=5, scenario=2, model=learner.info.name, train=train, validation=validation,
-                stations=stations, seed=seed, options=options,
+                ds, depth=5, scenario=2, model=info.name, train=train, validation=validation,
+                stations=stations, seed=seed, options={**options, **({"memory": ()} if memory else {})},
             )  # fmt: skip
         bundle_5cm = load_model(surface, 5, None)
         ds = _with_surface(ds, bundle_5cm)
+    ds = with_derived(ds, (*case.inputs, *case.statics), train=training_days)
     cube = _learning_cube(ds, case, bundle_5cm, splits, look_back(learner.info, checked) - 1)
     warn_of_shipped(surface, "estimate")
     spec = _spec(ds, case, target, checked)
@@ -97,14 +103,14 @@ def fit_estimate(
             seed=seed,
             progress=progress,
         )
-    bundle = _with_origin(bundle, ds, case, splits, bundle_5cm)
+    bundle = _with_origin(bundle, ds, case, splits, cube.fallback, bundle_5cm)
     bundle = _with_variation(bundle, ds, case, cube.domain, training_days)
     return to_reference(bundle) if stations is None else to_stations(bundle, [Place(ds, stations, validation_days)])
 
 
 def _with_checked_predictors(ds: xr.Dataset, case: Scenario) -> xr.Dataset:
     """The cube with the units of its predictors and references, all of which it must have but the 5 cm estimate."""
-    case = replace(case, inputs=tuple(n for n in case.inputs if n != "sm_5cm")) if case.needs_surface else case
+    case = looked_through(case)
     require(ds, case, with_references=True)
     ds = with_units(ds, (*case.inputs, *case.statics, *case.references))
     split_predictors(ds, case)
@@ -132,7 +138,9 @@ def _learning_cube(
     fill_periods |= {"sm_5cm": surface.trained_on} if surface else {}
     warn_of_leaks(fill_periods, ds["time"].values.astype("M8[D]")[training_days])
     first_day = lead_days(surface) if surface else 0
-    cube = LearningCube(dynamic, static, references(ds, case), ds.get("frozen"), cells, first_day, lead_in)
+    fallback = fallbacks(dynamic, cells, training_days)
+    dynamic = with_fallbacks(dynamic, fallback)
+    cube = LearningCube(dynamic, static, references(ds, case), ds.get("frozen"), cells, first_day, lead_in, fallback)
     read = np.zeros(ds.sizes["time"], bool)
     for split in splits:
         read[span(cube, split)] = True
@@ -172,7 +180,8 @@ def _with_variation(
     for dim, at in zip(cells.dims, np.nonzero(cells.values), strict=True):
         first = int(np.clip(np.median(at) - SHOWN_CELLS // 2, 0, max(0, cells.sizes[dim] - SHOWN_CELLS)))
         part[str(dim)] = slice(first, first + SHOWN_CELLS)
-    needed = [n for n in (*case.inputs, *case.statics, *case.references, "land", "spatial_ref") if n in ds]
+    names = (*case.inputs, *case.statics, *case.references, "land", "spatial_ref")
+    needed = list(dict.fromkeys(v for n in names for v in (n, behind(n)) if v in ds))
     some = (
         ds[needed + [f"{n}_observed" for n in case.references if f"{n}_observed" in ds]]
         .isel(part)
@@ -186,8 +195,15 @@ def _with_variation(
     return Bundle({**bundle.card, "metrics": noted}, bundle.weights, bundle.surface)
 
 
-def _with_origin(bundle: Bundle, ds: xr.Dataset, case: Scenario, splits: Splits, surface: Bundle | None) -> Bundle:
-    """The bundle with what its card says of the data: days, grid, history."""
+def _with_origin(
+    bundle: Bundle,
+    ds: xr.Dataset,
+    case: Scenario,
+    splits: Splits,
+    fallback: Mapping[str, float],
+    surface: Bundle | None,
+) -> Bundle:
+    """The bundle with what its card says of the data: days, grid, history, what stands in for missing predictors."""
     day = ds["time"].values.astype("M8[D]")
     training, validation = (day[split] for split in splits)
 
@@ -207,6 +223,7 @@ def _with_origin(bundle: Bundle, ds: xr.Dataset, case: Scenario, splits: Splits,
             "families": families_behind(ds, (*case.references, *case.inputs)),
         },
         "surface": None if surface is None else surface.hash,
+        **({"fallback": dict(fallback)} if fallback else {}),
         "licence": bundle.card.get("licence", "BSD-3-Clause"),
     }
     return Bundle({**bundle.card, **origin}, bundle.weights, surface)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from xsm.data.cf import VARIABLES, check_units, kind, same_units
+from xsm.data.derived_text import TODAY, behind, canonical, is_derived, parse, reach
 from xsm.data.families import families_of, is_moisture, same_series
 from xsm.data.period import check_days
 from xsm.data.scenarios import Scenario, get_scenario
@@ -16,12 +19,14 @@ from xsm.learning.samples import days_within
 
 REASONS = ("estimated", "estimated near the edge of the data", "no land", "a predictor has no value at all")
 """Flag meanings of ``mask_reason``."""
+MISSING = 0.1
+"""Share of a derived predictor that may be missing without a warning."""
 
 
 def require(ds: xr.Dataset, scenario: Scenario, *, with_references: bool = False) -> None:
     """Stop where a cube lacks variables of a scenario, with their names and the products that contain them."""
     needed = (*scenario.inputs, *scenario.statics, *(scenario.references if with_references else ()))
-    missing = [n for n in needed if n not in ds]
+    missing = list(dict.fromkeys(behind(n) for n in needed if n not in ds and behind(n) not in ds))
     if missing:
         raise DataError(
             f"{scenario.depth} cm scenario {scenario.number} needs {', '.join(missing)}, which the cube lacks.",
@@ -109,6 +114,45 @@ def with_units(ds: xr.Dataset, names: Iterable[str]) -> xr.Dataset:
     return ds.assign({n: ds[n].assign_attrs(units=u) for n, u in bare.items() if u})
 
 
+def looked_through(scenario: Scenario) -> Scenario:
+    """The scenario with the variables behind its predictors that a cube must have; an estimate of 5 cm is none."""
+    inputs, statics = (
+        tuple(v for v in dict.fromkeys(map(behind, names)) if v != "sm_5cm")
+        for names in (scenario.inputs, scenario.statics)
+    )
+    return replace(scenario, inputs=inputs, statics=statics)
+
+
+def fallbacks(dynamic: xr.Dataset, cells: xr.DataArray, use: np.ndarray) -> dict[str, float]:
+    """Means of the derived predictors over the domain and the days in ``use``: they stand in where one is missing.
+
+    A predictor may be missing before the first observation, or where no other day was observed.
+    """
+    import dask
+
+    names = [n for n in dynamic.data_vars if is_derived(str(n))]
+    if not names:
+        return {}
+    some = dynamic[names].isel(time=use).where(cells)
+    means, counts = dask.compute(some.mean(dtype="f8"), some.count())
+    missing = {n: 1 - int(counts[n]) / (int(cells.sum()) * int(np.sum(use))) for n in names}
+    if empty := ", ".join(str(n) for n in names if not counts[n]):
+        raise DataError(
+            f"{empty} has no value on the training days.", hint="Check the period of what it is derived from."
+        )
+    if few := ", ".join(f"{n} ({share:.0%})" for n, share in missing.items() if share > MISSING):
+        tell(
+            f"More than {MISSING:.0%} of these predictors is missing on the training days and is replaced by their "
+            f"mean: {few}."
+        )
+    return {str(n): float(f"{float(means[n]):.4g}") for n in names}
+
+
+def with_fallbacks(ds: xr.Dataset, fallback: Mapping[str, float]) -> xr.Dataset:
+    """Derived predictors without gaps; see `fallbacks`."""
+    return ds.assign({n: ds[n].fillna(np.float32(mean)) for n, mean in fallback.items() if n in ds})
+
+
 def check_domain(dynamic: xr.Dataset, static: xr.Dataset, cells: xr.DataArray, scenario: Scenario) -> None:
     """Stop where no cell has a value of all predictors."""
     if cells.any():
@@ -138,14 +182,24 @@ def warn_of_leaks(fill_periods: Mapping[str, str], training_days: np.ndarray) ->
 
 
 def free_scenario(
-    ds: xr.Dataset, predictors: Sequence[str] | None, target: str | None, depth: int, number: int
+    ds: xr.Dataset,
+    predictors: Sequence[str] | None,
+    target: str | None,
+    depth: int,
+    number: int,
+    memory: Sequence[Any] = (),
 ) -> Scenario:
-    """A scenario with other predictors or another reference; both are checked."""
+    """A scenario with other predictors or another reference, both of which are checked, and filters of ``memory`` days.
+
+    The filters are those of DCA where it is in the dataset and no reference, else those of all series.
+    """
     base = get_scenario(depth, number)
-    names = (*base.inputs, *base.statics) if predictors is None else tuple(dict.fromkeys(predictors))
+    names = (*base.inputs, *base.statics) if predictors is None else predictors
+    names = tuple(dict.fromkeys(n if n in ds else canonical(n) for n in names))
+    references = base.references if target is None else (target,)
     estimated = ("sm_5cm",) if base.needs_surface else ()
     for name in names:
-        if name not in ds and name not in estimated:
+        if name not in ds and behind(name) not in ds and behind(name) not in estimated:
             raise DataError(
                 f"The predictor '{name}' is not in the dataset.", hint=f"It contains {', '.join(map(str, ds))}."
             )
@@ -154,28 +208,43 @@ def free_scenario(
             f"The predictors {', '.join(coded)} are bits or times, expected quantities.",
             hint="Leave them out, or convert them to quantities.",
         )
-    dynamic = tuple(n for n in names if n in estimated or "time" in ds[n].dims)
+    dynamic = tuple(n for n in names if _is_series(ds, n))
     if not dynamic:
         raise DataError(
             f"None of the predictors ({', '.join(names) or 'no names'}) changes with time, expected at least one.",
             hint="Name one with the dimension time.",
         )
-    references = base.references if target is None else (target,)
-    _check_copies(ds, names, references)
+    retrieval = [n for n in ("sm_dca",) if n in ds and n not in references]
+    filtered = retrieval or [n for n in dynamic if not is_derived(n)]
+    filters = [canonical(f"memory({name!r}, {days})") for name in filtered for days in memory]
+    dynamic = tuple(dict.fromkeys((*dynamic, *filters)))
+    _check_copies(ds, (*names, *filters), references)
     return Scenario(
         depth, number, dynamic, tuple(n for n in names if n not in dynamic), references, base.soil_depth, base.lead_in
     )
 
 
+def _is_series(ds: xr.Dataset, name: str) -> bool:
+    """Whether a predictor changes with time; what is not in the dataset is an estimate or derived."""
+    if name not in ds and is_derived(name) and "mean" in parse(name).forms:
+        return False
+    variable = name if name in ds else behind(name)
+    return variable not in ds or "time" in ds[variable].dims
+
+
 def _check_copies(ds: xr.Dataset, predictors: Sequence[str], references: Sequence[str]) -> None:
-    """Refuse the reference as its own predictor; warn of a predictor that is nearly the same."""
-    if references[0] in predictors:
+    """Refuse the reference's value of the day as a predictor; warn of a predictor that is nearly the same."""
+    today = {n: behind(n) for n in predictors if TODAY in reach(n)}
+    for name in (n for n, variable in today.items() if variable == references[0]):
+        what = f"contains the day's value of the reference '{references[0]}'"
         raise DataError(
-            f"'{references[0]}' is both predictor and reference: the model would learn to copy it.",
-            hint="Leave it out of the predictors, or choose another target.",
+            f"'{name}' {what if is_derived(name) else 'is both predictor and reference'}: the model would learn to "
+            "copy it.",
+            hint=f"Leave it out of the predictors, take others({references[0]}, 5), which is made from other days, or "
+            "choose another target.",
         )
     taught = families_of(ds, references[0]) if is_moisture(ds, references[0]) else frozenset()
-    alike = [n for n in predictors if n in references or (is_moisture(ds, n) and taught & families_of(ds, n))]
+    alike = [n for n, v in today.items() if v in references or (is_moisture(ds, v) and taught & families_of(ds, v))]
     if alike:
         tell(
             f"The predictors {', '.join(alike)} come from the product of a reference ({', '.join(references)}), which "

@@ -146,8 +146,11 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
     "rabiei2024": {},
     "rabiei2024-table2": {"beta25": 1.0},
+    "rabiei2024-memory": {},
 }
-"""Changes of each preset; ``rabiei2024-table2`` adds the subsurface R of the paper's Table 2."""
+"""Changes of each preset; ``rabiei2024-table2`` adds the subsurface R of the paper's Table 2, ``rabiei2024-memory`` is
+for 25 cm and adds exponential filters to the predictors (`MEMORY`)."""
+MEMORY = {"rabiei2024-memory": {"memory": ("5", "20", "60")}}
 
 
 def _integers(name: str, values: tuple[Any, ...]) -> tuple[int, ...]:
@@ -169,4 +172,5 @@ INFO = ModelInfo(
     options=OPTIONS,
     requires=("torch",),
     look_back=3,
+    presets=MEMORY,
 )
