@@ -5,7 +5,8 @@
 TASK is ``surface`` (5 cm from weather), ``depth`` (20 cm from weather and the measured 5 cm of all days) or ``forward``
 (both from weather). Soil moisture before DATE is learnt from; with --unseen (names, comma separated) that of these
 stations is not, and the model is one for places without values. FILE.nc has the dims (time, station); PRED.nc gets
-``soil_moisture_5cm`` or ``soil_moisture_20cm`` and the standard deviation of the measured value.
+``soil_moisture_5cm`` or ``soil_moisture_20cm`` and the standard deviation of the measured value, which is calibrated on
+the last year before DATE (of that model: on stations left out in turn).
 """
 
 from __future__ import annotations
@@ -33,8 +34,7 @@ MEMORIES = {
 CLIMATE = ("aridity", "mean(air_temperature)", "mean(excess)")
 STANDARD = "standard(soil_moisture_5cm)"
 OPTIONS = {
-    "boosting": {"memories": (), "lags": 0, "trees": 400, "learning_rate": 0.06, "leaves": 31, "leaf_size": 100,
-                 "members": 2},
+    "boosting": {"memories": (), "lags": 0, "trees": 200, "learning_rate": 0.1, "leaves": 31, "leaf_size": 100},
     "lstm": {"epochs": 30},
 }  # fmt: skip
 FEWEST = 100
@@ -62,8 +62,14 @@ def prepare(ds: xr.Dataset) -> xr.Dataset:
         "water": (wet, "kg m-2"), "balance": (wet - demand, "kg m-2"),
     } | {f"storage_{c}": (water.storage(wet, demand, c), "1") for c in water.CAPACITIES}  # fmt: skip
     year = 2 * np.pi * ds["time"].dt.dayofyear.values / 365.25
-    series |= {n: (np.broadcast_to(f(year)[:, None], rain.shape), "1") for n, f in (("sine", np.sin), ("cosine", np.cos))}
-    maps = {"aridity": np.log(rain.mean(0) / demand.mean(0)), "latitude": ds["lat"].values, "longitude": ds["lon"].values}
+    series |= {
+        n: (np.broadcast_to(f(year)[:, None], rain.shape), "1") for n, f in (("sine", np.sin), ("cosine", np.cos))
+    }
+    maps = {
+        "aridity": np.log(rain.mean(0) / demand.mean(0)),
+        "latitude": ds["lat"].values,
+        "longitude": ds["lon"].values,
+    }
     return xr.Dataset(
         {n: (("time", "station"), v.astype("f4"), {"units": u}) for n, (v, u) in series.items()}
         | {n: ("station", v.astype("f4"), {"units": "1"}) for n, v in maps.items()},
@@ -89,7 +95,11 @@ def predictors(depth: int) -> list[str]:
     names = [*MEMORIES, "precipitation", "snow", "sine", "cosine", *(f"storage_{c}" for c in water.CAPACITIES)]
     names += [f"antecedent(water, {d})" for d in RAIN] + [f"antecedent(precipitation, {d})" for d in (2, 5, 12, 30)]
     names += [f"memory({n}, {d})" for n, days in MEMORIES.items() for d in days]
-    return names + [f"memory({STANDARD}, {d})" for d in FILTERS] * (depth > 5) + ["distance(soil_moisture_5cm)"] * (depth > 5)
+    return (
+        names
+        + [f"memory({STANDARD}, {d})" for d in FILTERS] * (depth > 5)
+        + ["distance(soil_moisture_5cm)"] * (depth > 5)
+    )
 
 
 def predict(ds: xr.Dataset, depth: int, surface: bool, split: str, unseen: np.ndarray, model: str) -> xr.Dataset:
@@ -106,7 +116,9 @@ def predict(ds: xr.Dataset, depth: int, surface: bool, split: str, unseen: np.nd
     unseen : ndarray of bool
         Stations ``(station,)`` without values to learn from.
     """
-    name, train = f"soil_moisture_{depth}cm", (ds["time"] < np.datetime64(split)).values
+    name, day = f"soil_moisture_{depth}cm", ds["time"].values.astype("M8[D]")
+    train = day < np.datetime64(split)
+    last = train & (day >= np.datetime64(split) - 365) & ~unseen.any()
     lent = xr.DataArray(train, dims="time") & xr.DataArray(~unseen, dims="station") & thawed(ds, depth)
     known = prepare(ds).assign({name: ds[name].where(lent).assign_attrs(units="m3 m-3")})
     names = [*predictors(20 if surface else 5), *CLIMATE]
@@ -117,13 +129,16 @@ def predict(ds: xr.Dataset, depth: int, surface: bool, split: str, unseen: np.nd
         options |= {"places": True}
         names += ["mean(soil_moisture_5cm)", "spread(soil_moisture_5cm)"] if surface else []
     else:
-        mean, spread = known[name].mean("time"), known[name].std("time")
-        enough = known[name].count("time") >= FEWEST
+        own = known[name].isel(time=train & ~last)
+        mean, spread, enough = own.mean("time"), own.std("time"), own.count("time") >= FEWEST
         known["station_mean"], known["station_spread"] = (v.where(enough).fillna(v.mean()) for v in (mean, spread))
         names += ["latitude", "longitude", "station_mean", "station_spread"]
         options |= {"centre": "station_mean", "scale": "station_spread"}
     layer = LAYERS[depth]
-    bundle = xsm.fit(known, depth=layer, model=model, predictors=names, target=name, train=train, **options)
+    options |= {"validation": last} if last.any() else {}
+    bundle = xsm.fit(
+        known, depth=layer, model=model, predictors=names, target=name, train=train & ~last, **options
+    )  # fmt: skip
     maps = xsm.estimate(known, depth=layer, model=bundle)
     return xr.Dataset({name: maps[f"sm_{layer}cm"], f"{name}_std": maps[f"sm_{layer}cm_reference_std"]})
 

@@ -187,7 +187,9 @@ class Boosting:
             some = {n: np.asarray(arrays[n])[..., part] for n in (*card["inputs"], *card["statics"])}
             x = _features(some, card["inputs"], card["statics"], options)
             scaled = _scaled(x.reshape(-1, x.shape[-1]), boosters, card)
-            middle, scale = moments_at(_maps(some, card["statics"]), places) if places else centre_and_scale(some, options)
+            middle, scale = (
+                moments_at(_maps(some, card["statics"]), places) if places else centre_and_scale(some, options)
+            )
             mean[:, part] = middle + scale * scaled[0].reshape(days, -1)
             spread[:, part] = scale * scaled[1].reshape(days, -1) * card["normalisation"][target]["spread_scale"]
         return {target: clip_moisture(mean, card), f"{target}_std": spread}
