@@ -124,7 +124,7 @@ def predict(ds: xr.Dataset, depth: int, surface: bool, split: str, unseen: np.nd
     names = [*predictors(20 if surface else 5), *CLIMATE]
     options = dict(OPTIONS[model])
     if surface:
-        known["soil_moisture_5cm"] = from_the_start(ds["soil_moisture_5cm"])
+        known["soil_moisture_5cm"] = everywhere(ds["soil_moisture_5cm"])
     if unseen.any():
         options |= {"places": True}
         names += ["mean(soil_moisture_5cm)", "spread(soil_moisture_5cm)"] if surface else []
@@ -143,10 +143,9 @@ def predict(ds: xr.Dataset, depth: int, surface: bool, split: str, unseen: np.nd
     return xr.Dataset({name: maps[f"sm_{layer}cm"], f"{name}_std": maps[f"sm_{layer}cm_reference_std"]})
 
 
-def from_the_start(series: xr.DataArray) -> xr.DataArray:
-    """A series that starts with its mean where it was first observed later."""
-    mean = series.mean("time").fillna(series.mean())
-    return series.where(series.ffill("time").notnull(), mean).assign_attrs(units="m3 m-3")
+def everywhere(series: xr.DataArray) -> xr.DataArray:
+    """A series whose stations without any value have the mean of the others."""
+    return series.where(series.notnull().any("time"), series.mean("station")).assign_attrs(units="m3 m-3")
 
 
 def main() -> None:

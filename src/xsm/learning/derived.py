@@ -41,8 +41,8 @@ def with_derived(
     names : iterable of str
         Derived predictors; those that the dataset has, and other names, are passed over.
     train : ndarray of bool or sequence of str, optional
-        Days of ``mean``, ``spread`` and ``standard``, or their periods as a bundle's card has them; all days by default,
-        and, with a warning, where the dataset has none of them.
+        Days of ``mean``, ``spread`` and ``standard``, or their periods as a bundle's card has them; all days by
+        default, and, with a warning, where the dataset has none of them.
 
     Returns
     -------

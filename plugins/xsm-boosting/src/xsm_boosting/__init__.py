@@ -41,8 +41,8 @@ INFO = ModelInfo(
             minimum=1000,
         ),
         Param(
-            "Learn for places without values: departures from each cell's mean in units of its spread, both of which are "
-            "regressed on the static predictors.",
+            "Learn for places without values: departures from a cell's mean in units of its spread, both of which "
+            "follow from maps.",
             "places",
             kind=Kind.BOOLEAN,
             default=False,
