@@ -192,6 +192,7 @@ def test_means_are_those_of_the_training_days(cube):
     ("predictors", "error", "text"),
     [
         (["tb_h", "memory(nope, 5)"], DataError, r"'memory\(nope, 5\)' is not in the dataset"),
+        (["tb_h", "memry(tb_h, 5)"], DataError, r"is not in the dataset.*Derived predictors are memory\(v, days\)"),
         (["tb_h", "memory(tb_h)"], UsageError, "lacks the days"),
         (["tb_h", "memory(clay, 5)"], DataError, "needs a series"),
         (["mean(tb_h)", "clay"], DataError, "changes with time"),

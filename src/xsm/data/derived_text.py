@@ -61,6 +61,7 @@ FORMS: Mapping[str, Form] = {
 STATIC = frozenset({"mean", "spread"})
 OF_TRAINING_DAYS = STATIC | {"standard"}
 """Forms whose values do not change with time, and those that are made from the training days."""
+HINT = f"Derived predictors are {', '.join(form.usage for form in FORMS.values())}."
 
 
 @dataclass(frozen=True)
@@ -255,5 +256,4 @@ def _checked(name: str, value: Any, text: str) -> Any:
 
 
 def _refusal(text: str, why: str) -> UsageError:
-    forms = ", ".join(form.usage for form in FORMS.values())
-    return UsageError(f"'{text}' {why}.", hint=f"Derived predictors are {forms}.")
+    return UsageError(f"'{text}' {why}.", hint=HINT)

@@ -37,7 +37,8 @@ def estimate(
     Parameters
     ----------
     ds : xarray.Dataset
-        Cube, dims (time, y, x) on an EASE-Grid window, predictors without temporal gaps.
+        Cube, dims (time, y, x) on an EASE-Grid window, predictors without temporal gaps; derived predictors of the
+        model are made from it, and what is behind them may have gaps.
     depth, scenario : int
         Which estimate (Table 2 of Rabiei et al. 2024).
     model : Bundle or path, optional

@@ -69,7 +69,11 @@ def fit(
     validation : slice or array of bool, optional
         Estimate: days to stop by; by default 2021, or the 20 % of the days after the first 60 %.
     predictors, target : optional
-        Estimate: predictors and reference instead of the scenario's; the target is a variable of the dataset.
+        Estimate: predictors and reference instead of the scenario's; the target is a variable of the dataset. A
+        predictor is a variable or derived from one: ``"memory(v, days)"``, an exponential filter;
+        ``"antecedent(v, days)"``, a decaying sum; ``"others(v, days)"`` and ``"distance(v)"``, the values observed on
+        other days and how far these are, with ``side="past"`` for earlier ones alone; ``"mean(v)"`` of the training
+        days; ``"neighbours(v, cells)"``. They nest, and ``v`` may have gaps. The target may enter by its other days.
     variables, covariates : sequence of str, optional
         Gap filling: what the model learns to fill, and the gap-free series and maps that help it.
     allow_target_leak : bool
@@ -83,7 +87,8 @@ def fit(
     seed : int
         Seed of sampling, initial weights and batches.
     **options
-        Options of the model; see ``xsm models``.
+        Options of the model; see ``xsm models``. All that estimate have ``memory``, days of exponential filters that
+        are predictors too: of ``sm_dca``, or of every daily predictor where the cube lacks it or it is a reference.
 
     Returns
     -------
@@ -108,6 +113,8 @@ def fit(
     ['tb_h', 'tb_v', 'albedo']
     >>> cube.sm.fit(model="ridge", predictors=["tb_h", "precipitation"], target="sm_noah_0_10").card["inputs"]
     ['tb_h', 'precipitation']
+    >>> cube.sm.fit(model="ridge", predictors=["tb_h", "memory(sm_dca, 5)"], target="sm_noah_0_10").card["inputs"]
+    ['tb_h', 'memory(sm_dca, 5)']
     """
     check_device()
     ds = utc_times(ds)
