@@ -37,6 +37,8 @@ OPTIONS = {
     "boosting": {"memories": (), "lags": 0, "trees": 200, "learning_rate": 0.1, "leaves": 31, "leaf_size": 100},
     "lstm": {"epochs": 30},
 }  # fmt: skip
+PLACES = {"boosting": {"places": True}, "lstm": {}}
+"""Further options of a model for places without values."""
 FEWEST = 100
 """Training days of a station whose own mean and spread are used."""
 
@@ -126,8 +128,10 @@ def predict(ds: xr.Dataset, depth: int, surface: bool, split: str, unseen: np.nd
     if surface:
         known["soil_moisture_5cm"] = everywhere(ds["soil_moisture_5cm"])
     if unseen.any():
-        options |= {"places": True}
-        names += ["mean(soil_moisture_5cm)", "spread(soil_moisture_5cm)"] if surface else []
+        options |= PLACES[model]
+        if surface:
+            options |= {"centre": "mean(soil_moisture_5cm)", "scale": "spread(soil_moisture_5cm)"}
+            names += [options["centre"], options["scale"]]
     else:
         own = known[name].isel(time=train & ~last)
         mean, spread, enough = own.mean("time"), own.std("time"), own.count("time") >= FEWEST

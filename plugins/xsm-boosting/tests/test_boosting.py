@@ -92,7 +92,6 @@ def test_other_days_do_not_matter_to_training():
     [
         ({"memories": ("a week",)}, "expected numbers of days"),
         ({"scale": "std"}, "scale is 'std', expected one of the static"),
-        ({"places": True, "centre": "sand"}, "places was given with centre"),
     ],
 )
 def test_wrong_options_are_refused(option, text):

@@ -41,8 +41,8 @@ INFO = ModelInfo(
             minimum=1000,
         ),
         Param(
-            "Learn for places without values: departures from a cell's mean in units of its spread, both of which "
-            "follow from maps.",
+            "Learn for places without values: departures from a cell's mean in units of its spread. The mean follows "
+            "from centre, the spread is in proportion to scale; without them both follow from all maps.",
             "places",
             kind=Kind.BOOLEAN,
             default=False,

@@ -23,7 +23,7 @@ from xsm.plugin_api import (
 
 from xsm_boosting import INFO
 from xsm_boosting.features import features
-from xsm_boosting.places import learn_places, moments_at, own_moments
+from xsm_boosting.places import Maps, learn_places, maps_of, moments_at, own_moments
 
 FOLDS, BLOCK, PATIENCE = 4, 30, 50
 """Folds of interleaved blocks of so many days (for new places: cells); rounds without improvement."""
@@ -46,7 +46,7 @@ class _Table:
     y: np.ndarray
     day: np.ndarray
     cell: np.ndarray
-    maps: np.ndarray
+    maps: Maps
     centre: np.ndarray
     scale: np.ndarray
 
@@ -62,7 +62,7 @@ class _Table:
     def places(self, rows: np.ndarray) -> dict[str, np.ndarray]:
         """Learn the moments of new places from the cells of rows."""
         cells = np.unique(self.cell[rows])
-        return learn_places(self.maps[cells], self.centre[cells], self.scale[cells])
+        return learn_places(self.maps.of(cells), self.centre[cells], self.scale[cells])
 
 
 class Boosting:
@@ -188,7 +188,7 @@ class Boosting:
             x = _features(some, card["inputs"], card["statics"], options)
             scaled = _scaled(x.reshape(-1, x.shape[-1]), boosters, card)
             middle, scale = (
-                moments_at(_maps(some, card["statics"]), places) if places else centre_and_scale(some, options)
+                moments_at(_maps(some, card["statics"], options), places) if places else centre_and_scale(some, options)
             )
             mean[:, part] = middle + scale * scaled[0].reshape(days, -1)
             spread[:, part] = scale * scaled[1].reshape(days, -1) * card["normalisation"][target]["spread_scale"]
@@ -201,11 +201,9 @@ def settings(spec: Spec) -> dict[str, Any]:
     Raises
     ------
     UsageError
-        For memories that are not numbers, a centre or scale that is not a static predictor or stands beside places.
+        For memories that are not numbers, or a centre or scale that is not a static predictor.
     """
     options = series_settings(INFO, spec)
-    if options["places"] and (options["centre"] or options["scale"]):
-        raise UsageError("places was given with centre or scale, expected one of them.", hint="Leave the others out.")
     try:
         options["memories"] = tuple(float(v) for v in options["memories"])
     except ValueError:
@@ -247,13 +245,11 @@ def _table(samples: Samples, spec: Spec, options: Mapping[str, Any], seed: int) 
     y = (values - centre) / scale
     x = _features(arrays, spec.inputs, spec.statics, options)
     number = np.asarray(samples.days).astype("M8[D]").astype("i8")
-    return _Table(x[counts], y[counts], number[day], cell, _maps(arrays, spec.statics), centre, scale)
+    return _Table(x[counts], y[counts], number[day], cell, _maps(arrays, spec.statics, options), centre, scale)
 
 
-def _maps(arrays: Mapping[str, np.ndarray], statics: Sequence[str]) -> np.ndarray:
-    """Static predictors ``(cell, predictor)``."""
-    cells = next(iter(arrays.values())).shape[-1]
-    return np.stack([arrays[n] for n in statics], -1) if statics else np.empty((cells, 0))
+def _maps(arrays: Mapping[str, np.ndarray], statics: Sequence[str], options: Mapping[str, Any]) -> Maps:
+    return maps_of(arrays, statics, options["centre"], options["scale"])
 
 
 def _folds(number: np.ndarray) -> np.ndarray:

@@ -1,12 +1,13 @@
-"""Places without values: mean and spread of the target in a cell, regressed on the static predictors of the cell."""
+"""Places without values: mean and spread of the target in a cell, learnt as functions of its static predictors."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
-PENALTY = 5.0
+PENALTY = 2.0
 """Of the ridge regressions, in cells: their static predictors are standardised."""
 FEWEST = 30
 """Values that a cell needs so that its mean and spread count."""
@@ -41,42 +42,73 @@ def own_moments(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return mean, np.maximum(spread, NARROWEST)
 
 
-def learn_places(maps: np.ndarray, mean: np.ndarray, spread: np.ndarray) -> dict[str, np.ndarray]:
-    """Regress the mean and the logarithm of the spread on static predictors (ridge).
+class Maps(NamedTuple):
+    """What the mean and the spread of places follow from, ``(cell, predictor)``, and what the spread scales with."""
+
+    of_mean: np.ndarray
+    of_spread: np.ndarray
+    scale: np.ndarray
+
+    def of(self, cells: np.ndarray) -> Maps:
+        """Return those of some cells."""
+        return Maps(*(v[cells] for v in self))
+
+
+def maps_of(arrays: Mapping[str, np.ndarray], statics: Sequence[str], centre: str | None, scale: str | None) -> Maps:
+    """Maps that the moments follow from: a line in ``centre`` and in proportion to ``scale``, else all static ones."""
+    cells = next(iter(arrays.values())).shape[-1]
+    of_mean, of_spread = (
+        [arrays[n] for n in names] for names in ([centre] if centre else statics, [] if scale else statics)
+    )
+    stacked = (np.stack(v, -1).astype("f8") if v else np.empty((cells, 0)) for v in (of_mean, of_spread))
+    return Maps(*stacked, np.maximum(arrays[scale].astype("f8"), NARROWEST) if scale else np.ones(cells))
+
+
+def learn_places(maps: Maps, mean: np.ndarray, spread: np.ndarray) -> dict[str, np.ndarray]:
+    """Regress the mean, and the logarithm of the spread over its scale, on static predictors (ridge).
 
     Parameters
     ----------
-    maps : ndarray
-        Static predictors ``(cell, predictor)``, finite.
+    maps : Maps
+        Finite.
     mean, spread : ndarray
         From `own_moments`; cells without them do not count.
 
     Returns
     -------
     dict of str to ndarray
-        ``middle`` and ``width (predictor,)`` of the predictors, ``lines (1 + predictor, 2)``.
+        ``mean`` and ``spread``: middle, width and slope ``(3, 1 + predictor)``, the first column for the constant.
 
     Examples
     --------
     >>> wet = np.linspace(0.1, 0.4, 500)
-    >>> lines = learn_places(wet[:, None], 0.9 * wet, np.full(500, 0.05))
-    >>> mean, spread = moments_at(np.array([[0.25]]), lines)
-    >>> mean.round(3), spread.round(3)
-    (array([0.225]), array([0.05]))
+    >>> maps = maps_of({"m": wet, "s": wet}, ["m", "s"], "m", "s")
+    >>> mean, spread = moments_at(maps, learn_places(maps, 0.9 * wet, 0.5 * wet))
+    >>> mean[[0, -1]].round(2), spread[[0, -1]].round(2)
+    (array([0.09, 0.36]), array([0.05, 0.2 ]))
     """
     known = np.isfinite(mean)
-    x, y = maps[known].astype("f8"), np.stack([mean, np.log(spread)], -1)[known]
-    middle, width = x.mean(0), x.std(0)
-    width = np.where(width > 0, width, 1.0)
-    design = np.column_stack([np.ones(len(x)), (x - middle) / width])
-    penalty = PENALTY * np.diag([0.0] + [1.0] * x.shape[1])
-    lines = np.linalg.solve(design.T @ design + penalty, design.T @ y)
-    lines[0, 1] += (y - design @ lines)[:, 1].var() / 2  # of a lognormal, so that spreads are right on average
-    return {"middle": middle, "width": width, "lines": lines}
+    maps, mean, spread = maps.of(known), mean[known], np.log(spread[known])
+    of_spread = _line(maps.of_spread, spread - np.log(maps.scale))
+    rest = spread - np.log(maps.scale) - _at(maps.of_spread, of_spread)
+    of_spread[2, 0] += rest.var() / 2  # of a lognormal, so that spreads are right on average
+    return {"mean": _line(maps.of_mean, mean), "spread": of_spread}
 
 
-def moments_at(maps: np.ndarray, places: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and spread of the target in cells, from `learn_places`; ``maps (cell, predictor)``."""
-    design = np.column_stack([np.ones(len(maps)), (maps - places["middle"]) / places["width"]])
-    mean, spread = (design @ places["lines"]).T
-    return mean, np.exp(spread)
+def moments_at(maps: Maps, places: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and spread of the target in cells, from `learn_places`."""
+    return _at(maps.of_mean, places["mean"]), maps.scale * np.exp(_at(maps.of_spread, places["spread"]))
+
+
+def _line(maps: np.ndarray, values: np.ndarray) -> np.ndarray:
+    design = np.column_stack([np.ones(len(maps)), maps])
+    middle, width = design.mean(0), design.std(0)
+    middle[0], width[width == 0] = 0.0, 1.0
+    design = (design - middle) / width
+    penalty = PENALTY * np.diag(np.arange(design.shape[1]) > 0)
+    return np.stack([middle, width, np.linalg.solve(design.T @ design + penalty, design.T @ values)])
+
+
+def _at(maps: np.ndarray, line: np.ndarray) -> np.ndarray:
+    middle, width, slope = line
+    return np.asarray((np.column_stack([np.ones(len(maps)), maps]) - middle) / width @ slope)
