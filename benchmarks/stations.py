@@ -32,7 +32,6 @@ MEMORIES = {
 }  # fmt: skip
 """Days of the exponential filters of each series."""
 CLIMATE = ("aridity", "mean(air_temperature)", "mean(excess)")
-STANDARD = "standard(soil_moisture_5cm)"
 OPTIONS = {
     "boosting": {"memories": (), "lags": 0, "trees": 200, "learning_rate": 0.1, "leaves": 31, "leaf_size": 100},
     "lstm": {"epochs": 30},
@@ -97,11 +96,8 @@ def predictors(depth: int) -> list[str]:
     names = [*MEMORIES, "precipitation", "snow", "sine", "cosine", *(f"storage_{c}" for c in water.CAPACITIES)]
     names += [f"antecedent(water, {d})" for d in RAIN] + [f"antecedent(precipitation, {d})" for d in (2, 5, 12, 30)]
     names += [f"memory({n}, {d})" for n, days in MEMORIES.items() for d in days]
-    return (
-        names
-        + [f"memory({STANDARD}, {d})" for d in FILTERS] * (depth > 5)
-        + ["distance(soil_moisture_5cm)"] * (depth > 5)
-    )
+    surface = [*(f"memory(surface, {d})" for d in FILTERS), "distance(surface)"]
+    return names + surface if depth > 5 else names
 
 
 def predict(ds: xr.Dataset, depth: int, surface: bool, split: str, unseen: np.ndarray, model: str) -> xr.Dataset:
@@ -126,11 +122,11 @@ def predict(ds: xr.Dataset, depth: int, surface: bool, split: str, unseen: np.nd
     names = [*predictors(20 if surface else 5), *CLIMATE]
     options = dict(OPTIONS[model])
     if surface:
-        known["soil_moisture_5cm"] = everywhere(ds["soil_moisture_5cm"])
+        known = known.assign(surface_predictors(ds["soil_moisture_5cm"]))
     if unseen.any():
         options |= PLACES[model]
         if surface:
-            options |= {"centre": "mean(soil_moisture_5cm)", "scale": "spread(soil_moisture_5cm)"}
+            options |= {"centre": "surface_mean", "scale": "surface_spread"}
             names += [options["centre"], options["scale"]]
     else:
         own = known[name].isel(time=train & ~last)
@@ -147,9 +143,12 @@ def predict(ds: xr.Dataset, depth: int, surface: bool, split: str, unseen: np.nd
     return xr.Dataset({name: maps[f"sm_{layer}cm"], f"{name}_std": maps[f"sm_{layer}cm_reference_std"]})
 
 
-def everywhere(series: xr.DataArray) -> xr.DataArray:
-    """A series whose stations without any value have the mean of the others."""
-    return series.where(series.notnull().any("time"), series.mean("station")).assign_attrs(units="m3 m-3")
+def surface_predictors(series: xr.DataArray) -> xr.Dataset:
+    """The 5 cm series relative to its mean and spread over all days; that of the others where a station has no value."""
+    series = series.where(series.notnull().any("time"), series.mean("station"))
+    mean, spread = series.mean("time"), series.std("time").clip(0.005)
+    maps = {"surface_mean": mean.assign_attrs(units="m3 m-3"), "surface_spread": spread.assign_attrs(units="m3 m-3")}
+    return xr.Dataset({"surface": ((series - mean) / spread).assign_attrs(units="1"), **maps})
 
 
 def main() -> None:
