@@ -129,8 +129,8 @@ def predict(ds: xr.Dataset, depth: int, surface: bool, split: str, unseen: np.nd
             options |= {"centre": "surface_mean", "scale": "surface_spread"}
             names += [options["centre"], options["scale"]]
     else:
-        own = known[name].isel(time=train & ~last)
-        mean, spread, enough = own.mean("time"), own.std("time"), own.count("time") >= FEWEST
+        learnt = known[name].isel(time=train & ~last)
+        mean, spread, enough = learnt.mean("time"), learnt.std("time"), learnt.count("time") >= FEWEST
         known["station_mean"], known["station_spread"] = (v.where(enough).fillna(v.mean()) for v in (mean, spread))
         names += ["latitude", "longitude", "station_mean", "station_spread"]
         options |= {"centre": "station_mean", "scale": "station_spread"}

@@ -63,9 +63,9 @@ def stations_cube(days: int = 420) -> xr.Dataset:
 def test_the_bundle_of_real_stations_estimates_depth_from_the_surface():
     pytest.importorskip("lightgbm")
     cube = stations_cube()
-    with pytest.warns(UserWarning, match="trained at stations of USCRN") as told:
+    with pytest.warns(UserWarning, match="trained at stations of USCRN") as warnings:
         maps = cube.sm.estimate(depth=25, model="uscrn-depth")
-    assert not any("synthetic" in str(w.message) for w in told)
+    assert not any("synthetic" in str(w.message) for w in warnings)
     deep, surface = (v.isel(time=slice(60, None)) for v in (maps["sm_25cm"], cube["sm_5cm"]))
     assert bool(deep.notnull().all()) and bool((maps["sm_25cm_reference_std"] > 0.005).all())
     assert float(xr.corr(deep, surface, "time").min()) > 0.5
