@@ -19,9 +19,9 @@ SMALL = {
     "bench_scale": ("--quick", "--days", "2", "--threads", "1"),
     "bench_twin": ("--quick",),
     "bench_validate": ("--stations", "12", "--days", "400", "--repeat", "1"),
-    "stations": (),
+    "validate_real": (),
 }
-NEED_DATA = ("bench_gapfill", "stations")
+NEED_DATA = ("bench_gapfill", "validate_real")
 
 pytestmark = pytest.mark.skipif(not (ROOT / "benchmarks").is_dir(), reason="needs a checkout")
 

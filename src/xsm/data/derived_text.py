@@ -55,8 +55,13 @@ FORMS: Mapping[str, Form] = {
     ),
     "antecedent": Form("antecedent(v, days)", "antecedent sum", ("days",), (BEFORE, TODAY)),
     "mean": Form("mean(v)", "mean of the training days", (), (BEFORE, TODAY, AFTER)),
+    "spread": Form("spread(v)", "standard deviation of the training days", (), (BEFORE, TODAY, AFTER)),
+    "standard": Form("standard(v)", "departure from the mean in units of the spread", (), (BEFORE, TODAY, AFTER)),
     "neighbours": Form("neighbours(v, cells)", "mean of the cells around", ("cells",), (TODAY,)),
 }
+STATIC = frozenset({"mean", "spread"})
+OF_TRAINING_DAYS = STATIC | {"standard"}
+"""Forms whose values do not change with time, and those that are made from the training days."""
 HINT = f"Derived predictors are {', '.join(form.usage for form in FORMS.values())}."
 
 

@@ -39,7 +39,11 @@ def fit(
         bool, Param("Gap filling: allow land-model soil moisture as a covariate.", advanced=True)
     ] = False,
     surface: Annotated[
-        Any, Param("Estimate at 25 cm, scenario 2: the 5 cm bundle; trained if absent.", kind=Kind.MODEL)
+        Any,
+        Param(
+            "Estimate at 25 cm, scenario 2: the 5 cm bundle, trained if absent; 'cube' for the cube's sm_5cm.",
+            kind=Kind.MODEL,
+        ),
     ] = None,
     stations: Annotated[
         xr.Dataset | None,
@@ -77,8 +81,9 @@ def fit(
         Gap filling: what the model learns to fill, and the gap-free series and maps that help it.
     allow_target_leak : bool
         Gap filling: allow land-model soil moisture as a covariate.
-    surface : Bundle or path, optional
-        Estimate at 25 cm, scenario 2: the 5 cm bundle that feeds it; it becomes part of the result.
+    surface : Bundle, path or "cube", optional
+        Estimate at 25 cm, scenario 2: the 5 cm bundle that feeds it; it becomes part of the result. ``"cube"`` takes
+        the cube's ``sm_5cm`` as it is, wherever it comes from; then a cube must have it for estimates too.
     stations : xarray.Dataset, optional
         Estimate: ``soil_moisture(sensor, time)``; its ``_std`` is then the spread of the true value. Without stations
         it is that of the reference and called ``_reference_std``. Fusion: they also correct the weights.
