@@ -92,9 +92,11 @@ def test_shuffled_retrievals_leave_the_skill_of_the_weather(cube):
     for one in (cube, shuffled):
         fitted = xsm.fit(one, task="fuse", train=TRAIN, validation=VALIDATION, **QUICK)
         roles = fusing.inputs_of(one)
-        estimate, seen = prediction(one, fitted)[95:], roles[RETRIEVAL].values[95:]
-        both = np.isfinite(seen)
-        scores.append(np.corrcoef((estimate - estimate.mean(0))[both], (seen - np.nanmean(seen, 0))[both])[0, 1])
+        estimate, retrieval = prediction(one, fitted)[95:], roles[RETRIEVAL].values[95:]
+        both = np.isfinite(retrieval)
+        scores.append(
+            np.corrcoef((estimate - estimate.mean(0))[both], (retrieval - np.nanmean(retrieval, 0))[both])[0, 1]
+        )
     assert scores[0] > scores[1] + 0.2
     assert abs(scores[1]) < 0.35  # 25 days of which neighbours repeat each other
 
@@ -211,8 +213,8 @@ def test_surface_is_merged_as_written(cube, bundle):
     parts = fusing.surface_parts(fusing.inputs_of(cube), bundle)
     weights = bundle.weights["weights_5cm"]
     r, m, p, long = (parts[n].values for n in (RETRIEVAL, SURFACE, "prediction", "lasting"))
-    seen = np.isfinite(r)
+    observed = np.isfinite(r)
     with_retrieval = weights[1, 0] * np.nan_to_num(r) + weights[1, 1] * m + weights[1, 2] * p
-    expected = np.where(seen, with_retrieval, weights[0, 1] * m + weights[0, 2] * p)
+    expected = np.where(observed, with_retrieval, weights[0, 1] * m + weights[0, 2] * p)
     expected = expected - (1 / 3 - 0.2) * np.nan_to_num(long)
     np.testing.assert_allclose(fusing.merged_surface(parts, weights), np.clip(expected, 0.02, 0.6), atol=1e-6)

@@ -110,8 +110,8 @@ def _beside(maps: xr.Dataset, stations: xr.Dataset, depth: int, names: list[str]
     if valid.any(-1).sum() < FEWEST_STATIONS:
         return None
     confirmed = [site for site, some in zip(pairs.sites, valid.any(-1), strict=True) if some]
-    stations_used = [full_name(site.station, site.network) for site in confirmed]
-    return Beside(dict(zip(names, series.x, strict=True)), series.y[needed[0]], valid, stations_used)
+    teachers = [full_name(site.station, site.network) for site in confirmed]
+    return Beside(dict(zip(names, series.x, strict=True)), series.y[needed[0]], valid, teachers)
 
 
 def _corrected(

@@ -23,7 +23,7 @@ from xsm.plugin_api import (
 
 from xsm_boosting import INFO
 from xsm_boosting.features import features
-from xsm_boosting.places import Maps, learn_places, maps_of, moments_at, own_moments
+from xsm_boosting.places import Maps, learn_places, maps_of, moments_at, place_moments
 
 FOLDS, BLOCK, PATIENCE = 4, 30, 50
 """Folds of interleaved blocks of so many days (for new places: cells); rounds without improvement."""
@@ -233,7 +233,7 @@ def _table(samples: Samples, spec: Spec, options: Mapping[str, Any], seed: int) 
         )
     values = samples.series(reference, cells)
     if options["places"]:
-        centre, scale = own_moments(np.where(counts, values, np.nan))
+        centre, scale = place_moments(np.where(counts, values, np.nan))
         counts = counts & np.isfinite(centre)
         if not counts.any():
             raise DataError(

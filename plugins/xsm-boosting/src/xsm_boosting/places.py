@@ -15,7 +15,7 @@ NARROWEST = 0.005
 """Least spread of a cell, m3 m-3."""
 
 
-def own_moments(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def place_moments(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean and standard deviation of each cell; NaN where it has fewer than `FEWEST` values.
 
     Parameters
@@ -30,7 +30,7 @@ def own_moments(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
     Examples
     --------
-    >>> mean, spread = own_moments(np.tile([[0.1, np.nan], [0.3, np.nan]], (20, 1)))
+    >>> mean, spread = place_moments(np.tile([[0.1, np.nan], [0.3, np.nan]], (20, 1)))
     >>> mean.round(2), spread.round(2)
     (array([0.2, nan]), array([0.1, nan]))
     """
@@ -72,7 +72,7 @@ def learn_places(maps: Maps, mean: np.ndarray, spread: np.ndarray) -> dict[str, 
     maps : Maps
         Finite.
     mean, spread : ndarray
-        From `own_moments`; cells without them do not count.
+        From `place_moments`; cells without them do not count.
 
     Returns
     -------
