@@ -37,7 +37,7 @@ def weighted(values, weights):
     """Mean over days by a matrix of weights (of a day, of another)."""
     visible_days = np.isfinite(values)
     with np.errstate(invalid="ignore"):
-        return (weights @ np.where(visible_days, values, 0).astype("f8")) / (weights @ seen_days.astype("f8"))
+        return (weights @ np.where(visible_days, values, 0).astype("f8")) / (weights @ visible_days.astype("f8"))
 
 
 def lags(values):
@@ -156,5 +156,5 @@ def test_day_mean_is_that_of_the_days_in_use(values, seed):
     use = np.random.default_rng(seed).random(len(values)) < 0.6
     training_days = np.where(use[:, None], values, np.nan).astype("f8")
     with np.errstate(invalid="ignore"):
-        expected = np.nansum(training_days, 0) / np.isfinite(chosen_days).sum(0)
+        expected = np.nansum(training_days, 0) / np.isfinite(training_days).sum(0)
     np.testing.assert_allclose(filters.day_mean(values, use), expected, rtol=1e-6)

@@ -60,8 +60,8 @@ def maps_of(arrays: Mapping[str, np.ndarray], statics: Sequence[str], centre: st
     of_mean, of_spread = (
         [arrays[n] for n in names] for names in ([centre] if centre else statics, [] if scale else statics)
     )
-    stacked = (np.stack(v, -1).astype("f8") if v else np.empty((cells, 0)) for v in (of_mean, of_spread))
-    return Maps(*stacked, np.maximum(arrays[scale].astype("f8"), NARROWEST) if scale else np.ones(cells))
+    mean, spread = (np.stack(v, -1).astype("f8") if v else np.empty((cells, 0)) for v in (of_mean, of_spread))
+    return Maps(mean, spread, np.maximum(arrays[scale].astype("f8"), NARROWEST) if scale else np.ones(cells))
 
 
 def learn_places(maps: Maps, mean: np.ndarray, spread: np.ndarray) -> dict[str, np.ndarray]:
