@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from xsm.contracts.bundle import BUNDLE_FORMAT, Bundle, versions
-from xsm.contracts.model import Model, Samples, Spec
+from xsm.contracts.model import Model, Progress, Samples, Spec
 from xsm.contracts.registry import get_model
 from xsm.data.families import families_behind
 from xsm.data.masks import with_masks
@@ -20,6 +21,7 @@ from xsm.errors import UsageError
 from xsm.learning import fusing, merging
 from xsm.learning.derived import with_derived
 from xsm.learning.fuse_stations import at_stations
+from xsm.learning.predictors import with_units
 from xsm.learning.samples import model_options, periods, sample_cells
 from xsm.progress import quiet
 
@@ -52,6 +54,7 @@ def fit_fuse(
     learner = get_model(model or DEFAULT, "fuse")
     checked = model_options(learner.info, options)
     check_days(ds)
+    ds = with_units(ds, [n for n in HOLDERS.values() if n in ds])
     depths = (5, 25) if HOLDERS[ROOT] in ds else (5,)
     day = ds["time"].values.astype("M8[D]")
     training, validation_days = split_days(day, train, validation)
@@ -60,7 +63,7 @@ def fit_fuse(
     sample = _sample(ds, roles, inputs, statics, seed)
     log.info("training the fusion on %d cells and %d days", sample.sizes.get("cell", 1), training.sum())
     with quiet() as progress:
-        learn = _Learner(learner, checked, day, training, seed, progress)
+        learn = partial(_learn, learner, checked, training, seed, progress)
         parts = {fusing.PREDICTION: learn(sample, RETRIEVAL, inputs, statics)}
         bundle = _joined(parts, learner, ds, mode, seed, training, validation_days, depths)
         if 25 in depths:
@@ -84,27 +87,22 @@ def _sample(ds: xr.Dataset, roles: xr.Dataset, inputs: list[str], statics: list[
     return sample.assign({n: sample[n].assign_attrs(derived[n].attrs) for n in derived if n in sample})
 
 
-class _Learner:
-    """Teaches one component after another on the same days."""
-
-    def __init__(
-        self, model: Model, options: Mapping[str, Any], day: np.ndarray, use: np.ndarray, seed: int, progress: Any
-    ) -> None:
-        self.model, self.options, self.day, self.use = model, options, day, use
-        self.seed, self.progress = seed, progress
-
-    def __call__(self, sample: xr.Dataset, target: str, inputs: list[str], statics: list[str]) -> Bundle:
-        """Train a component on the cells of a sample."""
-        sample = with_derived(sample, inputs)
-        arrays = {n: sample[n].transpose("time", ...).values.astype("f4") for n in (*inputs, target)}
-        arrays |= {n: sample[n].values.astype("f4") for n in statics}
-        thawed = ~sample["frozen"].transpose("time", ...).values.astype(bool) if "frozen" in sample else None
-        samples = Samples(arrays, self.day, self.use, np.ones(arrays[target].shape[1:], bool), thawed)
-        spec = Spec(
-            "fuse", tuple(inputs), (target,), tuple(statics), (target,),
-            {n: str(sample[n].attrs.get("units", "")) for n in (*inputs, *statics, target)}, options=self.options,
-        )  # fmt: skip
-        return self.model.fit(samples, spec, validation=None, seed=self.seed, progress=self.progress)
+def _learn(
+    model: Model, options: Mapping[str, Any], use: np.ndarray, seed: int, progress: Progress,
+    sample: xr.Dataset, target: str, inputs: list[str], statics: list[str],
+) -> Bundle:  # fmt: skip
+    """Train a component on the cells of a sample, on the days ``use``."""
+    sample = with_derived(sample, inputs)
+    arrays = {n: sample[n].transpose("time", ...).values.astype("f4") for n in (*inputs, target)}
+    arrays |= {n: sample[n].values.astype("f4") for n in statics}
+    thawed = ~sample["frozen"].transpose("time", ...).values.astype(bool) if "frozen" in sample else None
+    day = sample["time"].values.astype("M8[D]")
+    samples = Samples(arrays, day, use, np.ones(arrays[target].shape[1:], bool), thawed)
+    spec = Spec(
+        "fuse", tuple(inputs), (target,), tuple(statics), (target,),
+        {n: str(sample[n].attrs.get("units", "")) for n in (*inputs, *statics, target)}, options=options,
+    )  # fmt: skip
+    return model.fit(samples, spec, validation=None, seed=seed, progress=progress)
 
 
 def _joined(
