@@ -61,9 +61,9 @@ _PUBLIC = {
     "NO_FLAG": "xsm.data.cf",
     "unit_of": "xsm.data.units",
     "affine": "xsm.data.units",
+    "speak_for": "xsm.data.plausible",
     "convert": "xsm.data.units",
     "read_stamps": "xsm.data.stamps",
-    "to_unit": "xsm.data.stamps",
 }
 __all__ = list(_PUBLIC)
 

@@ -125,9 +125,9 @@ REFUSED = {
     "ambiguous": (PLAIN.replace("2021-04-01", "04/01/2021"), "whether the day or month is first"),
     "months": (report({VALUE: ["20", "21"]}, ["2021-04", "2021-05"]), "a month or a year"),
     "zone": (PLAIN.replace(":00,", ":00 CST,"), "time zone 'CST'"),
-    "no unit": (PLAIN.replace(" (pct)", ""), "unit is absent.*write the unit"),
-    "other unit": (PLAIN.replace("(pct)", "(in)"), "unit is 'in'"),
-    "percent as fraction": (PLAIN.replace("(pct)", "(m3/m3)"), "median of 21.*divide them by 100"),
+    "no unit": (PLAIN.replace(" (pct)", ""), "soil_moisture' has no unit.*units="),
+    "other unit": (PLAIN.replace("(pct)", "(in)"), "in 'in', expected m3 m-3 or percent"),
+    "percent as fraction": (PLAIN.replace("(pct)", "(m3/m3)"), "median of 21.*correct the unit"),
     "many bad rows": (PLAIN.replace("01 1", "xx 1"), "10 of 24 lines.*first is line 16"),
 }
 
@@ -213,7 +213,7 @@ def test_answers_that_follow_each_other_and_repeat_values(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize(
     ("more", "match"),
-    [({"durationName": "MONTHLY"}, "duration MONTHLY"), ({"storedUnitCode": "in"}, "unit is 'in'"),
+    [({"durationName": "MONTHLY"}, "duration MONTHLY"), ({"storedUnitCode": "in"}, "in 'in', expected"),
      ({"heightDepth": 2}, "depth of 2 inches")],
 )  # fmt: skip
 def test_answers_that_are_refused(tmp_path: Path, more: dict[str, Any], match: str) -> None:
@@ -226,12 +226,6 @@ def test_units_of_temperature(tmp_path: Path, unit: str, value: float) -> None:
     heat = [v | {"value": value} for v in VALUES]
     text = answer(element("SMS", VALUES), element("STO", heat, storedUnitCode=unit))
     np.testing.assert_allclose(read(tmp_path, text, "data.json")["soil_temperature"], 283.15, rtol=1e-6)
-
-
-def test_temperature_without_a_unit_that_could_be_either_is_refused(tmp_path: Path) -> None:
-    heat = element("STO", [v | {"value": 10.0} for v in VALUES], storedUnitCode=None)
-    with pytest.raises(DataError, match="may be degC or degF"):
-        read(tmp_path, answer(element("SMS", VALUES), heat), "data.json")
 
 
 def test_empty_answers_are_left_out(tmp_path: Path) -> None:

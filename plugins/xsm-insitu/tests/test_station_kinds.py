@@ -131,7 +131,7 @@ def test_other_values_at_one_time_stop(tmp_path: Path, kind: str) -> None:
 def test_percent_is_refused(tmp_path: Path, kind: str) -> None:
     head, rows = FORMATS[kind]
     rows = [r.replace(" 0.2", " 2.2").replace(" 0.3", " 30.") for r in rows]
-    with pytest.raises(DataError, match=r"expected 0 to 1 m3 m-3.*divide them by 100"):
+    with pytest.raises(DataError, match=r"expected 0 to 1 m3 m-3.*If they are percent, say so with units="):
         read(tmp_path, kind, joined(head, rows))
 
 

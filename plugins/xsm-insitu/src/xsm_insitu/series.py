@@ -128,10 +128,9 @@ def check_place(path: object, lon: float, lat: float) -> None:
         raise DataError(f"'{path}' puts its station at {lon:g} east, {lat:g} north.", hint="Download the file again.")
 
 
-def celsius_to_kelvin(celsius: np.ndarray, where: object) -> np.ndarray:
-    """Soil temperature in K, float32; NaN below absolute zero (the products' missing values) or where impossible."""
-    kelvin = np.where(celsius > -KELVIN, celsius + KELVIN, np.nan).astype("f4")
-    return drop_impossible(kelvin, "soil_temperature_0_10", where)
+def warmth(kelvin: np.ndarray, where: object) -> np.ndarray:
+    """Soil temperature, float32; NaN below absolute zero (the products' missing values) or where impossible."""
+    return drop_impossible(np.where(kelvin > 0, kelvin, np.nan).astype("f4"), "soil_temperature_0_10", where)
 
 
 def mask(moisture: np.ndarray, flag: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -75,6 +75,8 @@ class LandCoverSource:
         """
         if unknown := [v for v in request.variables or () if v != "land_cover"]:
             raise UsageError(f"MODIS land cover has no variable '{unknown[0]}'.", hint="It gives: land_cover.")
+        if request.units.get("land_cover") is not None:
+            raise UsageError("Land cover is classes, which have no unit.", hint="Leave 'land_cover' out of <units=>.")
         igbp = only_igbp([Path(p) for p in request.paths])
         files, year = _of_year(igbp, request.options["year"])
         files = _latest(files)

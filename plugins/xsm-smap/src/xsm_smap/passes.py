@@ -47,6 +47,9 @@ def _read_l3(
 
     @functools.cache
     def raw(dataset: str) -> np.ndarray:
+        return granule.converted(overpass, dataset, stored(dataset))
+
+    def stored(dataset: str) -> np.ndarray:
         dataset_read = dataset_of(group, dataset, granule.level, suffix, granule.crid, granule.path)
         if granule.place is not None or is_turned(dataset_read, granule.frame):
             return cut(in_units(dataset_read, upright(dataset_read, granule.frame), dataset), granule.place, grid)
@@ -69,6 +72,9 @@ def _read_l2(
 
     @functools.cache
     def raw(dataset: str) -> np.ndarray:
+        return granule.converted(granule.passes[0], dataset, stored(dataset))
+
+    def stored(dataset: str) -> np.ndarray:
         dataset_read = dataset_of(group, dataset, granule.level, "", granule.crid, granule.path)
         if granule.place is not None:
             return granule.place.put(in_units(dataset_read, upright(dataset_read, granule.frame), dataset), grid)

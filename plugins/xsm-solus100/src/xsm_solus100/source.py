@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import xarray as xr
 from xsm import DataError, UsageError
-from xsm.plugin_api import Area, Request, canonical_attrs, tell
+from xsm.plugin_api import Area, Request, canonical_attrs, tell, unit_of
 
 from xsm_solus100 import INFO
 from xsm_solus100.layout import EPSG, LEFT, NODATA, PIXEL, PROPERTIES, SCALARS, TOP
@@ -77,6 +77,7 @@ class Solus100Source:
             for depth in depths:
                 try:
                     rasters[name, depth] = _open(layers, PROPERTIES[name], depth, request.region, request.on_error)
+                    rasters[name, depth].attrs["stated"] = _stated(rasters[name, depth].attrs, name, request.units)
                 except DataError as error:
                     if request.on_error == "raise":
                         raise
@@ -210,6 +211,13 @@ def _open(
     if raster.rio.crs.to_epsg() != EPSG or pixel != PIXEL or (left - LEFT) % PIXEL or (top - TOP) % PIXEL:
         tell(f"'{path}' is not on the pixels of SOLUS100 (EPSG:{EPSG}, {PIXEL} m).")
     return raster
+
+
+def _stated(about: Mapping[str, Any], name: str, units: Mapping[str, str]) -> str:
+    """The unit of the numbers in a layer, where the user states one; the product's own are scaled without unit."""
+    if units.get(name) is None and units.get(PROPERTIES[name]) is None:
+        return ""
+    return unit_of(about["units"], name, about["path"], units, known=PROPERTIES[name])
 
 
 def _same_grid(rasters: dict[tuple[str, int], xr.DataArray], layers: Layers) -> xr.DataArray:
