@@ -200,3 +200,10 @@ def test_an_archive_of_many_members_is_opened_in_bounded_time(tmp_path: Path) ->
     assert ISMN.identify(path)
     ds = open_files(ISMN, [path], region=Area(box, EASE2_M09.region(box)))
     assert ds.sizes["sensor"] == 10 and time.monotonic() - start < 30
+
+
+def test_files_of_which_no_value_is_kept_are_told(tmp_path: Path) -> None:
+    with heard() as texts:
+        ds = read(tmp_path, "stm", joined([HEADER], [r.replace(" G ", " D01 ") for r in STM]))
+    assert ds["soil_moisture"].isnull().all()
+    assert any("No value of soil moisture is left; by their flags they are: 24 dubious" in t for t in texts)

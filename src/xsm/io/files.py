@@ -22,6 +22,7 @@ from xsm.data.cf import clean_encoding
 from xsm.data.skipped import listed, listen, with_skipped
 from xsm.errors import DataError, UsageError
 from xsm.io.hdf5 import check_hdf5
+from xsm.io.written import check_written
 from xsm.io.zarr_store import check_zarr
 from xsm.progress import quiet
 
@@ -169,6 +170,7 @@ def _write_netcdf(ds: xr.Dataset, part: Path) -> None:
         # The workers of a cluster cannot share an HDF5 file.
         with quiet(ds.nbytes), dask.config.set(scheduler="threads"):
             ds.to_netcdf(part, engine="netcdf4", encoding=encoding)
+        check_written(ds, part)
     except RuntimeError as error:  # which the library raises for any trouble with the disk
         if not str(error).startswith("NetCDF:"):
             raise
@@ -189,6 +191,7 @@ def write_zarr(
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*Zarr format 3.*")
         write_regions(ds, part, layout, processes=processes, journal=journal, strict=strict)
+    check_written(ds, part)
 
 
 def _write_csv(ds: xr.Dataset, part: Path) -> None:

@@ -180,6 +180,10 @@ def assemble(
             temperature[i, at] = one.soil_temperature
     if repeated:
         tell(f"{repeated} values are in several files, with equal values; one of each is kept.")
+    if not np.isfinite(moisture).any():
+        counts = np.bincount(flag.ravel(), minlength=len(FLAGS))
+        said = ", ".join(f"{n} {name}" for n, name in list(zip(counts, FLAGS, strict=True))[GOOD:] if n)
+        tell(f"No value of soil moisture is left; by their flags they are: {said or 'all missing'}.")
     sensors = list(keys.values())
     ds = xr.Dataset(
         {"soil_moisture": (("sensor", "time"), moisture), "flag": (("sensor", "time"), flag)},
