@@ -22,6 +22,7 @@ from xsm.data.cf import clean_encoding
 from xsm.data.skipped import listed, listen, with_skipped
 from xsm.errors import DataError, UsageError
 from xsm.io.hdf5 import check_hdf5
+from xsm.io.named import NamedStore
 from xsm.io.written import check_written
 from xsm.io.zarr_store import check_zarr
 from xsm.progress import quiet
@@ -54,7 +55,7 @@ def read(path: str | Path) -> xr.Dataset:
                 raise DataError(f"The folder '{path}' is not a Zarr store.", hint="Granules are read with <open()>.")
             check_zarr(path)
             _check_sizes(ZarrStore.open_group(path, mode="r", consolidated=False), path)
-            return _decoded(xr.open_zarr(path, consolidated=False, decode_coords="all"))
+            return _opened(ZarrStore.open_group(path, mode="r", consolidated=False), path)
         if path.suffix.lower() in (".tif", ".tiff"):
             from xsm.io import geotiff_read
 
@@ -68,12 +69,11 @@ def read(path: str | Path) -> xr.Dataset:
             page = b"<html" in head.lower() or b"<!doc" in head.lower()
             what = "an HTML page (a login page?)" if page else "not a NetCDF file"
             raise DataError(f"'{path}' is {what}.", hint="Get the file again, or convert it.")
-        engine = "h5netcdf" if head[:4] == b"\x89HDF" else "netcdf4"
-        hdf5 = engine == "h5netcdf"
+        hdf5 = head[:4] == b"\x89HDF"
         check_hdf5(path)
         with closing(H5NetCDFStore.open(path, phony_dims="sort") if hdf5 else NetCDF4DataStore.open(path)) as raw:
             _check_sizes(raw, path)
-        return _decoded(xr.open_dataset(path, engine=engine, chunks={}, decode_coords="all"))
+        return _opened((H5NetCDFStore if hdf5 else NetCDF4DataStore).open(path), path)
     except (OSError, ValueError, KeyError) as error:
         if isinstance(error, DataError):
             raise
@@ -140,6 +140,10 @@ def _check_sizes(store: AbstractDataStore, path: Path) -> None:
                 f"{most:.0e} in {MOST_CHUNKS:.0e}.",
                 hint="It is damaged, or not a file for xsm.",
             )
+
+
+def _opened(store: AbstractDataStore, path: Path) -> xr.Dataset:
+    return _decoded(xr.open_dataset(NamedStore(store, path), chunks={}, decode_coords="all"))
 
 
 def _decoded(ds: xr.Dataset) -> xr.Dataset:
