@@ -207,3 +207,23 @@ def test_files_of_which_no_value_is_kept_are_told(tmp_path: Path) -> None:
         ds = read(tmp_path, "stm", joined([HEADER], [r.replace(" G ", " D01 ") for r in STM]))
     assert ds["soil_moisture"].isnull().all()
     assert any("No value of soil moisture is left; by their flags they are: 24 dubious" in t for t in texts)
+
+
+def test_the_time_of_an_archive_grows_with_its_members_inside_the_region(tmp_path: Path) -> None:
+    """Each member takes the same time: 2000 take no more than six times as long as 500, and a second."""
+
+    def seconds(count: int) -> float:
+        path = tmp_path / f"{count}.zip"
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            for i in range(count):
+                head = HEADER.replace("ST1", f"ST{i}")
+                name = f"NET/ST{i}/NETX_NETX_ST{i}_sm_0.050000_0.050000_EC5_20210401_20210402.stm"
+                archive.writestr(name, "\n".join([head, *STM]))
+        window = EASE2_M09.region((-101, 39, -99, 41))
+        begun = time.process_time()
+        assert open_files(ISMN, [path], region=Area(window.bbox, window)).sizes["sensor"] == count
+        return time.process_time() - begun
+
+    seconds(10)
+    few = seconds(500)
+    assert seconds(2000) < 6 * few + 1
