@@ -201,8 +201,7 @@ def _series(
             continue
         triplet, place = _place(column.triplet, places)
         if not place:
-            message = ", ".join(sorted(str(p) for p in tables)) or "no table of stations is there"
-            tell(f"The place of {triplet} is not known ({message}).")
+            tell(f"The place of {triplet} is not known ({_listed(tables)}).")
         lon, lat = (float(place.get(n, math.nan)) for n in ("longitude", "latitude"))
         if not sensors.inside(request.region, lon, lat):
             continue
@@ -231,6 +230,10 @@ def _series(
         )
 
 
+def _listed(tables: Iterable[Path]) -> str:
+    return ", ".join(sorted(map(str, tables))) or "there is no table of stations, stations.json, beside the file"
+
+
 def _offset(column: Column, place: Mapping[str, Any], tables: Iterable[Path]) -> np.timedelta64:
     """What is taken off local standard time; nothing for days, which are the station's own."""
     hours = place.get("dataTimeZone")
@@ -238,8 +241,7 @@ def _offset(column: Column, place: Mapping[str, Any], tables: Iterable[Path]) ->
         return np.timedelta64(0, "m")
     if not isinstance(hours, int | float) or not -14 <= hours <= 14:
         tell(
-            f"The clock of {column.triplet} is not known ({', '.join(sorted(map(str, tables)))}); its times stay local "
-            "standard time."
+            f"The clock of {column.triplet} is not known ({_listed(tables)}); its times stay local standard time."
         )
         return np.timedelta64(0, "m")
     return np.timedelta64(round(hours * 60), "m")

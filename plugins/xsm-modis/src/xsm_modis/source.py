@@ -273,7 +273,7 @@ def _of_year(paths: Sequence[Path], year: int | None) -> tuple[list[Path], int |
             tell(f"Land cover of {', '.join(map(str, known))} is there, that of {year} is read.")
     if year is not None and known and year not in known:
         raise DataError(f"There is no land cover of {year}.", hint=f"There is: {', '.join(map(str, known))}.")
-    if year in by_year and None in by_year:
+    if year is not None and year in by_year and None in by_year:
         tell(f"The name of '{by_year[None][0].name}' tells no year; it is left out beside files of {year}.")
     return (by_year[year], year) if year in by_year else (by_year.get(None, []), year)
 
