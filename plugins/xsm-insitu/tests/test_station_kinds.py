@@ -227,3 +227,9 @@ def test_the_time_of_an_archive_grows_with_its_members_inside_the_region(tmp_pat
     seconds(10)
     few = seconds(500)
     assert seconds(2000) < 6 * few + 1
+
+
+@pytest.mark.parametrize("lon", ["99.00", "-9.00", "-179.00"])
+def test_a_clock_of_another_longitude_is_refused(tmp_path: Path, lon: str) -> None:
+    with pytest.raises(DataError, match=r"clock is -6 hours from UTC, and its station lies at"):
+        read(tmp_path, "uscrn", joined([], [r.replace("-99.00", lon) for r in HOURLY]))

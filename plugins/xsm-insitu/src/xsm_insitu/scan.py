@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from xsm.twin import World
 
 INCH = 2.54
-ASTRAY = 2.5
-"""Hours between the clock of a station and that of its longitude; Alaska comes to 2."""
 QUALITY = {"V": sensors.GOOD, "E": sensors.GOOD, "N": sensors.UNKNOWN, "": sensors.UNKNOWN, "S": sensors.DUBIOUS,
            "B": sensors.DUBIOUS, "K": sensors.DUBIOUS, "X": sensors.DUBIOUS}  # fmt: skip
 """Flag of xsm by quality code: valid, edited, no profile, none, suspect, and three kinds of estimates."""
@@ -172,7 +170,7 @@ def _station(path: Path, row: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]
     place = dict(row, latitude=float(row["latitude"]), longitude=float(row["longitude"]))
     sensors.check_place(path, place["longitude"], place["latitude"])
     clock = row.get("dataTimeZone")
-    if clock is not None and (clock * 2 % 1 or abs(clock - place["longitude"] / 15) > ASTRAY):
+    if clock is not None and (clock * 2 % 1 or sensors.astray(clock, place["longitude"])):
         raise ValueError(f"{row['stationTriplet']} has the clock {clock} h and lies at {place['longitude']}")
     return {known(row["stationTriplet"]): place}
 
@@ -240,9 +238,7 @@ def _offset(column: Column, place: Mapping[str, Any], tables: Iterable[Path]) ->
     if column.daily or column.utc:
         return np.timedelta64(0, "m")
     if not isinstance(hours, int | float) or not -14 <= hours <= 14:
-        tell(
-            f"The clock of {column.triplet} is not known ({_listed(tables)}); its times stay local standard time."
-        )
+        tell(f"The clock of {column.triplet} is not known ({_listed(tables)}); its times stay local standard time.")
         return np.timedelta64(0, "m")
     return np.timedelta64(round(hours * 60), "m")
 

@@ -19,6 +19,8 @@ VARIABLES = ("soil_moisture", "soil_temperature")
 HOUR = np.timedelta64(1, "h")
 DAY = np.timedelta64(1, "D")
 KELVIN = 273.15
+ASTRAY = 2.5
+"""Hours between the clock of a station and that of its longitude; Alaska comes to 2."""
 LONGEST = 2_000_000
 """Steps of a time axis: two centuries of hours; more is a damaged date."""
 _ATTRS: dict[str, dict[str, Any]] = {
@@ -113,6 +115,11 @@ def read_all(
 def reason(error: Exception) -> str:
     """The first sentence of a library's error."""
     return str(error).strip().split("\n")[0].rstrip(".")
+
+
+def astray(clock: float, lon: float) -> bool:
+    """Whether a clock, in hours from UTC, is not one of a longitude."""
+    return abs((clock - lon / 15 + 12) % 24 - 12) > ASTRAY
 
 
 def check_hours(path: object, when: np.ndarray) -> None:

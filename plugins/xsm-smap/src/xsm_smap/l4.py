@@ -223,6 +223,8 @@ def _look_all(request: Request, names: Sequence[str]) -> tuple[dict[np.datetime6
             skipped.append(str(error))
             continue
         best[stamp] = step
+    if silent := sorted({unit.silent for step in best.values() for _, unit in step.units if unit.silent}):
+        tell(f"SPL4SMGP files give no units for {', '.join(silent)}; by their values they are in those of the product.")
     return best, skipped
 
 

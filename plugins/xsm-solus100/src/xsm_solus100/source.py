@@ -86,7 +86,8 @@ class Solus100Source:
             raise DataError(f"None of {len(skipped)} layers can be read, the first: {skipped[0]}")
         first = _same_grid(rasters, layers)
         maps = {n: _stack([rasters.get((n, d)) for d in depths], n, first) for n in needed}
-        _rescale(maps, names)
+        where = [Path(r.attrs["path"]).name for (n, _), r in rasters.items() if n in FRACTIONS]
+        _rescale(maps, names, ", ".join(map(repr, where)))
         ds = xr.Dataset(
             {n: (("soil_depth", "y", "x"), maps[n], canonical_attrs(n)) for n in names},
             coords={"soil_depth": ("soil_depth", np.array(depths), _DEPTH), **first.coords},
@@ -248,7 +249,7 @@ def _stack(rasters: Sequence[xr.DataArray | None], name: str, like: xr.DataArray
 _META = np.empty((0, 0), "f4")
 
 
-def _rescale(maps: dict[str, Any], names: Sequence[str]) -> None:
+def _rescale(maps: dict[str, Any], names: Sequence[str], where: str) -> None:
     wanted = [n for n in FRACTIONS if n in names]
     if not wanted:
         return
@@ -258,7 +259,9 @@ def _rescale(maps: dict[str, Any], names: Sequence[str]) -> None:
         return
     parts = [maps[n] for n in FRACTIONS]
     for i, name in enumerate(FRACTIONS):
-        maps[name] = parts[0].map_blocks(checked_share, *parts[1:], i, dtype="f4", meta=np.empty((0, 0, 0), "f4"))
+        maps[name] = parts[0].map_blocks(
+            checked_share, *parts[1:], i, where, dtype="f4", meta=np.empty((0, 0, 0), "f4")
+        )
 
 
 def _names(variables: Sequence[str] | None, present: set[str]) -> list[str]:

@@ -73,13 +73,13 @@ def decode(stored: np.ndarray, nodata: float | None, scalar: int) -> np.ndarray:
     return values
 
 
-def checked_share(sand: np.ndarray, silt: np.ndarray, clay: np.ndarray, which: int) -> np.ndarray:
-    """The share of `share`, where the fractions sum to about 100; else an error."""
+def checked_share(sand: np.ndarray, silt: np.ndarray, clay: np.ndarray, which: int, where: str) -> np.ndarray:
+    """The share of `share`, where the fractions of some files sum to about 100; else an error."""
     total = sand + silt + clay
     known = total[np.isfinite(total)]
     if known.size and not SUMS[0] <= (median := float(np.median(known))) <= SUMS[1]:
         raise DataError(
-            f"Sand, silt and clay sum to {median:.3g} (median), expected 100 percent.",
+            f"Sand, silt and clay of {where} sum to {median:.3g} (median), expected 100 percent.",
             hint="Give the product's own files, of one statistic and in percent.",
         )
     return share(sand, silt, clay, which)
