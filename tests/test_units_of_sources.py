@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 import rasterio
 import xarray as xr
-from rasterio.transform import from_origin
 
 import xsm
 from xsm import DataError, UsageError
 from xsm.data.units import convert
+from xsm.testing import write_layer
 
 MOIST = 0.2 + 0.01 * np.arange(24)
 WARM = 283.15 + 0.1 * np.arange(24)
@@ -94,10 +94,8 @@ def smap(folder: Path, values: np.ndarray, unit: str, name: str = "soil_moisture
 
 def solus(folder: Path, values: np.ndarray, unit: str) -> Path:
     path = folder / "dbovendry_5_cm_p.tif"
-    place = from_origin(-200000, 1900000, 100, 100)
-    size = {"height": 24, "width": 1, "count": 1, "dtype": "float32", "nodata": -9999}
-    with rasterio.open(path, "w", driver="GTiff", crs="EPSG:5070", transform=place, **size) as file:
-        file.write(values[None, :, None].astype("f4"))
+    write_layer(path, values[:, None].astype("f4"), "EPSG:5070", (-200000, 1900000), 100, nodata=-9999)
+    with rasterio.open(path, "r+") as file:
         file.units = [unit]
     return path
 
@@ -180,10 +178,7 @@ def test_a_copy_without_units_is_read_where_its_values_can_be_in_no_other(case: 
 
 
 def test_classes_have_no_unit(tmp_path: Path) -> None:
-    place = from_origin(-100, 40, 0.1, 0.1)
-    size = {"height": 4, "width": 4, "count": 1, "dtype": "uint8", "nodata": 255}
     path = tmp_path / "MCD12Q1.061_LC_Type1_doy2020001_aid0001.tif"
-    with rasterio.open(path, "w", driver="GTiff", crs="EPSG:4326", transform=place, **size) as file:
-        file.write(np.full((1, 4, 4), 10, "u1"))
+    write_layer(path, np.full((4, 4), 10, "u1"), "EPSG:4326", (-100, 40), 0.1, nodata=255)
     with pytest.raises(UsageError, match="classes, which have no unit"):
         xsm.open("modis_landcover", path, units={"land_cover": "1"})

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import xarray as xr
+from station_texts import heard
 from xsm import DataError
 from xsm.testing import open_files
 from xsm_insitu.scan import ScanSource
@@ -23,15 +22,6 @@ VALUE = "Soil Moisture Percent -2in (pct)"
 HOURS = [f"2021-04-01 {h:02}:00" for h in range(24)]
 EXPECTED = (0.200 + 0.001 * np.arange(24)).astype("f4")
 PERCENT = [f"{20 + 0.1 * h:.1f}" for h in range(24)]
-
-
-@contextmanager
-def heard() -> Iterator[list[str]]:
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        texts: list[str] = []
-        yield texts
-    texts += [str(w.message) for w in caught]
 
 
 def report(columns: dict[str, Sequence[Any]], dates: Sequence[str] = HOURS, comma: str = ",") -> str:

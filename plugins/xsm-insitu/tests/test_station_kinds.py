@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import time
-import warnings
 import zipfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +12,7 @@ import pytest
 import xarray as xr
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from station_texts import heard
 from xsm import EASE2_M09, DataError
 from xsm.plugin_api import Area
 from xsm.testing import open_files
@@ -50,15 +49,6 @@ FORMATS: dict[str, tuple[list[str], list[str]]] = {
     "uscrn": ([], HOURLY),
     "uscrn header": ([NUMBERS, NAMES, UNITS], HOURLY),
 }
-
-
-@contextmanager
-def heard() -> Iterator[list[str]]:
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        texts: list[str] = []
-        yield texts
-    texts += [str(w.message) for w in caught]
 
 
 def stm(folder: Path, lines: list[str] | str, *, station: str = "ST1", sensor: str = "EC5") -> Path:

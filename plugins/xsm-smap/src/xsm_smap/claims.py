@@ -253,8 +253,8 @@ def _cells(groups: Sequence[Any], suffix: str, data: Any) -> Iterator[Claim]:
             order = swapped(node, frame(data))
             if order is None:
                 raise DataError(
-                    f"{node.name} has the shape {' x '.join(map(str, node.shape))}, the data have "
-                    f"{' x '.join(map(str, data.shape))}.",
+                    f"'{node.file.filename}': {node.name} has the shape {' x '.join(map(str, node.shape))}, the data "
+                    f"have {' x '.join(map(str, data.shape))}.",
                     hint="Cut all datasets of a file alike.",
                 )
             by_kind[kind] = node.name.lstrip("/"), _read(node, swap=order)
