@@ -61,6 +61,7 @@ _PUBLIC = {
     "NO_FLAG": "xsm.data.cf",
     "unit_of": "xsm.data.units",
     "affine": "xsm.data.units",
+    "check_bulk": "xsm.data.plausible",
     "speak_for": "xsm.data.plausible",
     "convert": "xsm.data.units",
     "read_stamps": "xsm.data.stamps",

@@ -135,7 +135,7 @@ def spread(items: list[Any]) -> list[Any]:
     Examples
     --------
     >>> spread(list(range(7)))
-    [0, 5, 3, 1, 6, 4, 2]
+    [0, 4, 1, 5, 2, 6, 3]
     """
     step = max(round(0.618 * len(items)), 1)
     while math.gcd(step, len(items) or 1) > 1:

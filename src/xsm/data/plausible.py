@@ -152,6 +152,21 @@ def check_bulk(values: np.ndarray, name: str, units: str, where: object, *, stop
         What it is in, for the message.
     stop : bool
         Whether what is certain stops.
+
+    Returns
+    -------
+    str
+        The doubt, empty where there is none.
+
+    Raises
+    ------
+    DataError
+        Where the values certainly are something else.
+
+    Examples
+    --------
+    >>> check_bulk(np.full(50, 0.7), "sm_dca", "m3 m-3", "a.h5")
+    "'sm_dca' of a.h5 may not be in m3 m-3: the median is 0.7: the values look like a degree of saturation."
     """
     why, certain = doubt(values, quantity_of(name, units))
     if certain and stop:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 from xsm import EASE2_M09, DataError, Grid, SkippedFile, UsageError
-from xsm.plugin_api import Request, canonical_attrs, drop_impossible, tell
+from xsm.plugin_api import Request, canonical_attrs, check_bulk, drop_impossible, tell
 
 from xsm_smap import L4_INFO
 from xsm_smap.claims import collect
@@ -190,12 +190,14 @@ def read_day(day: Day, names: Sequence[str], grid: Grid, min_steps: int, on_erro
         try:
             with opened(path) as file:
                 stack = np.stack([_values(step, file, n, grid) for n in names])
+            stack[stack == FILL] = np.nan
+            for values, name in zip(stack, names, strict=True):
+                check_bulk(values, name, "m3 m-3", f"'{path}'")
         except DataError as error:
             if on_error == "raise":
                 raise
             tell(SkippedFile(path, error))
             continue
-        stack[stack == FILL] = np.nan
         for values, name in zip(stack, names, strict=True):
             drop_impossible(values, name, Path(path).name)
         valid = np.isfinite(stack)
