@@ -223,3 +223,11 @@ def test_the_time_of_an_archive_grows_with_its_members_inside_the_region(tmp_pat
 def test_a_clock_of_another_longitude_is_refused(tmp_path: Path, lon: str) -> None:
     with pytest.raises(DataError, match=r"clock is -6 hours from UTC, and its station lies at"):
         read(tmp_path, "uscrn", joined([], [r.replace("-99.00", lon) for r in HOURLY]))
+
+
+def test_longitudes_that_count_to_360_are_those_of_the_region(tmp_path: Path) -> None:
+    path = tmp_path / "NETX_NETX_ST1_sm_0.050000_0.050000_EC5_20210401_20210402.stm"
+    path.write_text(joined([HEADER.replace("-100.0", "260.0")], STM))
+    box = (-101.0, 39.0, -99.0, 41.0)
+    ds = open_files(ISMN, [path], region=Area(box, EASE2_M09.region(box)))
+    assert ds["lon"].values.tolist() == [-100.0]

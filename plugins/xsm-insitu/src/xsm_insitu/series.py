@@ -83,7 +83,12 @@ def inside(region: Area | None, lon: float, lat: float) -> bool:
     if region is None:
         return True
     west, south, east, north = region.bbox
-    return west <= lon <= east and south <= lat <= north
+    return west <= wrapped(lon) <= east and south <= lat <= north
+
+
+def wrapped(lon: float) -> float:
+    """A longitude that may count to 360, within -180 to 180; NaN stays."""
+    return (lon + 180) % 360 - 180
 
 
 def read_all(
@@ -197,7 +202,8 @@ def assemble(
         {
             "time": ("time", axis, {"standard_name": "time", "axis": "T", "stamps": stamps}),
             **{name: ("sensor", [getattr(s, name) for s in sensors]) for name in ("station", "network")},
-            **{name: ("sensor", np.array([getattr(s, name) for s in sensors])) for name in ("lat", "lon", "depth")},
+            **{name: ("sensor", np.array([getattr(s, name) for s in sensors])) for name in ("lat", "depth")},
+            "lon": ("sensor", np.array([s.lon if abs(s.lon) <= 180 else wrapped(s.lon) for s in sensors])),
             id_name: ("sensor", [s.id for s in sensors]),
             "sensor_id": ("sensor", [s.name for s in sensors]),
         },
