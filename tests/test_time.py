@@ -145,3 +145,14 @@ def test_operations_take_every_time_and_refuse_what_is_none(kind: str) -> None:
             smap.assign_coords(time=("time", wrong)).sm.gapfill("linear", variables=["tb_h"])
         with pytest.raises(DataError, match=r"without a unit|monthly"):
             xsm.cube(smap, smap.assign_coords(time=("time", wrong)))
+
+
+@pytest.mark.parametrize(
+    "days", [["53218-01-01", "53218-01-02"], ["0001-01-01", "2021-04-01"], ["2021-04-01", "9999-12-31"]]
+)
+@pytest.mark.parametrize("unit", ["s", "ms"])
+def test_times_that_no_data_have_are_refused(days: list[str], unit: str) -> None:
+    """Seconds that are milliseconds: in nanoseconds their year would be another one, in silence."""
+    da = xr.DataArray([0.2, 0.2], {"time": np.array(days, f"M8[{unit}]")}, "time")
+    with pytest.raises(DataError, match="expected days of 1800-01-01 to 2200-12-31"):
+        utc_times(da)
