@@ -123,7 +123,7 @@ def _standard(index: Any, calendar: str, what: str) -> np.ndarray:
             f"{what} has times of the calendar '{calendar}', whose days are not those of measurements.",
             hint="Convert it to the standard calendar first, if you mean to; days that it lacks are then missing.",
         )
-    return np.array([np.datetime64(v.isoformat(), "us") for v in index]).astype("M8[ns]")
+    return np.array([np.datetime64(v.isoformat(), "us") for v in index])
 
 
 def _parsed(index: Any, what: str) -> np.ndarray:
