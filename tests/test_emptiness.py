@@ -5,13 +5,16 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 
+import dask.array as da
 import numpy as np
 import pytest
 import xarray as xr
 
 import xsm
 from tests.station_world import make_maps, make_stations
+from xsm.io import files, written
 
 
 def empties(call: Callable[[], object]) -> list[str]:
@@ -19,6 +22,9 @@ def empties(call: Callable[[], object]) -> list[str]:
         warnings.simplefilter("always")
         call()
     return [str(w.message) for w in caught if "in the result" in str(w.message) or "of the result" in str(w.message)]
+
+
+BLOCKS = written._blocks
 
 
 def field(step: float, size: int, share: float = 1.0) -> xr.Dataset:
@@ -74,3 +80,63 @@ def test_emptiness_is_told_with_its_reason(name: str) -> None:
 def test_what_has_values_is_not_told(share: float) -> None:
     assert not empties(lambda: xsm.regrid_ease9km(field(0.1, 20, share)))
     assert not empties(lambda: xsm.regrid_ease9km(field(0.1, 20, share).chunk()))
+
+
+LAZY: dict[str, tuple[Callable[[], xr.Dataset], str]] = {
+    "cells smaller than a target cell": (
+        lambda: xsm.regrid_ease9km(field(0.005, 4).chunk()),
+        r"'sm_dca' has no value in 'out\.\w+', and had values in 100 % of the input.*smaller than a target cell",
+    ),
+    "a small field in a large region": (
+        lambda: xsm.regrid_ease9km(field(0.1, 10).chunk(), region="conus"),
+        r"values in 0.0[0-9]+ % of 'out\.\w+' only, and had values in 100 %",
+    ),
+    "all missing before": (
+        lambda: xsm.regrid_ease9km(field(0.1, 10, 0.0).chunk()),
+        r"no value in 'out\.\w+', as in the input",
+    ),
+    "two variables": (
+        lambda: field(0.1, 10).chunk().where(False).assign(sm=lambda ds: ds["sm_dca"]),
+        r"'sm_dca', 'sm' have no value in 'out\.\w+'\. Look at the region",
+    ),
+}
+
+
+@pytest.mark.parametrize("ending", [".nc", ".zarr", ".tif"])
+@pytest.mark.parametrize("name", LAZY)
+def test_lazy_emptiness_is_told_when_it_is_written(name: str, ending: str, tmp_path: Path) -> None:
+    make, reason = LAZY[name]
+    result = make()
+    if ending == ".tif" and name == "two variables":
+        pytest.skip("latitude and longitude are no EASE-Grid")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        files.write(result, tmp_path / f"out{ending}")
+    assert len(caught) == 1 and re.search(reason, str(caught[0].message)), [str(w.message) for w in caught]
+
+
+@pytest.mark.parametrize("ending", [".nc", ".zarr", ".tif"])
+@pytest.mark.parametrize("share", [1.0, 0.5, 0.02])
+def test_written_values_are_not_told(share: float, ending: str, tmp_path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        files.write(xsm.regrid_ease9km(field(0.1, 20, share).chunk()), tmp_path / f"out{ending}")
+
+
+def test_of_a_large_file_a_few_blocks_are_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    days = xr.DataArray(da.full((640, 64, 64), 0.2, dtype="f4", chunks=(64, 64, 64)), dims=("time", "y", "x"))
+    read = []
+    monkeypatch.setattr(written, "_blocks", lambda file, name: (read.append(b) or b for b in BLOCKS(file, name)))
+    files.write(days.to_dataset(name="sm"), tmp_path / "out.zarr")
+    assert len(read) == 1
+
+
+@pytest.mark.parametrize("ending", [".nc", ".zarr"])
+def test_clipping_is_counted_over_all_blocks(ending: str, tmp_path: Path) -> None:
+    wet = field(0.1, 80).chunk({"lat": 20, "lon": 20})
+    wet["sm_dca"] = (wet["sm_dca"] * 100).assign_attrs(units="m3 m-3")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        files.write(xsm.regrid_ease9km(wet, output_chunks=16), tmp_path / f"out{ending}")
+    (text,) = [str(w.message) for w in caught if "clipped" in str(w.message)]
+    assert int(text.split()[0]) >= 5000 and "of 'sm_dca' are outside 0 to 1" in text

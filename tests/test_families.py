@@ -113,5 +113,5 @@ def test_clipping_of_impossible_values_is_told(chunks: dict | None, method: str)
         warnings.simplefilter("error")
         regrid_ease9km(ds if chunks is None else ds.chunk(chunks), method=method).compute()
     ds["sm_dca"][:, 5:7, 5:7] = 20.0
-    with pytest.warns(UserWarning, match="'sm_dca' .20 to 20. are outside 0 to 1, its physical range"):
+    with pytest.warns(UserWarning, match=r"\(20 to 20\) of 'sm_dca' are outside 0 to 1, its physical range"):
         regrid_ease9km(ds if chunks is None else ds.chunk(chunks), method=method).compute()

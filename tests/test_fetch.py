@@ -85,9 +85,8 @@ class Catalogue:
 def catalogue(serve, monkeypatch):
     catalogue = Catalogue(serve)
     monkeypatch.setattr("xsm.web.catalogue.CMR", f"{catalogue.search.url}/search/")
-    monkeypatch.setattr(
-        "xsm.web.login.EARTHDATA", Login("Earthdata", "http://localhost:9", ("127.0.0.1",), "EARTHDATA")
-    )
+    domains = (catalogue.data.url.removeprefix("http://"),)
+    monkeypatch.setattr("xsm.web.login.EARTHDATA", Login("Earthdata", "http://localhost:9", domains, "EARTHDATA"))
     monkeypatch.setenv("EARTHDATA_TOKEN", TOKEN)
     return catalogue
 

@@ -107,3 +107,40 @@ def test_every_plot_has_north_up_and_true_axes(kind: str, change: str) -> None:
         values if change != "dropped" else np.where(np.isin(np.arange(12), cut["dropped"][y])[:, None], values, np.nan)
     )
     np.testing.assert_array_equal(drawn, expected)
+
+
+PACKINGS = {
+    "scale": ({"scale_factor": 1e-4, "_FillValue": -9999}, "i2", lambda v: np.rint(v * 1e4), -9999),
+    "scale and offset": (
+        {"scale_factor": 1e-3, "add_offset": 0.1, "_FillValue": 0},
+        "u2",
+        lambda v: (v - 0.1) * 1e3,
+        0,
+    ),
+    "a fill number in floats": ({"_FillValue": -9999.0}, "f4", lambda v: v, -9999),
+    "a missing value in floats": ({"missing_value": 1e20}, "f8", lambda v: v, 1e20),
+}
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+@pytest.mark.parametrize("packing", PACKINGS)
+def test_what_was_not_decoded_is_decoded_once(packing: str, lazy: bool) -> None:
+    """As `xarray.open_dataset` gives it with ``mask_and_scale=False``."""
+    attrs, dtype, pack, fill = PACKINGS[packing]
+    truth = np.full((20, 20), 0.2)
+    truth[:, 5:9] = np.nan
+    stored = np.where(np.isnan(truth), fill, pack(np.nan_to_num(truth, nan=0.2))).astype(dtype)
+    axes = {"lat": 40 - 0.1 * np.arange(20), "lon": -98 + 0.1 * np.arange(20)}
+    raw = xr.Dataset({"sm_dca": (("lat", "lon"), stored, {"units": "m3 m-3"} | attrs)}, axes)
+    sound = xr.Dataset({"sm_dca": (("lat", "lon"), truth, {"units": "m3 m-3"})}, axes)
+    got = xsm.regrid_ease9km(raw.chunk() if lazy else raw)["sm_dca"]
+    np.testing.assert_allclose(got, xsm.regrid_ease9km(sound)["sm_dca"], atol=1e-6)
+
+
+def test_radians_are_refused() -> None:
+    axes = {
+        n: (n, np.deg2rad(v), {"units": "radians"})
+        for n, v in (("lat", 40 - 0.1 * np.arange(9)), ("lon", np.arange(9)))
+    }
+    with pytest.raises(xsm.DataError, match="'lat' of 'ds' is in radians, expected degrees"):
+        xsm.regrid_ease9km(xr.Dataset({"sm_dca": (("lat", "lon"), np.full((9, 9), 0.2))}, axes))

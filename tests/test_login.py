@@ -26,7 +26,7 @@ class Provider:
         self.data.routes = {"/data/x.h5": self.protected, "/data/y.h5": self.protected, "/login": self.back}
         self.login.routes = {"/oauth/authorize": self.authorize}
         self.storage.routes = {"/x.h5": ranged(), "/y.h5": ranged()}
-        self.place = Login("Test", self.login.url, ("127.0.0.1",), "EARTHDATA")
+        self.place = Login("Test", self.login.url, (self.data.url.removeprefix("http://"),), "EARTHDATA")
 
     def protected(self, request):
         name = request.path.rpartition("/")[2]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pyproj
 import pytest
+import xarray as xr
 
 import xsm
 from tests.regrid_reference import projected
@@ -107,3 +108,13 @@ def test_classes_have_no_seam():
     _, covered = holds(crs, half, n, grid)
     assert covered[:, [0, -1]].any(0).all()
     assert (out.values[covered] != 255).all()
+
+
+def test_longitudes_that_jump_from_180_to_minus_180() -> None:
+    lat, lon = 40 - 0.1 * np.arange(20), 179.05 + 0.1 * np.arange(20)
+    ds = xr.Dataset({"sm": (("lat", "lon"), np.add.outer(lat, lon))}, {"lat": lat, "lon": lon})
+    jumping = ds.assign_coords(lon=(lon + 180) % 360 - 180)
+    for region in ((178, 38.2, 179.9, 39.8), (-179.9, 38.2, -179.2, 39.8)):
+        a, b = (xsm.regrid_ease9km(d, region=region)["sm"] for d in (ds, jumping))
+        np.testing.assert_allclose(a, b, atol=1e-9)
+        assert np.isfinite(b).any()

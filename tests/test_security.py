@@ -92,7 +92,7 @@ def test_credentials_are_never_logged(serve, tmp_path, monkeypatch, caplog, caps
     monkeypatch.setenv("SECRETIVE_USERNAME", "somebody")
     monkeypatch.setenv("SECRETIVE_PASSWORD", "pass-word-1234")
     monkeypatch.setenv("SECRETIVE_TOKEN", "token-5678")
-    login = Login("Nobody", server.url, ("127.0.0.1",), "SECRETIVE")
+    login = Login("Nobody", server.url, (server.url.removeprefix("http://"),), "SECRETIVE")
     with caplog.at_level(logging.DEBUG), pytest.raises(XsmError) as caught:
         download([one(server, "a.bin")], tmp_path / "out", login=login)
     assert any("Authorization" in headers for _, headers in server.requests)

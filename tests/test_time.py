@@ -145,3 +145,21 @@ def test_operations_take_every_time_and_refuse_what_is_none(kind: str) -> None:
             smap.assign_coords(time=("time", wrong)).sm.gapfill("linear", variables=["tb_h"])
         with pytest.raises(DataError, match=r"without a unit|monthly"):
             xsm.cube(smap, smap.assign_coords(time=("time", wrong)))
+
+
+@pytest.mark.parametrize(
+    "days", [["53218-01-01", "53218-01-02"], ["0001-01-01", "2021-04-01"], ["2021-04-01", "9999-12-31"]]
+)
+@pytest.mark.parametrize("unit", ["s", "ms"])
+def test_times_that_no_data_have_are_refused(days: list[str], unit: str) -> None:
+    """Seconds that are milliseconds: in nanoseconds their year would be another one, in silence."""
+    da = xr.DataArray([0.2, 0.2], {"time": np.array(days, f"M8[{unit}]")}, "time")
+    with pytest.raises(DataError, match="expected days of 1800-01-01 to 2200-12-31"):
+        utc_times(da)
+
+
+def test_cftime_of_the_far_future_is_refused() -> None:
+    """What xarray makes of milliseconds that are called seconds."""
+    ds = xr.Dataset({"v": ("time", [1.0, 2.0])}, {"time": [cftime.DatetimeGregorian(53218, 2, d) for d in (1, 2)]})
+    with pytest.raises(DataError, match="has the time 53218-02-01, expected days of"):
+        utc_times(ds)

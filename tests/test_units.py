@@ -95,6 +95,13 @@ def test_any_text_is_a_unit_or_an_error(text: str) -> None:
         assert not same_units(text, "m3 m-3")
 
 
+@given(st.integers(0, 100_000), st.sampled_from([("percent", "m3 m-3", 100), ("mm", "m", 1000), ("cm", "m", 100)]))
+def test_parts_of_a_whole_are_divided(number: int, case: tuple[str, str, int]) -> None:
+    unit, to, parts = case
+    assert convert(number / 10, unit, to) == number / 10 / parts
+    assert convert(np.float32(number / 10), unit, to) == np.float32(number / 10) / np.float32(parts)
+
+
 def test_lazy_values_stay_lazy_and_float32() -> None:
     import dask.array as da
 
@@ -154,7 +161,7 @@ def test_units_reach_the_source_from_command_and_study(tmp_path: Path) -> None:
     run = subprocess.run(
         [*command, "--units", "a=percent", "--units", "b=K"], capture_output=True, text=True, check=False
     )
-    assert run.returncode == 2 and "Leave 'a' out of --units" in run.stderr
+    assert run.returncode == 2 and "Unknown variable in units= 'a'" in run.stderr
     run = subprocess.run([*command, "--units", "percent"], capture_output=True, text=True, check=False)
     assert run.returncode == 2 and "expected name=value" in run.stderr and "Traceback" not in run.stderr
     study = {"inputs": {"nldas": {"paths": "a.nc", "units": {"SoilM_0_10cm": "kg m-2"}}}}

@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -54,6 +55,8 @@ def lock(handle: int) -> bool:
 
 IN_WORK = ".in-work"
 """File in a temporary folder that is locked while a process works there, however the process ends."""
+PATIENCE = 10.0
+"""Seconds to wait for other processes that rename in the same folder."""
 _unfinished: set[Path] = set()
 
 
@@ -85,19 +88,8 @@ def fresh(path: Path, overwrite: bool = False, *, keep: str = "") -> Iterator[Pa
         yield part
         if part.is_file():
             to_disk(part)
-        if _identity(path) != before:
-            raise _taken(path)
-        if path.is_dir():
-            os.replace(path, folder / "replaced")
-        try:
-            if before is None:
-                _claim(part, path)
-            else:
-                replace(part, path)
-        except OSError:
-            if (folder / "replaced").is_dir():
-                os.replace(folder / "replaced", path)
-            raise
+        with _alone(path.parent):
+            _put(part, path, before, folder / "replaced")
         keep = ""
     except (OSError, RuntimeError) as error:
         if isinstance(error, DataError) or not (isinstance(error, OSError) or _of_reading(error)):
@@ -109,6 +101,39 @@ def fresh(path: Path, overwrite: bool = False, *, keep: str = "") -> Iterator[Pa
         if not keep:
             shutil.rmtree(folder, ignore_errors=True)
         _unfinished.discard(folder)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Let one process at a time rename in a folder, where the system locks folders; wait for the others a while."""
+    handle = None
+    with suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        until = time.monotonic() + PATIENCE
+        while not lock(handle) and time.monotonic() < until:
+            time.sleep(0.01)
+    try:
+        yield
+    finally:
+        if handle is not None:
+            os.close(handle)
+
+
+def _put(part: Path, path: Path, before: tuple[int, int, int] | None, aside: Path) -> None:
+    """Give what is complete its name, unless another process has changed what ``before`` was there."""
+    if _identity(path) != before:
+        raise _taken(path)
+    if path.is_dir():
+        os.replace(path, aside)
+    try:
+        if before is None:
+            _claim(part, path)
+        else:
+            replace(part, path)
+    except OSError:
+        if aside.is_dir():
+            os.replace(aside, path)
+        raise
 
 
 def _identity(path: Path) -> tuple[int, int, int] | None:

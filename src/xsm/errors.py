@@ -132,6 +132,45 @@ class SkippedFile(UserWarning):
         return LEFT_OUT + (self.reason if named else ": ".join(filter(None, (self.file, self.reason))))
 
 
+class Counted(UserWarning):
+    """Values that are counted block by block; `merged` adds up those of one sentence.
+
+    Parameters
+    ----------
+    what : str
+        Of what the values are, and what is wrong with them.
+    wrong, total : int
+        Values that are wrong, and all of the block.
+    low, high : float
+        Range of the wrong ones.
+
+    Examples
+    --------
+    >>> print(*merged([Counted("'sm' are clipped.", 2, 100, 1.5, 3.0), Counted("'sm' are clipped.", 1, 100, 2.0, 9.0)]))
+    3 of 200 values (1.5 to 9) of 'sm' are clipped.
+    """
+
+    def __init__(self, what: str, wrong: int, total: int, low: float, high: float) -> None:
+        self.what, self.wrong, self.total, self.low, self.high = what, wrong, total, low, high
+        super().__init__(what, wrong, total, low, high)
+
+    def __str__(self) -> str:
+        return f"{self.wrong} of {self.total} values ({self.low:g} to {self.high:g}) of {self.what}"
+
+
+def merged(warnings: Iterable[Warning]) -> list[Warning]:
+    """Each warning once, by its text; counts of one thing as their sum."""
+    out: dict[str, Warning] = {}
+    for warning in warnings:
+        key = warning.what if isinstance(warning, Counted) else str(warning)
+        before = out.get(key)
+        if isinstance(warning, Counted) and isinstance(before, Counted):
+            low, high = min(before.low, warning.low), max(before.high, warning.high)
+            warning = Counted(key, before.wrong + warning.wrong, before.total + warning.total, low, high)
+        out[key] = warning
+    return list(out.values())
+
+
 def tell(warning: Warning | str) -> None:
     """Warn, pointing at the user's line that led here, also from other threads.
 

@@ -33,7 +33,8 @@ _PUBLIC = _lazy.by_name(
         "xsm.io.raster": "open_raster raster_window",
         "xsm.data.cf": "add_history canonical_attrs drop_impossible same_units NO_FLAG",
         "xsm.data.units": "unit_of affine convert",
-        "xsm.data.stamps": "read_stamps to_unit",
+        "xsm.data.plausible": "check_bulk speak_for",
+        "xsm.data.stamps": "read_stamps",
     }
 )
 __all__ = list(_PUBLIC)

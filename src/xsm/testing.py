@@ -26,7 +26,7 @@ from xsm.data.cf import VARIABLES
 from xsm.data.grids import EASE2_M09, Grid, grid_of
 
 __all__ = ["check_canonical", "check_model", "check_source", "leaky_series", "open_files", "raise_if_computes",
-           "small_task", "window"]  # fmt: skip
+           "small_task", "window", "write_layer"]  # fmt: skip
 MANY = 50_000_000
 """Values above which `check_source` does not check that there is a valid one."""
 
@@ -49,6 +49,36 @@ def raise_if_computes() -> Iterator[None]:
 
     with dask.config.set(scheduler=refuse):
         yield
+
+
+def write_layer(
+    path: Path, values: np.ndarray, crs: str, corner: tuple[float, float], pixel: float, **profile: Any
+) -> Path:
+    """Write a map (row, column) as a GeoTIFF of one band, or of several equal ones; returns the path.
+
+    Parameters
+    ----------
+    path, values, crs : Path, ndarray, str
+        The file, the map, north first, and its CRS.
+    corner, pixel : tuple of float, float
+        Left and top edge, and the side of a pixel, in the unit of the CRS.
+    **profile
+        More of rasterio's profile, such as ``nodata`` and ``count``.
+
+    Examples
+    --------
+    >>> write_layer(Path("layer.tif"), np.ones((4, 5), "u1"), "EPSG:5070", (0.0, 400.0), 100.0, nodata=255).name
+    'layer.tif'
+    """
+    import rasterio
+    from rasterio.transform import from_origin
+
+    layout = {"count": 1, "height": values.shape[0], "width": values.shape[1], "dtype": values.dtype} | profile
+    with rasterio.open(
+        path, "w", driver="GTiff", crs=crs, transform=from_origin(*corner, pixel, pixel), **layout
+    ) as file:
+        file.write(np.broadcast_to(values, (layout["count"], *values.shape)))
+    return path
 
 
 def open_files(source: DataSource, paths: Iterable[str | Path], **request: Any) -> xr.Dataset:

@@ -38,6 +38,7 @@ from tests.reliability.fuzz_stations import STATIONS
 from tests.reliability.fuzz_verdict import compare
 from xsm.contracts.registry import get_source
 from xsm.errors import XsmError
+from xsm.ops.open import plausible
 from xsm.testing import open_files
 
 FORMATS = {**GRIDDED, **STATIONS}
@@ -54,22 +55,26 @@ def read(name: str, paths: list[Path]) -> xr.Dataset:
     region = area() if form.window else None
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=PendingDeprecationWarning)
-        ds = open_files(source, paths, region=region, **form.options)
+        ds = plausible(open_files(source, paths, region=region, **form.options), form.source, skip=False)
         return ds.load(scheduler="sync")
 
 
-def outcome(name: str, paths: list[Path], bad: Path, sound: xr.Dataset) -> tuple[str, str]:
-    """Read files of which one, ``bad``, is damaged; return the result and the text of an error."""
+def outcome(name: str, paths: list[Path], bad: Path, sound: xr.Dataset, *, checked: bool) -> tuple[str, str]:
+    """Read files of which one, ``bad``, is damaged; return the result and the text of an error.
+
+    The bulk of values is checked over all files, so that its error names the source.
+    """
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
             got = read(name, paths)
         except XsmError as error:
-            return ("refused" if bad.name in str(error) else "unnamed"), str(error)
+            named = bad.name in str(error) or f"of source '{FORMATS[name].source}' cannot be in" in str(error)
+            return ("refused" if named else "unnamed"), str(error)
         except Exception as error:
             return "unnamed", f"{type(error).__name__}: {error}"
     warned = any(bad.name in str(w.message) and issubclass(w.category, UserWarning) for w in caught)
-    return compare(sound, got, checked=FORMATS[name].checked, warned=warned), ""
+    return compare(sound, got, checked=checked, warned=warned), ""
 
 
 def worker(name: str, folder: Path) -> None:
@@ -88,9 +93,10 @@ def worker(name: str, folder: Path) -> None:
         shutil.copytree(folder / "sound", place)
         targets = FORMATS[name].targets
         bad = place / order[targets[case % len(targets)]]
-        way = damage(name, FORMATS[name].damage, bad, case)
+        way = damage(name, FORMATS[name].damage, bad, case, FORMATS[name].lies)
         paths = [place / p for p in order]
-        result, text = outcome(name, paths, bad, sound)
+        checked = FORMATS[name].checked or way in FORMATS[name].lies
+        result, text = outcome(name, paths, bad, sound, checked=checked)
         shutil.rmtree(place)
         print(json.dumps({"case": case, "way": way, "result": result, "text": text[:300]}), file=answers, flush=True)
 

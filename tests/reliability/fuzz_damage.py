@@ -6,6 +6,7 @@ import random
 import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from tests.reliability.fuzz_format import Damage
 
@@ -55,9 +56,19 @@ RAW: dict[str, Callable[[bytes, random.Random], bytes]] = {
 WEIGHTS = {"truncated": 3, "bits": 6, "bits of the head": 4, "overwritten": 3, "shifted": 2, "moved": 2}
 
 
-def damage(name: str, structural: Mapping[str, Damage], path: Path, case: int) -> str:
-    """Damage a file of format ``name``; the number of the case picks the way, which is returned."""
+def damage(
+    name: str,
+    structural: Mapping[str, Damage],
+    path: Path,
+    case: int,
+    lies: Mapping[str, Damage] = MappingProxyType({}),
+) -> str:
+    """Damage a file of format ``name``; the number of the case picks the way, which is returned; every fourth lies."""
     rng = random.Random(zlib.crc32(f"{name} {case}".encode()))
+    if lies and case % 4 == 3:
+        way = rng.choice(list(lies))
+        lies[way](path, rng)
+        return way
     ways = {**RAW, **structural}
     way = rng.choices(list(ways), [WEIGHTS.get(w, 1) for w in ways])[0]
     if way in RAW:

@@ -20,7 +20,8 @@ class Format:
     """A format under test.
 
     ``make`` writes sound files and returns their paths; the one at an index of ``targets`` is damaged. ``checked``: a
-    checksum covers the values, so none of them may change unnoticed.
+    checksum covers the values, so none of them may change unnoticed. ``lies`` are changes that the rest of the file
+    contradicts: they may change no value unnoticed either.
     """
 
     source: str
@@ -30,6 +31,7 @@ class Format:
     options: Mapping[str, Any] = field(default_factory=dict)
     window: bool = False
     checked: bool = False
+    lies: Mapping[str, Damage] = field(default_factory=dict)
 
 
 def small_world() -> Any:

@@ -10,8 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from tests.reliability import fuzz_lies as lies
 from tests.reliability.fuzz_format import Damage, Format, small_world
 from xsm.contracts.registry import get_source
+from xsm.data.cf import canonical_attrs
+from xsm.data.grids import EASE2_M36
 from xsm.twin import make_world
 
 # HDF5 and netCDF-4
@@ -121,8 +124,16 @@ def smap_l2(folder: Path) -> list[Path]:
         values["tb_time_seconds"] = 673228800.0 + np.arange(rows.size, dtype="f8")  # 12 UTC of 2021-05-01 and on
         values |= {"EASE_row_index": rows.astype("u2"), "EASE_column_index": cols.astype("u2")}
         values["grid_surface_status"] = np.zeros(rows.size, "u2")
+        values |= {"latitude": EASE2_M36.lat[rows].astype("f4"), "longitude": EASE2_M36.lon[cols].astype("f4")}
+        units = {
+            resolve(f.dataset, every, level="L2", suffix="", crid="R18290"): canonical_attrs(n).get("units", "1")
+            for n, f in FIELDS.items()
+            if f.kind not in ("flag", "time")
+        }
         for name, array in values.items():
-            group.create_dataset(name, data=array, chunks=True, compression="gzip")
+            node = group.create_dataset(name, data=array, chunks=True, compression="gzip")
+            if name in units:
+                node.attrs["units"] = units[name]
     return [path]
 
 
@@ -258,13 +269,13 @@ HDF4: dict[str, Damage] = {
 
 
 GRIDDED: Mapping[str, Format] = {
-    "SPL3SMP_E HDF5": Format("smap", smap_l3, HDF5, window=True, checked=True),
-    "SPL2SMP HDF5": Format("smap", smap_l2, HDF5, checked=True),
-    "SPL4SMGP HDF5": Format("smap_l4", smap_l4, HDF5, (0, 3), window=True, checked=True),
-    "NLDAS netCDF-4": Format("nldas", nldas, HDF5, (0, 5)),
-    "NLDAS netCDF-4 deflated": Format("nldas", nldas_deflated, HDF5, (0, 5), checked=True),
+    "SPL3SMP_E HDF5": Format("smap", smap_l3, HDF5, window=True, checked=True, lies=lies.SMAP),
+    "SPL2SMP HDF5": Format("smap", smap_l2, HDF5, checked=True, lies=lies.SMAP),
+    "SPL4SMGP HDF5": Format("smap_l4", smap_l4, HDF5, (0, 3), window=True, checked=True, lies=lies.SMAP_L4),
+    "NLDAS netCDF-4": Format("nldas", nldas, HDF5, (0, 5), lies=lies.NLDAS),
+    "NLDAS netCDF-4 deflated": Format("nldas", nldas_deflated, HDF5, (0, 5), checked=True, lies=lies.NLDAS),
     "NLDAS GRIB1": Format("nldas", grib, GRIB, (0, 5)),
-    "SOLUS100 GeoTIFF": Format("solus100", solus, TIFF, (0, 2, 6), checked=True),
+    "SOLUS100 GeoTIFF": Format("solus100", solus, TIFF, (0, 2, 6), checked=True, lies=lies.LAYERS),
     "MCD12Q1 HDF4": Format("modis_landcover", tiles, HDF4, window=True, checked=True),
     "MCD12C1 HDF4": Format("modis_landcover", whole_globe, HDF4, window=True, checked=True),
     "MCD12Q1 GeoTIFF": Format("modis_landcover", land_cover, TIFF, checked=True),

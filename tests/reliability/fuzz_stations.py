@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from tests.reliability import fuzz_lies as lies
 from tests.reliability.fuzz_format import Damage, Format, small_world
 from xsm.contracts.registry import get_source
 
@@ -144,11 +145,11 @@ TREE: dict[str, Damage] = {"tree": _json_changed}
 
 
 STATIONS: Mapping[str, Format] = {
-    "USCRN hourly02": Format("uscrn", uscrn, TEXT),
+    "USCRN hourly02": Format("uscrn", uscrn, TEXT, lies=lies.USCRN),
     "USCRN daily01": Format("uscrn", uscrn_daily, TEXT),
-    "SCAN JSON": Format("scan", scan, TREE, (0, -1)),
-    "SCAN CSV": Format("scan", scan_csv, TEXT),
-    "ISMN header+values": Format("ismn", ismn, TEXT),
-    "ISMN CEOP": Format("ismn", ismn_ceop, TEXT),
+    "SCAN JSON": Format("scan", scan, TREE, (0, -1), lies=lies.AWDB),
+    "SCAN CSV": Format("scan", scan_csv, TEXT, lies=lies.REPORT),
+    "ISMN header+values": Format("ismn", ismn, TEXT, lies=lies.STM),
+    "ISMN CEOP": Format("ismn", ismn_ceop, TEXT, lies=lies.STM),
     "ISMN zip": Format("ismn", ismn_zip, {}, checked=True),
 }

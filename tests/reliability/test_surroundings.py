@@ -118,23 +118,33 @@ def test_a_device_that_is_not_there_stops_before_work(law_cube):
                 work()
 
 
-def test_one_of_three_writers_wins(tmp_path):
-    path, results = tmp_path / "out.txt", []
+@pytest.mark.parametrize("overwrite", [False, True])
+@pytest.mark.parametrize("folder", [False, True])
+def test_one_of_three_writers_wins(tmp_path, folder, overwrite):
+    path, results = tmp_path / "out", []
+    text = path / "text" if folder else path
     program = """
-import sys, time
+import sys
 from pathlib import Path
 from xsm import atomic
-with atomic.fresh(Path("out.txt")) as part:
+with atomic.fresh(Path("out"), sys.argv[3] == "True") as part:
+    if sys.argv[2] == "True":
+        part.mkdir()
+        part = part / "text"
     part.write_text(sys.argv[1])
     print("ready", flush=True)
     sys.stdin.readline()
 """
+    if overwrite:
+        text.parent.mkdir(exist_ok=True)
+        text.write_text("old")
     writers = [
         subprocess.Popen(
-            [sys.executable, "-c", program, str(i)], cwd=tmp_path, text=True, stdin=-1, stdout=-1, stderr=-1
+            [sys.executable, "-c", program, str(i), str(folder), str(overwrite)],
+            cwd=tmp_path, text=True, stdin=-1, stdout=-1, stderr=-1,
         )
         for i in range(3)
-    ]
+    ]  # fmt: skip
     for writer in writers:
         assert writer.stdout.readline() == "ready\n"
     for writer in writers:
@@ -144,8 +154,19 @@ with atomic.fresh(Path("out.txt")) as part:
         writer.stdout.close()
         writer.stderr.close()
     winners = [i for i, (code, _) in enumerate(results) if code == 0]
-    assert len(winners) == 1 and path.read_text() == str(winners[0])
-    assert sum("was written by another process meanwhile" in text for _, text in results) == 2
+    assert len(winners) == 1 and text.read_text() == str(winners[0])
+    assert sum("was written by another process meanwhile" in error for _, error in results) == 2
+    assert os.listdir(tmp_path) == ["out"]
+
+
+def test_writers_wait_for_each_other_and_never_for_long(tmp_path, monkeypatch):
+    """The check that nobody else has written and the rename are one: a lock on the folder is held for both."""
+    monkeypatch.setattr(atomic, "PATIENCE", 0.2)
+    with atomic._alone(tmp_path):
+        begun = time.monotonic()
+        with atomic.fresh(tmp_path / "a") as part:
+            part.write_text("x")
+        assert 0.2 <= time.monotonic() - begun < 5
 
 
 @pytest.mark.parametrize("folder", [False, True])
@@ -224,16 +245,21 @@ def test_a_drip_ends(serve, tmp_path, part):
     assert time.monotonic() - begun < 12
 
 
-def test_a_token_goes_to_the_port_that_was_first(serve):
+def test_a_token_goes_to_the_ports_that_are_named(serve):
     first, other = serve(), serve()
-    login = Login("Test", "http://localhost:9", ("127.0.0.1",), "TEST")
+    login = Login("Test", "http://localhost:9", (first.url.removeprefix("http://"),), "TEST")
     first.routes["/x"] = lambda r: reply(r, b"", 302, Location=f"{other.url}/y")
     other.routes["/y"] = lambda r: reply(r, b"", 302, Location=f"{first.url}/z")
     first.routes["/z"] = lambda r: reply(r, b"ok")
     with Session(Keys(login, "test", None, "secret")) as session:
         assert session.get(f"{first.url}/x").content == b"ok"
-    assert first.headers("Authorization") == ["Bearer secret"] * 2
-    assert other.headers("Authorization") == [None]
+        assert session.get(f"{other.url}/y").content == b"ok"
+    assert first.headers("Authorization") == ["Bearer secret"] * 3
+    assert other.headers("Authorization") == [None] * 2
+    assert Keys(login, "test", None, "secret")._may_see_token("http://127.0.0.1/x") is False
+    usual = Keys(Login("Test", "https://a.org", ("b.org",), "TEST"), "test", None, "secret")
+    for url, may in [("b.org/x", True), ("c.b.org:443/x", True), ("b.org:8443/x", False), ("b.org:x/", False)]:
+        assert usual._may_see_token(f"https://{url}") is may
 
 
 def test_signatures_and_passwords_are_written_nowhere(serve, tmp_path, caplog, capsys):

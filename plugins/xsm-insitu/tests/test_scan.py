@@ -29,7 +29,8 @@ TABLE = [
 
 
 def element(code: str, inches: int, values: list[Any], *, duration: str = "HOURLY", **more: Any) -> dict[str, Any]:
-    element = {"elementCode": code, "ordinal": 1, "heightDepth": inches, "durationName": duration, **more}
+    units = {"SMS": {"storedUnitCode": "pct"}, "STO": {"storedUnitCode": "degF"}}.get(code, {})
+    element = {"elementCode": code, "ordinal": 1, "heightDepth": inches, "durationName": duration, **units, **more}
     return {"stationElement": element, "values": values}
 
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import time
-import warnings
 import zipfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +12,7 @@ import pytest
 import xarray as xr
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from station_texts import heard
 from xsm import EASE2_M09, DataError
 from xsm.plugin_api import Area
 from xsm.testing import open_files
@@ -50,15 +49,6 @@ FORMATS: dict[str, tuple[list[str], list[str]]] = {
     "uscrn": ([], HOURLY),
     "uscrn header": ([NUMBERS, NAMES, UNITS], HOURLY),
 }
-
-
-@contextmanager
-def heard() -> Iterator[list[str]]:
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        texts: list[str] = []
-        yield texts
-    texts += [str(w.message) for w in caught]
 
 
 def stm(folder: Path, lines: list[str] | str, *, station: str = "ST1", sensor: str = "EC5") -> Path:
@@ -131,7 +121,7 @@ def test_other_values_at_one_time_stop(tmp_path: Path, kind: str) -> None:
 def test_percent_is_refused(tmp_path: Path, kind: str) -> None:
     head, rows = FORMATS[kind]
     rows = [r.replace(" 0.2", " 2.2").replace(" 0.3", " 30.") for r in rows]
-    with pytest.raises(DataError, match=r"expected 0 to 1 m3 m-3.*divide them by 100"):
+    with pytest.raises(DataError, match=r"expected 0 to 1 m3 m-3.*If they are percent, say so with units="):
         read(tmp_path, kind, joined(head, rows))
 
 
@@ -200,3 +190,44 @@ def test_an_archive_of_many_members_is_opened_in_bounded_time(tmp_path: Path) ->
     assert ISMN.identify(path)
     ds = open_files(ISMN, [path], region=Area(box, EASE2_M09.region(box)))
     assert ds.sizes["sensor"] == 10 and time.monotonic() - start < 30
+
+
+def test_files_of_which_no_value_is_kept_are_told(tmp_path: Path) -> None:
+    with heard() as texts:
+        ds = read(tmp_path, "stm", joined([HEADER], [r.replace(" G ", " D01 ") for r in STM]))
+    assert ds["soil_moisture"].isnull().all()
+    assert any("No value of soil moisture is left; by their flags they are: 24 dubious" in t for t in texts)
+
+
+def test_the_time_of_an_archive_grows_with_its_members_inside_the_region(tmp_path: Path) -> None:
+    """Each member takes the same time: 2000 take no more than six times as long as 500, and a second."""
+
+    def seconds(count: int) -> float:
+        path = tmp_path / f"{count}.zip"
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            for i in range(count):
+                head = HEADER.replace("ST1", f"ST{i}")
+                name = f"NET/ST{i}/NETX_NETX_ST{i}_sm_0.050000_0.050000_EC5_20210401_20210402.stm"
+                archive.writestr(name, "\n".join([head, *STM]))
+        window = EASE2_M09.region((-101, 39, -99, 41))
+        begun = time.process_time()
+        assert open_files(ISMN, [path], region=Area(window.bbox, window)).sizes["sensor"] == count
+        return time.process_time() - begun
+
+    seconds(10)
+    few = seconds(500)
+    assert seconds(2000) < 6 * few + 1
+
+
+@pytest.mark.parametrize("lon", ["99.00", "-9.00", "-179.00"])
+def test_a_clock_of_another_longitude_is_refused(tmp_path: Path, lon: str) -> None:
+    with pytest.raises(DataError, match=r"clock is -6 hours from UTC, and its station lies at"):
+        read(tmp_path, "uscrn", joined([], [r.replace("-99.00", lon) for r in HOURLY]))
+
+
+def test_longitudes_that_count_to_360_are_those_of_the_region(tmp_path: Path) -> None:
+    path = tmp_path / "NETX_NETX_ST1_sm_0.050000_0.050000_EC5_20210401_20210402.stm"
+    path.write_text(joined([HEADER.replace("-100.0", "260.0")], STM))
+    box = (-101.0, 39.0, -99.0, 41.0)
+    ds = open_files(ISMN, [path], region=Area(box, EASE2_M09.region(box)))
+    assert ds["lon"].values.tolist() == [-100.0]

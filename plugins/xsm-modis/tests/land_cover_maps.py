@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import rasterio
-from rasterio.transform import from_origin
+from xsm.testing import write_layer
 
 NAME = "MCD12Q1.061_LC_Type1_doy2020001_aid0001.tif"
 
@@ -16,17 +15,4 @@ def classes(shape=(40, 50), low=0, high=18, seed=1) -> np.ndarray:
 
 
 def make(path: Path, values, *, crs="EPSG:4326", left=-100.0, top=40.0, pixel=1 / 240, nodata=255, count=1) -> Path:
-    with rasterio.open(
-        path,
-        "w",
-        driver="GTiff",
-        dtype=values.dtype,
-        nodata=nodata,
-        count=count,
-        height=values.shape[0],
-        width=values.shape[1],
-        crs=crs,
-        transform=from_origin(left, top, pixel, pixel),
-    ) as file:
-        file.write(np.broadcast_to(values, (count, *values.shape)))
-    return path
+    return write_layer(path, values, crs, (left, top), pixel, nodata=nodata, count=count)

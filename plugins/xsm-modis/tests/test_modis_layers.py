@@ -81,3 +81,15 @@ def test_netcdf_of_appeears_is_named(tmp_path, name):
         open_([tmp_path / name])
     with pytest.warns(UserWarning, match=f"left out, the first: '{name}'"):
         open_([tmp_path / name, make(tmp_path / NAME, classes(low=1))])
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [("SPL3SMP_E.006_Soil_Moisture_Retrieval_Data_AM_soil_moisture_doy2021092000000_aid0001.tif", "of SPL3SMP_E"),
+     ("results.csv", "ends with '.csv'"), ("SPL3SMP_E.006_9km_aid0001.nc", "of SPL3SMP_E"), ("map.nc", "ends with")],
+)  # fmt: skip
+def test_what_is_no_land_cover_is_named_and_asked_for_no_legend(name, reason, tmp_path, recwarn):
+    (tmp_path / name).write_bytes(b"x")
+    with pytest.raises(DataError, match=f"{reason}.*Order GeoTIFF"):
+        open_files(LandCoverSource(), [tmp_path / name])
+    assert not len(recwarn)

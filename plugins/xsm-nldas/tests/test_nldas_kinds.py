@@ -202,3 +202,24 @@ def test_files_of_other_packing_and_order_join(tmp_path: Path) -> None:
         got = open_([a, b], min_hours=7)
     wanted = np.stack([WATER[:7].mean(0), WATER[24:31].mean(0)]) / 100
     np.testing.assert_allclose(got["sm_noah_0_10"], wanted, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["NLDAS_MOS0125_H.A20210401.0000.020.nc", "NLDAS_VIC0125_M.A202104.020.nc4"])
+def test_folders_of_other_models_are_refused_by_name_and_left_out_beside_noah(name: str, tmp_path: Path) -> None:
+    write(tmp_path / name)
+    with pytest.raises(DataError, match=r"of the model (Mosaic|VIC), expected Noah"):
+        xsm.open("nldas", tmp_path)
+    write(tmp_path / "subset_nldas_noah.nc")
+    with pytest.warns(UserWarning, match=f"1 files of other models or time steps are left out, the first: '{name}'"):
+        xsm.open("nldas", [tmp_path / "subset_nldas_noah.nc", tmp_path / name])
+
+
+@pytest.mark.parametrize(
+    ("name", "head", "reason"),
+    [("NLDAS_NOAH0125_H_2_0_SoilM_0_10cm.csv", b"prod_name,NLDAS\nTimestamp,Data\n", "a table, perhaps a time series"),
+     ("x_aid0001.nc", b"CDF\x01", "output of AppEEARS"), ("x.tif", b"II*\0" + bytes(99), "a TIFF file")],
+)  # fmt: skip
+def test_output_of_other_services_is_named(name: str, head: bytes, reason: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(head)
+    with pytest.raises(DataError, match=f"{reason}.*NLDAS_NOAH0125_H"):
+        xsm.open("nldas", tmp_path / name)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import xarray as xr
 from pyproj import CRS, Transformer
-from xsm import DataError, UsageError
+from xsm import EASE2_M09, DataError, UsageError
 from xsm.plugin_api import Area
 from xsm.testing import check_source, open_files
 from xsm.twin import World, make_world
@@ -180,3 +180,16 @@ def test_files_outside_the_period_are_not_looked_at(files: list[Path], area: Are
     other.write_bytes(b"damaged")
     got = open_([*files[:8], other], region=area, time=slice("2021-04-01", "2021-04-01"))
     assert got.sizes["time"] == 1
+
+
+def test_one_file_of_a_day_in_another_unit_stops(tmp_path: Path) -> None:
+    """Its values would be an eighth of the mean of the day."""
+    paths = [tmp_path / f"SMAP_L4_SM_gph_20210401T{3 * i + 1:02}3000_Vv7032_001.h5" for i in range(8)]
+    for i, path in enumerate(paths):
+        with h5py.File(path, "w") as file:
+            file["Geophysical_Data/sm_surface"] = np.full((1624, 3856), 0.2, "f4")
+            file["Geophysical_Data/sm_surface"].attrs["units"] = "percent" if i == 5 else "m3 m-3"
+    area = EASE2_M09.region((-98, 36, -97, 37))
+    ds = open_files(SmapL4Source(), paths, region=Area(area.bbox, area), variables=["sm_surface"])
+    with pytest.raises(DataError, match=rf"'sm_surface' of '.*{paths[5].name}' cannot be in m3 m-3"):
+        ds.load()

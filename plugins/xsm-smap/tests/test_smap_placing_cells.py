@@ -9,9 +9,15 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from xsm import EASE2_M09, EASE2_M36, DataError, Grid
+from xsm.plugin_api import Area
 from xsm.testing import open_files
+from xsm_smap import claims
 from xsm_smap.l4 import SmapL4Source
+from xsm_smap.placing import positions
 from xsm_smap.source import SmapSource
 
 open_ = functools.partial(open_files, SmapSource())
@@ -135,3 +141,44 @@ def gridded(folder: Path, row: np.ndarray, lat: np.ndarray) -> Path:
         group["latitude"] = lat[rows].astype("f4")
         group["longitude"] = EASE2_M36.lon[cols].astype("f4")
     return path
+
+
+def test_every_row_index_that_is_read_is_compared(
+    granules: list[Path], area: Area, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whole products are compared at a few rows when they are opened, at all others when a flag is read."""
+    monkeypatch.setattr(claims, "SAMPLE", 2)
+    path = tmp_path / granules[0].name
+    path.write_bytes(granules[0].read_bytes())
+    with h5py.File(path, "r+") as file:
+        index = file["Soil_Moisture_Retrieval_Data_AM/EASE_row_index"]
+        assert index.chunks[0] == 1 and index.size > claims.LARGE
+        index[303] = np.where(index[303] == 65534, 65534, 304)
+    ds = open_([path], region=area, variables=["surface_flag"])
+    with pytest.raises(DataError, match=r"contradicts itself: EASE_row_index is 304 in row 303"):
+        ds.load()
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    arrays("f8", st.tuples(st.integers(1, 5), st.integers(1, 5)), elements=st.sampled_from([0, 1, 2, 3, np.nan, 4e2])),
+    st.booleans(), st.sampled_from(["lat", "lon"]), st.booleans(), st.floats(-0.2, 0.2),
+)  # fmt: skip
+def test_ends_of_lines_tell_what_all_cells_tell(
+    numbers: np.ndarray, swapped: bool, kind: str, turned: bool, off: float
+) -> None:
+    """The comparison by lowest and highest value of each line is that of every cell."""
+    grid = EASE2_M09
+    lat, lon = grid.lat[1000:1004], grid.lon[2000:2004]
+    centres = (lat if kind == "lat" else lon).ravel()[:4]
+    known = np.isfinite(numbers) & (numbers < 4)
+    degrees = np.where(known, centres[np.where(known, numbers, 0).astype(int)], numbers)
+    degrees = np.where(known, degrees + off * abs(centres[1] - centres[0]), degrees)
+    cells = claims.Cells(degrees, np.arange(len(degrees)), len(degrees), swapped)
+    answer = claims._degree("v", cells, kind, None).answer(grid, turned)
+    every = positions(0, degrees, grid)[0] if kind == "lat" else positions(degrees, 0, grid)[1]
+    part = cells.lines(every, int((kind == "lat") == turned))
+    if part is None:
+        assert answer is None
+    else:
+        np.testing.assert_array_equal(answer[0 if kind == "lat" else 1], part)

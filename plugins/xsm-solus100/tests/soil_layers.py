@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import rasterio
-from rasterio.transform import from_origin
+from xsm.testing import write_layer
 
 SHAPE = (60, 80)
 LEFT, TOP = -200000, 1900000
@@ -25,22 +24,8 @@ def stored(name: str, shape=SHAPE) -> np.ndarray:
 
 
 def make(path: Path, values: np.ndarray, *, nodata=255, crs="EPSG:5070", left=LEFT, count=1, **kwargs) -> Path:
-    with rasterio.open(
-        path,
-        "w",
-        driver="GTiff",
-        dtype=values.dtype,
-        nodata=nodata,
-        count=count,
-        height=values.shape[0],
-        width=values.shape[1],
-        crs=crs,
-        transform=from_origin(left, TOP, 100, 100),
-        compress="deflate",
-        **kwargs,
-    ) as file:
-        file.write(np.broadcast_to(values, (count, *values.shape)))
-    return path
+    more = {"nodata": nodata, "count": count, "compress": "deflate"} | kwargs
+    return write_layer(path, values, crs, (left, TOP), 100, **more)
 
 
 def files(folder: Path) -> list[Path]:

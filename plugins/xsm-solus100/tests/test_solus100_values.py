@@ -46,7 +46,7 @@ def test_a_scale_in_the_file_takes_the_place_of_the_products(tmp_path, dtype):
     np.testing.assert_allclose(plain[0, 30:], stored("dbovendry")[30:] / 100, rtol=1e-6)
 
 
-@pytest.mark.parametrize(("factor", "text"), [(0.01, "sum to 1 "), (10, "(sand|silt|clay) of .*g kg-1")])
+@pytest.mark.parametrize(("factor", "text"), [(0.01, "sum to 1 \\("), (10, "(sand|silt|clay) of .*g kg-1")])
 def test_fractions_in_other_units_are_refused(tmp_path, factor, text):
     for name in TEXTURE:
         values = stored(name).astype("f8")

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from xsm.atomic import replace, to_disk
-from xsm.errors import SkippedFile
+from xsm.errors import SkippedFile, merged
 
 
 class Journal:
@@ -39,7 +38,7 @@ class Journal:
             except ValueError:  # the line that was being written
                 break
         before = [line for line in self._lines[1:] if self._lines[0] == self._head]
-        self.warnings = unlike(_warning(*w) for line in before for w in line["told"])
+        self.warnings = merged(_warning(*w) for line in before for w in line["told"])
         refused = strict and any(isinstance(w, SkippedFile) for w in self.warnings)
         self.begun = self._lines[:1] == [self._head] and not refused
         self.units = {name for line in before for name in line["done"]} if self.begun else set()
@@ -62,11 +61,6 @@ class Journal:
             to_disk(self._path.parent)
             to_disk(part)
             replace(part, self._path)
-
-
-def unlike(warnings: Iterable[Warning]) -> list[Warning]:
-    """Each warning once, by its text."""
-    return list({str(w): w for w in warnings}.values())
 
 
 def _warning(file: str, text: str) -> Warning:

@@ -19,9 +19,9 @@ import numpy as np
 import xarray as xr
 
 from xsm.compute.chunks import SHARED
-from xsm.compute.journal import Journal, unlike
+from xsm.compute.journal import Journal
 from xsm.compute.workers import COPIES, ChunkGroup, Crew, bytes_of, client, crew, memory, workers_for
-from xsm.errors import hear, tell
+from xsm.errors import hear, merged, tell
 from xsm.options import memory_limit
 from xsm.progress import quiet
 
@@ -177,12 +177,12 @@ def _write_all(workers: Crew, ds: xr.Dataset, store: Path, left: list[ChunkGroup
                 waiting[workers.submit(part, store, group)] = group, part.nbytes
             wait(waiting, return_when=FIRST_COMPLETED)
             future = next(f for f in waiting if f.done())
-            new = unlike([*future.result(), *heard])
+            new = merged([*future.result(), *heard])
             heard.clear()
             warnings += new
             group, size = waiting.pop(future)
             done.close(units(group), new)
             written += size
             progress(finished / len(left), "", (written, "byte"))
-    for warning in unlike(warnings):
+    for warning in merged(warnings):
         tell(warning)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from xsm.contracts.param import Kind, Param
-from xsm.errors import UsageError
+from xsm.errors import DataError, UsageError
 
 
 def checked(name: str, value: Any, param: Param) -> Any:
@@ -48,7 +48,8 @@ def _dataset(name: str, value: Any, of_several: str) -> Any:
             )
         value = value.to_dataset()
     if isinstance(value, xr.Dataset):
-        return _with_time(value)
+        _refuse_radians(name, value)
+        return _with_time(_unpacked(value))
     what, hint = f"a {type(value).__name__}", of_several
     if isinstance(value, str | os.PathLike):
         what, hint = f"'{value}'", "Open files with <open()>."
@@ -59,6 +60,34 @@ def _dataset(name: str, value: Any, of_several: str) -> Any:
     elif not isinstance(value, Iterable) or isinstance(value, Mapping) or hasattr(value, "dtype"):
         hint = "Make one with xarray, with named dimensions and coordinates."
     raise UsageError(f"'{name}' is {what}, expected an xarray.Dataset.", hint=hint)
+
+
+def _unpacked(ds: Any) -> Any:
+    """The dataset with variables decoded that still are as they lie in a file: packed, or floats with a fill number."""
+    import numpy as np
+    import xarray as xr
+
+    def raw(variable: Any) -> bool:
+        fills = [variable.attrs[n] for n in ("_FillValue", "missing_value") if n in variable.attrs]
+        numbers = variable.dtype.kind == "f" and any(np.all(np.isfinite(np.asarray(f, "f8"))) for f in fills)
+        return bool({"scale_factor", "add_offset"} & set(variable.attrs)) or numbers
+
+    some = {n: v for n, v in ds.variables.items() if v.dtype.kind in "fiu" and n not in ds.dims and raw(v)}
+    if not some:
+        return ds
+    known = {n: xr.conventions.decode_cf_variable(n, v, decode_times=False) for n, v in some.items()}
+    return ds.assign_coords({n: v for n, v in known.items() if n in ds.coords}).assign(
+        {n: v for n, v in known.items() if n not in ds.coords}
+    )
+
+
+def _refuse_radians(name: str, ds: Any) -> None:
+    for coord in ds.coords.values():
+        if str(coord.attrs.get("units", "")).strip().lower() in ("radian", "radians", "rad"):
+            raise DataError(
+                f"'{coord.name}' of '{name}' is in radians, expected degrees.",
+                hint="Convert it with numpy.rad2deg and set its attribute units to degrees_north or degrees_east.",
+            )
 
 
 def _with_time(ds: Any) -> Any:

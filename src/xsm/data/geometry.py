@@ -230,6 +230,8 @@ def _axis(coord: xr.DataArray, period: float = 0.0) -> Axis:
             f"The coordinate '{name}' repeats {v.size - np.unique(v).size} of its {v.size} values.",
             hint="Leave them out.",
         )
+    if period:
+        v = np.unwrap(v, period=period)  # longitudes that jump from 180 to -180
     step = (v[-1] - v[0]) / (v.size - 1)
     off = np.abs(v - (v[0] + step * np.arange(v.size))).max()
     if off > REGULAR_TOLERANCE * abs(step):

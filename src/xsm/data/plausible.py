@@ -23,6 +23,8 @@ LIGHTEST, LIGHT, HEAVIEST = 0.05, 0.2, 2.65
 """Bulk density, g cm-3: the same."""
 COLD, DARKEST, HOT = 200.0, 50.0, 340.0
 """Kelvin: what the median of a temperature, and of a brightness temperature, is not below, and neither is above."""
+WETTEST_CANOPY = 30.0
+"""Kilograms of water in the plants of a square metre that are no median."""
 WETTEST_DAY = 300.0
 """Kilograms of rain on a square metre that cannot be the median of a day."""
 
@@ -103,6 +105,10 @@ def _density(low: float, middle: float, high: float, values: np.ndarray) -> tupl
     return (why, high < LIGHTEST) if high < LIGHT else ("", False)
 
 
+def _canopy(low: float, middle: float, high: float, values: np.ndarray) -> tuple[str, bool]:
+    return (f"the median is {middle:.3g}: the values look like g m-2", True) if middle > WETTEST_CANOPY else ("", False)
+
+
 def _water(low: float, middle: float, high: float, values: np.ndarray) -> tuple[str, bool]:
     wet = values[values > 0]
     if middle > WETTEST_DAY:
@@ -113,7 +119,7 @@ def _water(low: float, middle: float, high: float, values: np.ndarray) -> tuple[
 
 _RULES = {
     "m3 m-3": _moisture, "K": _temperature, "percent": _percent, "g cm-3": _density, "precipitation": _water,
-    "brightness": _brightness,
+    "brightness": _brightness, "canopy": _canopy,
 }  # fmt: skip
 
 
@@ -123,10 +129,10 @@ def quantity_of(name: str, units: str) -> str:
     Examples
     --------
     >>> quantity_of("tb_h", "K"), quantity_of("air_temperature", "K"), quantity_of("vegetation_water_content", "kg m-2")
-    ('brightness', 'K', '')
+    ('brightness', 'K', 'canopy')
     """
     if units == "kg m-2":
-        return "precipitation" if name == "precipitation" else ""
+        return {"precipitation": "precipitation", "vegetation_water_content": "canopy"}.get(name, "")
     return "brightness" if name.startswith("tb_") else units
 
 
@@ -136,12 +142,60 @@ HINT = "Check unit, scale and fill values of the files; where a file has no unit
 def check_bulk(values: np.ndarray, name: str, units: str, where: object, *, stop: bool = True) -> str:
     """Stop where the bulk of some values certainly is not the quantity; otherwise return why it may not be.
 
-    Values are in the canonical unit; ``where`` they are is for the message. Without ``stop`` nothing stops.
+    Parameters
+    ----------
+    values : ndarray of float
+        In the canonical unit.
+    name, units : str
+        Canonical variable and unit.
+    where : object
+        What it is in, for the message.
+    stop : bool
+        Whether what is certain stops.
+
+    Returns
+    -------
+    str
+        The doubt, empty where there is none.
+
+    Raises
+    ------
+    DataError
+        Where the values certainly are something else.
+
+    Examples
+    --------
+    >>> check_bulk(np.full(50, 0.7), "sm_dca", "m3 m-3", "a.h5")
+    "'sm_dca' of a.h5 may not be in m3 m-3: the median is 0.7: the values look like a degree of saturation."
     """
     why, certain = doubt(values, quantity_of(name, units))
     if certain and stop:
         raise DataError(f"'{name}' of {where} cannot be in {units}: {why}.", hint=HINT)
     return f"'{name}' of {where} may not be in {units}: {why}." if why else ""
+
+
+def speak_for(values: np.ndarray, name: str, units: str) -> bool:
+    """Whether values can be in no other usual unit than a variable's, so that a file need not say it.
+
+    Parameters
+    ----------
+    values : ndarray of float
+        NaN where missing.
+    name, units : str
+        Canonical variable and unit.
+
+    Returns
+    -------
+    bool
+        True too where there is no value, false where there are few.
+
+    Examples
+    --------
+    >>> speak_for(np.full(50, 0.2), "sm_dca", "m3 m-3"), speak_for(np.full(50, 20.0), "sm_dca", "m3 m-3")
+    (True, False)
+    """
+    count, quantity = np.isfinite(values).sum(), quantity_of(name, units)
+    return not count or (count >= FEW and quantity in _RULES and not doubt(values, quantity)[0])
 
 
 class _Once:

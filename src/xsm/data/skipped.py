@@ -17,7 +17,7 @@ import xarray as xr
 
 from xsm.data.cf import fill_of, with_room
 from xsm.errors import LEFT_OUT as PREFIX
-from xsm.errors import SkippedFile, hear, listened, tell
+from xsm.errors import SkippedFile, hear, listened, merged, tell
 
 LEFT_OUT = "files_left_out"
 DATED = re.compile(r"(?<!\d)((?:19|20)\d{2})(-?)([01]\d)\2([0-3]\d)(?!\d)")
@@ -40,9 +40,9 @@ def listen(*, hide: bool = False, thread: bool = False) -> Iterator[Callable[[],
         with hear(thread=thread) as heard:
             yield lambda: {file: str(warning) for file, warning in _files(heard).items()}
     finally:
-        others = {str(w): w for w in heard if not isinstance(w, SkippedFile)}
+        others = merged(w for w in heard if not isinstance(w, SkippedFile))
         lost = [] if hide else list(_files(heard).values())
-        for warning in (*(lost if listened() else folded(lost, "the attribute 'skipped'")), *others.values()):
+        for warning in (*(lost if listened() else folded(lost, "the attribute 'skipped'")), *others):
             tell(warning)
 
 

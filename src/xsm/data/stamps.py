@@ -1,15 +1,14 @@
-"""Times and units as people and agencies write them in tables of stations."""
+"""Times as people and agencies write them in tables of stations."""
 
 from __future__ import annotations
 
 import datetime
 import re
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from xsm.data.cf import same_units
 from xsm.errors import DataError
 
 _MONTHS = {
@@ -28,17 +27,6 @@ _STAMP = re.compile(
 _MONTH = re.compile(rf"\d{{4}}[-/.]\d{{1,2}}|\d{{1,2}}[-/.]\d{{4}}|\d{{4}}|{_WORD}[- ]\d{{4}}|\d{{4}}[- ]{_WORD}")
 _HOUR = 3600
 _DAY = 86400
-_KELVIN, _CELSIUS, _FAHRENHEIT = (
-    {"k", "kelvin"},
-    {"c", "degc", "deg_c", "°c", "celsius", "degreec", "degreesc", "degree_c", "degrees_c", "degree_celsius",
-     "degrees_celsius", "degree celsius", "degrees celsius"},
-    {"f", "degf", "deg_f", "°f", "fahrenheit", "degreef", "degreesf", "degree_f", "degrees_f", "degree_fahrenheit",
-     "degrees_fahrenheit", "degree fahrenheit", "degrees fahrenheit"},
-)  # fmt: skip
-_LENGTHS = {
-    "mm": 0.1, "cm": 1.0, "centimeter": 1.0, "centimetre": 1.0, "centimeters": 1.0, "centimetres": 1.0, "m": 100.0,
-    "meter": 100.0, "metre": 100.0, "meters": 100.0, "metres": 100.0, "in": 2.54, "inch": 2.54, "inches": 2.54,
-}  # fmt: skip
 
 
 class Stamps(NamedTuple):
@@ -163,47 +151,3 @@ def _offset(zone: str | None, where: object) -> int:
         )
     digits = zone[1:].replace(":", "").ljust(4, "0")
     return (int(digits[:2]) * _HOUR + int(digits[2:]) * 60) * (-1 if zone[0] == "-" else 1)
-
-
-def to_unit(values: Any, unit: str, wanted: str) -> Any:
-    """Convert values of stations: the one place where their units are read.
-
-    Parameters
-    ----------
-    values : float or ndarray
-        Values in ``unit``.
-    unit : str
-        What a file says.
-    wanted : {"m3 m-3", "K", "cm"}
-        Unit of the result.
-
-    Returns
-    -------
-    float or ndarray
-
-    Raises
-    ------
-    DataError
-        For a unit that is absent, not known, or of another quantity.
-
-    Examples
-    --------
-    >>> to_unit(25.0, "pct", "m3 m-3"), to_unit(0.05, "m", "cm"), round(to_unit(68.0, "degF", "K"), 2)
-    (0.25, 5.0, 293.15)
-    """
-    low = unit.strip().lower()
-    if wanted == "m3 m-3" and low and same_units(unit, "m3 m-3"):
-        return values
-    if wanted == "m3 m-3" and (same_units(unit, "percent") or low in ("vol%", "vol.%", "vol. %", "% vol", "vol %")):
-        return values / 100
-    if wanted == "cm" and low in _LENGTHS:
-        return values * _LENGTHS[low]
-    if wanted == "K" and low in _KELVIN:
-        return values
-    if wanted == "K" and low in _CELSIUS:
-        return values + 273.15
-    if wanted == "K" and low in _FAHRENHEIT:
-        return (values - 32) / 1.8 + 273.15
-    expected = {"m3 m-3": "m3 m-3 or percent", "K": "K, degC or degF", "cm": "cm, m, mm or in"}[wanted]
-    got = f"'{unit}'" if low else "absent"
-    raise DataError(f"The unit is {got}, expected {expected}.", hint="State the unit.")

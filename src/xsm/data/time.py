@@ -11,6 +11,8 @@ import xarray as xr
 from xsm.errors import DataError, tell
 
 Data = TypeVar("Data", xr.Dataset, xr.DataArray)
+FIRST, LAST = np.datetime64("1800-01-01"), np.datetime64("2200-12-31")
+"""Days that any data can have; nanoseconds reach from 1678 to 2262 and start anew beyond."""
 _CALENDARS = ("standard", "gregorian", "proleptic_gregorian")
 _MONTH = re.compile(r"\s*\d{4}(-?\d{2})?\s*")
 _ISO = re.compile(r"\s*\d{4}-?\d{2}-?\d{2}([T ].*)?\s*")
@@ -60,6 +62,13 @@ def utc_times(data: Data, what: str = "The data", *, daily: bool = True) -> Data
         raise DataError(
             f"{what} has {int(np.isnat(times).sum())} missing times.",
             hint="Leave the missing times out.",
+        )
+    known = times.astype("M8[D]")
+    if ((known < FIRST) | (known > LAST)).any():
+        wrong = known[(known < FIRST) | (known > LAST)][0]
+        raise DataError(
+            f"{what} has the time {wrong}, expected days of {FIRST} to {LAST}.",
+            hint="Check the attribute units of time: milliseconds may be called seconds.",
         )
     times = _starts(data, coord, times)
     if daily:
@@ -114,7 +123,7 @@ def _standard(index: Any, calendar: str, what: str) -> np.ndarray:
             f"{what} has times of the calendar '{calendar}', whose days are not those of measurements.",
             hint="Convert it to the standard calendar first, if you mean to; days that it lacks are then missing.",
         )
-    return np.array([np.datetime64(v.isoformat(), "us") for v in index]).astype("M8[ns]")
+    return np.array([np.datetime64(v.isoformat(), "us") for v in index])
 
 
 def _parsed(index: Any, what: str) -> np.ndarray:

@@ -27,7 +27,8 @@ _WORDS = {
 }  # fmt: skip
 _PARTS = {
     "M": "m", "MM": "mm", "CM": "cm", "KG": "kg", "Kg": "kg", "G": "g", "gm": "g", "gr": "g", "%": "percent",
-    "pct": "percent", "Percent": "percent", "PERCENT": "percent", "DAY": "day", "H": "hour", "HR": "hour", "S": "s",
+    "pct": "percent", "PCT": "percent",
+    "Percent": "percent", "PERCENT": "percent", "DAY": "day", "H": "hour", "HR": "hour", "S": "s",
     "cc": "cm**3", "Mm": "mm", "d": "day", "h": "hour", "hr": "hour", "hrs": "hour", "sec": "s", "secs": "s",
 }  # fmt: skip
 """What products write where pint reads another unit (a gauss, a molar) or none."""
@@ -57,6 +58,9 @@ def _registry() -> Any:
 def convert(values: Values, unit: str, to: str, *, step: str = "day") -> Values:
     """Convert values from a unit to another; those of the same unit come back as they are.
 
+    Where the factor is one of a whole number, as of percent, values are divided by it, so that 7 % is 0.07 to the last
+    bit.
+
     Parameters
     ----------
     values : float, ndarray or DataArray
@@ -77,15 +81,16 @@ def convert(values: Values, unit: str, to: str, *, step: str = "day") -> Values:
 
     Examples
     --------
-    >>> convert(25.0, "%", "m3 m-3"), convert(20.0, "degrees_C", "K"), convert(130.0, "cg/cm3", "g cm-3")
-    (0.25, 293.15, 1.3)
+    >>> convert(7.0, "%", "m3 m-3"), convert(20.0, "degrees_C", "K"), convert(130.0, "cg/cm3", "g cm-3")
+    (0.07, 293.15, 1.3)
     >>> convert(2.0, "mm/day", "kg m-2"), convert(0.001, "kg m-2 s-1", "kg m-2", step="hour")
     (2.0, 3.6)
     """
     slope, offset = affine(unit, to, step)
     result: Any = values
     if slope != 1:
-        result = result * slope
+        parts = _round(1 / slope)
+        result = result / parts if parts > 1 and parts.is_integer() else result * slope
     return result + offset if offset else result
 
 
@@ -210,8 +215,8 @@ def affine(unit: str, to: str, step: str = "day") -> tuple[float, float]:
         offset_unit = [not q.quantity._is_multiplicative for q in (a, b)]
         if a.quantity.dimensionality == b.quantity.dimensionality:
             if any(offset_unit):
-                zero, one = (registry.Quantity(v, a.quantity.units).to(b.quantity.units).magnitude for v in (0.0, 1.0))
-                return float(f"{one - zero:.12g}"), _round(zero)
+                zero, far = (registry.Quantity(v, a.quantity.units).to(b.quantity.units).magnitude for v in (0.0, 9e3))
+                return _round((far - zero) / 9e3), _round(zero)
             return _round((a.quantity / b.quantity).to("").magnitude), 0.0
         if not any(offset_unit):
             water, time = registry.Quantity(1000.0, "kg/m**3"), registry.Quantity(1.0, step)

@@ -23,6 +23,8 @@ from xsm.data.first_bytes import WEB_PAGE, kind_of
 from xsm.data.skipped import listed, listen, with_skipped
 from xsm.errors import DataError, UsageError
 from xsm.io.hdf5 import check_hdf5
+from xsm.io.named import NamedStore
+from xsm.io.written import check_written
 from xsm.io.zarr_store import check_zarr
 from xsm.progress import quiet
 
@@ -52,7 +54,7 @@ def read(path: str | Path) -> xr.Dataset:
                 raise DataError(f"The folder '{path}' is not a Zarr store.", hint="Granules are read with <open()>.")
             check_zarr(path)
             _check_sizes(ZarrStore.open_group(path, mode="r", consolidated=False), path)
-            return _decoded(xr.open_zarr(path, consolidated=False, decode_coords="all"))
+            return _opened(ZarrStore.open_group(path, mode="r", consolidated=False), path)
         if path.suffix.lower() in (".tif", ".tiff"):
             from xsm.io import geotiff_read
 
@@ -65,12 +67,11 @@ def read(path: str | Path) -> xr.Dataset:
         if not any(head.startswith(m) for m in _MAGIC):
             what = f"{WEB_PAGE} (a login page?)" if kind_of(head) == WEB_PAGE else "not a NetCDF file"
             raise DataError(f"'{path}' is {what}.", hint="Get the file again, or convert it.")
-        engine = "h5netcdf" if head[:4] == b"\x89HDF" else "netcdf4"
-        hdf5 = engine == "h5netcdf"
+        hdf5 = head[:4] == b"\x89HDF"
         check_hdf5(path)
         with closing(H5NetCDFStore.open(path, phony_dims="sort") if hdf5 else NetCDF4DataStore.open(path)) as raw:
             _check_sizes(raw, path)
-        return _decoded(xr.open_dataset(path, engine=engine, chunks={}, decode_coords="all"))
+        return _opened((H5NetCDFStore if hdf5 else NetCDF4DataStore).open(path), path)
     except (OSError, ValueError, KeyError) as error:
         if isinstance(error, DataError):
             raise
@@ -124,6 +125,10 @@ def _check_sizes(store: AbstractDataStore, path: Path) -> None:
             )
 
 
+def _opened(store: AbstractDataStore, path: Path) -> xr.Dataset:
+    return _decoded(xr.open_dataset(NamedStore(store, path), chunks={}, decode_coords="all"))
+
+
 def _decoded(ds: xr.Dataset) -> xr.Dataset:
     ds = ds.set_coords([n for n in ("land_cover", "texture") if n in ds.data_vars])
     if "skipped" in ds.attrs:  # NetCDF turns a list of one line into a text
@@ -152,6 +157,7 @@ def _write_netcdf(ds: xr.Dataset, part: Path) -> None:
         # The workers of a cluster cannot share an HDF5 file.
         with quiet(ds.nbytes), dask.config.set(scheduler="threads"):
             ds.to_netcdf(part, engine="netcdf4", encoding=encoding)
+        check_written(ds, part)
     except RuntimeError as error:  # which the library raises for any trouble with the disk
         if not str(error).startswith("NetCDF:"):
             raise
@@ -172,6 +178,7 @@ def write_zarr(
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*Zarr format 3.*")
         write_groups(ds, part, layout, processes=processes, journal=journal, strict=strict)
+    check_written(ds, part)
 
 
 def _write_csv(ds: xr.Dataset, part: Path) -> None:

@@ -16,6 +16,7 @@ import xarray as xr
 
 from xsm.atomic import check_output, fresh
 from xsm.data.cf import fill_of, kind
+from xsm.data.emptiness import spread, tell_written
 from xsm.data.grids import grid_of, require_grid
 from xsm.data.skipped import listed, listen, with_skipped
 from xsm.errors import DataError, tell
@@ -64,10 +65,19 @@ def write(ds: xr.Dataset, path: Path, *, overwrite: bool = False, daily: bool = 
         for name in set(names).difference(timed):
             put[name](ds[name])
         about |= with_skipped(about, lost())
+    tell_written(ds[names], lambda name: _bands(stems[name]), path.name)
     for stem in old:
         _remove(stem)
         log.info("'%s' of an earlier result was removed", stem.name)
     return list(stems.values())
+
+
+def _bands(path: Path) -> Iterator[np.ndarray]:
+    import rasterio
+
+    with rasterio.open(path) as file:
+        for band in spread(list(file.indexes)):
+            yield file.read(band)
 
 
 def siblings(path: Path) -> list[Path]:

@@ -12,7 +12,8 @@ import numpy as np
 import xarray as xr
 
 from xsm.data.cf import canonical_attrs, drop_impossible
-from xsm.data.stamps import read_stamps, to_unit
+from xsm.data.stamps import read_stamps
+from xsm.data.units import convert
 from xsm.errors import DataError, tell
 
 if TYPE_CHECKING:
@@ -270,7 +271,7 @@ def _converted(path: Path, frame: pd.DataFrame, units: dict[str, str]) -> pd.Dat
     try:
         for name, usual in UNITS.items():
             if name in units:
-                frame = frame.assign(**{name: to_unit(frame[name], units[name] or usual, usual)})
+                frame = frame.assign(**{name: convert(frame[name], units[name] or usual, usual)})
     except DataError as error:
         raise DataError(f"'{path}', {name}: {error.message}", hint=f"Convert it to {usual}.") from None
     moisture = frame["soil_moisture"].to_numpy("f8").copy()

@@ -14,7 +14,7 @@ import xarray as xr
 from xsm.compute.chunks import anchored, gathered, in_threads
 from xsm.data.geometry import Regular, Scattered
 from xsm.data.targets import Target, identity
-from xsm.errors import DataError, tell
+from xsm.errors import Counted, DataError, hear, merged, tell
 from xsm.kernels.interpolated import Window, at_nearest
 from xsm.kernels.plan import Plan
 from xsm.kernels.variables import Job
@@ -79,7 +79,10 @@ def _eager(source: xr.Variable, geo: Regular | Scattered, grid: Target, plan: Pl
     bands = 2 * threads() if frames == 1 else 1
     at_once = max(1, min(EAGER_CELLS // max(grid.rows * grid.cols, 1), -(-frames // threads())))
     parts = itertools.product(_cuts(frames, at_once), _cuts(grid.rows, -(-grid.rows // bands)))
-    clipped = sum(in_threads(piece, parts))
+    with hear() as heard:
+        clipped = sum(in_threads(piece, parts))
+    for warning in merged(heard):
+        tell(warning)
     return whole.reshape(*shape, *grid.shape), clipped
 
 
@@ -218,11 +221,11 @@ def _tell_impossible(frames: np.ndarray, job: Job) -> None:
     real = frames[np.isfinite(frames) & ~np.isin(frames, job.missing)] if job.missing else frames[np.isfinite(frames)]
     wrong = real[(real < job.low - slack) | (real > job.high + slack)]
     if wrong.size > WORTH_A_WARNING * real.size:
-        tell(
-            f"{wrong.size} of {real.size} values of '{job.name}' ({wrong.min():g} to {wrong.max():g}) are outside "
-            f"{job.low:g} to {job.high:g}, its physical range, and the result is clipped to it: check units and fill "
-            "values."
+        what = (
+            f"'{job.name}' are outside {job.low:g} to {job.high:g}, its physical range, and the result is clipped to "
+            "it: check units and fill values."
         )
+        tell(Counted(what, wrong.size, real.size, float(wrong.min()), float(wrong.max())))
 
 
 def _mode(frames: np.ndarray, plan: Plan, job: Job, at: Window, rows: slice, cols: slice) -> np.ndarray:

@@ -26,7 +26,7 @@ from xsm.data.first_bytes import WEB_PAGE, kind_of
 from xsm.errors import FetchError
 from xsm.options import get_option
 from xsm.web.connection import Adapter, cut
-from xsm.web.login import Keys, place_of
+from xsm.web.login import Keys
 from xsm.web.manifest import host as host_of
 from xsm.web.manifest import plain
 
@@ -72,7 +72,6 @@ class Session(requests.Session):
     def __init__(self, keys: Keys) -> None:
         super().__init__()
         self.keys = self.auth = keys
-        self.begun = threading.local()
         self.max_redirects = REDIRECTS
         self.headers.update({"User-Agent": f"xsm/{__version__}", "Accept-Encoding": "identity"})
         for scheme in ("https://", "http://"):
@@ -80,15 +79,12 @@ class Session(requests.Session):
 
     def request(self, *args: Any, **kwargs: Any) -> requests.Response:
         """Send a request with time limits."""
-        self.begun.at = place_of(str(args[1] if len(args) > 1 else kwargs.get("url", "")))
         return super().request(*args, **{"timeout": (CONNECT, option("timeout")), **kwargs})
 
     def rebuild_auth(self, prepared_request: requests.PreparedRequest, response: requests.Response) -> None:
-        """Sign a redirected request again, for its new host; a port that nobody asked for gets no credentials."""
+        """Sign a redirected request again, for its new host and port."""
         prepared_request.headers.pop("Authorization", None)
-        place = place_of(str(prepared_request.url))
-        if place[2] is None or place == self.begun.at or self.keys.is_login(str(prepared_request.url)):
-            prepared_request.prepare_auth(self.keys)
+        prepared_request.prepare_auth(self.keys)
 
 
 def option(name: str) -> Any:

@@ -24,8 +24,8 @@ class Login:
     url : str
         Scheme and host; user name and password are sent to no other.
     domains : tuple of str
-        Domains whose hosts may get the token, over the scheme of ``url``; after a redirect to another port of a host
-        only over the usual port.
+        Domains whose hosts may get the token, over the scheme of ``url`` and its usual port; another port is named with
+        the domain, ``"acme.org:8443"``.
     prefix : str
         Of the environment variables ``<prefix>_USERNAME``, ``<prefix>_PASSWORD`` and ``<prefix>_TOKEN``.
 
@@ -89,8 +89,9 @@ class Keys(requests.auth.AuthBase):
 
     def _may_see_token(self, url: str) -> bool:
         assert self.login is not None  # noqa: S101
-        scheme, host, _ = place_of(url)
-        inside = any(host == domain or host.endswith(f".{domain}") for domain in self.login.domains)
+        scheme, host, port = place_of(url)
+        allowed = [(d, int(p) if p else None) for d, _, p in (domain.partition(":") for domain in self.login.domains)]
+        inside = any(port == p and (host == d or host.endswith(f".{d}")) for d, p in allowed)
         login_scheme, login_host, _ = place_of(self.login.url)
         return inside and scheme == login_scheme and host != login_host
 

@@ -3,13 +3,13 @@
 import numpy as np
 import xarray as xr
 from xsm import DataError
-from xsm.plugin_api import canonical_attrs, check_hdf5
+from xsm.plugin_api import canonical_attrs, check_hdf5, convert, unit_of
 
 from xsm_mysensor import INFO
 
 
 class Source:
-    """Files named ``mysensor_*.nc`` with ``soil_moisture (time, lat, lon)`` in m3 m-3."""
+    """Files named ``mysensor_*.nc`` with ``soil_moisture (time, lat, lon)``."""
 
     info = INFO
 
@@ -23,11 +23,14 @@ class Source:
         for path in request.paths:
             try:
                 check_hdf5(path)
-                parts.append(xr.open_dataset(path, engine="netcdf4", chunks={})[["soil_moisture"]])
+                part = xr.open_dataset(path, engine="netcdf4", chunks={})[["soil_moisture"]]
             except (OSError, ValueError, KeyError) as error:
                 if request.on_error == "raise":
                     raise DataError(f"'{path}' cannot be read ({error}).", hint="Download it again.") from None
                 skipped.append(f"{path.name}: {error}")
+                continue
+            unit = unit_of(part["soil_moisture"].attrs.get("units"), "soil_moisture", path, request.units)
+            parts.append(part.assign(soil_moisture=convert(part["soil_moisture"], unit, "m3 m-3")))
         if not parts:
             raise DataError("None of the files can be read.", hint="Check the paths.")
         ds = xr.concat(parts, "time", data_vars="all").sortby("time")

@@ -6,7 +6,7 @@ The formats: docs/design/formats/stations.md, ISMN.
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,7 @@ from xsm_insitu import ISMN
 from xsm_insitu import series as sensors
 from xsm_insitu.ismn_files import DAMAGE, NAME, Header, Item, read_header, read_rows
 from xsm_insitu.layout import SYNTHETIC_NETWORK
-from xsm_insitu.rows import check_fractions, settle
+from xsm_insitu.rows import check_fractions, in_unit, settle
 from xsm_insitu.series import Series
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class IsmnSource:
             if not sensors.inside(request.region, header.lon, header.lat):
                 return
             if header.variable == "sm" or (header.variable == "ts" and warm):
-                yield _series(path, header, raw, keep)
+                yield _series(path, header, raw, keep, request.units)
 
         items, lost = _unpacked([Path(p) for p in request.paths], request.on_error)
         results, skipped = sensors.read_all(items, read, request.on_error, lost)
@@ -131,7 +131,7 @@ def _unpacked(paths: Sequence[Path], on_error: str) -> tuple[list[Item], list[st
     return items, lost
 
 
-def _series(path: Item, header: Header, raw: bytes, keep: Sequence[str]) -> Series:
+def _series(path: Item, header: Header, raw: bytes, keep: Sequence[str], stated: Mapping[str, str]) -> Series:
     rows, headers = read_rows(path, header, raw)
     order = settle(path, rows.time, {"value": rows.value, "flag": rows.flag}, headers)
     when, values = rows.time[order], rows.value[order]
@@ -149,11 +149,13 @@ def _series(path: Item, header: Header, raw: bytes, keep: Sequence[str]) -> Seri
     kept = np.isin(codes, [_LETTERS[letter] for letter in keep])
     temperature = None
     if header.variable == "sm":
+        values = in_unit(path, values, "soil_moisture", stated, usual="m3 m-3")
         check_fractions(path, values[kept])
         values, codes = sensors.mask(values, codes)
         values = np.where(kept, values, np.float32(np.nan))
     else:
-        temperature = sensors.celsius_to_kelvin(np.where(kept, values, np.nan), path.name)
+        values = in_unit(path, values, "soil_temperature", stated, usual="degC")
+        temperature = sensors.warmth(np.where(kept, values, np.nan), path.name)
         values, codes = np.full(len(values), np.nan, "f4"), np.zeros(len(values), np.uint8)
     return Series(
         station=header.station,

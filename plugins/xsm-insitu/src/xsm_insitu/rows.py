@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from xsm import DataError
-from xsm.plugin_api import tell
+from xsm.plugin_api import convert, tell, unit_of
 
 SHARE = 0.1
 """Share of lines that may be unreadable; a file with more is damaged."""
-SUMMER_TIME = np.timedelta64(1, "h")
+PERCENT = "If they are percent, say so with <units=soil_moisture=percent>; else leave the file out."
 
 
 class EmptyFile(DataError):
@@ -98,7 +98,45 @@ def settle(path: object, when: np.ndarray, columns: Mapping[str, np.ndarray], he
     return kept[np.argsort(when[kept], kind="stable")]
 
 
-def check_fractions(path: object, values: np.ndarray, what: str = "soil moisture") -> None:
+def in_unit(
+    path: object, values: np.ndarray, name: str, stated: Mapping[str, str], unit: str = "", *, usual: str = ""
+) -> np.ndarray:
+    """Values in m3 m-3 (``soil_moisture``; -9 and less, which are missing, stay) or K (``soil_temperature``).
+
+    Parameters
+    ----------
+    path : object
+        File, for errors.
+    values : ndarray of float
+        As in the file.
+    name : {"soil_moisture", "soil_temperature"}
+        What they are.
+    stated : mapping of str to str
+        Units that the user states.
+    unit : str
+        What the file says, empty where it says nothing.
+    usual : str
+        What the format defines where the file and the user say nothing.
+
+    Returns
+    -------
+    ndarray
+        The same one where the unit is the wanted one.
+    """
+    moist = name == "soil_moisture"
+    unit = unit or ("" if stated.get(name) else usual)
+    unit = unit_of(unit, name, path, stated, example="percent" if moist else "degC")
+    try:
+        converted = convert(values, unit, "m3 m-3" if moist else "K")
+    except DataError:
+        expected = "m3 m-3 or percent" if moist else "K, degC or degF"
+        raise DataError(
+            f"'{path}' has {name} in '{unit}', expected {expected}.", hint="Convert it, or leave the file out."
+        ) from None
+    return np.where(values <= -9, values, converted) if moist and converted is not values else converted
+
+
+def check_fractions(path: object, values: np.ndarray, hint: str = PERCENT) -> None:
     """Refuse soil moisture that is percent where m3 m-3 is expected: most values are above 1.
 
     Parameters
@@ -107,14 +145,14 @@ def check_fractions(path: object, values: np.ndarray, what: str = "soil moisture
         File, for errors.
     values : ndarray of float
         All values of the file that are good; NaN and -9 or less are missing.
-    what : str
-        Name of the values.
+    hint : str
+        What to do.
     """
     there = values[np.isfinite(values) & (values > -9)]
     if len(there) and 1 < (middle := float(np.median(there))) <= 100:
         raise DataError(
-            f"'{path}' has {what} with a median of {middle:g}, expected 0 to 1 m3 m-3.",
-            hint="Its values seem to be percent: divide them by 100, or leave the file out.",
+            f"'{path}' has soil moisture with a median of {middle:g}, expected 0 to 1 m3 m-3.",
+            hint=hint,
         )
 
 
@@ -124,7 +162,7 @@ def check_percent(path: object, values: np.ndarray) -> None:
     if len(there) and there.max() <= 1:
         tell(
             f"'{path}' has soil moisture in percent of at most {there.max():g}, which is {there.max() / 100:g} m3 m-3: "
-            "if its values are fractions, write 'm3 m-3' as their unit."
+            "if its values are fractions, write 'm3 m-3' as their unit into it."
         )
 
 

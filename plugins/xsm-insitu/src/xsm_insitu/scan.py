@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 from xsm import DataError, UsageError
-from xsm.plugin_api import Area, Request, tell, to_unit
+from xsm.plugin_api import Area, Request, tell
 
 from xsm_insitu import SCAN
 from xsm_insitu import series as sensors
 from xsm_insitu.layout import STATIONS, SYNTHETIC_STATE
-from xsm_insitu.rows import EmptyFile, check_fractions, check_percent, leave_out, settle
+from xsm_insitu.rows import EmptyFile, check_fractions, check_percent, in_unit, leave_out, settle
 from xsm_insitu.scan_csv import is_report, read_csv
 from xsm_insitu.scan_files import DAMAGE, Column, is_table, known, read_json
 from xsm_insitu.series import Series
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from xsm.twin import World
 
 INCH = 2.54
-ASTRAY = 2.5
-"""Hours between the clock of a station and that of its longitude; Alaska comes to 2."""
 QUALITY = {"V": sensors.GOOD, "E": sensors.GOOD, "N": sensors.UNKNOWN, "": sensors.UNKNOWN, "S": sensors.DUBIOUS,
            "B": sensors.DUBIOUS, "K": sensors.DUBIOUS, "X": sensors.DUBIOUS}  # fmt: skip
 """Flag of xsm by quality code: valid, edited, no profile, none, suspect, and three kinds of estimates."""
@@ -105,7 +103,7 @@ class ScanSource:
             if not any(len(c.time) for c in columns):
                 raise EmptyFile(f"'{path}' has no values of soil moisture or soil temperature.")
             daily.update(c.daily for c in columns if len(c.time) and (c.element == "SMS" or warm))
-            yield from _series(path, columns, places, request.region, warm, keep, tables | beside)
+            yield from _series(path, columns, places, request, warm, keep, tables | beside)
 
         daily: set[bool] = set()
         unread: dict[str, list[Path]] = {}
@@ -172,7 +170,7 @@ def _station(path: Path, row: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]
     place = dict(row, latitude=float(row["latitude"]), longitude=float(row["longitude"]))
     sensors.check_place(path, place["longitude"], place["latitude"])
     clock = row.get("dataTimeZone")
-    if clock is not None and (clock * 2 % 1 or abs(clock - place["longitude"] / 15) > ASTRAY):
+    if clock is not None and (clock * 2 % 1 or sensors.astray(clock, place["longitude"])):
         raise ValueError(f"{row['stationTriplet']} has the clock {clock} h and lies at {place['longitude']}")
     return {known(row["stationTriplet"]): place}
 
@@ -190,7 +188,7 @@ def _series(
     path: Path,
     columns: Sequence[Column],
     places: Mapping[str, Mapping[str, Any]],
-    region: Area | None,
+    request: Request,
     warm: bool,
     keep: Sequence[str],
     tables: Iterable[Path],
@@ -201,22 +199,21 @@ def _series(
             continue
         triplet, place = _place(column.triplet, places)
         if not place:
-            message = ", ".join(sorted(str(p) for p in tables)) or "no table of stations is there"
-            tell(f"The place of {triplet} is not known ({message}).")
+            tell(f"The place of {triplet} is not known ({_listed(tables)}).")
         lon, lat = (float(place.get(n, math.nan)) for n in ("longitude", "latitude"))
-        if region is not None and not sensors.inside(region, lon, lat):
+        if not sensors.inside(request.region, lon, lat):
             continue
         shift = _offset(column, place, tables)
-        fraction = _converted(path, column, "m3 m-3")
+        fraction = in_unit(path, column.value, "soil_moisture", request.units, column.unit)
         if fraction is column.value:
-            check_fractions(path, fraction)
+            check_fractions(path, fraction, "If they are percent, correct the unit in the file; else leave it out.")
         else:
             check_percent(path, column.value)
         flag = np.array([QUALITY.get(f, sensors.DUBIOUS) for f in column.flag.tolist()], np.uint8)
         moisture, flag = sensors.mask(np.where(column.value <= -99, -99, fraction), flag)
         moisture[~np.isin(column.flag, ["", *keep])] = np.nan
         rows = settle(path, column.time, {column.heading: column.value, "quality code": column.flag}, column.headers)
-        warmth = _warmth(path, column, heat.get((column.triplet, column.inches, column.id)), warm)
+        warmth = _warmth(path, column, heat.get((column.triplet, column.inches, column.id)), warm, request)
         yield Series(
             station=str(place.get("name") or column.name or triplet),
             network=triplet.rpartition(":")[2],
@@ -231,15 +228,8 @@ def _series(
         )
 
 
-def _converted(path: Path, column: Column, unit: str) -> np.ndarray:
-    try:
-        values: np.ndarray = to_unit(column.value, column.unit, unit)
-    except DataError as error:
-        raise DataError(
-            f"'{path}', '{column.heading}': {error.message}",
-            hint="Fetch it again, or write the unit that its values have into the file.",
-        ) from None
-    return values
+def _listed(tables: Iterable[Path]) -> str:
+    return ", ".join(sorted(map(str, tables))) or "there is no table of stations, stations.json, beside the file"
 
 
 def _offset(column: Column, place: Mapping[str, Any], tables: Iterable[Path]) -> np.timedelta64:
@@ -248,22 +238,21 @@ def _offset(column: Column, place: Mapping[str, Any], tables: Iterable[Path]) ->
     if column.daily or column.utc:
         return np.timedelta64(0, "m")
     if not isinstance(hours, int | float) or not -14 <= hours <= 14:
-        tell(
-            f"The clock of {column.triplet} is not known ({', '.join(sorted(map(str, tables)))}); its times stay local "
-            "standard time."
-        )
+        tell(f"The clock of {column.triplet} is not known ({_listed(tables)}); its times stay local standard time.")
         return np.timedelta64(0, "m")
     return np.timedelta64(round(hours * 60), "m")
 
 
-def _warmth(path: Path, column: Column, heat: Column | None, warm: bool) -> np.ndarray | None:
+def _warmth(path: Path, column: Column, heat: Column | None, warm: bool, request: Request) -> np.ndarray | None:
     if heat is None:
         return np.full(len(column.time), np.nan, "f4") if warm else None
-    kelvin = np.where(heat.value <= -99, np.nan, _converted(path, heat, "K"))
+    kelvin = in_unit(
+        path, np.where(heat.value <= -99, np.nan, heat.value), "soil_temperature", request.units, heat.unit
+    )
     rows = settle(path, heat.time, {heat.heading: heat.value}, heat.headers)
     out = np.full(len(column.time), np.nan)
     at = np.searchsorted(heat.time[rows], column.time)
     there = at < len(rows)
     there[there] = heat.time[rows][at[there]] == column.time[there]
     out[there] = kelvin[rows][at[there]]
-    return sensors.celsius_to_kelvin(out - sensors.KELVIN, path.name)
+    return sensors.warmth(out, path.name)

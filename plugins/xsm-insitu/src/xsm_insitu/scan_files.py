@@ -22,8 +22,6 @@ from xsm_insitu.rows import leave_out
 DAMAGE = (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError)
 DEEPEST = -250
 """Inches; negative below ground."""
-FREEZING = 32
-"""Degrees Fahrenheit; soil that is colder for most of a file is probably in Celsius."""
 DURATIONS = {"HOURLY": False, "DAILY": True}
 _TRIPLET = re.compile(r"^(?P<id>\w+):(?P<state>[A-Z]{2}|-):(?P<network>\w+)$")
 
@@ -136,7 +134,7 @@ def _column(path: Path, triplet: str, part: Mapping[str, Any], others: set[str])
         element=code,
         inches=float(inches),
         id=str(element.get("ordinal", 1)),
-        unit=str(element.get("storedUnitCode") or _unit_of_values(path, code, value)),
+        unit=str(element.get("storedUnitCode") or ""),
         daily=daily,
         time=stamps.time[there],
         value=value,
@@ -156,19 +154,6 @@ def _daily(path: Path, duration: str | None, when: np.ndarray) -> bool:
             hint="Request hourly values.",
         )
     return DURATIONS[duration]
-
-
-def _unit_of_values(path: Path, code: str, value: np.ndarray) -> str:
-    """The unit in which the network keeps an element, where a file names none."""
-    if code == "SMS":
-        return "pct"
-    there = value[value > -99]
-    if len(there) and np.median(there) < FREEZING:
-        raise DataError(
-            f"'{path}' has soil temperatures without a unit, most below {FREEZING}, which may be degC or degF.",
-            hint="Fetch it again, or add their 'storedUnitCode'.",
-        )
-    return "degF"
 
 
 def merged(columns: Sequence[Column]) -> list[Column]:

@@ -19,6 +19,8 @@ VARIABLES = ("soil_moisture", "soil_temperature")
 HOUR = np.timedelta64(1, "h")
 DAY = np.timedelta64(1, "D")
 KELVIN = 273.15
+ASTRAY = 2.5
+"""Hours between the clock of a station and that of its longitude; Alaska comes to 2."""
 LONGEST = 2_000_000
 """Steps of a time axis: two centuries of hours; more is a damaged date."""
 _ATTRS: dict[str, dict[str, Any]] = {
@@ -81,7 +83,12 @@ def inside(region: Area | None, lon: float, lat: float) -> bool:
     if region is None:
         return True
     west, south, east, north = region.bbox
-    return west <= lon <= east and south <= lat <= north
+    return west <= wrapped(lon) <= east and south <= lat <= north
+
+
+def wrapped(lon: float) -> float:
+    """A longitude that may count to 360, within -180 to 180; NaN stays."""
+    return (lon + 180) % 360 - 180
 
 
 def read_all(
@@ -115,6 +122,11 @@ def reason(error: Exception) -> str:
     return str(error).strip().split("\n")[0].rstrip(".")
 
 
+def astray(clock: float, lon: float) -> bool:
+    """Whether a clock, in hours from UTC, is not one of a longitude."""
+    return abs((clock - lon / 15 + 12) % 24 - 12) > ASTRAY
+
+
 def check_hours(path: object, when: np.ndarray) -> None:
     """Tell of a few times that are no whole hours among many that are."""
     odd = int((when.astype("M8[h]") != when).sum())
@@ -128,10 +140,9 @@ def check_place(path: object, lon: float, lat: float) -> None:
         raise DataError(f"'{path}' puts its station at {lon:g} east, {lat:g} north.", hint="Download the file again.")
 
 
-def celsius_to_kelvin(celsius: np.ndarray, where: object) -> np.ndarray:
-    """Soil temperature in K, float32; NaN below absolute zero (the products' missing values) or where impossible."""
-    kelvin = np.where(celsius > -KELVIN, celsius + KELVIN, np.nan).astype("f4")
-    return drop_impossible(kelvin, "soil_temperature_0_10", where)
+def warmth(kelvin: np.ndarray, where: object) -> np.ndarray:
+    """Soil temperature, float32; NaN below absolute zero (the products' missing values) or where impossible."""
+    return drop_impossible(np.where(kelvin > 0, kelvin, np.nan).astype("f4"), "soil_temperature_0_10", where)
 
 
 def mask(moisture: np.ndarray, flag: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -181,13 +192,18 @@ def assemble(
             temperature[i, at] = one.soil_temperature
     if repeated:
         tell(f"{repeated} values are in several files, with equal values; one of each is kept.")
+    if not np.isfinite(moisture).any():
+        counts = np.bincount(flag.ravel(), minlength=len(FLAGS))
+        said = ", ".join(f"{n} {name}" for n, name in list(zip(counts, FLAGS, strict=True))[GOOD:] if n)
+        tell(f"No value of soil moisture is left; by their flags they are: {said or 'all missing'}.")
     sensors = list(keys.values())
     ds = xr.Dataset(
         {"soil_moisture": (("sensor", "time"), moisture), "flag": (("sensor", "time"), flag)},
         {
             "time": ("time", axis, {"standard_name": "time", "axis": "T", "stamps": stamps}),
             **{name: ("sensor", [getattr(s, name) for s in sensors]) for name in ("station", "network")},
-            **{name: ("sensor", np.array([getattr(s, name) for s in sensors])) for name in ("lat", "lon", "depth")},
+            **{name: ("sensor", np.array([getattr(s, name) for s in sensors])) for name in ("lat", "depth")},
+            "lon": ("sensor", np.array([s.lon if abs(s.lon) <= 180 else wrapped(s.lon) for s in sensors])),
             id_name: ("sensor", [s.id for s in sensors]),
             "sensor_id": ("sensor", [s.name for s in sensors]),
         },

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ from xsm.plugin_api import Area, Request, tell
 from xsm_insitu import USCRN
 from xsm_insitu import series as sensors
 from xsm_insitu.layout import DEPTHS, SYNTHETIC_STATE
-from xsm_insitu.rows import check_fractions, settle
+from xsm_insitu.rows import check_fractions, in_unit, settle
 from xsm_insitu.series import Series
 from xsm_insitu.uscrn_files import LAYOUTS, NAME, Layout, layout_of, read_table, read_times
 
@@ -62,7 +62,7 @@ class UscrnSource:
                 return
             layout = layout_of(path)
             layouts.setdefault(layout, path)
-            yield from _read(path, layout, request.region, warm)
+            yield from _read(path, layout, request.region, warm, request.units)
 
         results, skipped = sensors.read_all(request.paths, read, request.on_error)
         if len({layout.name for layout in layouts}) > 1:
@@ -113,7 +113,7 @@ def _elsewhen(path: Path, time: slice | None) -> bool:
     return (first is not None and year < first - 1) or (last is not None and year > last + 1)
 
 
-def _read(path: Path, layout: Layout, region: Area | None, warm: bool) -> Iterator[Series]:
+def _read(path: Path, layout: Layout, region: Area | None, warm: bool, stated: Mapping[str, str]) -> Iterator[Series]:
     try:
         table, headers = read_table(path, layout, warm)
         name = NAME.match(path.name)
@@ -126,7 +126,8 @@ def _read(path: Path, layout: Layout, region: Area | None, warm: bool) -> Iterat
         raise DataError(
             f"'{path}' contains several stations, expected one.", hint="Part the file by station, or download it again."
         )
-    check_fractions(path, table[list(layout.moisture)].to_numpy("f8"))
+    wet = in_unit(path, table[list(layout.moisture)].to_numpy("f8"), "soil_moisture", stated, usual="m3 m-3")
+    check_fractions(path, wet)
     columns = (*layout.moisture, *(layout.temperature if warm else ()))
     for wban, rows in table.groupby(layout.wban, sort=False).indices.items():
         lon, lat = (_place(path, table[c].to_numpy()[rows]) for c in (layout.lon, layout.lat))
@@ -139,11 +140,11 @@ def _read(path: Path, layout: Layout, region: Area | None, warm: bool) -> Iterat
         if not sensors.inside(region, lon, lat):
             continue
         for depth, m, t in zip(DEPTHS, layout.moisture, layout.temperature, strict=False):
-            values = table[m].to_numpy("f8")[rows]
-            moisture, flag = sensors.mask(values, np.full(len(rows), sensors.GOOD))
+            moisture, flag = sensors.mask(wet[rows, layout.moisture.index(m)], np.full(len(rows), sensors.GOOD))
             kelvin = None
             if warm:
-                kelvin = sensors.celsius_to_kelvin(table[t].to_numpy("f8")[rows], path.name)
+                heat = in_unit(path, table[t].to_numpy("f8")[rows], "soil_temperature", stated, usual="degC")
+                kelvin = sensors.warmth(heat, path.name)
             yield Series(
                 station=name["name"].replace("_", " ") if name else str(wban),
                 network="USCRN",

@@ -185,6 +185,9 @@ def read_times(
         if not len(known) or abs(usual := known[count.argmax()]) > np.timedelta64(14, "h"):
             raise ValueError("the UTC and local times of row 1 do not agree; the file may be damaged")
         wrong |= apart != usual
+        clock, lon = -usual / np.timedelta64(1, "h"), float(np.nanmedian(table[layout.lon].to_numpy("f8")))
+        if abs(lon) <= 360 and sensors.astray(clock, lon):
+            raise ValueError(f"its clock is {clock:+g} hours from UTC, and its station lies at {lon:g} degrees east")
     leave_out(path, (np.flatnonzero(wrong) + 1).tolist(), len(table), "row")
     table, when = table[~wrong].reset_index(drop=True), when[~wrong]
     if name is not None and len(when):

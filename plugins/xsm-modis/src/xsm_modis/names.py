@@ -20,6 +20,7 @@ APPEEARS = re.compile(
     r"MCD12(?P<product>Q1|C1)\.\d{3}_(?P<layer>\w+?)_doy\d{7}(?:\d{6})?(?!\d)[^.]*\.tiff?$", re.IGNORECASE
 )
 NETCDF = re.compile(r"MCD12(?:Q1|C1)\.\d{3}_.*aid\d+.*\.nc4?$", re.IGNORECASE)
+OTHER = re.compile(r"(\w+)\.\d{3}_.*_aid\d{4}\.\w+$")
 ORDER = "Order GeoTIFF, layer LC_Type1 (of MCD12C1: Majority_Land_Cover_Type_1), or take the HDF4 files."
 
 
@@ -45,6 +46,15 @@ def is_netcdf(name: str) -> bool:
     return bool(NETCDF.match(name))
 
 
+def _check_kind(path: Path) -> None:
+    """Stop where a name is that of a table, of netCDF, or of another product by AppEEARS."""
+    product = OTHER.match(path.name)
+    if product and not is_igbp(path.name):
+        raise DataError(f"'{path}' is by its name of {product[1]}, expected MCD12Q1 or MCD12C1.", hint=ORDER)
+    if path.suffix.lower() in (".csv", ".txt", ".json", ".nc", ".nc4", ".h5", ".zip"):
+        raise DataError(f"'{path}' ends with '{path.suffix}', expected GeoTIFF or HDF4.", hint=ORDER)
+
+
 def only_igbp(paths: Sequence[Path]) -> list[Path]:
     """Leave out files that are named as other layers, with a warning, where others are of IGBP classes; else refuse.
 
@@ -55,6 +65,8 @@ def only_igbp(paths: Sequence[Path]) -> list[Path]:
     others = [p for p in paths if p not in good]
     if good and others:
         tell(f"{len(others)} files of other layers than IGBP classes are left out, the first: '{others[0].name}'.")
+    for path in good:
+        _check_kind(path)
     if good or not others:
         return good
     if is_netcdf(others[0].name):

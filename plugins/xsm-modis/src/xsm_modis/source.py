@@ -75,6 +75,8 @@ class LandCoverSource:
         """
         if unknown := [v for v in request.variables or () if v != "land_cover"]:
             raise UsageError(f"MODIS land cover has no variable '{unknown[0]}'.", hint="It gives: land_cover.")
+        if request.units.get("land_cover") is not None:
+            raise UsageError("Land cover is classes, which have no unit.", hint="Leave 'land_cover' out of <units=>.")
         igbp = only_igbp([Path(p) for p in request.paths])
         files, year = _of_year(igbp, request.options["year"])
         files = _latest(files)
@@ -271,7 +273,7 @@ def _of_year(paths: Sequence[Path], year: int | None) -> tuple[list[Path], int |
             tell(f"Land cover of {', '.join(map(str, known))} is there, that of {year} is read.")
     if year is not None and known and year not in known:
         raise DataError(f"There is no land cover of {year}.", hint=f"There is: {', '.join(map(str, known))}.")
-    if year in by_year and None in by_year:
+    if year is not None and year in by_year and None in by_year:
         tell(f"The name of '{by_year[None][0].name}' tells no year; it is left out beside files of {year}.")
     return (by_year[year], year) if year in by_year else (by_year.get(None, []), year)
 

@@ -83,6 +83,10 @@ def check_whole(path: Path) -> None:
             return
         elif head[:3] == b"CDF":
             kind, hint = "netCDF-3", "Convert it with `nccopy -k nc4`."
+        elif path.suffix.lower() in (".csv", ".txt", ".asc"):
+            kind, hint = "a table, perhaps a time series of one point", "Give hourly maps, NLDAS_NOAH0125_H as netCDF."
+        elif head[:4] in (b"II*\0", b"MM\0*"):
+            kind, hint = "a TIFF file", "Give hourly maps, NLDAS_NOAH0125_H as netCDF."
         raise DataError(f"'{path}' is {kind}, expected NLDAS-2 netCDF-4.", hint=hint)
     if size < 64:
         raise DataError(f"'{path}' is truncated ({size} bytes).", hint="Download it again.")

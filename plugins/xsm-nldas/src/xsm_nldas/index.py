@@ -12,6 +12,7 @@ from xsm import DataError
 from xsm.plugin_api import tell
 
 from xsm_nldas.files import NAME, Header, check_whole, hour_of, near, read_header
+from xsm_nldas.names import only_hourly
 
 NOAH_ONLY = ("SoilM_0_10cm", "SoilM_10_40cm", "SoilT_0_10cm", "SoilT_10_40cm", "Snowf")
 LOOKS = 5
@@ -56,7 +57,7 @@ def index_files(paths: Iterable[Path], period: tuple[int, int], *, skip: bool) -
     """
     index = Index()
     twice: list[str] = []
-    for path in sorted(paths, key=lambda p: p.name):
+    for path in sorted(only_hourly(paths), key=lambda p: p.name):
         stamp = _stamp(path)
         if stamp is not None and not period[0] <= stamp < period[1]:
             continue

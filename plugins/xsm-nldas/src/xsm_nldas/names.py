@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from xsm import DataError
+from xsm.plugin_api import tell
 
 MODELS = {"MOS": "Mosaic", "MOSAIC": "Mosaic", "VIC": "VIC", "SAC": "SAC", "NOAHMP": "Noah-MP"}
 """Land models of NLDAS-2 that are not read, by what names and titles call them."""
@@ -15,11 +16,36 @@ _NAME = re.compile(r"NLDAS_([A-Z]+?)_?(\d{4})_(H|MC|M|D)\b", re.IGNORECASE)
 _OTHER = re.compile(r"(?<![A-Za-z])(MOSAIC|MOS(?=_?0125)|VIC|SAC(?=_?0125|-SMA)|NOAHMP|NOAH-MP)", re.IGNORECASE)
 _NOAH = re.compile(r"(?<![A-Za-z])(NOAH|FORA)(?!-?MP)", re.IGNORECASE)
 _TITLES = ("title", "shortname", "short_name", "id", "model", "source", "product", "granuleid", "identifier_product")
+_APPEEARS = re.compile(r"_aid\d{4}\.\w+$|-\d{3}-results\.csv$", re.IGNORECASE)
 _HINT = "Give NLDAS_NOAH0125_H, hourly files of the Noah model, or of its forcing."
 
 
+def is_named(path: Path) -> bool:
+    """Whether a name is that of any product of NLDAS-2; others than hourly Noah and forcing are refused by name."""
+    return path.suffix.lower() in (".nc", ".nc4", ".grb", ".h5") and bool(_NAME.search(path.name.replace(".", " ")))
+
+
+def only_hourly(paths: Iterable[Path]) -> list[Path]:
+    """Leave out files that are named as other products, with a warning, where others are not; else refuse them."""
+    good, others, first = [], [], None
+    for path in paths:
+        try:
+            check_name(path)
+            good.append(path)
+        except DataError as error:
+            first = first or error
+            others.append(path)
+    if first is not None and not good:
+        raise first
+    if others:
+        tell(f"{len(others)} files of other models or time steps are left out, the first: '{others[0].name}'.")
+    return good
+
+
 def check_name(path: Path) -> None:
-    """Stop where the name of a file is that of another model, or of a product that is not hourly."""
+    """Stop where the name of a file is that of another model, of a product that is not hourly, or of AppEEARS."""
+    if _APPEEARS.search(path.name):
+        raise DataError(f"'{path}' is output of AppEEARS, expected hourly maps of NLDAS-2.", hint=_HINT)
     if match := _NAME.search(path.name.replace(".", " ")):
         _check(path, match[1].upper(), match[3].upper())
 

@@ -17,6 +17,7 @@ from xsm_nldas import INFO
 from xsm_nldas.decode import scale_of
 from xsm_nldas.files import NAME, Header, read_hours
 from xsm_nldas.index import Index, index_files
+from xsm_nldas.names import is_named
 
 if TYPE_CHECKING:
     from xsm.plugin_api import Manifest
@@ -57,8 +58,8 @@ class NldasSource:
     info = INFO
 
     def identify(self, path: Path) -> bool:
-        """Whether a file is hourly NLDAS-2 Noah or forcing, by its name."""
-        return NAME.match(Path(path).name) is not None
+        """Whether a file is of NLDAS-2, by its name; other models and time steps are refused by `open`."""
+        return NAME.match(Path(path).name) is not None or is_named(Path(path))
 
     def open(self, request: Request) -> xr.Dataset:
         """Open hourly files as daily canonical maps; lazy, one task reads some days of all variables.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -65,6 +66,14 @@ class Cells:
     at: np.ndarray
     count: int
     swapped: bool
+
+    def ends(self, axis: int, kind: str) -> np.ndarray:
+        """Lowest and highest degrees (2, line) of each line: where both are of one cell, so are all."""
+        degrees = self.values if kind == "lat" else (self.values + 180) % 360 - 180
+        valid = np.isfinite(self.values) & (np.abs(self.values) <= (90 if kind == "lat" else 360))
+        across = axis if self.swapped else 1 - axis
+        low, high = (f.reduce(np.where(valid, degrees, np.nan), across, initial=np.nan) for f in (np.fmin, np.fmax))
+        return np.stack([low, high])
 
     def lines(self, cells: np.ndarray, axis: int) -> np.ndarray | None:
         """One index for each line along an axis of the data."""
@@ -182,11 +191,21 @@ def _axes(data: Any, groups: Sequence[Any]) -> Iterator[tuple[Any, int | None]]:
             if _kind(scale):
                 yield scale, position
     for group in groups:
-        for name, node in group.items():
-            if getattr(node, "ndim", 0) == 1 and node.name not in known and _kind(node) and name not in known:
+        for node in _lists(group):
+            if node.name not in known and _kind(node):
                 known.add(node.name)
                 if len(node) in shape(data):
                     yield node, None
+
+
+def _lists(group: Any) -> Iterator[Any]:
+    """The 1-D datasets of a group; the others are not made into objects of h5py."""
+    from h5py import h5d
+
+    for name in group:
+        with contextlib.suppress(KeyError, ValueError, TypeError):  # a group, or a link to nothing
+            if h5d.open(group.id, name.encode()).rank == 1:
+                yield group[name]
 
 
 def _kind(node: Any) -> str:
@@ -234,8 +253,8 @@ def _cells(groups: Sequence[Any], suffix: str, data: Any) -> Iterator[Claim]:
             order = swapped(node, frame(data))
             if order is None:
                 raise DataError(
-                    f"{node.name} has the shape {' x '.join(map(str, node.shape))}, the data have "
-                    f"{' x '.join(map(str, data.shape))}.",
+                    f"'{node.file.filename}': {node.name} has the shape {' x '.join(map(str, node.shape))}, the data "
+                    f"have {' x '.join(map(str, data.shape))}.",
                     hint="Cut all datasets of a file alike.",
                 )
             by_kind[kind] = node.name.lstrip("/"), _read(node, swap=order)
@@ -278,13 +297,13 @@ def _degree(name: str, cells: Cells, kind: str, both: tuple[np.ndarray, np.ndarr
     def answer(grid: Grid, turned: bool) -> Answer:
         if grid.epsg != 6933 and both is None:
             return NOTHING, NOTHING
+        axis = int((kind == "lat") == turned)
         if grid.epsg != 6933 and both is not None:
-            pair = positions(*both, grid)
+            part = cells.lines(positions(*both, grid)[kind == "lon"], axis)
         else:
-            few, back = np.unique(cells.values, return_inverse=True)
-            pair = positions(0, few, grid) if kind == "lat" else positions(few, 0, grid)
-            pair = pair[0][back].reshape(cells.values.shape), pair[1][back].reshape(cells.values.shape)
-        part = cells.lines(pair[kind == "lon"], int((kind == "lat") == turned))
+            ends = cells.ends(axis, kind)
+            pair = positions(0, ends, grid)[0] if kind == "lat" else positions(ends, 0, grid)[1]
+            part = cells.lines(pair.T if axis == int(cells.swapped) else pair, axis)
         if part is None:
             return None
         return (part, NOTHING) if kind == "lat" else (NOTHING, part)

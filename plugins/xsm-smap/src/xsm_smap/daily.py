@@ -80,10 +80,13 @@ def dataset(
 
 
 def _tell_doubts(granules: Sequence[Granule]) -> None:
-    names = joined(n for g in granules for n in g.unitless)
+    names = joined(unit.silent for g in granules for *_, unit in g.units)
     if names:
-        files = sum(bool(g.unitless) for g in granules)
-        tell(f"{files} of {len(granules)} SMAP files give no units for {names}; those of the product are assumed.")
+        files = sum(any(unit.silent for *_, unit in g.units) for g in granules)
+        tell(
+            f"{files} of {len(granules)} SMAP files give no units for {names}; by their values they are in those of "
+            "the product."
+        )
     adrift = [g.path for g in granules if g.adrift]
     if adrift:
         tell(

@@ -29,7 +29,7 @@ class Granule:
     ``days`` are the UTC days it holds (two for a half orbit over midnight), ``rank`` orders files of one day, ``stamp``
     is time and size of the file, so that dask never takes an overwritten file for the old one. ``place`` is where the
     cells of a map lie unless the map is the whole grid as the product has it, ``frame`` the axes it counts on, and
-    ``unitless`` names datasets without units; ``adrift`` is a map saved again without anything that tells its rows.
+    ``units`` are those of each pass; ``adrift`` is a map saved again without anything that tells its rows.
     """
 
     path: str
@@ -47,8 +47,13 @@ class Granule:
     projection: str = "global"
     place: Place | None = None
     frame: Frame = ((), None)
-    unitless: tuple[str, ...] = ()
+    units: tuple[tuple[str, str, maps.Unit], ...] = ()
     adrift: bool = False
+
+    def converted(self, overpass: str, dataset: str, values: np.ndarray) -> np.ndarray:
+        """Values of a dataset of a pass in the unit of the variable that is made from it."""
+        mine = (u for p, v, u in self.units if p == overpass and layout.FIELDS[v].dataset == dataset)
+        return next(mine, maps.Unit(1.0, 0.0, "")).convert(values)
 
     @property
     def name(self) -> str:
@@ -142,7 +147,7 @@ def _look_l3(
         if not all(maps.is_empty(m) for datasets, _ in maps_of.values() for m in datasets.values()):
             raise
         (axes, placed, adrift), passes = (((), None), None, False), ()  # nothing is observed: nothing is to be placed
-    unitless = tuple(sorted({name for _, names in maps_of.values() for name in names}))
+    units = tuple((which, v, unit) for which, (_, units) in maps_of.items() for v, unit in units.items())
     named = date_in_name(path) if name else None
     begins = _day_of(path, meta["rangeBeginningDateTime"], named)
     day = begins if named is None else named
@@ -155,27 +160,25 @@ def _look_l3(
     return Granule(
         str(path), "L3", placed and placed.window, (day,), passes, str(day), rank, crid, meta["ECSVersionID"],
         meta["shortName"], meta["synthetic"], stamp, projection, None if placed is None or placed.plain else placed,
-        axes, unitless, adrift,
+        axes, units, adrift,
     )  # fmt: skip
 
 
 def _maps(
     path: Path, group: Any, variables: Sequence[str], request: Request, level: str, suffix: str, crid: str
-) -> tuple[dict[str, Any], list[str]]:
-    """Datasets of a group that are needed, and the names of those without units."""
+) -> tuple[dict[str, Any], dict[str, maps.Unit]]:
+    """Datasets of a group that are needed, and the units of the variables."""
     datasets: dict[str, Any] = {}
-    unitless = []
+    units = {}
     for variable in variables:
         for name in layout.needs(variable, quality=request.options["quality"]):
             datasets[name] = maps.dataset_of(group, name, level, suffix, crid, path)
-        field = layout.FIELDS[variable]
-        if not maps.check_units(datasets[field.dataset], variable, path, getattr(request, "units", None)):
-            unitless.append(field.dataset)
-    return datasets, unitless
+        units[variable] = maps.unit_in(datasets[layout.FIELDS[variable].dataset], variable, path, request.units)
+    return datasets, units
 
 
 def _placed(
-    file: Any, path: Path, maps_of: dict[str, tuple[dict[str, Any], list[str]]], projection: str
+    file: Any, path: Path, maps_of: dict[str, tuple[dict[str, Any], dict[str, maps.Unit]]], projection: str
 ) -> tuple[Frame, Place, bool]:
     """Axes and place of the maps of a file, and whether nothing but their shape says the order of rows."""
     firsts: list[tuple[Any, str]] = []
@@ -208,13 +211,13 @@ def _look_l2(path: Path, file: Any, variables: Sequence[str], request: Request, 
         )
     group, meta = file[layout.L2_GROUP], _metadata(file)
     crid = maps.release(name["crid"], meta["CompositeReleaseID"])
-    expected, unitless = _maps(path, group, variables, request, "L2", "", crid)
+    expected, units = _maps(path, group, variables, request, "L2", "", crid)
     placed: Place | None = None
     axes: Frame = ((), None)
     adrift = False
     if next(iter(expected.values())).ndim >= 2:
         try:
-            axes, placed, adrift = _placed(file, path, {"AM": (expected, unitless)}, "global")
+            axes, placed, adrift = _placed(file, path, {"AM": (expected, units)}, "global")
         except DataError as error:
             raise DataError(
                 f"{error.message} It is gridded Level-2 output.", hint="Open the half orbit itself, or SPL3SMP."
@@ -232,7 +235,8 @@ def _look_l2(path: Path, file: Any, variables: Sequence[str], request: Request, 
     return Granule(
         str(path), "L2", grid, tuple(np.arange(first, max(first, last) + 1)), (node,),
         f"{name['orbit']}{name['node']}", (crid, name["counter"], -bool(name["service"])), crid,
-        meta["ECSVersionID"], meta["shortName"], meta["synthetic"], stamp, "global", placed, axes, tuple(unitless),
+        meta["ECSVersionID"], meta["shortName"], meta["synthetic"], stamp, "global", placed, axes,
+        tuple((node, v, unit) for v, unit in units.items()),
         adrift,
     )  # fmt: skip
 

@@ -25,16 +25,17 @@ def dims(dataset: Any) -> tuple[str, ...] | None:
 
 def plane(dataset: Any) -> tuple[int, ...]:
     """The two axes of a map: those of length 1 beside them, such as time, are left out."""
-    axes = [i for i in range(dataset.ndim) if dataset.ndim == 2 or dataset.shape[i] > 1]
-    if len(axes) < 2 <= dataset.ndim:
-        axes = [dataset.ndim - 2, dataset.ndim - 1]
+    sizes = dataset.shape
+    axes = [i for i, n in enumerate(sizes) if len(sizes) == 2 or n > 1]
+    if len(axes) < 2 <= len(sizes):
+        axes = [len(sizes) - 2, len(sizes) - 1]
     return tuple(axes)
 
 
 def frame(dataset: Any) -> Frame:
     """Shape and names of the dimensions of a map."""
-    axes, names = plane(dataset), dims(dataset)
-    return tuple(dataset.shape[i] for i in axes), None if names is None else tuple(names[i] for i in axes)
+    axes, names, sizes = plane(dataset), dims(dataset), dataset.shape
+    return tuple(sizes[i] for i in axes), None if names is None else tuple(names[i] for i in axes)
 
 
 def shape(dataset: Any) -> tuple[int, ...]:

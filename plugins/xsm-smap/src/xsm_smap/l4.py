@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 from xsm import EASE2_M09, DataError, Grid, SkippedFile, UsageError
-from xsm.plugin_api import Request, canonical_attrs, drop_impossible, tell
+from xsm.plugin_api import Request, canonical_attrs, check_bulk, drop_impossible, tell
 
 from xsm_smap import L4_INFO
 from xsm_smap.claims import collect
 from xsm_smap.hdf5 import Frame, frame, plane, shape, swapped
 from xsm_smap.layout import FILL, GROUP, STEPS
-from xsm_smap.maps import check_units, cut, has_numbers, is_turned, standard, upright
+from xsm_smap.maps import Unit, cut, has_numbers, is_turned, standard, unit_in, upright
 from xsm_smap.placing import Place, place
 from xsm_smap.products import refuse_names, refuse_others
 from xsm_smap.read import check_magic, opened, window
@@ -38,6 +38,7 @@ class Step:
     grid: Grid
     place: Place | None = None
     frame: Frame = ((), None)
+    units: tuple[tuple[str, Unit], ...] = ()
 
 
 Day = tuple[np.datetime64, tuple[Step, ...]]
@@ -142,7 +143,7 @@ def stamp_of(path: Path) -> np.datetime64:
         raise DataError(f"The name of '{path}' contains no date.", hint="Keep the product's names.") from None
 
 
-def look(path: Path, names: Sequence[str], units: Mapping[str, str] | None = None) -> Step:
+def look(path: Path, names: Sequence[str], units: Mapping[str, str]) -> Step:
     """Check that a file contains the expected variables on the 9 km grid, and where its cells lie."""
     refuse_names(path, ("SPL4SMGP",))
     check_magic(path)
@@ -150,6 +151,7 @@ def look(path: Path, names: Sequence[str], units: Mapping[str, str] | None = Non
         refuse_others(file, path, ("SPL4SMGP",))
         group = file.get(GROUP, {})
         maps: list[Any] = []
+        factors: list[tuple[str, Unit]] = []
         for name in names:
             if name not in group:
                 raise DataError(
@@ -164,19 +166,19 @@ def look(path: Path, names: Sequence[str], units: Mapping[str, str] | None = Non
                     f"{getattr(data, 'shape', ())}, expected floats of {size}.",
                     hint="Use the file as it was downloaded.",
                 )
-            check_units(data, name, path, units)
+            factors.append((name, unit_in(data, name, path, units)))
             maps.append(data)
         if not maps:
             return Step(str(path), EASE2_M09)
         placed = place(collect(file, [(maps[0], "")], path), [EASE2_M09], shape(maps[0]), f"'{path}'")
-        return Step(str(path), placed.window, None if placed.plain else placed, frame(maps[0]))
+        return Step(str(path), placed.window, None if placed.plain else placed, frame(maps[0]), tuple(factors))
 
 
 def _values(step: Step, file: Any, name: str, grid: Grid) -> np.ndarray:
-    data = file[GROUP][name]
+    data, unit = file[GROUP][name], dict(step.units)[name]
     if step.place is None and not is_turned(data, step.frame):
-        return standard(data, window(data, grid), "f").astype("f4")
-    return cut(standard(data, upright(data, step.frame), "f").astype("f4"), step.place, grid)
+        return unit.convert(standard(data, window(data, grid), "f").astype("f4"))
+    return unit.convert(cut(standard(data, upright(data, step.frame), "f").astype("f4"), step.place, grid))
 
 
 def read_day(day: Day, names: Sequence[str], grid: Grid, min_steps: int, on_error: str) -> np.ndarray:
@@ -188,12 +190,14 @@ def read_day(day: Day, names: Sequence[str], grid: Grid, min_steps: int, on_erro
         try:
             with opened(path) as file:
                 stack = np.stack([_values(step, file, n, grid) for n in names])
+            stack[stack == FILL] = np.nan
+            for values, name in zip(stack, names, strict=True):
+                check_bulk(values, name, "m3 m-3", f"'{path}'")
         except DataError as error:
             if on_error == "raise":
                 raise
             tell(SkippedFile(path, error))
             continue
-        stack[stack == FILL] = np.nan
         for values, name in zip(stack, names, strict=True):
             drop_impossible(values, name, Path(path).name)
         valid = np.isfinite(stack)
@@ -214,13 +218,15 @@ def _look_all(request: Request, names: Sequence[str]) -> tuple[dict[np.datetime6
             late = time is not None and time.stop is not None and day > np.datetime64(time.stop, "D")
             if early or late:
                 continue
-            step = look(path, names, getattr(request, "units", None))
+            step = look(path, names, request.units)
         except DataError as error:
             if request.on_error == "raise":
                 raise
             skipped.append(str(error))
             continue
         best[stamp] = step
+    if silent := sorted({unit.silent for step in best.values() for _, unit in step.units if unit.silent}):
+        tell(f"SPL4SMGP files give no units for {', '.join(silent)}; by their values they are in those of the product.")
     return best, skipped
 
 

@@ -45,7 +45,7 @@ class SmapL4Backend(BackendEntrypoint):
         dropped = {drop_variables} if isinstance(drop_variables, str) else set(drop_variables or ())
         names = [n for n in L4_INFO.variables if n not in dropped]
         stamp = stamp_of(path)
-        step = look(path, names)
+        step = look(path, names, {})
         time = xr.Variable("time", [stamp.astype("M8[ns]")], {"standard_name": "time", "axis": "T"})
         ds = xr.Dataset(
             {n: (("time", "y", "x"), indexing.LazilyIndexedArray(_Array(step, n)), canonical_attrs(n)) for n in names},

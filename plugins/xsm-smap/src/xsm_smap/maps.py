@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from xsm import DataError, Grid
-from xsm.plugin_api import canonical_attrs, same_units
+from xsm.plugin_api import affine, canonical_attrs, speak_for, unit_of
 
 from xsm_smap.hdf5 import Frame, dims, plane, swapped, text
 from xsm_smap.layout import FIELDS, FILL, NO_FLAG, OBSERVED, resolve, type_class
@@ -19,6 +19,21 @@ STEPS_OF_TIME = {
     "s": 1.0, "second": 1.0, "seconds": 1.0, "milliseconds": 1e-3, "microseconds": 1e-6, "nanoseconds": 1e-9,
 }  # fmt: skip
 FILLS = ("_FillValue", "missing_value")
+
+
+class Unit(NamedTuple):
+    """Factor and offset to the unit of the variable; ``silent`` is the name of a dataset that gives no unit."""
+
+    factor: float
+    offset: float
+    silent: str
+
+    def convert(self, values: np.ndarray) -> np.ndarray:
+        """Floats in the unit of the variable, in their own type; fills stay."""
+        if (self.factor, self.offset) == (1, 0):
+            return values
+        kind = values.dtype.type
+        return np.where(values == FILL, kind(FILL), values * kind(self.factor) + kind(self.offset))
 
 
 def saved_again(dataset: Any) -> bool:
@@ -137,8 +152,11 @@ def in_units(dataset: Any, values: np.ndarray, name: str) -> np.ndarray:
     return out if factor == 1 else np.where(out == FILL, FILL, out * factor)
 
 
-def check_units(dataset: Any, variable: str, path: Path | str, stated: Mapping[str, str] | None = None) -> bool:
-    """Refuse a dataset in another unit than the product's; whether it gives one.
+def unit_in(dataset: Any, variable: str, path: Path | str, stated: Mapping[str, str]) -> Unit:
+    """The unit of a dataset as factor and offset to the variable's own, and whether the file gives none.
+
+    A file that was saved again without units is read where its values can be in no other than the product's; otherwise
+    the user has to state it.
 
     Parameters
     ----------
@@ -148,23 +166,28 @@ def check_units(dataset: Any, variable: str, path: Path | str, stated: Mapping[s
         Its name.
     path : Path or str
         Of the file.
-    stated : mapping, optional
-        Units that the user states by canonical name; they outrank the attribute.
+    stated : mapping
+        Units that the user states, by the name of the dataset or the canonical one.
     """
     kind = FIELDS[variable].kind if variable in FIELDS else "float"
-    unit = (stated or {}).get(variable, text(dataset, "units")).strip()
+    unit, name = text(dataset, "units").strip(), dataset.name.rsplit("/", 1)[-1]
     expected = canonical_attrs(variable).get("units", "1")
-    if kind == "flag":
-        return True
-    if kind == "time":
-        if unit and unit not in STEPS_OF_TIME:
-            raise DataError(
-                f"'{path}': {dataset.name} is in '{unit}', expected seconds.", hint="Save it as the product has it."
-            )
-        return True
-    if not unit or same_units(unit, expected):
-        return bool(unit) or expected in ("", "1")
-    raise DataError(
-        f"'{path}': {dataset.name} is in '{unit}', expected {expected}.",
-        hint=f"Convert it; if only the attribute is wrong, state it with <units={{'{variable}': '{expected}'}}>.",
-    )
+    if kind == "time" and unit and unit not in STEPS_OF_TIME:
+        raise DataError(
+            f"'{path}': {dataset.name} is in '{unit}', expected seconds.", hint="Save it as the product has it."
+        )
+    silent = not unit and stated.get(name) is None and stated.get(variable) is None
+    if kind in ("time", "flag") or (silent and expected == "1"):
+        return Unit(1.0, 0.0, "")
+    if silent:
+        values = standard(dataset, np.asarray(dataset[...]), "f")
+        if speak_for(np.where(np.isfinite(values) & (values != FILL), values, np.nan), variable, expected):
+            return Unit(1.0, 0.0, name)
+    unit = unit_of(unit, name, path, stated, known=variable, example=expected)
+    try:
+        return Unit(*affine(unit, expected), "")
+    except DataError:
+        raise DataError(
+            f"'{path}': {dataset.name} is in '{unit}', expected {expected}.",
+            hint="Convert it, or take the file as it was downloaded.",
+        ) from None

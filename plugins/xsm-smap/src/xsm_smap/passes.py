@@ -47,14 +47,32 @@ def _read_l3(
 
     @functools.cache
     def raw(dataset: str) -> np.ndarray:
+        return granule.converted(overpass, dataset, stored(dataset))
+
+    def stored(dataset: str) -> np.ndarray:
         dataset_read = dataset_of(group, dataset, granule.level, suffix, granule.crid, granule.path)
         if granule.place is not None or is_turned(dataset_read, granule.frame):
             return cut(in_units(dataset_read, upright(dataset_read, granule.frame), dataset), granule.place, grid)
         check_rows(owners, dataset_read, (grid.row0, grid.row0 + grid.rows - 1))
         alike = observed is not None and (observed.shape, observed.chunks) == (dataset_read.shape, dataset_read.chunks)
-        return in_units(dataset_read, window(dataset_read, grid, observed if alike else None), dataset)
+        values = window(dataset_read, grid, observed if alike else None)
+        if dataset == layout.OBSERVED and dataset_read == observed:
+            _check_rows(values, granule, grid)
+        return in_units(dataset_read, values, dataset)
 
     return {v: decode(raw, v, quality, where=granule.name, day=granule.days[0]) for v in variables}
+
+
+def _check_rows(values: np.ndarray, granule: Granule, grid: Grid) -> None:
+    """Compare the row index of every cell that is read; when a file is opened a few rows were compared."""
+    rows = np.arange(grid.row0, grid.row0 + grid.rows)[:, None]
+    wrong = (values != layout.NO_FLAG) & (values != rows)
+    if wrong.any():
+        row, col = (int(i) for i in np.argwhere(wrong)[0])
+        raise DataError(
+            f"'{granule.path}' contradicts itself: {layout.OBSERVED} is {values[row, col]} in row {grid.row0 + row}.",
+            hint="Take the file as it was downloaded.",
+        )
 
 
 def _read_l2(
@@ -69,6 +87,9 @@ def _read_l2(
 
     @functools.cache
     def raw(dataset: str) -> np.ndarray:
+        return granule.converted(granule.passes[0], dataset, stored(dataset))
+
+    def stored(dataset: str) -> np.ndarray:
         dataset_read = dataset_of(group, dataset, granule.level, "", granule.crid, granule.path)
         if granule.place is not None:
             return granule.place.put(in_units(dataset_read, upright(dataset_read, granule.frame), dataset), grid)

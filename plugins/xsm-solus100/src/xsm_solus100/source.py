@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import xarray as xr
 from xsm import DataError, UsageError
-from xsm.plugin_api import Area, Request, canonical_attrs, tell
+from xsm.plugin_api import Area, Request, canonical_attrs, tell, unit_of
 
 from xsm_solus100 import INFO
 from xsm_solus100.layout import EPSG, LEFT, NODATA, PIXEL, PROPERTIES, SCALARS, TOP
@@ -77,6 +77,7 @@ class Solus100Source:
             for depth in depths:
                 try:
                     rasters[name, depth] = _open(layers, PROPERTIES[name], depth, request.region, request.on_error)
+                    rasters[name, depth].attrs["stated"] = _stated(rasters[name, depth].attrs, name, request.units)
                 except DataError as error:
                     if request.on_error == "raise":
                         raise
@@ -85,7 +86,8 @@ class Solus100Source:
             raise DataError(f"None of {len(skipped)} layers can be read, the first: {skipped[0]}")
         first = _same_grid(rasters, layers)
         maps = {n: _stack([rasters.get((n, d)) for d in depths], n, first) for n in needed}
-        _rescale(maps, names)
+        where = [Path(r.attrs["path"]).name for (n, _), r in rasters.items() if n in FRACTIONS]
+        _rescale(maps, names, ", ".join(map(repr, where)))
         ds = xr.Dataset(
             {n: (("soil_depth", "y", "x"), maps[n], canonical_attrs(n)) for n in names},
             coords={"soil_depth": ("soil_depth", np.array(depths), _DEPTH), **first.coords},
@@ -212,6 +214,13 @@ def _open(
     return raster
 
 
+def _stated(about: Mapping[str, Any], name: str, units: Mapping[str, str]) -> str:
+    """The unit of the numbers in a layer, where the user states one; the product's own are scaled without unit."""
+    if units.get(name) is None and units.get(PROPERTIES[name]) is None:
+        return ""
+    return unit_of(about["units"], name, about["path"], units, known=PROPERTIES[name])
+
+
 def _same_grid(rasters: dict[tuple[str, int], xr.DataArray], layers: Layers) -> xr.DataArray:
     key, first = next(iter(rasters.items()))
     for (name, depth), raster in rasters.items():
@@ -240,7 +249,7 @@ def _stack(rasters: Sequence[xr.DataArray | None], name: str, like: xr.DataArray
 _META = np.empty((0, 0), "f4")
 
 
-def _rescale(maps: dict[str, Any], names: Sequence[str]) -> None:
+def _rescale(maps: dict[str, Any], names: Sequence[str], where: str) -> None:
     wanted = [n for n in FRACTIONS if n in names]
     if not wanted:
         return
@@ -250,7 +259,9 @@ def _rescale(maps: dict[str, Any], names: Sequence[str]) -> None:
         return
     parts = [maps[n] for n in FRACTIONS]
     for i, name in enumerate(FRACTIONS):
-        maps[name] = parts[0].map_blocks(checked_share, *parts[1:], i, dtype="f4", meta=np.empty((0, 0, 0), "f4"))
+        maps[name] = parts[0].map_blocks(
+            checked_share, *parts[1:], i, where, dtype="f4", meta=np.empty((0, 0, 0), "f4")
+        )
 
 
 def _names(variables: Sequence[str] | None, present: set[str]) -> list[str]:

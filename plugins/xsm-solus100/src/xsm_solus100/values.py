@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from xsm import DataError
-from xsm.plugin_api import canonical_attrs, drop_impossible
+from xsm.plugin_api import canonical_attrs, convert, drop_impossible
 
 from xsm_solus100.layout import NODATA, PROPERTIES, SCALARS
 
@@ -16,11 +16,13 @@ SUMS = (90.0, 110.0)
 
 
 def decoded(stored: np.ndarray, about: dict[str, Any], name: str) -> np.ndarray:
-    """Values in the canonical unit; a scale that the file itself tells takes the place of the product's."""
-    scaled = (about["scale"], about["offset"]) != (1.0, 0.0)
-    values = decode(stored, about["nodata"], 1 if scaled else SCALARS[PROPERTIES[name]])
+    """Values in the canonical unit; a scale of the file, or a unit that the user states, replaces the product's."""
+    unit, scaled = about.get("stated", ""), (about["scale"], about["offset"]) != (1.0, 0.0)
+    values = decode(stored, about["nodata"], 1 if scaled or unit else SCALARS[PROPERTIES[name]])
     if scaled:
         values = values * np.float32(about["scale"]) + np.float32(about["offset"])
+    if unit:
+        values = convert(values, unit, canonical_attrs(name)["units"])
     check_fits(values, name, about["path"])
     return drop_impossible(values, name, about["path"])
 
@@ -43,13 +45,15 @@ def check_fits(values: np.ndarray, name: str, path: str) -> None:
         return
     unit = canonical_attrs(name)["units"]
     if name == "bulk_density":
-        why = "it seems to be in g cm-3 already" if median < low else "it seems to be in kg m-3"
+        stated = "g cm-3" if median < low else "kg m-3"
+        why = f"it seems to be in {stated}{' already' if median < low else ''}"
         wanted = "g cm-3 times 100, as distributed"
     else:
-        why, wanted = "it seems to be in g kg-1", "percent, as distributed"
+        stated, why, wanted = "g kg-1", "it seems to be in g kg-1", "percent, as distributed"
     raise DataError(
         f"'{path}' gives {name} of {median:.3g} {unit} (median), expected {low:g} to {high:g}: {why}.",
-        hint=f"Give the product's own file, which contains {wanted}.",
+        hint=f"Give the product's own file, which contains {wanted}, or state the unit of its numbers: "
+        f"<units={name}={stated}>.",
     )
 
 
@@ -69,13 +73,13 @@ def decode(stored: np.ndarray, nodata: float | None, scalar: int) -> np.ndarray:
     return values
 
 
-def checked_share(sand: np.ndarray, silt: np.ndarray, clay: np.ndarray, which: int) -> np.ndarray:
-    """The share of `share`, where the fractions sum to about 100; else an error."""
+def checked_share(sand: np.ndarray, silt: np.ndarray, clay: np.ndarray, which: int, where: str) -> np.ndarray:
+    """The share of `share`, where the fractions of some files sum to about 100; else an error."""
     total = sand + silt + clay
     known = total[np.isfinite(total)]
     if known.size and not SUMS[0] <= (median := float(np.median(known))) <= SUMS[1]:
         raise DataError(
-            f"Sand, silt and clay sum to {median:.3g} (median), expected 100 percent.",
+            f"Sand, silt and clay of {where} sum to {median:.3g} (median), expected 100 percent.",
             hint="Give the product's own files, of one statistic and in percent.",
         )
     return share(sand, silt, clay, which)

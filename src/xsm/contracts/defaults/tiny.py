@@ -12,6 +12,7 @@ from xsm.contracts.hookspecs import hookimpl
 from xsm.contracts.source import Request, SourceInfo
 from xsm.data.cf import canonical_attrs
 from xsm.data.grids import EASE2_M09
+from xsm.data.units import convert
 from xsm.errors import DataError, unknown
 
 XSM_PLUGIN_API = 2
@@ -80,7 +81,7 @@ class TinySource:
         np.add.at(total, index, table["soil_moisture"].to_numpy()[inside])
         np.add.at(count, index, 1)
         with np.errstate(invalid="ignore"):
-            mean = (total / count).astype("f4")
+            mean = convert(total / count, request.units.get("soil_moisture", "m3 m-3"), "m3 m-3").astype("f4")
         ds = xr.Dataset(
             {"soil_moisture": (("time", "y", "x"), mean, canonical_attrs("soil_moisture"))},
             {"time": days.astype("datetime64[ns]")},
