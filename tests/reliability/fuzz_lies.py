@@ -48,9 +48,9 @@ def units(*names: str) -> Damage:
         import h5py
 
         with h5py.File(path, "r+") as file:
-            found: list[str] = []
-            file.visititems(lambda name, node: found.append(name) if name.rsplit("/", 1)[-1] in names else None)
-            node = file[rng.choice(sorted(found))]
+            places: list[str] = []
+            file.visititems(lambda name, node: places.append(name) if name.rsplit("/", 1)[-1] in names else None)
+            node = file[rng.choice(sorted(places))]
             before = node.attrs["units"]
             before = before.decode() if isinstance(before, bytes) else str(before)
             kelvin = before.lower().startswith("k") and "g" not in before

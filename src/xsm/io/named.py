@@ -72,11 +72,11 @@ class _NamedArray(BackendArray):
         self.inner, self.path, self.name = inner, path, name
 
     @property
-    def shape(self) -> tuple[int, ...]:  # type: ignore[override]
+    def shape(self) -> tuple[int, ...]:
         return tuple(self.inner.shape)
 
     @property
-    def dtype(self) -> Any:  # type: ignore[override]
+    def dtype(self) -> Any:
         return self.inner.dtype
 
     def __getitem__(self, key: Any) -> Any:

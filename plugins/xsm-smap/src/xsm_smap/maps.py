@@ -185,9 +185,10 @@ def unit_in(dataset: Any, variable: str, path: Path | str, stated: Mapping[str, 
             return Unit(1.0, 0.0, name)
     unit = unit_of(unit, name, path, stated, known=variable, example=expected)
     try:
-        return Unit(*affine(unit, expected), "")
+        factor, offset = affine(unit, expected)
     except DataError:
         raise DataError(
             f"'{path}': {dataset.name} is in '{unit}', expected {expected}.",
             hint="Convert it, or take the file as it was downloaded.",
         ) from None
+    return Unit(factor, offset, "")
