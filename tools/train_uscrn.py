@@ -91,8 +91,8 @@ def described(bundle: Bundle, ds: xr.Dataset, left_out: np.ndarray, part: xr.Dat
     card["limits"] = (
         f"Learnt at {(~left_out).sum()} stations in CONUS: sensors at 20 cm, from those at 5 cm and weather; points on "
         "thawed ground, mostly grass. The scores 'unseen' are from 2020 on, at stations that lent it nothing. Fed with "
-        "an estimate or a retrieval of 5 cm, it passes on its errors; skill elsewhere is unknown. The spread is of "
-        "a sensor at a place without one, scaled on the scored stations."
+        "an estimate or a retrieval of 5 cm, it passes on its errors; skill elsewhere is not known. The spread is that "
+        "of a sensor at a place without one, scaled on the scored stations."
     )
     return Bundle(card, bundle.weights)
 
