@@ -5,12 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import xarray as xr
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import xsm
 from xsm.data.roles import RETRIEVAL, SURFACE, in_roles
 from xsm.data.scenarios import SMAP_ANCILLARY
 from xsm.faces.cli import main
 from xsm.learning import fusing
+from xsm.learning.merging import MODEL_MEAN, SURFACE_WEIGHTS, corrected
 
 QUICK = {"trees": 25, "leaf_size": 20, "samples": 8000}
 DAYS = 120
@@ -216,5 +219,30 @@ def test_surface_is_merged_as_written(cube, bundle):
     observed = np.isfinite(r)
     with_retrieval = weights[1, 0] * np.nan_to_num(r) + weights[1, 1] * m + weights[1, 2] * p
     expected = np.where(observed, with_retrieval, weights[0, 1] * m + weights[0, 2] * p)
-    expected = expected - (1 / 3 - 0.2) * np.nan_to_num(long)
+    expected = expected - (MODEL_MEAN - 0.2) * np.nan_to_num(long)
     np.testing.assert_allclose(fusing.merged_surface(parts, weights), np.clip(expected, 0.02, 0.6), atol=1e-6)
+
+
+@given(st.integers(0, 10_000), st.lists(st.floats(0.005, 0.1), min_size=3, max_size=3))
+@settings(max_examples=30, deadline=None)
+def test_corrected_weights_sum_to_the_same_and_do_not_fit_worse(seed, noise):
+    rng = np.random.default_rng(seed)
+    truth, place = rng.normal(0.25, 0.06, 3000), rng.integers(0, 6, 3000)
+    parts = truth + rng.normal(size=(3, 3000)) * np.array(noise)[:, None] + rng.normal(0, 0.05, (3, 6))[:, place]
+    first = SURFACE_WEIGHTS[1]
+    better = corrected(first, parts, truth, place)
+    assert np.isclose(better.sum(), first.sum()) and (better >= 0).all()
+
+    def miss(weights):
+        rest = weights @ parts - truth
+        return np.mean((rest - (np.bincount(place, rest) / np.bincount(place))[place]) ** 2)
+
+    assert miss(better) <= miss(first) + 1e-12
+
+
+def test_few_measurements_leave_the_weights_as_they_are():
+    rng = np.random.default_rng(0)
+    truth = rng.normal(0.25, 0.06, 40)
+    parts = truth + rng.normal(size=(3, 40)) * np.array([[0.1], [0.1], [0.001]])
+    weights = corrected(SURFACE_WEIGHTS[1], parts, truth, np.zeros(40, int))
+    np.testing.assert_allclose(weights, SURFACE_WEIGHTS[1], atol=0.1)

@@ -10,7 +10,7 @@ import xarray as xr
 
 from xsm.contracts.bundle import Bundle
 from xsm.data.masks import with_masks
-from xsm.data.roles import RETRIEVAL
+from xsm.data.roles import RETRIEVAL, SURFACE
 from xsm.errors import DataError, tell
 from xsm.learning import fusing
 from xsm.learning.calibration import (
@@ -19,7 +19,6 @@ from xsm.learning.calibration import (
     LAYERS,
     Place,
     conformal_factor,
-    factor_beside,
     station_error,
 )
 from xsm.learning.merging import ROOT_SOURCES, SURFACE_SOURCES, corrected, spread_of
@@ -32,6 +31,12 @@ UPPER = (
     "Weights and spread were corrected by the stations in 'sources', whose difference from their cells is part of the "
     "spread, which is an upper bound."
 )
+
+
+LEVEL = "level"
+"""Land model plus lasting difference, a soil moisture that can be paired; the difference may be negative."""
+PRIOR = 0.4
+"""Standard deviation of the squared factor of the spread between synthetic worlds."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +66,9 @@ def at_stations(
     parts = fusing.surface_parts(roles, bundle)
     error, _ = station_error([Place(ds, stations, validation)], 5) if validation.any() else (np.nan, 0)
     weights, teachers = dict(bundle.weights), set()
-    if beside := _beside(parts.assign(context), stations, 5, [*SURFACE_SOURCES, "spread", "lasting"], known):
+    level = {LEVEL: parts[SURFACE] + parts["lasting"].fillna(0.0)}
+    if beside := _beside(parts.assign(context | level), stations, 5, [*SURFACE_SOURCES, "spread", LEVEL], known):
+        beside.parts["lasting"] = beside.parts[LEVEL] - beside.parts[SURFACE]
         retrieved = np.isfinite(beside.parts[RETRIEVAL])
         weights["weights_5cm"] = np.stack([
             _corrected(row, beside, SURFACE_SOURCES, beside.rows(training, retrieved == bool(k)))
@@ -105,7 +112,7 @@ def _beside(maps: xr.Dataset, stations: xr.Dataset, depth: int, names: list[str]
     except DataError:
         return None
     series = pairs.layers[layer]
-    needed = [k for k, n in enumerate(names) if n not in (RETRIEVAL, "lasting")]
+    needed = [k for k, n in enumerate(names) if n != RETRIEVAL]
     valid = series.valid[needed].all(0) & days
     valid &= (valid.sum(-1) >= FEWEST_DAYS)[:, None]
     if valid.any(-1).sum() < FEWEST_STATIONS:
@@ -125,10 +132,18 @@ def _corrected(
 
 
 def _factor(beside: Beside, fused: np.ndarray, spread: np.ndarray, days: np.ndarray, error: float) -> float:
-    """Factor of the spread by the stations on some days; 1 without such days."""
+    """Factor of the spread by the stations on some days; 1 without such days.
+
+    The variance that the stations' own error leaves is the difference of two large numbers; it moves the factor as far
+    as the number of stations makes it certain (normal approximation, `PRIOR` of the square before).
+    """
     rows = beside.rows(days)
     if not rows[0].size:
         return 1.0
-    misses = np.abs(fused[rows] - beside.truth[rows])
-    factor = factor_beside(misses, spread[rows], error) if np.isfinite(error) else np.nan
-    return factor if np.isfinite(factor) else conformal_factor(misses / spread[rows])
+    misses, scale = np.abs(fused[rows] - beside.truth[rows]), spread[rows]
+    if not np.isfinite(error):
+        return conformal_factor(misses / scale)
+    square, around = np.mean(misses**2), np.mean(scale**2)
+    noise = np.sqrt(2 / len(np.unique(rows[0]))) * square / around
+    certain = PRIOR**2 / (PRIOR**2 + noise**2)
+    return float(np.sqrt(1 + certain * (max(square - error**2, 0.0) / around - 1)))

@@ -13,12 +13,15 @@ SURFACE_WEIGHTS = np.array([[0.0, 0.2, 0.8], [0.35, 0.2, 0.45]])
 predicted from both least. Chosen on three synthetic worlds; scores are flat around them (docs/results.md)."""
 ROOT_WEIGHTS = np.array([0.25, 0.25, 0.5])
 """Of `ROOT_SOURCES`, chosen likewise."""
-MODEL_MEAN = 1 / 3
-"""Weight of the land model in the mean of a cell, that of the retrieval being the rest."""
+MODEL_MEAN = 0.5
+"""Weight of the land model in the mean of a cell, that of the retrieval being the rest: which of them is nearer to the
+truth differs from place to place, so that no other weight is as safe."""
 SPREADS = {"spread_5cm": np.array([0.22, 0.045, 0.00055]), "spread_25cm": np.array([0.41, 0.38, 0.011])}
 """Shares of the variance of the truth about the fused map, chosen likewise. At 5 cm: of the spread of the prediction,
 squared; of the lasting difference of retrieval and land model, squared; a constant. At 25 cm: of the spreads of the
 taught model and of the prediction, squared, and of the value, squared."""
+SUM = 1e3
+"""How much heavier than the ridge an unequal sum of weights weighs."""
 RIDGE = 1000.0
 """Station-days by which the fixed weights count."""
 
@@ -70,12 +73,15 @@ def corrected(weights: np.ndarray, parts: np.ndarray, truth: np.ndarray, place: 
     positive = weights > 0
     if positive.sum() < 2 or not truth.size:
         return weights
+    from scipy.optimize import nnls
+
     x, y = _departures(parts[positive], place), _departures(truth[None], place)[0]
-    first = weights[positive]
-    basis = np.linalg.svd(np.ones((1, positive.sum())))[2][1:].T  # changes that leave the sum as it is
-    z, miss = basis.T @ x, y - first @ x
-    gram = z @ z.T + RIDGE * np.mean(x**2) * np.eye(len(z))
-    better = np.maximum(first + basis @ np.linalg.solve(gram, z @ miss), 0)
+    first, scale = weights[positive], RIDGE * np.mean(x.astype("f8") ** 2)
+    lower = np.linalg.cholesky(x @ x.T + scale * np.eye(len(first)))
+    sum_row = SUM * np.sqrt(scale) * np.ones(len(first))
+    rows = np.vstack([lower.T, sum_row])
+    right = np.append(np.linalg.solve(lower, x @ y + scale * first), sum_row @ first)
+    better = nnls(rows, right)[0]
     out = np.zeros_like(weights)
     out[positive] = better * (first.sum() / better.sum())
     return out
