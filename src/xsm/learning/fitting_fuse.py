@@ -73,6 +73,7 @@ def fit_fuse(
             for name, series in ((fusing.TAUGHT, fusing.FUSED), (fusing.OPERATOR, SURFACE)):
                 parts[name] = learn(sample, ROOT, *fusing.depth_predictors(series, roles))
             bundle = _joined(parts, learner, ds, mode, seed, training, validation_days, depths)
+            bundle = Bundle(bundle.card, {**bundle.weights, "filter_25cm": fusing.depth_filter(sample, training)})
     return bundle if stations is None else at_stations(bundle, ds, stations, training, validation_days)
 
 

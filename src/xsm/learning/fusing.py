@@ -24,9 +24,11 @@ from xsm.learning.derived import with_derived
 from xsm.learning.merging import MODEL_MEAN, SURFACE_SOURCES, spread_of
 
 PREDICTION, TAUGHT, OPERATOR = "prediction", "taught", "operator"
-INNOVATION, FUSED = "innovation", "fused"
+INNOVATION, FUSED, CHANGE = "innovation", "fused", "change"
 WINDOWS = (5, 9)
 MEMORIES = (1, 3, 6, 12, 25, 50)
+RIDGE_SHARE = 1e-3
+"""Of the mean variance of the filters, in the regression of the second layer on them."""
 LONG = 1000
 """Days of a memory that stands for the mean of all other days."""
 SOIL = ("sand", "clay", "land_cover")
@@ -142,16 +144,35 @@ def root_spread(parts: xr.Dataset, fused: Any, surface: Any, shares: np.ndarray)
     return spread_of(shares, (parts["spread"], surface["spread"], fused))
 
 
+def depth_filter(sample: xr.Dataset, days: np.ndarray) -> np.ndarray:
+    """Shares of `MEMORIES` of the first layer that make the land model's second one, by ridge regression.
+
+    Departures from the means of the cells on some days (bool), thawed ground, all cells at once.
+    """
+    names = [f"memory({SURFACE}, {d})" for d in MEMORIES]
+    sample = with_derived(sample, names)
+    thawed = ~sample["frozen"].astype(bool) if "frozen" in sample else xr.ones_like(sample[ROOT], bool)
+    columns = [sample[n].where(thawed).isel(time=days) for n in (*names, ROOT)]
+    departures = np.stack([(c - c.mean("time")).transpose("time", ...).values.ravel() for c in columns]).astype("f8")
+    departures = departures[:, np.isfinite(departures).all(0)]
+    x, y = departures[:-1], departures[-1]
+    gram = x @ x.T
+    return np.linalg.solve(gram + RIDGE_SHARE * np.trace(gram) / len(gram) * np.eye(len(gram)), x @ y)
+
+
 def root_parts(ds: xr.Dataset, fused: xr.DataArray, bundle: Bundle) -> xr.Dataset:
     """What the fused second layer is merged from: `ROOT_SOURCES` of `merging`, and the spread of the taught one."""
-    ds = ds.assign({FUSED: fused.assign_attrs(units="m3 m-3", long_name="Fused soil moisture")})
+    change = (fused - ds[SURFACE]).drop_attrs().assign_attrs(units="m3 m-3", long_name="Fusion minus land model")
+    ds = ds.assign({FUSED: fused.assign_attrs(units="m3 m-3", long_name="Fused soil moisture"), CHANGE: change})
+    filters = [f"memory({CHANGE}, {d})" for d in MEMORIES]
+    of_change = with_derived(ds, filters)
+    shift: Any = sum(k * of_change[n] for k, n in zip(bundle.weights["filter_25cm"], filters, strict=True))
     taught, spread = predict(ds, bundle, TAUGHT)
     inputs = component(bundle, OPERATOR).card["inputs"]
-    of_fused = {n: n.replace(SURFACE, FUSED) for n in inputs if is_derived(n)}
-    operator, of_model = (predict(ds, bundle, OPERATOR, rename=names)[0] for names in (of_fused, {}))
+    operator, _ = predict(ds, bundle, OPERATOR, rename={n: n.replace(SURFACE, FUSED) for n in inputs if is_derived(n)})
     dims = ds[SURFACE].dims
-    parts = {"model_root": ds[ROOT] + operator - of_model, "taught": taught, "operator": operator, "spread": spread}
-    return xr.Dataset({n: v.transpose(*dims).drop_attrs() for n, v in parts.items()})
+    parts = {"model_root": ds[ROOT] + shift, "taught": taught, "operator": operator, "spread": spread}
+    return xr.Dataset({n: v.transpose(*dims).drop_attrs().astype("f4") for n, v in parts.items()})
 
 
 def merged_root(parts: xr.Dataset, weights: np.ndarray) -> xr.DataArray:

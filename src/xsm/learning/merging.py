@@ -10,13 +10,13 @@ import numpy as np
 SURFACE_SOURCES, ROOT_SOURCES = ("retrieval", "model_surface", "prediction"), ("model_root", "taught", "operator")
 SURFACE_WEIGHTS = np.array([[0.0, 0.2, 0.8], [0.35, 0.2, 0.45]])
 """Of `SURFACE_SOURCES`, on days without and with a retrieval: a land model errs more than a retrieval, and what is
-predicted from both least. Chosen on three synthetic worlds; scores are flat around them (docs/results.md)."""
-ROOT_WEIGHTS = np.array([0.25, 0.25, 0.5])
+predicted from both least. Chosen on synthetic worlds; scores are flat around them (docs/results.md)."""
+ROOT_WEIGHTS = np.array([0.5, 0.2, 0.3])
 """Of `ROOT_SOURCES`, chosen likewise."""
 MODEL_MEAN = 0.5
 """Weight of the land model in the mean of a cell, that of the retrieval being the rest: which of them is nearer to the
 truth differs from place to place, so that no other weight is as safe."""
-SPREADS = {"spread_5cm": np.array([0.22, 0.045, 0.00055]), "spread_25cm": np.array([0.41, 0.38, 0.011])}
+SPREADS = {"spread_5cm": np.array([0.2, 0.12, 0.0006]), "spread_25cm": np.array([0.41, 0.38, 0.011])}
 """Shares of the variance of the truth about the fused map, chosen likewise. At 5 cm: of the spread of the prediction,
 squared; of the lasting difference of retrieval and land model, squared; a constant. At 25 cm: of the spreads of the
 taught model and of the prediction, squared, and of the value, squared."""
