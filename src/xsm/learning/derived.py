@@ -74,21 +74,20 @@ def with_predictors(ds: xr.Dataset, card: Mapping[str, Any]) -> xr.Dataset:
     return with_derived(ds, names, train=card.get("training", {}).get("periods", ()))
 
 
-def _training_days(ds: xr.Dataset, tree: Derived, train: Any) -> np.ndarray | None:
-    if not OF_TRAINING_DAYS & set(tree.forms) or "time" not in ds.dims:
-        return None
-    if train is None:
-        return np.ones(ds.sizes["time"], bool)
+def _training_days(ds: xr.Dataset, tree: Derived, train: Any) -> np.ndarray:
+    every = np.ones(ds.sizes.get("time", 0), bool)
+    if train is None or not OF_TRAINING_DAYS & set(tree.forms) or "time" not in ds.dims:
+        return every
     mask = np.asarray(train)
     if mask.dtype != bool:
         mask = np.isin(ds["time"].values.astype("M8[D]"), days_within(train))
     if not mask.any():
         tell(f"The dataset has none of the training days of '{tree}'; its own days take their place.")
-        return np.ones(ds.sizes["time"], bool)
+        return every
     return mask
 
 
-def _derived(ds: xr.Dataset, tree: Derived, use: np.ndarray | None) -> xr.DataArray:
+def _derived(ds: xr.Dataset, tree: Derived, use: np.ndarray) -> xr.DataArray:
     """A derived variable with its attributes."""
     source = _source(ds, tree)
     out = _applied(ds, tree, use, tree.observed)
@@ -128,7 +127,7 @@ def _source(ds: xr.Dataset, tree: Derived) -> xr.DataArray:
     return variable
 
 
-def _applied(ds: xr.Dataset, tree: Derived | str, use: np.ndarray | None, observed: bool) -> xr.DataArray:
+def _applied(ds: xr.Dataset, tree: Derived | str, use: np.ndarray, observed: bool) -> xr.DataArray:
     """Values of a predictor without attributes; ``observed`` leaves the filled values of its variable out."""
     if isinstance(tree, str):
         variable, mark = ds[tree].drop_attrs(), f"{tree}_observed"
