@@ -144,7 +144,7 @@ def predict(ds: xr.Dataset, depth: int, surface: bool, split: str, unseen: np.nd
 
 
 def surface_predictors(series: xr.DataArray) -> xr.Dataset:
-    """The 5 cm series relative to its mean and spread over all days; that of others where a station has no value."""
+    """The 5 cm series relative to its mean and spread over all days; that of the others where a station has none."""
     series = series.where(series.notnull().any("time"), series.mean("station"))
     mean, spread = series.mean("time"), series.std("time").clip(0.005)
     maps = {"surface_mean": mean.assign_attrs(units="m3 m-3"), "surface_spread": spread.assign_attrs(units="m3 m-3")}

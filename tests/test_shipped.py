@@ -71,7 +71,7 @@ def test_the_bundle_of_real_stations_estimates_depth_from_the_surface():
     assert float(xr.corr(deep, surface, "time").min()) > 0.5
     assert float(deep.diff("time").std() / deep.std()) < float(surface.diff("time").std() / surface.std())
     assert not maps.attrs.get("model_synthetic")
-    with pytest.raises(DataError, match="needs 'sm_5cm'"):
+    with pytest.raises(DataError, match="needs sm_5cm, which the cube lacks"):
         cube.drop_vars("sm_5cm").sm.estimate(depth=25, model="uscrn-depth")
 
 

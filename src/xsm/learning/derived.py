@@ -65,7 +65,8 @@ def with_derived(
     trees = [tree for tree in dict.fromkeys(trees) if str(tree) not in ds]
     if trees and "time" in ds.dims:
         check_days(ds)
-    return ds.assign({str(tree): _derived(ds, tree, _training_days(ds, tree, train)) for tree in trees})
+    use = _training_days(ds, [tree for tree in trees if OF_TRAINING_DAYS & set(tree.forms)], train)
+    return ds.assign({str(tree): _derived(ds, tree, use) for tree in trees})
 
 
 def with_predictors(ds: xr.Dataset, card: Mapping[str, Any]) -> xr.Dataset:
@@ -74,15 +75,17 @@ def with_predictors(ds: xr.Dataset, card: Mapping[str, Any]) -> xr.Dataset:
     return with_derived(ds, names, train=card.get("training", {}).get("periods", ()))
 
 
-def _training_days(ds: xr.Dataset, tree: Derived, train: Any) -> np.ndarray:
+def _training_days(ds: xr.Dataset, trees: Sequence[Derived], train: Any) -> np.ndarray:
+    """Days that the predictors among ``trees`` are made from; one warning where the dataset has none of them."""
     every = np.ones(ds.sizes.get("time", 0), bool)
-    if train is None or not OF_TRAINING_DAYS & set(tree.forms) or "time" not in ds.dims:
+    if train is None or not trees or "time" not in ds.dims:
         return every
     mask = np.asarray(train)
     if mask.dtype != bool:
         mask = np.isin(ds["time"].values.astype("M8[D]"), days_within(train))
     if not mask.any():
-        tell(f"The dataset has none of the training days of '{tree}'; its own days take their place.")
+        names = ", ".join(f"'{tree}'" for tree in trees)
+        tell(f"The dataset has none of the training days of {names}; its own days take their place.")
         return every
     return mask
 

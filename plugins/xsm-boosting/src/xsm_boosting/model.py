@@ -148,8 +148,10 @@ class Boosting:
             limits=f"The spread is calibrated to {spec.references[0]}, not to the truth.",
         )
         boosters = _boosters(weights)
-        if validation is None or places:
+        if places:
             ratios = _left_out_ratios(table.x, error, fold, calm, seed, card)
+        elif validation is None:
+            ratios = np.abs(error) / _spread(boosters["spread"], table.x, card)
         else:
             table = _table(validation, spec, options, seed)
             mean, spread = _scaled(table.x, boosters, card)
@@ -251,7 +253,7 @@ def _table(samples: Samples, spec: Spec, options: Mapping[str, Any], seed: int) 
 def _left_out_ratios(
     x: np.ndarray, error: np.ndarray, fold: np.ndarray, options: Mapping[str, Any], seed: int, card: Mapping[str, Any]
 ) -> np.ndarray:
-    """Errors over the spread by trees that learnt from the errors of the other folds."""
+    """Errors over the spread by trees that learnt from the errors of the other folds: maps tell which cell it is."""
     size, ratios = np.abs(error), np.empty_like(error)
     for k in range(FOLDS):
         left_out = fold == k

@@ -57,11 +57,12 @@ class Maps(NamedTuple):
 def maps_of(arrays: Mapping[str, np.ndarray], statics: Sequence[str], centre: str | None, scale: str | None) -> Maps:
     """Maps that the moments follow from: a line in ``centre`` and in proportion to ``scale``, else all static ones."""
     cells = next(iter(arrays.values())).shape[-1]
-    of_mean, of_spread = (
-        [arrays[n] for n in names] for names in ([centre] if centre else statics, [] if scale else statics)
+    named = (
+        [arrays[centre]] if centre else [arrays[n] for n in statics],
+        [] if scale else [arrays[n] for n in statics],
     )
-    mean, spread = (np.stack(v, -1).astype("f8") if v else np.empty((cells, 0)) for v in (of_mean, of_spread))
-    return Maps(mean, spread, np.maximum(arrays[scale].astype("f8"), NARROWEST) if scale else np.ones(cells))
+    of_mean, of_spread = (np.stack(v, -1).astype("f8") if v else np.empty((cells, 0)) for v in named)
+    return Maps(of_mean, of_spread, np.maximum(arrays[scale].astype("f8"), NARROWEST) if scale else np.ones(cells))
 
 
 def learn_places(maps: Maps, mean: np.ndarray, spread: np.ndarray) -> dict[str, np.ndarray]:
