@@ -10,12 +10,12 @@ from qgis.PyQt.QtCore import QSize, QTimer
 from qgis.PyQt.QtWidgets import QDockWidget, QToolButton, QTreeView
 from qgis.utils import iface
 
-ASKED = json.loads(os.environ["XSM_DESKTOP"])
+REQUEST = json.loads(os.environ["XSM_DESKTOP"])
 
 
 def tell(text, ending="json"):
     """Leave an answer for the script that started QGIS."""
-    with open(f"{ASKED['answer']}.{ending}", "w", encoding="utf-8") as file:
+    with open(f"{REQUEST['answer']}.{ending}", "w", encoding="utf-8") as file:
         file.write(text)
 
 
@@ -35,7 +35,7 @@ def guarded(step):
 def estimate():
     """Run the estimate as the dialog does, results loaded; then set the window up."""
     iface.mainWindow().resize(QSize(1400, 860))
-    processing.runAndLoadResults("xsm:estimate", {"DS": ASKED["cube"], "DEPTH": "5", "OUTPUT": ASKED["output"]})
+    processing.runAndLoadResults("xsm:estimate", {"DS": REQUEST["cube"], "DEPTH": "5", "OUTPUT": REQUEST["output"]})
     for dock in iface.mainWindow().findChildren(QDockWidget):
         dock.setVisible(dock.objectName() in ("Layers", "ProcessingToolbox", "Temporal Controller"))
     toolbox = iface.mainWindow().findChild(QDockWidget, "ProcessingToolbox")
@@ -64,7 +64,7 @@ def play():
             button.click()
     whole = QgsProject.instance().timeSettings().temporalRange()
     frames = []
-    for day in range(ASKED["days"]):
+    for day in range(REQUEST["days"]):
         start = whole.begin().addDays(day)
         canvas.setTemporalRange(QgsDateTimeRange(start, start.addDays(1), True, False))
         canvas.refresh()
@@ -96,7 +96,7 @@ def _bits(image):
 
 def leave():
     """Save the picture and end QGIS without questions."""
-    iface.mainWindow().grab().save(ASKED["answer"] + ".png")
+    iface.mainWindow().grab().save(REQUEST["answer"] + ".png")
     os._exit(0)
 
 

@@ -12,15 +12,16 @@ import pytest
 ROOT = Path(__file__).parents[1]
 SMALL = {
     "bench_estimate": ("--part", "speed", "--quick", "--preset", "small"),
+    "bench_fuse": ("--quick", "--json"),
     "bench_gapfill": ("--small", "--threads", "1"),
     "bench_ingest": ("--granules", "1", "--days", "2", "--repeats", "1", "--workers", "1"),
     "bench_regrid": ("--part", "speed", "--days", "4"),
     "bench_scale": ("--quick", "--days", "2", "--threads", "1"),
     "bench_twin": ("--quick",),
     "bench_validate": ("--stations", "12", "--days", "400", "--repeat", "1"),
-    "stations": (),
+    "validate_real": (),
 }
-NEED_DATA = ("bench_gapfill", "stations")
+NEED_DATA = ("bench_gapfill", "validate_real")
 
 pytestmark = pytest.mark.skipif(not (ROOT / "benchmarks").is_dir(), reason="needs a checkout")
 

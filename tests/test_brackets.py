@@ -12,7 +12,7 @@ import xsm
 from xsm.contracts.registry import get_source
 from xsm.errors import DataError
 from xsm.io import files
-from xsm.ops.open import expand
+from xsm.io.paths import expand
 
 FOLDERS = ["SMAP [old]", "[2021]", "a[!b]c", "x (1)", "50% done", "no #1", "{a}", "é ü", "it's", "a;b&c", "]["]
 

@@ -52,6 +52,10 @@ def run(*args):
         (("estimate", "cube.nc", "out.xyz"), 2, "expected .nc"),
         (("estimate", "cube.nc"), 2, "OUTPUT"),
         (("estimat",), 2, "Did you mean 'estimate'"),
+        (("example", "trut", "out.nc"), 2, "Did you mean 'truth'"),
+        (("example", "truth", "out.nc", "--name", "cube"), 2, "given twice: truth and cube"),
+        (("example", "truth", "out.nc", "more"), 2, "unexpected extra argument (more)"),
+        (("example", "truth"), 2, "expected .nc"),
         (("gapfill", "cube.nc", "out.nc", "-o", "epochs"), 2, "name=value"),
         (("fetch", "smap"), 2, "DEST"),
         (("fetch", "smapp", "SMAP"), 2, "Did you mean 'smap'"),
@@ -108,6 +112,14 @@ def test_a_chain_of_commands(inputs, capsys):
     assert float(files.read("est.nc")["sm_5cm"].notnull().mean()) > 0.8
     assert run("estimate", "cube.nc", "est.nc", "--depth", "5", "--model", "bundle") == 2
     assert run("estimate", "cube.nc", "est.nc", "--depth", "5", "--model", "bundle", "--overwrite", "-q") == 0
+
+
+@pytest.mark.parametrize("words", [("smap", "out.nc"), ("out.nc", "--name", "smap"), ("--name", "smap", "out.nc")])
+def test_example_takes_its_name_in_front_or_as_an_option(words, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert run("example", *words, "--size", "8", "--days", "8") == 0
+    assert capsys.readouterr().out == "out.nc\n"
+    assert "land" not in files.read("out.nc")
 
 
 @pytest.mark.parametrize(

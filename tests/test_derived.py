@@ -35,6 +35,7 @@ def nested(of: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
         st.builds("others({}, {}{})".format, of, days, sides),
         st.builds("distance({}{})".format, of, sides),
         st.builds("neighbours({}, {})".format, of, st.sampled_from("35")),
+        st.builds("standard({})".format, of),
     )
 
 
@@ -136,7 +137,7 @@ def test_reach_says_which_days_enter(text, t, value):
 @pytest.mark.parametrize("form", FORMS)
 def test_what_is_reached_does_enter(form):
     """Reach is not larger than it must be: a change on each day that it names shows."""
-    text = {"distance": "distance(sm)", "mean": "mean(sm)"}.get(form, f"{form}(sm, 3)")
+    text = f"{form}(sm, 3)" if {"days", "cells"} & set(FORMS[form].parameters) else f"{form}(sm)"
     cube, t, day = make_cube(gaps=0), DAYS // 2, np.arange(DAYS)
     value = with_derived(cube, [text])[text].values
     at = t if value.ndim == 3 else slice(None)
@@ -171,7 +172,7 @@ def test_nothing_is_computed_while_the_graph_is_built():
 
 def test_values_are_those_of_the_filters():
     cube = make_cube()
-    names = ["memory(sm, 5)", "mean(sm)", "neighbours(sm, 3)", "others(sm, 2)"]
+    names = ["memory(sm, 5)", "mean(sm)", "spread(sm)", "standard(sm)", "neighbours(sm, 3)", "others(sm, 2)"]
     got = with_derived(cube, names, train=["2021-06-02 to 2021-06-11"])
     flat = cube["sm"].values.reshape(DAYS, -1)
     shape = cube["sm"].shape
@@ -179,7 +180,11 @@ def test_values_are_those_of_the_filters():
     np.testing.assert_array_equal(got["others(sm, 2)"], filters.other_days(flat, 2).reshape(shape))
     np.testing.assert_array_equal(got["neighbours(sm, 3)"], filters.neighbour_mean(cube["sm"].values, 3))
     np.testing.assert_allclose(got["mean(sm)"], cube["sm"][1:11].mean("time"), rtol=1e-6)
-    assert got["mean(sm)"].dims == ("y", "x")
+    assert got["mean(sm)"].dims == got["spread(sm)"].dims == ("y", "x")
+    np.testing.assert_allclose(got["spread(sm)"], cube["sm"][1:11].std("time"), rtol=1e-5)
+    expected = (cube["sm"] - cube["sm"][1:11].mean("time")) / cube["sm"][1:11].std("time")
+    np.testing.assert_allclose(got["standard(sm)"], expected.where(got["spread(sm)"] > 0), rtol=1e-4, atol=1e-5)
+    assert got["standard(sm)"].attrs["units"] == "1"
 
 
 @pytest.mark.parametrize("dims", [("time", "y", "x"), ("y", "x", "time"), ("x", "time", "y")])

@@ -16,6 +16,7 @@ from xsm.learning import filters
 from xsm.testing import leaky_series
 
 FREE = {"model": "ridge", "target": "soil_moisture"}
+SMALL = {"epochs": 1, "steps_per_epoch": 1, "batch_size": 2, "patch": 8, "stride": 8, "filters": "2", "attention": "1"}
 
 
 class Nearest:
@@ -106,8 +107,7 @@ def test_the_estimate_is_that_of_predictors_made_by_hand(nearest):
 @pytest.mark.parametrize("model", ["ridge", "convlstm"])
 def test_chunks_do_not_matter(cube, model):
     predictors = ["tb_h", "memory(tb_v, 5)", "others(neighbours(sm_dca, 3), 5)", 'distance(sm_dca, side="past")']
-    small = {"epochs": 1, "steps_per_epoch": 1, "patch": 8, "stride": 8, "filters": "2,2", "attention": "1"}
-    how = {"model": model, "predictors": predictors, "target": "sm_noah_0_10", **(small if model != "ridge" else {})}
+    how = {"model": model, "predictors": predictors, "target": "sm_noah_0_10", **(SMALL if model != "ridge" else {})}
     lazy = cube.chunk(time=13, y=7, x=5)
     bundle, again = cube.sm.fit(**how), lazy.sm.fit(**how)
     for key in bundle.weights:
@@ -192,6 +192,7 @@ def test_means_are_those_of_the_training_days(cube):
     ("predictors", "error", "text"),
     [
         (["tb_h", "memory(nope, 5)"], DataError, r"'memory\(nope, 5\)' is not in the dataset"),
+        (["tb_h", "memry(tb_h, 5)"], DataError, r"is not in the dataset.*Derived predictors are memory\(v, days\)"),
         (["tb_h", "memory(tb_h)"], UsageError, "lacks the days"),
         (["tb_h", "memory(clay, 5)"], DataError, "needs a series"),
         (["mean(tb_h)", "clay"], DataError, "changes with time"),
@@ -249,6 +250,24 @@ def test_the_surface_of_25_cm_has_its_memory_alone(cube):
     lazy = cube.chunk(time=20, y=6).sm.estimate(depth=25, scenario=2, model=free)
     assert bool(maps["sm_25cm"].isel(y=slice(1, None)).notnull().all())
     np.testing.assert_array_equal(maps["sm_25cm"], lazy["sm_25cm"].compute())
+
+
+@pytest.mark.parametrize(
+    ("model", "look_back", "options"),
+    [
+        ("boosting", 6, {"trees": 5, "leaf_size": 5, "look_back": 6, "memories": "3", "memory": "5,20,60"}),
+        ("lstm", 6, {"epochs": 1, "hidden": 2, "look_back": 6, "memory": "5,20,60"}),
+        ("convlstm", 3, {**SMALL, "memory": "5,20,60"}),
+        ("convlstm", 3, {**SMALL, "preset": "rabiei2024-memory"}),
+    ],
+)
+def test_our_models_take_it(cube, model, look_back, options, tmp_path):
+    bundle = cube.sm.fit(depth=25, scenario=1, model=model, **options)
+    assert bundle.card["inputs"][7:] == [f"memory(sm_dca, {days})" for days in (5, 20, 60)]
+    assert "memory" not in bundle.card["options"]
+    maps = cube.sm.estimate(depth=25, scenario=1, model=xsm.Bundle.load(bundle.save(tmp_path / "b")))
+    assert maps.attrs["warm_up_days"] == look_back - 1 + 60
+    assert bool(maps["sm_25cm"].isel(time=slice(2, None), y=slice(1, None)).notnull().all())
 
 
 def test_every_model_that_estimates_has_the_option():

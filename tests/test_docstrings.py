@@ -75,6 +75,10 @@ def test_public_name_is_described(thing):
     assert not set(names) - {n.strip(" *") for entry in listed for n in entry.split(",")}
 
 
+def test_helpers_for_tests_of_plugins_have_an_example():
+    assert [n for n in xsm.testing.__all__ if not has(inspect.getdoc(getattr(xsm.testing, n)), "Examples")] == []
+
+
 def test_every_public_name_is_in_the_reference():
     page = Path(__file__).parents[1] / "docs/reference/api.md"
     if not page.exists():

@@ -96,7 +96,7 @@ def test_a_wrong_call_shows_the_signature(args, kwargs, sentence):
     with pytest.raises(UsageError) as error:
         xsm.validate(*args, **kwargs)
     assert error.value.message == sentence
-    assert error.value.hint == f"Call it as validate{inspect.signature(xsm.validate)}."
+    assert error.value.hint.startswith("Call it as validate(ds, stations, *, variables=None, by=(), method='nearest', ")
 
 
 def test_an_unknown_argument_suggests_the_nearest():

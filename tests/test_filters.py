@@ -35,9 +35,9 @@ def gappy(rng, days, cells, share):
 
 def weighted(values, weights):
     """Mean over days by a matrix of weights (of a day, of another)."""
-    seen_days = np.isfinite(values)
+    visible_days = np.isfinite(values)
     with np.errstate(invalid="ignore"):
-        return (weights @ np.where(seen_days, values, 0).astype("f8")) / (weights @ seen_days.astype("f8"))
+        return (weights @ np.where(visible_days, values, 0).astype("f8")) / (weights @ visible_days.astype("f8"))
 
 
 def lags(values):
@@ -154,7 +154,7 @@ def test_neighbours_leave_the_cell_out(seed, rows, columns, cells):
 @settings(max_examples=30, deadline=None)
 def test_day_mean_is_that_of_the_days_in_use(values, seed):
     use = np.random.default_rng(seed).random(len(values)) < 0.6
-    chosen_days = np.where(use[:, None], values, np.nan).astype("f8")
+    training_days = np.where(use[:, None], values, np.nan).astype("f8")
     with np.errstate(invalid="ignore"):
-        expected = np.nansum(chosen_days, 0) / np.isfinite(chosen_days).sum(0)
+        expected = np.nansum(training_days, 0) / np.isfinite(training_days).sum(0)
     np.testing.assert_allclose(filters.day_mean(values, use), expected, rtol=1e-6)

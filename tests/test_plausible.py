@@ -77,9 +77,9 @@ def test_certain_faults_stop_now_or_when_read(lazy: bool, name: str, units: str,
 def test_a_doubt_is_told_once_for_all_blocks() -> None:
     values = da.from_array(np.full((10, 40), 0.02, "f4"), (10, 10))
     variable = watched(xr.Variable(("y", "x"), values), "sm_dca", "m3 m-3", "source 'a'")
-    with pytest.warns(UserWarning, match="may not be in m3 m-3") as told_of:
+    with pytest.warns(UserWarning, match="may not be in m3 m-3") as doubts:
         got = variable.compute(scheduler="synchronous")
-    assert len(told_of) == 1 and (got == np.float32(0.02)).all()
+    assert len(doubts) == 1 and (got == np.float32(0.02)).all()
 
 
 def test_few_values_are_no_distribution() -> None:

@@ -18,7 +18,7 @@ from xsm.contracts import hookspecs
 from xsm.contracts import loading as plugin
 from xsm.contracts.registry import get_model, get_source
 from xsm.data.period import days
-from xsm.errors import MissingPlugin, UsageError
+from xsm.errors import LIBRARIES, MissingPlugin, UsageError
 from xsm.faces.new_plugin import render
 from xsm.testing import check_model, check_source
 
@@ -36,10 +36,14 @@ def xsm_sources(register):
 def write_plugin(tmp_path, monkeypatch):
     """Write a module and return its entry point."""
     monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr("xsm.contracts.loading.LIBRARIES", set(LIBRARIES))
+    monkeypatch.setattr("xsm.errors.LIBRARIES", plugin.LIBRARIES)
 
     def write(module, text):
-        (tmp_path / f"{module}.py").write_text(text)
-        return EntryPoint(module, module, "xsm")
+        file = tmp_path / f"{module.replace('.', '/')}.py"
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(text)
+        return EntryPoint(module.replace(".", "_"), module, "xsm")
 
     yield write
     for name in [m for m in sys.modules if m.startswith("xp_")]:
@@ -50,6 +54,13 @@ def test_plugin_registers_through_its_hook(write_plugin):
     registry = plugin.load([write_plugin("xp_good", GOOD.format(api=2, name="mine"))])
     assert registry.plugins["xp_good"].status == "ok"
     assert registry.sources["mine"].factory == "nowhere:Nothing"
+    assert {p.version for p in registry.plugins.values() if p.distribution == "xsm"} == {xsm.__version__}
+
+
+@pytest.mark.parametrize(("module", "package"), [("xp_one", "xp_one"), ("xp_lab.hooks", "xp_lab")])
+def test_no_warning_points_into_the_package_of_a_plugin(write_plugin, module, package):
+    plugin.load([write_plugin(module, GOOD.format(api=2, name="mine"))])
+    assert package in plugin.LIBRARIES
 
 
 def test_broken_plugin_breaks_nothing_else(write_plugin, caplog):

@@ -153,10 +153,10 @@ def test_events_for_programs_are_share_and_text(tmp_path):
         begin("1/1 write")
         (ds + 1).compute()  # the progress of the file is counted by itself
         files.write(ds, tmp_path / "a.nc")
-        with quiet() as tell:
-            tell(0.25, "epoch 1/4")
+        with quiet() as advance:
+            advance(0.25, "epoch 1/4")
             ds.compute()
-            tell(0.5, "epoch 2/4", (3.0, "byte"))
+            advance(0.5, "epoch 2/4", (3.0, "byte"))
     assert all(set(event) == {"event", "value", "text"} and event["event"] == "progress" for event in came)
     assert came[0] == {"event": "progress", "value": 0.0, "text": "1/1 write"}
     assert [(e["value"], e["text"]) for e in came[-2:]] == [(25.0, "epoch 1/4"), (50.0, "epoch 2/4")]

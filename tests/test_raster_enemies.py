@@ -143,7 +143,7 @@ def test_a_mask_or_overview_that_is_no_tiff_is_refused(tmp_path, server, ending,
     web, got = server
     path = tiff(tmp_path / "a.tif")
     (tmp_path / f"a.tif{ending}").write_text(vrt(f"/vsicurl/{web}/a.tif"))
-    with pytest.raises(DataError, match=r"beside '.*a.tif' is no GeoTIFF"):
+    with pytest.raises(DataError, match=r"beside '.*a.tif' is not a GeoTIFF"):
         reader(path)
     assert not got
 

@@ -22,7 +22,7 @@ from xsm_convlstm.model import ConvLSTM
 
 import xsm
 from xsm.compute.workers import COPIES, pack, unpack, workers_for
-from xsm.compute.zarr_regions import CHUNKS, cut_dims, regions
+from xsm.compute.zarr_regions import CHUNKS, chunk_groups, cut_dims
 from xsm.contracts.bundle import Bundle
 from xsm.contracts.registry import get_source
 from xsm.data.grids import grid_of
@@ -116,10 +116,10 @@ def test_data_are_cut_where_no_block_is_made_twice(chunks, dims):
 
 @settings(deadline=None, max_examples=40)
 @given(st.integers(1, 200), st.integers(1, 200), st.integers(1, 200), st.integers(14, 26))
-def test_regions_are_whole_chunks_that_fill_the_store_and_fit_the_memory(days, y, x, power):
+def test_chunk_groups_are_whole_chunks_that_fill_the_store_and_fit_the_memory(days, y, x, power):
     ds = lazy(days, (64, 64, 64), y, x)
     for dims in (("time",), ("y", "x")):
-        every = regions(ds, dims, 2**power)
+        every = chunk_groups(ds, dims, 2**power)
         covers = np.zeros(ds["a"].shape, "i4")
         for region in every:
             covers[tuple(region.get(d, slice(None)) for d in ds["a"].dims)] += 1
@@ -131,9 +131,9 @@ def test_regions_are_whole_chunks_that_fill_the_store_and_fit_the_memory(days, y
         assert (covers == 1).all()
 
 
-def test_workers_are_bounded_by_regions_and_memory():
+def test_workers_are_bounded_by_groups_and_memory():
     ds = lazy()
-    every = regions(ds, ("time",), 1 << 40)
+    every = chunk_groups(ds, ("time",), 1 << 40)
     need = COPIES * ds.isel(every[0]).nbytes
     with set_options(memory_limit=100 * need):
         assert workers_for(ds, every, 4) == 4 and workers_for(ds, every, 64) == 10
@@ -169,7 +169,7 @@ def test_a_writer_goes_on_where_it_ended(tmp_path):
     assert (files.read(tmp_path / "a.zarr")["a"] == 1).all()
 
 
-def test_what_all_regions_share_is_made_once(tmp_path):
+def test_what_all_groups_share_is_made_once(tmp_path):
     blocks = []
 
     def block(array):
@@ -231,7 +231,7 @@ def test_an_interrupted_run_leaves_no_process_and_no_output(granules, tmp_path, 
     assert not (tmp_path / "out.zarr").exists()
 
 
-def test_what_all_regions_need_is_made_once(tmp_path, monkeypatch):
+def test_what_all_groups_need_is_made_once(tmp_path, monkeypatch):
     """The domain rests on all days: each region read all of them where maps were trimmed or a surface was estimated."""
     cube, reads, predicted, model = xsm.example("cube", size=16, days=140), Counter(), Counter(), ConvLSTM.predict_block
     values = cube["tb_h"].transpose("time", "y", "x").values

@@ -14,15 +14,15 @@ from xsm.errors import DataError
 from xsm.learning.shipped import shipped
 
 ROOT = Path(__file__).parents[1]
-NAMES = ("5-1", "5-2", "25-1", "25-2", "gapfill")
+SYNTHETIC = ("5-1", "5-2", "25-1", "25-2", "gapfill")
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_shipped_bundles_are_small_and_say_that_they_are_synthetic(name):
+@pytest.mark.parametrize("name", (*SYNTHETIC, "uscrn-depth"))
+def test_shipped_bundles_are_small_and_say_whether_they_are_synthetic(name):
     bundle = shipped(name)
     folder = Path(xsm.__file__).parent / "_bundles" / name
     assert sum(p.stat().st_size for p in folder.rglob("*") if p.is_file()) <= 1_000_000
-    if name != "gapfill":
+    if name not in ("gapfill", "uscrn-depth"):
         assert "twin" in bundle.card["synthetic"]
         assert bundle.card["training"]["days"][1] < bundle.card["validation"]["days"][0]
     if name == "25-2":
@@ -42,6 +42,46 @@ def test_shipped_filler_leaves_what_it_does_not_know_and_says_so(recwarn):
     with pytest.raises(DataError, match=r"not sm_scav\. Leave them out of variables="):
         smap.sm.gapfill_cru(variables=["tb_h", "sm_scav"], model="pretrained")
     assert not recwarn.list
+
+
+def stations_cube(days: int = 420) -> xr.Dataset:
+    """Cells with a 5 cm series and weather in the middle of the training period."""
+    rng = np.random.default_rng(0)
+    rain = rng.gamma(0.2, 15.0, (days, 3)).astype("f4")
+    wet = xr.DataArray(rain, dims=("time", "cell")).rolling(time=10, min_periods=1).mean()
+    warmth = 288 - 10 * np.cos(2 * np.pi * np.arange(days) / 365)[:, None] + np.zeros((days, 3))
+    return xr.Dataset(
+        {
+            "precipitation": (("time", "cell"), rain, {"units": "kg m-2"}),
+            "air_temperature": (("time", "cell"), warmth.astype("f4"), {"units": "K"}),
+            "sm_5cm": (0.1 + 0.02 * wet).astype("f4").assign_attrs(units="m3 m-3"),
+        },
+        {"time": np.datetime64("2019-01-01", "ns") + np.arange(days) * np.timedelta64(1, "D")},
+    )
+
+
+def test_the_bundle_of_real_stations_estimates_depth_from_the_surface():
+    pytest.importorskip("lightgbm")
+    cube = stations_cube()
+    with pytest.warns(UserWarning, match="trained at stations of USCRN") as warnings:
+        maps = cube.sm.estimate(depth=25, model="uscrn-depth")
+    assert not any("synthetic" in str(w.message) for w in warnings)
+    deep, surface = (v.isel(time=slice(60, None)) for v in (maps["sm_25cm"], cube["sm_5cm"]))
+    assert bool(deep.notnull().all()) and bool((maps["sm_25cm_reference_std"] > 0.005).all())
+    assert float(xr.corr(deep, surface, "time").min()) > 0.5
+    assert float(deep.diff("time").std() / deep.std()) < float(surface.diff("time").std() / surface.std())
+    assert not maps.attrs.get("model_synthetic")
+    with pytest.raises(DataError, match="needs 'sm_5cm'"):
+        cube.drop_vars("sm_5cm").sm.estimate(depth=25, model="uscrn-depth")
+
+
+def test_the_card_of_real_stations_says_where_it_comes_from():
+    card = shipped("uscrn-depth").card
+    assert "public domain" in card["sources"]["data"]
+    assert card["training"]["days"] == ["2015-01-01", "2021-12-31"]
+    assert {"unseen_r", "unseen_ubrmse", "unseen_inside_95", "unseen_filter_2_days_r"} <= set(card["metrics"])
+    assert "CONUS" in card["limits"]
+    assert not card["synthetic"]
 
 
 def test_first_lines_of_the_readme_run():

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 import xarray as xr
 
@@ -97,6 +100,9 @@ def test_text_and_html_hold_the_same_rows(examples):
     assert repr(cube["tb_h"].sm).startswith("<ds.sm: 2021-04-01 to 2021-04-20, 16 x 16 cells")
 
 
-def test_misspelt_method_is_suggested(examples):
-    with pytest.raises(AttributeError, match="Did you mean 'estimate'"):
-        examples["cube"].sm.estimat  # noqa: B018
+@pytest.mark.parametrize("expression", ["cube.sm.estimat", "xsm.estimat", "xsm.plugin_api.downloads"])
+def test_misspelt_name_is_suggested_once(expression):
+    program = f"import xarray as xr, xsm\ncube = xr.Dataset()\n{expression}"
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert "AttributeError" in run.stderr
+    assert run.stderr.count("Did you mean") == 1

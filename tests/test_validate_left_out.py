@@ -150,7 +150,7 @@ def test_bad_input_is_told() -> None:
 
 
 def test_the_files_of_the_stations_are_told(tmp_path: Path) -> None:
-    from xsm.ops.open import in_history
+    from xsm.io.paths import in_history
 
     paths = [tmp_path / name for name in ("b.txt", "a.txt")]
     for path in paths:

@@ -1,12 +1,12 @@
 """Train the bundles that come with xsm, on synthetic worlds only.
 
-    python -m tools.train_bundles [--out src/xsm/_bundles] [--cells 48] [--days 600]
+    python -m tools.train_bundles [--out src/xsm/_bundles] [--cells 48] [--days 600] [--fusion]
 
 Four worlds side by side, each with its own weather and soil, provide training days (first 60 %) and validation days
 (next 20 %). Gaps of the predictors are filled with CRU from their own series, trained on the training days of the first
 world; that gap-filling bundle is shipped too. A shipped model is used where it was not trained: its spread is
 calibrated to the stations of other worlds, filled with the same bundle. The truth of the worlds is never read.
-Provisional: preset ``small``.
+Provisional: preset ``small``. ``--fusion`` trains the bundle of the fusion alone, which needs no filling.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from xsm.learning.calibration import Place, to_stations
 from xsm.ops.gapfill import gapfill
 from xsm.study.example import Size
 from xsm.twin import World, make_world
+from xsm.twin.errors_model import ERRORS, Errors
 
 SEED = 2021
 SEEDS, OTHERS = ((2021, 2025), (2026, 2027)), (2022, 2023, 2024)
@@ -45,9 +46,13 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path(xsm.__file__).parent / "_bundles")
     parser.add_argument("--cells", type=int, default=48)
     parser.add_argument("--days", type=int, default=600)
+    parser.add_argument("--fusion", action="store_true")
     options = parser.parse_args()
     begin = time.monotonic()
     size = Size(options.cells, "2020-01-01", options.days)
+    _once(options.out / "fuse", lambda: side_by_side(size, None).sm.fit(task="fuse", seed=SEED))
+    if options.fusion:
+        return
     first, _ = world_cube(size.grid, size.dates, SEED)
     training_days, _ = split_days(first["time"].values.astype("M8[D]"), None, None)
     fill = _once(
@@ -80,8 +85,8 @@ def _calibrated(cube: xr.Dataset, places: list[Place], **what: Any) -> Bundle:
     return to_stations(cube.sm.fit(**what), places)
 
 
-def side_by_side(size: Size, fill: Bundle) -> xr.Dataset:
-    """The worlds to train on, in windows next to each other, with their gaps filled by a bundle."""
+def side_by_side(size: Size, fill: Bundle | None) -> xr.Dataset:
+    """The worlds to train on, in windows next to each other, with their gaps filled by a bundle or left."""
     grid, n = size.grid, size.cells
     rows = []
     for i, seeds in enumerate(SEEDS):
@@ -103,13 +108,15 @@ def unseen(size: Size, seed: int, fill: Bundle) -> tuple[Place, World]:
     return Place(_filled(cube, fill), world.stations, np.ones(size.days, bool)), world
 
 
-def _filled(cube: xr.Dataset, fill: Bundle) -> xr.Dataset:
+def _filled(cube: xr.Dataset, fill: Bundle | None) -> xr.Dataset:
+    if fill is None:
+        return cube
     return gapfill(cube, "cru", variables=gappy(cube), model=fill).compute()
 
 
-def world_cube(grid: Grid, dates: np.ndarray, seed: int) -> tuple[xr.Dataset, World]:
+def world_cube(grid: Grid, dates: np.ndarray, seed: int, errors: Errors = ERRORS) -> tuple[xr.Dataset, World]:
     """The cube of a synthetic world as readers would return it, without writing files, and the world."""
-    world = make_world(grid, np.asarray(dates), seed)
+    world = make_world(grid, np.asarray(dates), seed, errors=errors)
     soil = world.truth[["sand", "silt", "clay", "bulk_density"]]
     cover = world.truth[["land_cover"]]
     nldas = world.nldas_daily.sm.regrid_ease9km(region=grid)

@@ -9,12 +9,17 @@ from collections.abc import Mapping
 from typing import Any
 
 
+def by_name(names: Mapping[str, str]) -> dict[str, str]:
+    """Home of each name, from the names of each module, separated by spaces."""
+    return {name: home for home, text in names.items() for name in text.split()}
+
+
 def load(package: str, homes: Mapping[str, str], name: str) -> Any:
     """Import a name of a package from the module that defines it; an unknown name suggests the nearest one."""
     if name not in homes:
         near = difflib.get_close_matches(name, homes, n=1)
         guess = f" Did you mean '{near[0]}'?" if near else ""
-        raise AttributeError(f"module '{package}' has no attribute '{name}'.{guess}")
+        raise AttributeError(f"module '{package}' has no attribute '{name}'.{guess}", name=name)  # no second guess
     return getattr(importlib.import_module(homes[name]), name)
 
 

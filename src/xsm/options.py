@@ -15,16 +15,6 @@ from xsm.errors import UsageError, unknown
 log = logging.getLogger("xsm")
 
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d{1,3})?")
-_OPTIONS: dict[str, Any] = {
-    "threads": None,
-    "device": None,
-    "memory_limit": None,
-    "cache": None,
-    "workers": None,
-    "retries": None,
-    "timeout": None,
-    "scheduler": None,
-}
 
 
 def _bytes(text: str) -> int:
@@ -33,33 +23,22 @@ def _bytes(text: str) -> int:
     return int(parse_bytes(text))
 
 
-_FROM_TEXT: dict[str, Callable[[str], Any]] = {
-    "threads": int,
-    "device": str,
-    "memory_limit": _bytes,
-    "cache": str,
-    "workers": int,
-    "retries": int,
-    "timeout": float,
-    "scheduler": str,
-}
-
-
 def _positive(value: Any) -> bool:
     return value is None or (isinstance(value, int) and value > 0)
 
 
-_VALID: dict[str, tuple[Callable[[Any], bool], str]] = {
-    "threads": (_positive, "a whole number from 1 up"),
-    "device": (lambda v: v is None or bool(_DEVICE.fullmatch(str(v))), "auto, cpu, cuda, cuda:1 or mps"),
-    "memory_limit": (_positive, "bytes from 1 up (in the environment also such as 4GB)"),
-    "cache": (lambda v: v is None or isinstance(v, str | os.PathLike), "a folder"),
-    "workers": (_positive, "a whole number from 1 up"),
-    "retries": (lambda v: v == 0 or _positive(v), "a whole number from 0 up"),
-    "timeout": (lambda v: v is None or (isinstance(v, int | float) and v > 0), "seconds, more than 0"),
-    "scheduler": (lambda v: v is None or (isinstance(v, str) and "://" in v), "an address such as tcp://10.0.0.1:8786"),
+_KNOWN: dict[str, tuple[Callable[[str], Any], Callable[[Any], bool], str]] = {
+    "threads": (int, _positive, "a whole number from 1 up"),
+    "device": (str, lambda v: v is None or bool(_DEVICE.fullmatch(str(v))), "auto, cpu, cuda, cuda:1 or mps"),
+    "memory_limit": (_bytes, _positive, "bytes from 1 up (in the environment also such as 4GB)"),
+    "cache": (str, lambda v: v is None or isinstance(v, str | os.PathLike), "a folder"),
+    "workers": (int, _positive, "a whole number from 1 up"),
+    "retries": (int, lambda v: v == 0 or _positive(v), "a whole number from 0 up"),
+    "timeout": (float, lambda v: v is None or (isinstance(v, int | float) and v > 0), "seconds, more than 0"),
+    "scheduler": (str, lambda v: v is None or "://" in str(v), "an address such as tcp://10.0.0.1:8786"),
 }
-"""Valid values: a check, and the same in words."""
+"""How an option is read from a text, a check of its value, and the same in words."""
+_OPTIONS: dict[str, Any] = dict.fromkeys(_KNOWN)
 
 
 def get_option(name: str) -> Any:
@@ -67,11 +46,11 @@ def get_option(name: str) -> Any:
     value, variable = _OPTIONS[name], f"XSM_{name.upper()}"
     if value is not None or not (text := os.environ.get(variable)):
         return value
+    read, check, expected = _KNOWN[name]
     try:
-        value = _FROM_TEXT[name](text)
+        value = read(text)
     except ValueError:
         value = text
-    check, expected = _VALID[name]
     if not check(value):
         raise UsageError(
             f"The environment variable {variable} is '{text}', expected {expected}.",
@@ -115,7 +94,7 @@ class set_options:
         for name, value in options.items():
             if name not in _OPTIONS:
                 raise unknown("option", name, _OPTIONS)
-            check, expected = _VALID[name]
+            _, check, expected = _KNOWN[name]
             if not check(value):
                 raise UsageError(
                     f"The option '{name}' is {value!r}, expected {expected}.",

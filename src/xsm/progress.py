@@ -12,7 +12,7 @@ Done = tuple[float, str]
 """Amount that is done and its unit, such as ``(3e6, "byte")``."""
 
 
-class Tell(Protocol):
+class Advance(Protocol):
     """Receives progress: a share from 0 to 1, a text, and the amount that is done if it is known."""
 
     def __call__(self, share: float, text: str, done: Done | None = None) -> None: ...
@@ -22,10 +22,10 @@ class Tell(Protocol):
 class Report:
     """The receiver of progress, and what is going on."""
 
-    tell: Tell
+    advance: Advance
     restart: Callable[[float], None]
     """Called when another piece of work begins, with the share at which it begins."""
-    telling: int = 0
+    reporting: int = 0
     """Number of running pieces of work that report their own progress."""
     size: int = 0
     """Bytes of the file that is being written."""
@@ -35,9 +35,9 @@ _REPORT: ContextVar[Report | None] = ContextVar("report", default=None)
 
 
 @contextmanager
-def report_progress(tell: Tell, restart: Callable[[float], None] = lambda share: None) -> Iterator[Report]:
+def report_progress(advance: Advance, restart: Callable[[float], None] = lambda share: None) -> Iterator[Report]:
     """Send the progress of training, writing and fetching in the body to a function."""
-    report = Report(tell, restart)
+    report = Report(advance, restart)
     token = _REPORT.set(report)
     try:
         yield report
@@ -46,15 +46,15 @@ def report_progress(tell: Tell, restart: Callable[[float], None] = lambda share:
 
 
 @contextmanager
-def quiet(size: int = 0) -> Iterator[Tell]:
+def quiet(size: int = 0) -> Iterator[Advance]:
     """Give a piece of work the function in force, which may do nothing.
 
     The work reports its own progress. With ``size``, its dask tasks report it; they write that many bytes in total.
     """
     report = _REPORT.get() or Report(lambda share, text, done=None: None, lambda share: None)
     report.restart(0.0)
-    report.size, report.telling = size, report.telling + (not size)
+    report.size, report.reporting = size, report.reporting + (not size)
     try:
-        yield report.tell
+        yield report.advance
     finally:
-        report.size, report.telling = 0, report.telling - (not size)
+        report.size, report.reporting = 0, report.reporting - (not size)

@@ -25,23 +25,23 @@ from xsm.contracts.source import Area, DataSource, SourceInfo, make_request
 from xsm.data.cf import VARIABLES
 from xsm.data.grids import EASE2_M09, Grid, grid_of
 
-__all__ = [
-    "check_canonical",
-    "check_model",
-    "check_source",
-    "leaky_series",
-    "open_files",
-    "raise_if_computes",
-    "small_task",
-    "window",
-]
+__all__ = ["check_canonical", "check_model", "check_source", "leaky_series", "open_files", "raise_if_computes",
+           "small_task", "window"]  # fmt: skip
 MANY = 50_000_000
 """Values above which `check_source` does not check that there is a valid one."""
 
 
 @contextmanager
 def raise_if_computes() -> Iterator[None]:
-    """Fail if anything lazy is computed inside the body."""
+    """Fail if anything lazy is computed inside the body.
+
+    Examples
+    --------
+    >>> import xsm
+    >>> soil = xsm.example("solus100", size=8, days=8)
+    >>> with raise_if_computes():
+    ...     texture = soil.sm.texture()
+    """
     import dask
 
     def refuse(dsk: Any, keys: Any, **_: Any) -> Any:
@@ -80,7 +80,7 @@ def open_files(source: DataSource, paths: Iterable[str | Path], **request: Any) 
 def check_source(
     name: str, files: Sequence[str | Path] | None = None, world: Any = None, tmp: Path | None = None
 ) -> None:
-    """Check a data source against its contract.
+    r"""Check a data source against its contract.
 
     Parameters
     ----------
@@ -97,6 +97,11 @@ def check_source(
     ------
     AssertionError
         Says which rule is broken.
+
+    Examples
+    --------
+    >>> _ = Path("dots.csv").write_text("date,lon,lat,soil_moisture\n2021-06-01,-98,36,0.2")
+    >>> check_source("tiny", ["dots.csv"])
     """
     if name not in sources():
         raise AssertionError(
@@ -131,7 +136,13 @@ def check_source(
 
 
 def check_canonical(ds: xr.Dataset, info: SourceInfo) -> None:
-    """Check names, units, dims, day axis and coordinates of a dataset from a source."""
+    """Check names, units, dims, day axis and coordinates of a dataset from a source.
+
+    Examples
+    --------
+    >>> import xsm
+    >>> check_canonical(xsm.example("nldas", size=8, days=8), xsm.sources()["nldas"])
+    """
     name = info.name
     assert len(ds.data_vars), f"{name}: no variable"
     for key, variable in ds.data_vars.items():
@@ -172,6 +183,10 @@ def check_model(name: str, *, options: Mapping[str, Any] | None = None, tmp: Pat
     ------
     AssertionError
         Says which rule is broken.
+
+    Examples
+    --------
+    >>> check_model("ridge", options={"penalty": 2.0})
     """
     model = get_model(name)
     assert isinstance(model, Model), f"{name}: lacks info, block, fit or predict_block"
@@ -193,7 +208,16 @@ def check_model(name: str, *, options: Mapping[str, Any] | None = None, tmp: Pat
 
 
 def small_task(model: Model, options: Mapping[str, Any]) -> tuple[Samples, Spec]:
-    """A small task with a known law for a model of either kind."""
+    """A small task with a known law for a model of any task.
+
+    Gap filling has 60 days of 24 series, fusion too, with gaps in its predictors, an estimate 60 days of 40 x 40 cells.
+
+    Examples
+    --------
+    >>> samples, spec = small_task(get_model("linear"), {})
+    >>> spec.task, samples.arrays["soil_moisture"].shape
+    ('gapfill', (60, 24))
+    """
     rng = np.random.default_rng(1)
     days = np.datetime64("2021-01-01") + np.arange(60)
     if model.info.task == "gapfill":
@@ -202,6 +226,13 @@ def small_task(model: Model, options: Mapping[str, Any]) -> tuple[Samples, Spec]
         spec = Spec("gapfill", ("soil_moisture",), ("soil_moisture",), references=("soil_moisture",),
                     units={"soil_moisture": "m3 m-3"}, options=dict(options))  # fmt: skip
         return Samples({"soil_moisture": series}, days, np.ones(60, bool), np.ones(24, bool)), spec
+    if model.info.task == "fuse":
+        drive, soil = rng.normal(size=(60, 24)).astype("f4"), np.linspace(10, 60, 24, dtype="f4")
+        law = 0.25 + 0.04 * drive - 0.001 * soil
+        arrays = {"drive": np.where(rng.random(drive.shape) < 0.9, drive, np.nan), "sand": soil, "retrieval": law}
+        spec = Spec("fuse", ("drive",), ("retrieval",), ("sand",), ("retrieval",),
+                    {"drive": "1", "sand": "percent", "retrieval": "m3 m-3"}, options=dict(options))  # fmt: skip
+        return Samples(arrays, days, np.ones(60, bool), np.ones(24, bool)), spec
     shape = (60, 40, 40)
     drive = rng.normal(size=shape).astype("f4")
     soil = np.broadcast_to(np.linspace(10, 60, 40, dtype="f4"), shape[1:]).copy()
@@ -309,5 +340,11 @@ def leaky_series(cells: int = 40, days: int = 240, seed: int = 3) -> xr.Dataset:
 
 
 def window(rows: int = 8, cols: int = 9) -> Grid:
-    """A small window of EASE2_M09 on the Great Plains for tests."""
+    """A small window of EASE2_M09 on the Great Plains for tests.
+
+    Examples
+    --------
+    >>> window(2, 3).shape
+    (2, 3)
+    """
     return EASE2_M09.window(330, 330 + rows, 880, 880 + cols)

@@ -203,7 +203,7 @@ def spread(value):
 )
 def test_impossible_bundles_are_refused(ridge, change, tmp_path):
     card, weights = change(dict(ridge[5, 1].card), dict(ridge[5, 1].weights))
-    with pytest.raises(DataError, match=r"unusable numbers|no floats or exceed"):
+    with pytest.raises(DataError, match=r"unusable numbers|not floats or exceed"):
         Bundle(card, weights)
 
 

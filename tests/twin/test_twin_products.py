@@ -10,8 +10,8 @@ import xarray as xr
 
 from xsm.data.cf import VARIABLES
 from xsm.errors import UsageError
-from xsm.twin import default_grid, make_world
-from xsm.twin.errors_model import ERRORS, digest
+from xsm.twin import Hard, default_grid, make_world
+from xsm.twin.errors_model import ERRORS, Errors, HardErrors, digest
 from xsm.twin.smap import OUTAGES, passes
 
 RECORDED = "3b5b4cd8594ba85a3e502045db496e6dda01ff9036b2f73fe17983cba71943dd"
@@ -39,12 +39,14 @@ def test_outages_have_no_data():
         world = make_world(default_grid(8), days)
         from xsm.twin.smap import overpasses
 
-        any_seen = np.isfinite(overpasses(world)).any((1, 2))
+        observed = np.isfinite(overpasses(world)).any((1, 2))
         out = (days >= np.datetime64(start)) & (days <= np.datetime64(stop))
-        assert not any_seen[out].any() and any_seen[~out].sum() >= 6
+        assert not observed[out].any() and observed[~out].sum() >= 6
 
 
-def test_hours_sum_to_days(spring):
+@pytest.mark.parametrize("errors", [ERRORS, Hard], ids=["default", "hard"])
+def test_hours_sum_to_days(errors):
+    spring = make_world(default_grid(24), 20, seed=3, errors=errors)
     daily = spring.nldas_daily
     for day in (0, 7, 19):
         hours = spring.nldas_hours(spring.days[day])
@@ -127,6 +129,69 @@ def test_land_model_errors_are_wide_and_slow():
 
     assert correlation(error[:, 18:], error[:, :-18]) > 0.35  # 18 cells of 0.125 degree are 200 km
     assert correlation(error[5:], error[:-5]) > 0.3
+
+
+def model(size, days, land_model=ERRORS.land_model, **hard):
+    """A land model with some errors of the hard world only, run on few cells."""
+    errors = Errors(land_model=land_model, hard=HardErrors(**{"rain": 0.0, "root": 0.0} | hard))
+    return make_world(default_grid(size), days, seed=1, errors=errors).land_model
+
+
+def lagged(values, lag, axis):
+    """Correlation of a field with itself, shifted along an axis."""
+    a, b = (np.take(values, range(*r), axis) for r in ((lag, values.shape[axis]), (0, values.shape[axis] - lag)))
+    both = np.isfinite(a) & np.isfinite(b)
+    return np.corrcoef(a[both], b[both])[0, 1]
+
+
+def test_a_hard_world_has_the_same_truth_smap_and_stations():
+    usual, other = (make_world(default_grid(12), 10, seed=4, errors=e) for e in (ERRORS, Hard))
+    for name in ("truth", "smap", "stations"):
+        xr.testing.assert_equal(getattr(usual, name), getattr(other, name))
+    assert other.truth.attrs["twin_errors_sha256"] == digest(Hard) != digest()
+    assert not usual.nldas_daily["precipitation"].equals(other.nldas_daily["precipitation"])
+
+
+def test_errors_that_are_switched_off_change_no_bit():
+    off, usual = model(8, 20), make_world(default_grid(8), 20, seed=1).land_model
+    np.testing.assert_array_equal(off.moisture, usual.moisture)
+    np.testing.assert_array_equal(off.rain_factor, usual.rain_factor)
+
+
+def test_storm_error_of_rain_has_its_size_length_and_memory():
+    """The factor on rain beside the usual one: mean 1, standard deviation of the logarithm 0.9, 40 km, 1 day."""
+    usual, stormy = model(24, 90), model(24, 90, rain=HardErrors().rain)
+    log = np.log(stormy.rain_factor / usual.rain_factor)
+    assert log.std() == pytest.approx(0.9, rel=0.05)
+    assert np.exp(log).mean() == pytest.approx(1, abs=0.05)
+    for axis, km in ((1, 13.9), (2, 11.3)):  # sides of a cell of 0.125 degree at 36 N
+        for lag in (2, 4):
+            assert lagged(log, lag, axis) == pytest.approx(np.exp(-((lag * km / 40) ** 2)), abs=0.05)
+    assert lagged(log, 1, 0) == pytest.approx(np.exp(-1), abs=0.1)
+    assert abs(lagged(log, 5, 0)) < 0.2  # 128 waves
+    np.testing.assert_allclose(stormy.run.rain, usual.run.rain * np.exp(log), rtol=1e-3, atol=1e-4)
+    assert (stormy.moisture != usual.moisture).any()  # the model runs on the rain that the forcing reports
+
+
+def test_error_at_depth_has_its_size_and_memory_and_is_independent_of_the_first_layer():
+    usual, other = model(4, 900), model(4, 900, root=HardErrors().root)
+    extra = other.moisture - usual.moisture
+    assert (extra[0] == 0).all()
+    assert extra[1].std() == pytest.approx(ERRORS.land_model.state, rel=0.15)
+    for lag in (5, 20):
+        assert lagged(extra[1], lag, 0) == pytest.approx(np.exp(-lag / 20), abs=0.1)
+    quiet = model(4, 900, land_model=dataclasses.replace(ERRORS.land_model, state=0.0))
+    first = usual.moisture[0] - quiet.moisture[0]
+    assert abs(np.corrcoef(first.ravel(), extra[1].ravel())[0, 1]) < 0.2
+
+
+def test_without_bypass_the_second_layer_follows_the_first_one_less():
+    """The depth physics of the land model can differ more from the truth's than by soil alone."""
+    together = []
+    for bypass in (1.0, 0.0):
+        layers = model(4, 300, bypass=bypass).run.moisture[:2]
+        together.append(np.corrcoef(*(layers - layers.mean(1, keepdims=True)).reshape(2, -1))[0, 1])
+    assert together[1] < together[0] - 0.02
 
 
 def test_stations_are_like_records(year):

@@ -97,3 +97,41 @@ def test_other_days_do_not_matter_to_training():
 def test_wrong_options_are_refused(option, text):
     with pytest.raises(xsm.UsageError, match=text):
         testing.leaky_series(12, 60).sm.fit(model="boosting", **FREE, **SHORT, **option)
+
+
+def places_series(seed: int = 0) -> xr.Dataset:
+    """Cells whose mean and spread follow from a map; the wetness between them follows from rain."""
+    rng = np.random.default_rng(seed)
+    days, cells = 240, 32
+    rain = rng.gamma(0.3, 8.0, (days, cells))
+    wetness = running_mean(rain, 8.0)
+    wetness = (wetness - wetness.mean(0)) / wetness.std(0)
+    clay = np.linspace(5.0, 60.0, cells)[rng.permutation(cells)]
+    moisture = 0.1 + 0.004 * clay + (0.01 + 0.001 * clay) * wetness + rng.normal(0, 0.004, (days, cells))
+    return xr.Dataset(
+        {
+            "precipitation": (("time", "cell"), rain.astype("f4"), {"units": "kg m-2"}),
+            "clay": ("cell", clay.astype("f4"), {"units": "percent"}),
+            "soil_moisture": (("time", "cell"), moisture.astype("f4"), {"units": "m3 m-3"}),
+        },
+        {"time": np.datetime64("2020-01-01", "ns") + np.arange(days) * np.timedelta64(1, "D")},
+    )
+
+
+def test_places_without_values_get_their_mean_and_spread_from_maps():
+    ds = places_series()
+    unseen = np.arange(ds.sizes["cell"]) % 4 == 1
+    known = ds.assign(soil_moisture=ds["soil_moisture"].where(xr.DataArray(~unseen, dims="cell")))
+    bundle = known.sm.fit(
+        model="boosting", predictors=("precipitation", "clay"), target="soil_moisture", train=slice(None, "2020-06-30"),
+        places=True, **SHORT,
+    )  # fmt: skip
+    maps = known.sm.estimate(model=bundle).sel(time=slice("2020-07-01", None)).isel(cell=unseen)
+    truth = ds["soil_moisture"].sel(time=maps["time"]).isel(cell=unseen)
+    error = maps["sm_5cm"] - truth
+    assert float(abs(error.mean("time")).max()) < 0.02
+    ratio = maps["sm_5cm"].std("time") / truth.std("time")
+    assert float(ratio.min()) > 0.6
+    assert float(ratio.max()) < 1.4
+    inside = float((abs(error) < 1.96 * maps["sm_5cm_reference_std"]).mean())
+    assert 0.85 < inside <= 1.0

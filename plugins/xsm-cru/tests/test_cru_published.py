@@ -104,7 +104,7 @@ def test_propagation_over_any_step(step: float) -> None:
     loan = expm(np.block([[a, q], [np.zeros_like(a), -a.T]]) * step / pieces)
     f = loan[: 2 * D, : 2 * D]
     p = loan[: 2 * D, 2 * D :] @ f.T
-    while pieces > 1:  # doubling: docs/design/cru.md, "The published cell"
+    while pieces > 1:  # doubling (documentation: CRU, "The published cell")
         f, p, pieces = f @ f, f @ p @ f.T + p, pieces // 2
     np.testing.assert_allclose(transition(basis, rates, step)[0], f, atol=1e-10)
     np.testing.assert_allclose(noise_integral(basis, rates, diffusion, step)[0], p, atol=1e-10)

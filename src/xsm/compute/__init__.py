@@ -1,1 +1,1 @@
-"""How work is spread: tiles and blocks of models, threads, processes, clusters, and regions of stores."""
+"""How work is spread: tiles and blocks of models, threads, processes, clusters, and chunk groups of stores."""

@@ -1,4 +1,4 @@
-"""The journal of a Zarr store that is written region by region: which units are on the disk, and their warnings."""
+"""The journal of a Zarr store that is written in chunk groups: which units are on the disk, and their warnings."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from xsm.errors import SkippedFile
 
 
 class Journal:
-    """Which units of a store are complete; those of a region share a line of JSON. Without a file nothing is kept.
+    """Which units of a store are complete; those of a group share a line of JSON. Without a file nothing is kept.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ class Journal:
         self._save()
 
     def close(self, units: list[str], warnings: list[Warning]) -> None:
-        """Record the units of a region that is complete, and the warnings that came while it was made."""
+        """Record the units of a group that is complete, and the warnings that came while it was made."""
         texts = [[w.file, w.reason] if isinstance(w, SkippedFile) else ["", str(w)] for w in warnings]
         self._lines.append({"done": units, "told": texts})
         self._save()

@@ -1,6 +1,6 @@
 """Blocks of patches of maps: predicted and blended tile by tile and group of days by group of days.
 
-Decisions and reasons: docs/design/decisions.md, "Principles" and "Patches and splits"; where the patches lie:
+Reasons: "Principles" and "Patches and splits" among the decisions of the documentation; where the patches lie:
 `xsm.compute.tiles`.
 """
 
@@ -41,24 +41,10 @@ def map_patches(
 ) -> dict[str, xr.DataArray]:
     """Predict patches of maps and blend them, lazily, tile by tile and group of days by group of days.
 
-    Parameters
-    ----------
-    predict : callable
-        Takes ``(patch, time, y, x)``, ``(patch, y, x)`` arrays and ``mask``; returns ``(patch, day, y, x)`` for each of
-        ``outputs``. Called with at most `BATCH` patches.
-    ds : xarray.Dataset
-        ``inputs`` on (time, y, x), ``statics`` on (y, x), on the window ``grid``.
-    block : Block
-        Patch size, stride and look-back.
-    mask : xarray.DataArray
-        Domain (y, x), bool.
-    skip : int
-        Days at the start whose predictors are not used.
-
-    Returns
-    -------
-    dict of str to xarray.DataArray
-        Float32 (time, y, x), NaN outside the domain and on the lead-in days.
+    ``predict`` takes ``inputs`` (patch, time, y, x), ``statics`` and ``mask`` (patch, y, x) by name, at most `BATCH`
+    patches at once, and returns (patch, day, y, x) for each of ``outputs``. ``ds`` lies on the window ``grid``,
+    ``mask`` is the domain (y, x), and the predictors of the first ``skip`` days are not used. The result is float32
+    (time, y, x), NaN outside the domain and on the lead-in days.
     """
     import dask.array as da
     from dask.highlevelgraph import HighLevelGraph

@@ -1,6 +1,6 @@
 """Blocks of series: a function of whole series, applied to cells side by side.
 
-Blocks begin with the window, as the chunks of a Zarr store do, so that a region of whole chunks is made of whole
+Blocks begin with the window, as the chunks of a Zarr store do, so that a chunk group is made of whole
 blocks.
 """
 
@@ -46,21 +46,8 @@ def map_series(
 ) -> list[xr.DataArray]:
     """Apply a function of whole series to blocks of cells.
 
-    Parameters
-    ----------
-    function : callable
-        Takes ``(time, cell)`` and ``(cell,)`` float32 arrays by name, returns ``outputs`` arrays ``(time, cell)``.
-    ds : xarray.Dataset
-        Variables with ``time`` and any further dims; dask or numpy.
-    series, statics : sequence of str
-        Variables with and without ``time``.
-    outputs : int
-        Number of arrays that the function returns.
-
-    Returns
-    -------
-    list of xarray.DataArray
-        Float32 on the dims ``(time, ...)``; dask where the input is dask, else numpy.
+    ``function`` takes float32 arrays by name, ``series`` (time, cell) and ``statics`` (cell,), and returns as many
+    arrays (time, cell) as ``outputs``. The result is float32 on the dims ``(time, ...)``, dask where the dataset is.
     """
     import dask.array as da
 

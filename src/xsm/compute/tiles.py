@@ -2,7 +2,7 @@
 
 Patches are anchored to the rows and columns of the global grid, so that a cell's estimate depends neither on the chunks
 of the input nor, where all covering patches lie in the data, on the window. Groups of days begin with the first day, as
-the chunks of a Zarr store do, so that a region of whole chunks is made of whole groups.
+the chunks of a Zarr store do, so that a chunk group is made of whole groups of days.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What makes the regions of a Zarr store: threads, processes of this run, or the workers of a cluster."""
+"""What makes the groups of a Zarr store: threads, processes of this run, or the workers of a cluster."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ from xsm.options import memory_limit, threads
 
 CANCELLED = 130
 COPIES = 4
-"""Bytes in memory while a region is made, in bytes of the region: inputs, results, what is being compressed."""
+"""Bytes in memory while a group is made, in bytes of the group: inputs, results, what is being compressed."""
 WORTH = 1 << 28
 """Bytes below which starting processes costs more than it saves."""
 QUEUED = 64
-"""Regions that wait at the scheduler of a cluster, beyond two for each of its threads."""
+"""Groups that wait at the scheduler of a cluster, beyond two for each of its threads."""
 log = logging.getLogger("xsm")
 _FREED, _IN_WORK = threading.Condition(), list[int]()
-"""Bytes of the regions that the threads of this process are making as a worker."""
+"""Bytes of the groups that the threads of this process are making as a worker."""
 
-Region = dict[str, slice]
+ChunkGroup = dict[str, slice]
 
 
-def bytes_of(ds: xr.Dataset, region: Region) -> int:
-    """Bytes of a region of a dataset; cutting each out of a lazy one would take long where there are many.
+def bytes_of(ds: xr.Dataset, group: ChunkGroup) -> int:
+    """Bytes of a group of a dataset; cutting each out of a lazy one would take long where there are many.
 
     Examples
     --------
@@ -51,14 +51,14 @@ def bytes_of(ds: xr.Dataset, region: Region) -> int:
     """
 
     def along(dim: Any, size: int) -> int:
-        return len(range(*region[dim].indices(size))) if dim in region else size
+        return len(range(*group[dim].indices(size))) if dim in group else size
 
     every = ds.variables.values()
     return sum(v.dtype.itemsize * math.prod(along(d, n) for d, n in v.sizes.items()) for v in every)
 
 
-def workers_for(ds: xr.Dataset, every: list[Region], most: int) -> int:
-    """How many regions are made at a time: at most ``most``, as there are, and as fit into the memory."""
+def workers_for(ds: xr.Dataset, every: list[ChunkGroup], most: int) -> int:
+    """How many groups are made at a time: at most ``most``, as there are, and as fit into the memory."""
     largest = max(bytes_of(ds, r) for r in every)
     return int(max(min(most, len(every), memory_limit() // max(COPIES * largest, 1)), 1))
 
@@ -93,18 +93,18 @@ def client() -> Any:
 
 @dataclass(frozen=True)
 class Crew:
-    """Workers of one kind: how a region is submitted to them, and how many are submitted ahead.
+    """Workers of one kind: how a group is submitted to them, and how many are submitted ahead.
 
-    The result of a region is the warnings that `xsm.errors.hear` in this process cannot collect.
+    The result of a group is the warnings that `xsm.errors.hear` in this process cannot collect.
     """
 
-    submit: Callable[[xr.Dataset, Path, Region], Future[list[Warning]]]
+    submit: Callable[[xr.Dataset, Path, ChunkGroup], Future[list[Warning]]]
     ahead: Callable[[], int]
 
 
 @contextmanager
-def crew(ds: xr.Dataset, left: list[Region], processes: int, cluster: Any) -> Iterator[Crew]:
-    """The workers for the regions of a dataset that are left: those of a cluster, else processes, else threads."""
+def crew(ds: xr.Dataset, left: list[ChunkGroup], processes: int, cluster: Any) -> Iterator[Crew]:
+    """The workers for the groups of a dataset that are left: those of a cluster, else processes, else threads."""
     workers: AbstractContextManager[Crew]
     if cluster is not None:
         workers = _on_cluster(cluster, ds, left)
@@ -130,7 +130,7 @@ def _in_threads(count: int, *, alone: bool) -> Iterator[Crew]:
     watching = ((None, None, before, None, None), *(Callback.active if alone else ()))
     how = {"scheduler": "threads" if each > 1 else "synchronous", "num_workers": each, "callbacks": watching}
     try:
-        yield Crew(lambda *what: pool.submit(_write_region, how, *what), lambda: 2 * count)
+        yield Crew(lambda *what: pool.submit(_write_group, how, *what), lambda: 2 * count)
     finally:
         stop.set()
         pool.shutdown(wait=True, cancel_futures=True)
@@ -156,10 +156,10 @@ def _in_processes(count: int) -> Iterator[Crew]:
 
 
 @contextmanager
-def _on_cluster(cluster: Any, ds: xr.Dataset, left: list[Region]) -> Iterator[Crew]:
+def _on_cluster(cluster: Any, ds: xr.Dataset, left: list[ChunkGroup]) -> Iterator[Crew]:
     """The workers of a cluster, those that come later too; the models go to each of them once.
 
-    More regions are submitted than there are threads, so that an adaptive cluster grows. A worker makes as many at a
+    More groups are submitted than there are threads, so that an adaptive cluster grows. A worker makes as many at a
     time as its memory allows.
     """
     from distributed import KilledWorker
@@ -186,11 +186,11 @@ def _same(model: Bundle) -> Bundle:
 
 
 def _submit(
-    executor: Any, there: Mapping[str, Any] | None, need: int, part: xr.Dataset, store: Path, region: Region
+    executor: Any, there: Mapping[str, Any] | None, need: int, part: xr.Dataset, store: Path, group: ChunkGroup
 ) -> Any:
-    """Submit a region; its models are ``there`` already, or go with it."""
+    """Submit a group; its models are ``there`` already, or go with it."""
     packed, models = pack(part)
-    return executor.submit(_write_packed, packed, str(store), region, models if there is None else there, need)
+    return executor.submit(_write_packed, packed, str(store), group, models if there is None else there, need)
 
 
 def pack(part: xr.Dataset) -> tuple[bytes, dict[str, Bundle]]:
@@ -235,18 +235,20 @@ def unpack(packed: bytes, models: Mapping[str, Bundle]) -> xr.Dataset:
     return part
 
 
-def _write_packed(packed: bytes, store: str, region: Region, models: Mapping[str, Bundle], need: int) -> list[Warning]:
-    """Make a region in another process, or (with the bytes that are needed) in a worker; returns its warnings."""
+def _write_packed(
+    packed: bytes, store: str, group: ChunkGroup, models: Mapping[str, Bundle], need: int
+) -> list[Warning]:
+    """Make a group in another process, or (with the bytes that are needed) in a worker; returns its warnings."""
     if not (Path(store) / "zarr.json").exists():
         raise DataError(f"A worker cannot see '{store}'.", hint="Workers need the same folders as this process.")
     with hear(thread=True) as heard, _room(need):
-        _write_region({"scheduler": "synchronous"}, unpack(packed, models), Path(store), region)
+        _write_group({"scheduler": "synchronous"}, unpack(packed, models), Path(store), group)
     return heard
 
 
 @contextmanager
 def _room(need: int) -> Iterator[None]:
-    """Wait until the region fits into the worker's memory, beside those of its other threads; one alone always does."""
+    """Wait until the group fits into the worker's memory, beside those of its other threads; one alone always does."""
     limit = _memory_here() if need else 0
     with _FREED:
         _FREED.wait_for(lambda: not sum(_IN_WORK) or sum(_IN_WORK) + need <= limit)
@@ -259,11 +261,11 @@ def _room(need: int) -> Iterator[None]:
             _FREED.notify_all()
 
 
-def _write_region(how: Mapping[str, Any], part: xr.Dataset, store: Path, region: Region) -> list[Warning]:
+def _write_group(how: Mapping[str, Any], part: xr.Dataset, store: Path, group: ChunkGroup) -> list[Warning]:
     part = part.load(**how)
     for dims in {v.dims for v in part.data_vars.values()}:
         names = [n for n, v in part.data_vars.items() if v.dims == dims]
-        here = {d: s for d, s in region.items() if d in dims}
+        here = {d: s for d, s in group.items() if d in dims}
         part[names].to_zarr(store, region=here, zarr_format=3, consolidated=False)
     return []
 

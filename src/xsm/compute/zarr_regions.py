@@ -1,7 +1,7 @@
-"""Zarr stores written region by region: in bounded memory, in parallel, continued where an earlier run ended.
+"""Zarr stores written in chunk groups: in bounded memory, in parallel, continued where an earlier run ended.
 
-A region is one chunk along time and whole maps, or one chunk along y and x and whole series, so that no two regions
-touch the same file. Regions are made by threads; by processes, where files are read (the HDF5 library lets one thread
+A chunk group is one chunk along time and whole maps, or one chunk along y and x and whole series, so that no two groups
+touch the same file. Groups are made by threads; by processes, where files are read (the HDF5 library lets one thread
 in at a time); or by the workers of an active `dask.distributed` client, which must see the same folders. The result is
 the same.
 """
@@ -20,7 +20,7 @@ import xarray as xr
 
 from xsm.compute.chunks import SHARED
 from xsm.compute.journal import Journal, unlike
-from xsm.compute.workers import COPIES, Crew, Region, bytes_of, client, crew, memory, workers_for
+from xsm.compute.workers import COPIES, ChunkGroup, Crew, bytes_of, client, crew, memory, workers_for
 from xsm.errors import hear, tell
 from xsm.options import memory_limit
 from xsm.progress import quiet
@@ -29,32 +29,16 @@ log = logging.getLogger("xsm")
 CHUNKS = {"time": 64, "y": 64, "x": 64}
 
 
-def write_regions(
+def write_groups(
     ds: xr.Dataset, store: Path, layout: Mapping[str, Any], *, processes: int = 1, journal: Path | None = None,
     strict: bool = False,
 ) -> None:  # fmt: skip
-    """Write a dataset as Zarr, region by region where it is lazy and can be cut (see `cut_dims`).
+    """Write a dataset as Zarr, in chunk groups where it is lazy and can be cut (see `cut_dims`).
 
-    Parameters
-    ----------
-    ds : xarray.Dataset
-        Its chunks in the store, by ``layout``, are `CHUNKS`.
-    store : Path
-        The store to make or to continue.
-    layout : mapping
-        Arguments of ``to_zarr``.
-    processes : int
-        Processes at most, for data that come from files.
-    journal : Path, optional
-        Records which units (chunks of days and of rows, or of rows and columns) of the store are complete; those are
-        not written again, whatever the memory. A line is written when a region of them is closed and on the disk.
-    strict : bool
-        Do not continue with a journal that records files that were left out.
-
-    Raises
-    ------
-    DataError
-        What was raised while a region was made, or a process or worker that was killed.
+    ``layout`` are arguments of ``to_zarr``, in which the chunks are `CHUNKS`; at most so many ``processes`` make groups
+    of data that come from files. The ``journal`` records which units (chunks of days and of rows, or of rows and
+    columns) are complete; those are not written again, whatever the memory. ``strict`` ignores a journal that records
+    files that were left out. What is raised while a group is made is raised here, as is the death of a process.
     """
     lazy = [n for n, v in ds.variables.items() if v.chunks is not None]
     dims, cluster = cut_dims(ds), client()
@@ -67,14 +51,14 @@ def write_regions(
     part = ds[cut]
     part = _with_known(part.drop_vars([n for n in part.coords if n not in cut]).reset_coords(), known)
     limit = memory_limit() if cluster is None else memory(cluster)
-    every = sum(map(len, map(units, regions(part, dims, limit))))
+    every = sum(map(len, map(units, chunk_groups(part, dims, limit))))
     done = Journal(journal, [list(dims), every, sorted(map(str, cut))], strict)
     if not done.begun:
         ds.to_zarr(store, compute=False, mode="w", safe_chunks=False, **layout)
         done.begin()
     for warning in done.warnings:
         tell(warning)
-    left = regions(part, dims, limit, done.units)
+    left = chunk_groups(part, dims, limit, done.units)
     if done.units:
         log.info("%.0f %% of '%s' were written before", 100 * len(done.units) / every, store.name)
     if left:
@@ -94,8 +78,8 @@ def cut_dims(ds: xr.Dataset) -> tuple[str, ...]:
     return ()
 
 
-def regions(ds: xr.Dataset, dims: tuple[str, ...], limit: int, done: Container[str] = ()) -> list[Region]:
-    """Regions of whole chunks that are not ``done``: units, or bands of them that need ``limit`` bytes at most."""
+def chunk_groups(ds: xr.Dataset, dims: tuple[str, ...], limit: int, done: Container[str] = ()) -> list[ChunkGroup]:
+    """Groups of whole chunks that are not ``done``: units, or bands of them that need ``limit`` bytes at most."""
     bands = dims == ("time",) and "y" in ds.dims
     cuts = [[(d, slice(a, min(a + CHUNKS[d], ds.sizes[d]))) for a in range(0, ds.sizes[d], CHUNKS[d])]
             for d in (*dims, *(["y"] if bands else []))]  # fmt: skip
@@ -103,7 +87,7 @@ def regions(ds: xr.Dataset, dims: tuple[str, ...], limit: int, done: Container[s
     if not bands:
         return left
     row = COPIES * ds.nbytes * min(CHUNKS["time"] / max(ds.sizes["time"], 1), 1) / max(ds.sizes["y"], 1)
-    rows, joined = max(limit // max(row, 1), CHUNKS["y"]), list[Region]()
+    rows, joined = max(limit // max(row, 1), CHUNKS["y"]), list[ChunkGroup]()
     for unit in left:
         last = joined[-1] if joined else unit
         start, stop = last["y"].start, unit["y"].stop
@@ -114,22 +98,22 @@ def regions(ds: xr.Dataset, dims: tuple[str, ...], limit: int, done: Container[s
     return joined
 
 
-def units(region: Region) -> list[str]:
-    """Names of the chunks along the dims of a region."""
+def units(group: ChunkGroup) -> list[str]:
+    """Names of the chunks along the dims of a group."""
     cuts = [[f"{d}={a}:{min(a + CHUNKS[d], s.stop)}" for a in range(s.start, s.stop, CHUNKS[d])]
-            for d, s in region.items()]  # fmt: skip
+            for d, s in group.items()]  # fmt: skip
     return [" ".join(spot) for spot in itertools.product(*cuts)]
 
 
 def memory_to_write(ds: xr.Dataset, workers: int) -> int:
     """Bytes that are in memory at a time, at most, while so many workers write a dataset."""
     dims, lazy = cut_dims(ds), ds[[n for n, v in ds.variables.items() if v.chunks is not None]]
-    every = regions(lazy, dims, memory_limit()) if dims else [{}]
+    every = chunk_groups(lazy, dims, memory_limit()) if dims else [{}]
     return COPIES * max(bytes_of(lazy, r) for r in every) * workers_for(lazy, every, workers)
 
 
 def _computed(ds: xr.Dataset, names: list[Any]) -> tuple[xr.Dataset, dict[str, tuple[Any, np.ndarray]]]:
-    """Compute the variables that all regions share; also returns all shared arrays and their values by name."""
+    """Compute the variables that all groups share; also returns all shared arrays and their values by name."""
     import dask
 
     arrays = {n: ds[n].data for n in names}
@@ -154,7 +138,7 @@ def _marked(ds: xr.Dataset) -> list[Any]:
 
 
 def _with_known(ds: xr.Dataset, known: Mapping[str, tuple[Any, np.ndarray]]) -> xr.Dataset:
-    """Put values in place of the tasks that computed them, so that no region computes them again."""
+    """Put values in place of the tasks that computed them, so that no group computes them again."""
     import dask.array as da
     from dask.array.core import slices_from_chunks
     from dask.highlevelgraph import HighLevelGraph, MaterializedLayer
@@ -180,24 +164,24 @@ def _with_known(ds: xr.Dataset, known: Mapping[str, tuple[Any, np.ndarray]]) -> 
     return ds.assign({n: v.copy(data=settled(v.data)) for n, v in ds.data_vars.items() if v.chunks is not None})
 
 
-def _write_all(workers: Crew, ds: xr.Dataset, store: Path, left: list[Region], done: Journal) -> None:
+def _write_all(workers: Crew, ds: xr.Dataset, store: Path, left: list[ChunkGroup], done: Journal) -> None:
     warnings: list[Warning] = []
-    waiting: dict[Future[list[Warning]], tuple[Region, int]] = {}
+    waiting: dict[Future[list[Warning]], tuple[ChunkGroup, int]] = {}
     written = 0
     alone = ds.isel(left[0]).nbytes if len(left) == 1 else 0
     with quiet(alone) as progress, hear() as heard:
         todo = iter(left)
         for finished in range(1, len(left) + 1):
-            for region in itertools.islice(todo, max(workers.ahead() - len(waiting), 0)):
-                part = ds.isel(region)
-                waiting[workers.submit(part, store, region)] = region, part.nbytes
+            for group in itertools.islice(todo, max(workers.ahead() - len(waiting), 0)):
+                part = ds.isel(group)
+                waiting[workers.submit(part, store, group)] = group, part.nbytes
             wait(waiting, return_when=FIRST_COMPLETED)
             future = next(f for f in waiting if f.done())
             new = unlike([*future.result(), *heard])
             heard.clear()
             warnings += new
-            region, size = waiting.pop(future)
-            done.close(units(region), new)
+            group, size = waiting.pop(future)
+            done.close(units(group), new)
             written += size
             progress(finished / len(left), "", (written, "byte"))
     for warning in unlike(warnings):

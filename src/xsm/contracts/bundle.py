@@ -1,6 +1,6 @@
 """Model bundles: ``weights.safetensors`` and ``card.json`` in a folder, read without torch.
 
-The entries of a card and the rules for bundles: docs/design/decisions.md, "Bundles".
+The entries of a card and the rules for bundles: "Bundles" among the decisions of the documentation.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ NAMES, MAPPINGS = ("inputs", "statics", "targets", "references"), ("units", "opt
 NUMBERS, POSITIVE = ("spread", "normalisation", "block", "fallback"), ("factor", "spread_scale")
 """Entries whose numbers an estimate is made with, and names of factors in them."""
 LARGEST, FEWEST_BYTES = 1e12, 64
-"""Largest weight; fewest bytes of a weight that is no array of floats."""
+"""Largest weight; fewest bytes of a weight that is not an array of floats."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ class Bundle:
             )
         if strange := [n for n, w in self.weights.items() if not _is_usable(w)]:
             raise DataError(
-                f"The weights {', '.join(strange[:3])} of the model bundle are no floats or exceed {LARGEST:.0e}.",
+                f"The weights {', '.join(strange[:3])} of the model bundle are not floats or exceed {LARGEST:.0e}.",
                 hint="Get or train it anew.",
             )
         if wrong := [f"{key}: {text}" for key in NUMBERS for text in _wrong_numbers(self.card.get(key))]:
@@ -153,6 +153,11 @@ class Bundle:
         ----------
         path : str or Path
             The new folder.
+
+        Returns
+        -------
+        Path
+            The folder.
         """
         path = Path(path)
         if path.exists():
@@ -174,7 +179,22 @@ class Bundle:
 
     @classmethod
     def load(cls, path: str | Path) -> Bundle:
-        """Read a bundle folder, after a check of its size."""
+        """Read a bundle folder, after a check of its size.
+
+        Parameters
+        ----------
+        path : str or Path
+            The folder.
+
+        Returns
+        -------
+        Bundle
+
+        Raises
+        ------
+        DataError
+            For what is not a bundle, damaged, changed after it was written, or of another format.
+        """
         from safetensors import SafetensorError
         from safetensors.numpy import load_file
 

@@ -20,6 +20,7 @@ from typing import Any, Literal
 
 import pluggy
 
+from xsm._version import __version__
 from xsm.contracts import api1, hookspecs
 from xsm.contracts.model import ModelInfo, with_memory
 from xsm.contracts.operation import Operation
@@ -35,20 +36,11 @@ BUILTIN = (
 )  # fmt: skip
 """Modules of `xsm.ops`, each named after an operation of its own."""
 KNOWN_PLUGINS = {
-    "smap": "xsm-smap",
-    "smap_l4": "xsm-smap",
-    "nldas": "xsm-nldas",
-    "solus100": "xsm-solus100",
-    "uscrn": "xsm-insitu",
-    "scan": "xsm-insitu",
-    "ismn": "xsm-insitu",
-    "modis_landcover": "xsm-modis",
-    "cru": "xsm-cru",
-    "convlstm": "xsm-convlstm",
-    "lstm": "xsm-lstm",
-    "boosting": "xsm-boosting",
+    "smap": "xsm-smap", "smap_l4": "xsm-smap", "nldas": "xsm-nldas", "solus100": "xsm-solus100",
+    "uscrn": "xsm-insitu", "scan": "xsm-insitu", "ismn": "xsm-insitu", "modis_landcover": "xsm-modis",
+    "cru": "xsm-cru", "convlstm": "xsm-convlstm", "lstm": "xsm-lstm", "boosting": "xsm-boosting",
     "trees": "xsm-fuse",
-}
+}  # fmt: skip
 """Which distribution brings which source or model; no other may take these names."""
 
 
@@ -87,19 +79,14 @@ def manager() -> Manager:
 def load(points: Iterable[EntryPoint], *, strict: bool | None = None) -> Manager:
     """Load the default plugins and those of the entry points into a new manager.
 
-    Parameters
-    ----------
-    points : iterable of EntryPoint
-        Entry points of the group ``xsm``.
-    strict : bool, optional
-        Raise the first failure instead of recording it; default from ``XSM_PLUGINS_STRICT``.
+    ``strict`` raises the first failure instead of recording it; by default ``XSM_PLUGINS_STRICT`` decides.
     """
     strict = os.environ.get("XSM_PLUGINS_STRICT") == "1" if strict is None else strict
     pm = pluggy.PluginManager("xsm")
     pm.add_hookspecs(hookspecs)
     loaded = Manager()
     for module in DEFAULTS:
-        _load_one(pm, loaded, Plugin(module.rsplit(".", 1)[1], module), strict)
+        _load_one(pm, loaded, Plugin(module.rsplit(".", 1)[1], module, version=__version__), strict)
     for point in sorted(points, key=lambda p: not _is_ours(p)):
         dist = point.dist
         plugin = Plugin(point.name, point.value, dist.name if dist else "", dist.version if dist else "")
@@ -142,7 +129,7 @@ def load_factory(factory: str, what: str, requires: Iterable[str] = ()) -> Any:
         raise MissingPlugin(f"The {what} cannot be loaded ({error}).", hint="Install its dependencies.") from error
     except (Exception, SystemExit) as error:
         raise MissingPlugin(
-            f"The {what} cannot be loaded ({_reason(error)}).", hint="Update its plugin, or tell its authors."
+            f"The {what} cannot be loaded ({_reason(error)}).", hint="Update its plugin, or report it to its authors."
         ) from error
 
 
@@ -150,7 +137,7 @@ def _load_one(pm: pluggy.PluginManager, loaded: Manager, plugin: Plugin, strict:
     loaded.plugins[plugin.name] = plugin
     try:
         module = importlib.import_module(plugin.module)
-        LIBRARIES.add(plugin.module)
+        LIBRARIES.add(module.__package__ or plugin.module)
         plugin.api = getattr(module, "XSM_PLUGIN_API", hookspecs.PLUGIN_API)
         if plugin.api not in (api1.API, hookspecs.PLUGIN_API):
             plugin.status = "incompatible"

@@ -61,17 +61,9 @@ class Operation:
 
     def to_json(self) -> dict[str, Any]:
         """Describe the operation with JSON types only."""
-        return {
-            "id": self.id,
-            "title": self.title,
-            "group": self.group,
-            "summary": self.summary,
-            "params": [p.to_json() for p in self.params],
-            "result": str(self.result),
-            "accessor": self.accessor,
-            "analyst": self.analyst,
-            "owner": self.owner,
-        }
+        names = ["id", "title", "group", "summary", "params", "result", "accessor", "analyst", "owner"]
+        plain = {"params": [p.to_json() for p in self.params], "result": str(self.result)}
+        return {n: getattr(self, n) for n in names} | plain
 
     def param(self, name: str) -> Param:
         """Return one parameter by name; an unknown name suggests the nearest one."""
@@ -179,17 +171,9 @@ def _entries(section: str) -> list[tuple[set[str], str]]:
 
 
 _OBJECTS = {
-    Kind.DATASET,
-    Kind.DATASETS,
-    Kind.STATIONS,
-    Kind.FOLDER,
-    Kind.MODEL,
-    Kind.REGION,
-    Kind.PERIOD,
-    Kind.PATH,
-    Kind.PATHS,
-    Kind.OPTIONS,
-}
+    Kind.DATASET, Kind.DATASETS, Kind.STATIONS, Kind.FOLDER, Kind.MODEL, Kind.REGION, Kind.PERIOD, Kind.PATH,
+    Kind.PATHS, Kind.OPTIONS,
+}  # fmt: skip
 
 
 def _plain_types(function: Callable[..., Any]) -> tuple[inspect.Signature, dict[str, Any]]:
@@ -209,4 +193,5 @@ def _bind(
         for keyword in kwargs:
             if keyword not in signature.parameters:
                 raise unknown(f"argument of {name}()", keyword, signature.parameters) from None
-        raise UsageError(f"{name}(): {error}.", hint=f"Call it as {name}{signature}.") from None
+        bare = [p.replace(annotation=p.empty) for p in signature.parameters.values()]
+        raise UsageError(f"{name}(): {error}.", hint=f"Call it as {name}{inspect.Signature(bare)}.") from None

@@ -96,22 +96,21 @@ class Param:
 
     def to_json(self) -> dict[str, Any]:
         """Describe the parameter with JSON types only."""
-        default = self.default
-        if isinstance(default, tuple):
-            default = list(default)
-        return {
-            "name": self.name,
-            "label": self.title,
-            "kind": str(self.kind),
-            "help": self.help,
-            "required": self.required,
-            "default": default,
-            "choices": list(self.choices),
-            "minimum": self.minimum,
-            "maximum": self.maximum,
-            "unit": self.unit,
-            "advanced": self.advanced,
-        }
+        names = [
+            "name",
+            "label",
+            "kind",
+            "help",
+            "required",
+            "default",
+            "choices",
+            "minimum",
+            "maximum",
+            "unit",
+            "advanced",
+        ]
+        about = {n: getattr(self, n) for n in names} | {"label": self.title, "kind": str(self.kind)}
+        return {n: list(value) if isinstance(value, tuple) else value for n, value in about.items()}
 
     def check(self, value: Any) -> Any:
         """Return the value as the parameter's type or stop with a sentence."""

@@ -13,7 +13,10 @@ import xarray as xr
 from xsm.contracts.operation import Param
 from xsm.data.grids import Grid
 from xsm.data.units import Stated
-from xsm.errors import unknown
+from xsm.errors import UsageError, unknown
+
+MARGIN = 32
+"""Cells read beyond a region by default: half of the larger patch of a model."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,7 @@ class SourceInfo:
     options : tuple of Param
         Further keyword arguments of its ``open``, so that forms can show them.
     variables : tuple of str
-        Canonical names (docs/design/decisions.md, "Data contract") that it can provide.
+        Canonical names (documentation: Decisions, "Data contract") that it can provide.
     stations : bool
         Whether it provides ``(sensor, time)`` instead of maps.
     requires : tuple of str
@@ -86,6 +89,12 @@ class Area:
 
     bbox: tuple[float, float, float, float]
     grid: Grid
+
+
+def area_of(info: SourceInfo, window: Grid, margin: int = MARGIN) -> Area:
+    """The area to request for a window: with a margin for maps, without one for stations."""
+    wide = window if info.stations else window.grow(margin)
+    return Area(wide.bbox, wide)
 
 
 @dataclass(frozen=True)
@@ -178,6 +187,20 @@ def check_options(kind: str, params: Iterable[Param], options: Mapping[str, Any]
         if name not in known:
             raise unknown(kind, name, known)
     return {name: known[name].check(value) for name, value in options.items()}
+
+
+def check_stated(request: Request, source: str) -> None:
+    """Stop where the user states the unit of a variable that the source did not look for."""
+    stated = request.units
+    looked_up = stated.looked_up if isinstance(stated, Stated) else set(stated)
+    for name in stated:
+        if not looked_up:
+            raise UsageError(
+                f"The source '{source}' reads every unit from its files and takes none from units=.",
+                hint=f"Leave '{name}' out of <units=>.",
+            )
+        if name not in looked_up:
+            raise unknown("variable in units=", name, looked_up)
 
 
 @runtime_checkable

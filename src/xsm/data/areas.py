@@ -1,7 +1,8 @@
-"""CRS, edges and shape of areas of other libraries: ``pyresample.AreaDefinition`` and ``odc.geo.geobox.GeoBox``."""
+"""Transformers between CRS, and areas of other libraries: ``pyresample.AreaDefinition``, ``odc.geo.geobox.GeoBox``."""
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any
 
 from xsm.errors import DataError
@@ -9,8 +10,17 @@ from xsm.errors import DataError
 if TYPE_CHECKING:
     from pyproj import CRS
 
+DEGREES, EASE = "EPSG:4326", "EPSG:6933"
 Frame = tuple[float, float, float, float, int, int]
 """Left and top edge, width and height of a cell in the units of the CRS, rows and columns."""
+
+
+@functools.lru_cache(maxsize=32)
+def transformer(source: CRS | str, target: CRS | str) -> Any:
+    """Transformer between two CRS, x before y: `DEGREES`, `EASE`, or any that pyproj knows."""
+    from pyproj import Transformer
+
+    return Transformer.from_crs(source, target, always_xy=True)
 
 
 def is_area(value: Any) -> bool:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import xarray as xr
 
 from xsm.data import cf
+from xsm.data.areas import DEGREES, EASE, transformer
 from xsm.data.geometry import find_crs
 from xsm.data.grids import GRIDS, ON_EDGE, X0, Y0, grid_of
+from xsm.data.period import day_mask
 from xsm.errors import DataError, tell
 
 HOUR = np.timedelta64(1, "h")
@@ -27,14 +28,7 @@ def daily(ds: xr.Dataset, period: slice | None) -> tuple[xr.Dataset, np.ndarray]
     if len(np.unique(days)) < len(days):
         raise DataError("The maps have several times in one UTC day, expected one.", hint="Average them to days first.")
     if period is not None:
-        keep = np.ones(len(days), bool)
-        keep &= True if period.start is None else days >= period.start
-        keep &= True if period.stop is None else days <= period.stop
-        if not keep.any():
-            raise DataError(
-                f"The maps ({days[0]} to {days[-1]}) have no day from {period.start} to {period.stop}.",
-                hint="Choose another time.",
-            )
+        keep = day_mask(days, period, "time")
         order, days = order[keep], days[keep]
     return ds.isel(time=order), days
 
@@ -134,27 +128,21 @@ def positions(ds: xr.Dataset, lon: np.ndarray, lat: np.ndarray) -> tuple[Along, 
     y_name, x_name, cell = axes_of(ds)
     y, x = (ds[n].values.astype("f8") for n in (y_name, x_name))
     lon, lat = np.asarray(lon, "f8"), np.asarray(lat, "f8")
-    points = to_ease().transform(lon, lat) if cell else (lon, lat)
+    points = transformer(DEGREES, EASE).transform(lon, lat) if cell else (lon, lat)
     steps = (cell, cell) if cell else (_step(y, y_name), _step(x, x_name))
     rows = _along(str(ds[y_name].dims[0]), y, points[1], steps[0])
     cols = _along(str(ds[x_name].dims[0]), x, points[0], steps[1], 0.0 if cell else 360.0)
     (south, north), (west, east) = ((a.min() - s / 2, a.max() + s / 2) for a, s in zip((y, x), steps, strict=True))
     if cell:
-        west, south, east, north = to_ease().transform_bounds(west, south, east, north, direction="INVERSE")
+        west, south, east, north = transformer(DEGREES, EASE).transform_bounds(
+            west, south, east, north, direction="INVERSE"
+        )
     return rows, cols, f"longitude {west:.2f} to {east:.2f}, latitude {south:.2f} to {north:.2f}"
 
 
 def inside(rows: Along, cols: Along) -> np.ndarray:
     """Whether points lie in a cell of the maps."""
     return rows.inside & cols.inside
-
-
-@functools.cache
-def to_ease() -> Any:
-    """Transformer from degrees to EASE metres."""
-    from pyproj import Transformer
-
-    return Transformer.from_crs("EPSG:4326", "EPSG:6933", always_xy=True)
 
 
 def axes_of(ds: xr.Dataset) -> tuple[str, str, float]:
@@ -218,7 +206,7 @@ def _step(axis: np.ndarray, name: str) -> float:
 
 EDGE, SAME_STEP, GAP = 0.01, 0.1, 1.75
 """Shares of a step: how far outside its cell a point may lie, how much the steps of a regular axis differ, and from how
-many steps on two cells are no neighbours."""
+many steps on two cells are not neighbours."""
 
 
 def _along(dim: str, axis: np.ndarray, points: np.ndarray, step: float, period: float = 0.0) -> Along:

@@ -1,6 +1,6 @@
 """Canonical names, units and ranges; dims discovery, encoding clean-up, history.
 
-The contract behind the names: docs/design/decisions.md, "Data contract".
+The contract behind the names: "Data contract" among the decisions of the documentation.
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ import numpy as np
 import xarray as xr
 
 from xsm._version import __version__
-from xsm.data.plausible import check_bulk
+from xsm.data.plausible import check_bulk, watched
 from xsm.data.units import affine, same_units
 from xsm.errors import DataError, tell
 
 __all__ = [
-    "IGBP", "NO_FLAG", "SOIL_FRACTIONS", "STALE", "VARIABLES", "Canonical", "add_history", "canonical_attrs",
-    "check_units", "clean_encoding", "drop_impossible", "fill_of", "find_coord", "kind", "same_units", "with_room",
+    "IGBP", "NO_CLASS", "NO_FLAG", "SOIL_FRACTIONS", "STALE", "VARIABLES", "Canonical", "add_history",
+    "canonical_attrs", "check_units", "clean_encoding", "drop_impossible", "fill_of", "find_coord", "kind",
+    "same_units", "with_room",
 ]  # fmt: skip
 log = logging.getLogger("xsm")
 
@@ -94,7 +95,7 @@ IGBP = (
     "cropland_natural_vegetation_mosaics", "permanent_snow_and_ice", "barren", "water_bodies",
 )  # fmt: skip
 """Meanings of the land cover classes 1 to 17."""
-NO_FLAG = np.uint16(65534)
+NO_CLASS, NO_FLAG = np.uint8(255), np.uint16(65534)
 
 
 def canonical_attrs(name: str) -> dict[str, Any]:
@@ -251,7 +252,7 @@ def fill_of(dtype: np.dtype) -> Any:
         return np.nan
     if dtype.kind in "mM":
         return np.datetime64("NaT") if dtype.kind == "M" else np.timedelta64("NaT")
-    return {"bool": False, "uint8": 255, "uint16": 65534}.get(str(dtype))
+    return {"bool": False, "uint8": int(NO_CLASS), "uint16": int(NO_FLAG)}.get(str(dtype))
 
 
 def with_room(ds: xr.Dataset) -> tuple[xr.Dataset, dict[str, Any]]:
@@ -305,3 +306,13 @@ def _short(value: Any) -> str:
         return f"[{', '.join(map(str, value[:LISTED]))} and {len(value) - LISTED} more]"
     text = " ".join(str(value).split())
     return text if len(text) <= NOTED else f"{text[: NOTED - 3]}..."
+
+
+def check_maps(ds: xr.Dataset, source: str, *, skip: bool) -> xr.Dataset:
+    """Check by their distribution that values can be in the unit of their quantity; lazy ones when they are read."""
+    checked = {}
+    for name, variable in ds.data_vars.items():
+        spec = VARIABLES.get("soil_temperature_0_10" if name == "soil_temperature" else str(name))
+        if spec is not None and spec.kind == "continuous" and variable.dtype.kind == "f":
+            checked[name] = watched(variable.variable, str(name), spec.units, f"source '{source}'", skip=skip)
+    return ds.assign(checked)

@@ -9,9 +9,10 @@ import ast
 import functools
 import keyword
 import math
+import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from xsm.errors import UsageError
 
@@ -54,8 +55,14 @@ FORMS: Mapping[str, Form] = {
     ),
     "antecedent": Form("antecedent(v, days)", "antecedent sum", ("days",), (BEFORE, TODAY)),
     "mean": Form("mean(v)", "mean of the training days", (), (BEFORE, TODAY, AFTER)),
+    "spread": Form("spread(v)", "standard deviation of the training days", (), (BEFORE, TODAY, AFTER)),
+    "standard": Form("standard(v)", "departure from the mean in units of the spread", (), (BEFORE, TODAY, AFTER)),
     "neighbours": Form("neighbours(v, cells)", "mean of the cells around", ("cells",), (TODAY,)),
 }
+STATIC = frozenset({"mean", "spread"})
+OF_TRAINING_DAYS = STATIC | {"standard"}
+"""Forms whose values do not change with time, and those that are made from the training days."""
+HINT = f"Derived predictors are {', '.join(form.usage for form in FORMS.values())}."
 
 
 @dataclass(frozen=True)
@@ -78,7 +85,7 @@ class Derived:
     of: Derived | str
     days: float = 0.0
     cells: int = 0
-    side: str = "both"
+    side: Literal["both", "past"] = "both"
 
     def __str__(self) -> str:
         bare = isinstance(self.of, Derived) or (self.of.isidentifier() and not keyword.iskeyword(self.of))
@@ -161,11 +168,11 @@ def parse(text: str) -> Derived:
     if len(text) > LONGEST_TEXT:
         raise _refusal(text[:20] + "...", f"has {len(text)} letters, expected at most {LONGEST_TEXT}")
     try:
-        tree = _read(ast.parse(text.strip(), mode="eval").body, text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        if isinstance(error, UsageError):
-            raise
+        with warnings.catch_warnings(action="ignore"):  # of Python's, about "\d" and 5if
+            body = ast.parse(text.strip(), mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
         raise _refusal(text, "cannot be read") from None
+    tree = _read(body, text)
     if isinstance(tree, str):
         raise _refusal(text, "is a variable, expected a derived predictor")
     return tree
@@ -250,5 +257,4 @@ def _checked(name: str, value: Any, text: str) -> Any:
 
 
 def _refusal(text: str, why: str) -> UsageError:
-    forms = ", ".join(form.usage for form in FORMS.values())
-    return UsageError(f"'{text}' {why}.", hint=f"Derived predictors are {forms}.")
+    return UsageError(f"'{text}' {why}.", hint=HINT)

@@ -15,7 +15,7 @@ import numpy as np
 import xarray as xr
 
 from xsm.data import grids
-from xsm.data.areas import is_ease
+from xsm.data.areas import DEGREES, EASE, is_ease, transformer
 from xsm.errors import DataError
 
 if TYPE_CHECKING:
@@ -73,13 +73,13 @@ class Regular:
         """EPSG:6933 metres of coordinates in the grid's own CRS; inf where there are none."""
         if self.ease:
             return np.asarray(x, "f8"), np.asarray(y, "f8")
-        return _transformer(self.crs, True).transform(np.asarray(x, "f8"), np.asarray(y, "f8"))
+        return transformer(self.crs or DEGREES, EASE).transform(np.asarray(x, "f8"), np.asarray(y, "f8"))
 
     def from_ease(self, x: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
         """Coordinates in the grid's own CRS of EPSG:6933 metres; inf where there are none."""
         if self.ease:
             return np.asarray(x, "f8"), np.asarray(y, "f8")
-        return _transformer(self.crs, False).transform(np.asarray(x, "f8"), np.asarray(y, "f8"))
+        return transformer(EASE, self.crs or DEGREES).transform(np.asarray(x, "f8"), np.asarray(y, "f8"))
 
 
 @dataclass(frozen=True, eq=False)
@@ -257,7 +257,7 @@ def scattered(lon: xr.DataArray, lat: xr.DataArray) -> Scattered:
 
 def ease_of(lon: np.ndarray, lat: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """EPSG:6933 metres of longitudes and latitudes in degrees; not finite where there are none."""
-    return _transformer(None, True).transform(lon, lat)
+    return transformer(DEGREES, EASE).transform(lon, lat)
 
 
 def extent(geo: Regular | Scattered) -> tuple[float, float, float, float]:
@@ -267,10 +267,10 @@ def extent(geo: Regular | Scattered) -> tuple[float, float, float, float]:
         pad_x, pad_y = (_half_cell(v) for v in (x, y))
     else:
         v, u = np.linspace(-0.5, geo.y.size - 0.5, 257), np.linspace(-0.5, geo.x.size - 0.5, 257)
-        own_y, own_x = geo.y.value(v)[:, None], geo.x.value(u)[None, :]
+        y, x = geo.y.value(v)[:, None], geo.x.value(u)[None, :]
         if geo.crs is None and not geo.ease:
-            own_x, own_y = _inside_globe(own_x, geo.x), np.clip(own_y, -90, 90)
-        x, y = geo.to_ease(*np.broadcast_arrays(own_x, own_y))
+            x, y = _inside_globe(x, geo.x), np.clip(y, -90, 90)
+        x, y = geo.to_ease(*np.broadcast_arrays(x, y))
         pad_x = pad_y = 0.0
     good = np.isfinite(x) & np.isfinite(y)
     if isinstance(geo, Regular) and not geo.separable and _goes_around(np.where(good, x, np.nan)):
@@ -334,11 +334,3 @@ def _inside_globe(lon: np.ndarray, axis: Axis) -> np.ndarray:
 def turn(d: Any, around: float) -> Any:
     """The shorter way around the globe of differences in columns; the same where ``around`` is 0."""
     return d - around * np.round(d / around) if around else d
-
-
-@functools.lru_cache(maxsize=32)
-def _transformer(crs: CRS | None, to_ease: bool) -> Any:
-    from pyproj import Transformer
-
-    source, ease = "EPSG:4326" if crs is None else crs, "EPSG:6933"
-    return Transformer.from_crs(source if to_ease else ease, ease if to_ease else source, always_xy=True)

@@ -1,7 +1,7 @@
 """EASE-Grid 2.0 as value objects: windows, row/column, coordinates, CRS attributes.
 
 Every coordinate is generated from an integer row or column and the constants of the grid definition
-(docs/design/formats/ease_grid.md), never accumulated and never read from a file.
+(documentation: EASE-Grid 2.0), never accumulated and never read from a file.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 import xarray as xr
 
 from xsm.data import areas
+from xsm.data.areas import DEGREES, EASE, transformer
 from xsm.data.region import BBox, region_bbox
 from xsm.errors import DataError, UsageError
 
@@ -87,12 +88,12 @@ class Grid:
     @property
     def lon(self) -> np.ndarray:
         """Longitude of the columns in degrees."""
-        return _transformer(False).transform(self.x, np.zeros(self.cols))[0]
+        return transformer(EASE, DEGREES).transform(self.x, np.zeros(self.cols))[0]
 
     @property
     def lat(self) -> np.ndarray:
         """Latitude of the rows in degrees."""
-        return _transformer(False).transform(np.zeros(self.rows), self.y)[1]
+        return transformer(EASE, DEGREES).transform(np.zeros(self.rows), self.y)[1]
 
     @property
     def bounds(self) -> BBox:
@@ -104,7 +105,7 @@ class Grid:
     def bbox(self) -> BBox:
         """Outer edges (west, south, east, north) in degrees."""
         left, bottom, right, top = self.bounds
-        lon, lat = _transformer(False).transform([left, right], [bottom, top])
+        lon, lat = transformer(EASE, DEGREES).transform([left, right], [bottom, top])
         return lon[0], lat[0], lon[1], lat[1]
 
     @property
@@ -114,7 +115,13 @@ class Grid:
         return left, self.cell, 0.0, top, 0.0, -self.cell
 
     def window(self, row0: int, row1: int, col0: int, col1: int) -> Grid:
-        """Take rows ``row0:row1`` and columns ``col0:col1`` of the global grid, cut at its edges."""
+        """Take rows ``row0:row1`` and columns ``col0:col1`` of the global grid, cut at its edges.
+
+        Examples
+        --------
+        >>> EASE2_M09.window(-2, 2, 880, 889).shape
+        (2, 9)
+        """
         row0, col0 = max(row0, 0), max(col0, 0)
         row1, col1 = min(row1, self.shape_global[0]), min(col1, self.shape_global[1])
         if row1 <= row0 or col1 <= col0:
@@ -138,12 +145,22 @@ class Grid:
         region : str, sequence of four floats, Grid, geometry or None
             Name in `REGIONS`, (west, south, east, north) in degrees, another grid, an object with ``bounds`` or
             ``__geo_interface__``, a GeoJSON file (WGS 84), or None for the whole global grid.
+
+        Returns
+        -------
+        Grid
+            Raises `xsm.UsageError` for what is not a region, and where no cell touches it.
+
+        Examples
+        --------
+        >>> EASE2_M09.region((-98, 36, -97, 37)).shape
+        (13, 12)
         """
         bbox = region_bbox(region)
         if bbox is None:
             return self.window(0, self.shape_global[0], 0, self.shape_global[1])
         west, south, east, north = bbox
-        x, y = _transformer(True).transform([west, east], [south, north])
+        x, y = transformer(DEGREES, EASE).transform([west, east], [south, north])
         row1, row0 = (Y0 - np.asarray(y)) / self.cell
         col0, col1 = (np.asarray(x) - X0) / self.cell
         tiny = 1e-3  # edges that coincide with cell edges add no cell
@@ -218,8 +235,18 @@ class Grid:
         ----------
         lon, lat : array_like
             Degrees, any equal shape.
+
+        Returns
+        -------
+        tuple of ndarray of int64
+            Rows and columns, shaped like the points.
+
+        Examples
+        --------
+        >>> [int(v[0]) for v in EASE2_M09.rowcol([-98.0], [36.0])]
+        [334, 878]
         """
-        x, y = _transformer(True).transform(np.asarray(lon, "f8"), np.asarray(lat, "f8"))
+        x, y = transformer(DEGREES, EASE).transform(np.asarray(lon, "f8"), np.asarray(lat, "f8"))
         with np.errstate(invalid="ignore"):
             row = np.floor((Y0 - np.asarray(y)) / self.cell)
             col = np.floor((np.asarray(x) - X0) / self.cell)
@@ -305,14 +332,6 @@ def _axis(dim: str) -> dict[str, str]:
         "standard_name": f"projection_{dim}_coordinate",
         "long_name": f"{dim} coordinate of projection",
     }
-
-
-@functools.cache
-def _transformer(to_metres: bool) -> Any:
-    from pyproj import Transformer
-
-    codes = ("EPSG:4326", "EPSG:6933") if to_metres else ("EPSG:6933", "EPSG:4326")
-    return Transformer.from_crs(*codes, always_xy=True)
 
 
 @functools.cache

@@ -1,16 +1,16 @@
-"""Masks of a cube: land and frozen ground (docs/design/decisions.md, "Masks")."""
+"""Masks of a cube: land and frozen ground (documentation: Decisions, "Masks")."""
 
 from __future__ import annotations
 
 import numpy as np
 import xarray as xr
 
-from xsm.data.cf import NO_FLAG, canonical_attrs
+from xsm.data.cf import NO_CLASS, NO_FLAG, canonical_attrs
 
 FREEZING = 273.15
 FROZEN_BITS = (1 << 7) | (1 << 8)
 """Of ``surface_flag``: frozen ground by the radiometer and by the model."""
-WATER, UNCLASSIFIED = 17, 255
+WATER = 17
 
 
 def with_masks(ds: xr.Dataset) -> xr.Dataset:
@@ -26,7 +26,7 @@ def with_masks(ds: xr.Dataset) -> xr.Dataset:
 
 def _land(ds: xr.Dataset) -> xr.DataArray | None:
     if "land_cover" in ds:
-        return ~ds["land_cover"].isin([0, WATER, UNCLASSIFIED])
+        return ~ds["land_cover"].isin([0, WATER, NO_CLASS])
     for name in ("sand", "sm_noah_0_10", "sm_dca", "surface_temperature"):
         if name in ds:
             return ds[name].notnull().any([d for d in ds[name].dims if d not in ("y", "x")])

@@ -24,7 +24,7 @@ LIGHTEST, LIGHT, HEAVIEST = 0.05, 0.2, 2.65
 COLD, DARKEST, HOT = 200.0, 50.0, 340.0
 """Kelvin: what the median of a temperature, and of a brightness temperature, is not below, and neither is above."""
 WETTEST_DAY = 300.0
-"""Kilograms of rain on a square metre that are no median of a day."""
+"""Kilograms of rain on a square metre that cannot be the median of a day."""
 
 
 def doubt(values: np.ndarray, quantity: str) -> tuple[str, bool]:
@@ -118,7 +118,7 @@ _RULES = {
 
 
 def quantity_of(name: str, units: str) -> str:
-    """What a canonical variable is a quantity of, for `doubt`: its unit, or a word where that does not tell.
+    """What a canonical variable is a quantity of, for `doubt`: its unit, or a word where that does not decide.
 
     Examples
     --------
@@ -130,22 +130,13 @@ def quantity_of(name: str, units: str) -> str:
     return "brightness" if name.startswith("tb_") else units
 
 
-HINT = "Check unit, scale and fill values of the files; where a file tells no unit, state it: <units=NAME=m3 m-3>."
+HINT = "Check unit, scale and fill values of the files; where a file has no unit, state it: <units=NAME=m3 m-3>."
 
 
 def check_bulk(values: np.ndarray, name: str, units: str, where: object, *, stop: bool = True) -> str:
     """Stop where the bulk of some values certainly is not the quantity; otherwise return why it may not be.
 
-    Parameters
-    ----------
-    values : ndarray of float
-        In the canonical unit.
-    name, units : str
-        Canonical variable and unit.
-    where : object
-        What it is in, for the message.
-    stop : bool
-        Whether what is certain stops.
+    Values are in the canonical unit; ``where`` they are is for the message. Without ``stop`` nothing stops.
     """
     why, certain = doubt(values, quantity_of(name, units))
     if certain and stop:
@@ -171,7 +162,7 @@ class _Once:
 def watched(variable: xr.Variable, name: str, units: str, where: str, *, skip: bool = False) -> xr.Variable:
     """Check the bulk of a variable: now where its values are there, otherwise block by block when they are read.
 
-    With ``skip`` a block that is certainly wrong becomes missing, and is told.
+    With ``skip`` a block that is certainly wrong becomes missing, with a warning.
     """
     once = _Once(name, units, where)
     look = functools.partial(_look, name=name, units=units, where=where, skip=skip, once=once)

@@ -10,16 +10,8 @@ from xsm.data.cf import STALE, VARIABLES
 
 POINTERS = ("ancillary_variables", "coordinates", "bounds", "grid_mapping")
 """Attributes whose words are names of other variables."""
-OF_NUMBERS = (
-    "units",
-    "_FillValue",
-    "missing_value",
-    "valid_range",
-    "valid_min",
-    "valid_max",
-    "cell_methods",
-    "actual_range",
-)
+OF_NUMBERS = ("units", "_FillValue", "missing_value", "valid_range", "valid_min", "valid_max", "cell_methods",
+              "actual_range")  # fmt: skip
 """Attributes that say nothing true of a mask."""
 
 

@@ -21,7 +21,6 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "fine": ("sandy clay", "silty clay", "clay"),
 }
 """The three groups of Rabiei et al. (2024, section 3.2)."""
-NO_CLASS = 255
 
 
 def classify(sand: np.ndarray, silt: np.ndarray, clay: np.ndarray) -> np.ndarray:
@@ -51,8 +50,8 @@ def classify(sand: np.ndarray, silt: np.ndarray, clay: np.ndarray) -> np.ndarray
         (c >= 40 * p) & (i >= 40 * p),
         (c >= 40 * p) & (s <= 45 * p) & (i < 40 * p),
     )
-    classes = np.select(rules, np.arange(1, 13, dtype=np.uint8), np.uint8(NO_CLASS))
-    return np.where(known, classes, np.uint8(NO_CLASS))
+    classes = np.select(rules, np.arange(1, 13, dtype=np.uint8), cf.NO_CLASS)
+    return np.where(known, classes, cf.NO_CLASS)
 
 
 def group_of(name: str) -> str:
@@ -82,7 +81,7 @@ def texture_of(ds: xr.Dataset) -> xr.DataArray:
         "flag_values": np.arange(1, 13, dtype=np.uint8),
         "flag_meanings": " ".join(name.replace(" ", "_") for name in CLASSES),
     }
-    out.encoding = {"_FillValue": np.uint8(NO_CLASS)}
+    out.encoding = {"_FillValue": cf.NO_CLASS}
     if "grid_mapping" in ds["sand"].encoding:
         out.encoding["grid_mapping"] = ds["sand"].encoding["grid_mapping"]
     return out

@@ -47,7 +47,7 @@ class DatasetAccessor:
             raise AttributeError(name)
         op = operations().get(name)
         if op is None or not op.accessor:
-            raise AttributeError(str(unknown("operation of ds.sm", name, dir(self))))
+            raise AttributeError(str(unknown("operation of ds.sm", name, dir(self))), name=name)
         return _bound(op).__get__(self)
 
     def __repr__(self) -> str:

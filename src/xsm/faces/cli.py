@@ -55,7 +55,7 @@ def cli() -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Run the command line and exit with its code (docs/design/decisions.md, "Command line")."""
+    """Run the command line and exit with its code (documentation: Decisions, "Command line")."""
     if argv is None:
         speak_utf8()
         open_closed()
@@ -72,7 +72,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _lost(why: str, code: int, arguments: list[str]) -> int:
-    """Say that the standard output was lost; the code tells whether that was all that the command had to give."""
+    """Say that the standard output was lost; the code says whether that was all that the command had to give."""
     name = next((a for a in arguments if not a.startswith("-")), "")
     if code == 0 and name not in READERS and not {"-h", "--help", "--version"} & set(arguments):
         say("warning", f"The results are complete, but the standard output could not be written ({why}).")

@@ -12,23 +12,26 @@ import click
 from xsm.contracts.operation import Kind, Operation, Param
 from xsm.faces.execute import WRITES_FILE, execute
 
+_OUTPUT = click.Path(path_type=Path)
 _TYPES: dict[Kind | None, Any] = {Kind.INTEGER: int, Kind.NUMBER: float, Kind.BOOLEAN: bool}
 
 
 def command(op: Operation) -> click.Command:
     """Return the command of an operation: required parameters are arguments, the others options."""
-    params: list[click.Parameter] = []
-    for param in op.params:
-        params.append(_argument(param) if _positional(param) else _option(param))
+    params: list[click.Parameter] = [_argument(p) if _positional(p) else _option(p) for p in op.params]
+    leading = next((p for p in op.params[:1] if p.kind is Kind.CHOICE), None)
     if op.result in WRITES_FILE:
-        params.append(click.Argument(["output"], type=click.Path(path_type=Path)))
+        params.append(_leading_and_output(leading) if leading else click.Argument(["output"], type=_OUTPUT))
         params.append(click.Option(["--overwrite"], is_flag=True, help="Replace an existing output."))
 
     names = {p.name for p in op.params}
 
-    def run(output: Path | None = None, overwrite: bool = False, **values: Any) -> None:
+    def run(output: Any = None, overwrite: bool = False, **values: Any) -> None:
         from xsm.faces.progress_bar import show
 
+        if leading and isinstance(output, tuple):
+            *word, output = output
+            values |= dict(zip([leading.name], word, strict=False))
         if op.result is Kind.PATH:
             values |= {k: v for k, v in (("output", output), ("overwrite", overwrite)) if k in names}
         values = {k: v for k, v in values.items() if v is not None and v != ()}
@@ -103,6 +106,20 @@ def _argument(param: Param) -> click.Argument:
     many = param.kind in (Kind.DATASETS, Kind.PATHS)
     shown = ("INPUT" if param.name == "ds" else param.name.upper()) + ("..." if many else "")
     return click.Argument([param.name], nargs=-1 if many else 1, required=param.required, metavar=shown)
+
+
+def _leading_and_output(leading: Param) -> click.Argument:
+    """The output, before which the value of the first parameter may stand: ``xsm example cube out.nc``."""
+
+    def checked(ctx: click.Context, argument: click.Parameter, words: tuple[str, ...]) -> tuple[str | Path, ...]:
+        if len(words) > 2:
+            raise click.UsageError(f"Got unexpected extra argument ({words[2]})", ctx)
+        if len(words) > 1 and leading.name in ctx.params and ctx.params[leading.name] is not None:
+            raise click.UsageError(f"'{leading.name}' is given twice: {words[0]} and {ctx.params[leading.name]}.", ctx)
+        return *words[:-1], Path(words[-1])
+
+    shown = f"[{leading.name.upper()}] OUTPUT"
+    return click.Argument(["output"], nargs=-1, required=True, metavar=shown, callback=checked)
 
 
 def _option(param: Param) -> click.Option:

@@ -18,7 +18,7 @@ from xsm.contracts.operation import Kind, Operation, Param
 from xsm.contracts.registry import get_source
 from xsm.errors import UsageError, XsmError, hear
 from xsm.io import files
-from xsm.ops.open import expand
+from xsm.io.paths import expand
 from xsm.options import threads
 from xsm.web.manifest import Manifest
 
@@ -53,21 +53,8 @@ def execute(
 ) -> Outcome:
     """Run an operation on values as people type them, and write its result.
 
-    Parameters
-    ----------
-    op : Operation
-        The operation.
-    values : mapping
-        Raw values by parameter: paths for datasets and models, text for periods and regions, ``key=value`` pairs or a
-        mapping for options.
-    output : str or Path, optional
-        Where the result goes; required for a dataset, a table, a model or a figure.
-    overwrite : bool
-        Replace an existing output.
-
-    Returns
-    -------
-    Outcome
+    ``values`` are paths for datasets and models, texts for periods and regions, ``key=value`` pairs or a mapping for
+    options. A dataset, a table, a model and a figure need an ``output``.
     """
     target = None if output is None else Path(output)
     if op.result is Kind.PATH and "output" in values:

@@ -19,15 +19,7 @@ def data_folder(wheel: str, repository: str) -> Path:
 
 
 def render(name: str, folder: Path) -> Path:
-    """Write the plugin ``xsm-<name>`` into a folder; returns its path.
-
-    Parameters
-    ----------
-    name : str
-        Lower-case identifier; becomes the source's name.
-    folder : Path
-        Where the plugin's folder is created.
-    """
+    """Write the plugin ``xsm-<name>`` into a folder; returns its path. The name becomes that of the source."""
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
         raise UsageError(
             f"'{name}' is not a name for a plugin.", hint="Use lower-case letters, digits and underscores."

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, Literal
 
-from xsm.progress import Done, Tell, report_progress
+from xsm.progress import Advance, Done, report_progress
 from xsm.web.manifest import human
 
 Mode = Literal["auto", "bar", "json", "off"]
@@ -46,11 +46,11 @@ def show(mode: Mode, title: str, emit: Emit | None = None) -> Iterator[Begin]:
     if mode == "off":
         yield lambda name: None
     elif mode == "json":
-        tell = _throttled(emit or _to_stderr)
-        with _watch(tell):
-            yield lambda name: tell(0.0, name)
+        advance = _throttled(emit or _to_stderr)
+        with _watch(advance):
+            yield lambda name: advance(0.0, name)
     else:
-        with _bar(title) as (begin, tell, pace), _watch(tell, pace.restart):
+        with _bar(title) as (begin, advance, pace), _watch(advance, pace.restart):
             yield begin
 
 
@@ -59,16 +59,16 @@ def _to_stderr(event: dict[str, Any]) -> None:
         print(json.dumps(event), file=sys.stderr, flush=True)
 
 
-def _throttled(emit: Emit) -> Tell:
+def _throttled(emit: Emit) -> Advance:
     last: list[Any] = [0.0, ""]
 
-    def tell(share: float, text: str, done: Done | None = None) -> None:
+    def advance(share: float, text: str, done: Done | None = None) -> None:
         now = time.monotonic()
         if now - last[0] >= EVERY or text != last[1] or share >= 1:
             last[:] = [now, text]
             emit({"event": "progress", "value": round(100 * share, 1), "text": text})
 
-    return tell
+    return advance
 
 
 class Pace:
@@ -123,7 +123,7 @@ def _rate(speed: float, unit: str) -> str:
 
 
 @contextmanager
-def _bar(title: str) -> Iterator[tuple[Begin, Tell, Pace]]:
+def _bar(title: str) -> Iterator[tuple[Begin, Advance, Pace]]:
     """A bar that pulses while it is unknown how much is left."""
     from rich.progress import BarColumn, ProgressColumn, TaskProgressColumn, TextColumn
     from rich.progress import Progress as Bar
@@ -151,15 +151,15 @@ def _bar(title: str) -> Iterator[tuple[Begin, Tell, Pace]]:
             pace.begin()
             put(0.0, description=name, text="")
 
-        def tell(share: float, text: str, done: Done | None = None) -> None:
+        def advance(share: float, text: str, done: Done | None = None) -> None:
             pace.step(share, text, done)
             put(share, text=text)
 
-        yield begin, tell, pace
+        yield begin, advance, pace
 
 
 @contextmanager
-def _watch(tell: Tell, restart: Callable[[float], None] = lambda share: None) -> Iterator[None]:
+def _watch(advance: Advance, restart: Callable[[float], None] = lambda share: None) -> Iterator[None]:
     """Report the progress of the body: what its work reports itself, otherwise finished dask tasks."""
     from dask.callbacks import Callback
 
@@ -176,15 +176,15 @@ def _watch(tell: Tell, restart: Callable[[float], None] = lambda share: None) ->
                 if report.size:
                     counts.update(done=0, all=0)
                 counts["all"] += len(state["ready"]) + len(state["waiting"])
-                if not report.telling:
+                if not report.reporting:
                     restart(share())
 
         def _posttask(self, key: Any, result: Any, dsk: Any, state: Any, worker_id: Any) -> None:
             with lock:
                 counts["done"] += 1
                 now = share()
-            if not report.telling:
-                tell(now, "", (now * report.size, "byte") if report.size else None)
+            if not report.reporting:
+                advance(now, "", (now * report.size, "byte") if report.size else None)
 
-    with report_progress(tell, restart) as report, Tasks():
+    with report_progress(advance, restart) as report, Tasks():
         yield

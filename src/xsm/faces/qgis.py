@@ -43,17 +43,8 @@ def plugin_folder() -> Path:
 def install(profile: str = "default", version: str = "3") -> Path:
     """Copy the plugin into a QGIS profile, and record this Python, which does the work, with what is installed in it.
 
-    Parameters
-    ----------
-    profile : str
-        Name of the QGIS profile; ``"default"`` is created if QGIS was never started.
-    version : {"3", "4"}
-        Major version of QGIS; each has its own profiles.
-
-    Returns
-    -------
-    Path
-        The plugin's folder in the profile.
+    Each major ``version`` of QGIS has its own profiles; ``"default"`` is created if QGIS was never started. Returns the
+    plugin's folder in the profile.
     """
     from xsm.faces.worker import description
 
@@ -89,18 +80,7 @@ def profiles_folder(version: str) -> Path:
 
 
 def build_zip(folder: Path) -> Path:
-    """Pack the plugin as ``xsm_qgis-<version>.zip`` for QGIS's 'Install from ZIP'; the same input gives the same bytes.
-
-    Parameters
-    ----------
-    folder : Path
-        Where the zip is written.
-
-    Returns
-    -------
-    Path
-        The zip: one top folder ``xsm_qgis``.
-    """
+    """Pack the plugin as ``xsm_qgis-<version>.zip`` for QGIS; the same input gives the same bytes."""
     from xsm._version import __version__
 
     source = plugin_folder()

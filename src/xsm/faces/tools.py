@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -36,68 +36,30 @@ def _table(rows: Iterable[Iterable[Any]], header: tuple[str, ...]) -> None:
     Console(width=width, highlight=False, soft_wrap=False).print(table)
 
 
-def _listing(name: str, about: str, header: tuple[str, ...], rows: Callable[[], list[dict[str, Any]]]) -> click.Command:
-    @click.command(name, help=about)
+def _listing(name: str, about: str, shown: str, further: str = "") -> click.Command:
+    """A command that lists what is registered: some fields as a table, with the further ones as JSON."""
+
+    @click.command(name, help=f"List {about}.")
     @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
     def show(as_json: bool) -> None:
-        listed = rows()
+        from xsm.contracts import registry
+
+        fields = f"{shown} {further}".split()
+        items = getattr(registry, "operations" if name == "ops" else name)().values()
+        listed = [{field: _cell(getattr(item, field)) for field in fields} for item in items]
         if as_json:
             click.echo(json.dumps(listed, indent=1, default=str))
         else:
-            _table(([row[h] for h in header] for row in listed), header)
+            _table(([row[f] for f in shown.split()] for row in listed), tuple(shown.split()))
 
     return show
 
 
-def _plugin_rows() -> list[dict[str, Any]]:
-    from xsm.contracts.registry import plugins
-
-    return [
-        {
-            "name": p.name, "distribution": p.distribution, "version": p.version, "status": p.status,
-            "registers": ", ".join(n for names in p.registers.values() for n in names), "reason": p.reason,
-        }
-        for p in plugins().values()
-    ]  # fmt: skip
-
-
-def _source_rows() -> list[dict[str, Any]]:
-    from xsm.contracts.registry import sources
-
-    return [
-        {
-            "name": s.name,
-            "title": s.title,
-            "options": ", ".join(p.name for p in s.options),
-            "fetch_options": ", ".join(p.name for p in s.fetch_options),
-            "variables": ", ".join(s.variables),
-        }
-        for s in sources().values()
-    ]
-
-
-def _model_rows() -> list[dict[str, Any]]:
-    from xsm.contracts.registry import models
-
-    return [
-        {"name": m.name, "task": m.task, "title": m.title, "options": ", ".join(p.name for p in m.options)}
-        for m in models().values()
-    ]
-
-
-def _op_rows() -> list[dict[str, Any]]:
-    from xsm.contracts.registry import operations
-
-    return [
-        {
-            "id": o.id,
-            "group": o.group,
-            "summary": o.summary,
-            "params": ", ".join(p.name for p in o.params),
-            "owner": o.owner,
-        }
-        for o in operations().values()
-    ]
+def _cell(value: Any) -> str:
+    """A value of a list: names, for what several are registered or described."""
+    if isinstance(value, dict):
+        return _cell([name for names in value.values() for name in names])
+    return ", ".join(str(getattr(v, "name", v)) for v in value) if isinstance(value, tuple | list) else str(value)
 
 
 @click.command("doctor", help="Check the installation: versions, plugins, PROJ and GDAL, threads, GPU, disk.")
@@ -261,10 +223,9 @@ def qgis_describe() -> None:
 
 
 TOOLS: tuple[click.Command, ...] = (
-    _listing("plugins", "List plugins and their status.",
-             ("name", "distribution", "version", "status", "registers", "reason"), _plugin_rows),
-    _listing("sources", "List data sources.", ("name", "title", "options"), _source_rows),
-    _listing("models", "List models.", ("name", "task", "title", "options"), _model_rows),
-    _listing("ops", "List operations.", ("id", "group", "summary", "owner"), _op_rows),
+    _listing("plugins", "plugins and their status", "name distribution version status registers reason"),
+    _listing("sources", "data sources", "name title options", "fetch_options variables"),
+    _listing("models", "models", "name task title options"),
+    _listing("ops", "operations", "id group summary owner", "params"),
     doctor, inspect, init, run, demo, twin, qgis,
 )  # fmt: skip

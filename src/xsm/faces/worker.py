@@ -150,7 +150,7 @@ def _request(line: str) -> Any:
     try:
         return json.loads(line)
     except (ValueError, RecursionError) as error:
-        raise UsageError(f"The request is no JSON ({error}).", hint="Run `xsm qgis install`.") from None
+        raise UsageError(f"The request is not JSON ({error}).", hint="Run `xsm qgis install`.") from None
 
 
 def _hello(emit: Emit) -> str:

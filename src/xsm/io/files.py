@@ -17,8 +17,9 @@ import xarray as xr
 from xarray.backends import AbstractDataStore, H5NetCDFStore, NetCDF4DataStore, ZarrStore
 
 from xsm.atomic import fresh
-from xsm.compute.zarr_regions import CHUNKS, write_regions
-from xsm.data.cf import clean_encoding
+from xsm.compute.zarr_regions import CHUNKS, write_groups
+from xsm.data.cf import NO_CLASS, NO_FLAG, clean_encoding, fill_of
+from xsm.data.first_bytes import WEB_PAGE, kind_of
 from xsm.data.skipped import listed, listen, with_skipped
 from xsm.errors import DataError, UsageError
 from xsm.io.hdf5 import check_hdf5
@@ -31,6 +32,8 @@ MOST_CELLS, MOST_CHUNKS, MOST_ALONG = 2e11, 1e7, 1e8
 """Fifty years of the globe at 9 km are fewer: 1.1e11 cells in 1.8e6 chunks. Coordinates of dims are loaded whole."""
 UNITS = {"D": "days", "s": "seconds", "ms": "milliseconds", "us": "microseconds"}
 """Units of times in files; those of maps (``obs_time``) have milliseconds, as in SMAP's product."""
+FLAGS = {"uint8": "flag_values", "uint16": "flag_masks"}
+"""Attribute that tells classes and flags, which have a fill value of their type, from other numbers."""
 NO_TIME = np.int64(np.iinfo("i8").min)
 _MAGIC = {b"\x89HDF": "netcdf", b"CDF\x01": "netcdf", b"CDF\x02": "netcdf", b"CDF\x05": "netcdf"}
 
@@ -38,11 +41,7 @@ _MAGIC = {b"\x89HDF": "netcdf", b"CDF\x01": "netcdf", b"CDF\x02": "netcdf", b"CD
 def read(path: str | Path) -> xr.Dataset:
     """Open a NetCDF, Zarr or GeoTIFF file lazily as a dataset, or a CSV of stations.
 
-    Parameters
-    ----------
-    path : str or Path
-        ``.nc``, ``.zarr`` (folder) or ``.tif``; a GeoTIFF with ISO dates as band names gets a ``time`` dim. A
-        ``.csv`` is read by `xsm.io.station_table`.
+    A GeoTIFF with ISO dates as band names gets a dim ``time``; a CSV is read by `xsm.io.station_table`.
     """
     path = Path(path)
     if not path.exists():
@@ -64,8 +63,7 @@ def read(path: str | Path) -> xr.Dataset:
             return station_table.read(path)
         head = path.open("rb").read(512)
         if not any(head.startswith(m) for m in _MAGIC):
-            page = b"<html" in head.lower() or b"<!doc" in head.lower()
-            what = "an HTML page (a login page?)" if page else "not a NetCDF file"
+            what = f"{WEB_PAGE} (a login page?)" if kind_of(head) == WEB_PAGE else "not a NetCDF file"
             raise DataError(f"'{path}' is {what}.", hint="Get the file again, or convert it.")
         engine = "h5netcdf" if head[:4] == b"\x89HDF" else "netcdf4"
         hdf5 = engine == "h5netcdf"
@@ -82,28 +80,13 @@ def read(path: str | Path) -> xr.Dataset:
 
 
 def write(ds: xr.Dataset, path: str | Path, *, overwrite: bool = False, processes: int = 1) -> list[Path]:
-    """Write a dataset to the format of the path's ending.
+    """Write a dataset to the format of the path's ending, block by block where it is lazy; returns the files.
 
-    Files that cannot be read meanwhile and are left out (``on_error="skip"``) are listed in warnings and in the
-    attribute ``skipped`` of the result.
-
-    Parameters
-    ----------
-    ds : xarray.Dataset
-        What to write; computed block by block where it is lazy.
-    path : str or Path
-        ``.nc``, ``.zarr``, ``.tif`` (one file for each variable, see `xsm.io.geotiff.write`) or ``.csv``.
-    overwrite : bool
-        Replace an existing file; otherwise it is refused.
-    processes : int
-        For Zarr and data that come from files: at most so many processes read and write. The result is the same. The
-        caller's main module must be importable (a script needs ``if __name__ == "__main__"``). Where a
-        `dask.distributed` client is active, its workers write.
-
-    Returns
-    -------
-    list of Path
-        The files written.
+    A ``.tif`` is one file for each variable (see `xsm.io.geotiff.write`). Files that cannot be read meanwhile and are
+    left out (``on_error="skip"``) are listed in warnings and in the attribute ``skipped`` of the result. A Zarr store
+    of data from files is written by at most so many ``processes``, for which the caller's main module must be
+    importable (a script needs ``if __name__ == "__main__"``), or by the workers of an active `dask.distributed` client;
+    the result is the same.
     """
     path = Path(path)
     kind = path.suffix.lower()
@@ -147,13 +130,13 @@ def _decoded(ds: xr.Dataset) -> xr.Dataset:
         ds.attrs["skipped"] = listed(ds.attrs)
     for name, variable in ds.variables.items():
         if "flag_masks" in variable.attrs and variable.dtype.kind == "f":
-            ds[name] = variable.fillna(65534).astype("u2")
+            ds[name] = variable.fillna(NO_FLAG).astype("u2")
         elif (
             "flag_values" in variable.attrs
             and variable.dtype.kind == "f"
-            and variable.encoding.get("_FillValue") == 255
+            and variable.encoding.get("_FillValue") == NO_CLASS
         ):
-            ds[name] = variable.fillna(255).astype("u1")
+            ds[name] = variable.fillna(NO_CLASS).astype("u1")
     return ds
 
 
@@ -188,7 +171,7 @@ def write_zarr(
     layout: dict[str, Any] = {"zarr_format": 3, "consolidated": False, "encoding": encoding}
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*Zarr format 3.*")
-        write_regions(ds, part, layout, processes=processes, journal=journal, strict=strict)
+        write_groups(ds, part, layout, processes=processes, journal=journal, strict=strict)
 
 
 def _write_csv(ds: xr.Dataset, part: Path) -> None:
@@ -223,10 +206,8 @@ def _encodings(ds: xr.Dataset) -> tuple[xr.Dataset, dict[str, dict[str, Any]]]:
             how["_FillValue"] = np.nan
         elif name in ("x", "y", "lat", "lon"):
             how["_FillValue"] = None
-        elif variable.dtype == np.uint8 and "flag_values" in variable.attrs:
-            how["_FillValue"] = np.uint8(255)
-        elif variable.dtype == np.uint16 and "flag_masks" in variable.attrs:
-            how["_FillValue"] = np.uint16(65534)
+        elif FLAGS.get(str(variable.dtype)) in variable.attrs:
+            how["_FillValue"] = fill_of(variable.dtype)
         if variable.dtype.kind == "M" and (name == "time" or name in ds.dims):
             how |= _units(variable.values)
         elif variable.dtype.kind == "M":

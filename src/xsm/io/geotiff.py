@@ -19,8 +19,8 @@ from xsm.data.cf import fill_of, kind
 from xsm.data.grids import grid_of, require_grid
 from xsm.data.skipped import listed, listen, with_skipped
 from xsm.errors import DataError, tell
-from xsm.io.geotiff_read import TAGS, own_tags
-from xsm.io.styles import is_own, qml, signed
+from xsm.io.geotiff_read import TAGS, xsm_tags
+from xsm.io.styles import is_of_xsm, qml, signed
 
 log = logging.getLogger("xsm")
 DAYS_AT_ONCE = 64
@@ -73,13 +73,13 @@ def write(ds: xr.Dataset, path: Path, *, overwrite: bool = False, daily: bool = 
 def siblings(path: Path) -> list[Path]:
     """Files of further variables that an earlier `write` put beside a path."""
     files = sorted(path.parent.glob(f"{glob.escape(path.stem)}_*.tif"))
-    return [p for p in files if p != path and own_tags(p).get("beside") == path.name]
+    return [p for p in files if p != path and xsm_tags(p).get("beside") == path.name]
 
 
 def _remove(path: Path) -> None:
     """Remove a GeoTIFF and the files that belong to it, except a style that somebody has changed."""
     _remove_derived(path)
-    if _own_style(path.with_suffix(".qml")):
+    if _is_of_xsm(path.with_suffix(".qml")):
         path.with_suffix(".qml").unlink()
     path.unlink()
 
@@ -90,8 +90,8 @@ def _remove_derived(path: Path) -> None:
         path.with_name(path.name + ending).unlink(missing_ok=True)
 
 
-def _own_style(path: Path) -> bool:
-    return path.exists() and is_own(path.read_text(encoding="utf-8", errors="replace"))
+def _is_of_xsm(path: Path) -> bool:
+    return path.exists() and is_of_xsm(path.read_text(encoding="utf-8", errors="replace"))
 
 
 def _write_days(array: xr.DataArray, about: Mapping[Any, Any], stem: Path, overwrite: bool) -> Iterator[Path]:
@@ -161,7 +161,7 @@ def _geotiff(
         file.update_tags(ns=TAGS, dtype=str(array.dtype))
     _remove_derived(path)
     style = path.with_suffix(".qml")
-    if style.exists() and not _own_style(style):
+    if style.exists() and not _is_of_xsm(style):
         log.info("'%s' was changed by somebody and stays as it is", style.name)
         return
     with fresh(style, overwrite=True) as part:

@@ -35,7 +35,7 @@ def read(path: Path) -> xr.Dataset:
         bands = bands_of(file)
         if not bands:
             raise DataError(f"'{path}' has no band but a mask.", hint="Give the raster itself.")
-        about, attrs, was = _own(file.tags(ns=TAGS))
+        about, attrs, was = _stored_attrs(file.tags(ns=TAGS))
         name = file.tags().get("variable", "") or path.stem
         labels = [file.descriptions[b.number - 1] or "" for b in bands]
         described = [_attributes(file, b) | attrs for b in bands]
@@ -69,8 +69,8 @@ def read(path: Path) -> xr.Dataset:
     return ds if grid is None else grid.assign(ds)
 
 
-def own_tags(path: Path) -> dict[str, str]:
-    """The tags that `xsm.io.geotiff.write` gave a file; empty for others, also for files that are no rasters."""
+def xsm_tags(path: Path) -> dict[str, str]:
+    """The tags that `xsm.io.geotiff.write` gave a file; empty for others, also for files that are not rasters."""
     try:
         with open_tiff(path) as file:
             return dict(file.tags(ns=TAGS))
@@ -78,7 +78,7 @@ def own_tags(path: Path) -> dict[str, str]:
         return {}
 
 
-def _own(tags: dict[str, str]) -> tuple[dict[str, Any], dict[str, Any], str]:
+def _stored_attrs(tags: dict[str, str]) -> tuple[dict[str, Any], dict[str, Any], str]:
     """Attributes of dataset and variable and its type, if xsm wrote the file; else empty."""
     try:
         about, attrs = (json.loads(tags.get(k, "{}")) for k in ("dataset", "variable"))
@@ -88,7 +88,7 @@ def _own(tags: dict[str, str]) -> tuple[dict[str, Any], dict[str, Any], str]:
 
 
 def _attributes(file: Any, band: Band) -> dict[str, Any]:
-    """Unit, name and classes that the file tells of a band."""
+    """Unit, name and classes of a band, as the file has them."""
     tags = tags_of(file, band.number)
     units = file.units[band.number - 1] or tags.get("units", "")
     attrs: dict[str, Any] = {"units": units} if units else {}
@@ -127,7 +127,7 @@ def _map(path: Path, band: Band, shape: tuple[int, int], attrs: dict[str, Any], 
 
 
 def _fill(band: Band, attrs: dict[str, Any], path: Path) -> int | None:
-    """The number that stands for missing in a map of classes: the file's, else one that is no class."""
+    """The number that stands for missing in a map of classes: the file's, else one that is not a class."""
     limits = np.iinfo(band.dtype)
     fits = [int(v) for v in band.missing if limits.min <= v <= limits.max and v == int(v)]
     if fits:
@@ -137,7 +137,7 @@ def _fill(band: Band, attrs: dict[str, Any], path: Path) -> int | None:
     fill = limits.max
     if fill in np.ravel(attrs.get("flag_values", ())):
         raise DataError(
-            f"'{path}' has a mask and {fill} as a class, expected a number that is no class for what is missing.",
+            f"'{path}' has a mask and {fill} as a class, expected a number that is not a class for missing values.",
             hint="Convert it with `gdal_translate -a_nodata`.",
         )
     return int(fill)

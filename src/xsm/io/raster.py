@@ -44,7 +44,7 @@ def open_raster(
         (where integers are kept, the file's nodata value, or 255 in bytes; in other files without one an error).
     decode : bool
         Apply the file's nodata value, mask, scale and offset: floats, NaN where missing. Integers of which every one
-        counts as it is keep their type, as do classes (a palette). False: the stored numbers; where a mask tells that
+        counts as it is keep their type, as do classes (a palette). False: the stored numbers; where a mask says that
         they are missing, the file's nodata value, or 255 in bytes.
 
     Returns

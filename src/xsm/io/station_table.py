@@ -39,7 +39,7 @@ SURFACE_CM = 5.0
 MISSING = ("", "na", "n/a", "nan", "null", "none", "<na>")
 """Words for a missing number or time, upper or lower case; a station may have such a name."""
 SHARE = 0.1
-"""Share of rows that may hold what is no number or time; a table with more is refused."""
+"""Share of rows that may contain something other than a number or time; a table with more is refused."""
 APART = 0.02
 """Degrees that the coordinates of one station may differ."""
 _HEADING = re.compile(r"(?P<name>[^\[(]+?)\s*[\[(](?P<unit>[^\])]*)[\])]")
@@ -60,7 +60,7 @@ def read(path: str | Path) -> xr.Dataset:
     Returns
     -------
     xarray.Dataset
-        ``soil_moisture(sensor, time)`` with the coordinates of docs/design/decisions.md, "Stations".
+        ``soil_moisture(sensor, time)`` with the coordinates of stations (documentation: Decisions, "Stations").
 
     Raises
     ------
@@ -183,7 +183,7 @@ def _frame(path: Path) -> pd.DataFrame:
 def _rows(path: Path) -> tuple[list[str], list[int], list[list[str]]]:
     """The header, and the numbers and fields of the rows: without comments, blank ones and repeated headers.
 
-    Rows with more or fewer fields than the header are left out and told.
+    Rows with more or fewer fields than the header are left out with a warning.
     """
     try:
         raw = path.read_bytes()
@@ -266,7 +266,7 @@ def _heading(text: str) -> tuple[str, str]:
 
 
 def _converted(path: Path, frame: pd.DataFrame, units: dict[str, str]) -> pd.DataFrame:
-    """Soil moisture in m3 m-3 and depth in cm; what their sizes contradict stops or is told."""
+    """Soil moisture in m3 m-3 and depth in cm; what their sizes contradict stops or warns."""
     try:
         for name, usual in UNITS.items():
             if name in units:

@@ -98,11 +98,11 @@ def qml(name: str, attrs: Mapping[str, Any], low: float, high: float) -> str:
 
 
 def signed(style: str) -> str:
-    """A style with a last line by which `is_own` recognizes it."""
+    """A style with a last line by which `is_of_xsm` recognizes it."""
     return f"{style}{MARK}{hashlib.sha256(style.encode()).hexdigest()[:16]} -->\n"
 
 
-def is_own(style: str) -> bool:
+def is_of_xsm(style: str) -> bool:
     """Whether a style is as `signed` made it; one that QGIS or a person has saved is not."""
     return signed(style.rpartition(MARK)[0]) == style
 

@@ -22,6 +22,7 @@ from rasterio.enums import ColorInterp, Compression, MaskFlags
 from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
+from xsm.data.first_bytes import WEB_PAGE, kind_of
 from xsm.errors import DataError, tell
 
 PIECE = 2**20
@@ -30,19 +31,6 @@ WEB = "/vsicurl/"
 OFFLINE = "Check the connection and the address."
 TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 SIDECARS = (".msk", ".ovr")
-OTHERS = {
-    b"<html": "is an HTML page",
-    b"<!doctype": "is an HTML page",
-    b"<vrtdataset": "is a VRT, which is a list of other files",
-    b"<gdal_wm": "is a description of a web service",
-    b"<wms_": "is a description of a web service",
-    b"\x89hdf": "is HDF5",
-    b"cdf": "is NetCDF",
-    b"grib": "is GRIB",
-    b"\x89png": "is a PNG",
-    b"\xff\xd8\xff": "is a JPEG",
-}
-"""First bytes, in lower case, of what else is named .tif."""
 LIKELY_FILLS = (-9999.0, -99999.0, -32768.0, -2147483648.0, float(np.finfo("f4").min), -1e20, 1e20, 65535.0)
 """Extremes of a band that are rather a fill value than a measurement."""
 
@@ -59,7 +47,7 @@ class Band:
     scale: float = 1.0
     offset: float = 0.0
     masked: bool = False
-    """Whether a mask (internal, .msk, or a band of transparency) tells more missing pixels."""
+    """Whether a mask (internal, .msk, or a band of transparency) marks more missing pixels."""
 
     def out(self) -> np.dtype:
         """Floats that hold the values, float32 for up to 16 bits; the type as it is where each number is a value."""
@@ -122,7 +110,7 @@ def open_tiff(path: Path | str) -> Iterator[Any]:
 
 
 def _check_start(path: Path) -> None:
-    """Refuse what is no TIFF by its first bytes, and files beside it that GDAL would follow and that are none."""
+    """Refuse what is not a TIFF by its first bytes, and files beside it that GDAL would follow and are not."""
     if not path.is_file():
         raise DataError(f"'{path}' does not exist.", hint="Check the path.")
     try:
@@ -136,13 +124,12 @@ def _check_start(path: Path) -> None:
     except OSError as error:
         raise DataError(f"'{path}' cannot be read ({error.strerror}).", hint="Check its rights.") from None
     if not head.startswith(TIFF):
-        low = head.lstrip(b"\xef\xbb\xbf \r\n\t").lower()
-        what = next((w for start, w in OTHERS.items() if low.startswith(start) or (b"<" in start and start in low)), "")
-        hint = "Get it again." if "HTML" in what or not what else "Give the GeoTIFF itself, or convert it."
-        raise DataError(f"'{path}' {what or 'cannot be read'}, expected a GeoTIFF.", hint=hint)
+        what = kind_of(head)
+        hint = "Get it again." if what in (WEB_PAGE, "") else "Give the GeoTIFF itself, or convert it."
+        raise DataError(f"'{path}' {f'is {what}' if what else 'cannot be read'}, expected a GeoTIFF.", hint=hint)
     if wrong:
         raise DataError(
-            f"'{wrong[0].name}' beside '{path}' is no GeoTIFF, as a mask or overview must be.", hint="Remove it."
+            f"'{wrong[0].name}' beside '{path}' is not a GeoTIFF, as a mask or overview must be.", hint="Remove it."
         )
 
 
@@ -169,7 +156,7 @@ def check_place(file: Any, path: Path | str) -> None:
 
 
 def bands_of(file: Any) -> list[Band]:
-    """Tell how each band is stored; a band of transparency is no band but a mask of the others.
+    """How each band is stored; a band of transparency is not a band but a mask of the others.
 
     A scale, an offset and fill values count from GDAL's own fields, and from the tags ``scale_factor``, ``add_offset``,
     ``_FillValue`` and ``missing_value`` of integers, which come from NetCDF.

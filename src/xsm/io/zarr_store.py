@@ -15,15 +15,7 @@ MOST_FILES, MOST_BYTES = 15_000, 10_000_000
 def check_zarr(path: Path) -> None:
     """Refuse a store with links that lead out of it, with pickled values, or with an absurd amount of metadata.
 
-    Parameters
-    ----------
-    path : Path
-        Folder of the store; it may itself be a link.
-
-    Raises
-    ------
-    DataError
-        With the file that is meant.
+    The folder itself may be a link; the error names the file that is meant.
     """
     root = os.path.realpath(path)
     folders, count = [root], 0

@@ -31,26 +31,17 @@ EAGER_CELLS = 2**21
 
 MOST_CLASSES = 1024
 
-TOLD, SLACK = 1e-3, 1e-6
-"""Share of impossible values from which clipping is told, and what rounding adds to the range, in shares of it."""
+WORTH_A_WARNING, SLACK = 1e-3, 1e-6
+"""Share of impossible values from which clipping warns, and what rounding adds to the range, in shares of it."""
 
 
 def apply(
     variable: xr.Variable, geo: Regular | Scattered, grid: Target, plan: Plan, job: Job, chunks: int | None = None
 ) -> xr.Variable:
-    """Resample a variable to a grid.
+    """Resample a variable with all dims of ``geo`` to a grid: dims ``(..., "y", "x")``, attributes of the input, dask
+    where it is.
 
-    Parameters
-    ----------
-    variable : Variable
-        With all dims of ``geo``.
-    chunks : int, optional
-        Cells per side of the blocks of a lazy result.
-
-    Returns
-    -------
-    Variable
-        Dims ``(..., "y", "x")``, attributes of the input; dask where the input is.
+    ``chunks`` are the cells per side of the blocks of a lazy result.
     """
     lead = tuple(d for d in variable.dims if d not in geo.dims)
     source = variable.transpose(*lead, *geo.dims)
@@ -218,7 +209,7 @@ def _resample(values: np.ndarray, plan: Plan, job: Job, at: Window, rows: slice,
 
 
 def _tell_impossible(frames: np.ndarray, job: Job) -> None:
-    """Warn where more than `TOLD` of the values that are resampled lie outside the range that clips the result."""
+    """Warn where too many resampled values lie outside the range that clips the result (`WORTH_A_WARNING`)."""
     if frames.dtype.kind != "f" or not frames.size or not (math.isfinite(job.low) or math.isfinite(job.high)):
         return
     slack = SLACK * (job.high - job.low) if math.isfinite(job.high - job.low) else 0.0
@@ -226,7 +217,7 @@ def _tell_impossible(frames: np.ndarray, job: Job) -> None:
         return
     real = frames[np.isfinite(frames) & ~np.isin(frames, job.missing)] if job.missing else frames[np.isfinite(frames)]
     wrong = real[(real < job.low - slack) | (real > job.high + slack)]
-    if wrong.size > TOLD * real.size:
+    if wrong.size > WORTH_A_WARNING * real.size:
         tell(
             f"{wrong.size} of {real.size} values of '{job.name}' ({wrong.min():g} to {wrong.max():g}) are outside "
             f"{job.low:g} to {job.high:g}, its physical range, and the result is clipped to it: check units and fill "

@@ -165,10 +165,8 @@ def gather(values, v, u, scale_v, scale_u, cubic, min_valid, coarser, out):  # t
     ----------
     values : (h, w) float
         Source window.
-    v, u : (rows, cols) float
-        Row and column of the target centres in the window, fractional; NaN where there is none.
-    scale_v, scale_u : (rows, cols) float
-        Widening of the kernel in source cells.
+    v, u, scale_v, scale_u : (rows, cols) float
+        Row and column of the target centres in the window, NaN where there is none; widening in source cells.
     cubic : bool
         Keys cubic with bilinear and nearest as fallback, else bilinear with nearest.
     out : (rows, cols) float

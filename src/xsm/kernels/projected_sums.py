@@ -195,12 +195,9 @@ def combine(sums, cubic, full, near, min_valid, out):  # type: ignore[no-untyped
         Moments of the dual cells around the target block.
     cubic : bool
         Keys kernel with the triangle as fallback, else the triangle alone.
-    full : (rows, cols) float64
-        Pixels per target cell, the weight of a cell without missing pixels.
-    near : (rows, cols) float
-        Nearest pixel, NaN where there is no valid one: elsewhere the fallback may fill the cell.
-    out : (rows, cols) float
-        Result, NaN where there is none.
+    full, near, out : (rows, cols) float
+        Pixels per target cell (its weight without gaps); nearest pixel, NaN where it is missing and the fallback may
+        not fill the cell; result, NaN where there is none.
     """
     for i in range(out.shape[0]):
         for j in range(out.shape[1]):

@@ -123,7 +123,7 @@ def _are_shares(variables: Mapping[Hashable, xr.Variable]) -> bool:
 
 
 def unrounded(variables: dict[Hashable, xr.Variable]) -> dict[Hashable, xr.Variable]:
-    """Make integer percentages of sand, silt and clay float32: rescaled to 100 they are no integers."""
+    """Make integer percentages of sand, silt and clay float32: rescaled to 100 they are not integers."""
     if not _are_shares(variables):
         return variables
     floats: dict[Hashable, xr.Variable] = {}

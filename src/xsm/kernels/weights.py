@@ -36,7 +36,7 @@ KERNEL = {"bicubic": keys, "bilinear": triangle}
 class Taps:
     """Weights of one axis: target ``i`` takes source cells ``start[i] + k`` with ``weight[i, k]``.
 
-    Weights of all cells of the full kernel sum to 1; those beyond the source are left out, so that a smaller sum tells
+    Weights of all cells of the full kernel sum to 1; those beyond the source are left out, so that a smaller sum shows
     missing support. On a closed axis ``start`` runs outside ``0:size`` instead. ``nearest`` holds where ``inside``.
     """
 
@@ -57,16 +57,8 @@ class Taps:
 
 
 def interpolation(method: str, axis: Axis, centre: np.ndarray, width: np.ndarray) -> Taps:
-    """Weights of ``"bicubic"`` or ``"bilinear"``.
-
-    Parameters
-    ----------
-    method : str
-        Kernel.
-    axis : Axis
-        Source axis.
-    centre, width : ndarray
-        Centres of the target cells in source cell indices and their widths in source cells.
+    """Weights of ``"bicubic"`` or ``"bilinear"``: centres of the target cells in source cell indices, widths in source
+    cells.
     """
     kernel, scale = KERNEL[method], np.maximum(np.abs(width), 1.0)
     reach = RADIUS[method] * scale

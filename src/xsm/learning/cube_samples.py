@@ -60,7 +60,8 @@ def load_if_small(cube: LearningCube) -> LearningCube:
         return cube
     arrays = {part: {n: v.data for n, v in ds.data_vars.items()} for part, ds in parts.items()}
     arrays, frozen = dask.compute(arrays, cube.frozen)  # arrays: dask 2026.8 loses a dataset's variable and x + 1 of it
-    return replace(cube, **{part: ds.copy(data=arrays[part]) for part, ds in parts.items()}, frozen=frozen)
+    loaded: dict[str, Any] = {part: ds.copy(data=arrays[part]) for part, ds in parts.items()}
+    return replace(cube, **loaded, frozen=frozen)
 
 
 def span(cube: LearningCube, split: np.ndarray) -> slice:

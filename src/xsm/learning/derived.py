@@ -15,7 +15,7 @@ import xarray as xr
 from xsm.compute.chunks import anchored
 from xsm.compute.series import SERIES_CELLS, SERIES_POINTS
 from xsm.data.cf import VARIABLES, kind
-from xsm.data.derived_text import FORMS, Derived, behind, canonical, is_derived, parse
+from xsm.data.derived_text import FORMS, OF_TRAINING_DAYS, Derived, behind, canonical, is_derived, parse
 from xsm.data.families import families_of, role_of
 from xsm.data.period import check_days
 from xsm.errors import DataError, tell
@@ -41,8 +41,8 @@ def with_derived(
     names : iterable of str
         Derived predictors; those that the dataset has, and other names, are passed over.
     train : ndarray of bool or sequence of str, optional
-        Days of ``mean``, or their periods as a bundle's card has them; all days by default, and, with a warning, where
-        the dataset has none of them.
+        Days of ``mean``, ``spread`` and ``standard``, or their periods as a bundle's card has them; all days by
+        default, and, with a warning, where the dataset has none of them.
 
     Returns
     -------
@@ -74,21 +74,20 @@ def with_predictors(ds: xr.Dataset, card: Mapping[str, Any]) -> xr.Dataset:
     return with_derived(ds, names, train=card.get("training", {}).get("periods", ()))
 
 
-def _training_days(ds: xr.Dataset, tree: Derived, train: Any) -> np.ndarray | None:
-    if "mean" not in tree.forms or "time" not in ds.dims:
-        return None
-    if train is None:
-        return np.ones(ds.sizes["time"], bool)
+def _training_days(ds: xr.Dataset, tree: Derived, train: Any) -> np.ndarray:
+    every = np.ones(ds.sizes.get("time", 0), bool)
+    if train is None or not OF_TRAINING_DAYS & set(tree.forms) or "time" not in ds.dims:
+        return every
     mask = np.asarray(train)
     if mask.dtype != bool:
         mask = np.isin(ds["time"].values.astype("M8[D]"), days_within(train))
     if not mask.any():
-        tell(f"The dataset has none of the training days of '{tree}'; the mean is that of its own days.")
-        return np.ones(ds.sizes["time"], bool)
+        tell(f"The dataset has none of the training days of '{tree}'; its own days take their place.")
+        return every
     return mask
 
 
-def _derived(ds: xr.Dataset, tree: Derived, use: np.ndarray | None) -> xr.DataArray:
+def _derived(ds: xr.Dataset, tree: Derived, use: np.ndarray) -> xr.DataArray:
     """A derived variable with its attributes."""
     source = _source(ds, tree)
     out = _applied(ds, tree, use, tree.observed)
@@ -99,7 +98,7 @@ def _derived(ds: xr.Dataset, tree: Derived, use: np.ndarray | None) -> xr.DataAr
     away = "distance" in tree.forms
     attrs = {
         "long_name": f"{name}: {FORMS[tree.form].words}{inner}{number}{', past only' if tree.side == 'past' else ''}",
-        "units": "day" if away else units,
+        "units": "day" if away else "1" if "standard" in tree.forms else units,
         "family": "; ".join(sorted(families_of(ds, tree.variable))),
         "role": "" if away else role_of(ds, tree.variable),
         "fill_training": "" if tree.observed else source.attrs.get("fill_training", ""),
@@ -128,7 +127,7 @@ def _source(ds: xr.Dataset, tree: Derived) -> xr.DataArray:
     return variable
 
 
-def _applied(ds: xr.Dataset, tree: Derived | str, use: np.ndarray | None, observed: bool) -> xr.DataArray:
+def _applied(ds: xr.Dataset, tree: Derived | str, use: np.ndarray, observed: bool) -> xr.DataArray:
     """Values of a predictor without attributes; ``observed`` leaves the filled values of its variable out."""
     if isinstance(tree, str):
         variable, mark = ds[tree].drop_attrs(), f"{tree}_observed"
@@ -149,7 +148,11 @@ def _applied(ds: xr.Dataset, tree: Derived | str, use: np.ndarray | None, observ
             return _along_time(of, functools.partial(filters.distance, side=tree.side))
         case "antecedent":
             return _along_time(of, functools.partial(filters.antecedent, days=tree.days))
-    return _along_time(of, functools.partial(filters.day_mean, use=use), keep=False)
+        case "mean":
+            return _along_time(of, functools.partial(filters.day_mean, use=use), keep=False)
+        case "spread":
+            return _along_time(of, functools.partial(filters.day_spread, use=use), keep=False)
+    return _along_time(of, functools.partial(filters.standardised, use=use))
 
 
 def _along_time(variable: xr.DataArray, kernel: Any, keep: bool = True) -> xr.DataArray:

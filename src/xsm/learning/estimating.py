@@ -37,7 +37,7 @@ def estimate_maps(ds: xr.Dataset, bundle: Bundle, depth: int, number: int, dropo
     """Estimate with a bundle of this depth and scenario number; see `xsm.estimate`."""
     scenario, surface, surface_cells = _scenario(bundle, depth, number), bundle.surface, None
     ds = with_units(ds, _predictors_in(ds, *(b for b in (bundle, surface) if b)))
-    if scenario.needs_surface:
+    if scenario.needs_surface and (surface or bundle.card.get("surface")):
         if surface is None:
             raise DataError(
                 "The 25 cm scenario 2 bundle lacks its 5 cm bundle ('surface').", hint="Train the bundle again."

@@ -150,6 +150,41 @@ def day_mean(values: np.ndarray, use: np.ndarray) -> np.ndarray:
     return out
 
 
+def day_spread(values: np.ndarray, use: np.ndarray) -> np.ndarray:
+    """Standard deviation of the observed values of some days; as `day_mean`.
+
+    Examples
+    --------
+    >>> day_spread(np.array([[0.1], [0.3], [0.8]]), np.array([True, True, False])).round(2)
+    array([0.1], dtype=float32)
+    """
+    return day_mean((values - day_mean(values, use)) ** 2, use) ** np.float32(0.5)
+
+
+def standardised(values: np.ndarray, use: np.ndarray) -> np.ndarray:
+    """Departures from the mean of some days, in units of their standard deviation.
+
+    Parameters
+    ----------
+    values : ndarray
+        ``(time, cell)``, NaN where not observed.
+    use : ndarray of bool
+        Days ``(time,)`` that count.
+
+    Returns
+    -------
+    ndarray
+        Float32 ``(time, cell)``; NaN where a cell does not vary on these days.
+
+    Examples
+    --------
+    >>> standardised(np.array([[0.1], [0.3], [0.4]]), np.array([True, True, False])).ravel().round(2)
+    array([-1.,  1.,  2.], dtype=float32)
+    """
+    spread = day_spread(values, use)
+    return ((values - day_mean(values, use)) / np.where(spread > 0, spread, np.nan)).astype("f4")
+
+
 def neighbour_mean(values: np.ndarray, cells: int) -> np.ndarray:
     """Mean of the values in a square around each cell, without the cell itself.
 

@@ -46,6 +46,8 @@ from xsm.validation.matching import Sensors
 
 SHOWN_DAYS, SHOWN_CELLS = 40, 64
 """Training days and cells on a side that show whether an estimate varies as its references do."""
+CUBE = "cube"
+"""Stands for a 5 cm bundle where the ``sm_5cm`` of the cube is taken as it is."""
 log = logging.getLogger("xsm")
 
 
@@ -81,7 +83,7 @@ def fit_estimate(
     if stations is not None:
         Sensors(stations, day)
     bundle_5cm = None
-    if case.needs_surface:
+    if case.needs_surface and surface != CUBE:
         if surface is None:
             log.info("training the 5 cm bundle that feeds 25 cm scenario 2")
             surface = fit_estimate(
@@ -92,7 +94,7 @@ def fit_estimate(
         ds = _with_surface(ds, bundle_5cm)
     ds = with_derived(ds, (*case.inputs, *case.statics), train=training_days)
     cube = _learning_cube(ds, case, bundle_5cm, splits, look_back(learner.info, checked) - 1)
-    warn_of_shipped(surface, "estimate")
+    warn_of_shipped(bundle_5cm and surface, "estimate")
     spec = _spec(ds, case, target, checked)
     cube = load_if_small(cube)
     with quiet() as progress:

@@ -22,7 +22,7 @@ from xsm.learning.calibration import (
     factor_beside,
     station_error,
 )
-from xsm.learning.merging import ROOT_SOURCES, SURFACE_SOURCES, corrected
+from xsm.learning.merging import ROOT_SOURCES, SURFACE_SOURCES, corrected, spread_of
 
 LIMITS = (
     "Weights and spread were corrected by the stations in 'sources'; what these points differ from their cells by, "
@@ -56,11 +56,12 @@ def at_stations(
     depths = [int(target[3:-2]) for target in bundle.card["targets"]]
     masks = with_masks(ds)
     context = {n: masks[n] for n in ("frozen", "spatial_ref") if n in masks}
-    roles = fusing.inputs_of(ds, depths, training | validation)
+    known = training | validation
+    roles = fusing.inputs_of(ds, depths, known)
     parts = fusing.surface_parts(roles, bundle)
     error, _ = station_error([Place(ds, stations, validation)], 5) if validation.any() else (np.nan, 0)
     weights, teachers = dict(bundle.weights), set()
-    if beside := _beside(parts.assign(context), stations, 5, [*SURFACE_SOURCES, "spread", "lasting"]):
+    if beside := _beside(parts.assign(context), stations, 5, [*SURFACE_SOURCES, "spread", "lasting"], known):
         retrieved = np.isfinite(beside.parts[RETRIEVAL])
         weights["weights_5cm"] = np.stack([
             _corrected(row, beside, SURFACE_SOURCES, beside.rows(training, retrieved == bool(k)))
@@ -68,18 +69,18 @@ def at_stations(
         ])  # fmt: skip
         flat = xr.Dataset({n: (("site", "time"), v) for n, v in beside.parts.items()})
         fused = fusing.merged_surface(flat, weights["weights_5cm"]).values
-        scale = weights["spread_5cm"][retrieved.astype(int)] * beside.parts["spread"]
-        weights["spread_5cm"] = weights["spread_5cm"] * _factor(beside, fused, scale, validation, error)
+        scale = fusing.surface_spread(flat, weights["spread_5cm"]).values
+        weights["spread_5cm"] = weights["spread_5cm"] * _factor(beside, fused, scale, validation, error) ** 2
         teachers |= set(beside.names)
     if 25 in depths:
-        fused = fusing.merged_surface(parts, weights["weights_5cm"])
-        deep = fusing.root_parts(roles, fused, bundle)
-        if beside := _beside(deep.assign(context), stations, 25, [*ROOT_SOURCES, "spread"]):
+        surface = fusing.merged_surface(parts, weights["weights_5cm"])
+        deep = fusing.root_parts(roles, surface, bundle).assign(surface_spread=parts["spread"])
+        if beside := _beside(deep.assign(context), stations, 25, [*ROOT_SOURCES, "spread", "surface_spread"], known):
             rows = beside.rows(training)
             weights["weights_25cm"] = _corrected(weights["weights_25cm"], beside, ROOT_SOURCES, rows)
-            fused = sum(w * beside.parts[n] for n, w in zip(ROOT_SOURCES, weights["weights_25cm"], strict=True))
-            scale = weights["spread_25cm"][0] * beside.parts["spread"]
-            weights["spread_25cm"] = weights["spread_25cm"] * _factor(beside, fused, scale, validation, error)
+            root = sum(w * beside.parts[n] for n, w in zip(ROOT_SOURCES, weights["weights_25cm"], strict=True))
+            scale = spread_of(weights["spread_25cm"], (beside.parts["spread"], beside.parts["surface_spread"], root))
+            weights["spread_25cm"] = weights["spread_25cm"] * _factor(beside, root, scale, validation, error) ** 2
             teachers |= set(beside.names)
     if not teachers:
         tell(
@@ -92,8 +93,8 @@ def at_stations(
     return Bundle(card, weights)
 
 
-def _beside(maps: xr.Dataset, stations: xr.Dataset, depth: int, names: list[str]) -> Beside | None:
-    """Parts and stations side by side; None where fewer than `FEWEST_STATIONS` have `FEWEST_DAYS` days."""
+def _beside(maps: xr.Dataset, stations: xr.Dataset, depth: int, names: list[str], days: np.ndarray) -> Beside | None:
+    """Parts and stations side by side on some days; None where fewer than `FEWEST_STATIONS` have `FEWEST_DAYS`."""
     from xsm.validation.matching import full_name
     from xsm.validation.pairing import pair
 
@@ -105,13 +106,13 @@ def _beside(maps: xr.Dataset, stations: xr.Dataset, depth: int, names: list[str]
         return None
     series = pairs.layers[layer]
     needed = [k for k, n in enumerate(names) if n not in (RETRIEVAL, "lasting")]
-    valid = series.valid[needed].all(0)
+    valid = series.valid[needed].all(0) & days
     valid &= (valid.sum(-1) >= FEWEST_DAYS)[:, None]
     if valid.any(-1).sum() < FEWEST_STATIONS:
         return None
     confirmed = [site for site, some in zip(pairs.sites, valid.any(-1), strict=True) if some]
-    stations_used = [full_name(site.station, site.network) for site in confirmed]
-    return Beside(dict(zip(names, series.x, strict=True)), series.y[needed[0]], valid, stations_used)
+    teachers = [full_name(site.station, site.network) for site in confirmed]
+    return Beside(dict(zip(names, series.x, strict=True)), series.y[needed[0]], valid, teachers)
 
 
 def _corrected(

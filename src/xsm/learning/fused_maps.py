@@ -77,20 +77,19 @@ def fused_maps(ds: xr.Dataset, bundle: Bundle, depths: Sequence[int]) -> xr.Data
     roles = roles.assign({role: values[name] for role, name in HOLDERS.items() if name in values})
     parts = fusing.surface_parts(roles, bundle)
     fused = fusing.merged_surface(parts, bundle.weights["weights_5cm"])
-    observed, spreads = parts[RETRIEVAL].notnull(), bundle.weights["spread_5cm"]
     maps: dict[int, tuple[xr.DataArray, xr.DataArray]] = {}
     if 5 in depths:
-        maps[5] = fused, parts["spread"] * xr.where(observed, *(float(spreads[k]) for k in (1, 0)))
+        maps[5] = fused, fusing.surface_spread(parts, bundle.weights["spread_5cm"])
     if 25 in depths:
         deep = fusing.root_parts(roles, fused, bundle)
-        maps[25] = (
-            fusing.merged_root(deep, bundle.weights["weights_25cm"]),
-            deep["spread"] * float(bundle.weights["spread_25cm"][0]),
-        )
+        root = fusing.merged_root(deep, bundle.weights["weights_25cm"])
+        maps[25] = root, fusing.root_spread(deep, root, parts, bundle.weights["spread_25cm"])
     out = xr.Dataset(coords=ds[HOLDERS[SURFACE]].coords)
     for depth, (mean, spread) in maps.items():
         out = out.assign(_named(depth, mean.where(inside), spread.where(inside), bundle))
-    observed = observed.assign_attrs(long_name="Whether the satellite retrieved soil moisture on that day")
+    observed = (
+        parts[RETRIEVAL].notnull().assign_attrs(long_name="Whether the satellite retrieved soil moisture on that day")
+    )
     out = out.assign({**_weights(bundle, depths), "retrieval_observed": observed, "mask_reason": reason})
     if "frozen" in masks:
         out = out.assign(frozen=masks["frozen"])

@@ -21,7 +21,7 @@ from xsm.data.derived_text import behind, is_derived
 from xsm.data.roles import RETRIEVAL, ROOT, SURFACE, in_roles
 from xsm.errors import DataError
 from xsm.learning.derived import with_derived
-from xsm.learning.merging import MODEL_MEAN, SURFACE_SOURCES
+from xsm.learning.merging import MODEL_MEAN, SURFACE_SOURCES, spread_of
 
 PREDICTION, TAUGHT, OPERATOR = "prediction", "taught", "operator"
 INNOVATION, FUSED = "innovation", "fused"
@@ -43,10 +43,10 @@ def cross_predictors(ds: xr.Dataset, mode: str) -> tuple[list[str], list[str]]:
         Whether later retrievals take part.
     """
     maps = "y" in ds[SURFACE].dims
-    series = [SURFACE, f"memory({SURFACE}, 5)", f"memory({SURFACE}, 30)"]
-    series += ["precipitation", *(f"antecedent(precipitation, {d})" for d in (2, 5, 20))]
+    series = [SURFACE, *(f"memory({SURFACE}, {days})" for days in (1, 5, 30))]
+    series += ["precipitation", *(f"antecedent(precipitation, {days})" for days in (1, 2, 5, 20))]
     series += ["air_temperature", "memory(air_temperature, 10)"]
-    series += [others_of(INNOVATION, days, mode) for days in (2, LONG)]
+    series += [others_of(name, days, mode) for name in (RETRIEVAL, INNOVATION) for days in (2, 15, LONG)]
     series += [f'distance({INNOVATION}, side="past")' if mode == "filter" else f"distance({INNOVATION})"]
     series += [others_of(f"neighbours({INNOVATION}, {w})", days, mode) for w in WINDOWS for days in (1, 3) if maps]
     return [n for n in series if behind(n) in {*map(str, ds), INNOVATION}], [n for n in SOIL if n in ds]
@@ -130,6 +130,16 @@ def merged_surface(parts: xr.Dataset, weights: np.ndarray) -> xr.DataArray:
     share = xr.where(observed, *(weights[k][SURFACE_SOURCES.index(SURFACE)] for k in (1, 0)))
     fused = xr.where(observed, sums[1], sums[0]) - (MODEL_MEAN - share) * parts["lasting"].fillna(0.0)
     return fused.clip(DRIEST, WETTEST).astype("f4").transpose(*parts[SURFACE].dims)
+
+
+def surface_spread(parts: xr.Dataset, shares: np.ndarray) -> Any:
+    """Standard deviation of the truth about the fused surface."""
+    return spread_of(shares, (parts["spread"], parts["lasting"].fillna(0.0), 1.0))
+
+
+def root_spread(parts: xr.Dataset, fused: Any, surface: Any, shares: np.ndarray) -> Any:
+    """Standard deviation of the truth about the fused second layer, from its parts and those of the surface."""
+    return spread_of(shares, (parts["spread"], surface["spread"], fused))
 
 
 def root_parts(ds: xr.Dataset, fused: xr.DataArray, bundle: Bundle) -> xr.Dataset:

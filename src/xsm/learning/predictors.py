@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 from xsm.data.cf import VARIABLES, check_units, kind, same_units
-from xsm.data.derived_text import TODAY, behind, canonical, is_derived, parse, reach
+from xsm.data.derived_text import HINT, STATIC, TODAY, behind, canonical, is_derived, parse, reach
 from xsm.data.families import families_of, is_moisture, same_series
 from xsm.data.period import check_days
 from xsm.data.scenarios import Scenario, get_scenario
@@ -201,7 +201,8 @@ def free_scenario(
     for name in names:
         if name not in ds and behind(name) not in ds and behind(name) not in estimated:
             raise DataError(
-                f"The predictor '{name}' is not in the dataset.", hint=f"It contains {', '.join(map(str, ds))}."
+                f"The predictor '{name}' is not in the dataset.",
+                hint=f"It contains {', '.join(map(str, ds))}." + (f" {HINT}" if "(" in name else ""),
             )
     if coded := [n for n in names if n in ds and (kind(ds[n], n) == "flag" or ds[n].dtype.kind not in "fiub")]:
         raise DataError(
@@ -226,7 +227,7 @@ def free_scenario(
 
 def _is_series(ds: xr.Dataset, name: str) -> bool:
     """Whether a predictor changes with time; what is not in the dataset is an estimate or derived."""
-    if name not in ds and is_derived(name) and "mean" in parse(name).forms:
+    if name not in ds and is_derived(name) and STATIC & set(parse(name).forms):
         return False
     variable = name if name in ds else behind(name)
     return variable not in ds or "time" in ds[variable].dims

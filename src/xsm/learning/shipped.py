@@ -1,4 +1,4 @@
-"""The bundles that are shipped with xsm: trained on the synthetic twin, for trying things out."""
+"""The bundles that are shipped with xsm: most trained on the synthetic twin, one on real stations."""
 
 from __future__ import annotations
 
@@ -9,16 +9,18 @@ from typing import Any
 from xsm.contracts.bundle import Bundle
 from xsm.errors import DataError, render_hint, tell
 
+STATIONS = "uscrn-depth"
+"""The bundle that was trained on real stations (`tools/train_uscrn.py`)."""
 NAMES = {
     "gapfill": {"pretrained": "gapfill"},
     "fuse": {"pretrained": "fuse"},
-    "estimate": {n: n for n in ("5-1", "5-2", "25-1", "25-2")},
+    "estimate": {n: n for n in ("5-1", "5-2", "25-1", "25-2", STATIONS)},
 }
 """The shipped bundles of each task, by the name that users write."""
 
 
 def shipped(name: str) -> Bundle:
-    """Load a shipped bundle (``"5-1"``, ``"5-2"``, ``"25-1"``, ``"25-2"``, ``"gapfill"``)."""
+    """Load a shipped bundle (``"5-1"``, ``"5-2"``, ``"25-1"``, ``"25-2"``, ``"uscrn-depth"``, ``"gapfill"``)."""
     folder = Path(str(files("xsm"))) / "_bundles" / name
     if not folder.is_dir():
         raise DataError(f"This xsm has no shipped bundle '{name}'.", hint="Train one with <fit()>.")
@@ -32,7 +34,13 @@ def shipped_name(model: Any, task: str) -> str:
 
 def warn_of_shipped(model: Any, task: str) -> None:
     """Warn that a bundle is a shipped one; called after it was used, so that errors come without the warning."""
-    if name := shipped_name(model, task):
+    name = shipped_name(model, task)
+    if name == STATIONS:
+        tell(
+            f"The shipped bundle '{name}' was trained at stations of USCRN in CONUS (points, 5 cm measured); for "
+            "cells, for an estimate of 5 cm and elsewhere its skill is not known: see its card."
+        )
+    elif name:
         tell(
             f"The shipped bundle '{name}' was trained on synthetic data (the twin) and is for trying things out; "
             + render_hint("train your own with <fit()> before you use estimates.")

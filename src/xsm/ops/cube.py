@@ -30,7 +30,7 @@ def cube(
     Returns
     -------
     xarray.Dataset
-        All variables, with ``land`` and ``frozen`` (docs/design/decisions.md, "Masks") where their inputs exist.
+        All variables, with ``land`` and ``frozen`` (documentation: Decisions, "Masks") where their inputs exist.
 
     Raises
     ------

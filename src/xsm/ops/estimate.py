@@ -21,7 +21,12 @@ def estimate(
     depth: Annotated[Literal[5, 25], Param("Depth of the estimate.", unit="cm")] = 5,
     scenario: Annotated[Literal[1, 2], Param("Scenario of the paper's Table 2.")] = 2,
     model: Annotated[
-        Any, Param("Bundle or its folder; by default the shipped one, trained on the twin.", kind=Kind.MODEL)
+        Any,
+        Param(
+            "Bundle or its folder, 'uscrn-depth' (25 cm from sm_5cm, trained on real stations); by default a shipped "
+            "one, trained on the twin.",
+            kind=Kind.MODEL,
+        ),
     ] = None,
     dropout_passes: Annotated[
         int, Param("Passes with dropout that add to the spread (Monte Carlo).", minimum=0, maximum=200, advanced=True)
@@ -32,12 +37,15 @@ def estimate(
     Parameters
     ----------
     ds : xarray.Dataset
-        Cube, dims (time, y, x) on an EASE-Grid window, predictors without temporal gaps.
+        Cube, dims (time, y, x) on an EASE-Grid window, predictors without temporal gaps; derived predictors of the
+        model are made from it, and what is behind them may have gaps.
     depth, scenario : int
         Which estimate (Table 2 of Rabiei et al. 2024).
     model : Bundle or path, optional
         Trained model; without one the shipped bundle is used, with a warning. The 5 cm estimate that 25 cm scenario 2
-        needs is taken from the cube where it has one by the same surface bundle.
+        needs is taken from the cube where it has one by the same surface bundle. ``"uscrn-depth"`` makes 25 cm of a
+        cube's ``sm_5cm`` (of any origin), ``precipitation`` and ``air_temperature``; its card (`xsm inspect`) has the
+        stations that taught it, its scores and its limits.
     dropout_passes : int
         Monte Carlo dropout: average of that many passes with neurons left out, whose differences add to the spread; for
         models that have dropout. Takes that many times as long and is recorded in ``history`` and attributes. The

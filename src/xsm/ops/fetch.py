@@ -10,12 +10,11 @@ import numpy as np
 
 from xsm.contracts.operation import Kind, Param, operation
 from xsm.contracts.registry import get_source
-from xsm.contracts.source import check_options
+from xsm.contracts.source import area_of, check_options
 from xsm.data.grids import EASE2_M09
 from xsm.data.period import days
 from xsm.data.region import REGIONS
 from xsm.errors import MissingPlugin, UsageError
-from xsm.ops.open import area_of
 from xsm.options import set_options
 from xsm.web.manifest import Manifest
 
@@ -90,7 +89,7 @@ def fetch(
     if not hasattr(plugin, "fetch"):
         raise MissingPlugin(
             f"xsm cannot download the files of the source '{source}'.",
-            hint=f"Download them by hand from {info.url or 'their provider'}; docs/fetch.md says how.",
+            hint=f"Download them by hand from {info.url or 'their provider'} (documentation: Downloads).",
         )
     checked = check_options(f"fetch option of source '{source}'", info.fetch_options, options)
     with contextlib.nullcontext() if workers is None else set_options(workers=workers):

@@ -40,7 +40,11 @@ def fit(
         bool, Param("Gap filling: allow land-model soil moisture as a covariate.", advanced=True)
     ] = False,
     surface: Annotated[
-        Any, Param("Estimate at 25 cm, scenario 2: the 5 cm bundle; trained if absent.", kind=Kind.MODEL)
+        Any,
+        Param(
+            "Estimate at 25 cm, scenario 2: the 5 cm bundle, trained if absent; 'cube' for the cube's sm_5cm.",
+            kind=Kind.MODEL,
+        ),
     ] = None,
     stations: Annotated[
         xr.Dataset | None,
@@ -69,20 +73,27 @@ def fit(
         Estimate: days to stop by; fusion: days that calibrate the spread. By default 2021, or the 20 % of the days
         after the first 60 %.
     predictors, target : optional
-        Estimate: predictors and reference instead of the scenario's; the target is a variable of the dataset.
+        Estimate: predictors and reference instead of the scenario's; the target is a variable of the dataset. A
+        predictor is a variable or derived from one: ``"memory(v, days)"``, an exponential filter;
+        ``"antecedent(v, days)"``, a decaying sum; ``"others(v, days)"`` and ``"distance(v)"``, the values observed on
+        other days and how far these are, with ``side="past"`` for earlier ones alone; ``"mean(v)"`` of the training
+        days; ``"neighbours(v, cells)"``. They nest, and ``v`` may have gaps. The target may enter by its other days.
     variables, covariates : sequence of str, optional
         Gap filling: what the model learns to fill, and the gap-free series and maps that help it.
     allow_target_leak : bool
         Gap filling: allow land-model soil moisture as a covariate.
-    surface : Bundle or path, optional
-        Estimate at 25 cm, scenario 2: the 5 cm bundle that feeds it; it becomes part of the result.
+    surface : Bundle, path or "cube", optional
+        Estimate at 25 cm, scenario 2: the 5 cm bundle that feeds it; it becomes part of the result. ``"cube"`` takes
+        the cube's ``sm_5cm`` as it is, wherever it comes from; then a cube must have it for estimates too.
     stations : xarray.Dataset, optional
         Estimate: ``soil_moisture(sensor, time)``; its ``_std`` is then the spread of the true value. Without stations
         it is that of the reference and called ``_reference_std``. Fusion: they also correct the weights.
     seed : int
         Seed of sampling, initial weights and batches.
     **options
-        Options of the model; see ``xsm models``. Fusion: also ``mode="smoother"`` or ``"filter"``.
+        Options of the model; see ``xsm models``. All that estimate have ``memory``, days of exponential filters that
+        are predictors too: of ``sm_dca``, or of every daily predictor where the cube lacks it or it is a reference.
+        Fusion has ``mode="smoother"`` or ``"filter"``.
 
     Returns
     -------
@@ -107,6 +118,8 @@ def fit(
     ['tb_h', 'tb_v', 'albedo']
     >>> cube.sm.fit(model="ridge", predictors=["tb_h", "precipitation"], target="sm_noah_0_10").card["inputs"]
     ['tb_h', 'precipitation']
+    >>> cube.sm.fit(model="ridge", predictors=["tb_h", "memory(sm_dca, 5)"], target="sm_noah_0_10").card["inputs"]
+    ['tb_h', 'memory(sm_dca, 5)']
     """
     check_device()
     ds = utc_times(ds) if task != "fuse" else as_variables(utc_times(ds))

@@ -55,12 +55,8 @@ def gapfill_cru(
     >>> sorted(filled[["tb_h", "tb_h_std", "tb_h_obs_std", "tb_h_observed"]])
     ['tb_h', 'tb_h_obs_std', 'tb_h_observed', 'tb_h_std']
     """
-    check_device()
-    filling = Filling(
-        method="cru", variables=variables, covariates=covariates, model=model, mode=mode, max_gap=max_gap,
-        denoise=denoise, seed=seed, train=train, allow_target_leak=allow_target_leak, options=options,
-    )  # fmt: skip
-    return fill_gaps(utc_times(ds), filling)
+    return gapfill(ds, "cru", variables=variables, covariates=covariates, model=model, mode=mode, max_gap=max_gap,
+                   denoise=denoise, seed=seed, train=train, allow_target_leak=allow_target_leak, **options)  # fmt: skip
 
 
 @operation(title="Fill gaps (choose a model)", group="Gap filling")

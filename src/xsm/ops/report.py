@@ -40,7 +40,7 @@ def report(
         Adds ``sm_dca``, ``sm_noah_*``, SMAP Level 4 (``sm_surface``, ``sm_rootzone``), ``precipitation``, ``frozen``,
         soil maps and land cover, on the same grid.
     stations : xarray.Dataset, optional
-        ``soil_moisture(sensor, time)`` (docs/design/decisions.md, "Stations").
+        ``soil_moisture(sensor, time)`` (documentation: Decisions, "Stations").
     sites : sequence of str
         Names of the stations whose series are shown; by default those of the highest, median and lowest R.
     title : str

@@ -1,4 +1,4 @@
-"""USDA soil texture classes from sand, silt and clay (docs/design/formats/soil_texture.md)."""
+"""USDA soil texture classes from sand, silt and clay (documentation: Soil texture)."""
 
 from __future__ import annotations
 

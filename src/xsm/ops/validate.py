@@ -62,7 +62,7 @@ def validate(
         Dims ``(time, y, x)`` on an EASE-Grid 2.0 or ``(time, lat, lon)``, one step per UTC day, m3 m-3. Only the
         stations' cells are computed.
     stations : xarray.Dataset
-        ``soil_moisture`` (m3 m-3) with dims ``(sensor, time)``, flagged values NaN (docs/design/decisions.md,
+        ``soil_moisture`` (m3 m-3) with dims ``(sensor, time)``, flagged values NaN (documentation: Decisions,
         "Stations"). Of several sensors at one depth of a station the one with the most values is used.
     variables : sequence of str, optional
         Names in `PRODUCTS`, or variables with an attribute ``depth`` of 5 or 25 (cm).

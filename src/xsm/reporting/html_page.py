@@ -6,6 +6,7 @@ import base64
 import io
 import math
 from html import escape
+from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from xsm.reporting.score_tables import Cell, Table
@@ -14,51 +15,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 DASH, MINUS, NO_BREAK = "\u2013", "\u2212", "\u00a0"
-STYLE = """
-:root { color-scheme: light; --ink: #1b1f24; --soft: #57606a; --line: #d8dee4; --accent: #01665e; }
-* { box-sizing: border-box; }
-body { margin: 0; color: var(--ink); background: #fff; font: 16px/1.55 system-ui, -apple-system, "Segoe UI", Roboto,
-  "Noto Sans", "DejaVu Sans", sans-serif; }
-main, header > div { max-width: 72rem; margin: 0 auto; padding: 0 1.25rem; }
-header { border-bottom: 3px solid var(--accent); padding: 1.6rem 0 1rem; }
-h1 { font-size: 1.75rem; line-height: 1.2; margin: 0 0 .35rem; }
-h2 { font-size: 1.3rem; margin: 2.6rem 0 .8rem; padding-top: .4rem; }
-p, li { max-width: 50rem; } p { margin: .5rem 0; }
-a { color: #0b5cad; } .lead, .absent, figcaption { color: var(--soft); }
-nav { margin-top: .8rem; display: flex; flex-wrap: wrap; gap: .2rem 1.1rem; font-size: .92rem; }
-.banner { background: #fff4d6; border-left: 5px solid #b7791f; padding: .7rem 1rem; margin: 1.2rem 0; }
-dl { display: grid; grid-template-columns: max-content 1fr; gap: .25rem 1.2rem; margin: 1rem 0; }
-dt { color: var(--soft); } dd { margin: 0; overflow-wrap: anywhere; }
-figure { margin: 0; min-width: 0; } figcaption { font-size: .9rem; margin-top: .3rem; max-width: 50rem; }
-img { display: block; width: 100%; height: auto; }
-.panels { display: grid; gap: 1.2rem; align-items: start; margin: .8rem 0; }
-.two { grid-template-columns: repeat(auto-fit, minmax(min(100%, 24rem), 1fr)); max-width: 62rem; }
-.three { grid-template-columns: repeat(auto-fit, minmax(min(100%, 19rem), 1fr)); }
-.panels.one { max-width: 34rem; }
-.scroll { overflow-x: auto; margin: .8rem 0; } .scroll img { min-width: 40rem; }
-table { border-collapse: collapse; font-size: .92rem; font-variant-numeric: tabular-nums; }
-figure.table { margin: 1.4rem 0; } .table figcaption { margin-bottom: .4rem; }
-th, td { padding: .32rem .8rem; text-align: left; border-bottom: 1px solid var(--line); vertical-align: top; }
-thead th { border-bottom: 2px solid var(--ink); vertical-align: bottom; line-height: 1.25; }
-.number { text-align: right; } .unit { display: block; font-weight: 400; color: var(--soft); }
-td { white-space: nowrap; } .prose td:last-child { white-space: normal; min-width: 16rem; overflow-wrap: anywhere; }
-details { margin: 1rem 0; } summary { cursor: pointer; color: #0b5cad; }
-pre { font-size: .82rem; white-space: pre-wrap; overflow-wrap: anywhere; background: #f6f8fa; padding: .8rem; }
-footer { color: var(--soft); font-size: .88rem; border-top: 1px solid var(--line); margin: 3rem 0 2rem;
-  padding-top: .8rem; }
-@media (max-width: 40rem) { body { font-size: 15px; } dl { grid-template-columns: 1fr; gap: 0; }
-  dd { margin-bottom: .5rem; }
-  main, header > div { padding: 0 .9rem; } h1 { font-size: 1.4rem; }
-  .wide figcaption::after { content: " Scroll the figure sideways."; }
-  table, tbody { display: block; } thead { display: none; }
-  tr { display: grid; grid-template-columns: repeat(3, 1fr); align-items: end; gap: .3rem .8rem; padding: .5rem 0;
-    border-bottom: 1px solid var(--line); }
-  td, td.number, .prose td:last-child { border: 0; padding: 0; white-space: normal; text-align: left; min-width: 0; }
-  td:not(.number) { font-weight: 600; } .prose tr { grid-template-columns: 1fr; }
-  .prose td:not(:first-child) { font-weight: 400; }
-  td::before { content: attr(data-label); display: block; font-size: .72rem; font-weight: 400; color: var(--soft); } }
-@media print { details { display: block; } .scroll { overflow: visible; } .scroll img { min-width: 0; } }
-"""
 
 
 class Page:
@@ -129,7 +85,7 @@ class Page:
         return (
             '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
             '<meta name="viewport" content="width=device-width, initial-scale=1">'
-            f"<title>{escape(self.title)}</title><style>{STYLE}</style></head><body>"
+            f"<title>{escape(self.title)}</title><style>{_style()}</style></head><body>"
             f'<header><div><h1>{escape(self.title)}</h1><div class="lead">{escape(self.lead)}</div><nav>{links}</nav>'
             f"</div></header><main>{body}<footer>{escape(footer)}</footer></main></body></html>\n"
         )
@@ -174,6 +130,10 @@ def show(value: Cell, form: str) -> str:
     if isinstance(value, float) and math.isnan(value):
         return DASH
     return format(value, form).replace("-", MINUS) if form else str(value)
+
+
+def _style() -> str:
+    return (files("xsm") / "reporting" / "page.css").read_text(encoding="utf-8")
 
 
 def _prose(text: str) -> str:

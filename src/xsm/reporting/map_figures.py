@@ -11,7 +11,8 @@ import xarray as xr
 from numpy.typing import ArrayLike
 
 from xsm.data import cf
-from xsm.data.cells import axes_of, to_ease
+from xsm.data.areas import DEGREES, EASE, transformer
+from xsm.data.cells import axes_of
 from xsm.data.soil_texture import CLASSES
 from xsm.errors import DataError
 from xsm.io.styles import RAMPS, TEXTURE, colours
@@ -51,9 +52,7 @@ class Frame:
         """Positions of points in degrees."""
         if self.epsg is None:
             return np.asarray(lon), np.asarray(lat)
-        from pyproj import Transformer
-
-        return Transformer.from_crs(4326, self.epsg, always_xy=True).transform(lon, lat)
+        return transformer(DEGREES, EASE).transform(lon, lat)
 
 
 def frame_of(ds: xr.Dataset) -> Frame | None:
@@ -67,7 +66,7 @@ def frame_of(ds: xr.Dataset) -> Frame | None:
     (west, east), (south, north) = (_edges(ds[n].values, cell) for n in (x, y))
     box, extent, epsg, aspect = (west, south, east, north), (west, east, south, north), None, 1.0
     if cell:
-        box, epsg = to_ease().transform_bounds(*box, direction="INVERSE"), 6933
+        box, epsg = transformer(DEGREES, EASE).transform_bounds(*box, direction="INVERSE"), 6933
     else:
         aspect = 1 / float(np.cos(np.radians((south + north) / 2)))
     dims = str(ds[y].dims[0]), str(ds[x].dims[0])

@@ -124,12 +124,9 @@ def make_scene(ds: xr.Dataset, cube: xr.Dataset | None) -> Scene:
 def overview(scene: Scene) -> xr.Dataset:
     """Means and counts over the period, computed in one go.
 
-    Returns
-    -------
-    xarray.Dataset
-        Maps ``mean_<name>`` and ``spread_<name>``; with observations also ``observed_days`` (days per cell), ``share``
-        (per day, of the cells that were ever observed), ``gaps`` (number of gaps by length) and ``missing`` (cell-days
-        in them), bins of `GAP_NAMES`; ``cells`` (per day, with a value of the map shown).
+    Maps ``mean_<name>`` and ``spread_<name>``, ``cells`` (per day, with a value of the map shown); with observations
+    also ``observed_days`` (days per cell), ``share`` (per day, of the cells that were ever observed), ``gaps`` (number
+    of gaps by length) and ``missing`` (cell-days in them), bins of `GAP_NAMES`.
     """
     import dask
 
@@ -158,16 +155,20 @@ def overview(scene: Scene) -> xr.Dataset:
     return out
 
 
+def gap_lengths(observed: np.ndarray) -> np.ndarray:
+    """Length of the gap that each day lies in, 0 where it is observed, (series, day)."""
+    days = np.arange(observed.shape[1])
+    before = np.maximum.accumulate(np.where(observed, days, -1), axis=1)
+    after = np.minimum.accumulate(np.where(observed, days, len(days))[:, ::-1], axis=1)[:, ::-1]
+    return np.where(observed, 0, after - before - 1)
+
+
 def gap_counts(observed: np.ndarray) -> np.ndarray:
     """Count the gaps of boolean series along the last axis by length, ``(..., 2, bin)``: gaps, and days in them."""
     *shape, length = observed.shape
     flat = observed.reshape(-1, length)
-    index = np.arange(length)
-    last = np.maximum.accumulate(np.where(flat, index, -1), axis=1)
-    ends = ~flat & np.concatenate([flat[:, 1:], np.ones((len(flat), 1), bool)], axis=1)
-    cell, day = np.nonzero(ends)
-    gap = day - last[cell, day]
-    bins = len(GAP_NAMES)
+    cell, day = np.nonzero(~flat & np.pad(flat[:, 1:], ((0, 0), (0, 1)), constant_values=True))
+    gap, bins = gap_lengths(flat)[cell, day], len(GAP_NAMES)
     place = cell * bins + np.searchsorted(GAP_EDGES, gap, side="right") - 1
     counts = [np.bincount(place, weights, len(flat) * bins).reshape(-1, bins) for weights in (None, gap)]
     return np.stack(counts, 1).astype("i8").reshape(*shape, 2, bins)

@@ -11,8 +11,8 @@ import xarray as xr
 from xsm.io.styles import colours
 from xsm.reporting.map_figures import DPI, UNIT, degrees, ends, limits, round_degrees
 from xsm.reporting.scene import ESTIMATE, NOAH, foremost
-from xsm.reporting.score_tables import METRICS, SCORED, label, merged, short
-from xsm.reporting.series_figures import BLUE, DEPTHS, WIDE, look, open_axes
+from xsm.reporting.score_tables import DEPTHS, METRICS, SCORED, label, merged, short
+from xsm.reporting.series_figures import BLUE, WIDE, look, open_axes
 from xsm.validation import metrics
 
 if TYPE_CHECKING:

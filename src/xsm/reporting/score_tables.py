@@ -18,7 +18,6 @@ from xsm.validation.products import layer_of
 from xsm.validation.scoring import MIN_DAYS, score_maps
 
 Cell = str | float | int
-Z95 = 1.959963984540054
 METRICS = (("R", "", ".2f"), ("RMSE", UNIT, ".3f"), ("Bias", UNIT, "+.3f"), ("ubRMSE", UNIT, ".3f"))
 MEANS = tuple((f"{name} mean", unit, form) for name, unit, form in METRICS)
 VARIATION = (("SD ratio mean", "", ".2f"), ("KGE mean", "", ".2f"))
@@ -34,7 +33,8 @@ LABELS = {
     "soil_moisture": "Soil moisture",
 }
 OUTAGES = (("2019-06-19", "2019-07-23"), ("2022-08-06", "2022-09-20"))
-"""Weeks without SMAP (docs/design/formats/smap.md, Outages)."""
+"""Weeks without SMAP (documentation: SMAP, Outages)."""
+DEPTHS = {"surface": "5 cm", "subsurface": "25 cm"}
 OTHER_DEPTH = "depth is not compared"
 SHRUBS = ("Open shrublands", "Closed shrublands")
 
@@ -149,19 +149,9 @@ def skill_table(table: xr.Dataset, what: str) -> Table:
         days = int(np.median(n[n > 0])) if (n > 0).any() else 0
         means = [float(one[f"{s}_mean"]) for s in SCORED]
         medians = [float(one["r_median"]), float(one["ubrmse_median"])]
-        depth = {"surface": "5 cm", "subsurface": "25 cm"}[str(one["layer"].values)]
-        rows.append(
-            [
-                depth,
-                str(one["reference"].values),
-                short(product, table),
-                *means,
-                *medians,
-                int(one["count"]),
-                days,
-                *_variation(one),
-            ]
-        )
+        depth, counts = DEPTHS[str(one["layer"].values)], [int(one["count"]), days]
+        words = depth, str(one["reference"].values), short(product, table)
+        rows.append([*words, *means, *medians, *counts, *_variation(one)])
     columns = [
         ("Depth", "", ""), ("Stations at", "", ""), ("Product", "", ""), *MEANS,
         ("R median", "", ".2f"), ("ubRMSE median", UNIT, ".3f"), ("Stations", "n", "d"), ("Days", "median n", "d"),
@@ -205,10 +195,8 @@ def days_table(tables: Mapping[str, xr.Dataset]) -> Table:
             one = table.sel(product=product)
             n = one["n"].values
             if (n > 0).any():
-                depth = {"surface": "5 cm", "subsurface": "25 cm"}[str(one["layer"].values)]
-                rows.append(
-                    [kind, depth, short(product, table), *_means(one), int(np.median(n[n > 0])), *_variation(one)]
-                )
+                words = kind, DEPTHS[str(one["layer"].values)], short(product, table)
+                rows.append([*words, *_means(one), int(np.median(n[n > 0])), *_variation(one)])
     columns = [("Days", "", ""), ("Depth", "", ""), ("Product", "", ""), *MEANS, ("Stations", "n", "d"),
                ("Days", "median n", "d"), *VARIATION]  # fmt: skip
     least = ", ".join(f"{table.attrs['min_days']} ({kind})" for kind, table in tables.items())
@@ -222,7 +210,7 @@ def days_table(tables: Mapping[str, xr.Dataset]) -> Table:
 def left_out(tables: Sequence[xr.Dataset]) -> dict[str, tuple[int, Table]]:
     """Sensors that take no part in a table, or not with all values: their number and a table by reason.
 
-    A depth that one table does not compare but another does is no reason.
+    A depth that one table does not compare but another does is not a reason.
     """
     by_reason: dict[str, dict[tuple[str, str, float], list[str]]] = {}
     for table in tables:

@@ -10,7 +10,8 @@ import xarray as xr
 
 from xsm.reporting.map_figures import DPI, UNIT
 from xsm.reporting.scene import ESTIMATE, GAP_NAMES, NOAH, Scene, foremost
-from xsm.reporting.score_tables import Z95, label, short
+from xsm.reporting.score_tables import DEPTHS, label, short
+from xsm.validation.metrics import NORMAL_95
 from xsm.validation.products import layer_of
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ INDIGO = "#332288"
 LOOK = {"font.size": 9, "axes.titlesize": 10, "legend.fontsize": 8.5, "axes.linewidth": 0.7, "svg.hashsalt": "xsm"}
 """Settings of matplotlib for all figures."""
 WIDE = 9.5
-DEPTHS = {"surface": "5 cm", "subsurface": "25 cm"}
 
 
 def look(name: str) -> dict[str, Any]:
@@ -117,7 +117,7 @@ def _draw(axes: Any, scene: Scene, site: xr.Dataset, layer: str, names: Sequence
         )
     best = foremost(names) if scene.estimates else (names or [""])[-1]
     if best and f"{best}_std" in site:
-        middle, half = site[best].values, Z95 * site[f"{best}_std"].values
+        middle, half = site[best].values, NORMAL_95 * site[f"{best}_std"].values
         entries[f"95 % interval ({short(best, scene.ds)})"] = axes.fill_between(
             days, middle - half, middle + half, color=look(best)["color"], alpha=0.2, linewidth=0
         )

@@ -6,10 +6,11 @@ import numpy as np
 import xarray as xr
 
 from xsm.reporting.map_figures import UNIT
-from xsm.reporting.scene import GAP_EDGES, GAP_NAMES, NOAH, Scene, foremost
+from xsm.reporting.scene import GAP_EDGES, GAP_NAMES, NOAH, Scene, foremost, gap_lengths
 from xsm.reporting.score_figures import LEVELS
-from xsm.reporting.score_tables import Z95, Cell, Table, after_training, label
+from xsm.reporting.score_tables import Cell, Table, after_training, label
 from xsm.validation import metrics
+from xsm.validation.metrics import NORMAL_95
 from xsm.validation.products import layer_of
 
 
@@ -68,7 +69,7 @@ def coverage(scene: Scene, series: xr.Dataset, table: xr.Dataset) -> tuple[Table
             continue
         error, spread = np.where(use, error, np.nan), np.where(use, spread, np.nan)
         anomaly = error - np.nanmean(error, -1, keepdims=True, where=use.any(-1)[:, None])
-        inside, about = (float((np.abs(e) <= Z95 * spread)[use].mean()) * 100 for e in (error, anomaly))
+        inside, about = (float((np.abs(e) <= NORMAL_95 * spread)[use].mean()) * 100 for e in (error, anomaly))
         rms = float(np.sqrt(np.nanmean(anomaly**2)))
         rows.append([label(name, scene.ds), inside, about, float(np.nanmean(spread)), rms, int(use.sum())])
         ratio = np.abs(error / spread)[use]
@@ -125,14 +126,6 @@ def gap_skill(scene: Scene, series: xr.Dataset) -> Table | None:
         "than 10 station days are left out. The stations took no part in the filling."
     )
     return Table(columns, rows, caption)
-
-
-def gap_lengths(observed: np.ndarray) -> np.ndarray:
-    """Length of the gap that each day lies in, 0 where it is observed, (series, day)."""
-    days = np.arange(observed.shape[1])
-    before = np.maximum.accumulate(np.where(observed, days, -1), axis=1)
-    after = np.minimum.accumulate(np.where(observed, days, len(days))[:, ::-1], axis=1)[:, ::-1]
-    return np.where(observed, 0, after - before - 1)
 
 
 def _means(values: np.ndarray) -> np.ndarray:

@@ -60,7 +60,7 @@ def study_changes(size: Size, data: str) -> dict[str, str]:
     folders = {key: f"{data}/{name.upper()}" for key, name in sources.items()}
     return {
         "region": f"[{west}, {south}, {east}, {north}]",
-        "title": "xsm demo: a synthetic world",
+        "title": "A synthetic world",
         "out": "results",
         "margin": "0",
         "time": f"{size.dates[0]}/{size.dates[-1]}",

@@ -13,10 +13,10 @@ from xsm.data.grids import EASE2_M09
 from xsm.data.period import days
 from xsm.errors import DataError, UsageError
 from xsm.io import files
+from xsm.io.paths import size_of
 from xsm.learning.estimating import trim
 from xsm.learning.series import check_series
 from xsm.ops.cube import cube as make_cube
-from xsm.ops.open import size_of
 from xsm.options import threads
 from xsm.study.config import Study
 from xsm.study.inputs import in_order, opened, paths_of
@@ -79,18 +79,9 @@ def plan(study: Study) -> str:
 def outlook(study: Study, workers: int | None = None) -> Forecast:
     """Predict what a study writes and how much memory that takes, from the heads of its files.
 
-    Parameters
-    ----------
-    study : Study
-        Whose input files are there.
-    workers : int, optional
-        Workers that write; by default `xsm.options.threads`.
-
-    Returns
-    -------
-    Forecast
-        Bytes of each stage whose size grows with cells and days, before compression, which leaves a quarter to three
-        quarters of them; memory of opening, joining and filling; no times, which only an earlier run can show.
+    Bytes of each stage whose size grows with cells and days are those before compression, which leaves a quarter to
+    three quarters of them; memory is that of opening, joining and filling with so many ``workers``
+    (`xsm.options.threads`). There are no times, which only an earlier run can show.
     """
     workers = workers or threads()
     parts = {name: opened(study, name) for name in in_order(study)}
@@ -114,27 +105,11 @@ def outlook(study: Study, workers: int | None = None) -> Forecast:
 
 
 def forecast(study: Study, like: Path) -> Forecast:
-    """Scale what an earlier study took to the cells and days of another.
+    """Scale what a finished study of the same products, models and threads (its results, ``like``) took to another.
 
-    Parameters
-    ----------
-    study : Study
-        With a region and a period.
-    like : Path
-        Results of a finished study of the same products, models and threads: the longer, the better.
-
-    Returns
-    -------
-    Forecast
-        Times and sizes grow with cells and days, those of maps without time with cells alone; models and report stay
-        as large as they are.
-
-    Raises
-    ------
-    UsageError
-        For a study without region or period.
-    DataError
-        Where ``like`` contains no finished study, or one that lacks a stage of this one.
+    Times and sizes grow with cells and days, those of maps without time with cells alone; models and report stay as
+    large as they are. The longer the other study, the better; it must have all stages of this one, and this one a
+    region and a period.
     """
     done = manifest(like)
     if not (like / "data" / "cube.zarr").is_dir() or "report" not in done:

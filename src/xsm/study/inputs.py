@@ -16,8 +16,8 @@ from xsm.data.grids import EASE2_M09
 from xsm.data.skipped import mark
 from xsm.errors import hear
 from xsm.io import files
+from xsm.io.paths import expand
 from xsm.ops.cube import cube
-from xsm.ops.open import expand
 from xsm.ops.open import open as open_source
 from xsm.ops.regrid import regrid_ease9km
 from xsm.study.config import Source, Study

@@ -60,16 +60,10 @@ class Stage:
 
 
 def run_stages(table: Sequence[Stage], out: Path, begin: Callable[[str], None] | None = None) -> None:
-    """Do the stages of a table that are not done, in its order.
+    """Do the stages of a table that are not done; each stands below those that it rests on.
 
-    Parameters
-    ----------
-    table : sequence of Stage
-        In an order in which each stage comes after those that it rests on.
-    out : Path
-        Folder of the study; entries of other stages stay in its manifest, for a study that wants them again.
-    begin : callable, optional
-        Called with each stage that begins, such as ``"6/17 fill gaps"``.
+    Entries of other stages stay in the manifest of the folder ``out``, for a study that wants them again. ``begin`` is
+    called with each stage that begins, such as ``"6/17 fill gaps"``.
     """
     done = manifest(out)
     for number, stage in enumerate(table, 1):

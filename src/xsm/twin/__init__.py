@@ -13,11 +13,15 @@ from typing import TYPE_CHECKING, Any
 from xsm import _lazy
 
 if TYPE_CHECKING:
+    from xsm.twin.errors_model import Errors, Hard, HardErrors
     from xsm.twin.retrieval import brightness, retrieve
     from xsm.twin.world import World, default_grid, make_world
     from xsm.twin.write import write_world
 
 _PUBLIC = {
+    "Errors": "xsm.twin.errors_model",
+    "Hard": "xsm.twin.errors_model",
+    "HardErrors": "xsm.twin.errors_model",
     "World": "xsm.twin.world",
     "brightness": "xsm.twin.retrieval",
     "default_grid": "xsm.twin.world",
@@ -25,7 +29,17 @@ _PUBLIC = {
     "retrieve": "xsm.twin.retrieval",
     "write_world": "xsm.twin.write",
 }
-__all__ = ["World", "brightness", "default_grid", "make_world", "retrieve", "write_world"]
+__all__ = [
+    "Errors",
+    "Hard",
+    "HardErrors",
+    "World",
+    "brightness",
+    "default_grid",
+    "make_world",
+    "retrieve",
+    "write_world",
+]
 
 
 def __getattr__(name: str) -> Any:

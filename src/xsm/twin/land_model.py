@@ -9,6 +9,7 @@ import xarray as xr
 
 from xsm.errors import UsageError
 from xsm.twin.attributes import canonical, time_coord
+from xsm.twin.errors_model import HardErrors
 from xsm.twin.land import Land
 from xsm.twin.projection import transformer
 from xsm.twin.soil import WATER, Ground, Hydraulics, saxton_rawls
@@ -33,7 +34,7 @@ class LandModel:
 
 def simulate(world: Land) -> LandModel:
     """Run the model: the same storms in wrong amounts, another soil, thick damped layers, structural error."""
-    e = world.errors.land_model
+    e, hard = world.errors.land_model, world.errors.hard or HardErrors(rain=0.0, root=0.0)
     west, south, east, north = world.bbox
     lon = -125 + 0.125 * (np.arange(np.floor((west + 125) * 8) - 1, np.ceil((east + 125) * 8) + 1) + 0.5)
     lat = 25 + 0.125 * (np.arange(np.floor((south - 25) * 8) - 1, np.ceil((north - 25) * 8) + 1) + 0.5)
@@ -46,23 +47,27 @@ def simulate(world: Land) -> LandModel:
     state = world.field("noah_state", e.length, e.days).on(x, y)
     other = world.field("noah_soil", e.length).on(x, y)(0.0)
     offset = e.mean_bias + e.bias * world.field("noah_bias", e.length).on(x, y)(0.0)
+    storm = world.field("noah_storm", hard.rain_length, hard.rain_days).on(x, y)
+    root = world.field("noah_root", e.length, hard.root_days).on(x, y)
 
     def factor(day: int) -> np.ndarray:
-        return np.exp(e.rain * amount(day) - e.rain**2 / 2).astype("f4")
+        log = e.rain * amount(day) - e.rain**2 / 2 + hard.rain * storm(day) - hard.rain**2 / 2
+        return np.exp(log).astype("f4")
 
     def believed(day: int, true: Day) -> Day:
         warm = true.temperature + e.air_temperature * warmth(day)
         return true._replace(rain=true.rain * factor(day), temperature=warm.astype("f4"))
 
     layers = _noah_soil(ground, 1 + e.field_capacity * other, e.conductivity)
-    column = Column(layers, ground.land_cover, e.evaporation)
+    column = Column(layers, ground.land_cover, e.evaporation, hard.bypass)
     count = len(world.days)
     result = run(column, weather, count, 90, morning_step=world.morning_step, change=believed)
     moisture = np.empty((2, *result.rain.shape), "f4")
-    for layer, weight in ((0, 1.0), (1, 0.5)):
+    for layer, size, alone in ((0, e.state, 0.0), (1, e.state / 2, hard.root)):
         theta = result.moisture[layer]
         mean = theta.mean(0)
-        extra = np.stack([state(world.first + i) for i in range(count)]) * e.state * weight
+        days = range(world.first, world.first + count)
+        extra = np.stack([np.asarray(size * state(day) + alone * root(day)) for day in days])
         moisture[layer] = np.clip(mean + e.damping * (theta - mean) + offset + extra, 0.02, layers[layer].porosity)
     factors = np.stack([factor(world.first + i) for i in range(count)])
     return LandModel(lon, lat, ground.land_cover != WATER, weather, result, moisture, factors)

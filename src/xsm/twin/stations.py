@@ -59,8 +59,8 @@ def records(world: Land) -> xr.Dataset:
     layer = np.stack([np.asarray(s.layers[k].porosity)[row, col] for k in (0, 0, 1, 1, 1)], 1)
     mean = true.mean(2)
     sensors = (count * len(DEPTHS), hours)
-    own_noise = [_memory(g, (count, hours), 24 * days) for days in e.noise_days]
-    noise = np.sqrt(0.5) * (_memory(g, (count, hours), 24 * e.noise_days[0])[:, None] + np.stack(own_noise, 1))
+    sensor_noise = [_memory(g, (count, hours), 24 * days) for days in e.noise_days]
+    noise = np.sqrt(0.5) * (_memory(g, (count, hours), 24 * e.noise_days[0])[:, None] + np.stack(sensor_noise, 1))
     noise *= np.array(e.noise_depth)[:, None] * e.noise
     years = (at_hour - hours / 2) / (24 * 365.25)
     drift = e.drift * g.standard_normal(mean.shape)[..., None] * years

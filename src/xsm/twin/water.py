@@ -22,6 +22,8 @@ class Column(NamedTuple):
     layers: tuple[Hydraulics, Hydraulics, Hydraulics]
     land_cover: np.ndarray
     evaporation: float = 1.0
+    bypass: float = 1.0
+    """Factor on the water that passes the first layer in cracks and root channels."""
 
 
 class Run(NamedTuple):
@@ -134,7 +136,7 @@ def run(
             supply = falls - solid + melt
             limit = intake * (1 - 0.9 * ice[0])
             enters = limit * -np.expm1(-supply / limit)
-            bypass = 0.12 * enters
+            bypass = 0.12 * column.bypass * enters
             room = [(p - t) * d for p, t, d in zip(porosity, theta, THICKNESS, strict=True)]
             bypass = np.minimum(bypass, room[1])
             top = np.minimum(enters - bypass, room[0])

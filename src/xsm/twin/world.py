@@ -77,13 +77,17 @@ def make_world(region: Any = None, days: Any = 120, seed: int = 0, *, errors: Er
     seed : int
         Another seed is another world.
     errors : Errors
-        Error sizes, by default those of `xsm.twin.errors_model`.
+        Error sizes, by default those of `xsm.twin.errors_model`; `xsm.twin.Hard` for a land model with more errors.
 
     Examples
     --------
     >>> world = make_world(days=slice("2022-07-01", "2022-07-10"))
     >>> dict(world.truth["sm_5cm"].sizes)
     {'time': 10, 'y': 32, 'x': 32}
+    >>> from xsm.twin import Hard
+    >>> hard = make_world(days=slice("2022-07-01", "2022-07-10"), errors=Hard)  # the same truth
+    >>> hard.truth["sm_5cm"].equals(world.truth["sm_5cm"])
+    True
     """
     grid = default_grid() if region is None else region if isinstance(region, Grid) else EASE2_M09.region(region)
     if grid.name != EASE2_M09.name:

@@ -104,7 +104,7 @@ def _results(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
 
 
 def _check_independent(ds: xr.Dataset, variables: Sequence[str]) -> None:
-    """Stop where two products share a family, by their attributes or names; tell where a family is not known."""
+    """Stop where two products share a family, by their attributes or names; warn where a family is not known."""
     for one, other in (variables, variables[::-1]):
         families = families_of(ds, one) or UNKNOWN_ESTIMATE
         shared = families & (families_of(ds, other) or {other})

@@ -17,6 +17,8 @@ from numpy.typing import ArrayLike
 from xsm.errors import DataError
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
+NORMAL_95 = 1.959963984540054
+"""Standard deviations on each side of the mean that 95 % of a normal distribution lie in."""
 BLOCKS = 5
 """Fewest blocks that a bootstrap draws from a series."""
 

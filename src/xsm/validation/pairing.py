@@ -1,4 +1,4 @@
-"""Values of maps and stations side by side: the same cells, days and hours (docs/design/decisions.md, "Validation")."""
+"""Values of maps and stations side by side: the same cells, days and hours (documentation: Decisions, "Validation")."""
 
 from __future__ import annotations
 
@@ -73,30 +73,12 @@ def pair(
     time: slice | None = None,
     leave_out: Collection[str] = (),
 ) -> Pairs:
-    """Bring maps and stations together.
+    """Bring daily maps (m3 m-3) and stations (``soil_moisture(sensor, time)``) together; only the stations' cells are
+    computed.
 
-    Parameters
-    ----------
-    ds : xarray.Dataset
-        Daily maps, m3 m-3; only the stations' cells are computed.
-    stations : xarray.Dataset
-        ``soil_moisture(sensor, time)``.
-    products : mapping
-        Variables of ``ds`` by layer, ``"surface"`` and ``"subsurface"``.
-    depths : mapping
-        Depth in cm by layer, ``"20"``, or two that are averaged, ``"10-20"``.
-    maps : sequence of str
-        Further maps whose values are needed at the sites.
-    method : {"nearest", "bilinear"}
-        How a station's value is taken from the cells.
-    time : slice, optional
-        First and last day.
-    leave_out : collection of str
-        Full names of stations that take no part.
-
-    Returns
-    -------
-    Pairs
+    ``products`` are the variables of ``ds`` by layer, ``"surface"`` and ``"subsurface"``, ``depths`` the depth in cm by
+    layer, ``"20"``, or two that are averaged, ``"10-20"``; the values of further ``maps`` are taken at the sites.
+    ``method`` and ``time`` are those of `xsm.validate`; stations whose full names are in ``leave_out`` take no part.
     """
     cf.check_units(ds, [name for names in products.values() for name in names])
     ds, days = daily(ds, time)

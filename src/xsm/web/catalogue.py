@@ -1,4 +1,4 @@
-"""Search NASA's catalogue (CMR) for the files of a product (docs/design/formats/index.md, Access)."""
+"""Search NASA's catalogue (CMR) for the files of a product (documentation: File formats, Access)."""
 
 from __future__ import annotations
 

@@ -117,7 +117,7 @@ class _Job:
         finally:
             self._save()
 
-    def _pool(self, waiting: queue.SimpleQueue[Remote], workers: int, tell: Callable[[], None]) -> None:
+    def _pool(self, waiting: queue.SimpleQueue[Remote], workers: int, report: Callable[[], None]) -> None:
         with ThreadPoolExecutor(max(workers, 1), "xsm-fetch") as pool:
             running = {pool.submit(self._work, waiting) for _ in range(workers)}
             try:
@@ -125,7 +125,7 @@ class _Job:
                     finished, running = wait(running, LOOK_EVERY, FIRST_EXCEPTION)
                     for future in finished:
                         future.result()
-                    tell()
+                    report()
                     self.transfers.cut(web.STALL * web.option("timeout"))
                     if time.monotonic() - self.saved > SAVE_EVERY:
                         self._save()

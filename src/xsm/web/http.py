@@ -22,6 +22,7 @@ import requests
 import urllib3
 
 from xsm._version import __version__
+from xsm.data.first_bytes import WEB_PAGE, kind_of
 from xsm.errors import FetchError
 from xsm.options import get_option
 from xsm.web.connection import Adapter, cut
@@ -216,8 +217,7 @@ def check_start(head: bytes, magic: tuple[bytes, ...], name: str, response: requ
     if magic and head.startswith(magic):
         return
     host = host_of(response.url)
-    start = head[:2048].lstrip().lower()
-    if start.startswith((b"<!doctype html", b"<html")) or b"<html" in start:
+    if kind_of(head[:2048]) == WEB_PAGE:
         title = re.search(rb"<title[^>]*>([^<]{1,80})", head[:2048], re.IGNORECASE)
         heading = f" ('{_printable(title[1])}')" if title else ""
         if keys.is_login(response.url):

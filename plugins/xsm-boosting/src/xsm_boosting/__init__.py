@@ -40,6 +40,13 @@ INFO = ModelInfo(
             default=1_000_000,
             minimum=1000,
         ),
+        Param(
+            "Learn for places without values: departures from a cell's mean in units of its spread. The mean follows "
+            "from centre, the spread is in proportion to scale; without them both follow from all maps.",
+            "places",
+            kind=Kind.BOOLEAN,
+            default=False,
+        ),
         *CENTRE_AND_SCALE,
     ),
     requires=("lightgbm",),

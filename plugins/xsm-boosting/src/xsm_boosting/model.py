@@ -23,22 +23,46 @@ from xsm.plugin_api import (
 
 from xsm_boosting import INFO
 from xsm_boosting.features import features
+from xsm_boosting.places import Maps, learn_places, maps_of, moments_at, place_moments
 
-FOLDS, BLOCK_DAYS, PATIENCE = 4, 30, 50
+FOLDS, BLOCK, PATIENCE = 4, 30, 50
+"""Folds of interleaved blocks of so many days (for new places: cells); rounds without improvement."""
 MEAN_ABSOLUTE = float(np.sqrt(2 / np.pi))
 """Mean absolute value of a standard normal variable."""
+PLACES = "places."
+"""Begins the names of the weights that are of new places."""
 CHUNK = 2**20
 """Values predicted at once; bounds memory."""
 
 
 @dataclass(frozen=True)
 class _Table:
-    """One row for each value to learn from: features, scaled target, day number and the scale of the target."""
+    """One row for each value to learn from.
+
+    Features, scaled target, number of the day and of the cell; static predictors, centre and scale of each cell.
+    """
 
     x: np.ndarray
     y: np.ndarray
     day: np.ndarray
+    cell: np.ndarray
+    maps: Maps
+    centre: np.ndarray
     scale: np.ndarray
+
+    def misses(self, estimate: np.ndarray, places: Mapping[str, np.ndarray] | None, rows: Any = ...) -> np.ndarray:
+        """Differences of scaled estimates from the target of rows, in units of the scale that places give them."""
+        cell = self.cell[rows]
+        if places is None:
+            return estimate - self.y[rows]
+        centre, scale = (v[cell] for v in moments_at(self.maps, places))
+        value = self.centre[cell] + self.scale[cell] * self.y[rows]
+        return estimate - (value - centre) / scale
+
+    def places(self, rows: np.ndarray) -> dict[str, np.ndarray]:
+        """Learn the moments of new places from the cells of rows."""
+        cells = np.unique(self.cell[rows])
+        return learn_places(self.maps.of(cells), self.centre[cells], self.scale[cells])
 
 
 class Boosting:
@@ -62,7 +86,8 @@ class Boosting:
 
         The number of trees is chosen by four-fold cross-validation over blocks of 30 days inside the training days; its
         errors teach a second ensemble the size of the error, which is then scaled so that the 95 % interval holds 95 %
-        of the reference on the validation days (without them: on the folds).
+        of the reference on the validation days (without them: on the folds). With ``places`` the folds are blocks of
+        cells, whose mean and spread are regressed as those of any place, and the spread is that of the folds.
 
         Parameters
         ----------
@@ -84,7 +109,7 @@ class Boosting:
         """
         options = settings(spec)
         table = _table(samples, spec, options, seed)
-        fold = _folds(table.day)
+        fold = _folds(table.cell if options["places"] else table.day)
         steps = FOLDS + options["members"] + 1
         error, rounds = np.empty_like(table.y), []
         for k in range(FOLDS):
@@ -93,7 +118,8 @@ class Boosting:
                 table.x[~left_out], table.y[~left_out], options, seed, (table.x[left_out], table.y[left_out])
             )
             rounds.append(booster.best_iteration or options["trees"])
-            error[left_out] = np.asarray(booster.predict(table.x[left_out])) - table.y[left_out]
+            places = table.places(~left_out) if options["places"] else None
+            error[left_out] = table.misses(np.asarray(booster.predict(table.x[left_out])), places, left_out)
             progress((k + 1) / steps, f"boosting: fold {k + 1} of {FOLDS}, {rounds[-1]} trees")
         best = options | {"trees": max(int(np.mean(rounds)), 1)}
         weights: dict[str, np.ndarray] = {}
@@ -106,7 +132,11 @@ class Boosting:
             "leaves": min(options["leaves"], 15),
         }
         weights["spread"] = _packed(_train(table.x, np.abs(error) / MEAN_ABSOLUTE, calm, seed))
-        target, rmse = spec.targets[0], float(np.sqrt(((error * table.scale) ** 2).mean()))
+        if options["places"]:
+            places = table.places(np.ones(len(table.y), bool))
+            weights |= {f"{PLACES}{n}": w for n, w in places.items()}
+        scale = moments_at(table.maps, places)[1] if places else table.scale
+        target, rmse = spec.targets[0], float(np.sqrt(((error * scale[table.cell]) ** 2).mean()))
         card = make_card(
             spec,
             self.info.name,
@@ -118,7 +148,7 @@ class Boosting:
             limits=f"The spread is calibrated to {spec.references[0]}, not to the truth.",
         )
         boosters = _boosters(weights)
-        if validation is None:
+        if validation is None or places:
             ratios = np.abs(error) / _spread(boosters["spread"], table.x, card)
         else:
             table = _table(validation, spec, options, seed)
@@ -149,6 +179,7 @@ class Boosting:
         """
         card = bundle.card
         options, target, boosters = card["options"], card["targets"][0], _boosters(bundle.weights)
+        places = {n.removeprefix(PLACES): w for n, w in bundle.weights.items() if n.startswith(PLACES)}
         days, cells = arrays[card["inputs"][0]].shape
         mean, spread = np.empty((days, cells), np.float32), np.empty((days, cells), np.float32)
         step = max(CHUNK // max(days, 1), 1)
@@ -156,7 +187,9 @@ class Boosting:
             some = {n: np.asarray(arrays[n])[..., part] for n in (*card["inputs"], *card["statics"])}
             x = _features(some, card["inputs"], card["statics"], options)
             scaled = _scaled(x.reshape(-1, x.shape[-1]), boosters, card)
-            middle, scale = centre_and_scale(some, options)
+            middle, scale = (
+                moments_at(_maps(some, card["statics"], options), places) if places else centre_and_scale(some, options)
+            )
             mean[:, part] = middle + scale * scaled[0].reshape(days, -1)
             spread[:, part] = scale * scaled[1].reshape(days, -1) * card["normalisation"][target]["spread_scale"]
         return {target: clip_moisture(mean, card), f"{target}_std": spread}
@@ -198,18 +231,32 @@ def _table(samples: Samples, spec: Spec, options: Mapping[str, Any], seed: int) 
             f"The reference '{reference}' has {counts.sum()} values on the training days, expected at least {FOLDS}.",
             hint="Check its period and its overlap with the inputs.",
         )
-    middle, scale = centre_and_scale(arrays, options)
-    y = (samples.series(reference, cells) - middle) / scale
+    values = samples.series(reference, cells)
+    if options["places"]:
+        centre, scale = place_moments(np.where(counts, values, np.nan))
+        counts = counts & np.isfinite(centre)
+        if not counts.any():
+            raise DataError(
+                f"No cell has enough values of '{reference}' to learn for other places.", hint="Take a longer period."
+            )
+    else:
+        centre, scale = (np.broadcast_to(v, len(cells)) for v in centre_and_scale(arrays, options))
+    day, cell = np.nonzero(counts)
+    y = (values - centre) / scale
     x = _features(arrays, spec.inputs, spec.statics, options)
-    day = np.broadcast_to(np.asarray(samples.days).astype("M8[D]").astype("i8")[:, None], counts.shape)
-    return _Table(x[counts], y[counts], day[counts], np.broadcast_to(scale, counts.shape)[counts])
+    number = np.asarray(samples.days).astype("M8[D]").astype("i8")
+    return _Table(x[counts], y[counts], number[day], cell, _maps(arrays, spec.statics, options), centre, scale)
 
 
-def _folds(day: np.ndarray) -> np.ndarray:
-    """Number of the fold of each day: interleaved blocks of 30 days, shorter where the period is short."""
-    days = np.unique(day)
-    length = max(min(BLOCK_DAYS, len(days) // (2 * FOLDS)), 1)
-    return np.asarray((np.searchsorted(days, day) // length) % FOLDS)
+def _maps(arrays: Mapping[str, np.ndarray], statics: Sequence[str], options: Mapping[str, Any]) -> Maps:
+    return maps_of(arrays, statics, options["centre"], options["scale"])
+
+
+def _folds(number: np.ndarray) -> np.ndarray:
+    """Fold of each day or cell: interleaved blocks of 30, shorter where there are few."""
+    all_numbers = np.unique(number)
+    length = max(min(BLOCK, len(all_numbers) // (2 * FOLDS)), 1)
+    return np.asarray((np.searchsorted(all_numbers, number) // length) % FOLDS)
 
 
 def _train(
@@ -246,7 +293,8 @@ def _train(
 
 
 def _boosters(weights: Mapping[str, np.ndarray]) -> dict[str, lightgbm.Booster]:
-    return {n: lightgbm.Booster(model_str=bytes(packed).decode()) for n, packed in weights.items()}
+    packed = {n: w for n, w in weights.items() if not n.startswith(PLACES)}
+    return {n: lightgbm.Booster(model_str=bytes(w).decode()) for n, w in packed.items()}
 
 
 def _scaled(

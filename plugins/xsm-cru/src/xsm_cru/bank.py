@@ -73,8 +73,8 @@ def filter_bank(
 
     Notes
     -----
-    docs/design/cru.md, "The bank of modes": H is ones, A is diagonal, the start stationary; the covariance after a step
-    of any length is ``F S F' + V - F V F'`` with ``V = diag(variances)``, so no gap is too long.
+    "The bank of modes" (documentation: CRU): H is ones, A is diagonal, the start stationary; the covariance after a
+    step of any length is ``F S F' + V - F V F'`` with ``V = diag(variances)``, so no gap is too long.
     """
     days, width, cells = columns.shape
     count = rates.shape[0]

@@ -3,7 +3,7 @@
 A covariate that comes in events (rain: never negative, more scattered than its mean) fills reservoirs that drain at
 learned rates, faster or slower with the other covariates (evaporation); the rest enters as it is and as a running mean.
 In a linear SDE the answer to a known input ``B u`` is such a sum, so the weights of these features are the rows of
-``B``; the logarithm of a reservoir lets wet soil answer less (docs/design/cru.md, "Driving input").
+``B``; the logarithm of a reservoir lets wet soil answer less (documentation: CRU, "Driving input").
 """
 
 from __future__ import annotations

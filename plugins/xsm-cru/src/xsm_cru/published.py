@@ -2,7 +2,7 @@
 
 State ``z`` of 2D entries, the first D observed; covariance kept as three diagonals ``(upper, side, lower)``; transition
 ``A = E diag(l) E'`` with one orthogonal E and eigenvalues mixed from K vectors by the state. Keeping three diagonals is
-exact only while E couples only the pairs ``(i, i + D)``; `symmetrised` guards it otherwise (docs/design/cru.md,
+exact only while E couples only the pairs ``(i, i + D)``; `symmetrised` guards it otherwise (documentation: CRU,
 "What is exact").
 """
 

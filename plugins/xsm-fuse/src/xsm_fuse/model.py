@@ -19,8 +19,8 @@ FOLDS, BLOCK_DAYS = 4, 30
 CALM = {"trees": 60, "leaves": 15, "learning_rate": 0.08}
 MEAN_ABSOLUTE = float(np.sqrt(2 / np.pi))
 """Mean absolute value of a standard normal variable."""
-LARGEST_TEXT = 2**28
-"""Bytes of an ensemble's text; more is cut off, and LightGBM refuses it."""
+LARGEST_TEXT = 2**25
+"""Bytes of an ensemble's text; more is refused before it is unpacked."""
 ROWS = 2**18
 """Values predicted at once; bounds memory."""
 
@@ -174,5 +174,10 @@ def _packed(booster: lightgbm.Booster) -> np.ndarray:
 
 @functools.lru_cache(maxsize=16)
 def _booster(packed: bytes) -> lightgbm.Booster:
-    text = zlib.decompressobj().decompress(packed, LARGEST_TEXT)
-    return lightgbm.Booster(model_str=text.decode())
+    try:
+        text = zlib.decompressobj().decompress(packed, LARGEST_TEXT).decode()
+        if len(text) == LARGEST_TEXT:
+            raise ValueError
+        return lightgbm.Booster(model_str=text)
+    except (zlib.error, ValueError, lightgbm.basic.LightGBMError) as error:
+        raise DataError("The trees of the fusion bundle cannot be read.", hint="Get or train it again.") from error

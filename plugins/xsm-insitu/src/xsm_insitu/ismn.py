@@ -86,7 +86,7 @@ class IsmnSource:
         items, lost = _unpacked([Path(p) for p in request.paths], request.on_error)
         results, skipped = sensors.read_all(items, read, request.on_error, lost)
         ds = sensors.assemble(
-            _with_temperature(_told_apart(results)),
+            _with_temperature(_with_names(results)),
             step=sensors.HOUR,
             request=request,
             id_name="instrument",
@@ -170,7 +170,7 @@ def _series(path: Item, header: Header, raw: bytes, keep: Sequence[str]) -> Seri
     )
 
 
-def _told_apart(series: Sequence[Series]) -> list[Series]:
+def _with_names(series: Sequence[Series]) -> list[Series]:
     """Give probes whose headers are equal the names that their files say."""
     files: dict[Any, set[str]] = {}
     for one in series:

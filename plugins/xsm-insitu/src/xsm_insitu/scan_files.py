@@ -136,7 +136,7 @@ def _column(path: Path, triplet: str, part: Mapping[str, Any], others: set[str])
         element=code,
         inches=float(inches),
         id=str(element.get("ordinal", 1)),
-        unit=str(element.get("storedUnitCode") or _own_unit(path, code, value)),
+        unit=str(element.get("storedUnitCode") or _unit_of_values(path, code, value)),
         daily=daily,
         time=stamps.time[there],
         value=value,
@@ -158,7 +158,7 @@ def _daily(path: Path, duration: str | None, when: np.ndarray) -> bool:
     return DURATIONS[duration]
 
 
-def _own_unit(path: Path, code: str, value: np.ndarray) -> str:
+def _unit_of_values(path: Path, code: str, value: np.ndarray) -> str:
     """The unit in which the network keeps an element, where a file names none."""
     if code == "SMS":
         return "pct"

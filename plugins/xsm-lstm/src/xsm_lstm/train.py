@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from xsm import DataError
 from xsm.plugin_api import Samples, Spec
-from xsm.plugin_api import device as chosen_device
+from xsm.plugin_api import device as device_name
 
 from xsm_lstm.network import Network
 
@@ -65,7 +65,7 @@ def train(
     progress: Callable[[float, str], None],
 ) -> Trained:
     """Train one network; every random number comes from ``(seed, epoch)``."""
-    device = torch.device(chosen_device())
+    device = torch.device(device_name())
     history: list[dict[str, float]] = []
     best, best_loss, weights = 0, math.inf, {}
     epochs = options["epochs"]

@@ -144,7 +144,7 @@ def _look_l3(
         (axes, placed, adrift), passes = (((), None), None, False), ()  # nothing is observed: nothing is to be placed
     unitless = tuple(sorted({name for _, names in maps_of.values() for name in names}))
     named = date_in_name(path) if name else None
-    begins = _told_day(path, meta["rangeBeginningDateTime"], named)
+    begins = _day_of(path, meta["rangeBeginningDateTime"], named)
     day = begins if named is None else named
     if day is None:
         raise DataError(
@@ -225,8 +225,8 @@ def _look_l2(path: Path, file: Any, variables: Sequence[str], request: Request, 
     first = date_in_name(path)
     if first is None:
         raise DataError(f"The name of '{path}' contains no date.", hint="Keep the names that the product came with.")
-    _told_day(path, meta["rangeBeginningDateTime"], first)
-    last = _told_day(path, meta["rangeEndingDateTime"], first)
+    _day_of(path, meta["rangeBeginningDateTime"], first)
+    last = _day_of(path, meta["rangeEndingDateTime"], first)
     last = first if last is None else last
     node = "PM" if name["node"] == "A" else "AM"
     return Granule(
@@ -281,7 +281,7 @@ def _metadata(file: Any) -> dict[str, str]:
     return texts | {"synthetic": text("/", "synthetic")}
 
 
-def _told_day(path: Path, text: str, named: np.datetime64 | None) -> np.datetime64 | None:
+def _day_of(path: Path, text: str, named: np.datetime64 | None) -> np.datetime64 | None:
     """UTC day that the metadata of a file say, None where there are none; it is that of the name or next to it."""
     if not text:
         return None

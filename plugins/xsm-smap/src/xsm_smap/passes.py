@@ -14,7 +14,7 @@ from xsm_smap.granule import Granule
 from xsm_smap.l2 import scatter
 from xsm_smap.maps import cut, dataset_of, in_units, is_turned, upright
 from xsm_smap.points import read_points
-from xsm_smap.read import Owners, check_own_rows, decode, opened, window
+from xsm_smap.read import Owners, check_rows, decode, opened, window
 
 
 def values(
@@ -50,7 +50,7 @@ def _read_l3(
         dataset_read = dataset_of(group, dataset, granule.level, suffix, granule.crid, granule.path)
         if granule.place is not None or is_turned(dataset_read, granule.frame):
             return cut(in_units(dataset_read, upright(dataset_read, granule.frame), dataset), granule.place, grid)
-        check_own_rows(owners, dataset_read, (grid.row0, grid.row0 + grid.rows - 1))
+        check_rows(owners, dataset_read, (grid.row0, grid.row0 + grid.rows - 1))
         alike = observed is not None and (observed.shape, observed.chunks) == (dataset_read.shape, dataset_read.chunks)
         return in_units(dataset_read, window(dataset_read, grid, observed if alike else None), dataset)
 

@@ -142,7 +142,7 @@ def check_complete(datasets: Iterable[Any]) -> None:
         _claim(owners, dataset, places)
 
 
-def check_own_rows(owners: Owners, dataset: Any, rows: Iterable[int]) -> None:
+def check_rows(owners: Owners, dataset: Any, rows: Iterable[int]) -> None:
     """Refuse a dataset in chunks of one row if one of these rows lies where another dataset of ``owners`` lies."""
     if dataset.chunks == (1, dataset.shape[1]):
         _claim(owners, dataset, [dataset.id.get_chunk_info_by_coord((row, 0)).byte_offset for row in rows])
