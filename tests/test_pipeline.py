@@ -18,17 +18,18 @@ import xarray as xr
 
 import xsm
 from xsm.compute.zarr_regions import memory_to_write
+from xsm.contracts.bundle import Bundle
 from xsm.data.grids import grid_of
 from xsm.errors import DataError, UsageError
 from xsm.faces.cli import main
-from xsm.faces.demo import score
+from xsm.faces.demo import ROWS, score
 from xsm.io import files
 from xsm.study import config, template
 from xsm.study.example import Size, make_files, study_changes
 from xsm.study.forecast import forecast, outlook, plan
 from xsm.study.inputs import fingerprint
 from xsm.study.maps import filled_names
-from xsm.study.pipeline import run_study, stage_names
+from xsm.study.pipeline import run_study, stage_names, stages_of
 from xsm.study.stages import alone, manifest
 
 SMALL = Size(12, "2021-06-01", 60, split=(32, 8))
@@ -67,9 +68,9 @@ def test_results_are_complete_and_georeferenced(folder):
         assert float(valued) > 0.8, name
         assert f"{name}_std" not in estimates  # 8 validation days are too few to calibrate to stations
         assert float(estimates[f"{name}_reference_std"].min()) > 0
-    with rasterio.open(next((out / "geotiff").glob("sm_5cm_s2_2021-06-20.tif"))) as file:
+    with rasterio.open(next((out / "geotiff").glob("sm_5cm_2021-06-20.tif"))) as file:
         assert file.crs.to_epsg() == 6933
-        np.testing.assert_array_equal(file.read(1), estimates["sm_5cm_s2"].sel(time="2021-06-20").values.squeeze())
+        np.testing.assert_array_equal(file.read(1), estimates["sm_5cm"].sel(time="2021-06-20").values.squeeze())
     assert (out / "report" / "report.html").stat().st_size > 10_000
     cube = files.read(out / "data" / "filled.zarr")
     assert bool((cube["sm_dca_observed"] == cube["sm_dca"].notnull()).any())
@@ -79,10 +80,84 @@ def test_results_are_complete_and_georeferenced(folder):
 def test_scores_against_the_truth_are_sane(folder):
     study = config.load(folder / "study.toml")
     rows = score(folder / "results", xr.open_dataset(folder / "world" / "truth.nc"), study)
-    assert {"SMAP DCA (observed)", "Noah 0-10 cm", "xsm 5 cm scenario 2", "xsm 25 cm scenario 2"} <= set(rows)
+    assert list(rows) == list(ROWS)
     for row in rows.values():
         assert 0 < row["RMSE"] < 0.2
         assert row["cells"] > 50
+    for depth in ("sm_5cm", "sm_25cm"):
+        (days,) = {rows[row]["cell_days"] for row, (_, of_depth) in ROWS.items() if of_depth == depth}
+    estimates, cube = files.read(folder / "results" / "estimates.nc"), files.read(folder / "results/data/filled.zarr")
+    tested = slice("2021-07-11", "2021-07-30")
+    truth = xr.open_dataset(folder / "world" / "truth.nc")["sm_25cm"].sel(time=tested).values
+    names = {"sm_25cm_s1": estimates, "sm_25cm_s2": estimates, "sm_25cm": estimates, "sm_noah_10_40": cube}
+    maps = {name: ds[name].sel(time=tested).values for name, ds in names.items()}
+    use = np.isfinite([truth, *maps.values()]).all(0) & ~cube["frozen"].sel(time=tested).values.astype(bool)
+    assert use.sum() == days
+    miss = (maps["sm_25cm"] - truth)[use]
+    assert rows["xsm 25 cm fusion"]["RMSE"] == pytest.approx(np.sqrt(np.mean(miss**2)), abs=1e-4)
+
+
+def test_the_fusion_of_a_study_is_that_of_its_cube(folder):
+    """From the retrieval as observed and the days of [fit], beside the scenarios and cut like them."""
+    out = folder / "results"
+    cube, bundle = files.read(out / "data" / "cube.zarr"), Bundle.load(out / "models" / "fuse")
+    cube.attrs.pop("xsm_region", None)
+    expected = cube.load().sm.fuse(model=bundle)
+    estimates = files.read(out / "estimates.nc")
+    for name in ("sm_5cm", "sm_5cm_std", "sm_25cm", "sm_25cm_std", "mask_reason", "retrieval_observed"):
+        inside = expected[name].sel(x=estimates["x"], y=estimates["y"])
+        np.testing.assert_allclose(estimates[name].values, inside.values, rtol=1e-5, err_msg=name)
+    np.testing.assert_array_equal(estimates["weights_5cm"], bundle.weights["weights_5cm"])
+    fusion, scenario = estimates["sm_5cm"].attrs, estimates["sm_5cm_s1"].attrs
+    assert fusion["method"] == "fuse" and fusion["model_hash"] == bundle.hash and "method" not in scenario
+    for key in ("model_training", "model_validation"):
+        assert fusion[key] == scenario[key] == estimates.attrs[key]
+    assert not {"method", "scenario", "model_hash"} & set(estimates.attrs)
+
+
+def test_a_fusion_alone_needs_neither_filling_nor_scenarios(folder, tmp_path):
+    text = (folder / "study.toml").read_text().replace("files/", f"{folder}/files/")
+    head = text.split("[gapfill]")[0]
+    out = tmp_path / "results"
+    shutil.copytree(folder / "results", out)
+    (tmp_path / "alone.toml").write_text(head + '[fuse]\nmode = "filter"\ntrain = "2021-06-01/2021-07-02"\n')
+    study = config.load(tmp_path / "alone.toml")
+    assert (study.gapfill, study.fit) == (None, None)
+    steps = ["train fuse", "fuse", "estimate", "geotiff", "report"]
+    assert [n for n in stage_names(study) if not n.startswith("open")] == ["cube", *steps]
+    assert done_again(study) == steps
+    estimates = files.read(out / "estimates.nc")
+    assert {"sm_5cm", "sm_25cm_std"} <= set(estimates) and not [n for n in estimates if "_s1" in str(n)]
+    assert (estimates.attrs["method"], estimates.attrs["mode"]) == ("fuse", "filter")
+    assert "scenario" not in (out / "report" / "report.html").read_text().split("<pre>")[0]
+    again = replace(study, fuse=replace(study.fuse, mode="smoother", model=str(out / "models" / "fuse")))
+    assert "fuse: " in plan(again) and "train fuse" not in stage_names(again)
+    assert done_again(again) == ["fuse", "estimate", "geotiff", "report"]
+
+
+def test_a_fusion_leaves_the_rest_of_a_study_as_it_was(folder, tmp_path):
+    """A study without it has the stages, and their digests, that it had before there was fusion."""
+    out = tmp_path / "results"
+    shutil.copytree(folder / "results", out)
+    both = replace(config.load(folder / "study.toml"), out=out)
+    old = replace(both, fuse=None, geotiff=())
+    pairs = ["5-1", "5-2", "25-1", "25-2"]
+    last = next(stage for stage in stages_of(old) if stage.name == "estimate")
+    assert (last.about(), last.rests_on) == (pairs, [f"estimate {pair}" for pair in pairs])
+    assert done_again(old) == ["estimate", "report"]
+    assert "sm_5cm" not in files.read(out / "estimates.nc")
+    assert done_again(both) == ["estimate", "geotiff", "report"]
+    other = replace(both, fuse=replace(both.fuse, options={"trees": 20}))
+    assert done_again(other) == ["train fuse", "fuse", "estimate", "geotiff", "report"]
+
+
+def test_stations_of_a_fusion_enter_its_training_alone(folder):
+    study = config.load(folder / "study.toml")
+    taught = replace(study, fuse=replace(study.fuse, stations=True))
+    for one, expected in ((study, ["cube"]), (taught, ["cube", "open stations"])):
+        stages = {stage.name: stage for stage in stages_of(one)}
+        assert stages["train fuse"].rests_on == expected and "open stations" not in stages["fuse"].rests_on
+    assert "with stations" in plan(taught) and "with stations" not in plan(study)
 
 
 def test_a_second_run_does_nothing(folder):
@@ -95,7 +170,7 @@ def test_a_change_redoes_what_depends_on_it_and_only_that(folder):
     before = stamps(folder / "results")
     text = (folder / "study.toml").read_text()
     text = text.replace('estimates = ["5-1", "5-2", "25-1", "25-2"]', 'estimates = ["5-1", "5-2"]')
-    (folder / "changed.toml").write_text(text.replace('["sm_5cm_s2", "sm_25cm_s2"]', '["sm_5cm_s2"]'))
+    (folder / "changed.toml").write_text(text.replace('["sm_5cm", "sm_25cm"]', '["sm_5cm_s2"]'))
     run_study(config.load(folder / "changed.toml"))
     after = stamps(folder / "results")
     same = [n for n in before if before[n] == after.get(n)]
@@ -134,7 +209,7 @@ def test_a_result_that_lost_a_part_is_made_again(folder, tmp_path):
     out = tmp_path / "results"
     shutil.copytree(folder / "results", out)
     study = replace(config.load(folder / "study.toml"), out=out)
-    (out / "geotiff" / "sm_5cm_s2.tif.aux.xml").write_text("what a GIS puts there")
+    (out / "geotiff" / "sm_5cm.tif.aux.xml").write_text("what a GIS puts there")
     assert done_again(study) == []
     next(p for p in (out / "data" / "cube.zarr" / "tb_h" / "c").rglob("*") if p.is_file()).unlink()
     (out / "estimates.nc").write_bytes(b"")
@@ -177,7 +252,7 @@ def init_and_run(run, edit=lambda text: text):
     assert {p.name for p in Path().iterdir()} == {"rabiei2024.toml", "rabiei2024-data", "results"}
     estimates = files.read("results/estimates.nc")
     assert "synthetic" in str(estimates.attrs).lower()
-    for name in ("sm_5cm_s1", "sm_5cm_s2", "sm_25cm_s1", "sm_25cm_s2"):
+    for name in ("sm_5cm", "sm_5cm_s1", "sm_5cm_s2", "sm_25cm", "sm_25cm_s1", "sm_25cm_s2"):
         assert float(estimates[name].isel(time=slice(4, None)).notnull().mean()) > 0.8, name
     assert Path("results/report/report.html").stat().st_size > 10_000
 
@@ -232,6 +307,9 @@ def states_in_plan(study):
         ("fit", {"options": {"penalti": 3}}, "penalti"),
         ("fit", {"train": "1999-01-01/1999-02-01"}, "train=1999-01-01/1999-02-01"),
         ("gapfill", {"method": "cru", "options": {"epoks": 3}}, "epoks"),
+        ("fuse", {"method": "nope"}, "nope"),
+        ("fuse", {"options": {"treez": 3}}, "treez"),
+        ("fuse", {"validation": "2021-06-01/2021-06-09"}, "both training and validation"),
     ],
 )
 def test_models_options_and_days_are_checked_before_anything_is_opened(folder, tmp_path, part, change, text):
@@ -269,7 +347,11 @@ def test_plan_names_what_a_run_does_again(folder, tmp_path, monkeypatch):
 def test_stages_are_named_before_they_run(folder):
     study = config.load(folder / "study.toml")
     assert list(manifest(study.out)) == stage_names(study)
-    assert stage_names(replace(study, fit=None, stations={}, geotiff=()))[-3:] == ["fill gaps", "maps", "report"]
+    assert stage_names(replace(study, fit=None, fuse=None, stations={}, geotiff=()))[-3:] == [
+        "fill gaps",
+        "maps",
+        "report",
+    ]
     begun = []
     run_study(replace(study, title="Another title"), begun.append)
     assert begun == [f"{len(stage_names(study))}/{len(stage_names(study))} report"]
@@ -280,7 +362,7 @@ def test_sizes_are_predicted_from_the_files_alone(folder, monkeypatch):
     predicted = outlook(study)
     data = study.out / "data"
     for name, entry in manifest(study.out).items():
-        if name.startswith(("open", "cube", "fill", "estimate")) and name != "open stations":
+        if name.startswith(("open", "cube", "fill", "fuse", "estimate")) and name != "open stations":
             size = files.read(study.out / entry["path"]).nbytes
             assert predicted.bytes[name] == pytest.approx(size, rel=0.1), name
     assert predicted.bytes["cube"] == files.read(data / "cube.zarr").nbytes  # the very arrays, not a rule of thumb
@@ -328,6 +410,16 @@ def test_a_shorter_study_predicts_a_longer_one(folder):
         ("[inputs.smap]\npath='x'", UsageError, "Did you mean 'paths'"),
         ("[inputs.smap]\npaths='x'\n[fit]\nestimates=['5-3']", UsageError, "Did you mean '5-"),
         ("geotiff=['5-2']\n[inputs.smap]\npaths='x'\n[fit]", UsageError, "Unknown map in geotiff '5-2'.*sm_5cm_s2"),
+        ("geotiff=['sm_5cm']\n[inputs.smap]\npaths='x'\n[fit]", UsageError, "Unknown map in geotiff 'sm_5cm'"),
+        ("geotiff=['sm_5cm_s1']\n[inputs.smap]\npaths='x'\n[fuse]", UsageError, "Did you mean 'sm_5cm'"),
+        ("[inputs.smap]\npaths='x'\n[fuse]\nmode='both'", UsageError, r"Unknown mode of \[fuse\] 'both'.*smoother"),
+        ("[inputs.smap]\npaths='x'\n[fuse]\nstations='uscrn'", UsageError, "'stations' .* expected true or false"),
+        ("[inputs.smap]\npaths='x'\n[fuse]\nstations=true", UsageError, "the study names no stations"),
+        (
+            "[inputs.smap]\npaths='x'\n[stations.uscrn]\npaths='y'\n[fuse]\nstations=true\nmodel='z'",
+            UsageError,
+            "both a trained model and stations",
+        ),
         ("[inputs.smap]\npaths='x'\n[gapfill]\nmehtod='cru'", UsageError, "Did you mean 'method'"),
         ("out = 5\n[inputs.smap]\npaths='x'", UsageError, r"'out' of \[study\] is 5, expected text in quotes"),
         ("seed = 'x'\n[inputs.smap]\npaths='x'", UsageError, "'seed' .* 'x', expected a whole number"),
@@ -363,6 +455,7 @@ def test_template_is_a_valid_study(tmp_path):
     assert study.region == "conus"
     assert study.fit.train == "2018-01-01/2020-12-31"
     assert study.fit.options["preset"] == "rabiei2024"
+    assert (study.fuse.train, study.fuse.validation) == (study.fit.train, study.fit.validation)
     with pytest.raises(UsageError, match="exists already"):
         template.write_template(tmp_path / "rabiei2024.toml")
 

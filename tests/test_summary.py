@@ -28,7 +28,8 @@ def rows_by_name(ds):
 def test_complete_cube_is_ready_and_its_next_command_runs(examples):
     rows = rows_by_name(examples["cube"])
     assert {rows[f"{s.depth} cm scenario {s.number}"] for s in SCENARIOS.values()} == {"ready to estimate"}
-    assert rows["next"] == "ds.sm.estimate(depth=25, scenario=2)"
+    assert rows["fusion"] == "ready at 5 and 25 cm"
+    assert rows["next"] == "ds.sm.fuse(), or ds.sm.estimate(depth=25, scenario=2) for a scenario"
 
 
 def test_gaps_are_counted_in_cells_that_have_values(examples):
@@ -36,7 +37,20 @@ def test_gaps_are_counted_in_cells_that_have_values(examples):
     share = 1 - ds["tb_h"].notnull().mean("time")
     expected = float(share.where(share < 1).mean())
     assert f"tb_h ({expected:.0%} missing)" in rows_by_name(ds)["predictors"]
-    assert rows_by_name(ds)["next"] == "ds.sm.gapfill_cru()"
+    assert rows_by_name(ds)["next"] == "ds.sm.fuse(), or ds.sm.gapfill_cru() for a scenario"
+
+
+def test_what_a_fusion_lacks_is_what_fuse_refuses(examples):
+    cube = examples["cube"]
+    for name in ("sm_dca", "sm_noah_0_10"):
+        without = cube.drop_vars(name)
+        assert rows_by_name(without)["fusion"] == f"lacks {name}" and "fuse" not in rows_by_name(without)["next"]
+        with pytest.raises(DataError, match=name):
+            without.sm.fuse(depth=5)
+    shallow = cube.drop_vars("sm_noah_10_40")
+    assert rows_by_name(shallow)["fusion"] == "ready at 5 cm; lacks sm_noah_10_40 for 25 cm"
+    with pytest.raises(DataError, match="sm_noah_10_40"):
+        shallow.sm.fuse(depth=25)
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=lambda s: f"{s.depth}-{s.number}")
@@ -62,7 +76,7 @@ def test_lazy_data_are_not_computed(examples):
     with raise_if_computes():
         rows = rows_by_name(lazy)
     assert "not counted" in rows["5 cm scenario 2"]
-    assert rows["next"].startswith("ds.sm.gapfill_cru() if there are gaps")
+    assert rows["next"].startswith("ds.sm.fuse(), or ds.sm.gapfill_cru() if there are gaps")
 
 
 def test_other_kinds_of_data_name_their_next_step(examples):

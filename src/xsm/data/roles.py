@@ -28,6 +28,11 @@ SOIL_DEPTH = 5
 """Depth in cm of the soil maps."""
 
 
+def as_variables(ds: xr.Dataset) -> xr.Dataset:
+    """The cube with holders of roles as variables: land cover may come as a coordinate."""
+    return ds.reset_coords([name for name in HOLDERS.values() if name in ds.coords])
+
+
 def in_roles(ds: xr.Dataset, *, needed: tuple[str, ...] = (RETRIEVAL, SURFACE)) -> xr.Dataset:
     """The variables of a cube under the names of their roles, as far as the cube has them.
 

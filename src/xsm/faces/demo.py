@@ -6,6 +6,7 @@ import json
 import logging
 import shutil
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -22,15 +23,19 @@ from xsm.study.pipeline import run_study
 
 log = logging.getLogger("xsm")
 ROWS = {
-    "SMAP DCA (observed)": ("sm_dca", "sm_5cm"),
+    "SMAP DCA, gaps filled": ("sm_dca", "sm_5cm"),
     "Noah 0-10 cm": ("sm_noah_0_10", "sm_5cm"),
+    "mean of these two": ("mean", "sm_5cm"),
     "xsm 5 cm scenario 1": ("sm_5cm_s1", "sm_5cm"),
     "xsm 5 cm scenario 2": ("sm_5cm_s2", "sm_5cm"),
+    "xsm 5 cm fusion": ("sm_5cm", "sm_5cm"),
     "Noah 10-40 cm": ("sm_noah_10_40", "sm_25cm"),
     "xsm 25 cm scenario 1": ("sm_25cm_s1", "sm_25cm"),
     "xsm 25 cm scenario 2": ("sm_25cm_s2", "sm_25cm"),
+    "xsm 25 cm fusion": ("sm_25cm", "sm_25cm"),
 }
 """Variable of each row of the table, and the variable of the truth that it is scored against."""
+FORMS = {"R": ".3f", "ubRMSE": ".4f", "RMSE": ".4f", "bias": "+.4f"}
 
 
 def run_demo(
@@ -81,17 +86,19 @@ def run_demo(
 
 
 def score(results: Path, truth: xr.Dataset, study: config.Study) -> dict[str, dict[str, float]]:
-    """Score the estimates and the products that they learnt from against the truth of the test days.
+    """Score the estimates and what they were made from against the truth of the test days.
 
     R and ubRMSE in time as medians over cells, RMSE and bias pooled. All rows of a depth have the same cells and days:
-    at 5 cm those with observed DCA, and no frozen ones.
+    the thawed ones for which every row has a value, observed or filled.
     """
     from xsm.validation import metrics
 
     estimates, cube = files.read(results / "estimates.nc"), files.read(results / "data" / "filled.zarr")
-    fit = study.fit or config.Fit()
-    training_days, validation_days = split_days(cube["time"].values.astype("M8[D]"), fit.train, fit.validation)
+    learner = study.fit or study.fuse or config.Fit()
+    day = cube["time"].values.astype("M8[D]")
+    training_days, validation_days = split_days(day, learner.train, learner.validation)
     test_days = ~training_days & ~validation_days
+    cube = cube.assign(mean=(cube["sm_dca"] + cube["sm_noah_0_10"]) / 2)
     maps = {n: (estimates if n in estimates else cube)[n] for n, _ in ROWS.values() if n in estimates or n in cube}
 
     def values(array: xr.DataArray) -> np.ndarray:
@@ -99,13 +106,10 @@ def score(results: Path, truth: xr.Dataset, study: config.Study) -> dict[str, di
 
     rows: dict[str, dict[str, float]] = {}
     thawed = ~values(cube["frozen"]).astype(bool)
-    observed = values(cube["sm_dca_observed"]).astype(bool)
     for depth in ("sm_5cm", "sm_25cm"):
         ref = values(truth[depth])
         group = {row: values(maps[n]) for row, (n, d) in ROWS.items() if d == depth and n in maps}
         use = np.logical_and.reduce([np.isfinite(v) for v in group.values()]) & np.isfinite(ref) & thawed
-        if depth == "sm_5cm":
-            use &= observed
         enough = use.sum(-1) >= 5
         use &= enough[..., None]
         if not enough.any():
@@ -127,13 +131,28 @@ def _print(table: dict[str, dict[str, float]], out: Path, results: Path, seconds
     from rich.console import Console
     from rich.table import Table
 
-    scores = Table(
-        "against the synthetic truth, test days", "R", "ubRMSE", "RMSE", "bias", box=None, header_style="bold"
-    )
-    for row, m in table.items():
-        scores.add_row(row, f"{m['R']:.3f}", f"{m['ubRMSE']:.4f}", f"{m['RMSE']:.4f}", f"{m['bias']:+.4f}")
+    scores = Table("against the synthetic truth, test days", *FORMS, box=None, header_style="bold")
+    for depth in dict.fromkeys(d for _, d in ROWS.values()):
+        rows = {row: m for row, m in table.items() if ROWS[row][1] == depth}
+        for row, m in rows.items():
+            scores.add_row(row, *(f"{m[s]:{form}}{' *'[is_best(rows, row, s)]}" for s, form in FORMS.items()))
+        scores.add_row()
     console = Console(highlight=False, width=100)
     console.print(scores)
+    console.print("* best of its depth. Test days on thawed ground, the same cells and days for all rows of a depth.")
     console.print("Synthetic data (the twin). R, ubRMSE: medians over cells; RMSE, bias: pooled; m3 m-3.")
     console.print(f"{seconds:.0f} s. Report: {results / 'report' / 'report.html'}", soft_wrap=True)
     console.print(f"Everything: {out}", soft_wrap=True)
+
+
+def is_best(rows: Mapping[str, Mapping[str, float]], row: str, name: str) -> bool:
+    """Whether a row has the best score of its rows: the highest R, else the value nearest to zero.
+
+    Examples
+    --------
+    >>> rows = {"a": {"R": 0.9, "bias": -0.02}, "b": {"R": 0.8, "bias": 0.01}}
+    >>> is_best(rows, "a", "R"), is_best(rows, "a", "bias")
+    (True, False)
+    """
+    goodness = {r: m[name] if name == "R" else -abs(m[name]) for r, m in rows.items()}
+    return goodness[row] == max(goodness.values())

@@ -1,4 +1,4 @@
-"""The text of ``ds.sm``: what a dataset contains, what each scenario still needs, and the next command."""
+"""The text of ``ds.sm``: what a dataset contains, what fusion and scenarios still need, and the next command."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import xarray as xr
 
 from xsm.data.cf import VARIABLES
 from xsm.data.grids import grid_of
+from xsm.data.roles import HOLDERS, RETRIEVAL, ROOT, SURFACE
 from xsm.data.scenarios import SCENARIOS, SMAP_ANCILLARY, SOIL, Scenario
 
 LARGEST = 20_000_000
@@ -54,6 +55,7 @@ def rows_of(ds: xr.Dataset) -> Rows:
     rows = [("", f"{_period(ds)}{grid.rows} x {grid.cols} cells of {grid.name}"), *_contents(ds, gaps)]
     if any(str(n).startswith(("sm_5cm", "sm_25cm")) for n in ds) and "tb_h" not in ds:
         return [*rows, ("next", 'ds.sm.validate(stations) or ds.sm.report("report.html")')]
+    rows.append(("fusion", _fusion(ds)))
     rows += [(f"{s.depth} cm scenario {s.number}", _state(ds, s, gaps)) for s in SCENARIOS.values()]
     return [*rows, ("next", _next(ds, gaps))]
 
@@ -99,6 +101,13 @@ def _gaps(ds: xr.Dataset, name: str) -> float | None:
     return float((1 - share.where(share > 0)).mean())
 
 
+def _fusion(ds: xr.Dataset) -> str:
+    absent = [HOLDERS[role] for role in (RETRIEVAL, SURFACE, ROOT) if HOLDERS[role] not in ds]
+    if not absent:
+        return "ready at 5 and 25 cm"
+    return f"ready at 5 cm; lacks {absent[0]} for 25 cm" if absent == [HOLDERS[ROOT]] else f"lacks {', '.join(absent)}"
+
+
 def _state(ds: xr.Dataset, scenario: Scenario, gaps: dict[str, float | None]) -> str:
     absent = _absent(ds, scenario)
     if absent:
@@ -124,6 +133,11 @@ def _uncounted(ds: xr.Dataset, name: str, gaps: dict[str, float | None]) -> bool
 
 
 def _next(ds: xr.Dataset, gaps: dict[str, float | None]) -> str:
+    step = _next_for_scenarios(ds, gaps)
+    return f"ds.sm.fuse(), or {step} for a scenario" if _fusion(ds).startswith("ready") else step
+
+
+def _next_for_scenarios(ds: xr.Dataset, gaps: dict[str, float | None]) -> str:
     if any(gaps.values()):
         return "ds.sm.gapfill_cru()"
     absent = {s: _absent(ds, s) for s in SCENARIOS.values()}

@@ -9,6 +9,7 @@ import xarray as xr
 
 from xsm.contracts.bundle import Bundle
 from xsm.contracts.operation import Kind, Param, operation
+from xsm.data.roles import as_variables
 from xsm.data.time import utc_times
 from xsm.learning.fitting import fit_task
 from xsm.options import check_device
@@ -121,7 +122,7 @@ def fit(
     ['tb_h', 'memory(sm_dca, 5)']
     """
     check_device()
-    ds = utc_times(ds)
+    ds = utc_times(ds) if task != "fuse" else as_variables(utc_times(ds))
     stations = None if stations is None else utc_times(stations, "The stations")
     arguments = {
         "depth": depth, "scenario": scenario, "model": model, "train": train, "validation": validation,

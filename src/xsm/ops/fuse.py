@@ -8,6 +8,7 @@ import xarray as xr
 
 from xsm.contracts.operation import Kind, Param, operation
 from xsm.data.cf import add_history
+from xsm.data.roles import as_variables
 from xsm.data.time import utc_times
 from xsm.learning.fused_maps import checked_depths, fused_maps, fusion_bundle
 from xsm.learning.shipped import warn_of_shipped
@@ -83,10 +84,14 @@ def fuse(
     >>> fused["sm_5cm"].dims, fused["sm_5cm_std"].attrs["units"]
     (('time', 'y', 'x'), 'm3 m-3')
     """
-    ds = utc_times(ds)
+    ds = as_variables(utc_times(ds))
     stations = None if stations is None else utc_times(stations, "The stations")
     depths = checked_depths(depth)
     bundle = fusion_bundle(ds, model, mode=mode, stations=stations, train=train, validation=validation, seed=seed)
-    out = fused_maps(ds, bundle, depths)
+    days = {
+        "model_training": bundle.trained_on,
+        "model_validation": " to ".join(bundle.card.get("validation", {}).get("days", [])),
+    }
+    out = fused_maps(ds, bundle, depths).assign_attrs({k: v for k, v in days.items() if v})
     warn_of_shipped(model, "fuse")
     return add_history(out, "fuse", depth=list(depths), mode=bundle.card["options"]["mode"], model=bundle.hash)

@@ -11,7 +11,7 @@ from xsm import atomic
 from xsm._version import __version__
 from xsm.reporting import score_sections, sections
 from xsm.reporting.html_page import Page
-from xsm.reporting.scene import Scene, cell_series, make_scene, overview, station_series
+from xsm.reporting.scene import Scene, cell_series, is_fused, make_scene, overview, station_series
 from xsm.reporting.series_figures import LOOK
 
 PAPER = "doi:10.20944/preprints202412.1356.v1"
@@ -39,10 +39,20 @@ def write_report(
     for name, image in page.images.items():
         with atomic.fresh(output.parent / "figures" / f"{output.stem}_{name}", overwrite=True) as part:
             part.write_bytes(image)
-    text = page.html(f"Written by xsm {__version__}. Method: Rabiei et al. (2024), {PAPER}")
+    text = page.html(f"Written by xsm {__version__}. Method: {_method(scene)}")
     with atomic.fresh(output, overwrite) as part:
         part.write_text(text, encoding="utf-8")
     return output
+
+
+def _method(scene: Scene) -> str:
+    """What the maps are made by: the scenarios of the article, xsm's own fusion, or both."""
+    fused = [is_fused(scene.ds, n) for n in scene.estimates]
+    article = f"Rabiei et al. (2024), {PAPER}"
+    if not any(fused):
+        return article
+    fusion = "fusion of retrieval, land model and weather (xsm.fuse)"
+    return fusion if all(fused) else f"{fusion}; scenarios: {article}"
 
 
 def _compose(page: Page, scene: Scene, parts: list[xr.Dataset | None], sites: Sequence[str]) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,9 +72,27 @@ class Scene:
 
     @property
     def best(self) -> str:
-        """The map that is shown for one day: the surface estimate of the highest scenario, else the first."""
-        surface = sorted(n for n in self.estimates if layer_of(n) == "surface")
-        return surface[-1] if surface else (*self.moisture, *self.others)[0]
+        """The map that is shown for one day: the foremost surface estimate, else the first map."""
+        surface = [n for n in self.estimates if layer_of(n) == "surface"]
+        return foremost(surface) if surface else (*self.moisture, *self.others)[0]
+
+
+def foremost(names: Iterable[str]) -> str:
+    """The map that stands for others of its depth: one without a scenario, else that of the highest scenario.
+
+    Examples
+    --------
+    >>> foremost(["sm_5cm_s1", "sm_5cm", "sm_5cm_s2"]), foremost(["sm_5cm_s2", "sm_5cm_s1"])
+    ('sm_5cm', 'sm_5cm_s2')
+    """
+    return max(names, key=lambda n: (bool((match := ESTIMATE.fullmatch(n)) and not match[2]), n))
+
+
+def is_fused(ds: xr.Dataset, name: str) -> bool:
+    """Whether an estimate comes from a fusion, by its own attribute ``method`` or that of the dataset."""
+    attrs = ds[name].attrs if name in ds.data_vars else {}
+    match = ESTIMATE.fullmatch(name)
+    return bool(match and not match[2]) and (attrs.get("method") or ds.attrs.get("method")) == "fuse"
 
 
 def make_scene(ds: xr.Dataset, cube: xr.Dataset | None) -> Scene:

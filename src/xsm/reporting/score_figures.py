@@ -10,7 +10,7 @@ import xarray as xr
 
 from xsm.io.styles import colours
 from xsm.reporting.map_figures import DPI, UNIT, degrees, ends, limits, round_degrees
-from xsm.reporting.scene import ESTIMATE, NOAH
+from xsm.reporting.scene import ESTIMATE, NOAH, foremost
 from xsm.reporting.score_tables import DEPTHS, METRICS, SCORED, label, merged, short
 from xsm.reporting.series_figures import BLUE, WIDE, look, open_axes
 from xsm.validation import metrics
@@ -29,11 +29,11 @@ LEVELS = np.array([0.05, *np.arange(0.1, 0.91, 0.1), 0.95, 0.99])
 
 
 def best(table: xr.Dataset) -> list[str]:
-    """The estimate of the highest scenario at each depth; the first product of a depth without an estimate."""
+    """The foremost estimate at each depth; the first product of a depth without an estimate."""
     names_by_depth = []
     for layer in dict.fromkeys(table["layer"].values.tolist()):
         names = [str(p) for p in table["product"].values[table["layer"].values == layer]]
-        names_by_depth.append(max((n for n in names if ESTIMATE.fullmatch(n)), default=names[0]))
+        names_by_depth.append(foremost([n for n in names if ESTIMATE.fullmatch(n)] or names[:1]))
     return names_by_depth
 
 
@@ -67,7 +67,7 @@ def boxes(table: xr.Dataset, grouping: str) -> Figure:
                 place = np.arange(len(groups)) + (k - (len(names) - 1) / 2) * width
                 colour = look(name)["color"]
                 _boxplot(axes, parts, place, width * 0.85, colour)
-                entries["Noah" if name in NOAH.values() else short(name)] = Patch(facecolor=colour, alpha=0.75)
+                entries["Noah" if name in NOAH.values() else short(name, table)] = Patch(facecolor=colour, alpha=0.75)
             if score == "bias":
                 axes.axhline(0, color="black", linewidth=0.8)
             axes.set_ylabel(_with_unit(title, unit) if column == 0 else "")
@@ -124,7 +124,7 @@ def skill_maps(table: xr.Dataset, products: Sequence[str]) -> Figure:
                 table["lon"].values[use], table["lat"].values[use], c=values[use], s=size, edgecolors="black",
                 linewidths=0.4, zorder=3, **scales[score],
             )  # fmt: skip
-            axes.set_title(f"{label(product)}: {title}", loc="left", fontsize=9)
+            axes.set_title(f"{label(product, table)}: {title}", loc="left", fontsize=9)
             arrows = ends(values[use], *dots.get_clim())
             bar = figure.colorbar(dots, ax=axes, orientation="horizontal", shrink=0.9, pad=0.03, extend=arrows)
             bar.ax.tick_params(labelsize=7)
@@ -185,7 +185,9 @@ def _histogram(axes: Any, values: np.ndarray, title: str, unit: str) -> None:
     open_axes([axes])
 
 
-def scatter(pooled: Mapping[str, tuple[np.ndarray, np.ndarray]], title: str = "") -> Figure:
+def scatter(
+    pooled: Mapping[str, tuple[np.ndarray, np.ndarray]], title: str = "", ds: xr.Dataset | None = None
+) -> Figure:
     """Density of station days, map against station, with pooled scores (Figure 6 of the paper)."""
     from matplotlib.colors import LogNorm
     from matplotlib.figure import Figure
@@ -207,14 +209,14 @@ def scatter(pooled: Mapping[str, tuple[np.ndarray, np.ndarray]], title: str = ""
         box = {"facecolor": "white", "alpha": 0.85, "edgecolor": "none", "pad": 2}
         axes.text(0.03, 0.97, text, transform=axes.transAxes, va="top", fontsize=8.5, bbox=box)
         axes.set(xlim=(0, high), ylim=(0, high), aspect="equal")
-        axes.set(xlabel=f"Station ({UNIT})", ylabel=f"{label(name)} ({UNIT})")
+        axes.set(xlabel=f"Station ({UNIT})", ylabel=f"{label(name, ds)} ({UNIT})")
         bar = figure.colorbar(image, ax=axes, label="Station days", format=ScalarFormatter())
         bar.ax.minorticks_off()
         bar.set_ticks([t for t in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000) if t <= most])
     return figure
 
 
-def reliability(shares: Mapping[str, np.ndarray]) -> Figure:
+def reliability(shares: Mapping[str, np.ndarray], ds: xr.Dataset | None = None) -> Figure:
     """Share of station days inside intervals of growing width, against the nominal share."""
     from matplotlib.figure import Figure
 
@@ -223,7 +225,7 @@ def reliability(shares: Mapping[str, np.ndarray]) -> Figure:
     axes.plot([0, 100], [0, 100], color="black", linewidth=0.9, linestyle="--", label="perfect")
     for (name, share), mark in zip(shares.items(), "os^Dv<>", strict=False):
         style = look(name) | {"linestyle": ":" if "25cm" in name else "-"}
-        axes.plot(LEVELS * 100, share * 100, marker=mark, markersize=4, label=label(name), **style)
+        axes.plot(LEVELS * 100, share * 100, marker=mark, markersize=4, label=label(name, ds), **style)
     axes.set(xlim=(0, 100), ylim=(0, 100), xlabel="Interval of the map (nominal %)", ylabel="Station days inside (%)")
     axes.grid(alpha=0.3)
     axes.legend(frameon=False, loc="upper left")

@@ -105,7 +105,8 @@ def _what_is_scored(scene: Scene) -> str:
         days = f"days after the training{' and validation' if known else ''} days only"
         days += "" if known else " (days that stopped the training may be among them)"
     what = "Means and medians over the stations (as Table 3 of Rabiei et al., 2024)"
-    return f"{what}, same days and stations within a depth; {days}."
+    filled = " SMAP DCA is gap-filled." if "sm_dca" in score_tables.rivals(scene) else ""
+    return f"{what}, same days and stations within a depth; {days}.{filled}"
 
 
 BOXES = {
@@ -135,11 +136,12 @@ def _boxes(page: Page, scored: xr.Dataset) -> None:
 def _where(page: Page, scene: Scene, scored: xr.Dataset) -> None:
     best = score_figures.best(scored)
     figure = score_figures.skill_maps(scored, best)
+    names = " and ".join(label(n, scored) for n in best)
     page.wide(
         "skill_maps", figure, "Maps and histograms of R, ubRMSE and bias at the stations",
-        f"R, ubRMSE and bias at the stations, {' and '.join(label(n) for n in best)} (as Figure 5 of Rabiei et al., "
-        "2024), each score on one scale for both depths; R below 0 is white, bias is map minus station. Line in the "
-        "histograms: median of the stations.",
+        f"R, ubRMSE and bias at the stations, {names} (as Figure 5 of Rabiei et al., 2024), each score on one scale "
+        "for both depths; R below 0 is white, bias is map minus station. Line in the histograms: median of the "
+        "stations.",
     )  # fmt: skip
 
 
@@ -147,7 +149,7 @@ def _scatter(page: Page, scene: Scene, series: xr.Dataset, scored: xr.Dataset) -
     pairs = station_days.pairs(scene, series, scored)
     if pairs:
         page.wide(
-            "scatter", score_figures.scatter(pairs), "Density of station days, map against station",
+            "scatter", score_figures.scatter(pairs, ds=scene.ds), "Density of station days, map against station",
             "Map against station, scores pooled over all station days that are scored (as Figure 6 of Rabiei et al., "
             "2024); the dashed line is equality.",
         )  # fmt: skip
@@ -165,7 +167,7 @@ def uncertainty(page: Page, scene: Scene, series: xr.Dataset, scores: Scores) ->
         page.panels(
             {
                 "reliability": (
-                    score_figures.reliability(shares),
+                    score_figures.reliability(shares, scene.ds),
                     "Share of station days inside intervals of growing width",
                 )
             },

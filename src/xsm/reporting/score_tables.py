@@ -12,7 +12,7 @@ import xarray as xr
 
 from xsm.errors import DataError
 from xsm.reporting.map_figures import UNIT
-from xsm.reporting.scene import ESTIMATE, LEVEL_4, NOAH, Scene, days_after_training
+from xsm.reporting.scene import ESTIMATE, LEVEL_4, NOAH, Scene, days_after_training, is_fused
 from xsm.validation import matching
 from xsm.validation.products import layer_of
 from xsm.validation.scoring import MIN_DAYS, score_maps
@@ -48,19 +48,20 @@ class Table:
     caption: str
 
 
-def label(name: str) -> str:
-    """Name of a product for people."""
+def label(name: str, ds: xr.Dataset | None = None) -> str:
+    """Name of a product for people; maps or scores (``ds``) tell whether an estimate is a fusion."""
     base, comma, days = name.partition(", ")
     match = ESTIMATE.fullmatch(base)
     if match:
         number = (match[2] or "").removeprefix("_s")
-        return f"{match[1]} cm, scenario {number}" if number else f"{match[1]} cm"
+        kind = f", scenario {number}" if number else ", fusion" if ds is not None and is_fused(ds, base) else ""
+        return f"{match[1]} cm{kind}"
     return LABELS.get(base, base) + comma + days
 
 
-def short(name: str) -> str:
+def short(name: str, ds: xr.Dataset | None = None) -> str:
     """Name of a product where its depth is known from the context."""
-    full = label(name)
+    full = label(name, ds)
     return full.split(", ")[-1].capitalize() if ESTIMATE.fullmatch(name) and ", " in full else full
 
 
@@ -87,13 +88,24 @@ def skill(scene: Scene, stations: xr.Dataset) -> xr.Dataset:
         ds = _filled(scene)
         names = tuple(str(n) for n in ds.data_vars if ", " in str(n))
         return score_maps(ds, stations, variables=names, by=by, common=False)
-    return score_maps(ds, stations, variables=rivals(scene), by=by, time=after_training(scene))
+    table = score_maps(ds, stations, variables=rivals(scene), by=by, time=after_training(scene))
+    return table.assign_attrs(_method(scene))
+
+
+def _method(scene: Scene) -> dict[str, str]:
+    """The attribute by which scores tell fused maps from others, as maps do (`xsm.reporting.scene.is_fused`)."""
+    return {"method": "fuse"} if any(is_fused(scene.ds, n) for n in scene.estimates) else {}
 
 
 def rivals(scene: Scene) -> tuple[str, ...]:
-    """The estimates and what they are compared with: Noah and, where there is one, SMAP Level 4 of the same layers."""
+    """The estimates and what they are compared with, of the same layers: Noah, SMAP Level 4, and the filled DCA.
+
+    The last one only beside a fusion, which takes it as an input; with gaps it would leave the days of the gaps out.
+    """
     layers = dict.fromkeys(layer_of(n) for n in scene.estimates)
-    others = (known[layer] for known in (NOAH, LEVEL_4) for layer in known if layer in layers)
+    others = [known[layer] for known in (NOAH, LEVEL_4) for layer in known if layer in layers]
+    if _method(scene) and "surface" in layers and "fill_method" in scene.ds.get("sm_dca", xr.DataArray()).attrs:
+        others.append("sm_dca")
     return (*scene.estimates, *(n for n in others if n in scene.ds))
 
 
@@ -138,7 +150,8 @@ def skill_table(table: xr.Dataset, what: str) -> Table:
         means = [float(one[f"{s}_mean"]) for s in SCORED]
         medians = [float(one["r_median"]), float(one["ubrmse_median"])]
         depth, counts = DEPTHS[str(one["layer"].values)], [int(one["count"]), days]
-        rows.append([depth, str(one["reference"].values), short(product), *means, *medians, *counts, *_variation(one)])
+        words = depth, str(one["reference"].values), short(product, table)
+        rows.append([*words, *means, *medians, *counts, *_variation(one)])
     columns = [
         ("Depth", "", ""), ("Stations at", "", ""), ("Product", "", ""), *MEANS,
         ("R median", "", ".2f"), ("ubRMSE median", UNIT, ".3f"), ("Stations", "n", "d"), ("Days", "median n", "d"),
@@ -170,7 +183,7 @@ def skill_by_days(scene: Scene, stations: xr.Dataset) -> dict[str, xr.Dataset]:
                 table = score_maps(ds, stations, variables=rivals(scene), min_days=least, time=after_training(scene))
             except DataError:
                 continue
-        by_kind[kind] = table
+        by_kind[kind] = table.assign_attrs(_method(scene))
     return by_kind
 
 
@@ -182,8 +195,8 @@ def days_table(tables: Mapping[str, xr.Dataset]) -> Table:
             one = table.sel(product=product)
             n = one["n"].values
             if (n > 0).any():
-                depth = DEPTHS[str(one["layer"].values)]
-                rows.append([kind, depth, short(product), *_means(one), int(np.median(n[n > 0])), *_variation(one)])
+                words = kind, DEPTHS[str(one["layer"].values)], short(product, table)
+                rows.append([*words, *_means(one), int(np.median(n[n > 0])), *_variation(one)])
     columns = [("Days", "", ""), ("Depth", "", ""), ("Product", "", ""), *MEANS, ("Stations", "n", "d"),
                ("Days", "median n", "d"), *VARIATION]  # fmt: skip
     least = ", ".join(f"{table.attrs['min_days']} ({kind})" for kind, table in tables.items())

@@ -18,7 +18,7 @@ from xsm.errors import unknown
 from xsm.reporting import series_figures
 from xsm.reporting.html_page import Page, plain_table, show
 from xsm.reporting.map_figures import Frame, degrees, frame_of, texture_map, value_maps
-from xsm.reporting.scene import LEAST_SHARE, Scene, attributes, gap_day, soil_maps
+from xsm.reporting.scene import LEAST_SHARE, Scene, attributes, foremost, gap_day, soil_maps
 from xsm.reporting.score_sections import Scores
 from xsm.reporting.score_tables import Table, label
 
@@ -34,11 +34,12 @@ def summary(page: Page, scene: Scene, over: xr.Dataset, parts: Sequence[xr.Datas
     if "model_synthetic" in attrs:
         page.banner("Models trained on synthetic data.", attrs["model_synthetic"])
     names = (*scene.moisture, *scene.others)
+    labels = {n: label(n, scene.ds) for n in names}
     for name in names:
         noted = {k: scene.ds[name].attrs.get(f"std_ratio_{k}", 1.0) for k in WORDS}
-        if sentence := tell_flat(label(name), noted, "its reference in training"):
+        if sentence := tell_flat(labels[name], noted, "its reference in training"):
             page.banner("Hardly any variation.", sentence)
-    facts = {"Maps": "; ".join(f"{label(n)} ({n})" if label(n) != n else n for n in names)}
+    facts = {"Maps": "; ".join(f"{text} ({n})" if text != n else n for n, text in labels.items())}
     grid = grid_of(scene.ds)
     if grid is not None:
         west, south, east, north = grid.bbox
@@ -53,7 +54,7 @@ def summary(page: Page, scene: Scene, over: xr.Dataset, parts: Sequence[xr.Datas
     facts["Cells with values"] = f"{int(shown.sum()):,} of {shown.size:,}"
     if scene.watched:
         facts["Observed"] = f"{float(over['share'].mean()) * 100:.0f} % of the cell-days of {label(scene.watched)}"
-    hashes = {label(n): str(scene.ds[n].attrs["model_hash"]) for n in names if "model_hash" in scene.ds[n].attrs}
+    hashes = {labels[n]: str(scene.ds[n].attrs["model_hash"]) for n in names if "model_hash" in scene.ds[n].attrs}
     if hashes or "model_hash" in attrs:
         facts["Models"] = "; ".join(f"{n}: {h}" for n, h in hashes.items()) or attrs["model_hash"]
     methods = {str(scene.ds[n].attrs["fill_method"]) for n in names if "fill_method" in scene.ds[n].attrs}
@@ -94,8 +95,10 @@ def _means(page: Page, scene: Scene, over: xr.Dataset, frame: Frame) -> None:
         ("spread", "std", "uncertainty", "mean standard deviation"),
     ):
         names = [n for n in scene.moisture if f"{part}_{n}" in over]
-        figures = value_maps(frame, {f"{label(n)}: {words}": over[f"{part}_{n}"] for n in names}, ramp)
-        alts = [f"Map of the {words} of soil moisture, {label(n)}" for n in names]
+        labels = [label(n, scene.ds) for n in names]
+        shown = {f"{text}: {words}": over[f"{part}_{n}"] for n, text in zip(names, labels, strict=True)}
+        figures = value_maps(frame, shown, ramp)
+        alts = [f"Map of the {words} of soil moisture, {text}" for text in labels]
         panels.append({f"{file}_{n}": (figure, alt) for n, figure, alt in zip(names, figures, alts, strict=True)})
     means, spreads = panels
     grey = "Grey: no value (water, or a predictor that is never there)."
@@ -119,7 +122,7 @@ def _day(page: Page, scene: Scene, over: xr.Dataset, frame: Frame) -> None:
     if f"{name}_std" in scene.ds:
         parts["std"] = scene.ds[f"{name}_std"]
     one = xr.Dataset(parts).isel(time=position).compute()
-    observed, shown = f"{label(scene.watched)}, observed", label(name)
+    observed, shown = f"{label(scene.watched)}, observed", label(name, scene.ds)
     moisture, unit = name in scene.moisture, _unit(scene.ds[name])
     both = {observed: one["observed"], shown: one["map"]}
     first, second = value_maps(frame, both, "soil_moisture" if moisture else "", unit)
@@ -208,14 +211,14 @@ def _typical(at_sites: xr.Dataset, skill: xr.Dataset | None) -> list[tuple[int, 
         return [(i, "a cell with many observations") for i in range(len(names))]
     surface = skill["product"].values[skill["layer"].values == "surface"]
     maps = [str(p) for p in surface if not str(p).startswith("sm_noah")] or [str(p) for p in skill["product"].values]
-    shown = next((p for p in maps if p.endswith(", all days")), max(maps))
+    shown = next((p for p in maps if p.endswith(", all days")), foremost(maps))
     r = skill["r"].sel(product=shown)
     both = skill["r"].notnull().all("product")
     use = np.flatnonzero((r.notnull() & both).values) if bool(both.any()) else np.flatnonzero(r.notnull().values)
     order = use[np.argsort(-r.values[use], kind="stable")]
     if not len(order):
         return [(0, "station without a score")]
-    what = label(shown)
+    what = label(shown, skill)
     ranks = {0: "highest", (len(order) - 1) // 2: "median", len(order) - 1: "lowest"}
     picks = [(order[rank], word) for rank, word in ranks.items()]
     days = skill["n"].sel(product=shown).values

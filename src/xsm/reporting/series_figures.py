@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from xsm.reporting.map_figures import DPI, UNIT
-from xsm.reporting.scene import GAP_NAMES, NOAH, Scene
+from xsm.reporting.scene import ESTIMATE, GAP_NAMES, NOAH, Scene, foremost
 from xsm.reporting.score_tables import DEPTHS, label, short
 from xsm.validation.metrics import NORMAL_95
 from xsm.validation.products import layer_of
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 BLUE, ORANGE, GREEN, PINK, SKY, RED = "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00"
+INDIGO = "#332288"
 LOOK = {"font.size": 9, "axes.titlesize": 10, "legend.fontsize": 8.5, "axes.linewidth": 0.7, "svg.hashsalt": "xsm"}
 """Settings of matplotlib for all figures."""
 WIDE = 9.5
@@ -33,6 +34,8 @@ def look(name: str) -> dict[str, Any]:
         return {"color": RED, "linestyle": ":", "linewidth": 1.2}
     if name.endswith("_s1"):
         return {"color": ORANGE, "linestyle": "-", "linewidth": 1.2}
+    if ESTIMATE.fullmatch(name) and not name.endswith("_s2"):
+        return {"color": INDIGO, "linestyle": "-", "linewidth": 1.6}
     return {"color": BLUE, "linestyle": "-", "linewidth": 1.4}
 
 
@@ -112,18 +115,18 @@ def _draw(axes: Any, scene: Scene, site: xr.Dataset, layer: str, names: Sequence
         entries["Frozen"] = axes.fill_between(
             days, 0, 1, where=cold, step="mid", transform=axes.get_xaxis_transform(), color="#e4e4ee", linewidth=0
         )
-    best = names[-1] if names else ""
+    best = foremost(names) if scene.estimates else (names or [""])[-1]
     if best and f"{best}_std" in site:
         middle, half = site[best].values, NORMAL_95 * site[f"{best}_std"].values
-        entries[f"95 % interval ({short(best)})"] = axes.fill_between(
-            days, middle - half, middle + half, color=BLUE, alpha=0.2, linewidth=0
+        entries[f"95 % interval ({short(best, scene.ds)})"] = axes.fill_between(
+            days, middle - half, middle + half, color=look(best)["color"], alpha=0.2, linewidth=0
         )
     if _has(site, f"in_situ_{layer}"):
         (entries["Station"],) = axes.plot(days, site[f"in_situ_{layer}"].values, color="black", linewidth=1.3)
     if NOAH[layer] in site and _has(site, NOAH[layer]):
         (entries["Noah"],) = axes.plot(days, site[NOAH[layer]].values, **look(NOAH[layer]))
     for name in names:
-        (entries[short(name)],) = axes.plot(days, site[name].values, **look(name))
+        (entries[short(name, scene.ds)],) = axes.plot(days, site[name].values, **look(name))
     if layer == "surface" and scene.watched and scene.watched in (*names, "sm_dca") and scene.watched in site:
         dots = np.where(site["observed"].values.astype(bool), site[scene.watched].values, np.nan)
         style = {"linestyle": "none", "marker": "o", "markersize": 3, "color": RED, "markeredgewidth": 0, "zorder": 5}

@@ -29,7 +29,7 @@ def one_map(ds: xr.Dataset, variable: str | None, day: str | None) -> Figure:
     drawable = [str(n) for n, v in ds.variables.items() if v.ndim > 1]
     if name not in drawable:
         raise unknown("variable", name, drawable)
-    values, title = ds[name], score_tables.label(name)
+    values, title = ds[name], score_tables.label(name, ds)
     if "soil_depth" in values.dims:
         values = values.isel(soil_depth=0)
         title = f"{title}, {values['soil_depth'].item():g} cm"
@@ -107,15 +107,17 @@ def scatter(ds: xr.Dataset, stations: xr.Dataset, cube: xr.Dataset | None) -> Fi
     pooled = station_days.pairs(scene, at_stations, table)
     if not pooled:
         raise DataError("No station day has a value of the maps.", hint="Look at the result of validate.")
-    return _drawn(lambda: score_figures.scatter(pooled, str(table.attrs["period"]).replace("/", " to ")))
+    period = str(table.attrs["period"]).replace("/", " to ")
+    return _drawn(lambda: score_figures.scatter(pooled, period, scene.ds))
 
 
 def calibration(ds: xr.Dataset, stations: xr.Dataset, cube: xr.Dataset | None) -> Figure:
     """Share of station days inside the intervals of the maps, against the nominal share."""
-    _, shares = station_days.coverage(*_scored(ds, stations, cube))
+    scene, at_stations, table = _scored(ds, stations, cube)
+    _, shares = station_days.coverage(scene, at_stations, table)
     if not shares:
         raise DataError("The maps have no standard deviation.", hint="Keep the variables that end with _std.")
-    return _drawn(lambda: score_figures.reliability(shares))
+    return _drawn(lambda: score_figures.reliability(shares, scene.ds))
 
 
 def _scored(ds: xr.Dataset, stations: xr.Dataset, cube: xr.Dataset | None) -> tuple[Scene, xr.Dataset, xr.Dataset]:

@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from xsm.reporting.map_figures import UNIT
-from xsm.reporting.scene import GAP_EDGES, GAP_NAMES, NOAH, Scene, gap_lengths
+from xsm.reporting.scene import GAP_EDGES, GAP_NAMES, NOAH, Scene, foremost, gap_lengths
 from xsm.reporting.score_figures import LEVELS
 from xsm.reporting.score_tables import Cell, Table, after_training, label
 from xsm.validation import metrics
@@ -34,15 +34,15 @@ def station_days(scene: Scene, series: xr.Dataset, table: xr.Dataset, name: str)
 
 
 def pairs(scene: Scene, series: xr.Dataset, table: xr.Dataset) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Pooled station days (map, station) of the best map of each depth: the highest scenario."""
+    """Pooled station days (map, station) of the foremost map of each depth."""
     by_map = {}
     for layer in ("surface", "subsurface"):
-        names = sorted(n for n in scene.moisture if (layer_of(n) or "surface") == layer)
-        if names and scored(table, names[-1]):
-            x, y = station_days(scene, series, table, names[-1])
+        names = [n for n in scene.moisture if (layer_of(n) or "surface") == layer]
+        if names and scored(table, name := foremost(names)):
+            x, y = station_days(scene, series, table, name)
             use = np.isfinite(x) & np.isfinite(y)
             if use.any():
-                by_map[names[-1]] = x[use], y[use]
+                by_map[name] = x[use], y[use]
     return by_map
 
 
@@ -71,7 +71,7 @@ def coverage(scene: Scene, series: xr.Dataset, table: xr.Dataset) -> tuple[Table
         anomaly = error - np.nanmean(error, -1, keepdims=True, where=use.any(-1)[:, None])
         inside, about = (float((np.abs(e) <= NORMAL_95 * spread)[use].mean()) * 100 for e in (error, anomaly))
         rms = float(np.sqrt(np.nanmean(anomaly**2)))
-        rows.append([label(name), inside, about, float(np.nanmean(spread)), rms, int(use.sum())])
+        rows.append([label(name, scene.ds), inside, about, float(np.nanmean(spread)), rms, int(use.sum())])
         ratio = np.abs(error / spread)[use]
         shares[name] = np.array([(ratio <= z).mean() for z in ndtri(0.5 + LEVELS / 2)])
     columns = [

@@ -48,6 +48,23 @@ class Fit:
 
 
 @dataclass(frozen=True)
+class Fuse:
+    """How satellite, land model and weather are fused (see `xsm.fuse`).
+
+    ``method`` is the model that is trained, ``model`` a trained bundle instead. Where ``train`` or ``validation`` is
+    not set, those of `Fit` hold.
+    """
+
+    method: str = "trees"
+    mode: str = "smoother"
+    model: str | None = None
+    train: str | None = None
+    validation: str | None = None
+    stations: bool = False
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Study:
     """Everything that `xsm.study.pipeline.run_study` needs; paths are relative to the file's folder."""
 
@@ -63,22 +80,36 @@ class Study:
     gapfill: Fill | None = Fill()
     fit: Fit | None = None
     geotiff: tuple[str, ...] = ()
+    fuse: Fuse | None = None
+
+    @property
+    def estimates(self) -> tuple[str, ...]:
+        """Names of the estimates, those of the fusion last."""
+        pairs = map(depth_and_scenario, dict.fromkeys(self.fit.estimates) if self.fit else ())
+        return (*(f"sm_{depth}cm_s{number}" for depth, number in pairs), *(FUSED if self.fuse else ()))
 
 
-TEXT, WHOLE, TEXTS, TABLE = "text in quotes", "a whole number", "a list of texts in quotes", "a table"
+FUSED = ("sm_5cm", "sm_25cm")
+"""Names of the estimates of a fusion."""
+BESIDE = ("", "_std", "_reference_std")
+"""Ends of the names of an estimate and of its spread."""
+TEXT, WHOLE, TEXTS, TABLE, YES_NO = (
+    "text in quotes", "a whole number", "a list of texts in quotes", "a table", "true or false",
+)  # fmt: skip
 _IS: Mapping[str, Callable[[Any], bool]] = {
     TEXT: lambda v: isinstance(v, str),
     WHOLE: lambda v: type(v) is int,
     TEXTS: lambda v: isinstance(v, list | tuple) and all(isinstance(item, str) for item in v),
     TABLE: lambda v: isinstance(v, Mapping),
+    YES_NO: lambda v: isinstance(v, bool),
 }
 _EXPECTED = {
     "out": TEXT, "title": TEXT, "time": TEXT, "on_error": TEXT, "seed": WHOLE, "margin": WHOLE, "geotiff": TEXTS,
     "inputs": TABLE, "stations": TABLE, "options": TABLE, "units": TABLE, "method": TEXT, "mode": TEXT,
     "variables": TEXTS, "covariates": TEXTS, "model": TEXT, "estimates": TEXTS, "bundles": TABLE, "train": TEXT,
-    "validation": TEXT,
+    "validation": TEXT, "fuse.stations": YES_NO,
 }  # fmt: skip
-"""What the values of a study file must be, by key."""
+"""What the values of a study file must be, by key, or by table and key."""
 
 _VARIABLE = re.compile(r"\$\w+|\$\{\w+\}")
 
@@ -105,7 +136,7 @@ def parse(raw: Mapping[str, Any], folder: Path) -> Study:
         )
     for key in ("inputs", "stations"):
         values[key] = {name: _source(name, table, folder) for name, table in values.get(key, {}).items()}
-    table = values.get("gapfill", {})
+    table = values.get("gapfill", False if "fuse" in values and "fit" not in values else {})
     values["gapfill"] = None if table is False else _table(Fill, table, "gapfill")
     if (fill := values["gapfill"]) and fill.model not in (None, "pretrained"):
         values["gapfill"] = replace(fill, model=str(_path(folder, fill.model)))
@@ -124,15 +155,34 @@ def parse(raw: Mapping[str, Any], folder: Path) -> Study:
             _check(pair, path, "fit.bundles", TEXT)
         bundles = {pair: str(_path(folder, path)) for pair, path in values["fit"].bundles.items()}
         values["fit"] = replace(values["fit"], bundles=bundles)
-    if values["gapfill"] is None and values["fit"] is None:
-        raise UsageError("The study neither fills gaps nor estimates.", hint="Add a table [gapfill] or [fit].")
+    table = values.get("fuse", False)
+    values["fuse"] = None if table is False else _fusion(_table(Fuse, table, "fuse"), values, folder)
+    if not (values["gapfill"] or values["fit"] or values["fuse"]):
+        raise UsageError("The study neither fills gaps nor estimates.", hint="Add a table [gapfill], [fit] or [fuse].")
     values["geotiff"] = tuple(values.get("geotiff", ()))
-    pairs = map(depth_and_scenario, values["fit"].estimates if values["fit"] else ())
-    maps = [f"sm_{depth}cm_s{number}" for depth, number in pairs]
-    for name in values["geotiff"] if maps else ():
-        if not name.startswith((*maps, "mask_reason_", "frozen")):
-            raise unknown("map in geotiff", name, maps)
-    return Study(**values)
+    study = Study(**values)
+    maps = [f"{name}{end}" for name in study.estimates for end in BESIDE]
+    for name in study.geotiff if maps else ():
+        if name not in maps and not name.startswith(("mask_reason", "frozen", "retrieval_observed")):
+            raise unknown("map in geotiff", name, study.estimates)
+    return study
+
+
+def _fusion(fuse: Fuse, values: Mapping[str, Any], folder: Path) -> Fuse:
+    """The fusion of a study, which learns from the days that the other models learn from, unless it names its own."""
+    if fuse.mode not in ("smoother", "filter"):
+        raise unknown("mode of [fuse]", fuse.mode, ("smoother", "filter"))
+    if fuse.stations and not values["stations"]:
+        raise UsageError(
+            "[fuse] has stations = true, but the study names no stations.",
+            hint="Add a table such as [stations.uscrn] with paths = 'USCRN'.",
+        )
+    if fuse.stations and fuse.model:
+        raise UsageError("[fuse] has both a trained model and stations = true.", hint="Leave one of them out.")
+    fit = values["fit"] or Fit()
+    model = fuse.model if fuse.model in (None, "pretrained") else str(_path(folder, fuse.model))
+    days = {"train": fuse.train or fit.train, "validation": fuse.validation or fit.validation}
+    return replace(fuse, model=model, **days)
 
 
 def _path(folder: Path, text: str) -> Path:
@@ -157,7 +207,7 @@ def _known(values: Mapping[str, Any], kind: type, what: str) -> None:
     for key in values:
         if key not in names:
             raise unknown(f"key of [{what}]", key, names)
-        _check(key, values[key], what, _EXPECTED.get(key))
+        _check(key, values[key], what, _EXPECTED.get(f"{what}.{key}", _EXPECTED.get(key)))
 
 
 def _check(key: str, value: Any, what: str, expected: str | None) -> None:

@@ -64,7 +64,7 @@ def study_changes(size: Size, data: str) -> dict[str, str]:
         "out": "results",
         "margin": "0",
         "time": f"{size.dates[0]}/{size.dates[-1]}",
-        "geotiff": '["sm_5cm_s2", "sm_25cm_s2"]',
+        "geotiff": '["sm_5cm", "sm_25cm"]',
         "preset": "small",
         "more": size.fit,
         "fill_options": f"options = {{ {size.fill} }}\n" if size.fill else "",

@@ -29,8 +29,9 @@ FIXED = ("train", "report")
 """Stages whose files do not grow with the period."""
 PROGRAM = 500_000_000
 """Bytes of memory that the program and its libraries take."""
-FILLED, ESTIMATED = 9, 9
-"""Bytes per cell and day: two spreads and a mark of each filled variable; estimate, spread and frozen ground."""
+FILLED, ESTIMATED, FUSED = 9, 9, 18
+"""Bytes per cell and day: two spreads and a mark of each filled variable; estimate, spread and frozen ground; both
+depths of a fusion with frozen ground and the days of the retrieval."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,9 @@ def plan(study: Study) -> str:
         lines.append(f"  fill gaps: {study.gapfill.method} ({study.gapfill.mode})")
     if study.fit:
         lines.append(f"  train and estimate: {study.fit.model}, {', '.join(study.fit.estimates)}")
+    if study.fuse:
+        how = study.fuse.model or f"train {study.fuse.method}{' with stations' * study.fuse.stations}"
+        lines.append(f"  fuse: {how} ({study.fuse.mode})")
     if study.stations:
         lines.append(f"  validate against {', '.join(study.stations)}")
     lines.append("  report")
@@ -93,7 +97,9 @@ def outlook(study: Study, workers: int | None = None) -> Forecast:
         memory.append(memory_to_write(series, workers) * sizes["fill gaps"] / cube.nbytes)
     pairs = study.fit.estimates if study.fit else ()
     sizes |= {f"estimate {pair}": ESTIMATED * at for pair in pairs}
-    sizes |= {"estimate": ESTIMATED * inside * len(pairs), "maps": (4 + FILLED) * inside * len(filled)}
+    fused = FUSED if study.fuse else 0
+    sizes |= {"fuse": fused * at, "maps": (4 + FILLED) * inside * len(filled)}
+    sizes["estimate"] = (ESTIMATED * len(pairs) + fused) * inside
     sizes["geotiff"] = 4 * inside * len(study.geotiff)
     return Forecast({n: sizes[n] for n in stage_names(study) if n in sizes}, memory=PROGRAM + max(memory))
 

@@ -12,35 +12,55 @@ from xsm.data.skipped import LEFT_OUT
 from xsm.errors import DataError
 from xsm.io import files, geotiff
 from xsm.learning.estimating import trim
-from xsm.study.config import Study, depth_and_scenario
+from xsm.study.config import FUSED, Study, depth_and_scenario
 from xsm.study.inputs import about_input
+
+PROVENANCE = (
+    "method", "mode", "scenario", "model_hash", "model_training", "model_validation", "training_stations",
+    "lead_in_days", "warm_up_days",
+)  # fmt: skip
+"""Attributes of an estimate that its map keeps beside other maps."""
+OF_ONE = (*PROVENANCE, "depth", "model", "training_data")
+"""Attributes that a dataset has only where all of its estimates have them."""
 
 
 def combine(estimates: Mapping[str, Path], cube: xr.Dataset) -> xr.Dataset:
-    """Put estimates side by side as ``sm_5cm_s1``, ``sm_5cm_s1_std`` and so on, cut to the region that was opened."""
+    """Put estimates side by side, cut to the region that was opened.
+
+    Those of a scenario are called ``sm_5cm_s1``, ``sm_5cm_s1_std`` and so on, those of the fusion ``sm_5cm``.
+    """
     parts: list[xr.Dataset] = []
     history = dict.fromkeys(str(cube.attrs.get("history", "")).splitlines())
-    for pair, path in estimates.items():
-        depth, number = depth_and_scenario(pair)
+    for stage, path in estimates.items():
         ds = files.read(path)
-        name = f"sm_{depth}cm"
-        spread = next(s for s in ("_std", "_reference_std") if f"{name}{s}" in ds)
-        names = {name: f"{name}_s{number}", f"{name}{spread}": f"{name}_s{number}{spread}"}
-        names["mask_reason"] = f"mask_reason_{pair.replace('-', '_')}"
-        keep = ds[[*names, *(["frozen"] if "frozen" in ds and not parts else [])]].rename(names)
         history |= dict.fromkeys(str(ds.attrs.get("history", "")).splitlines())
-        provenance = ("scenario", "model_hash", "model_training", "model_validation", "lead_in_days", "warm_up_days")
-        keep[names[name]].attrs |= {k: ds.attrs[k] for k in provenance}
-        parts.append(keep if not parts else keep.drop_vars(["texture", "land_cover"], errors="ignore"))
+        part = _named(ds, stage.removeprefix("estimate "))
+        parts.append(part if not parts else part.drop_vars(["texture", "land_cover", "frozen"], errors="ignore"))
     merged = xr.merge(parts, join="exact", compat="override", combine_attrs="drop_conflicts")
+    of_one = {k for k in OF_ONE if not all(k in part.attrs for part in parts)}
+    merged.attrs = {k: v for k, v in merged.attrs.items() if k not in of_one}
     if LEFT_OUT in cube:
         merged = merged.assign({LEFT_OUT: cube[LEFT_OUT]})
     merged = trim(merged, cube.attrs.get("xsm_region"))
     return merged.assign_attrs(title="Soil moisture estimates", history="\n".join(history))
 
 
+def _named(ds: xr.Dataset, result: str) -> xr.Dataset:
+    """An estimate under the names that it has beside others; its maps say where they come from."""
+    provenance = {k: ds.attrs[k] for k in PROVENANCE if k in ds.attrs}
+    ds = ds.assign({n: ds[n].assign_attrs(provenance) for n in FUSED if n in ds})
+    if result == "fuse":
+        return ds
+    depth, number = depth_and_scenario(result)
+    name = f"sm_{depth}cm"
+    spread = next(s for s in ("_std", "_reference_std") if f"{name}{s}" in ds)
+    names = {name: f"{name}_s{number}", f"{name}{spread}": f"{name}_s{number}{spread}"}
+    names["mask_reason"] = f"mask_reason_{result.replace('-', '_')}"
+    return ds[[*names, *(["frozen"] if "frozen" in ds else [])]].rename(names)
+
+
 def write_estimates(estimates: Mapping[str, Path], cube: Path, part: Path) -> None:
-    """Write the maps of a study that estimates."""
+    """Write the maps of a study that estimates or fuses, by the names of their stages."""
     files.write(combine(estimates, files.read(cube)), part)
 
 

@@ -1,8 +1,8 @@
-"""What a study does with models: fill the gaps of its cube, train, and estimate."""
+"""What a study does with models: fill the gaps of its cube, train, estimate, and fuse."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -13,17 +13,19 @@ import xarray as xr
 from xsm.contracts.bundle import Bundle
 from xsm.contracts.registry import get_model, model_info
 from xsm.data.period import days, split_days
+from xsm.data.roles import HOLDERS, RETRIEVAL
 from xsm.data.skipped import LEFT_OUT
 from xsm.errors import tell
 from xsm.io import files
 from xsm.learning.filling import as_bundle
 from xsm.learning.fitting_gapfill import NothingToLearn
 from xsm.learning.samples import model_options
-from xsm.learning.shipped import warn_of_shipped
+from xsm.learning.shipped import shipped, shipped_name, warn_of_shipped
 from xsm.ops.estimate import estimate
 from xsm.ops.fit import fit
+from xsm.ops.fuse import fuse
 from xsm.ops.gapfill import gapfill
-from xsm.study.config import Fill, Fit, Study, depth_and_scenario
+from xsm.study.config import Fill, Fit, Fuse, Study, depth_and_scenario
 from xsm.study.inputs import write_store
 
 WHEN_APPLIED = ("max_gap", "denoise")
@@ -34,14 +36,21 @@ AT_FILLING = (*WHEN_APPLIED, "allow_target_leak")
 
 def check_models(study: Study) -> None:
     """Stop at models, options and training days that do not exist, before anything is opened."""
-    fill, config = study.gapfill, study.fit
+    fill, config, fusion = study.gapfill, study.fit, study.fuse
     if fill and fill.model is None:
         model_options(model_info(fill.method, "gapfill"), _model_options(fill))
     if config and not {*config.estimates} <= {*config.bundles}:
         model_options(model_info(config.model, "estimate"), dict(config.options))
-        period = days(study.time) if study.time else slice(None)
-        if period.start is not None and period.stop is not None:
-            split_days(np.arange(period.start, period.stop + 1), config.train, config.validation)
+        _check_split(study, config)
+    if fusion and fusion.model is None:
+        model_options(model_info(fusion.method, "fuse"), dict(fusion.options))
+        _check_split(study, fusion)
+
+
+def _check_split(study: Study, config: Fit | Fuse) -> None:
+    period = days(study.time) if study.time else slice(None)
+    if period.start is not None and period.stop is not None:
+        split_days(np.arange(period.start, period.stop + 1), config.train, config.validation)
 
 
 def _model_options(fill: Fill) -> dict[str, Any]:
@@ -104,15 +113,16 @@ def write_filling(study: Study, fill: Fill, cube: Path, trained: Path | None, pa
 
 
 def _to_fill(fill: Fill, path: Path) -> xr.Dataset:
-    """The cube; where files were left out, covariates that lack days are interpolated in time."""
-    cube = files.read(path)
-    covariates = {n: cube[n] for n in fill.covariates if n in cube} if LEFT_OUT in cube else {}
-    gappy = [n for n, v in covariates.items() if bool((v.isnull() & v.notnull().any("time")).any())]
+    return _with_all_days(files.read(path), fill.covariates, "The covariates")
+
+
+def _with_all_days(cube: xr.Dataset, names: Iterable[str], what: str) -> xr.Dataset:
+    """The cube; where files were left out, series of these names that lack days are interpolated in time."""
+    series = {n: cube[n] for n in names if n in cube and "time" in cube[n].dims} if LEFT_OUT in cube else {}
+    gappy = [n for n, v in series.items() if bool((v.isnull() & v.notnull().any("time")).any())]
     if not gappy:
         return cube
-    tell(
-        f"The covariates {', '.join(gappy)} lack days because files were left out; these days are interpolated in time."
-    )
+    tell(f"{what} {', '.join(gappy)} lack days because files were left out; these days are interpolated in time.")
     whole = gapfill(cube[gappy], "linear", variables=gappy)
     return cube.assign({n: whole[n] for n in gappy})
 
@@ -154,3 +164,45 @@ def write_estimate(pair: str, cube: Callable[[], xr.Dataset], bundle: Path, part
     """Write the estimate of a depth and scenario."""
     depth, scenario = depth_and_scenario(pair)
     write_store(estimate(cube(), depth=depth, scenario=scenario, model=Bundle.load(bundle)), part)
+
+
+def about_fusion_model(study: Study, config: Fuse) -> Any:
+    """What the models of the fusion depend on besides the cube."""
+    return [asdict(config), study.seed]
+
+
+def train_fusion(study: Study, config: Fuse, cube: Path, stations: Path | None, part: Path) -> None:
+    """Train the models of the fusion, with stations where the study says so."""
+    bundle = fit(
+        _to_fuse(cube), task="fuse", model=config.method, train=config.train, validation=config.validation,
+        stations=None if stations is None else files.read(stations), seed=study.seed, mode=config.mode,
+        **dict(config.options),
+    )  # fmt: skip
+    bundle.save(part)
+
+
+def _fusion_model(config: Fuse, trained: Path | None) -> Bundle:
+    if trained is not None:
+        return Bundle.load(trained)
+    name = shipped_name(config.model, "fuse")
+    return shipped(name) if name else Bundle.load(Path(str(config.model)))
+
+
+def about_fusion(config: Fuse, trained: Path | None) -> Any:
+    """What the fused maps depend on besides the cube."""
+    return [_fusion_model(config, trained).hash, config.mode]
+
+
+def write_fusion(config: Fuse, cube: Path, trained: Path | None, part: Path) -> None:
+    """Write the fused maps of all depths that the bundle has."""
+    bundle = _fusion_model(config, trained)
+    depths = tuple(name.removeprefix("sm_").removesuffix("cm") for name in bundle.card["targets"])
+    fused = fuse(_to_fuse(cube), depth=depths, mode=config.mode, model=bundle)
+    warn_of_shipped(config.model, "fuse")
+    write_store(fused, part)
+
+
+def _to_fuse(path: Path) -> xr.Dataset:
+    """The cube with gaps in the retrieval alone; it is cut to the region of the study later, as the estimates are."""
+    names = [name for role, name in HOLDERS.items() if role != RETRIEVAL]
+    return _with_all_days(with_surface(path, None), names, "Land model and weather:")

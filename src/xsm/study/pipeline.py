@@ -14,7 +14,7 @@ from pathlib import Path
 
 from xsm.compute.cluster import block_threads
 from xsm.options import check_device
-from xsm.study.config import Fill, Fit, Study
+from xsm.study.config import Fill, Fit, Fuse, Study
 from xsm.study.inputs import (
     about_cube,
     about_input,
@@ -29,14 +29,18 @@ from xsm.study.maps import about_report, filled_names, write_estimates, write_fi
 from xsm.study.modelling import (
     about_filling,
     about_filling_model,
+    about_fusion,
+    about_fusion_model,
     about_model,
     check_models,
     hash_of,
     train_filling_model,
+    train_fusion,
     train_model,
     with_surface,
     write_estimate,
     write_filling,
+    write_fusion,
 )
 from xsm.study.stages import DONE, Stage, alone, clear, run_stages, states_of
 
@@ -74,11 +78,11 @@ def done_before(study: Study) -> dict[str, bool]:
 
 def stages_of(study: Study, processes: int = 1) -> list[Stage]:
     """The stages of a study, in the order in which they run: name, what it rests on, about, target, work, strict."""
-    out, data, fill, fit = study.out, study.out / "data", study.gapfill, study.fit
+    out, data, fill, fit, fuse = study.out, study.out / "data", study.gapfill, study.fit, study.fuse
     stores = {name: data / f"{name}.zarr" for name in in_order(study)}
     joined, stations = data / "cube.zarr", data / "stations.nc" if study.stations else None
     ready, cube = ("fill gaps", data / "filled.zarr") if fill else ("cube", joined)
-    last, maps = ("estimate", out / "estimates.nc") if fit else ("maps", out / "maps.nc")
+    last, maps = ("estimate", out / "estimates.nc") if fit or fuse else ("maps", out / "maps.nc")
     networks = ["open stations"] * bool(study.stations)
     table = [
         Stage(f"open {name}", [], partial(about_input, study, name, source), stores[name],
@@ -96,10 +100,15 @@ def stages_of(study: Study, processes: int = 1) -> list[Stage]:
             Stage("open stations", [], partial(about_stations, study), stations, partial(write_stations, study),
                   is_strict(study, *study.stations.values()))
         )  # fmt: skip
-    if fit:
-        table += _estimating(study, fit, ready, cube, stations, maps)
+    fusing = _fusing(study, fuse, joined, stations) if fuse else []
+    estimating = _estimating(study, fit, ready, cube, stations) if fit else []
+    table += [*fusing, *estimating]
+    if fit or fuse:
+        results = {s.name: s.target for s in (*estimating, *fusing) if not s.name.startswith("train ")}
+        names = [name.removeprefix("estimate ") for name in results]
+        table.append(Stage(last, [*results], lambda: names, maps, partial(write_estimates, results, cube)))
     else:
-        table.append(Stage("maps", [ready], partial(filled_names, cube), maps, partial(write_filled, cube)))
+        table.append(Stage(last, [ready], partial(filled_names, cube), maps, partial(write_filled, cube)))
     if study.geotiff:
         table.append(
             Stage("geotiff", [last, ready], lambda: study.geotiff, out / "geotiff",
@@ -128,7 +137,23 @@ def _filling(study: Study, fill: Fill, joined: Path, filled: Path) -> list[Stage
     ]  # fmt: skip
 
 
-def _estimating(study: Study, fit: Fit, ready: str, cube: Path, stations: Path | None, maps: Path) -> list[Stage]:
+def _fusing(study: Study, fuse: Fuse, joined: Path, stations: Path | None) -> list[Stage]:
+    """The stages that fuse, from what was observed; the models have a stage of their own, as those of the filling."""
+    fused = study.out / "data" / "fused.zarr"
+    if fuse.model is not None:
+        return [Stage("fuse", ["cube"], partial(about_fusion, fuse, None), fused,
+                      partial(write_fusion, fuse, joined, None))]  # fmt: skip
+    bundle = study.out / "models" / "fuse"
+    networks = ["open stations"] * fuse.stations
+    return [
+        Stage("train fuse", ["cube", *networks], partial(about_fusion_model, study, fuse), bundle,
+              partial(train_fusion, study, fuse, joined, stations if fuse.stations else None)),
+        Stage("fuse", ["cube", "train fuse"], partial(about_fusion, fuse, bundle), fused,
+              partial(write_fusion, fuse, joined, bundle)),
+    ]  # fmt: skip
+
+
+def _estimating(study: Study, fit: Fit, ready: str, cube: Path, stations: Path | None) -> list[Stage]:
     """The stages that train and estimate; 25 cm in scenario 2 reads the 5 cm estimate where that comes before it."""
     table: list[Stage] = []
     estimates: dict[str, Path] = {}
@@ -151,5 +176,4 @@ def _estimating(study: Study, fit: Fit, ready: str, cube: Path, stations: Path |
             Stage(f"estimate {pair}", rests_on, partial(hash_of, bundles[pair]), estimates[pair],
                   partial(write_estimate, pair, predictors, bundles[pair]))
         )  # fmt: skip
-    rests_on = [f"estimate {pair}" for pair in estimates]
-    return [*table, Stage("estimate", rests_on, lambda: [*estimates], maps, partial(write_estimates, estimates, cube))]
+    return table

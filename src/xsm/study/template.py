@@ -9,7 +9,8 @@ from xsm.data.scenarios import SMAP_ANCILLARY
 from xsm.errors import UsageError
 
 TEMPLATE = """\
-# A study for `xsm run`, after Rabiei et al. (2024), doi:10.20944/preprints202412.1356.v1.
+# A study for `xsm run`: xsm's fusion beside the scenarios of Rabiei et al. (2024),
+# doi:10.20944/preprints202412.1356.v1. Leave out [fuse] or [fit] to do without it.
 # Paths are relative to this file; $NAME stands for an environment variable, ~ for your home.
 # Run it again to continue; after a change, what depends on it is done again.
 title = "{title}"
@@ -19,7 +20,7 @@ margin = {margin}                            # cells read around it: one patch o
 time = "{time}"                        # UTC days, both included
 seed = {seed}
 on_error = "raise"                     # "skip" leaves out files that cannot be read and marks their days
-geotiff = {geotiff}                    # maps also written as GeoTIFF, for example ["sm_5cm_s2"]
+geotiff = {geotiff}                    # maps also written as GeoTIFF, for example ["sm_5cm", "sm_25cm"]
 
 [inputs.smap]                          # SPL3SMP_E version 6
 paths = "{smap}"
@@ -44,7 +45,11 @@ mode = "smoother"                      # "filter" is the paper's: nothing from t
 variables = {filled}
 covariates = ["precipitation", "air_temperature"]
 {fill_options}
-[fit]
+[fuse]                                 # sm_5cm, sm_25cm: retrieval, land model and weather merged; needs no gap filling
+mode = "smoother"                      # "filter" uses no retrieval of later days
+stations = false                       # true: they correct weights and spread; the report then has no scores there
+
+[fit]                                  # sm_5cm_s1 to sm_25cm_s2: the scenarios of the article
 model = "convlstm"
 estimates = ["5-1", "5-2", "25-1", "25-2"]
 {split}options = {{ preset = "{preset}"{more} }}
