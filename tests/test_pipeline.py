@@ -146,7 +146,7 @@ def test_a_fusion_leaves_the_rest_of_a_study_as_it_was(folder, tmp_path):
     assert (last.about(), last.rests_on) == (pairs, [f"estimate {pair}" for pair in pairs])
     assert done_again(old) == ["estimate", "report"]
     assert "sm_5cm" not in files.read(out / "estimates.nc")
-    assert done_again(both) == ["estimate", "geotiff", "report"]
+    assert done_again(both) == ["estimate", "report"]  # the GeoTIFFs are still those of this study
     other = replace(both, fuse=replace(both.fuse, options={"trees": 20}))
     assert done_again(other) == ["train fuse", "fuse", "estimate", "geotiff", "report"]
 

@@ -62,6 +62,8 @@ RUNS = {
     },
     "cube": {"FIRST": "/data/smap.zarr/zarr.json", "OTHERS": ["/a.nc", "/b.tif"], "OUTPUT": "/out/cube.zarr"},
     "fit": {"DS": "c.nc", "DEPTH": "25", "TRAIN_START": "2018-01-01", "TRAIN_END": "2020-12-31", "OUTPUT": "/out/25"},
+    "fuse": {"DS": "c.nc", "MODE": "filter", "TRAIN_START": "2018-01-01", "TRAIN_END": "2020-12-31",
+             "OUTPUT": "/out/fused.nc"},
     "open_smap": {"PATHS": "/data/SMAP", "OVERPASS": "PM", "OUTPUT": "/out/smap.nc"},
     "texture": {"DS": 'NETCDF:"/data/soil.nc":sand', "OUTPUT": "/out/texture.tif"},
     "open_nldas": {"PATHS": "/data", "REGION_NAME": "conus", "OUTPUT": "/out/nldas.nc"},
@@ -113,6 +115,8 @@ def test_forms_and_their_values(checked, law_cube, tmp_path):
     assert requests["fit"]["values"]["train"] == ["2018-01-01", "2020-12-31"]
     assert requests["fit"]["values"]["depth"] == "25"
     assert "model" not in requests["fit"]["values"]
+    fused = {"depth": "5, 25", "mode": "filter", "train": ["2018-01-01", "2020-12-31"], "seed": 0}
+    assert {k: v for k, v in requests["fuse"]["values"].items() if k != "ds"} == fused
     assert requests["report"]["output"] is None
     assert requests["report"]["values"]["output"] == "/out/report.html"
 

@@ -21,6 +21,8 @@ from tests.qgis_process import CLEAN_PATH, most_seconds, start
 from xsm.faces.cli import main
 from xsm.faces.hints import speaking
 from xsm.io import files
+from xsm.io.geotiff import map_names
+from xsm.io.styles import style_of
 
 pytestmark = pytest.mark.qgis
 posix = pytest.mark.skipif(os.name == "nt", reason="signals of POSIX and /proc")
@@ -138,6 +140,22 @@ def test_geotiff_of_an_estimate(qgis, tmp_path):
     left = sorted(p.name for p in tmp_path.iterdir())
     assert left == ["cli.nc", "cube.nc", "out.qml", "out.tif"], "nothing of the first run stays beside the second"
     assert "paletted" in (tmp_path / "out.qml").read_text()
+
+
+def test_a_fusion_equals_the_command_line_and_is_loaded_as_maps(qgis, tmp_path):
+    """The form's own defaults, from a file in which land cover is a coordinate."""
+    pytest.importorskip("lightgbm")
+    cube = tmp_path / "cube.nc"
+    files.write(xsm.example("cube", size=12, days=60), cube)
+    results = qgis.results("xsm:fuse", DS=cube, OUTPUT=tmp_path / "qgis.nc")
+    assert results["OUTPUT"] == str(tmp_path / "qgis.nc")
+    command("fuse", cube, tmp_path / "cli.nc")
+    assert_equal(tmp_path / "qgis.nc", tmp_path / "cli.nc")
+    fused = files.read(tmp_path / "qgis.nc")
+    assert fused.attrs["method"] == "fuse"
+    assert float(fused["sm_25cm"].notnull().mean()) > 0.9
+    coloured = {name for name in map_names(fused) if style_of(name)}
+    assert coloured == {"sm_5cm", "sm_5cm_std", "sm_25cm", "sm_25cm_std"}
 
 
 @pytest.mark.parametrize(

@@ -85,12 +85,13 @@ def test_the_card_of_real_stations_says_where_it_comes_from():
 
 
 def test_first_lines_of_the_readme_run():
-    cube = xsm.example("cube")
-    with pytest.warns(UserWarning, match="synthetic"):
-        sm25 = cube.sm.estimate(depth=25, scenario=2)
-    assert float(sm25["sm_25cm"].isel(time=slice(4, None)).notnull().mean()) > 0.9
-    table = sm25.sm.validate(xsm.example("stations"), by=["land_cover", "texture"])
+    cube = xsm.example("cube", days=120)
+    fused = cube.sm.fuse()
+    assert float(fused["sm_25cm"].notnull().mean()) > 0.9
+    fused.sm.plot_map(variable="sm_25cm", day="2021-07-01")
+    table = fused.sm.validate(xsm.example("stations", days=120))
     assert int(table["count"].sum()) >= 5
+    assert len(xsm.to_frame(table)) >= 5
 
 
 def test_passes_with_dropout_are_recorded():

@@ -263,3 +263,40 @@ def test_scenarios_of_a_product_share_its_layer() -> None:
     assert layer_of("sm_5cm_s1") == layer_of("sm_5cm") == "surface"
     assert layer_of("sm_25cm_s2") == "subsurface"
     assert layer_of("sm_5cm_s1_std") is None and layer_of("sm_5cm_std") is None
+
+
+def test_a_fusion_is_scored_beside_its_inputs_and_called_by_its_name(
+    tmp_path: Path, estimates: xr.Dataset, cube: xr.Dataset, stations: xr.Dataset
+) -> None:
+    names = {f"{n}_s2{end}": f"{n}{end}" for n in ("sm_5cm", "sm_25cm") for end in ("", "_std")}
+    ds = estimates.rename(names)
+    ds = ds.assign({n: ds[n].assign_attrs(method="fuse") for n in ("sm_5cm", "sm_25cm")})
+    cube = cube.assign(sm_dca=cube["sm_dca"].assign_attrs(fill_method="linear"))
+    text = report(ds, tmp_path / "report.html", cube=cube, stations=stations).read_text(encoding="utf-8")
+    page = Tables(text)
+    table = validate(
+        ds.assign({n: cube[n] for n in ("sm_noah_0_10", "sm_dca")}), stations, time=slice("2021-05-11", "2021-07-09"),
+        variables=["sm_5cm_s1", "sm_5cm", "sm_noah_0_10", "sm_dca"], min_days=20,
+    )  # fmt: skip
+    for name, product in (("sm_5cm", "Fusion"), ("sm_dca", "SMAP DCA")):
+        (row,) = page.rows("5 cm", "5 cm", product)
+        assert row[3:7] == shown([float(table[f"{s}_mean"].sel(product=name)) for s in ("r", "rmse", "bias", "ubrmse")])
+    assert len(page.rows("25 cm", "20 cm", "Fusion")) == 1 and len(page.rows("5 cm", "5 cm", "Scenario 1")) == 1
+    names_shown = ("5 cm, fusion (sm_5cm)", "5 cm, scenario 1 (sm_5cm_s1)", "SMAP DCA is gap-filled.")
+    for words in (*names_shown, "Method: fusion of retrieval, land model and weather"):
+        assert words in html.unescape(text), words
+    scene = make_scene(ds, cube)
+    assert scene.best == "sm_5cm"
+    assert list(station_days.pairs(scene, station_series(scene, stations), score_tables.skill(scene, stations))) == [
+        "sm_5cm",
+        "sm_25cm",
+    ]
+
+
+@pytest.mark.parametrize(("attrs", "expected"), [({}, "5 cm"), ({"method": "fuse"}, "5 cm, fusion")])
+def test_only_a_fusion_is_called_one(attrs: dict[str, str], expected: str) -> None:
+    maps = xr.Dataset({"sm_5cm": 0.0, "sm_5cm_s1": 0.0})
+    for ds in (maps.assign_attrs(attrs), maps.assign(sm_5cm=maps["sm_5cm"].assign_attrs(attrs))):
+        assert score_tables.label("sm_5cm", ds) == expected
+        assert score_tables.label("sm_5cm_s1", ds) == "5 cm, scenario 1"
+    assert score_tables.label("sm_5cm") == "5 cm"

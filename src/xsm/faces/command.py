@@ -139,7 +139,8 @@ def _option(param: Param) -> click.Option:
     if param.kind is Kind.MAPPING:
         kw |= {"multiple": True, "metavar": "NAME=VALUE"}
     if param.default not in (None, ()):
-        kw["help"] += f"  (default: {param.default})"
+        several = isinstance(param.default, tuple)
+        kw["help"] += f"  (default: {','.join(map(str, param.default)) if several else param.default})"
     return click.Option([f"--{name}", param.name], **kw)
 
 

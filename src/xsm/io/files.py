@@ -7,8 +7,8 @@ import functools
 import math
 import shutil
 import warnings
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +54,8 @@ def read(path: str | Path) -> xr.Dataset:
                 raise DataError(f"The folder '{path}' is not a Zarr store.", hint="Granules are read with <open()>.")
             check_zarr(path)
             _check_sizes(ZarrStore.open_group(path, mode="r", consolidated=False), path)
-            return _opened(ZarrStore.open_group(path, mode="r", consolidated=False), path)
+            with _without_advice_of_zarr():
+                return _opened(ZarrStore.open_group(path, mode="r", consolidated=False), path)
         if path.suffix.lower() in (".tif", ".tiff"):
             from xsm.io import geotiff_read
 
@@ -175,10 +176,17 @@ def write_zarr(
             min(s, CHUNKS.get(str(d), s)) or 1 for d, s in zip(variable.dims, variable.shape, strict=True)
         )
     layout: dict[str, Any] = {"zarr_format": 3, "consolidated": False, "encoding": encoding}
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*Zarr format 3.*")
+    with _without_advice_of_zarr():
         write_groups(ds, part, layout, processes=processes, journal=journal, strict=strict)
     check_written(ds, part)
+
+
+@contextmanager
+def _without_advice_of_zarr() -> Iterator[None]:
+    """Names of sources and stations are texts, whose type the third version of Zarr does not specify."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*Zarr (format 3|V3 specification).*")
+        yield
 
 
 def _write_csv(ds: xr.Dataset, part: Path) -> None:

@@ -88,8 +88,13 @@ def skill(scene: Scene, stations: xr.Dataset) -> xr.Dataset:
         ds = _filled(scene)
         names = tuple(str(n) for n in ds.data_vars if ", " in str(n))
         return score_maps(ds, stations, variables=names, by=by, common=False)
-    table = score_maps(ds, stations, variables=rivals(scene), by=by, time=after_training(scene))
+    table = score_maps(_whole_days(ds), stations, variables=rivals(scene), by=by, time=after_training(scene))
     return table.assign_attrs(_method(scene))
+
+
+def _whole_days(ds: xr.Dataset) -> xr.Dataset:
+    """Maps without the hour of the observation, which filled days of a retrieval do not have."""
+    return ds.drop_vars("obs_time", errors="ignore")
 
 
 def _method(scene: Scene) -> dict[str, str]:
@@ -175,7 +180,8 @@ def skill_by_days(scene: Scene, stations: xr.Dataset) -> dict[str, xr.Dataset]:
     by_kind = {}
     for kind, mark in marks.items():
         count = len(days) if "time" not in mark.dims or mark.ndim > 1 else int(mark.values[-len(days) :].sum())
-        ds = scene.ds.assign({n: scene.ds[n].where(mark).assign_attrs(scene.ds[n].attrs) for n in scene.estimates})
+        shown = {n: scene.ds[n].where(mark).assign_attrs(scene.ds[n].attrs) for n in scene.estimates}
+        ds = _whole_days(scene.ds.assign(shown))
         least = matching.fewest(None, MIN_DAYS, count // 2 if mark.ndim > 1 else count)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # the table of all days has raised them

@@ -20,7 +20,7 @@ margin = {margin}                            # cells read around it: one patch o
 time = "{time}"                        # UTC days, both included
 seed = {seed}
 on_error = "raise"                     # "skip" leaves out files that cannot be read and marks their days
-geotiff = {geotiff}                    # maps also written as GeoTIFF, for example ["sm_5cm", "sm_25cm"]
+geotiff = {geotiff}                    # maps also written as GeoTIFF, for example ["sm_5cm", "sm_5cm_s2"]
 
 [inputs.smap]                          # SPL3SMP_E version 6
 paths = "{smap}"
