@@ -181,8 +181,7 @@ def _fusion(fuse: Fuse, values: Mapping[str, Any], folder: Path) -> Fuse:
         raise UsageError("[fuse] has both a trained model and stations = true.", hint="Leave one of them out.")
     fit = values["fit"] or Fit()
     model = fuse.model if fuse.model in (None, "pretrained") else str(_path(folder, fuse.model))
-    days = {"train": fuse.train or fit.train, "validation": fuse.validation or fit.validation}
-    return replace(fuse, model=model, **days)
+    return replace(fuse, model=model, train=fuse.train or fit.train, validation=fuse.validation or fit.validation)
 
 
 def _path(folder: Path, text: str) -> Path:
