@@ -29,6 +29,8 @@ WINDOWS = (5, 9)
 MEMORIES = (1, 3, 6, 12, 25, 50)
 RIDGE_SHARE = 1e-3
 """Of the mean variance of the filters, in the regression of the second layer on them."""
+LASTING = 100
+"""Days of the mean difference of retrieval and land model that counts as lasting: what a season leaves of it too."""
 LONG = 1000
 """Days of a memory that stands for the mean of all other days."""
 SOIL = ("sand", "clay", "land_cover")
@@ -119,7 +121,7 @@ def surface_parts(ds: xr.Dataset, bundle: Bundle) -> xr.Dataset:
     """What the fused surface is merged from: `SURFACE_SOURCES`, the spread of the prediction, the mean's correction."""
     mean, spread = predict(ds, bundle, PREDICTION)
     dims = ds[SURFACE].dims
-    lasting = others_of(INNOVATION, LONG, bundle.card["options"]["mode"])
+    lasting = others_of(INNOVATION, LASTING, bundle.card["options"]["mode"])
     parts = {RETRIEVAL: ds[RETRIEVAL], SURFACE: ds[SURFACE], PREDICTION: mean, "spread": spread}
     parts["lasting"] = with_derived(ds, [lasting])[lasting]
     return xr.Dataset({n: v.transpose(*dims).drop_attrs() for n, v in parts.items()})
