@@ -18,7 +18,7 @@ from xsm.learning.merging import MODEL_MEAN, SURFACE_WEIGHTS, corrected
 QUICK = {"trees": 25, "leaf_size": 20, "samples": 8000}
 DAYS = 120
 TRAIN, VALIDATION = np.arange(DAYS) < 70, (np.arange(DAYS) >= 70) & (np.arange(DAYS) < 95)
-SATELLITE = (*SMAP_ANCILLARY, "sm_dca", "sm_scav", "sm_scah")
+SATELLITE = (*SMAP_ANCILLARY, "sm_dca", "sm_scav", "sm_scah", "sm_surface", "sm_rootzone")
 
 
 @pytest.fixture(scope="module")
@@ -74,12 +74,14 @@ def test_nothing_of_the_test_days_enters_the_training(cube, bundle):
         np.testing.assert_array_equal(weight, again.weights[name], err_msg=name)
 
 
-def test_stations_of_the_test_days_do_not_enter_either(cube):
+@pytest.mark.parametrize("backwards", [False, True], ids=["test days last", "test days first"])
+def test_stations_of_the_test_days_do_not_enter_either(cube, backwards):
     stations = xsm.example("stations", size=16, days=DAYS, seed=3).load()
-    test = ~(TRAIN | VALIDATION)
-    after = stations["time"].values >= cube["time"].values[test][0]
-    noisy = stations.assign(soil_moisture=stations["soil_moisture"].where(~xr.DataArray(after, dims="time"), 0.3))
-    split = {"task": "fuse", "train": TRAIN, "validation": VALIDATION}
+    train, validation = (TRAIN[::-1], VALIDATION[::-1]) if backwards else (TRAIN, VALIDATION)
+    test = ~(train | validation)
+    hour = np.isin(stations["time"].values.astype("M8[D]"), cube["time"].values[test].astype("M8[D]"))
+    noisy = stations.assign(soil_moisture=stations["soil_moisture"].where(~xr.DataArray(hour, dims="time"), 0.3))
+    split = {"task": "fuse", "train": train, "validation": validation}
     fits = [xsm.fit(c, stations=s, **split, **QUICK) for c, s in ((cube, stations), (changed(cube, test), noisy))]
     for name, weight in fits[0].weights.items():
         np.testing.assert_array_equal(weight, fits[1].weights[name], err_msg=name)
@@ -174,7 +176,53 @@ def test_a_cube_that_does_not_fit_is_refused_in_one_sentence(cube, bundle, chang
         xsm.fuse(change(cube), model=bundle, mode=bundle.card["options"]["mode"])
 
 
+def test_the_shipped_bundle_fuses_both_depths_and_warns(cube):
+    with pytest.warns(UserWarning, match="trained on synthetic data"):
+        maps = xsm.fuse(cube, model="pretrained")
+    assert {"sm_5cm", "sm_25cm"} <= set(maps) and maps.attrs["warm_up_days"] == 50
+
+
+@pytest.mark.parametrize("value", [-9999.0, 1e20, 32.0])
+def test_impossible_retrievals_are_refused_before_anything_is_learnt(cube, bundle, value):
+    dca = cube["sm_dca"].copy(deep=True)
+    dca[40, 3:6, 3:6] = value
+    wrong = cube.assign(sm_dca=dca)
+    for work in (
+        lambda: xsm.fit(wrong, task="fuse"),
+        lambda: xsm.fuse(wrong, model=bundle, mode=bundle.card["options"]["mode"]),
+    ):
+        with pytest.raises(xsm.DataError, match="Fusion needs retrievals in their range"):
+            work()
+
+
+def test_arguments_of_a_training_are_refused_beside_a_model(cube, bundle):
+    with pytest.raises(xsm.UsageError, match="train belong to training"):
+        xsm.fuse(cube, model=bundle, mode=bundle.card["options"]["mode"], train=TRAIN)
+    with pytest.raises(xsm.UsageError, match="model is a int"):
+        xsm.fuse(cube, model=3)
+    old = {n: w for n, w in bundle.weights.items() if n != "filter_25cm"}
+    with pytest.raises(xsm.DataError, match="lacks filter_25cm"):
+        xsm.fuse(cube, model=xsm.Bundle(bundle.card, old), mode=bundle.card["options"]["mode"])
+
+
+def test_a_period_without_retrievals_enough_is_refused(cube):
+    first = np.flatnonzero(cube["sm_dca"].notnull().any(["y", "x"]))[0]
+    few = cube.assign(sm_dca=cube["sm_dca"].where(cube["time"] == cube["time"][first]))
+    with pytest.raises(xsm.DataError, match="training days"):
+        xsm.fit(few, task="fuse", train=TRAIN, **QUICK)
+
+
+def test_stations_that_cannot_serve_are_named_with_the_reason(cube):
+    away = xsm.example("stations", size=16, days=DAYS, seed=3).load()
+    away = away.assign_coords(lon=away["lon"] + 20)
+    with pytest.warns(UserWarning, match="fixed ones: No station lies in the maps"):
+        fitted = xsm.fit(cube, task="fuse", train=TRAIN, validation=VALIDATION, stations=away, **QUICK)
+    assert fitted.card["sources"]["stations"] == []
+
+
 def test_wrong_requests_are_refused(cube, bundle):
+    with pytest.raises(xsm.UsageError, match="depth is empty"):
+        xsm.fuse(cube, depth=None)
     with pytest.raises(xsm.UsageError, match="expected 5, 25 or both"):
         xsm.fuse(cube, depth=10)
     if bundle.card["options"]["mode"] == "smoother":

@@ -125,6 +125,8 @@ def days(period: Any) -> slice:
 
 def check_days(ds: xr.Dataset) -> None:
     """Stop where the days of a cube are not consecutive: a model would take them to be."""
+    if "time" not in ds.dims or not ds.sizes["time"]:
+        raise DataError("The cube has no days, expected the dimension 'time'.", hint="Open a period of several days.")
     day = ds["time"].values.astype("M8[D]")
     step = np.diff(day).astype(int)
     if (step < 1).any():

@@ -73,7 +73,7 @@ def in_roles(ds: xr.Dataset, *, needed: tuple[str, ...] = (RETRIEVAL, SURFACE)) 
 
 
 def _observed(ds: xr.Dataset, name: str) -> xr.DataArray:
-    retrieval, mark = ds[name], f"{name}_observed"
+    retrieval, mark = ds[name].where(abs(ds[name]) < np.inf), f"{name}_observed"
     if "denoised" in retrieval.attrs:
         raise DataError(
             f"'{name}' was denoised and no longer contains its observations.", hint="Fill with <denoise=False>."

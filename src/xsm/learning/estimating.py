@@ -307,7 +307,7 @@ def with_context(out: xr.Dataset, ds: xr.Dataset, scenario: Scenario) -> xr.Data
     if {"sand", "silt", "clay"} <= set(ds.data_vars):
         soil = ds[["sand", "silt", "clay"]].reset_coords(drop=True)
         if "soil_depth" in soil.dims:
-            soil = soil.sel(soil_depth=scenario.soil_depth, drop=True)
+            soil = soil.sel(soil_depth=scenario.soil_depth, method="nearest", drop=True)
         out = out.assign_coords(texture=texture_of(soil))
     grid = grid_of(ds)
     return out if grid is None else grid.assign(out)

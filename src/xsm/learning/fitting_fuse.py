@@ -15,13 +15,13 @@ from xsm.contracts.model import Model, Progress, Samples, Spec
 from xsm.contracts.registry import get_model
 from xsm.data.families import families_behind
 from xsm.data.masks import with_masks
-from xsm.data.period import check_days, split_days
+from xsm.data.period import split_days
 from xsm.data.roles import HOLDERS, RETRIEVAL, ROOT, SURFACE
 from xsm.errors import UsageError
 from xsm.learning import fusing, merging
 from xsm.learning.derived import with_derived
+from xsm.learning.fuse_inputs import checked_cube
 from xsm.learning.fuse_stations import at_stations
-from xsm.learning.predictors import with_units
 from xsm.learning.samples import model_options, periods, sample_cells
 from xsm.progress import quiet
 
@@ -53,9 +53,8 @@ def fit_fuse(
         raise UsageError(f"mode is '{mode}', expected one of {', '.join(MODES)}.")
     learner = get_model(model or DEFAULT, "fuse")
     checked = model_options(learner.info, options)
-    check_days(ds)
-    ds = with_units(ds, [n for n in HOLDERS.values() if n in ds])
     depths = (5, 25) if HOLDERS[ROOT] in ds else (5,)
+    ds, _ = checked_cube(ds, depths)
     day = ds["time"].values.astype("M8[D]")
     training, validation_days = split_days(day, train, validation)
     roles = fusing.inputs_of(ds, depths, training)

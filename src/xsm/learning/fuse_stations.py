@@ -16,7 +16,9 @@ from xsm.learning import fusing
 from xsm.learning.calibration import (
     FEWEST_DAYS,
     FEWEST_STATIONS,
+    LARGEST_SHARE,
     LAYERS,
+    TRIPLE,
     Place,
     conformal_factor,
     station_error,
@@ -25,7 +27,7 @@ from xsm.learning.merging import ROOT_SOURCES, SURFACE_SOURCES, corrected, sprea
 
 LIMITS = (
     "Weights and spread were corrected by the stations in 'sources'; what these points differ from their cells by, "
-    "{:.3f} m3 m-3 by triple collocation, is not part of the spread."
+    "{:.3f} m3 m-3 by triple collocation at 5 cm, is not part of the spread, at 25 cm neither."
 )
 UPPER = (
     "Weights and spread were corrected by the stations in 'sources', whose difference from their cells is part of the "
@@ -48,6 +50,11 @@ class Beside:
     valid: np.ndarray
     names: list[str]
 
+    @property
+    def flat(self) -> xr.Dataset:
+        """The parts as a dataset (site, time)."""
+        return xr.Dataset({n: (("site", "time"), v) for n, v in self.parts.items()})
+
     def rows(self, days: np.ndarray, where: np.ndarray | None = None) -> tuple[np.ndarray, ...]:
         """Index of the valid values of some days, as ``(site, day)`` arrays."""
         some = self.valid & days & (True if where is None else where)
@@ -59,49 +66,54 @@ def at_stations(
 ) -> Bundle:
     """The bundle with weights and spread corrected by stations; unchanged, with a warning, where they are too few."""
     depths = [int(target[3:-2]) for target in bundle.card["targets"]]
-    masks = with_masks(ds)
+    masks, known = with_masks(ds), training | validation
     context = {n: masks[n] for n in ("frozen", "spatial_ref") if n in masks}
-    known = training | validation
     roles = fusing.inputs_of(ds, depths, known)
     parts = fusing.surface_parts(roles, bundle)
-    error, _ = station_error([Place(ds, stations, validation)], 5) if validation.any() else (np.nan, 0)
-    weights, teachers = dict(bundle.weights), set()
+    error, weights, teachers = _error(masks, stations, known), dict(bundle.weights), set()
     level = {LEVEL: parts[SURFACE] + parts["lasting"].fillna(0.0)}
-    if beside := _beside(parts.assign(context | level), stations, 5, [*SURFACE_SOURCES, "spread", LEVEL], known):
+    beside, why = _beside(parts.assign(context | level), stations, 5, [*SURFACE_SOURCES, "spread", LEVEL], known)
+    if beside:
         beside.parts["lasting"] = beside.parts[LEVEL] - beside.parts[SURFACE]
         retrieved = np.isfinite(beside.parts[RETRIEVAL])
         weights["weights_5cm"] = np.stack([
             _corrected(row, beside, SURFACE_SOURCES, beside.rows(training, retrieved == bool(k)))
             for k, row in enumerate(weights["weights_5cm"])
         ])  # fmt: skip
-        flat = xr.Dataset({n: (("site", "time"), v) for n, v in beside.parts.items()})
-        fused = fusing.merged_surface(flat, weights["weights_5cm"]).values
-        scale = fusing.surface_spread(flat, weights["spread_5cm"]).values
+        fused = fusing.merged_surface(beside.flat, weights["weights_5cm"]).values
+        scale = fusing.surface_spread(beside.flat, weights["spread_5cm"]).values
         weights["spread_5cm"] = weights["spread_5cm"] * _factor(beside, fused, scale, validation, error) ** 2
         teachers |= set(beside.names)
     if 25 in depths:
         surface = fusing.merged_surface(parts, weights["weights_5cm"])
         deep = fusing.root_parts(roles, surface, bundle).assign(surface_spread=parts["spread"])
-        if beside := _beside(deep.assign(context), stations, 25, [*ROOT_SOURCES, "spread", "surface_spread"], known):
+        beside, _ = _beside(deep.assign(context), stations, 25, [*ROOT_SOURCES, "spread", "surface_spread"], known)
+        if beside:
             rows = beside.rows(training)
             weights["weights_25cm"] = _corrected(weights["weights_25cm"], beside, ROOT_SOURCES, rows)
-            root = sum(w * beside.parts[n] for n, w in zip(ROOT_SOURCES, weights["weights_25cm"], strict=True))
+            root = fusing.merged_root(beside.flat, weights["weights_25cm"]).values
             scale = spread_of(weights["spread_25cm"], (beside.parts["spread"], beside.parts["surface_spread"], root))
             weights["spread_25cm"] = weights["spread_25cm"] * _factor(beside, root, scale, validation, error) ** 2
             teachers |= set(beside.names)
     if not teachers:
-        tell(
-            f"Weights and spread are the fixed ones: fewer than {FEWEST_STATIONS} stations have {FEWEST_DAYS} days in "
-            "the cube."
-        )
+        tell(f"Weights and spread are the fixed ones: {why}.")
         return bundle
     card: dict[str, Any] = {**bundle.card, "sources": {**bundle.card["sources"], "stations": sorted(teachers)}}
     card["limits"] = LIMITS.format(error) if np.isfinite(error) else UPPER
     return Bundle(card, weights)
 
 
-def _beside(maps: xr.Dataset, stations: xr.Dataset, depth: int, names: list[str], days: np.ndarray) -> Beside | None:
-    """Parts and stations side by side on some days; None where fewer than `FEWEST_STATIONS` have `FEWEST_DAYS`."""
+def _error(ds: xr.Dataset, stations: xr.Dataset, days: np.ndarray) -> float:
+    """Error of the stations by triple collocation on some days; NaN where it cannot be estimated."""
+    known = xr.DataArray(days, dims="time")
+    place = Place(ds.assign({n: ds[n].where(known) for n in TRIPLE[5] if n in ds}), stations, days)
+    return station_error([place], 5)[0]
+
+
+def _beside(
+    maps: xr.Dataset, stations: xr.Dataset, depth: int, names: list[str], days: np.ndarray
+) -> tuple[Beside | None, str]:
+    """Parts and stations side by side on some days, else None and why: too few stations have enough days."""
     from xsm.validation.matching import full_name
     from xsm.validation.pairing import pair
 
@@ -109,17 +121,17 @@ def _beside(maps: xr.Dataset, stations: xr.Dataset, depth: int, names: list[str]
     maps = maps.assign({n: maps[n].assign_attrs(units="m3 m-3") for n in names})
     try:
         pairs = pair(maps, stations, {layer: names}, {layer: at})
-    except DataError:
-        return None
+    except DataError as error:
+        return None, str(error).rstrip(".")
     series = pairs.layers[layer]
     needed = [k for k, n in enumerate(names) if n != RETRIEVAL]
     valid = series.valid[needed].all(0) & days
     valid &= (valid.sum(-1) >= FEWEST_DAYS)[:, None]
     if valid.any(-1).sum() < FEWEST_STATIONS:
-        return None
+        return None, f"fewer than {FEWEST_STATIONS} stations have {FEWEST_DAYS} days in the cube"
     confirmed = [site for site, some in zip(pairs.sites, valid.any(-1), strict=True) if some]
     teachers = [full_name(site.station, site.network) for site in confirmed]
-    return Beside(dict(zip(names, series.x, strict=True)), series.y[needed[0]], valid, teachers)
+    return Beside(dict(zip(names, series.x, strict=True)), series.y[needed[0]], valid, teachers), ""
 
 
 def _corrected(
@@ -132,18 +144,21 @@ def _corrected(
 
 
 def _factor(beside: Beside, fused: np.ndarray, spread: np.ndarray, days: np.ndarray, error: float) -> float:
-    """Factor of the spread by the stations on some days; 1 without such days.
+    """Factor of the spread by the stations on some days; 1, with a warning, where too few have enough of these days.
 
     The variance that the stations' own error leaves is the difference of two large numbers; it moves the factor as far
     as the number of stations makes it certain (normal approximation, `PRIOR` of the square before).
     """
-    rows = beside.rows(days)
-    if not rows[0].size:
+    site, day = beside.rows(days)
+    enough = np.bincount(site, minlength=len(beside.truth)) >= FEWEST_DAYS
+    if enough.sum() < FEWEST_STATIONS:
+        tell(f"The spread is not calibrated: fewer than {FEWEST_STATIONS} stations have {FEWEST_DAYS} validation days.")
         return 1.0
+    rows = site[enough[site]], day[enough[site]]
     misses, scale = np.abs(fused[rows] - beside.truth[rows]), spread[rows]
-    if not np.isfinite(error):
-        return conformal_factor(misses / scale)
     square, around = np.mean(misses**2), np.mean(scale**2)
-    noise = np.sqrt(2 / len(np.unique(rows[0]))) * square / around
+    if not error**2 <= LARGEST_SHARE * square:
+        return conformal_factor(misses / scale)
+    noise = np.sqrt(2 / enough.sum()) * square / around
     certain = PRIOR**2 / (PRIOR**2 + noise**2)
-    return float(np.sqrt(1 + certain * (max(square - error**2, 0.0) / around - 1)))
+    return float(np.sqrt(1 + certain * ((square - error**2) / around - 1)))

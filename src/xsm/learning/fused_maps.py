@@ -9,49 +9,56 @@ from typing import Any
 
 import xarray as xr
 
-from xsm.compute.chunks import is_lazy
 from xsm.contracts.bundle import Bundle
 from xsm.data.cf import canonical_attrs
+from xsm.data.derived_text import memory_days
 from xsm.data.families import ESTIMATE
 from xsm.data.masks import with_masks
-from xsm.data.period import check_days
 from xsm.data.roles import HOLDERS, RETRIEVAL, ROOT, SURFACE
 from xsm.data.scenarios import get_scenario
 from xsm.errors import DataError, UsageError
 from xsm.learning import fusing
 from xsm.learning.estimating import trim, with_context
 from xsm.learning.fitting_fuse import fit_fuse
+from xsm.learning.fuse_inputs import checked_cube
 from xsm.learning.merging import ROOT_SOURCES, SURFACE_SOURCES
-from xsm.learning.predictors import reasons, with_units
 from xsm.learning.shipped import shipped, shipped_name
-from xsm.learning.values import checked_values
 
 DEPTHS = (5, 25)
+WEIGHTS = {5: ("weights_5cm", "spread_5cm"), 25: ("weights_25cm", "filter_25cm", "spread_25cm")}
+"""Arrays that a bundle needs for a depth, beside those of its models."""
 log = logging.getLogger("xsm")
 
 
-def fusion_bundle(ds: xr.Dataset, model: Any, *, mode: str, stations: xr.Dataset | None, **training: Any) -> Bundle:
+def fusion_bundle(
+    ds: xr.Dataset, model: Any, depths: Sequence[int], *, mode: str, stations: xr.Dataset | None, **training: Any
+) -> Bundle:
     """The bundle that a user names, else one trained on the cube."""
     if model is None:
+        checked_cube(ds, depths)
         log.info("training a fusion on the cube; give <model=> to use one again")
         return fit_fuse(ds, model=None, stations=stations, options={"mode": mode}, **training)
+    if lost := [n for n, v in {"stations": stations, **training}.items() if n != "seed" and v is not None]:
+        raise UsageError(f"{', '.join(lost)} belong to training, and a model was given.", hint="Leave them out.")
+    if not isinstance(model, Bundle | str | Path):
+        raise UsageError(f"model is a {type(model).__name__}, expected a bundle, its folder or 'pretrained'.")
     name = shipped_name(model, "fuse")
     bundle = model if isinstance(model, Bundle) else shipped(name) if name else Bundle.load(Path(model))
     if bundle.card["task"] != "fuse":
         raise DataError(f"The bundle is for '{bundle.card['task']}', expected 'fuse'.", hint="See `xsm inspect`.")
+    if lost := [n for d in depths for n in WEIGHTS[d] if n not in bundle.weights]:
+        raise DataError(f"The fusion bundle lacks {', '.join(lost)}.", hint="Train it again with this version of xsm.")
     trained = bundle.card["options"]["mode"]
     if mode == "filter" and trained != mode:
         raise DataError(
             "The bundle was trained as a smoother, expected a filter.", hint="Train one with <mode=filter>."
         )
-    if stations is not None:
-        raise UsageError("stations= is for training, and a bundle was given.", hint="Give them to <fit(task=fuse)>.")
     return bundle
 
 
-def checked_depths(depth: Iterable[Any]) -> tuple[int, ...]:
+def checked_depths(depth: Iterable[Any] | None) -> tuple[int, ...]:
     """Depths in cm as numbers, in order."""
-    depths = tuple(depth)
+    depths = tuple(depth) if depth else ()
     if not depths or any(str(d) not in map(str, DEPTHS) for d in depths):
         raise UsageError(f"depth is {', '.join(map(str, depths)) or 'empty'}, expected 5, 25 or both.")
     return tuple(sorted({int(d) for d in depths}))
@@ -59,22 +66,15 @@ def checked_depths(depth: Iterable[Any]) -> tuple[int, ...]:
 
 def fused_maps(ds: xr.Dataset, bundle: Bundle, depths: Sequence[int]) -> xr.Dataset:
     """Fused soil moisture with its spread, weights and masks; see `xsm.fuse`."""
-    check_days(ds)
-    names = [n for n in (*bundle.card["inputs"], *bundle.card["statics"]) if n in ds]
-    ds = with_units(ds, names)
-    roles = fusing.inputs_of(ds, depths)
+    ds, reason = checked_cube(ds, depths)
     needed = [n for n in bundle.card["inputs"] if n != HOLDERS[RETRIEVAL] and (25 in depths or n != HOLDERS[ROOT])]
     if missing := [n for n in needed if n not in ds]:
         raise DataError(
             f"The fusion bundle needs {', '.join(missing)}, which the cube lacks.",
             hint="Add them with <cube()>, or train a bundle on this cube.",
         )
-    masks = with_masks(ds)
-    reason = reasons(ds[needed], xr.Dataset(), masks.get("land"), None)
-    reason = reason if is_lazy(ds[needed]) else reason.compute()
-    inside = reason == 0
-    values = checked_values(ds[needed], inside, "Fusion", ds["time"].values[0])
-    roles = roles.assign({role: values[name] for role, name in HOLDERS.items() if name in values})
+    masks, inside = with_masks(ds), reason == 0
+    roles = fusing.inputs_of(ds, depths)
     parts = fusing.surface_parts(roles, bundle)
     fused = fusing.merged_surface(parts, bundle.weights["weights_5cm"])
     maps: dict[int, tuple[xr.DataArray, xr.DataArray]] = {}
@@ -100,10 +100,19 @@ def fused_maps(ds: xr.Dataset, bundle: Bundle, depths: Sequence[int]) -> xr.Data
         "model_hash": bundle.hash,
         "training_data": "; ".join(bundle.card["sources"]["families"]),
         "training_stations": ", ".join(bundle.card["sources"]["stations"]),
+        "warm_up_days": warm_up(bundle, depths),
         "synthetic": ds.attrs.get("synthetic") or bundle.card.get("synthetic", ""),
         "history": ds.attrs.get("history", ""),
     }
     return out.assign_attrs({k: v for k, v in about.items() if v})
+
+
+def warm_up(bundle: Bundle, depths: Sequence[int]) -> int:
+    """Days at the start of a period whose maps lack some of what the memories look back on."""
+    names = {fusing.PREDICTION: 5, fusing.TAUGHT: 25, fusing.OPERATOR: 25}
+    cards = bundle.card["options"]["components"]
+    inputs = [n for name, depth in names.items() if depth <= max(depths) for n in cards[name]["inputs"]]
+    return memory_days(n for n in inputs if not n.startswith("others("))
 
 
 def _named(depth: int, mean: xr.DataArray, spread: xr.DataArray, bundle: Bundle) -> dict[str, xr.DataArray]:

@@ -21,7 +21,7 @@ from xsm.data.derived_text import behind, is_derived
 from xsm.data.roles import RETRIEVAL, ROOT, SURFACE, in_roles
 from xsm.errors import DataError
 from xsm.learning.derived import with_derived
-from xsm.learning.merging import MODEL_MEAN, SURFACE_SOURCES, spread_of
+from xsm.learning.merging import MODEL_MEAN, ROOT_SOURCES, SURFACE_SOURCES, spread_of
 
 PREDICTION, TAUGHT, OPERATOR = "prediction", "taught", "operator"
 INNOVATION, FUSED, CHANGE = "innovation", "fused", "change"
@@ -31,6 +31,8 @@ RIDGE_SHARE = 1e-3
 """Of the mean variance of the filters, in the regression of the second layer on them."""
 LASTING = 100
 """Days of the mean difference of retrieval and land model that counts as lasting: what a season leaves of it too."""
+UNKNOWN = 0.06
+"""Lasting difference, m3 m-3, that the spread of a cell without any retrieval takes: a large one."""
 LONG = 1000
 """Days of a memory that stands for the mean of all other days."""
 SOIL = ("sand", "clay", "land_cover")
@@ -138,7 +140,7 @@ def merged_surface(parts: xr.Dataset, weights: np.ndarray) -> xr.DataArray:
 
 def surface_spread(parts: xr.Dataset, shares: np.ndarray) -> Any:
     """Standard deviation of the truth about the fused surface."""
-    return spread_of(shares, (parts["spread"], parts["lasting"].fillna(0.0), 1.0))
+    return spread_of(shares, (parts["spread"], parts["lasting"].fillna(UNKNOWN), 1.0))
 
 
 def root_spread(parts: xr.Dataset, fused: Any, surface: Any, shares: np.ndarray) -> Any:
@@ -179,5 +181,5 @@ def root_parts(ds: xr.Dataset, fused: xr.DataArray, bundle: Bundle) -> xr.Datase
 
 def merged_root(parts: xr.Dataset, weights: np.ndarray) -> xr.DataArray:
     """The fused second layer by weights of `xsm.learning.merging.ROOT_SOURCES`."""
-    total: Any = sum(w * parts[n] for n, w in zip(("model_root", "taught", "operator"), weights, strict=True))
+    total: Any = sum(w * parts[n] for n, w in zip(ROOT_SOURCES, weights, strict=True))
     return total.clip(DRIEST, WETTEST).astype("f4")

@@ -28,7 +28,8 @@ RIDGE = 1000.0
 
 def fixed() -> dict[str, np.ndarray]:
     """Weights and spreads of a bundle that knows no stations, by the names that they have in it."""
-    return {"weights_5cm": SURFACE_WEIGHTS.copy(), "weights_25cm": ROOT_WEIGHTS.copy()} | SPREADS
+    fixed_arrays = {"weights_5cm": SURFACE_WEIGHTS, "weights_25cm": ROOT_WEIGHTS} | SPREADS
+    return {name: array.copy() for name, array in fixed_arrays.items()}
 
 
 def spread_of(shares: np.ndarray, parts: Sequence[Any]) -> Any:

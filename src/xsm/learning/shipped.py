@@ -20,7 +20,7 @@ NAMES = {
 
 
 def shipped(name: str) -> Bundle:
-    """Load a shipped bundle (``"5-1"``, ``"5-2"``, ``"25-1"``, ``"25-2"``, ``"uscrn-depth"``, ``"gapfill"``)."""
+    """Load a shipped bundle by the name of its folder, such as ``"5-1"``, ``"gapfill"`` or ``"fuse"``."""
     folder = Path(str(files("xsm"))) / "_bundles" / name
     if not folder.is_dir():
         raise DataError(f"This xsm has no shipped bundle '{name}'.", hint="Train one with <fit()>.")

@@ -55,7 +55,7 @@ def fuse(
         ``soil_moisture(sensor, time)``: corrects the weights on the training days and calibrates the spread on the
         validation days. The result lists these stations.
     mode : {"smoother", "filter"}
-        Whether retrievals of later days take part.
+        Whether retrievals of later days take part in what is trained here; a filter's bundle stays a filter.
     model : Bundle or path, optional
         From ``fit(task="fuse")``; ``"pretrained"`` is the shipped one, trained on the twin. Without one it is trained
         here, which takes about a minute.
@@ -74,7 +74,7 @@ def fuse(
     Raises
     ------
     DataError
-        For a missing role, gaps in land model or weather, a bundle for other depths or of the other mode.
+        For a missing role, gaps or impossible values, a bundle for other depths, a smoother's bundle for a filter.
 
     Examples
     --------
@@ -87,7 +87,9 @@ def fuse(
     ds = as_variables(utc_times(ds))
     stations = None if stations is None else utc_times(stations, "The stations")
     depths = checked_depths(depth)
-    bundle = fusion_bundle(ds, model, mode=mode, stations=stations, train=train, validation=validation, seed=seed)
+    bundle = fusion_bundle(
+        ds, model, depths, mode=mode, stations=stations, train=train, validation=validation, seed=seed
+    )
     days = {
         "model_training": bundle.trained_on,
         "model_validation": " to ".join(bundle.card.get("validation", {}).get("days", [])),

@@ -65,6 +65,12 @@ class Trees:
         options = {p.name: p.default for p in INFO.options} | dict(spec.options)
         x, y, day = _rows(samples, spec, options["samples"], seed)
         left_out = _blocks(day) % FOLDS == seed % FOLDS
+        if left_out.all() or not left_out.any():
+            raise DataError(
+                f"The reference '{spec.references[0]}' has values on {len(np.unique(day))} training days, expected "
+                f"some in each of {FOLDS} blocks of days.",
+                hint="Train on a longer period.",
+            )
         first = _train(x[~left_out], y[~left_out], options, seed)
         error = y[left_out] - np.asarray(first.predict(x[left_out], num_threads=_threads()))
         progress(0.5, f"trees: RMSE of {spec.references[0]} on days left out {np.sqrt((error**2).mean()):.4f}")
@@ -109,7 +115,7 @@ class Trees:
             x = _stacked({n: np.asarray(arrays[n])[..., part] for n in (*inputs, *statics)}, inputs, statics)
             rows = x.reshape(-1, x.shape[-1])
             for out, name in ((mean, "mean"), (spread, "spread")):
-                values = _booster(bytes(bundle.weights[name])).predict(rows, num_threads=1)
+                values = _booster(bytes(bundle.weights[name])).predict(rows, num_threads=_threads())
                 out[:, part] = np.asarray(values).reshape(days, -1)
         return {target: mean, f"{target}_std": np.maximum(spread, 0)}
 
