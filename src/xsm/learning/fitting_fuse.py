@@ -77,14 +77,18 @@ def fit_fuse(
 
 
 def _sample(ds: xr.Dataset, roles: xr.Dataset, inputs: list[str], statics: list[str], seed: int) -> xr.Dataset:
-    """Series of some cells with all predictors of the retrieval, in memory."""
-    derived = with_derived(roles, inputs)
-    masks = with_masks(ds)
+    """Series of some cells with all predictors of the retrieval; only the chosen cells are loaded."""
+    dims = [str(d) for d in roles[SURFACE].dims if d != "time"]
+    shape = [roles.sizes[d] for d in dims]
+    number = xr.DataArray(np.arange(int(np.prod(shape))).reshape(shape), dims=dims)
+    cells = roles[[RETRIEVAL, SURFACE, *statics]].assign(number=number)
+    chosen = sample_cells(cells, [RETRIEVAL], [SURFACE, *statics, "number"], CELLS, seed)["number"].values
+    at = {d: xr.DataArray(k, dims="cell") for d, k in zip(dims, np.unravel_index(chosen, shape), strict=True)}
+    derived, masks = with_derived(roles, inputs), with_masks(ds)
     frozen = {"frozen": masks["frozen"]} if "frozen" in masks else {}
-    keep = [n for n in (*inputs, fusing.INNOVATION, SURFACE, ROOT) if n in derived and n != RETRIEVAL]
-    cells = derived[[RETRIEVAL, *dict.fromkeys(keep), *statics]].assign(frozen)
-    sample = sample_cells(cells, [RETRIEVAL], [*keep, *statics], CELLS, seed)
-    return sample.assign({n: sample[n].assign_attrs(derived[n].attrs) for n in derived if n in sample})
+    keep = dict.fromkeys((RETRIEVAL, *inputs, fusing.INNOVATION, SURFACE, ROOT, *statics))
+    sample = derived[[n for n in keep if n in derived]].assign(frozen).reset_coords(drop=True).isel(at)
+    return sample.transpose("time", "cell", ...).load()
 
 
 def _learn(
