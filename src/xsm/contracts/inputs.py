@@ -62,23 +62,47 @@ def _dataset(name: str, value: Any, of_several: str) -> Any:
     raise UsageError(f"'{name}' is {what}, expected an xarray.Dataset.", hint=hint)
 
 
+FILLS = ("_FillValue", "missing_value")
+
+
 def _unpacked(ds: Any) -> Any:
     """The dataset with variables decoded that still are as they lie in a file: packed, or floats with a fill number."""
-    import numpy as np
-    import xarray as xr
-
-    def raw(variable: Any) -> bool:
-        fills = [variable.attrs[n] for n in ("_FillValue", "missing_value") if n in variable.attrs]
-        numbers = variable.dtype.kind == "f" and any(np.all(np.isfinite(np.asarray(f, "f8"))) for f in fills)
-        return bool({"scale_factor", "add_offset"} & set(variable.attrs)) or numbers
-
-    some = {n: v for n, v in ds.variables.items() if v.dtype.kind in "fiu" and n not in ds.dims and raw(v)}
+    some = {n: v for n, v in ds.variables.items() if n not in ds.dims and _is_raw(v)}
     if not some:
         return ds
-    known = {n: xr.conventions.decode_cf_variable(n, v, decode_times=False) for n, v in some.items()}
+    known = {n: _decoded(n, v) for n, v in some.items()}
     return ds.assign_coords({n: v for n, v in known.items() if n in ds.coords}).assign(
         {n: v for n, v in known.items() if n not in ds.coords}
     )
+
+
+def _is_raw(variable: Any) -> bool:
+    packed = bool({"scale_factor", "add_offset"} & set(variable.attrs))
+    return variable.dtype.kind in "fiu" and (packed or (variable.dtype.kind == "f" and bool(_fills(variable))))
+
+
+def _fills(variable: Any) -> list[Any]:
+    """Numbers that the attributes call missing, in the type of the variable."""
+    import numpy as np
+
+    every = [f for n in FILLS if n in variable.attrs for f in np.ravel(variable.attrs[n]).tolist()]
+    numbers = [f for f in every if isinstance(f, int | float) and np.isfinite(f)]
+    if variable.dtype.kind == "f":
+        return [variable.dtype.type(f) for f in numbers]
+    limits = np.iinfo(variable.dtype)
+    return [variable.dtype.type(f) for f in numbers if limits.min <= f <= limits.max]
+
+
+def _decoded(name: Any, variable: Any) -> Any:
+    """Fill numbers as NaN, scale and offset applied; lazy where it was."""
+    import functools
+
+    import xarray as xr
+
+    missing = [variable == fill for fill in _fills(variable)]
+    known = variable.where(~functools.reduce(lambda a, b: a | b, missing)) if missing else variable.copy(deep=False)
+    known.attrs = {k: v for k, v in variable.attrs.items() if k not in FILLS}
+    return xr.conventions.decode_cf_variable(name, known, decode_times=False)
 
 
 def _refuse_radians(name: str, ds: Any) -> None:
