@@ -178,7 +178,7 @@ def test_fit_without_any_usable_cell_says_which_predictor_is_empty(law_cube):
         law_cube.assign(tb_v=law_cube["tb_v"] * np.nan).sm.fit(depth=5, scenario=1, model="ridge")
 
 
-LABELS = {"estimate": "Estimate", "gapfill": "Gap filling"}
+LABELS = {"estimate": "Estimate", "gapfill": "Gap filling", "fuse": "Fusion"}
 
 
 def test_each_argument_of_fit_belongs_to_a_task_and_its_help_says_to_which():

@@ -37,8 +37,8 @@ from tests.reliability.fuzz_gridded import GRIDDED
 from tests.reliability.fuzz_stations import STATIONS
 from tests.reliability.fuzz_verdict import compare
 from xsm.contracts.registry import get_source
+from xsm.data.cf import check_maps
 from xsm.errors import XsmError
-from xsm.ops.open import plausible
 from xsm.testing import open_files
 
 FORMATS = {**GRIDDED, **STATIONS}
@@ -55,7 +55,7 @@ def read(name: str, paths: list[Path]) -> xr.Dataset:
     region = area() if form.window else None
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=PendingDeprecationWarning)
-        ds = plausible(open_files(source, paths, region=region, **form.options), form.source, skip=False)
+        ds = check_maps(open_files(source, paths, region=region, **form.options), form.source, skip=False)
         return ds.load(scheduler="sync")
 
 

@@ -9,6 +9,7 @@ import shutil
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -70,9 +71,10 @@ def read(path: str | Path) -> xr.Dataset:
             raise DataError(f"'{path}' is {what}.", hint="Get the file again, or convert it.")
         hdf5 = head[:4] == b"\x89HDF"
         check_hdf5(path)
-        with closing(H5NetCDFStore.open(path, phony_dims="sort") if hdf5 else NetCDF4DataStore.open(path)) as raw:
+        store = partial(H5NetCDFStore.open, phony_dims="sort") if hdf5 else NetCDF4DataStore.open
+        with closing(store(path)) as raw:
             _check_sizes(raw, path)
-        return _opened((H5NetCDFStore if hdf5 else NetCDF4DataStore).open(path), path)
+        return _opened(store(path), path)
     except (OSError, ValueError, KeyError) as error:
         if isinstance(error, DataError):
             raise

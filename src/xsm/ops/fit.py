@@ -28,7 +28,7 @@ def fit(
         str | None, Param("Model; `xsm models` lists them. Default convlstm, cru for gap filling, trees for fusion.")
     ] = None,
     train: Annotated[Any, Param("Training days.", kind=Kind.PERIOD)] = None,
-    validation: Annotated[Any, Param("Estimate, fusion: validation days.", kind=Kind.PERIOD)] = None,
+    validation: Annotated[Any, Param("Validation days of an estimate or a fusion.", kind=Kind.PERIOD)] = None,
     predictors: Annotated[
         tuple[str, ...] | None,
         Param("Estimate: predictors instead of the scenario's, series or maps.", advanced=True),
@@ -48,7 +48,7 @@ def fit(
     ] = None,
     stations: Annotated[
         xr.Dataset | None,
-        Param("Estimate, fusion: stations that the spread is calibrated to, on the validation days.", advanced=True),
+        Param("Stations that the spread is calibrated to, on the validation days; not for gap filling.", advanced=True),
     ] = None,
     seed: Annotated[int, Param("Seed of everything random.", minimum=0)] = 0,
     **options: Any,
