@@ -78,8 +78,8 @@ def test_the_bundle_of_real_stations_estimates_depth_from_the_surface():
 def test_the_card_of_real_stations_says_where_it_comes_from():
     card = shipped("uscrn-depth").card
     assert "public domain" in card["sources"]["data"]
-    assert card["training"]["days"] == ["2015-01-01", "2021-12-31"]
-    assert {"unseen_r", "unseen_ubrmse", "unseen_inside_95", "unseen_filter_2_days_r"} <= set(card["metrics"])
+    assert card["training"]["days"] == ["2015-01-01", "2019-12-31"]
+    assert {"unseen_r", "unseen_ubrmse", "unseen_inside_95_unscaled", "unseen_filter_2_days_r"} <= set(card["metrics"])
     assert "CONUS" in card["limits"]
     assert not card["synthetic"]
 

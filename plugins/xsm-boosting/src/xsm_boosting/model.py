@@ -149,7 +149,7 @@ class Boosting:
         )
         boosters = _boosters(weights)
         if validation is None or places:
-            ratios = np.abs(error) / _spread(boosters["spread"], table.x, card)
+            ratios = _left_out_ratios(table.x, error, fold, calm, seed, card)
         else:
             table = _table(validation, spec, options, seed)
             mean, spread = _scaled(table.x, boosters, card)
@@ -246,6 +246,18 @@ def _table(samples: Samples, spec: Spec, options: Mapping[str, Any], seed: int) 
     x = _features(arrays, spec.inputs, spec.statics, options)
     number = np.asarray(samples.days).astype("M8[D]").astype("i8")
     return _Table(x[counts], y[counts], number[day], cell, _maps(arrays, spec.statics, options), centre, scale)
+
+
+def _left_out_ratios(
+    x: np.ndarray, error: np.ndarray, fold: np.ndarray, options: Mapping[str, Any], seed: int, card: Mapping[str, Any]
+) -> np.ndarray:
+    """Errors over the spread by trees that learnt from the errors of the other folds."""
+    size, ratios = np.abs(error), np.empty_like(error)
+    for k in range(FOLDS):
+        left_out = fold == k
+        booster = _train(x[~left_out], size[~left_out] / MEAN_ABSOLUTE, options, seed)
+        ratios[left_out] = size[left_out] / _spread(booster, x[left_out], card)
+    return ratios
 
 
 def _maps(arrays: Mapping[str, np.ndarray], statics: Sequence[str], options: Mapping[str, Any]) -> Maps:

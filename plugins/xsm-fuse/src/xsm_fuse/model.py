@@ -16,7 +16,7 @@ from xsm_fuse import INFO
 
 FOLDS, BLOCK_DAYS = 4, 30
 """Every fourth block of 30 days is left out where the spread is learnt."""
-CALM = {"trees": 60, "leaves": 15, "learning_rate": 0.08}
+CALM = {"trees": 40, "leaves": 15, "learning_rate": 0.12}
 MEAN_ABSOLUTE = float(np.sqrt(2 / np.pi))
 """Mean absolute value of a standard normal variable."""
 LARGEST_TEXT = 2**25
@@ -96,14 +96,16 @@ class Trees:
         Returns
         -------
         mapping of str to ndarray
-            Target and ``<target>_std``, which is the spread of the reference; float32 ``(time, cell)``.
+            Target and ``<target>_std``, which is the spread of the reference; float32 ``(time, cell)``. Cells without
+            any value of the first predictor, such as those at sea, stay empty.
         """
         card, target = bundle.card, bundle.card["targets"][0]
         inputs, statics = card["inputs"], card["statics"]
         days, cells = arrays[inputs[0]].shape
-        mean, spread = np.empty((days, cells), np.float32), np.empty((days, cells), np.float32)
+        mean, spread = np.full((2, days, cells), np.nan, np.float32)
+        valued = np.flatnonzero(np.isfinite(arrays[inputs[0]]).any(0))
         step = max(ROWS // max(days, 1), 1)
-        for part in (slice(k, k + step) for k in range(0, cells, step)):
+        for part in (valued[k : k + step] for k in range(0, len(valued), step)):
             x = _stacked({n: np.asarray(arrays[n])[..., part] for n in (*inputs, *statics)}, inputs, statics)
             rows = x.reshape(-1, x.shape[-1])
             for out, name in ((mean, "mean"), (spread, "spread")):
