@@ -22,7 +22,7 @@ from xsm.contracts.bundle import Bundle
 from xsm.data.grids import grid_of
 from xsm.errors import DataError, UsageError
 from xsm.faces.cli import main
-from xsm.faces.demo import ROWS, score
+from xsm.faces.demo import FORMS, ROWS, print_table, score
 from xsm.io import files
 from xsm.study import config, template
 from xsm.study.example import Size, make_files, study_changes
@@ -95,6 +95,18 @@ def test_scores_against_the_truth_are_sane(folder):
     assert use.sum() == days
     miss = (maps["sm_25cm"] - truth)[use]
     assert rows["xsm 25 cm fusion"]["RMSE"] == pytest.approx(np.sqrt(np.mean(miss**2)), abs=1e-4)
+
+
+def test_the_demo_marks_the_best_score_of_each_depth(capsys):
+    rng = np.random.default_rng(0)
+    rows = {row: dict(zip(FORMS, rng.uniform(0.1, 0.9, 4) * (1, 1, 1, -1), strict=True)) for row in ROWS}
+    print_table(rows, Path("demo"), Path("results"), 1.0)
+    lines = {line[:40].strip(): line[40:] for line in capsys.readouterr().out.splitlines()}
+    for depth in ("sm_5cm", "sm_25cm"):
+        names = [row for row, (_, of_depth) in ROWS.items() if of_depth == depth]
+        marked = np.array([re.findall(r"[\d.]+( \*)?", lines[name]) for name in names]) == " *"
+        scores = np.array([[abs(v) * (-1 if s == "R" else 1) for s, v in rows[name].items()] for name in names])
+        np.testing.assert_array_equal(marked, scores == scores.min(0))
 
 
 def test_the_fusion_of_a_study_is_that_of_its_cube(folder):

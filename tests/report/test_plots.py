@@ -136,6 +136,21 @@ def test_series_and_availability(world: tuple[xr.Dataset, xr.Dataset, xr.Dataset
     assert "SMAP DCA" in shown.get_title(loc="left")
 
 
+def test_a_fusion_is_drawn_first_and_by_its_name(world: tuple[xr.Dataset, xr.Dataset, xr.Dataset]) -> None:
+    estimates, cube, stations = world
+    fused = estimates.rename({f"sm_{d}cm_s2{end}": f"sm_{d}cm{end}" for d in (5, 25) for end in ("", "_std")})
+    fused = fused.assign_attrs(method="fuse")
+    assert fused.sm.plot_map().axes[0].get_title(loc="left") == "5 cm, fusion: mean"
+    assert (
+        fused.sm.plot_map(variable="sm_25cm", day="2021-05-02").axes[0].get_title(loc="left").startswith("25 cm, fus")
+    )
+    figure = fused.sm.plot_series(stations, cube=cube)
+    assert {"Scenario 1", "Fusion", "95 % interval (Fusion)"} <= {t.get_text() for t in figure.legends[0].get_texts()}
+    assert fused.sm.plot_scatter(stations, cube=cube).axes[0].get_ylabel().startswith("5 cm, fusion")
+    legend = fused.sm.plot_calibration(stations, cube=cube).axes[0].get_legend()
+    assert {"5 cm, scenario 1", "5 cm, fusion", "25 cm, fusion"} <= {t.get_text() for t in legend.get_texts()}
+
+
 def test_the_shell_writes_the_same_figure(
     table: xr.Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

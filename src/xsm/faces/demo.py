@@ -81,7 +81,7 @@ def run_demo(
         results = run_study(study, stage, processes=threads())
         table = score(results, world.truth, study)
     (out / "scores.json").write_text(json.dumps(table, indent=1) + "\n")
-    _print(table, out, results, time.monotonic() - begin)
+    print_table(table, out, results, time.monotonic() - begin)
     return out
 
 
@@ -127,7 +127,8 @@ def score(results: Path, truth: xr.Dataset, study: config.Study) -> dict[str, di
     return rows
 
 
-def _print(table: dict[str, dict[str, float]], out: Path, results: Path, seconds: float) -> None:
+def print_table(table: Mapping[str, Mapping[str, float]], out: Path, results: Path, seconds: float) -> None:
+    """Print the scores, the best of each depth marked, and where everything is."""
     from rich.console import Console
     from rich.table import Table
 
