@@ -112,14 +112,6 @@ def layer_shifted(path: Path, rng: random.Random) -> None:
         file.transform = file.transform @ Affine.translation(rng.randint(1, 9), rng.choice([0, 3]))
 
 
-def layer_scaled(path: Path, rng: random.Random) -> None:
-    """Give one layer a scale or an offset that its values do not have."""
-    import rasterio
-
-    with rasterio.open(path, "r+") as file:
-        file.scales, file.offsets = (rng.choice([0.001, 10.0]),), (rng.choice([0.0, 50.0]),)
-
-
 def _columns(line: str, numbers: Mapping[int, str]) -> str:
     fields = list(re.finditer(r"\S+", line))
     for at in sorted(numbers, reverse=True):
@@ -245,7 +237,7 @@ NLDAS: Mapping[str, Damage] = {
     "units swapped": units("SoilM_0_10cm", "SoilM_10_40cm", "SoilT_0_10cm", "SoilT_10_40cm"),
     "times shifted": nldas_times, "axes contradict": nldas_axes,
 }  # fmt: skip
-LAYERS: Mapping[str, Damage] = {"layer shifted": layer_shifted, "layer scaled": layer_scaled}
+LAYERS: Mapping[str, Damage] = {"layer shifted": layer_shifted}
 USCRN: Mapping[str, Damage] = {
     "days contradict": rewritten(uscrn_day), "places contradict": rewritten(uscrn_other_side, uscrn_places_swapped),
     "percent": rewritten(uscrn_percent),
