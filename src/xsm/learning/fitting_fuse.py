@@ -82,8 +82,8 @@ def _sample(ds: xr.Dataset, roles: xr.Dataset, inputs: list[str], statics: list[
     shape = [roles.sizes[d] for d in dims]
     number = xr.DataArray(np.arange(int(np.prod(shape))).reshape(shape), dims=dims)
     cells = roles[[RETRIEVAL, SURFACE, *statics]].assign(number=number)
-    chosen = sample_cells(cells, [RETRIEVAL], [SURFACE, *statics, "number"], CELLS, seed)["number"].values
-    at = {d: xr.DataArray(k, dims="cell") for d, k in zip(dims, np.unravel_index(chosen, shape), strict=True)}
+    cell = sample_cells(cells, [RETRIEVAL], [SURFACE, *statics, "number"], CELLS, seed)["number"].values
+    at = {d: xr.DataArray(k, dims="cell") for d, k in zip(dims, np.unravel_index(cell, shape), strict=True)}
     derived, masks = with_derived(roles, inputs), with_masks(ds)
     frozen = {"frozen": masks["frozen"]} if "frozen" in masks else {}
     keep = dict.fromkeys((RETRIEVAL, *inputs, fusing.INNOVATION, SURFACE, ROOT, *statics))
