@@ -136,7 +136,8 @@ def print_table(table: Mapping[str, Mapping[str, float]], out: Path, results: Pa
     for depth in dict.fromkeys(d for _, d in ROWS.values()):
         rows = {row: m for row, m in table.items() if ROWS[row][1] == depth}
         for row, m in rows.items():
-            scores.add_row(row, *(f"{m[s]:{form}}{' *'[is_best(rows, row, s)]}" for s, form in FORMS.items()))
+            marks = {s: " *" if is_best(rows, row, s) else "  " for s in FORMS}
+            scores.add_row(row, *(f"{m[s]:{form}}{marks[s]}" for s, form in FORMS.items()))
         scores.add_row()
     console = Console(highlight=False, width=100)
     console.print(scores)
