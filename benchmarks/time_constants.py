@@ -17,7 +17,7 @@ import xarray as xr
 
 from benchmarks.validate_real import distance
 from xsm.data.soil_texture import CLASSES, classify, group_of
-from xsm.learning.filters import exponential_filter
+from xsm.series.filters import exponential_filter
 
 DAYS = (0.5, 1, 1.5, 2, 3, 4, 5, 7, 10, 14, 20, 30, 40)
 FEWEST_DAYS, NEAR_KM = 365, 5

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from xsm.data.derived_text import FORMS, behind, is_derived, memory_days, parse, reach
 from xsm.errors import DataError, UsageError
-from xsm.learning import filters
 from xsm.learning.derived import canonical, with_derived
+from xsm.series import filters
 
 DAYS, ROWS, COLUMNS = 24, 9, 7
 

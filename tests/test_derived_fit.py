@@ -12,7 +12,7 @@ from xsm.contracts.registry import manager, model_info
 from xsm.errors import DataError, UsageError
 from xsm.faces.cli import main
 from xsm.io import files
-from xsm.learning import filters
+from xsm.series import filters
 from xsm.testing import leaky_series
 
 FREE = {"model": "ridge", "target": "soil_moisture"}

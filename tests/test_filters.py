@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import correlate
 
-from xsm.learning import filters
+from xsm.series import filters
 
 SERIES = st.builds(
     lambda seed, days, cells, share: gappy(np.random.default_rng(seed), days, cells, share),

@@ -19,7 +19,7 @@ import xarray as xr
 import xsm
 from xsm.contracts.bundle import Bundle
 from xsm.learning.calibration import conformal_factor
-from xsm.learning.filters import exponential_filter
+from xsm.series.filters import exponential_filter
 
 TARGET, SPLIT, EVERY = "soil_moisture_20cm", "2020-01-01", 3
 FILTERS = (1, 2, 4, 8, 16, 32, 64)

@@ -23,6 +23,7 @@ _PUBLIC = _lazy.by_name(
         "xsm.ops.fit": "fit",
         "xsm.ops.estimate": "estimate",
         "xsm.ops.fuse": "fuse",
+        "xsm.ops.swi": "swi",
         "xsm.ops.texture": "texture",
         "xsm.ops.validate": "validate",
         "xsm.validation.scoring": "to_frame",

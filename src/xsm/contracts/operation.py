@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from xsm.contracts import inputs
+from xsm.contracts import containers, inputs
 from xsm.contracts.param import Kind, Param, params_of
 from xsm.errors import UsageError, unknown
 
@@ -39,6 +39,8 @@ class Operation:
         Whether it appears in QGIS.
     owner : str
         Distribution that it comes from.
+    keeps_type : bool
+        Whether a DataArray, a Series or a DataFrame may be given, and comes back.
 
     Examples
     --------
@@ -58,6 +60,7 @@ class Operation:
     accessor: bool = True
     analyst: bool = True
     owner: str = "xsm"
+    keeps_type: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Describe the operation with JSON types only."""
@@ -74,8 +77,9 @@ class Operation:
 
 
 def operation(
-    *, title: str, group: str, result: Kind = Kind.DATASET, accessor: bool = True, analyst: bool = True
-) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    *, title: str, group: str, result: Kind = Kind.DATASET, accessor: bool = True, analyst: bool = True,
+    keeps_type: bool = False,
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:  # fmt: skip
     """Describe a function as an operation named after it.
 
     The function is returned wrapped in a check of its simple arguments, so that every face refuses the same values with
@@ -92,6 +96,8 @@ def operation(
         Whether ``ds.sm`` offers it; its first parameter is then the dataset.
     analyst : bool
         Whether it appears in QGIS.
+    keeps_type : bool
+        Whether its first parameter may be a DataArray, a pandas Series or a DataFrame, and the result is then one.
 
     Returns
     -------
@@ -120,15 +126,20 @@ def operation(
         @functools.wraps(function)
         def checked(*args: Any, **kwargs: Any) -> Any:
             bound = _bind(function.__name__, signature, args, kwargs)
+            first = next(iter(bound.arguments), "")
+            back: Callable[[Any], Any] = containers.unchanged
+            if keeps_type and first:
+                bound.arguments[first], back = containers.as_dataset(first, bound.arguments[first])
             for name, value in bound.arguments.items():
                 if name in simple:
                     bound.arguments[name] = simple[name].check(value)
                 elif name in others and (name not in free or isinstance(value, str | os.PathLike)):
                     bound.arguments[name] = inputs.checked(name, value, others[name])
-            return _tidied(function(*bound.args, **bound.kwargs), result)
+            return back(_tidied(function(*bound.args, **bound.kwargs), result))
 
         checked.__signature__, checked.__annotations__ = signature, types  # type: ignore[attr-defined]
-        op = Operation(function.__name__, title, group, summary, checked, params, result, accessor, analyst)
+        op = Operation(function.__name__, title, group, summary, checked, params, result, accessor, analyst,
+                       keeps_type=keeps_type)  # fmt: skip
         checked.operation = op  # type: ignore[attr-defined]
         return checked
 

@@ -69,6 +69,8 @@ class DataArrayAccessor(DatasetAccessor):
     _obj: Any
 
     def _run(self, op: Operation, *args: Any, **kwargs: Any) -> Any:
+        if op.keeps_type:
+            return op.function(self._obj, *args, **kwargs)
         ds = self._dataset()
         (name,) = ds.data_vars
         result = op.function(ds, *args, **kwargs)

@@ -135,7 +135,7 @@ def _applied(ds: xr.Dataset, tree: Derived | str, use: np.ndarray, observed: boo
     if isinstance(tree, str):
         variable, mark = ds[tree].drop_attrs(), f"{tree}_observed"
         return variable.where(ds[mark] == 1) if observed and mark in ds else variable
-    from xsm.learning import filters
+    from xsm.series import filters
 
     of = _applied(ds, tree.of, use, observed)
     if tree.form == "neighbours":
@@ -197,6 +197,6 @@ def _over_cells(variable: xr.DataArray, tree: Derived) -> xr.DataArray:
 
 
 def _window(cells: int, values: np.ndarray) -> np.ndarray:
-    from xsm.learning import filters
+    from xsm.series import filters
 
     return filters.neighbour_mean(values.reshape(-1, *values.shape[-2:]), cells).reshape(values.shape)

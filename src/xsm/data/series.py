@@ -1,0 +1,116 @@
+"""Which series of a dataset a verb acts on, their days, and what its results are called."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from xsm.data.families import is_moisture
+from xsm.data.time import utc_times
+from xsm.errors import DataError, UsageError, unknown
+
+SOURCE = "source_variable"
+"""Attribute of what is derived from a variable: the name of that variable."""
+
+
+def series_names(ds: xr.Dataset, variables: Sequence[str] | None = None) -> list[str]:
+    """Names of the series that a verb acts on.
+
+    Parameters
+    ----------
+    ds : xarray.Dataset
+        With a dim ``time``.
+    variables : sequence of str, optional
+        Names; by default all soil moisture (by name, standard name or unit) that is neither a spread nor derived; the
+        only series; or every series of a table in which none has a unit.
+
+    Returns
+    -------
+    list of str
+
+    Raises
+    ------
+    DataError
+        For a variable without time or of another type than numbers, or where none is found.
+    UsageError
+        For an unknown name.
+
+    Examples
+    --------
+    >>> days = ("time", [0.2, 0.3], {"units": "m3 m-3"})
+    >>> series_names(xr.Dataset({"sm_5cm": days, "sm_5cm_std": days}))
+    ['sm_5cm']
+    """
+    series = [str(n) for n, v in ds.data_vars.items() if "time" in v.dims and v.dtype.kind in "fiu"]
+    if variables:
+        for name in variables:
+            if name not in ds.variables:
+                raise unknown("variable", name, series)
+            if name not in series:
+                raise DataError(
+                    f"'{name}' has the dims {ds[name].dims} and the type {ds[name].dtype}, expected numbers in time.",
+                    hint=f"Name another variable{f': {chr(44).join(series)}' if series else ''}.",
+                )
+        return list(variables)
+    moist = [n for n in series if is_moisture(ds, n) and not n.endswith("_std") and SOURCE not in ds[n].attrs]
+    plain = len(series) == 1 or not any(ds[n].attrs.get("units") for n in series)
+    names = moist or (series if plain else [])
+    if not names:
+        raise UsageError(
+            f"None of the variables ({', '.join(map(str, ds.data_vars)) or 'none'}) is soil moisture in time.",
+            hint=f"Name them: <variables={','.join(series[:3]) or 'NAME'}>.",
+        )
+    return names
+
+
+def days_of(ds: xr.Dataset, what: str = "The data") -> tuple[xr.Dataset, np.ndarray]:
+    """The dataset with UTC times in order and its days, each of which comes once; days may lack.
+
+    Raises
+    ------
+    DataError
+        Without times, or where a day comes twice.
+
+    Examples
+    --------
+    >>> ds, days = days_of(xr.Dataset(coords={"time": np.array(["2021-04-02", "2021-04-01"], "M8[ns]")}))
+    >>> days
+    array(['2021-04-01', '2021-04-02'], dtype='datetime64[D]')
+    """
+    ds = utc_times(ds, what)
+    if not ds.sizes.get("time"):
+        raise DataError(f"{what} has no time (dims {dict(ds.sizes)}).", hint="Expected one step per day.")
+    days = ds["time"].values.astype("M8[D]")
+    if (np.diff(days).astype(int) < 0).any():
+        ds = ds.isel(time=np.argsort(days, kind="stable"))
+        days = ds["time"].values.astype("M8[D]")
+    if len(days) > 1 and (np.diff(days).astype(int) == 0).any():
+        twice = days[1:][np.diff(days).astype(int) == 0][0]
+        raise DataError(f"{what} has several times on {twice}, expected one for each day.",
+                        hint="Make daily means first, with <to_daily()>.")  # fmt: skip
+    return ds, days
+
+
+def derived(array: xr.DataArray, ds: xr.Dataset, name: str, long_name: str, **attrs: Any) -> xr.DataArray:
+    """A result with the attributes of what is derived from a variable: names, unit, source and grid mapping.
+
+    Parameters
+    ----------
+    array : DataArray
+        Result.
+    ds : xarray.Dataset
+        Dataset that has the variable.
+    name : str
+        That variable.
+    long_name : str
+        What the result is; the variable's own long name follows in brackets.
+    **attrs
+        Others; ``units`` are by default those of the variable.
+    """
+    source = ds[name].attrs
+    kept = {k: source[k] for k in ("units", "grid_mapping") if k in source}
+    of = source.get("long_name", name)
+    return array.assign_attrs({**kept, "long_name": f"{long_name} ({of})", SOURCE: name, **attrs})

@@ -1,0 +1,69 @@
+"""A reference series beside the data: the same days, the same cells."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from xsm.contracts.containers import as_dataset
+from xsm.data.series import days_of, series_names
+from xsm.errors import DataError, UsageError
+
+
+def beside(ds: xr.Dataset, reference: Any, to: str | None) -> xr.DataArray | None:
+    """The reference on the days of the data, NaN on days that it lacks; None where neither argument is given.
+
+    Parameters
+    ----------
+    ds : xarray.Dataset
+        Data with times in order, from `xsm.data.series.days_of`.
+    reference : Dataset, DataArray, Series or DataFrame, optional
+        Data that has the reference; by default ``ds`` itself.
+    to : str, optional
+        Name of the variable; may be left out where the reference has a single series.
+
+    Raises
+    ------
+    DataError
+        Where days or cells are not those of the data.
+    UsageError
+        Where several variables could be meant.
+
+    Examples
+    --------
+    >>> days = np.array(["2021-04-01", "2021-04-02"], "M8[ns]")
+    >>> ds = xr.Dataset({"sm": ("time", [0.1, 0.2])}, {"time": days})
+    >>> beside(ds, ds.isel(time=[1]).rename(sm="station"), None).values
+    array([nan, 0.2])
+    """
+    if reference is None and to is None:
+        return None
+    other = as_dataset("reference", ds if reference is None else reference)[0]
+    if not isinstance(other, xr.Dataset):
+        raise UsageError(f"'reference' is a {type(reference).__name__}, expected data with times.",
+                         hint="Give a Dataset, a DataArray or a pandas Series.")  # fmt: skip
+    other, _ = days_of(other, "The reference")
+    names = series_names(other, None if to is None else [to])
+    if len(names) > 1:
+        raise UsageError(f"The reference has several series: {', '.join(names)}.", hint=f"Name one: <to={names[0]}>.")
+    array = other[names[0]]
+    array = array.assign_coords(time=array["time"].values.astype("M8[D]").astype("M8[ns]"))
+    stamps = ds["time"].values.astype("M8[D]").astype("M8[ns]")
+    if not np.isin(stamps, array["time"].values).any():
+        first, last = (str(t)[:10] for t in array["time"].values[[0, -1]])
+        raise DataError(
+            f"The reference covers {first} to {last}, the data {str(stamps[0])[:10]} to {str(stamps[-1])[:10]}: "
+            "no day in common.",
+            hint="Give a reference of the same period.",
+        )
+    array = array.reindex(time=stamps).assign_coords(time=ds["time"])
+    for dim in array.dims:
+        if dim in ds.dims and array.sizes[dim] != ds.sizes[dim]:
+            raise DataError(f"The reference has {array.sizes[dim]} cells along '{dim}', the data {ds.sizes[dim]}.",
+                            hint="Bring both to one grid first, with <regrid()>.")  # fmt: skip
+        if dim in array.indexes and dim in ds.indexes and not array.indexes[dim].equals(ds.indexes[dim]):
+            raise DataError(f"The reference has other values along '{dim}' than the data.",
+                            hint="Bring both to one grid first, with <regrid()>.")  # fmt: skip
+    return array
