@@ -102,7 +102,7 @@ LAZY: dict[str, tuple[Callable[[], xr.Dataset], str]] = {
 }
 
 
-@pytest.mark.parametrize("ending", [".nc", ".zarr", ".tif"])
+@pytest.mark.parametrize("ending", [".nc", ".zarr", ".tif", ".csv"])
 @pytest.mark.parametrize("name", LAZY)
 def test_lazy_emptiness_is_told_when_it_is_written(name: str, ending: str, tmp_path: Path) -> None:
     make, reason = LAZY[name]
@@ -115,7 +115,7 @@ def test_lazy_emptiness_is_told_when_it_is_written(name: str, ending: str, tmp_p
     assert len(caught) == 1 and re.search(reason, str(caught[0].message)), [str(w.message) for w in caught]
 
 
-@pytest.mark.parametrize("ending", [".nc", ".zarr", ".tif"])
+@pytest.mark.parametrize("ending", [".nc", ".zarr", ".tif", ".csv"])
 @pytest.mark.parametrize("share", [1.0, 0.5, 0.02])
 def test_written_values_are_not_told(share: float, ending: str, tmp_path: Path) -> None:
     with warnings.catch_warnings():

@@ -20,6 +20,7 @@ from xarray.backends import AbstractDataStore, H5NetCDFStore, NetCDF4DataStore, 
 from xsm.atomic import fresh
 from xsm.compute.zarr_regions import CHUNKS, write_groups
 from xsm.data.cf import NO_CLASS, NO_FLAG, clean_encoding, fill_of
+from xsm.data.emptiness import tell_written
 from xsm.data.first_bytes import WEB_PAGE, kind_of
 from xsm.data.skipped import listed, listen, with_skipped
 from xsm.errors import DataError, UsageError
@@ -196,6 +197,8 @@ def _write_csv(ds: xr.Dataset, part: Path) -> None:
 
     frame = to_frame(ds) if {"product", "station"} <= set(ds.dims) else ds.to_dataframe().reset_index()
     frame.to_csv(part, index=False)
+    columns = {str(n): frame[n].to_numpy() for n in ds.data_vars if n in frame}
+    tell_written(ds[list(columns)], lambda name: iter([columns[name]]), part.name)
 
 
 def _record_skipped(part: Path, skipped: list[str]) -> None:

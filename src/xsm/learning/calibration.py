@@ -23,11 +23,17 @@ LAYERS = {5: ("surface", "5"), 25: ("subsurface", "20")}
 
 
 class Place(NamedTuple):
-    """A cube, its stations ``soil_moisture(sensor, time)``, and which of its days validate a model (bool)."""
+    """A cube, its stations ``soil_moisture(sensor, time)``, and which of its days (bool) validate and train a model."""
 
     cube: xr.Dataset
     stations: xr.Dataset
     validation_days: np.ndarray
+    training_days: np.ndarray | None = None
+
+    @property
+    def known_days(self) -> np.ndarray:
+        """Days that are not kept for a test."""
+        return self.validation_days if self.training_days is None else self.validation_days | self.training_days
 
 
 def conformal_factor(ratios: np.ndarray) -> float:
@@ -91,7 +97,7 @@ def station_error(places: Sequence[Place], depth: int) -> tuple[float, int]:
     Parameters
     ----------
     places : sequence of Place
-        Their cubes have both products; days after the last validation day do not count.
+        Their cubes have both products; days that neither train nor validate do not count.
     depth : {5, 25}
         At 25 cm there is no third product.
 
@@ -119,9 +125,11 @@ def _triples(place: Place, depth: int) -> tuple[np.ndarray, np.ndarray] | None:
     if not names or any(n not in place.cube for n in names):
         return None
     layer, at = LAYERS[depth]
-    known = place.cube.isel(time=slice(0, np.flatnonzero(place.validation_days)[-1] + 1))
+    observed = only_observed(place.cube, names)
+    known = xr.DataArray(place.known_days, dims="time")
     try:
-        pairs = pair(only_observed(known, names), place.stations, {layer: names}, {layer: at}).layers[layer]
+        pairs = pair(observed.assign({n: observed[n].where(known) for n in names}), place.stations, {layer: names},
+                     {layer: at}).layers[layer]  # fmt: skip
     except DataError:
         return None
     valid = pairs.valid.all(0)

@@ -107,7 +107,11 @@ def fit_estimate(
         )
     bundle = _with_origin(bundle, ds, case, splits, cube.fallback, bundle_5cm)
     bundle = _with_variation(bundle, ds, case, cube.domain, training_days)
-    return to_reference(bundle) if stations is None else to_stations(bundle, [Place(ds, stations, validation_days)])
+    return (
+        to_reference(bundle)
+        if stations is None
+        else to_stations(bundle, [Place(ds, stations, validation_days, training_days)])
+    )
 
 
 def _with_checked_predictors(ds: xr.Dataset, case: Scenario) -> xr.Dataset:

@@ -63,15 +63,16 @@ def fit_fuse(
     log.info("training the fusion on %d cells and %d days", sample.sizes.get("cell", 1), training.sum())
     with quiet() as progress:
         learn = partial(_learn, learner, checked, training, seed, progress)
+        join = partial(_joined, learner, ds, mode, seed, training, validation_days, depths)
         parts = {fusing.PREDICTION: learn(sample, RETRIEVAL, inputs, statics)}
-        bundle = _joined(parts, learner, ds, mode, seed, training, validation_days, depths)
+        bundle = join(parts)
         if 25 in depths:
             surface = fusing.surface_parts(sample, bundle)
             fused = fusing.merged_surface(surface, merging.SURFACE_WEIGHTS)
             sample = sample.assign({fusing.FUSED: fused.assign_attrs(units="m3 m-3")})
             for name, series in ((fusing.TAUGHT, fusing.FUSED), (fusing.OPERATOR, SURFACE)):
                 parts[name] = learn(sample, ROOT, *fusing.depth_predictors(series, roles))
-            bundle = _joined(parts, learner, ds, mode, seed, training, validation_days, depths)
+            bundle = join(parts)
             bundle = Bundle(bundle.card, {**bundle.weights, "filter_25cm": fusing.depth_filter(sample, training)})
     return bundle if stations is None else at_stations(bundle, ds, stations, training, validation_days)
 
@@ -110,8 +111,8 @@ def _learn(
 
 
 def _joined(
-    parts: Mapping[str, Bundle], learner: Model, ds: xr.Dataset, mode: str, seed: int, training: np.ndarray,
-    validation: np.ndarray, depths: Sequence[int],
+    learner: Model, ds: xr.Dataset, mode: str, seed: int, training: np.ndarray, validation: np.ndarray,
+    depths: Sequence[int], parts: Mapping[str, Bundle],
 ) -> Bundle:  # fmt: skip
     """One bundle of all components, with fixed weights and the spread that goes with them."""
     day = ds["time"].values.astype("M8[D]")

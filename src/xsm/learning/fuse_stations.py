@@ -18,7 +18,6 @@ from xsm.learning.calibration import (
     FEWEST_STATIONS,
     LARGEST_SHARE,
     LAYERS,
-    TRIPLE,
     Place,
     conformal_factor,
     station_error,
@@ -105,9 +104,7 @@ def at_stations(
 
 def _error(ds: xr.Dataset, stations: xr.Dataset, days: np.ndarray) -> float:
     """Error of the stations by triple collocation on some days; NaN where it cannot be estimated."""
-    known = xr.DataArray(days, dims="time")
-    place = Place(ds.assign({n: ds[n].where(known) for n in TRIPLE[5] if n in ds}), stations, days)
-    return station_error([place], 5)[0]
+    return station_error([Place(ds, stations, days)], 5)[0]
 
 
 def _beside(

@@ -9,6 +9,7 @@ from typing import Any
 
 import xarray as xr
 
+from xsm.compute.chunks import is_lazy
 from xsm.contracts.bundle import Bundle
 from xsm.data.cf import canonical_attrs
 from xsm.data.derived_text import memory_days
@@ -16,7 +17,7 @@ from xsm.data.families import ESTIMATE
 from xsm.data.masks import with_masks
 from xsm.data.roles import HOLDERS, RETRIEVAL, ROOT, SURFACE
 from xsm.data.scenarios import get_scenario
-from xsm.errors import DataError, UsageError
+from xsm.errors import DataError, UsageError, tell
 from xsm.learning import fusing
 from xsm.learning.estimating import trim, with_context
 from xsm.learning.fitting_fuse import fit_fuse
@@ -73,9 +74,18 @@ def fused_maps(ds: xr.Dataset, bundle: Bundle, depths: Sequence[int]) -> xr.Data
             f"The fusion bundle needs {', '.join(missing)}, which the cube lacks.",
             hint="Add them with <cube()>, or train a bundle on this cube.",
         )
+    components = bundle.card["options"]["components"].values()
+    of_maps = any("neighbours(" in name for card in components for name in card["inputs"])
+    if of_maps and not {"y", "x"} <= set(ds[HOLDERS[SURFACE]].dims):
+        raise DataError(
+            f"The fusion bundle was trained on maps, the cube has the dims {ds[HOLDERS[SURFACE]].dims}.",
+            hint="Fuse maps (y, x), or train a bundle on these series: leave <model=> out.",
+        )
     masks, inside = with_masks(ds), reason == 0
     roles = fusing.inputs_of(ds, depths)
     parts = fusing.surface_parts(roles, bundle)
+    if not is_lazy(parts[[RETRIEVAL]]) and not parts[RETRIEVAL].notnull().any():
+        tell("No day has a retrieval: the maps rest on the land model and the weather alone.")
     fused = fusing.merged_surface(parts, bundle.weights["weights_5cm"])
     maps: dict[int, tuple[xr.DataArray, xr.DataArray]] = {}
     if 5 in depths:

@@ -57,14 +57,13 @@ def sample_cells(ds: xr.Dataset, names: Sequence[str], covariates: Sequence[str]
     candidates = order[: min(len(order), 8 * count)]
     points = {d: xr.DataArray(index[i][candidates], dims="cell") for i, d in enumerate(dims)}
     sample = part.isel(points).transpose("time", "cell", ...).load()
-    has = np.logical_or.reduce([np.isfinite(sample[n].values).any(0) for n in names])
-    for name in covariates:
-        values = np.isfinite(sample[name].values)
-        has &= values.any(0) if values.ndim == 2 else values
+    known = {n: np.isfinite(sample[n].values) for n in dict.fromkeys((*names, *covariates))}
+    known = {n: v.any(0) if v.ndim == 2 else v for n, v in known.items()}
+    has = np.logical_or.reduce([known[n] for n in names]) & np.logical_and.reduce([known[n] for n in covariates])
     if not has.any():
-        raise DataError(
-            f"No cell has any value of {', '.join(names)}.", hint="Check the region, the period and the quality filter."
-        )
+        empty = [n for n, v in known.items() if not v.any()]
+        what = f"any value of {', '.join(empty)}" if empty else f"values of all of {', '.join(known)}"
+        raise DataError(f"No cell has {what}.", hint="Check the region, the period and the quality filter.")
     return sample.isel(cell=np.flatnonzero(has)[:count])
 
 

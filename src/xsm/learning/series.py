@@ -9,7 +9,7 @@ import xarray as xr
 
 from xsm.compute.chunks import is_lazy
 from xsm.compute.series import cells_of
-from xsm.data.cf import VARIABLES, check_units
+from xsm.data.cf import VARIABLES, check_units, kind
 from xsm.data.families import ESTIMATE, LAND_MODEL, is_moisture, role_of, same_series
 from xsm.errors import DataError, UsageError, render_hint, tell, unknown
 from xsm.learning.seasonal import Pattern, find_pattern
@@ -28,13 +28,14 @@ def check_series(
 ) -> list[str]:
     """Check the series to fill and their covariates, and return the names of the variables to fill."""
     _check_days(ds)
-    names = list(variables) if variables is not None else _default_variables(ds)
+    names = list(variables) if variables is not None else _default_variables(ds) or _whole_numbers(ds)
     for name in (*names, *covariates):
         if name not in ds:
             raise unknown("variable", name, map(str, ds.data_vars))
     for name in names:
         if ds[name].dtype.kind != "f":
-            raise DataError(f"'{name}' has the type {ds[name].dtype}; only continuous series can be filled.")
+            raise DataError(f"'{name}' has the type {ds[name].dtype}; only continuous series can be filled.",
+                            hint="Convert it to float, with its missing values as NaN.")  # fmt: skip
     if not names:
         raise DataError(
             "The dataset contains no daily continuous variable to fill.", hint="Name the variables in <variables=>."
@@ -79,6 +80,15 @@ def _default_variables(ds: xr.Dataset) -> list[str]:
         if "time" in v.dims and v.dtype.kind == "f" and n not in NEVER and not str(n).endswith(spread)
         and (n in VARIABLES or len(ds.data_vars) == 1)
     ]  # fmt: skip
+
+
+def _whole_numbers(ds: xr.Dataset) -> list[str]:
+    """Continuous variables that come as integers, which cannot be filled."""
+    return [
+        str(n)
+        for n, v in ds.data_vars.items()
+        if "time" in v.dims and v.dtype.kind in "iu" and n in VARIABLES and kind(v) == "continuous"
+    ]
 
 
 def refuse_leaks(ds: xr.Dataset, covariates: Sequence[str], allowed: bool) -> None:
