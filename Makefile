@@ -46,7 +46,7 @@ lint: $(STAMP)  ## ruff, mypy, the floors of imports, words, codespell
 	$(PY) -m ruff check
 	$(PY) -m ruff format --check
 	$(BIN)/lint-imports --no-logo
-	$(PY) .ci/words.py src plugins qgis_provider benchmarks tests docs
+	$(PY) .ci/words.py src plugins qgis_provider benchmarks tests docs tools
 	$(PY) -m mypy
 	$(PY) -m mypy --platform win32 src/xsm/faces/worker.py
 	$(BIN)/codespell

@@ -65,19 +65,19 @@ def later(ds: xr.Dataset, bundle: Bundle, left_out: np.ndarray, early: np.ndarra
 
 def scores(part: xr.Dataset) -> dict[str, float]:
     """Medians over stations, beside those of the filter."""
-    found = {"unseen_stations": int((part["truth"].count("time") > 0).sum())}
+    measured = {"unseen_stations": int((part["truth"].count("time") > 0).sum())}
     for prefix, name in (("unseen_", "estimate"), ("unseen_filter_2_days_", "filtered")):
-        found[f"{prefix}r"] = float(xr.corr(part[name], part["truth"], "time").median())
-        found[f"{prefix}ubrmse"] = float((part[name] - part["truth"]).std("time").median())
-        found[f"{prefix}rmse"] = float(np.sqrt(((part[name] - part["truth"]) ** 2).mean("time")).median())
-    return {name: round(value, 4) for name, value in found.items()}
+        measured[f"{prefix}r"] = float(xr.corr(part[name], part["truth"], "time").median())
+        measured[f"{prefix}ubrmse"] = float((part[name] - part["truth"]).std("time").median())
+        measured[f"{prefix}rmse"] = float(np.sqrt(((part[name] - part["truth"]) ** 2).mean("time")).median())
+    return {name: round(value, 4) for name, value in measured.items()}
 
 
 def described(bundle: Bundle, ds: xr.Dataset, left_out: np.ndarray, part: xr.Dataset) -> Bundle:
     """The bundle with what its card says of data, skill and limits, and its spread scaled to new stations."""
     ratios = (abs(part["estimate"] - part["truth"]) / part["spread"]).values
     ratios = ratios[np.isfinite(ratios)]
-    found = scores(part) | {"unseen_inside_95_unscaled": round(float((ratios < 1.96).mean()), 4)}
+    measured = scores(part) | {"unseen_inside_95_unscaled": round(float((ratios < 1.96).mean()), 4)}
     names = ds["station"].values.astype(str)
     learnt = ", ".join(names[~left_out])
     card = dict(bundle.card)
@@ -86,7 +86,7 @@ def described(bundle: Bundle, ds: xr.Dataset, left_out: np.ndarray, part: xr.Dat
         "data": f"USCRN daily (NOAA NCEI, public domain), {(~left_out).sum()} stations in CONUS: {learnt}",
         "scored_at": ", ".join(names[left_out]),
     }
-    card["metrics"] = {**card["metrics"], **found}
+    card["metrics"] = {**card["metrics"], **measured}
     card["spread"] = {**card["spread"], "factor": conformal_factor(ratios)}
     card["limits"] = (
         f"Learnt at {(~left_out).sum()} stations in CONUS: sensors at 20 cm, from those at 5 cm and weather; points on "

@@ -76,8 +76,8 @@ class Bundle:
                 f"The model card is of the type {type(self.card).__name__}, expected named entries.",
                 hint="xsm did not write this card.",
             )
-        wanted = REQUIRED | (OF_ESTIMATES if self.card.get("task") == "estimate" else set())
-        unknown_keys, missing = set(self.card) - CARD_KEYS, wanted - set(self.card)
+        expected = REQUIRED | (OF_ESTIMATES if self.card.get("task") == "estimate" else set())
+        unknown_keys, missing = set(self.card) - CARD_KEYS, expected - set(self.card)
         if unknown_keys or missing:
             raise DataError(
                 f"The model card has unknown keys {sorted(unknown_keys)} and lacks {sorted(missing)}.",

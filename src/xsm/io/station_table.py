@@ -162,8 +162,8 @@ def _frame(path: Path) -> pd.DataFrame:
         frame[name] = values
     if first is not None:
         row, text, name = first
-        wanted = "time such as 2021-06-01" if name == "time" else "number"
-        message = f"'{path}' has {text!r} as {name} in row {row}, expected a {wanted}"
+        expected = "time such as 2021-06-01" if name == "time" else "number"
+        message = f"'{path}' has {text!r} as {name} in row {row}, expected a {expected}"
         if wrong.sum() > SHARE * len(rows):
             raise DataError(f"{message}.", hint="Correct the table, or leave the value empty.")
         tell(f"{message}; {int(wrong.sum())} of {len(rows)} rows cannot be read and are left out.")

@@ -80,9 +80,9 @@ class Reduced:
                 areas = self._areas(frame, np.isnan(frame).astype("i4"), 2, places, at, rows, cols)
                 num, den = areas[..., 0, 0], areas[..., 0, 1]
                 covered = den + areas[..., 1, 1]
-                wanted = self.min_valid * np.where(whole, np.minimum(full, covered), full)
+                needed = self.min_valid * np.where(whole, np.minimum(full, covered), full)
                 with np.errstate(invalid="ignore", divide="ignore"):
-                    result[...] = np.where(den >= wanted, num / den, np.nan)
+                    result[...] = np.where(den >= needed, num / den, np.nan)
                 lost = whole & (covered == 0)
                 result[lost] = centre[lost]
             return out

@@ -10,7 +10,7 @@ import numpy as np
 SURFACE_SOURCES, ROOT_SOURCES = ("retrieval", "model_surface", "prediction"), ("model_root", "taught", "operator")
 SURFACE_WEIGHTS = np.array([[0.0, 0.2, 0.8], [0.35, 0.2, 0.45]])
 """Of `SURFACE_SOURCES`, on days without and with a retrieval: a land model errs more than a retrieval, and what is
-predicted from both least. Chosen on synthetic worlds; scores are flat around them (docs/results.md)."""
+predicted from both least. Chosen on synthetic worlds; scores are flat around them (documentation: Results)."""
 ROOT_WEIGHTS = np.array([0.5, 0.2, 0.3])
 """Of `ROOT_SOURCES`, chosen likewise."""
 MODEL_MEAN = 0.5

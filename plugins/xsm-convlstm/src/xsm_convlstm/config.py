@@ -11,7 +11,7 @@ from xsm import UsageError
 from xsm.plugin_api import Kind, ModelInfo, Param
 
 CELL_DATES = 32
-"""Dates in a batch that the R of ``r2_over="cell"`` needs (docs/design/decisions.md, "References and loss")."""
+"""Dates in a batch that the R of ``r2_over="cell"`` needs (documentation: Decisions, "References and loss")."""
 
 
 def _of(default: Any, kind: Kind, help: str, **limits: Any) -> Any:
@@ -22,7 +22,7 @@ def _of(default: Any, kind: Kind, help: str, **limits: Any) -> Any:
 class Config:
     """Hyperparameters; the defaults are those of the article (section 2.4) where it has them.
 
-    The others: docs/design/decisions.md, "Network" and "Patches and splits".
+    Documentation: Decisions, "Network" and "Patches and splits".
 
     Examples
     --------

@@ -66,7 +66,7 @@ def alone(sums: Tensor) -> Tensor:
 def equation8(out: Tensor, references: tuple[Tensor, ...], config: Config, total: Total = alone) -> Tensor:
     """``alpha RMSE + beta (1 - r |r|)``: equation 8 of the article.
 
-    The references: docs/design/decisions.md, "References and loss".
+    Documentation: Decisions, "References and loss".
 
     RMSE is against the first reference (Noah). R is against the second one (SMAP DCA) where there is one, weighted
     with ``beta``; else against the first, weighted with ``beta25``. The sign keeps R from being rewarded below zero.

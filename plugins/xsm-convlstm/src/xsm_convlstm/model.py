@@ -31,7 +31,7 @@ PARTICLE_DENSITY = 2.65
 class ConvLSTM:
     """Attention ConvLSTM of Rabiei et al. (2024), section 2.4.
 
-    Decisions that the paper leaves open: docs/design/decisions.md, "Network".
+    Decisions that the paper leaves open: documentation, Decisions, "Network".
 
     Examples
     --------

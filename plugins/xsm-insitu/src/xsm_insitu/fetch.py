@@ -1,6 +1,6 @@
 """Which station files there are: NCEI's listings for USCRN, the AWDB service for SCAN.
 
-Names and services: docs/design/formats/stations.md and index.md, Access.
+Documentation: Formats, Stations and Access.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The International Soil Moisture Network: ``.stm`` files, header+values and CEOP.
 
-The formats: docs/design/formats/stations.md, ISMN.
+Documentation: Formats, Stations, ISMN.
 """
 
 from __future__ import annotations

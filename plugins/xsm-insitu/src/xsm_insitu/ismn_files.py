@@ -1,6 +1,6 @@
 """Lines of ISMN's ``.stm`` files: the header, and the rows below it or with it (CEOP).
 
-The formats: docs/design/formats/stations.md, ISMN.
+Documentation: Formats, Stations, ISMN.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The Soil Climate Analysis Network: JSON of the AWDB service, CSV of the Report Generator.
 
-The formats: docs/design/formats/stations.md, SCAN.
+Documentation: Formats, Stations, SCAN.
 """
 
 from __future__ import annotations

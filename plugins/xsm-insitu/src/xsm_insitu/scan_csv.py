@@ -1,6 +1,6 @@
 """SCAN's CSV files: reports of the Report Generator, and the older files of one station and year.
 
-The formats: docs/design/formats/stations.md, SCAN.
+Documentation: Formats, Stations, SCAN.
 """
 
 from __future__ import annotations

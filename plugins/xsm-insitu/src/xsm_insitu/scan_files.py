@@ -1,6 +1,6 @@
 """What SCAN's files hold: JSON of the AWDB service; the CSV files are read in `xsm_insitu.scan_csv`.
 
-The formats: docs/design/formats/stations.md, SCAN.
+Documentation: Formats, Stations, SCAN.
 """
 
 from __future__ import annotations

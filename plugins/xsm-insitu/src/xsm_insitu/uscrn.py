@@ -1,4 +1,4 @@
-"""The U.S. Climate Reference Network: NCEI text files and the daily CSV (docs/design/formats/stations.md, USCRN)."""
+"""The U.S. Climate Reference Network: NCEI text files and the daily CSV (documentation: Formats, Stations, USCRN)."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Lines of USCRN's files: the layouts of the products, headers, rows and their times.
 
-The formats: docs/design/formats/stations.md, USCRN.
+Documentation: Formats, Stations, USCRN.
 """
 
 from __future__ import annotations

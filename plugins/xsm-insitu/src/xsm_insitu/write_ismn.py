@@ -1,6 +1,6 @@
 """Write a synthetic world's stations as ISMN files, header+values or CEOP, one for each sensor.
 
-The format: docs/design/formats/stations.md, ISMN.
+Documentation: Formats, Stations, ISMN.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def write_stm(
     Parameters
     ----------
     stations : xarray.Dataset
-        Dims ``(sensor, time)`` with ``soil_moisture`` and the coordinates of docs/design/decisions.md, "Stations"; ISMN
+        Dims ``(sensor, time)`` with ``soil_moisture`` and the coordinates that the documentation lists (Decisions, "Stations"); ISMN
         codes in ``flag``.
     dest : Path
         Folder; files go below ``dest/XSMTWIN/<station>``.

@@ -24,7 +24,7 @@ def write_awdb(stations: xr.Dataset, dest: Path) -> list[Path]:
     Parameters
     ----------
     stations : xarray.Dataset
-        Dims ``(sensor, time)`` with the coordinates of docs/design/decisions.md, "Stations". Spikes and missing values
+        Dims ``(sensor, time)`` with the coordinates that the documentation lists (Decisions, "Stations"). Spikes and missing values
         are left out.
     dest : Path
         Folder; made where it does not exist.

@@ -1,4 +1,4 @@
-"""List MCD12Q1 tiles from NASA's catalogue (docs/design/formats/land_cover.md and index.md, Access)."""
+"""List MCD12Q1 tiles from NASA's catalogue (documentation: Formats, Land cover and Access)."""
 
 from __future__ import annotations
 

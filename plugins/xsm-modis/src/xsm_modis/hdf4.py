@@ -1,4 +1,4 @@
-"""MCD12Q1 tiles and global MCD12C1 maps in HDF4 (HDF-EOS2), as lazy rasters (docs/design/formats/land_cover.md).
+"""MCD12Q1 tiles and global MCD12C1 maps in HDF4 (HDF-EOS2), as lazy rasters (documentation: Formats, Land cover).
 
 The grid comes from the constants of the product; the metadata in the file must agree with it.
 """
@@ -146,10 +146,10 @@ def _corner(path: Path, structure: str) -> tuple[float, float]:
 
 def _check_global(path: Path, structure: str) -> None:
     """Refuse a map whose metadata tell corners other than those of the globe, in degrees or packed DDDMMMSSS."""
-    wanted = {"UpperLeftPointMtrs": (-180, 90), "LowerRightMtrs": (180, -90)}
+    expected = {"UpperLeftPointMtrs": (-180, 90), "LowerRightMtrs": (180, -90)}
     for name, x, y in _CORNER.findall(structure):
         corner = float(x), float(y)
-        if not any(np.allclose(corner, np.multiply(wanted[name], unit)) for unit in (1, 1e6)):
+        if not any(np.allclose(corner, np.multiply(expected[name], unit)) for unit in (1, 1e6)):
             raise DataError(
                 f"'{path}' has the corner ({corner[0]:g}, {corner[1]:g}), expected the globe from 180 W and 90 N.",
                 hint="Wanted MCD12C1 as distributed; give a part of it as GeoTIFF.",
@@ -170,12 +170,12 @@ def _read(path: str, dataset: str, window: tuple[int, int, int, int], on_error: 
     return np.frombuffer(raw, "u1").reshape(r1 - r0, c1 - c0)
 
 
-def _child(path: Path, *wanted: str) -> bytes:
+def _child(path: Path, *request: str) -> bytes:
     """Run the HDF4 library in a separate process and return its output."""
     if not path.is_file():
         raise DataError(f"'{path}' does not exist.", hint="Check the path.")
     program = Path(__file__).with_name("hdf4_child.py")
-    command = [sys.executable, "-P", str(program), str(path.absolute()), *wanted]
+    command = [sys.executable, "-P", str(program), str(path.absolute()), *request]
     try:
         done = subprocess.run(command, capture_output=True, timeout=SECONDS, check=False)
     except subprocess.TimeoutExpired:

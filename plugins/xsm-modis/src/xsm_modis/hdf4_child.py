@@ -22,19 +22,19 @@ SPECIAL, EXTERNAL = 0x4000, 2
 """Bit of the tags of elements that are not plain, and the first number of one whose bytes lie in another file."""
 
 
-def main(path: str, *wanted: str) -> None:
+def main(path: str, *request: str) -> None:
     """Answer one request about a file."""
     from pyhdf.SD import SD, SDC
 
     _limit()
-    if not wanted:
+    if not request:
         check_streams(path)
     file = SD(path, SDC.READ)
-    if wanted:
-        row0, row1, col0, col1 = map(int, wanted[1:])
-        values = file.select(wanted[0]).get(start=(row0, col0), count=(row1 - row0, col1 - col0))
+    if request:
+        row0, row1, col0, col1 = map(int, request[1:])
+        values = file.select(request[0]).get(start=(row0, col0), count=(row1 - row0, col1 - col0))
         if values.dtype.itemsize != 1:
-            raise TypeError(f"{wanted[0]} is {values.dtype}, expected bytes")
+            raise TypeError(f"{request[0]} is {values.dtype}, expected bytes")
         sys.stdout.buffer.write(values.tobytes())
         return
     structure = file.attributes().get("StructMetadata.0", "")

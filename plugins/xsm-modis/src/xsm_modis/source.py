@@ -1,4 +1,4 @@
-"""MODIS land cover as one map of IGBP classes on the grid of its files (docs/design/formats/land_cover.md)."""
+"""MODIS land cover as one map of IGBP classes on the grid of its files (documentation: Formats, Land cover)."""
 
 from __future__ import annotations
 
@@ -208,9 +208,9 @@ def _over(above: np.ndarray, below: np.ndarray) -> np.ndarray:
 
 
 def _place(tile: xr.DataArray, first: xr.DataArray) -> tuple[int, int]:
-    wanted, place = first.rio.transform(), tile.rio.transform()
-    col, row = (place.c - wanted.c) / wanted.a, (place.f - wanted.f) / wanted.e
-    same_pixel = np.allclose((place.a, place.e), (wanted.a, wanted.e), rtol=1e-6)
+    expected, place = first.rio.transform(), tile.rio.transform()
+    col, row = (place.c - expected.c) / expected.a, (place.f - expected.f) / expected.e
+    same_pixel = np.allclose((place.a, place.e), (expected.a, expected.e), rtol=1e-6)
     if tile.rio.crs != first.rio.crs or not same_pixel or max(abs(col - round(col)), abs(row - round(row))) > 0.01:
         raise DataError("The tiles are not on one pixel lattice.", hint="Warp them to one grid, or give one file.")
     return round(row), round(col)
@@ -231,7 +231,7 @@ def _open_tile(path: Path, request: Request) -> list[xr.DataArray]:
     if abs(at.a + at.e) > 1e-6 * at.a or (at.c, at.f) == (0, 0):
         tell(f"'{path}' has pixels of {at.a:g} x {-at.e:g} from ({at.c:g}, {at.f:g}): its place is doubtful.")
     if (raster.attrs.get("scale", 1.0), raster.attrs.get("offset", 0.0)) != (1.0, 0.0):
-        raise DataError(f"'{path}' has a scale, wanted classes as they are.", hint="Give LC_Type1 as it is.")
+        raise DataError(f"'{path}' has a scale, expected classes as they are.", hint="Give LC_Type1 as it is.")
     known = functools.partial(classified, legend=table_of, nodata=raster.attrs["nodata"], path=str(path))
     raster.attrs["path"] = path
     return [raster.copy(data=raster.data.map_blocks(known, dtype="u1", meta=np.empty((0, 0), "u1")))]

@@ -1,4 +1,4 @@
-"""Synthetic worlds as MCD12Q1 land cover in the GeoTIFF layout of AppEEARS (docs/design/formats/land_cover.md)."""
+"""Synthetic worlds as MCD12Q1 land cover in the GeoTIFF layout of AppEEARS (documentation: Formats, Land cover)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Synthetic worlds as MCD12Q1 tiles and MCD12C1 maps in HDF4, through pyhdf (docs/design/formats/land_cover.md)."""
+"""Synthetic worlds as MCD12Q1 tiles and MCD12C1 maps in HDF4, through pyhdf (documentation: Formats, Land cover)."""
 
 from __future__ import annotations
 

@@ -94,7 +94,7 @@ def _scale(unit: str, name: str, path: str, stated: bool) -> tuple[float, float]
 
 
 def decode(values: np.ndarray, dataset: Any, unit: tuple[float, float]) -> np.ndarray:
-    """Stored numbers as float32 in the wanted unit; NaN where missing."""
+    """Stored numbers as float32 in the expected unit; NaN where missing."""
     fills = [_number(dataset, math.nan, name) for name in (b"_FillValue", b"missing_value")]
     if isinstance(dataset.get_type(), h5t.TypeFloatID):
         fills.append(FILL)

@@ -1,4 +1,4 @@
-"""List hourly NLDAS-2 files from NASA's catalogue (docs/design/formats/nldas.md and index.md, Access)."""
+"""List hourly NLDAS-2 files from NASA's catalogue (documentation: Formats, NLDAS and Access)."""
 
 from __future__ import annotations
 

@@ -91,9 +91,9 @@ def check_whole(path: Path) -> None:
     if size < 64:
         raise DataError(f"'{path}' is truncated ({size} bytes).", hint="Download it again.")
     at, width = (28, head[9]) if head[8] >= 2 else (40 + 4 * head[8], head[13])
-    wanted = int.from_bytes(head[at : at + width], "little")
-    if size < wanted:
-        raise DataError(f"'{path}' is truncated ({size} of {wanted} bytes).", hint="Download it again.")
+    expected = int.from_bytes(head[at : at + width], "little")
+    if size < expected:
+        raise DataError(f"'{path}' is truncated ({size} of {expected} bytes).", hint="Download it again.")
 
 
 def read_header(path: Path) -> Header:
@@ -234,16 +234,16 @@ def read_hours(
 
 
 def _check_grid(path: Path, file: Any, header: Header) -> None:
-    for name, wanted in (("lat", header.lat), ("lon", header.lon)):
+    for name, expected in (("lat", header.lat), ("lon", header.lon)):
         dataset = h5d.open(file, name.encode())
-        same = dataset.shape == wanted.shape
+        same = dataset.shape == expected.shape
         if same:
-            got = np.empty_like(wanted)
+            got = np.empty_like(expected)
             dataset.read(h5s.ALL, h5s.ALL, got)
-            same = bool(np.array_equal(got, wanted))
+            same = bool(np.array_equal(got, expected))
         if not same:
             raise DataError(
-                f"'{path}' has another {name} axis ({dataset.shape[0]}) than other files ({wanted.size}).",
+                f"'{path}' has another {name} axis ({dataset.shape[0]}) than other files ({expected.size}).",
                 hint="Give the files of one region at a time.",
             )
     match = NAME.match(path.name)

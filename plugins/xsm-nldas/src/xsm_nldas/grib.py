@@ -1,6 +1,6 @@
 """The retired version 002: GRIB edition 1, checked section by section here, decoded by GDAL.
 
-The format: docs/design/formats/nldas.md, GRIB1 files of version 002.
+Documentation: Formats, NLDAS, GRIB1 files of version 002.
 
 The layers get the names that version 2.0 has for them, and rows run from south to north as there. The data centre
 documents the parameter numbers 85 and 86; those of rain, snow and the forcing are NCEP's table 130 and unconfirmed.

@@ -1,4 +1,4 @@
-"""NLDAS-2 Noah as daily canonical maps on its native 0.125 degree grid (docs/design/formats/nldas.md)."""
+"""NLDAS-2 Noah as daily canonical maps on its native 0.125 degree grid (documentation: Formats, NLDAS)."""
 
 from __future__ import annotations
 
@@ -166,10 +166,10 @@ def choose(index: Index, variables: Sequence[str] | None, stated: Mapping[str, s
     inside = sorted({n for h in index.headers.values() for n in h.units})
     absent = [v for v in variables or () if v not in able]
     if absent or not able:
-        wanted = ", ".join(absent or INFO.variables)
+        missing = ", ".join(absent or INFO.variables)
         raise DataError(
             f"The files ('{next(iter(index.headers.values())).path.name}') contain {', '.join(inside) or 'no maps'}, "
-            f"nothing to compute {wanted} from.",
+            f"nothing to compute {missing} from.",
             hint="Request the product's SoilM, SoilT, Rainf, Snowf or Tair when subsetting.",
         )
     recipes = [able[v] for v in dict.fromkeys(variables or able)]

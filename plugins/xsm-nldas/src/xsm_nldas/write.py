@@ -1,6 +1,6 @@
 """Synthetic worlds as hourly NLDAS_NOAH0125_H files in the format of version 2.0.
 
-The format: docs/design/formats/nldas.md, Hourly netCDF-4 files and Synthetic files.
+Documentation: Formats, NLDAS, Hourly netCDF-4 files and Synthetic files.
 """
 
 from __future__ import annotations

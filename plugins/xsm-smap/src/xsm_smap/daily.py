@@ -45,8 +45,8 @@ def read_day(
 ) -> dict[str, np.ndarray]:
     """Read variables of one day: every array ``(grid.rows, grid.cols)``."""
     several = sum(overpass in (p, "both") for g in granules for p in g.passes) > 1 and granules[0].level != "points"
-    wanted = dict.fromkeys([*variables, "obs_time"] if several else variables)
-    passes = [p for g in granules for p in values(g, tuple(wanted), grid, overpass=overpass, quality=quality, day=day)]
+    needed = dict.fromkeys([*variables, "obs_time"] if several else variables)
+    passes = [p for g in granules for p in values(g, tuple(needed), grid, overpass=overpass, quality=quality, day=day)]
     if not passes:
         return {v: layout.empty(v, grid.shape) for v in variables}
     return merge(passes, variables, day, nearest_noon=overpass == "both")

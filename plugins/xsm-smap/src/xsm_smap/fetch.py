@@ -1,4 +1,4 @@
-"""List SMAP granules from NASA's catalogue (docs/design/formats/smap.md and index.md, Access)."""
+"""List SMAP granules from NASA's catalogue (documentation: Formats, SMAP and Access)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the SMAP files look like to a reader, as data: names, groups, flags, fills (docs/design/formats/smap.md)."""
+"""What the SMAP files look like to a reader, as data: names, groups, flags, fills (documentation: Formats, SMAP)."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 What a file says is a list of claims: names of product and projection, ``x`` and ``y``, EASE indices, latitude and
 longitude. Each claim answers for one grid and one order of the two axes; the place is what all of them agree on
-(docs/design/formats/smap.md, Placing). `xsm_smap.claims` collects the claims of a file.
+(documentation: Formats, SMAP, Placing). `xsm_smap.claims` collects the claims of a file.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The northern polar grid of the two polar groups: EASE-Grid 2.0 North at 9 km (docs/design/formats/ease_grid.md)."""
+"""The northern polar grid of the two polar groups: EASE-Grid 2.0 North at 9 km (documentation: Formats, EASE-Grid)."""
 
 from __future__ import annotations
 

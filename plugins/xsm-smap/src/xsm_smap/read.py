@@ -1,6 +1,6 @@
 """Windows of the files: whole rows are inflated, columns sliced, every dataset read once.
 
-Why so: docs/design/formats/smap.md, Storage.
+Documentation: Formats, SMAP, Storage.
 """
 
 from __future__ import annotations
@@ -191,7 +191,7 @@ def decode(raw: Raw, variable: str, quality: str, *, where: str, day: np.datetim
     """Turn raw datasets into one canonical variable.
 
     Fills and flags mask; ``valid_min`` and ``valid_max`` of the files are wrong and never looked at
-    (docs/design/formats/smap.md, Pitfalls). What is physically impossible, a flag with bits that the product does not
+    (documentation: Formats, SMAP, Pitfalls). What is physically impossible, a flag with bits that the product does not
     have and a time far from the day are missing too, with a warning.
 
     Parameters

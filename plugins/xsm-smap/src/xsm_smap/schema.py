@@ -1,4 +1,4 @@
-"""The 53 datasets of a SPL3SMP_E retrieval group, as data (docs/design/formats/smap.md, Datasets to Flags)."""
+"""The 53 datasets of a SPL3SMP_E retrieval group, as data (documentation: Formats, SMAP, Datasets to Flags)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Dataset:
     """One dataset of the product.
 
     ``off`` is what stands where nothing was observed; it differs from ``_FillValue`` for the flags
-    (docs/design/formats/smap.md, Cells without an observation).
+    (documentation: Formats, SMAP, Cells without an observation).
     """
 
     type: str = "f4"

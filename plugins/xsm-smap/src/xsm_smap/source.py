@@ -66,7 +66,7 @@ class SmapSource:
             overpass : {"AM", "PM", "both"}
                 Pass; ``"both"`` takes per cell the pass nearest 12 UTC, never an average.
             quality : {"successful", "recommended", "attempted", "none"}
-                Which retrievals are kept, each soil moisture under its own flag (docs/design/formats/smap.md, Flags).
+                Which retrievals are kept, each soil moisture under its own flag (documentation: Formats, SMAP, Flags).
             projection : {"global", "polar"}
                 The cylindrical grid, or the northern polar grid (EPSG:6931) of the two polar groups of SPL3SMP_E.
 

@@ -1,6 +1,6 @@
 """A synthetic world as SPL3SMP_E granules: full grid, true names, types, fills and chunks.
 
-The format: docs/design/formats/smap.md, Synthetic granules.
+Documentation: Formats, SMAP, Synthetic granules.
 
 The file without data is built once; each day copies it and stores the compressed rows of the world's window directly.
 Rows outside the window or off the swath are never allocated, so they read as the off-swath codes of the product. Only
@@ -215,7 +215,7 @@ def _synthetic(world: World) -> str:
 
 
 def _metadata() -> dict[str, dict[str, Any]]:
-    """Attributes of ``/Metadata`` (docs/design/formats/smap.md, Groups)."""
+    """Attributes of ``/Metadata`` (documentation: Formats, SMAP, Groups)."""
     about = {"shortName": "SPL3SMP_E", "SMAPShortName": "L3_SM_P_E", "ECSVersionID": VERSION}
     row, col = ({"dimensionSize": np.uint32(n), "resolution": np.float32(9)} for n in SHAPE)
     return {

@@ -1,6 +1,6 @@
 """List SOLUS100 layers: files of a public bucket that are named by property and depth.
 
-The names: docs/design/formats/solus100.md, Files.
+Documentation: Formats, SOLUS100, Files.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""SOLUS100 as canonical soil maps on its own 100 m grid (docs/design/formats/solus100.md)."""
+"""SOLUS100 as canonical soil maps on its own 100 m grid (documentation: Formats, SOLUS100)."""
 
 from __future__ import annotations
 
@@ -250,12 +250,12 @@ _META = np.empty((0, 0), "f4")
 
 
 def _rescale(maps: dict[str, Any], names: Sequence[str], where: str) -> None:
-    wanted = [n for n in FRACTIONS if n in names]
-    if not wanted:
+    fractions = [n for n in FRACTIONS if n in names]
+    if not fractions:
         return
     absent = [n for n in FRACTIONS if n not in maps]
     if absent:
-        tell(f"{', '.join(wanted)}: not rescaled to 100, as {', '.join(absent)} is missing.")
+        tell(f"{', '.join(fractions)}: not rescaled to 100, as {', '.join(absent)} is missing.")
         return
     parts = [maps[n] for n in FRACTIONS]
     for i, name in enumerate(FRACTIONS):

@@ -47,12 +47,12 @@ def check_fits(values: np.ndarray, name: str, path: str) -> None:
     if name == "bulk_density":
         stated = "g cm-3" if median < low else "kg m-3"
         why = f"it seems to be in {stated}{' already' if median < low else ''}"
-        wanted = "g cm-3 times 100, as distributed"
+        expected = "g cm-3 times 100, as distributed"
     else:
-        stated, why, wanted = "g kg-1", "it seems to be in g kg-1", "percent, as distributed"
+        stated, why, expected = "g kg-1", "it seems to be in g kg-1", "percent, as distributed"
     raise DataError(
         f"'{path}' gives {name} of {median:.3g} {unit} (median), expected {low:g} to {high:g}: {why}.",
-        hint=f"Give the product's own file, which contains {wanted}, or state the unit of its numbers: "
+        hint=f"Give the product's own file, which contains {expected}, or state the unit of its numbers: "
         f"<units={name}={stated}>.",
     )
 

@@ -1,6 +1,6 @@
 """Synthetic worlds as SOLUS100 layers: tiled uint8 GeoTIFF on the product's pixel grid.
 
-The format: docs/design/formats/solus100.md.
+Documentation: Formats, SOLUS100.
 """
 
 from __future__ import annotations
