@@ -26,8 +26,8 @@ def write_stm(
     Parameters
     ----------
     stations : xarray.Dataset
-        Dims ``(sensor, time)`` with ``soil_moisture`` and the coordinates that the documentation lists (Decisions, "Stations"); ISMN
-        codes in ``flag``.
+        Dims ``(sensor, time)`` with ``soil_moisture`` and the coordinates that the documentation lists (Decisions,
+        "Stations"); ISMN codes in ``flag``.
     dest : Path
         Folder; files go below ``dest/XSMTWIN/<station>``.
     form : {"header_values", "ceop"}

@@ -24,8 +24,8 @@ def write_awdb(stations: xr.Dataset, dest: Path) -> list[Path]:
     Parameters
     ----------
     stations : xarray.Dataset
-        Dims ``(sensor, time)`` with the coordinates that the documentation lists (Decisions, "Stations"). Spikes and missing values
-        are left out.
+        Dims ``(sensor, time)`` with the coordinates that the documentation lists (Decisions, "Stations"). Spikes and
+        missing values are left out.
     dest : Path
         Folder; made where it does not exist.
 

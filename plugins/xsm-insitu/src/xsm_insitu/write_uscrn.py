@@ -30,7 +30,8 @@ def write_hourly(stations: xr.Dataset, dest: Path) -> list[Path]:
     Parameters
     ----------
     stations : xarray.Dataset
-        Dims ``(sensor, time)``, hourly, with the coordinates that the documentation lists (Decisions, "Stations"), and ``wban``;
+        Dims ``(sensor, time)``, hourly, with the coordinates that the documentation lists (Decisions, "Stations"),
+        and ``wban``;
         ``soil_temperature``, ``air_temperature`` (K) and ``precipitation`` (kg m-2) are written where they are there.
         Spikes and impossible values (ISMN codes in ``flag``) become missing, as in the product; frozen soil stays.
     dest : Path
