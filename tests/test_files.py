@@ -104,6 +104,15 @@ def test_times_are_integers_of_units_that_other_tools_read(maps, tmp_path, endin
         assert dates.mask[:, 3].all() and str(dates[0, 0, 1]) == "2021-01-01 00:01:00.001000"
 
 
+@pytest.mark.parametrize("names", [["b", "frozen", "a"], ["a", "b", "frozen"], ["frozen", "a", "b"]])
+def test_variables_of_a_store_come_in_one_order(names, maps, tmp_path):
+    """Whatever the order in which a file system lists the folder of a Zarr store."""
+    values = next(iter(maps.data_vars.values()))
+    by_name = {"a": values, "b": values, "frozen": values.isnull()}
+    files.write(xr.Dataset({n: by_name[n] for n in names}), tmp_path / "m.zarr")
+    assert list(files.read(tmp_path / "m.zarr").data_vars) == ["a", "b", "frozen"]
+
+
 def test_gdal_sees_the_crs_and_place_of_a_netcdf(maps, tmp_path):
     files.write(maps, tmp_path / "maps.nc")
     with rasterio.open(f"NETCDF:{tmp_path / 'maps.nc'}:sm_5cm") as file:

@@ -57,7 +57,7 @@ def read(path: str | Path) -> xr.Dataset:
             check_zarr(path)
             _check_sizes(ZarrStore.open_group(path, mode="r", consolidated=False), path)
             with _without_advice_of_zarr():
-                return _opened(ZarrStore.open_group(path, mode="r", consolidated=False), path)
+                return _in_order(_opened(ZarrStore.open_group(path, mode="r", consolidated=False), path))
         if path.suffix.lower() in (".tif", ".tiff"):
             from xsm.io import geotiff_read
 
@@ -131,6 +131,11 @@ def _check_sizes(store: AbstractDataStore, path: Path) -> None:
 
 def _opened(store: AbstractDataStore, path: Path) -> xr.Dataset:
     return _decoded(xr.open_dataset(NamedStore(store, path), chunks={}, decode_coords="all"))
+
+
+def _in_order(ds: xr.Dataset) -> xr.Dataset:
+    """The dataset of a store, whose file system lists variables in any order: floats first, then by name."""
+    return ds[sorted(ds.data_vars, key=lambda n: (ds[n].dtype.kind != "f", str(n)))]
 
 
 def _decoded(ds: xr.Dataset) -> xr.Dataset:

@@ -65,12 +65,9 @@ def write_estimates(estimates: Mapping[str, Path], cube: Path, part: Path) -> No
 
 
 def filled_names(cube: Path) -> list[str]:
-    """Maps of a study without estimates: the variables that were filled, with what belongs to them.
-
-    They are sorted, since a Zarr store lists its variables in any order.
-    """
+    """Maps of a study without estimates: the variables that were filled, with what belongs to them."""
     ds = files.read(cube)
-    names = [f"{n}{s}" for n in sorted(map(str, ds)) if f"{n}_std" in ds for s in ("", "_std", "_obs_std", "_observed")]
+    names = [f"{n}{s}" for n in map(str, ds) if f"{n}_std" in ds for s in ("", "_std", "_obs_std", "_observed")]
     return names + [LEFT_OUT] * (LEFT_OUT in ds)
 
 
