@@ -15,6 +15,10 @@ from xsm.contracts.loading import builtin
 
 DAYS = pd.date_range("2018-01-01", "2020-12-31", name="time")
 VERBS: dict[str, dict[str, object]] = {
+    "anomaly": {},
+    "climatology": {"std": True},
+    "drought": {"min_years": 3},
+    "percentile": {"min_years": 3},
     "swi": {"days": 10},
 }
 """Arguments for one call of each verb."""
@@ -85,7 +89,7 @@ def test_a_cell_does_not_depend_on_the_others(name):
 def test_an_empty_cell_stays_empty(name):
     result = first(call(name, series()))
     empty = result.isel(lat=-1, lon=-1)
-    assert not np.isfinite(empty.values.astype("f8")).any() or (empty.values == result.attrs.get("_FillValue")).all()
+    assert not np.isfinite(empty.values.astype("f8")).any() or (empty.values == result.encoding["_FillValue"]).all()
 
 
 @pytest.mark.parametrize("name", VERBS)
