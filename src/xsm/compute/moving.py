@@ -89,16 +89,25 @@ def _means(rows, begin, end, fewest, out):  # type: ignore[no-untyped-def]
 
 @jit()
 def _stds(rows, begin, end, fewest, out):  # type: ignore[no-untyped-def]
-    cells, days = rows.shape
-    for c in range(cells):
-        for t in range(days):
-            total, count = 0.0, 0
-            for k in range(begin[t], end[t]):
-                if math.isfinite(rows[c, k]):
-                    total += rows[c, k]
-                    count += 1
-            squares = 0.0
-            for k in range(begin[t], end[t]):
-                if math.isfinite(rows[c, k]):
-                    squares += (rows[c, k] - total / count) ** 2
-            out[c, t] = math.sqrt(squares / (count - 1)) if count >= fewest else math.nan
+    for c in range(len(rows)):
+        for t in range(len(begin)):
+            _, variance, count = mean_and_variance(rows[c, begin[t] : end[t]])
+            out[c, t] = math.sqrt(variance * count / (count - 1)) if count >= fewest else math.nan
+
+
+@jit()
+def mean_and_variance(values):  # type: ignore[no-untyped-def]
+    """Mean, variance and number of the finite values; exact where they are all the same."""
+    first, total, squares, count = math.nan, 0.0, 0.0, 0
+    for v in values:
+        if math.isfinite(v):
+            if count == 0:
+                first = v
+            total += v - first
+            count += 1
+    if count == 0:
+        return math.nan, math.nan, 0
+    for v in values:
+        if math.isfinite(v):
+            squares += (v - first - total / count) ** 2
+    return first + total / count, squares / count, count

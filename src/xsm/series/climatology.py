@@ -11,7 +11,7 @@ import xarray as xr
 
 from xsm.compute.along_time import along_time
 from xsm.compute.jit import jit
-from xsm.compute.moving import moving_mean
+from xsm.compute.moving import mean_and_variance, moving_mean
 from xsm.data.series import derived
 from xsm.series.day_of_year import DIM, LENGTH, around, coordinate, day_of_year, years_around
 
@@ -135,23 +135,14 @@ def _over_years(rows, index, begin, end, median, centre, std):  # type: ignore[n
     some = np.empty(len(index))
     for c in range(len(rows)):
         for d in range(len(begin)):
-            n, total = 0, 0.0
-            for k in range(begin[d], end[d]):
-                v = rows[c, index[k]]
-                if math.isfinite(v):
-                    some[n] = v
-                    total += v
+            n = 0
+            for k in index[begin[d] : end[d]]:
+                if math.isfinite(rows[c, k]):
+                    some[n] = rows[c, k]
                     n += 1
-            squares = 0.0
-            for k in range(n):
-                squares += (some[k] - total / n) ** 2
-            std[c, d] = math.sqrt(squares / (n - 1)) if n > 1 else math.nan
-            if n == 0:
-                centre[c, d] = math.nan
-            elif median:
-                centre[c, d] = np.median(some[:n])
-            else:
-                centre[c, d] = total / n
+            mean, variance, _ = mean_and_variance(some[:n])
+            centre[c, d] = np.median(some[:n]) if median and n else mean
+            std[c, d] = math.sqrt(variance * n / (n - 1)) if n > 1 else math.nan
 
 
 @jit()

@@ -11,6 +11,7 @@ import xarray as xr
 
 from xsm.compute.along_time import along_time
 from xsm.compute.jit import jit
+from xsm.compute.moving import mean_and_variance
 from xsm.data.series import derived
 from xsm.data.units import affine
 from xsm.errors import DataError
@@ -99,16 +100,6 @@ def _ranks(rows, number, index, begin, end, enough, out):  # type: ignore[no-unt
 @jit()
 def _moments(rows, index, begin, end, mean, variance):  # type: ignore[no-untyped-def]
     for c in range(len(rows)):
+        some = rows[c][index]
         for d in range(len(begin)):
-            total, squares, n = 0.0, 0.0, 0
-            for k in range(begin[d], end[d]):
-                v = rows[c, index[k]]
-                if math.isfinite(v):
-                    total += v
-                    n += 1
-            centre = total / n if n else math.nan
-            for k in range(begin[d], end[d]):
-                v = rows[c, index[k]]
-                if math.isfinite(v):
-                    squares += (v - centre) ** 2
-            mean[c, d], variance[c, d] = centre, squares / n if n else math.nan
+            mean[c, d], variance[c, d], _ = mean_and_variance(some[begin[d] : end[d]])
