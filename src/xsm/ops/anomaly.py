@@ -32,7 +32,7 @@ def anomaly(
         Any, Param("Climatology to compare with; by default that of the input.", kind=Kind.DATASET)
     ] = None,
     standardise: Annotated[bool, Param("Divide by the standard deviation.")] = False,
-    min_obs: Annotated[int, Param("Fewest values of a moving mean.", minimum=1)] = 1,
+    min_obs: Annotated[int, Param("Fewest values of a mean.", minimum=1)] = 1,
     leap_days: Annotated[
         bool | None, Param("Count 29 February in every year; by default as the climatology does.", advanced=True)
     ] = None,
@@ -59,7 +59,7 @@ def anomaly(
         Divide by the standard deviation: that of the values in the moving window (Albergel et al., 2009), or the
         climatology's.
     min_obs : int
-        Fewest values in the moving window.
+        Fewest values in the moving window, or in the first smoothing of the climatology of ``ds``.
     leap_days : bool, optional
         How the climatology counts days, as for `climatology`; by default as its attribute says, else True.
     time : slice or str, optional
@@ -90,13 +90,12 @@ def anomaly(
     >>> cube["sm_dca"].sm.anomaly(window=31).attrs["long_name"].split(" (")[0]
     'Anomaly from the moving mean of 31 days'
     """
-    usual = "climatology" if climatology is not None else "moving"
     if method == "moving" and climatology is not None:
         raise UsageError("anomaly got a climatology for anomalies from a moving mean.", hint="Leave one of them out.")
     if climatology is not None and time is not None:
         raise UsageError("anomaly got a climatology and the reference period of another one.",
                          hint="Leave <time=> out, or compute the climatology of that period.")  # fmt: skip
-    method = method or usual
+    method = method or ("moving" if climatology is None else "climatology")
     if method == "moving" and (time is not None or leap_days is not None):
         raise UsageError("A moving mean has neither a reference period nor days of year.",
                          hint="Leave <time=> and <leap_days=> out, or choose <method=climatology>.")  # fmt: skip
@@ -108,9 +107,8 @@ def anomaly(
         out = from_moving_mean(ds, days, names, window, standardise, min_obs)
         why = "Too few values lie in its windows, or all are the same."
     else:
-        base = _base(
-            ds, days, names, climatology, How(window=window, leap_days=leap_days is not False, std=standardise), time
-        )
+        how = How(window=window, leap_days=leap_days is not False, min_obs=min_obs, std=standardise)
+        base = _base(ds, days, names, climatology, how, time)
         rule = leap_rule(base)
         if leap_days is not None and rule is not None and rule != leap_days:
             raise UsageError(f"The climatology was computed with leap_days={str(rule).lower()}.",

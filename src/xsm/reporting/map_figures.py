@@ -96,7 +96,7 @@ def _plain_frame(ds: xr.Dataset) -> Frame | None:
 
 
 def limits(panels: Iterable[ArrayLike], ramp: str) -> tuple[float, float]:
-    """Limits that the panels of a figure share: their 1st and 99th percentile, rounded outwards (`STEPS`), or the ramp's own (`FIXED`)."""
+    """Limits that panels share: the ramp's (`FIXED`), or their 1st and 99th percentile, rounded outwards (`STEPS`)."""
     if ramp in FIXED:
         return RAMPS[ramp][0][0], RAMPS[ramp][-1][0]
     every = np.concatenate([np.empty(0), *(np.ravel(p) for p in panels)])

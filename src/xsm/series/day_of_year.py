@@ -53,13 +53,13 @@ def coordinate(leap_days: bool) -> xr.DataArray:
 
 
 class Around(NamedTuple):
-    """The days of a series around each day of year, over the year's end: ``index[begin[d]:end[d]]`` for ``d + 1``."""
+    """The days of a series around each day of year, over the year's end: ``order[begin[d]:end[d]]`` for ``d + 1``."""
 
-    index: np.ndarray
+    order: np.ndarray
     begin: np.ndarray
     end: np.ndarray
     year: np.ndarray
-    """Number of the year of each entry of the index, from 0 on."""
+    """Number of the year of each entry of the order, from 0 on."""
 
 
 def around(days: np.ndarray, window: int, *, leap_days: bool = True, within: np.ndarray | None = None) -> Around:
@@ -79,7 +79,7 @@ def around(days: np.ndarray, window: int, *, leap_days: bool = True, within: np.
     Examples
     --------
     >>> some = around(np.array(["2020-01-01", "2020-12-31", "2021-01-01"], "M8[D]"), 3)
-    >>> some.index[some.begin[0] : some.end[0]]
+    >>> some.order[some.begin[0] : some.end[0]]
     array([1, 0, 2])
     """
     half = window // 2

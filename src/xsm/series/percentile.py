@@ -33,7 +33,7 @@ def percentiles_of(
     out = xr.Dataset()
     for name in names:
         scale = _scale(ds, name) if how.method == "beta" else 1.0
-        (ranks,) = along_time(lambda rows, s=scale: _rows(rows * s, days, within, how), ds[name])  # type: ignore[misc]
+        (ranks,) = along_time(lambda rows, s=scale: _rows(rows * s, days, within, how), ds[name])
         text = f"Percentile of the day of year, {how.method}, {how.window} days"
         out[f"{name}_percentile"] = derived(ranks, ds, name, text, units="percent")
     return out
