@@ -123,11 +123,13 @@ def test_float32_stays_float32_and_the_input_is_not_changed(name):
 
 @pytest.mark.parametrize("name", VERBS)
 def test_results_name_their_source_and_have_units(name):
-    result = call(name, series().to_dataset())
+    data = series().assign_attrs(standard_name="volume_fraction_of_condensed_water_in_soil", valid_max=1.0)
+    result = call(name, data.to_dataset())
     for variable in result.data_vars.values():
         assert variable.attrs["source_variable"] == "sm_dca"
         assert variable.attrs["units"]
         assert variable.attrs["long_name"]
+        assert not {"standard_name", "valid_max"} & set(variable.attrs)
     assert f" {name}(" in result.attrs["history"]
 
 
