@@ -44,7 +44,9 @@ def from_climatology(
         anomalies = ds[name] - mean.sel({DIM: number}).drop_vars(DIM)
         if std is not None:
             anomalies = _scaled(anomalies, std.sel({DIM: number}).drop_vars(DIM))
-        anomalies = anomalies.transpose(*ds[name].dims).astype("f4" if ds[name].dtype == np.float32 else "f8")
+        anomalies = anomalies.transpose(*ds[name].dims).astype(
+            "f4" if ds[name].dtype == np.float32 else "f8", copy=False
+        )
         out[f"{name}_anomaly"] = _described(anomalies, ds, name, "the climatology", standardise)
     return out
 

@@ -87,13 +87,17 @@ def classified(percentiles: np.ndarray) -> np.ndarray:
 def _area(classes: xr.DataArray) -> tuple[xr.DataArray, str]:
     """Share of the area in each class or a worse one (time, drought_class), and how cells are weighted."""
     weights, words = _weights(classes)
-    cells = [d for d in classes.dims if d != "time"]
     valid = classes != NO_CLASS
-    whole = (valid * weights).sum(cells)
-    shares = [((classes >= k) & valid) * weights for k in range(1, len(LIMITS) + 1)]
-    area = xr.concat([s.sum(cells) for s in shares], DIM) * 100 / whole.where(whole > 0)
+    across = [d for d in classes.dims if d not in ("time", *weights.dims)]
+
+    def area(cells: xr.DataArray) -> xr.DataArray:
+        return (cells.sum(across) * weights).sum(weights.dims)
+
+    shares = xr.concat([area((classes >= k) & valid) for k in range(1, len(LIMITS) + 1)], DIM)
+    whole = area(valid)
+    shares = 100 * shares / whole.where(whole > 0)
     names = xr.DataArray(list(LIMITS), dims=DIM, attrs={"long_name": "US Drought Monitor class"})
-    return area.assign_coords({DIM: names}).transpose("time", DIM), words
+    return shares.assign_coords({DIM: names}).transpose("time", DIM), words
 
 
 def _weights(classes: xr.DataArray) -> tuple[xr.DataArray, str]:
