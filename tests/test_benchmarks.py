@@ -17,6 +17,7 @@ SMALL = {
     "bench_ingest": ("--granules", "1", "--days", "2", "--repeats", "1", "--workers", "1"),
     "bench_regrid": ("--part", "speed", "--days", "4"),
     "bench_scale": ("--quick", "--days", "2", "--threads", "1"),
+    "bench_series": ("--size", "4", "--sample", "1"),
     "bench_twin": ("--quick",),
     "bench_validate": ("--stations", "12", "--days", "400", "--repeat", "1"),
     "validate_real": (),

@@ -15,6 +15,10 @@ from xsm.contracts.loading import builtin
 
 DAYS = pd.date_range("2018-01-01", "2020-12-31", name="time")
 VERBS: dict[str, dict[str, object]] = {
+    "anomaly": {},
+    "climatology": {"std": True},
+    "drought": {"min_years": 3},
+    "percentile": {"min_years": 3},
     "swi": {"days": 10},
 }
 """Arguments for one call of each verb."""
@@ -85,7 +89,7 @@ def test_a_cell_does_not_depend_on_the_others(name):
 def test_an_empty_cell_stays_empty(name):
     result = first(call(name, series()))
     empty = result.isel(lat=-1, lon=-1)
-    assert not np.isfinite(empty.values.astype("f8")).any() or (empty.values == result.attrs.get("_FillValue")).all()
+    assert not np.isfinite(empty.values.astype("f8")).any() or (empty.values == result.encoding["_FillValue"]).all()
 
 
 @pytest.mark.parametrize("name", VERBS)
@@ -119,11 +123,13 @@ def test_float32_stays_float32_and_the_input_is_not_changed(name):
 
 @pytest.mark.parametrize("name", VERBS)
 def test_results_name_their_source_and_have_units(name):
-    result = call(name, series().to_dataset())
+    data = series().assign_attrs(standard_name="volume_fraction_of_condensed_water_in_soil", valid_max=1.0)
+    result = call(name, data.to_dataset())
     for variable in result.data_vars.values():
         assert variable.attrs["source_variable"] == "sm_dca"
         assert variable.attrs["units"]
         assert variable.attrs["long_name"]
+        assert not {"standard_name", "valid_max"} & set(variable.attrs)
     assert f" {name}(" in result.attrs["history"]
 
 

@@ -62,6 +62,7 @@ def along_time(
         *blocks,
         input_core_dims=[["time"] if t else [] for t in timed],
         output_core_dims=[list(dims) for dims in outputs],
+        keep_attrs=False,
         dask="parallelized",
         output_dtypes=[dtype] * len(outputs),
         dask_gufunc_kwargs={"output_sizes": dict(sizes or {})},

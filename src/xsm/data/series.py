@@ -113,4 +113,6 @@ def derived(array: xr.DataArray, ds: xr.Dataset, name: str, long_name: str, **at
     source = ds[name].attrs
     kept = {k: source[k] for k in ("units", "grid_mapping") if k in source}
     of = source.get("long_name", name)
-    return array.assign_attrs({**kept, "long_name": f"{long_name} ({of})", SOURCE: name, **attrs})
+    out = array.copy(deep=False)
+    out.attrs = {**kept, "long_name": f"{long_name} ({of})", SOURCE: name, **attrs}
+    return out

@@ -10,6 +10,17 @@ from xml.sax.saxutils import quoteattr
 
 import numpy as np
 
+PLAIN = "#f7f7f7"
+
+
+def _steps(*parts: tuple[float, str]) -> list[tuple[float, str]]:
+    """Stops of a ramp from 0 in steps: each part is the last value of a colour."""
+    stops = [(0.0, parts[0][1])]
+    for k, (last, colour) in enumerate(parts):
+        stops += [(stops[-1][0] + 0.001, colour)] * (k > 0) + [(last, colour)]
+    return stops
+
+
 RAMPS: dict[str, list[tuple[float, str]]] = {
     "soil_moisture": [
         (0, "#fde725"),
@@ -33,12 +44,20 @@ RAMPS: dict[str, list[tuple[float, str]]] = {
         (0.1, "#3b0f70"),
     ],
     "bias": [(-0.1, "#b2182b"), (-0.05, "#ef8a62"), (0, "#f7f7f7"), (0.05, "#67a9cf"), (0.1, "#2166ac")],
-}
-"""Values and colours: viridis (dry is light), magma without its black end, and a diverging ramp; safe for
-colour-blind readers."""
+    "percentile": _steps(
+        (2, "#730000"), (5, "#e60000"), (10, "#ffaa00"), (20, "#fcd37f"), (30, "#ffff00"), (70, PLAIN),
+        (80, "#d1e5f0"), (90, "#92c5de"), (95, "#4393c3"), (98, "#2166ac"), (100, "#053061"),
+    ),
+}  # fmt: skip
+"""Values and colours: viridis (dry is light), magma without its black end, and a diverging ramp, safe for
+colour-blind readers; percentiles in the classes of the US Drought Monitor, with blues for as wet ones."""
+DROUGHT = (PLAIN, "#ffff00", "#fcd37f", "#ffaa00", "#e60000", "#730000")
+"""Colours of no drought and of the classes D0 to D4 of the US Drought Monitor."""
 TEXTURE = ("#fde725", "#f6c945", "#e8a33d", "#8fd2c5", "#5ab4ac", "#2f8f87",
            "#b8a9d9", "#8e7cc3", "#6650a4", "#d98fb0", "#b3477f", "#6d1f4f")  # fmt: skip
 """Colours of the USDA texture classes 1 to 12."""
+FIXED = ("percentile",)
+"""Ramps whose colours always stand for the same values."""
 MARK = "<!-- xsm "
 
 
@@ -48,11 +67,16 @@ def colours(ramp: str) -> Any:
 
     stops = RAMPS[ramp]
     first, last = stops[0][0], stops[-1][0]
-    return LinearSegmentedColormap.from_list(ramp, [((v - first) / (last - first), c) for v, c in stops])
+    parts = [((v - first) / (last - first), c) for v, c in stops]
+    return LinearSegmentedColormap.from_list(ramp, parts, N=1000 if ramp in FIXED else 256)
 
 
 def style_of(name: str) -> str:
     """Name of the ramp for a variable; empty if there is none."""
+    if name.endswith("_percentile"):
+        return "percentile"
+    if name.endswith(("_anomaly", "_drought", "_drought_area", "_swi_quality", "_swi_days", "_swi_r")):
+        return ""
     if name.endswith("_std"):
         return "uncertainty" if name.startswith("sm_") or name.startswith("soil_moisture") else ""
     return "soil_moisture" if name.startswith("sm_") or name == "soil_moisture" else ""
@@ -63,7 +87,8 @@ def classes_of(name: str, attrs: Mapping[str, Any]) -> list[tuple[int, str, str]
     words, values = str(attrs.get("flag_meanings", "")).split(), np.atleast_1d(attrs.get("flag_values", []))
     if not words or len(words) != len(values):
         return []
-    hues = TEXTURE if name == "texture" else [_hue(i / len(words)) for i in range(len(words))]
+    fixed = TEXTURE if name == "texture" else DROUGHT if name.endswith("_drought") else ()
+    hues = fixed if len(fixed) == len(words) else [_hue(i / len(words)) for i in range(len(words))]
     return [(int(v), c, w.replace("_", " ")) for v, c, w in zip(values, hues, words, strict=True)]
 
 

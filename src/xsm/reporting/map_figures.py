@@ -15,7 +15,7 @@ from xsm.data.areas import DEGREES, EASE, transformer
 from xsm.data.cells import axes_of
 from xsm.data.soil_texture import CLASSES
 from xsm.errors import DataError
-from xsm.io.styles import RAMPS, TEXTURE, colours
+from xsm.io.styles import FIXED, RAMPS, TEXTURE, colours
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -96,7 +96,9 @@ def _plain_frame(ds: xr.Dataset) -> Frame | None:
 
 
 def limits(panels: Iterable[ArrayLike], ramp: str) -> tuple[float, float]:
-    """Limits that the panels of a figure share: their 1st and 99th percentile, rounded outwards (`STEPS`)."""
+    """Limits that panels share: the ramp's (`FIXED`), or their 1st and 99th percentile, rounded outwards (`STEPS`)."""
+    if ramp in FIXED:
+        return RAMPS[ramp][0][0], RAMPS[ramp][-1][0]
     every = np.concatenate([np.empty(0), *(np.ravel(p) for p in panels)])
     every = every[np.isfinite(every)]
     if not every.size:

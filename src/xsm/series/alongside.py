@@ -59,11 +59,16 @@ def beside(ds: xr.Dataset, reference: Any, to: str | None) -> xr.DataArray | Non
             hint="Give a reference of the same period.",
         )
     array = array.reindex(time=stamps).assign_coords(time=ds["time"])
+    same_cells(array, ds, "The reference")
+    return array
+
+
+def same_cells(array: xr.DataArray, ds: xr.Dataset, what: str) -> None:
+    """Stop where an array has other cells than the data; ``what`` names it in the error."""
     for dim in array.dims:
         if dim in ds.dims and array.sizes[dim] != ds.sizes[dim]:
-            raise DataError(f"The reference has {array.sizes[dim]} cells along '{dim}', the data {ds.sizes[dim]}.",
+            raise DataError(f"{what} has {array.sizes[dim]} cells along '{dim}', the data {ds.sizes[dim]}.",
                             hint="Bring both to one grid first, with <regrid()>.")  # fmt: skip
         if dim in array.indexes and dim in ds.indexes and not array.indexes[dim].equals(ds.indexes[dim]):
-            raise DataError(f"The reference has other values along '{dim}' than the data.",
+            raise DataError(f"{what} has other values along '{dim}' than the data.",
                             hint="Bring both to one grid first, with <regrid()>.")  # fmt: skip
-    return array

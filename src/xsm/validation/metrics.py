@@ -104,14 +104,12 @@ def anomalies(x: ArrayLike, days: ArrayLike | None = None, *, window: float = 35
     ndarray
         In the unit of ``x``; NaN stays NaN.
     """
+    from xsm.compute.moving import moving_mean
+
     a = np.asarray(x, "f8")
     day = np.arange(a.shape[-1]) if days is None else np.asarray(days, "f8")
-    begin, end = np.searchsorted(day, day - window / 2, "left"), np.searchsorted(day, day + window / 2, "right")
-    known = np.isfinite(a)
-    none = np.zeros((*a.shape[:-1], 1))
-    total, count = (np.concatenate([none, np.cumsum(v, -1)], -1) for v in (np.where(known, a, 0.0), known.astype("f8")))
-    with np.errstate(invalid="ignore"):
-        return a - (total[..., end] - total[..., begin]) / (count[..., end] - count[..., begin])
+    rows = np.ascontiguousarray(a.reshape(math.prod(a.shape[:-1]), a.shape[-1]))
+    return a - moving_mean(rows, day, window).reshape(a.shape)
 
 
 def p_value(r: ArrayLike, n: ArrayLike) -> Array:
