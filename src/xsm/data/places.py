@@ -259,8 +259,8 @@ def _bilinear(maps: xr.DataArray, near: xr.DataArray, rows: Along, cols: Along) 
         for k, axis in enumerate((rows, cols))
     }
     around = maps.variable.isel({d: v.variable for d, v in index.items()})
-    weight = xr.Variable(("corner", PLACE), np.stack(weights)).where(around.notna())
-    mean = ((around * weight).sum("corner") / weight.sum("corner")).where(near.variable.notna())
+    weight = xr.Variable(("corner", PLACE), np.stack(weights)).where(np.isfinite(around))
+    mean = ((around * weight).sum("corner") / weight.sum("corner")).where(np.isfinite(near.variable))
     dtype = maps.dtype if maps.dtype.kind == "f" else np.dtype("f8")
     return near.copy(data=mean.transpose(*near.dims).astype(dtype).data)
 
@@ -285,7 +285,7 @@ def _tell_empty(ds: xr.Dataset, out: xr.Dataset, names: Sequence[str], places: P
     tell_emptied(out, {n: valid_share(ds[n]) for n in empty},
                  f"{what} without any value: on water, or beyond a mask of the product.", empty)  # fmt: skip
     for name in set(floats) - set(empty) if not places.single else ():
-        valid = out[name].notna().any([d for d in out[name].dims if d != PLACE])
+        valid = np.isfinite(out[name]).any([d for d in out[name].dims if d != PLACE])
         lacking = out[PLACE].values[~valid.values & np.isfinite(out["lat"].values)]
         if len(lacking):
             tell(f"'{name}' has no value at {len(lacking)} of {out.sizes[PLACE]} places: "
