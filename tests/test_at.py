@@ -124,8 +124,9 @@ TABLE = pd.DataFrame({"name": ["a", "b", "far"], "lat": [40.1, 40.6, 10.0], "lon
 
 
 def stations():
-    return xr.Dataset(coords={"station": ("sensor", ["a", "a", "b", "far"]), "lat": ("sensor", [40.1, 40.1, 40.6, 10]),
-                              "lon": ("sensor", [-100.1, -100.1, -99.4, 20]), "depth": ("sensor", [5, 10, 5, 5])})  # fmt: skip
+    coords = {"station": ["a", "a", "b", "far"], "lat": [40.1, 40.1, 40.6, 10], "lon": [-100.1, -100.1, -99.4, 20],
+              "depth": [5, 10, 5, 5]}  # fmt: skip
+    return xr.Dataset(coords={n: ("sensor", values) for n, values in coords.items()})
 
 
 @pytest.mark.parametrize(

@@ -151,7 +151,7 @@ def _statistics(
     out = np.full((len(statistics), len(flat), regions), np.nan)
     every = max(BLOCK // max(len(cells), 1), 1)
     for first in range(0, len(flat), every):
-        values = flat[first : first + every, cells].astype("f8")
+        values = np.ascontiguousarray(flat[first : first + every, cells], "f8")
         valid = np.isfinite(values)
         share = (matrix @ valid.T.astype("f8")).T
         enough = (share > 0) & (share >= min_share - 1e-9)
