@@ -51,8 +51,11 @@ def in_order(ds: xr.Dataset) -> tuple[xr.Dataset, np.ndarray | None]:
 
 
 def step_of(times: np.ndarray) -> float:
-    """The usual step in hours; a single time is a day."""
-    return float(np.median(np.diff(times) / HOUR)) if len(times) > 1 else 24.0
+    """The commonest step in hours, to the minute; a single time is a day."""
+    if len(times) < 2:
+        return 24.0
+    minutes, count = np.unique(np.rint(np.diff(times) / HOUR * 60), return_counts=True)
+    return max(float(minutes[count.argmax()]), 1.0) / 60
 
 
 def _bounds_name(ds: xr.Dataset) -> str:
