@@ -16,8 +16,11 @@ from xsm.contracts.loading import builtin
 DAYS = pd.date_range("2018-01-01", "2020-12-31", name="time")
 VERBS: dict[str, dict[str, object]] = {
     "swi": {"days": 10},
+    "to_daily": {},
 }
 """Arguments for one call of each verb."""
+SAME_NAMES = ("to_daily",)
+"""Verbs whose results are still the quantity of their input, under its name."""
 TYPE_KEEPERS = sorted(op.id for op in builtin().values() if op.keeps_type)
 
 
@@ -121,7 +124,11 @@ def test_float32_stays_float32_and_the_input_is_not_changed(name):
 def test_results_name_their_source_and_have_units(name):
     result = call(name, series().to_dataset())
     for variable in result.data_vars.values():
-        assert variable.attrs["source_variable"] == "sm_dca"
+        if name in SAME_NAMES:
+            assert variable.name == "sm_dca"
+            assert "source_variable" not in variable.attrs
+        else:
+            assert variable.attrs["source_variable"] == "sm_dca"
         assert variable.attrs["units"]
         assert variable.attrs["long_name"]
     assert f" {name}(" in result.attrs["history"]
