@@ -53,8 +53,8 @@ def test_means_equal_resample_for_any_clock_and_chunks(hours, min_hours, offset,
     keep = np.random.default_rng(seed).random(ds.sizes["time"]) < 0.8
     keep[:2] = True
     expected = resampled(ds["sm_a"].isel(time=keep), max(int(np.ceil(min_hours / hours - 1e-6)), 1), offset)
-    used = ds.isel(time=keep) if chunk is None else ds.isel(time=keep).chunk({"time": chunk})
-    got = xsm.to_daily(used, min_hours=min_hours, utc_offset=offset)["sm_a"]
+    data = ds.isel(time=keep) if chunk is None else ds.isel(time=keep).chunk({"time": chunk})
+    got = xsm.to_daily(data, min_hours=min_hours, utc_offset=offset)["sm_a"]
     assert (got.chunks is None) == (chunk is None)
     np.testing.assert_allclose(got, expected, rtol=1e-12)
     np.testing.assert_array_equal(got["time"], expected["time"])

@@ -146,15 +146,15 @@ def _of_frame(frame: Any, where: str) -> tuple[np.ndarray, np.ndarray, np.ndarra
                 f"{where} has the columns {', '.join(map(str, frame.columns))}, expected lat, lon and name.",
                 hint="Name latitude and longitude in degrees lat and lon.",
             )
-    used = frame[[c for c in column.values() if c is not None]].drop_duplicates()
-    if not len(used):
+    rows = frame[[c for c in column.values() if c is not None]].drop_duplicates()
+    if not len(rows):
         raise DataError(f"{where} has no row, expected a place in each.", hint="Look at the table.")
     try:
-        lat, lon = (used[column[k]].to_numpy("f8") for k in ("lat", "lon"))
+        lat, lon = (rows[column[k]].to_numpy("f8") for k in ("lat", "lon"))
     except ValueError as error:
         raise DataError(f"{where} has latitudes or longitudes that are no numbers ({error}).",
                         hint="Give degrees such as -98.5.") from None  # fmt: skip
-    return lat, lon, None if column["name"] is None else used[column["name"]].astype(str).to_numpy(str), where
+    return lat, lon, None if column["name"] is None else rows[column["name"]].astype(str).to_numpy(str), where
 
 
 def _checked(lat: np.ndarray, lon: np.ndarray, name: np.ndarray | None, where: str, *, single: bool = False) -> Places:
@@ -285,7 +285,7 @@ def _tell_empty(ds: xr.Dataset, out: xr.Dataset, names: Sequence[str], places: P
     tell_emptied(out, {n: valid_share(ds[n]) for n in empty},
                  f"{what} without any value: on water, or beyond a mask of the product.", empty)  # fmt: skip
     for name in set(floats) - set(empty) if not places.single else ():
-        valid = np.isfinite(out[name]).any([d for d in out[name].dims if d != PLACE])
+        valid = xr.DataArray(np.isfinite(out[name])).any([d for d in out[name].dims if d != PLACE])
         lacking = out[PLACE].values[~valid.values & np.isfinite(out["lat"].values)]
         if len(lacking):
             tell(f"'{name}' has no value at {len(lacking)} of {out.sizes[PLACE]} places: "

@@ -108,8 +108,8 @@ def _of_mapping(regions: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, 
             yield from _of_mapping(feature)
     elif regions["type"] == "Feature":
         if regions.get("geometry"):
-            own = {"id": regions["id"]} if regions.get("id") is not None else {}
-            properties = own | dict(regions.get("properties") or {})
+            number = {"id": regions["id"]} if regions.get("id") is not None else {}
+            properties = number | dict(regions.get("properties") or {})
             yield from (("", properties, shape) for _, _, shape in _of_mapping(regions["geometry"]))
     else:
         try:

@@ -48,13 +48,13 @@ def shares_of(ds: xr.Dataset, zones: Zones) -> Shares:
     rows, cols = edges(ds)
     around = transformer(DEGREES, EASE).transform(1.0, 0.0)[0] * 360
     parts, whole = [], np.empty(len(zones.polygons))
-    for zone, polygon in enumerate(zones.polygons):
+    for k, polygon in enumerate(zones.polygons):
         plane = shapely.transform(shapely.segmentize(polygon, BEND), _flat)
-        whole[zone] = plane.area
+        whole[k] = plane.area
         for turn in (-around, 0.0, around):
             here = shapely.transform(plane, lambda p, turn=turn: p + np.array([turn, 0.0]))
             row, col, area = _in_cells(here, rows, cols)
-            parts.append((np.full(len(area), zone), row, col, area))
+            parts.append((np.full(len(area), k), row, col, area))
     zone, row, col, area = (np.concatenate(p) for p in zip(*parts, strict=True))
     return Shares(zone, row, col, area, whole)
 
