@@ -9,7 +9,6 @@ import xarray as xr
 
 from xsm.contracts.operation import Kind, Param, operation
 from xsm.errors import UsageError
-from xsm.io import geotiff
 
 
 @operation(title="Write GeoTIFF", group="Data", result=Kind.PATH, analyst=False)
@@ -54,6 +53,8 @@ def to_geotiff(
     >>> [p.name for p in cube[["sm_dca"]].sm.to_geotiff(Path(tempfile.mkdtemp()) / "dca.tif")]
     ['dca.tif']
     """
+    from xsm.io import geotiff
+
     path = Path(output)
     if path.suffix.lower() not in (".tif", ".tiff"):
         raise UsageError(f"'{path}' ends with '{path.suffix}', expected .tif.", hint="Change the name of the output.")
