@@ -32,8 +32,8 @@ DEFAULTS = ("xsm.contracts.defaults.tiny", "xsm.contracts.defaults.baseline")
 HOOKS = {"xsm_sources": "sources", "xsm_models": "models", "xsm_operations": "operations"}
 BUILTIN = (
     "open", "fetch", "example", "regrid", "gapfill", "cube", "fit", "estimate", "fuse", "swi", "climatology",
-    "anomaly", "percentile", "drought", "texture",
-    "validate", "triple_collocation", "report", "plot_map", "plot_skill",
+    "anomaly", "percentile", "drought", "at", "zonal", "to_daily", "texture", "validate", "triple_collocation",
+    "report", "plot_map", "plot_skill", "read", "to_geotiff",
 )  # fmt: skip
 """Modules of `xsm.ops`, each named after an operation of its own."""
 KNOWN_PLUGINS = {

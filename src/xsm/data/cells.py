@@ -221,13 +221,8 @@ def _along(dim: str, axis: np.ndarray, points: np.ndarray, step: float, period: 
     if period and len(values) > 2:
         order = np.concatenate([order[-1:], order, order[:1]])
         values = np.concatenate([values[-1:] - period, values, values[:1] + period])
-    steps = np.diff(values)
-    count = steps / step
-    regular = (np.abs(count - np.rint(count)) < SAME_STEP * np.rint(count)).all()
-    sides = np.concatenate([steps[:1], steps, steps[-1:]]) if len(steps) else np.full(2, step)
-    before, after = sides[:-1], sides[1:]
-    least = np.full(len(values), step) if regular else np.minimum(before, after)
-    low, high = (np.where(side < GAP * least, side, least) / 2 + EDGE * least for side in (before, after))
+    halves, least = _halves(values, step)
+    low, high = (half + EDGE * least for half in halves)
     known = np.nan_to_num(points, nan=values[0])
     left = np.clip(np.searchsorted(values, known, "right") - 1, 0, max(len(values) - 2, 0))
     right = np.minimum(left + 1, len(values) - 1)
@@ -237,6 +232,50 @@ def _along(dim: str, axis: np.ndarray, points: np.ndarray, step: float, period: 
     away = points - values[near]
     within = (away >= -low[near]) & (away <= high[near])
     return Along(dim, order[near], within, order[left], order[right], share)
+
+
+def _halves(values: np.ndarray, step: float) -> tuple[tuple[np.ndarray, np.ndarray], np.ndarray]:
+    """How far the cells of a rising axis reach to either side, and their size without a gap beside them."""
+    steps = np.diff(values)
+    count = steps / step
+    regular = (np.abs(count - np.rint(count)) < SAME_STEP * np.rint(count)).all()
+    sides = np.concatenate([steps[:1], steps, steps[-1:]]) if len(steps) else np.full(2, step)
+    before, after = sides[:-1], sides[1:]
+    least = np.full(len(values), step) if regular else np.minimum(before, after)
+    low, high = (np.where(side < GAP * least, side, least) / 2 for side in (before, after))
+    return (low, high), least
+
+
+def edges(ds: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
+    """Edges of the cells of maps in metres of the EASE-Grid, which keeps areas: (row, 2) and (column, 2), low first.
+
+    Columns of maps on degrees may run beyond half of the globe's circumference, as their longitudes do beyond 180.
+
+    Examples
+    --------
+    >>> ds = xr.Dataset(coords={"lat": [1.0, 0.0], "lon": [0.0, 1.0]})
+    >>> rows, cols = edges(ds)
+    >>> (cols / 1e3).round().tolist()
+    [[-48.0, 48.0], [48.0, 145.0]]
+    """
+    y_name, x_name, cell = axes_of(ds)
+    out = []
+    for name, period in ((y_name, 0.0), (x_name, 360.0)):
+        axis = ds[name].values.astype("f8")
+        step = cell or _step(axis, name)
+        values = np.unwrap(axis, period=period) if period and not cell and np.ptp(axis) > period / 2 else axis
+        order = np.argsort(values)
+        (low, high), _ = _halves(values[order], step)
+        sides = np.empty((len(values), 2))
+        sides[order] = np.stack([values[order] - low, values[order] + high], 1)
+        out.append(sides)
+    rows, cols = out
+    if cell:
+        return rows, cols
+    metres = transformer(DEGREES, EASE)
+    rows = metres.transform(np.zeros_like(rows), np.clip(rows, -90, 90))[1]
+    scale = metres.transform(1.0, 0.0)[0]
+    return rows, cols * scale
 
 
 def _index(cells: np.ndarray) -> xr.DataArray:

@@ -89,6 +89,11 @@ def looks_like_file(text: str) -> bool:
 
 def read(path: Path) -> list[float]:
     """West, south, east, north of a GeoJSON file (feature collection, feature or geometry) in WGS 84."""
+    return read_geojson(path)[1]
+
+
+def read_geojson(path: Path) -> tuple[Mapping[str, Any], list[float]]:
+    """Content of a GeoJSON file in WGS 84, and its west, south, east, north."""
     if path.suffix.lower() not in ENDINGS:
         raise UsageError(
             f"'{path}' cannot be read as a region, expected GeoJSON ({' or '.join(ENDINGS)}).",
@@ -107,7 +112,7 @@ def read(path: Path) -> list[float]:
         ) from None
     if not WGS84.search(str(crs)):
         raise DataError(f"'{path}' has the CRS {crs}, expected WGS 84.", hint="Export it with the CRS EPSG:4326.")
-    return box
+    return content, box
 
 
 def bounds(geo: Mapping[str, Any]) -> list[float]:

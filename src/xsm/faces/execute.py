@@ -164,7 +164,7 @@ def save(value: Any, target: Path, overwrite: bool = False, processes: int = 1) 
 def _paths(value: Any) -> list[Path]:
     if isinstance(value, Manifest):
         return [value.dest] if value.paths else []
-    return [value] if isinstance(value, Path) else []
+    return [p for p in (value if isinstance(value, list) else [value]) if isinstance(p, Path)]
 
 
 def pair(text: str) -> tuple[str, str]:

@@ -84,6 +84,20 @@ def read(path: str | Path) -> xr.Dataset:
         ) from None
 
 
+def read_all(path: str | Path) -> xr.Dataset:
+    """The same, with the variables that `xsm.io.geotiff.write` put beside a GeoTIFF."""
+    path, ds = Path(path), read(path)
+    if path.suffix.lower() in (".tif", ".tiff"):
+        from xsm.io.geotiff import siblings
+
+        for file in siblings(path):
+            other = read(file)
+            same = all(other[d].equals(ds[d]) for d in ("time", "y", "x") if d in other.dims and d in ds.dims)
+            if same and not set(other.data_vars) & set(ds.data_vars):
+                ds = ds.merge(other, compat="override", combine_attrs="override")
+    return ds
+
+
 def write(ds: xr.Dataset, path: str | Path, *, overwrite: bool = False, processes: int = 1) -> list[Path]:
     """Write a dataset to the format of the path's ending, block by block where it is lazy; returns the files.
 

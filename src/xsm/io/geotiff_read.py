@@ -114,7 +114,9 @@ def _map(path: Path, band: Band, shape: tuple[int, int], attrs: dict[str, Any], 
     stored = np.dtype(band.dtype)
     whole = slice(0, shape[0]), slice(0, shape[1])
     plain = xr.Variable(("y", "x"), np.empty((0, 0), stored), attrs)
-    classes = stored.kind in "iu" and (band.scale, band.offset) == (1.0, 0.0) and kind(plain, name) != "continuous"
+    mask = was == "bool" and band.plain()
+    unscaled = stored.kind in "iu" and (band.scale, band.offset) == (1.0, 0.0)
+    classes = unscaled and not mask and kind(plain, name) != "continuous"
     if stored.kind not in "iuf":
         raise DataError(f"'{path}' holds {stored}, expected numbers.", hint="Convert it with `gdal_translate -ot`.")
     left = {k: v for k, v in attrs.items() if k not in ("_FillValue", "missing_value", "scale_factor", "add_offset")}
@@ -123,7 +125,7 @@ def _map(path: Path, band: Band, shape: tuple[int, int], attrs: dict[str, Any], 
         left |= {} if fill is None else {"_FillValue": stored.type(fill)}
         return xr.Variable(("y", "x"), lazy_band(path, band, *whole, False, None, fill), left)
     data = lazy_band(path, band, *whole, True)
-    return xr.Variable(("y", "x"), data.astype(bool) if was == "bool" and band.plain() else data, left)
+    return xr.Variable(("y", "x"), data.astype(bool) if mask else data, left)
 
 
 def _fill(band: Band, attrs: dict[str, Any], path: Path) -> int | None:
