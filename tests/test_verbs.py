@@ -14,8 +14,17 @@ import xsm
 from xsm.contracts.loading import builtin
 
 DAYS = pd.date_range("2018-01-01", "2020-12-31", name="time")
+REFERENCE = xr.DataArray(
+    (25 + 5 * np.cos(2 * np.pi * DAYS.day_of_year.to_numpy() / 365.25)).astype("f4"),
+    {"time": DAYS}, "time", "station", {"units": "percent"},
+)  # fmt: skip
+"""A station for all cells."""
 VERBS: dict[str, dict[str, object]] = {
     "swi": {"days": 10},
+    "rescale": {"reference": REFERENCE, "method": "cdf"},
+    "trend": {"by": "month", "min_years": 3},
+    "lag": {"reference": REFERENCE, "max_lag": 5},
+    "drydown": {},
 }
 """Arguments for one call of each verb."""
 TYPE_KEEPERS = sorted(op.id for op in builtin().values() if op.keeps_type)

@@ -31,7 +31,8 @@ log = logging.getLogger("xsm")
 DEFAULTS = ("xsm.contracts.defaults.tiny", "xsm.contracts.defaults.baseline")
 HOOKS = {"xsm_sources": "sources", "xsm_models": "models", "xsm_operations": "operations"}
 BUILTIN = (
-    "open", "fetch", "example", "regrid", "gapfill", "cube", "fit", "estimate", "fuse", "swi", "texture",
+    "open", "fetch", "example", "regrid", "gapfill", "cube", "fit", "estimate", "fuse", "swi", "rescale", "trend",
+    "lag", "drydown", "texture",
     "validate", "triple_collocation", "report", "plot_map", "plot_skill",
 )  # fmt: skip
 """Modules of `xsm.ops`, each named after an operation of its own."""
