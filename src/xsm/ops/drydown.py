@@ -10,7 +10,6 @@ from xsm.contracts.operation import Param, operation
 from xsm.data.cf import add_history
 from xsm.data.series import days_of, series_names
 from xsm.series.drydowns import drydowns
-from xsm.series.steps import refuse_months
 
 
 @operation(title="Drydowns", group="Series", keeps_type=True)
@@ -30,9 +29,9 @@ def drydown(
     """Measure how fast soil dries after rain, event by event.
 
     An event starts at the peak of a rise and lasts as long as the values fall, up to the noise; a gap of more than
-    ``max_gap`` days ends it. To each event ``a exp(-t / tau) + floor`` is fitted by least squares, with the floor between the
-    series' smallest value and the event's last (McColl et al. 2017, Shellito et al. 2016). Events whose tau is not
-    determined within 0.1 to 200 days, or whose fit explains less than ``min_r2``, are left out.
+    ``max_gap`` days ends it. To each event ``a exp(-t / tau) + floor`` is fitted by least squares, with the floor
+    between the series' smallest value and the event's last (McColl et al. 2017, Shellito et al. 2016). Events whose tau
+    is not determined within 0.1 to 200 days, or whose fit explains less than ``min_r2``, are left out.
 
     Parameters
     ----------
@@ -55,8 +54,10 @@ def drydown(
     -------
     Dataset or DataFrame
         ``<v>_drydown``: median of tau (days), with the quartiles ``<v>_drydown_low`` and ``<v>_drydown_high``;
-        ``<v>_drydown_n``: number of events; ``<v>_drydown_floor`` and ``<v>_drydown_r2``: medians. NaN for fewer than 3 events.
-        On request ``<v>_drydown_event_start`` (date), ``_length`` (days), ``_tau`` (days), ``_amplitude``, ``_floor``, ``_r2``.
+        ``<v>_drydown_n``: number of events; ``<v>_drydown_floor`` and ``<v>_drydown_r2``: medians. NaN for fewer than 3
+        events. On request ``<v>_drydown_event_start`` (date), ``<v>_drydown_event_length`` and
+        ``<v>_drydown_event_tau`` (days), ``<v>_drydown_event_amplitude``, ``<v>_drydown_event_floor`` and
+        ``<v>_drydown_event_r2``.
 
     Raises
     ------
@@ -79,7 +80,6 @@ def drydown(
     6.0
     """
     ds, dates = days_of(ds)
-    refuse_months(dates, "drydown")
     names = series_names(ds, variables)
     out = drydowns(ds, dates, names, (min_values, max_gap, rise, noise, min_r2), events)
     return add_history(out.assign_attrs(ds.attrs), "drydown", min_values=min_values, max_gap=max_gap, rise=rise,

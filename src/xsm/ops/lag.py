@@ -11,7 +11,6 @@ from xsm.data.cf import add_history
 from xsm.data.series import days_of
 from xsm.series.alongside import compared
 from xsm.series.lags import lagged, on_days_around
-from xsm.series.steps import refuse_months
 
 
 @operation(title="Lagged correlation", group="Series", keeps_type=True)
@@ -66,7 +65,6 @@ def lag(
     (True, 21)
     """
     ds, dates = days_of(ds)
-    refuse_months(dates, "lag")
     wide, _ = on_days_around(ds, dates, max_lag)
     names, other = compared(wide, reference, to, variables)
     out = lagged(wide, names, other, max_lag)

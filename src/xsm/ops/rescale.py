@@ -56,8 +56,8 @@ def rescale(
     Returns
     -------
     Dataset, DataArray, Series or DataFrame
-        ``<v>_rescaled`` in the unit of the reference; the attribute ``rescaling`` names the method. NaN where fewer than
-        30 days are common, or one of both is constant on them.
+        ``<v>_rescaled`` in the unit of the reference; the attribute ``rescaling`` names the method. NaN where fewer
+        than 30 days are common, or one of both is constant on them.
 
     Raises
     ------

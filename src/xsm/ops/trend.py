@@ -32,7 +32,7 @@ def trend(
     Parameters
     ----------
     ds : Dataset, DataArray, Series or DataFrame
-        Daily values or monthly means in time and any other dims. Lazy or not.
+        Daily values in time and any other dims; NaN and absent days are gaps. Lazy or not.
     by : str
         ``"year"``: yearly means. ``"month"``: monthly means, compared within each month of the year, so that the
         season and winters without data do no harm. ``"day"``: all days; the time grows with their square.
@@ -59,7 +59,7 @@ def trend(
     Raises
     ------
     DataError
-        For a record of fewer whole years than ``min_years``, or steps longer than those asked for.
+        For a record of fewer whole years than ``min_years``, and for monthly data.
 
     References
     ----------

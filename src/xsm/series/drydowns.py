@@ -184,7 +184,7 @@ def _decay(values: Any, days: Any, lowest: float) -> Any:
 
 @jit()
 def _linear(values: Any, days: Any, lowest: float, tau: float) -> Any:
-    """Sum of squares, amplitude and floor for a time: least squares with the floor from ``lowest`` to the last value."""
+    """Sum of squares, amplitude and floor for a time: least squares, the floor from ``lowest`` to the last."""
     decay = np.exp(-days / tau)
     mean, mean_value = decay.mean(), values.mean()
     squares = ((decay - mean) ** 2).sum()

@@ -57,7 +57,7 @@ def _in_unit_of(values: xr.DataArray, reference: xr.DataArray) -> xr.DataArray:
         factor, offset = affine(here, there)
     except DataError:
         raise DataError(
-            f"'{values.name}' has the unit '{here}' and the reference '{there}'; quantile delta mapping needs one unit.",
+            f"'{values.name}' has the unit '{here}' and the reference '{there}'; expected one unit for qdm.",
             hint="Use <method=cdf>, which takes any units.",
         ) from None
     return (values * factor + offset).rename(values.name).assign_attrs(values.attrs)
@@ -81,7 +81,7 @@ def _tell(values: xr.DataArray, out: xr.Dataset, title: str, together: xr.DataAr
 
 
 def _common(rows: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Means of both on their common days, deviations from them (0 elsewhere), and the number of days, NaN if too few."""
+    """Means of both on their common days, deviations from them (0 elsewhere), and how many, NaN if too few."""
     both = np.isfinite(rows) & np.isfinite(other)
     count = both.sum(1).astype("f8")
     count[count < FEWEST] = np.nan

@@ -15,7 +15,6 @@ from xsm.compute.jit import jit
 from xsm.data.emptiness import tell_emptied, valid_share
 from xsm.data.series import derived
 from xsm.errors import DataError
-from xsm.series.steps import covered, step_days
 
 Z = 1.959963984540054
 """Quantile of the standard normal distribution for an interval of 95 %, and for a correlation of ranks to count."""
@@ -28,11 +27,7 @@ def trends(
     ds: xr.Dataset, days: np.ndarray, names: Sequence[str], by: str, plain: bool, per: str, share: float, years: int
 ) -> xr.Dataset:
     """Trends of some variables; see `xsm.trend`."""
-    step = step_days(days)
-    if by == "day" and step > 1 or by == "month" and step > 31:
-        raise DataError(f"The steps are about {step:.0f} days long, too long for trends by {by}.",
-                        hint=f"Use <by={'year' if step > 31 else 'month'}>.")  # fmt: skip
-    whole = int(covered(days, "Y", COVERED)[2].sum())
+    whole = int(_periods(days, "Y")[2].sum())
     if whole < years:
         raise DataError(
             f"The data cover {whole} whole years ({days[0]} to {days[-1]}), expected at least {years} for a trend.",
@@ -79,8 +74,9 @@ def _trend(
         steps[:, (days - days[0]).astype(int)] = rows
     else:
         steps = yearly if by == "year" else _means(rows, days, "M", share)
-    steps[np.isfinite(yearly).sum(1) < years] = np.nan
+    few = np.isfinite(yearly).sum(1) < years
     table = _fits(steps, 12 if by == "month" else 1, plain or by == "month")
+    table[few, :-1] = np.nan
     if by == "day":
         table[:, :3] *= 365.25
     return tuple(table.T)
@@ -88,15 +84,27 @@ def _trend(
 
 def _means(rows: np.ndarray, days: np.ndarray, unit: str, share: float) -> np.ndarray:
     """Means of the years or months (cell, period) that have enough days, NaN for others."""
-    group, lengths, whole = covered(days, unit, COVERED)
+    group, lengths, whole = _periods(days, unit)
     periods, starts = np.unique(group, return_index=True)
     valid = np.isfinite(rows)
     count = np.add.reduceat(valid.astype("f8"), starts, axis=1)
-    total = np.add.reduceat(np.where(valid, rows, 0.0), starts, axis=1)
-    enough = (count > 0) & (count * step_days(days) >= share * lengths[periods]) & whole[periods]
+    least = np.where(valid, rows, np.inf).min(1, keepdims=True)  # so that means of equal values are equal
+    with np.errstate(invalid="ignore"):
+        total = np.add.reduceat(np.where(valid, rows - least, 0.0), starts, axis=1)
+    enough = (count > 0) & (count >= share * lengths[periods]) & whole[periods]
     out = np.full((len(rows), len(lengths)), np.nan)
-    out[:, periods] = np.where(enough, total / np.maximum(count, 1), np.nan)
+    out[:, periods] = np.where(enough, least + total / np.maximum(count, 1), np.nan)
     return out
+
+
+def _periods(days: np.ndarray, unit: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """For each day the position of its year ("Y") or month ("M"), their lengths, and whether the record covers them."""
+    period = days.astype(f"M8[{unit}]")
+    group = (period - period[0]).astype(int)
+    bounds = (period[0] + np.arange(group[-1] + 2)).astype("M8[D]")
+    lengths = np.diff(bounds).astype("f8")
+    inside = np.minimum(bounds[1:], days[-1] + 1) - np.maximum(bounds[:-1], days[0])
+    return group, lengths, inside.astype("f8") >= COVERED * lengths
 
 
 @jit()
@@ -162,6 +170,8 @@ def _spread(count: int) -> float:
 def _correction(values: Any, slope: float) -> float:
     """Factor of the variance by the autocorrelation of the ranks without the trend (Hamed and Rao 1998)."""
     n = len(values)
+    if n < 3:
+        return 1.0
     rest = values - np.arange(1, n + 1) * slope
     ordered = np.sort(rest)
     ranks = (np.searchsorted(ordered, rest, side="left") + np.searchsorted(ordered, rest, side="right") + 1) / 2
