@@ -161,9 +161,9 @@ def _trough(values: Any, days: Any, start: int, gap: int) -> float:
 def _decay(values: Any, days: Any, lowest: float) -> Any:
     """Best ``amplitude * exp(-t / tau) + floor`` and its R2; NaN where it lies at a bound of tau."""
     ratio = math.log(LONGEST / SHORTEST) / TRIED
-    best, error = 0, np.inf
+    best, error, scratch = 0, np.inf, np.empty(len(days))
     for k in range(TRIED + 1):
-        this, _, _ = _linear(values, days, lowest, SHORTEST * math.exp(ratio * k))
+        this, _, _ = _linear(values, days, lowest, SHORTEST * math.exp(ratio * k), scratch)
         if this < error:
             best, error = k, this
     variance = ((values - values.mean()) ** 2).sum()
@@ -171,27 +171,39 @@ def _decay(values: Any, days: Any, lowest: float) -> Any:
         return np.nan, np.nan, np.nan, np.nan
     low, high = math.log(SHORTEST) + ratio * (best - 1), math.log(SHORTEST) + ratio * (best + 1)
     golden = (math.sqrt(5.0) - 1) / 2
-    while high - low > 1e-9:
+    while high - low > 1e-7:
         one, two = high - golden * (high - low), low + golden * (high - low)
-        if _linear(values, days, lowest, math.exp(one))[0] <= _linear(values, days, lowest, math.exp(two))[0]:
+        left = _linear(values, days, lowest, math.exp(one), scratch)[0]
+        if left <= _linear(values, days, lowest, math.exp(two), scratch)[0]:
             high = two
         else:
             low = one
     tau = math.exp((low + high) / 2)
-    error, amplitude, floor = _linear(values, days, lowest, tau)
+    error, amplitude, floor = _linear(values, days, lowest, tau, scratch)
     return tau, amplitude, floor, 1 - error / variance
 
 
 @jit()
-def _linear(values: Any, days: Any, lowest: float, tau: float) -> Any:
-    """Sum of squares, amplitude and floor for a time: least squares, the floor from ``lowest`` to the last."""
-    decay = np.exp(-days / tau)
-    mean, mean_value = decay.mean(), values.mean()
-    squares = ((decay - mean) ** 2).sum()
-    amplitude = ((decay - mean) * (values - mean_value)).sum() / squares if squares > 0 else 0.0
+def _linear(values: Any, days: Any, lowest: float, tau: float, decay: Any) -> Any:
+    """Sum of squares, amplitude and floor for a time: least squares, the floor from ``lowest`` to the last; fills ``decay``."""
+    mean, mean_value = 0.0, values.mean()
+    for i in range(len(days)):
+        decay[i] = math.exp(-days[i] / tau)
+        mean += decay[i] / len(days)
+    squares, products = 0.0, 0.0
+    for i in range(len(days)):
+        squares += (decay[i] - mean) ** 2
+        products += (decay[i] - mean) * (values[i] - mean_value)
+    amplitude = products / squares if squares > 0 else 0.0
     floor = mean_value - amplitude * mean
     if not lowest <= floor <= values[-1]:
         floor = min(max(floor, lowest), values[-1])
-        amplitude = (decay * (values - floor)).sum() / (decay * decay).sum()
-    rest = values - amplitude * decay - floor
-    return (rest * rest).sum(), amplitude, floor
+        squares, products = 0.0, 0.0
+        for i in range(len(days)):
+            squares += decay[i] ** 2
+            products += decay[i] * (values[i] - floor)
+        amplitude = products / squares
+    error = 0.0
+    for i in range(len(days)):
+        error += (values[i] - amplitude * decay[i] - floor) ** 2
+    return error, amplitude, floor

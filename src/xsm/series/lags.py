@@ -61,25 +61,30 @@ def _correlations(rows: Any, other: Any, largest: int) -> Any:
     """Pearson correlation of the rows with the reference ``lag`` days later, NaN for too few pairs."""
     cells, days = rows.shape
     out = np.full((cells, 2 * largest + 1), np.nan)
+    b, known = np.zeros(days + 2 * largest), np.zeros(days + 2 * largest)
     for cell in range(cells):
-        a, b = rows[cell], other[cell]
-        for lag in range(-largest, largest + 1):
-            first, last = max(0, -lag), min(days, days - lag)
-            count, mean_a, mean_b = 0, 0.0, 0.0
-            for t in range(first, last):
-                if np.isfinite(a[t]) and np.isfinite(b[t + lag]):
-                    count += 1
-                    mean_a += a[t]
-                    mean_b += b[t + lag]
-            if count < FEWEST:
-                continue
-            mean_a, mean_b = mean_a / count, mean_b / count
-            aa, bb, ab = 0.0, 0.0, 0.0
-            for t in range(first, last):
-                if np.isfinite(a[t]) and np.isfinite(b[t + lag]):
-                    aa += (a[t] - mean_a) ** 2
-                    bb += (b[t + lag] - mean_b) ** 2
-                    ab += (a[t] - mean_a) * (b[t + lag] - mean_b)
-            if aa > 1e-20 * count * mean_a**2 and bb > 1e-20 * count * mean_b**2:
-                out[cell, lag + largest] = ab / math.sqrt(aa * bb)
+        here, there = np.isfinite(rows[cell]), np.isfinite(other[cell])
+        if here.sum() < FEWEST or there.sum() < FEWEST:
+            continue
+        at = np.flatnonzero(here)
+        a = rows[cell][here] - rows[cell][here].mean()
+        middle = other[cell][there].mean()
+        for t in range(days):
+            known[t + largest] = 1.0 if there[t] else 0.0
+            b[t + largest] = other[cell, t] - middle if there[t] else 0.0
+        tiny = 1e-20 * (rows[cell][here].mean() ** 2 + (a * a).mean()), 1e-20 * (middle**2 + (b * b).mean())
+        for k in range(2 * largest + 1):
+            count, sa, sb, saa, sbb, sab = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+            for i in range(len(at)):
+                one, two = a[i] * known[at[i] + k], b[at[i] + k]
+                count += known[at[i] + k]
+                sa += one
+                sb += two
+                saa += one * one
+                sbb += two * two
+                sab += one * two
+            if count >= FEWEST:
+                aa, bb = saa / count - (sa / count) ** 2, sbb / count - (sb / count) ** 2
+                if aa > tiny[0] and bb > tiny[1]:
+                    out[cell, k] = (sab / count - sa * sb / count**2) / math.sqrt(aa * bb)
     return out
