@@ -185,7 +185,10 @@ def _decay(values: Any, days: Any, lowest: float) -> Any:
 
 @jit()
 def _linear(values: Any, days: Any, lowest: float, tau: float, decay: Any) -> Any:
-    """Sum of squares, amplitude and floor for a time: least squares, the floor from ``lowest`` to the last; fills ``decay``."""
+    """Sum of squares, amplitude and floor for a time, the floor from ``lowest`` to the last value.
+
+    ``decay`` is room for as many numbers as days.
+    """
     mean, mean_value = 0.0, values.mean()
     for i in range(len(days)):
         decay[i] = math.exp(-days[i] / tau)
