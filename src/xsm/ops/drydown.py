@@ -76,7 +76,7 @@ def drydown(
     >>> import xsm
     >>> drying = np.tile(0.1 + 0.2 * np.exp(-np.arange(20) / 6), 5)
     >>> series = pd.Series(drying, pd.date_range("2021-04-01", periods=100), name="sm")
-    >>> round(xsm.drydown(series)["sm_drydown"], 3)
+    >>> round(float(xsm.drydown(series)["sm_drydown"]), 3)
     6.0
     """
     ds, dates = days_of(ds)

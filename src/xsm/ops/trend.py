@@ -73,7 +73,7 @@ def trend(
     >>> import xsm
     >>> days = pd.date_range("2011-01-01", "2020-12-31")
     >>> drying = pd.Series(0.3 - 0.002 * (days.year - 2011), days, name="sm")
-    >>> round(xsm.trend(drying)["sm_trend"], 4)
+    >>> round(float(xsm.trend(drying)["sm_trend"]), 4)
     -0.02
     """
     ds, dates = days_of(ds)
