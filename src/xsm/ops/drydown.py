@@ -74,8 +74,8 @@ def drydown(
     >>> import numpy as np
     >>> import pandas as pd
     >>> import xsm
-    >>> drying = np.tile(0.1 + 0.2 * np.exp(-np.arange(20) / 6), 5)
-    >>> series = pd.Series(drying, pd.date_range("2021-04-01", periods=100), name="sm")
+    >>> drying = np.tile(0.1 + 0.2 * np.exp(-np.arange(60) / 6), 5)
+    >>> series = pd.Series(drying, pd.date_range("2021-04-01", periods=300), name="sm")
     >>> round(float(xsm.drydown(series)["sm_drydown"]), 3)
     6.0
     """
