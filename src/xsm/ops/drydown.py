@@ -31,8 +31,8 @@ def drydown(
     An event starts at the peak of a rise and lasts as long as the values fall, up to the noise; a gap of more than
     ``max_gap`` days ends it. To each event ``a exp(-t / tau) + floor`` is fitted by least squares, with the floor
     between the series' smallest value and the event's last (McColl et al. 2017, Shellito et al. 2016). Events whose tau
-    is not determined within 0.1 to 200 days, or whose fit explains less than ``min_r2``, are left out. In a short record
-    that never dries out, the smallest value is too high a floor and tau comes out too short.
+    is not determined within 0.1 to 200 days, or whose fit explains less than ``min_r2``, are left out.
+    In a short record that never dries out, the smallest value is too high a floor and tau comes out too short.
 
     Parameters
     ----------
