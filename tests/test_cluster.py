@@ -244,7 +244,7 @@ LOSE = """
 import logging, os, signal, sys, time
 import click, dask, distributed
 from xsm.compute.cluster import block_threads
-from xsm.faces import commands
+from xsm.faces import tools
 from xsm.faces.cli import main
 from xsm.options import set_options
 
@@ -256,7 +256,7 @@ def lose():
         os.kill(int(sys.argv[2]), signal.SIGKILL)
         future.result()
 
-commands.TOOLS = (*commands.TOOLS, lose)
+tools.TOOLS = (*tools.TOOLS, lose)
 names = ("distributed", "distributed.client", "tornado", "tornado.application", "asyncio")
 before = [logging.getLogger(n).level for n in names]
 try:

@@ -14,6 +14,11 @@ import xsm
 from xsm.contracts.loading import builtin
 
 DAYS = pd.date_range("2018-01-01", "2020-12-31", name="time")
+REFERENCE = xr.DataArray(
+    (25 + 5 * np.cos(2 * np.pi * DAYS.day_of_year.to_numpy() / 365.25)).astype("f4"),
+    {"time": DAYS}, "time", "station", {"units": "percent"},
+)  # fmt: skip
+"""A station for all cells."""
 VERBS: dict[str, dict[str, object]] = {
     "anomaly": {},
     "climatology": {"std": True},
@@ -21,6 +26,10 @@ VERBS: dict[str, dict[str, object]] = {
     "percentile": {"min_years": 3},
     "swi": {"days": 10},
     "to_daily": {},
+    "rescale": {"reference": REFERENCE, "method": "cdf"},
+    "trend": {"by": "month", "min_years": 3},
+    "lag": {"reference": REFERENCE, "max_lag": 5},
+    "drydown": {},
 }
 """Arguments for one call of each verb."""
 SAME_NAMES = ("to_daily",)

@@ -31,9 +31,9 @@ log = logging.getLogger("xsm")
 DEFAULTS = ("xsm.contracts.defaults.tiny", "xsm.contracts.defaults.baseline")
 HOOKS = {"xsm_sources": "sources", "xsm_models": "models", "xsm_operations": "operations"}
 BUILTIN = (
-    "open", "fetch", "example", "regrid", "gapfill", "cube", "fit", "estimate", "fuse", "swi", "climatology",
-    "anomaly", "percentile", "drought", "at", "zonal", "to_daily", "texture", "validate", "triple_collocation",
-    "report", "plot_map", "plot_skill", "read", "to_geotiff",
+    "open", "fetch", "read", "example", "regrid", "gapfill", "cube", "fit", "estimate", "fuse", "swi", "climatology",
+    "anomaly", "percentile", "drought", "rescale", "trend", "lag", "drydown", "at", "zonal", "to_daily", "texture",
+    "validate", "triple_collocation", "report", "plot_map", "plot_skill", "to_geotiff",
 )  # fmt: skip
 """Modules of `xsm.ops`, each named after an operation of its own."""
 KNOWN_PLUGINS = {

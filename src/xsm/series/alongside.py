@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -72,3 +73,33 @@ def same_cells(array: xr.DataArray, ds: xr.Dataset, what: str) -> None:
         if dim in array.indexes and dim in ds.indexes and not array.indexes[dim].equals(ds.indexes[dim]):
             raise DataError(f"{what} has other values along '{dim}' than the data.",
                             hint="Bring both to one grid first, with <regrid()>.")  # fmt: skip
+
+
+def compared(
+    ds: xr.Dataset, reference: Any, to: str | None, variables: Sequence[str] | None
+) -> tuple[list[str], xr.DataArray]:
+    """Names of the series to compare with a reference (not the reference itself), and the reference; see `beside`.
+
+    Raises
+    ------
+    UsageError
+        Where neither a reference nor one of the data's variables is named, or no other series is left.
+
+    Examples
+    --------
+    >>> days = np.array(["2021-04-01", "2021-04-02"], "M8[ns]")
+    >>> sm = ("time", [0.2, 0.3], {"units": "m3 m-3"})
+    >>> names, noah = compared(xr.Dataset({"sm_dca": sm, "sm_noah": sm}, {"time": days}), None, "sm_noah", None)
+    >>> names, noah.name
+    (['sm_dca'], 'sm_noah')
+    """
+    other = beside(ds, reference, to)
+    if other is None:
+        raise UsageError("There is no reference, expected one to compare with.",
+                         hint="Give data with <reference=>, or another variable of the input with <to=>.")  # fmt: skip
+    names = series_names(ds, variables)
+    if reference is None and not variables:
+        names = [n for n in names if n != to]
+    if not names:
+        raise UsageError(f"The input has no other series than '{to}'.", hint="Give a reference with <reference=>.")
+    return names, other
