@@ -26,6 +26,7 @@ _PUBLIC = _lazy.by_name(
         "xsm.ops.swi": "swi",
         "xsm.ops.texture": "texture",
         "xsm.ops.validate": "validate",
+        "xsm.ops.matchup": "matchup",
         "xsm.validation.scoring": "to_frame",
         "xsm.ops.triple_collocation": "triple_collocation",
         "xsm.ops.report": "report",

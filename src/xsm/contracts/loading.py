@@ -32,7 +32,7 @@ DEFAULTS = ("xsm.contracts.defaults.tiny", "xsm.contracts.defaults.baseline")
 HOOKS = {"xsm_sources": "sources", "xsm_models": "models", "xsm_operations": "operations"}
 BUILTIN = (
     "open", "fetch", "example", "regrid", "gapfill", "cube", "fit", "estimate", "fuse", "swi", "texture",
-    "validate", "triple_collocation", "report", "plot_map", "plot_skill",
+    "validate", "matchup", "triple_collocation", "report", "plot_map", "plot_skill",
 )  # fmt: skip
 """Modules of `xsm.ops`, each named after an operation of its own."""
 KNOWN_PLUGINS = {
