@@ -98,5 +98,5 @@ def _rows(
         flat = whole.reshape(-1, whole.shape[-1]) if has_time else whole.reshape(-1)
         rows.append(np.ascontiguousarray(flat, dtype="f8"))
     results = function(*rows)
-    parts = [np.asarray(r, dtype).reshape(*shape, *np.shape(r)[1:]) for r in (results if count > 1 else (results,))]
+    parts = [np.asarray(r, dtype).reshape((*shape, *np.shape(r)[1:])) for r in (results if count > 1 else (results,))]
     return tuple(parts) if count > 1 else parts[0]

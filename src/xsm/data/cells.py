@@ -162,8 +162,9 @@ def spots_of(ds: xr.Dataset, lon: np.ndarray, lat: np.ndarray) -> Spots:
     box += f" to {flat[0].max():.2f}, longitude {flat[1].min():.2f} to {flat[1].max():.2f}"
     if near.any() or np.isfinite(away).any():
         tell(f"The size of the cells is not known ({box}): points up to {LIMIT_KM:g} km from their centre count, "
-             f"the nearest is {np.nanmin(away):.3g} km away.")  # fmt: skip
-    index = dict(zip(map(str, cells_lat.dims), np.unravel_index(nearest, cells_lat.shape), strict=True))
+             f"the nearest is {np.nanmin(away):.1f} km away.")  # fmt: skip
+    places = np.unravel_index(nearest, cells_lat.shape) if cells_lat.ndim else ()
+    index = dict(zip(map(str, cells_lat.dims), places, strict=True))
     return Spots(index, near, flat[0][nearest], flat[1][nearest], box)
 
 

@@ -74,10 +74,10 @@ def common() -> list[click.Parameter]:
 
 
 def _means(table: Any) -> str:
-    from xsm.validation.scoring import to_frame
+    from xsm.validation.scoring import SHOWN, to_frame
 
     frame = to_frame(table)
-    shown = [n for n in ("r", "ubrmse", "rmse", "bias", "error_std", "snr", "r_truth") if n in frame]
+    shown = [n for n in SHOWN if n in frame]
     means = frame.groupby("product", sort=False)[shown].mean().round(4)
     parts = [f"means over stations (soil moisture in m3 m-3)\n{means.to_string()}"]
     for by in sorted(str(d)[3:] for d in table.dims if str(d).startswith("by_")):

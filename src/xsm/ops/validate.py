@@ -107,7 +107,7 @@ def validate(
         one for each. Of a range the sensors inside are averaged, each with the weight of the layer that it represents;
         no part of it may be further from a sensor than 10 cm or two thirds of its thickness.
     depth_method : {"nearest", "interpolate"}
-        A sensor within 1 cm of ``depth``, else none; or linearly between the sensors above and below.
+        A sensor within 1 cm of ``depth`` (2 percent below 50 cm), else none; or linearly between the sensors around.
     tolerance : float, optional
         Hours between ``obs_time`` and the nearest value of the station, at most; also where the stations have fewer
         than 24 values per day, and for variables whose attribute ``role`` is ``retrieval``.

@@ -15,11 +15,10 @@ from xsm.data.cells import daily
 from xsm.data.emptiness import tell_emptied
 from xsm.data.families import NOAH, SMAP, families_of, same_series
 from xsm.data.period import days as period
-from xsm.data.series import series_names
-from xsm.errors import DataError, UsageError, render_hint, tell
+from xsm.errors import DataError, UsageError, render_hint, tell, unknown
 from xsm.validation import matching, metrics
 from xsm.validation.pairing import pair
-from xsm.validation.products import Layers, is_estimate, layers_of, only_observed
+from xsm.validation.products import Layers, every_series, is_estimate, layers_of, only_observed
 from xsm.validation.references import as_stations
 
 UNKNOWN_ESTIMATE = frozenset({SMAP, NOAH})
@@ -127,11 +126,13 @@ def collocate_products(
     names = [(name, end) for end in ends for name in RESULTS]
     for i, (name, end) in enumerate(names):
         table[name + end] = results.isel(result=i).transpose("product", ...).assign_attrs(_about(name, end))
-    table["n"] = count.assign_attrs(long_name="Number of days", units="1")
+    table["n"] = count.astype("i4").assign_attrs(long_name="Number of days", units="1")
     if not lazy:
         if not int(count.max()) >= least:
-            raise DataError(f"The products have {int(count.max())} days in common at most, fewer than {least}.",
-                            hint=f"Take a longer period, or give <min_days={max(int(count.max()), 10)}>.")  # fmt: skip
+            most = int(count.max())
+            hint = f"Take a longer period, or give <min_days={most}>." if most >= matching.LEAST_DAYS else (
+                "Look at the days of each product, and leave out one that has few.")  # fmt: skip
+            raise DataError(f"The products have {most} days in common at most, fewer than {least}.", hint=hint)
         tell_emptied(table, {}, f"In every cell {NO_SIGNAL}, or {NEGATIVE}.", ["r_truth"])
     frozen = "frozen days left out" if "frozen" in ds else "frozen days not left out"
     about = {"title": "Triple collocation of soil moisture", "period": f"{days[0]}/{days[-1]}", "days": frozen}
@@ -143,8 +144,11 @@ def collocate_products(
 def _named(ds: xr.Dataset, variables: Sequence[str] | None, usual: Sequence[str], fewest: int) -> list[str]:
     """The products, by default the usual ones or all soil moisture; fewer than enough stop."""
     if variables is None:
-        variables = usual if usual and set(usual) <= set(ds.data_vars) else series_names(ds)
+        variables = usual if usual and set(usual) <= set(ds.data_vars) else every_series(ds)
     names = list(variables)
+    for name in names:
+        if name not in ds:
+            raise unknown("variable", name, [str(n) for n in ds.data_vars])
     if len(names) < fewest or len(set(names)) < len(names):
         count = "two beside the stations, or more" if fewest == 2 else "three or more, as there are no stations"
         raise UsageError(
@@ -155,11 +159,14 @@ def _named(ds: xr.Dataset, variables: Sequence[str] | None, usual: Sequence[str]
 
 
 def _one_layer(layers: Layers) -> Layers:
-    products = {layer: names for layer, names in layers[0].items() if layer != "series"}
+    """The only layer; products whose depth is not known belong to it."""
+    products = {layer: names for layer, names in layers[0].items() if layer != "series"} or layers[0]
     if len(products) > 1:
         one, other = (names[0] for names in list(products.values())[:2])
         raise UsageError(f"'{one}' and '{other}' are of different depths.", hint="Compare products of one layer.")
-    return layers
+    ((layer, names),) = products.items()
+    unknown_depth = [name for name in layers[0].get("series", ()) if layer != "series"]
+    return {layer: [*names, *unknown_depth]}, {layer: layers[1][layer]}
 
 
 def _least(min_days: int | None, days: int, what: str) -> int:

@@ -11,8 +11,8 @@ import numpy as np
 
 from xsm.errors import UsageError
 
-TOLERANCE = 1.0
-"""Centimetres: 5.08 counts as 5, 10.16 as 10, 20.32 as 20."""
+TOLERANCE, INCHES = 1.0, 0.02
+"""Centimetres, or share of the depth if that is more: 5.08 counts as 5, 20.32 as 20, 101.6 (40 inches) as 100."""
 FARTHEST, SHARE = 10.0, 2 / 3
 """How far a part of a range may be from a sensor: centimetres or share of its thickness, whichever is more."""
 _TEXT = re.compile(r"\s*(\d+\.?\d*)\s*(?:(?:-|to)\s*(\d+\.?\d*)\s*)?(?:cm)?\s*")
@@ -45,8 +45,8 @@ class Depth:
         if self.rule in ("any", "interpolate"):
             return np.full(len(depths), True)
         if self.rule == "range":
-            return (depths >= self.cm[0] - TOLERANCE) & (depths <= self.cm[1] + TOLERANCE)
-        return np.any([np.abs(depths - d) <= TOLERANCE for d in self.cm], axis=0)
+            return (depths >= self.cm[0] - TOLERANCE) & ((depths <= self.cm[1]) | is_at(depths, self.cm[1]))
+        return np.any([is_at(depths, d) for d in self.cm], axis=0)
 
     def sensors(self, depths: Any) -> dict[float, float]:
         """Depths at which a station with sensors at ``depths`` is taken, with weights; empty where it cannot be."""
@@ -56,6 +56,17 @@ class Depth:
         if self.rule == "any":
             return {there[0]: 1.0}
         return _around(there, self.cm[0]) if self.rule == "interpolate" else _inside(there, *self.cm)
+
+
+def is_at(depth: Any, other: float) -> Any:
+    """Whether a sensor counts as being at another depth.
+
+    Examples
+    --------
+    >>> is_at(20.32, 20), is_at(6.5, 5)
+    (True, False)
+    """
+    return abs(depth - other) <= max(TOLERANCE, INCHES * other)
 
 
 def read_depth(value: Any, method: Literal["nearest", "interpolate"] = "nearest") -> Depth:
@@ -89,14 +100,14 @@ def _distinct(depths: np.ndarray) -> list[float]:
     """Depths of different sensors, upwards; those within the tolerance of the one above are one."""
     distinct: list[float] = []
     for depth in np.sort(depths).tolist():
-        if not distinct or not depth - distinct[-1] <= TOLERANCE:
+        if not distinct or not is_at(depth, distinct[-1]):
             distinct.append(depth)
     return distinct
 
 
 def _around(there: list[float], depth: float) -> dict[float, float]:
     nearest = min(there, key=lambda d: abs(d - depth))
-    if abs(nearest - depth) <= TOLERANCE:
+    if is_at(nearest, depth):
         return {nearest: 1.0}
     above, below = [d for d in there if d < depth], [d for d in there if d > depth]
     if not above or not below:
@@ -106,7 +117,7 @@ def _around(there: list[float], depth: float) -> dict[float, float]:
 
 
 def _inside(there: list[float], top: float, bottom: float) -> dict[float, float]:
-    inside = [d for d in there if top - TOLERANCE <= d <= bottom + TOLERANCE]
+    inside = [d for d, near in zip(there, Depth((top, bottom), "range").near(np.array(there)), strict=True) if near]
     if not inside:
         return {}
     middles = [(a + b) / 2 for a, b in pairwise(inside)]

@@ -14,7 +14,7 @@ from xsm.data import cf
 from xsm.data.cells import Spots
 from xsm.data.masks import FREEZING
 from xsm.errors import DataError, tell
-from xsm.validation.depths import TOLERANCE, Depth
+from xsm.validation.depths import Depth, is_at
 
 HOUR = np.timedelta64(1, "h")
 SAME_PLACE, SAME_VALUES = 0.01, 0.002
@@ -202,8 +202,9 @@ def choose(
         what = (
             "station lies in the maps" if right.any() else f"sensor stands for {' or '.join(map(str, depths.values()))}"
         )
+        around = "" if right.any() else " <depth_method=interpolate> takes the sensors around a depth."
         raise DataError(f"No {what} ({spots.box if right.any() else f'there are {there} cm'}).",
-                        hint="Check the region of the stations and their depths.")  # fmt: skip
+                        hint=f"Check the region of the stations and their depths.{around}")  # fmt: skip
     taught = np.array([full_name(s, n) in leave_out for s, n in zip(known["station"], known["network"], strict=True)])
     sensors.exclude(np.flatnonzero(right & spots.inside & taught), "the maps learnt from it")
     if not (right & spots.inside & ~taught).any():
@@ -222,7 +223,7 @@ def choose(
                  for layer, depth in depths.items()}  # fmt: skip
         best: dict[float, int] = {}
         for cm in dict.fromkeys(cm for need in needs.values() for cm in need):
-            here = sorted((i for i in mine if abs(at[i] - cm) <= TOLERANCE), key=lambda i: -_count(sensors.hours[i]))
+            here = sorted((i for i in mine if is_at(at[i], cm)), key=lambda i: -_count(sensors.hours[i]))
             if here:
                 best[cm] = here[0]
                 sensors.exclude(here[1:], f"another sensor of the station at {cm:g} cm has more values")

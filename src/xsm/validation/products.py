@@ -96,7 +96,8 @@ def layers_of(
             raise unknown("variable", name, [str(n) for n in ds.data_vars])
     if not names:
         raise DataError(
-            f"The dataset has none of {', '.join(PRODUCTS)}.", hint="Name the soil moisture in <variables=>."
+            f"The dataset has none of {', '.join(PRODUCTS)}.",
+            hint="Name the soil moisture in <variables=>, with <depth=5> where its depth is not known.",
         )
     if depth and len(depth) not in (1, len(names)):
         raise UsageError(f"There are {len(depth)} depths for {len(names)} products ({', '.join(names)}).",
@@ -123,6 +124,13 @@ def _default(ds: xr.Dataset, any_depth: bool) -> list[str]:
     if names or any_depth:
         return names or series_names(ds)
     return [str(n) for n in ds.data_vars if is_moisture(ds, str(n)) and ds[n].attrs.get("depth")]
+
+
+def every_series(ds: xr.Dataset) -> list[str]:
+    """All soil moisture; where nothing has a unit, as in tables, every series of numbers."""
+    series = [str(n) for n, v in ds.data_vars.items() if "time" in v.dims and v.dtype.kind == "f"]
+    plain = not any(ds[n].attrs.get("units") for n in series)
+    return [n for n in series if not n.endswith("_std")] if plain and series else series_names(ds)
 
 
 def _layer(ds: xr.Dataset, name: str, usual: dict[str, Depth], free: bool) -> tuple[str, Depth]:

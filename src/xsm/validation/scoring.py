@@ -40,6 +40,8 @@ OPTIONAL: Mapping[str, tuple[str, str]] = {
 }  # fmt: skip
 """Scores that are computed on request."""
 GROUPED = ("r", "rmse", "bias", "ubrmse")
+SHOWN = ("r", "ubrmse", "rmse", "bias", "error_std", "snr", "r_truth")
+"""Scores of which people see the means."""
 SEASON, SEASONS = "season", ("DJF", "MAM", "JJA", "SON")
 SEASONAL = (*GROUPED, "kge", "std_ratio", "n")
 GROUPINGS = ("network", "land_cover", "texture", "texture_group", SEASON)
@@ -236,3 +238,14 @@ def to_frame(table: xr.Dataset) -> pd.DataFrame:
         return table.to_dataframe().reset_index(drop=True)
     names = [str(n) for n, v in table.data_vars.items() if v.dims == ("product", "station")]
     return table[names].to_dataframe().reset_index()
+
+
+def means(table: xr.Dataset) -> pd.DataFrame:
+    """Means over the stations by product: those scores of `SHOWN` that the table has, and the number of stations."""
+    shown = [name for name in SHOWN if name in table and table[name].dims == ("product", "station")]
+    columns = {name: table[name].mean("station").values for name in shown}
+    scored = table["n"].values > 0 if "n" in table else np.ones(table.sizes["station"], bool)
+    count = np.broadcast_to(scored, (table.sizes["product"], table.sizes["station"])).sum(-1)
+    index = pd.Index(table["product"].values, name="product")
+    about = {"stations at": table["reference"].values} if "reference" in table.coords else {}
+    return pd.DataFrame({**about, **columns, "stations": count}, index)
