@@ -5,7 +5,6 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 import xarray as xr
-from click.testing import CliRunner
 
 import xsm
 from tests.station_world import make_maps, make_stations
@@ -25,9 +24,9 @@ def folder(tmp_path, monkeypatch):
 
 
 def run(*words):
-    result = CliRunner().invoke(main, [*words, "-q"])
-    assert result.exit_code == 0, result.output
-    return result
+    with pytest.raises(SystemExit) as end:
+        main([*words, "-q"])
+    assert end.value.code == 0
 
 
 def test_pairs_are_written_as_csv(folder):
@@ -58,6 +57,15 @@ def test_stations_may_stand_before_the_output_or_not(folder):
         xr.testing.assert_equal(table["snr"], same["snr"])
     with xr.open_dataset(folder / "alone.nc") as table:
         assert table["snr"].dims == ("product", "y", "x")
+
+
+def test_scores_at_any_depth_are_drawn():
+    maps = make_maps()
+    maps["sand"], maps["silt"], maps["clay"] = (xr.full_like(maps["sm_5cm"][0], v) for v in (40.0, 40.0, 20.0))
+    table = xsm.validate(maps, make_stations(), depth=["5", "20", "0-20"], by=["texture_group"])
+    titles = [axes.get_title(loc="left") for axes in table.sm.plot_boxes().axes]
+    assert {"5 cm", "20 cm", "0-20 cm"} <= set(titles)
+    table.sm.plot_skill()
 
 
 def test_scores_show_their_means():

@@ -99,8 +99,8 @@ def match(
         most[layer] = int(left.max())
         for i, name in enumerate(series.names):
             y[name] = series.y[i]
-            used = np.where(valid[i] & (left[i] >= least)[:, None], series.x[i], np.nan)
-            x[name] = used if rescale == "none" else RESCALINGS[rescale](used, y[name])
+            scored = np.where(valid[i] & (left[i] >= least)[:, None], series.x[i], np.nan)
+            x[name] = scored if rescale == "none" else RESCALINGS[rescale](scored, y[name])
     matched = Matched(pairs, x, y, most, least)
     if not matched.count().any():
         raise matching.nothing_left(pairs.sensors.reasons, max(most.values()))

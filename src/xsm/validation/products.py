@@ -107,14 +107,14 @@ def layers_of(
     depths = dict(usual)
     for i, name in enumerate(names):
         if depth:
-            own = read_depth(depth[i % len(depth)], method)
-            layer = str(own)
+            at = read_depth(depth[i % len(depth)], method)
+            layer = str(at)
         else:
-            layer, own = _layer(ds, name, usual, free)
+            layer, at = _layer(ds, name, usual, free)
         products.setdefault(layer, []).append(name)
-        depths[layer] = own
-    used = {layer: names for layer, names in products.items() if names}
-    return used, {layer: depths[layer] for layer in used}
+        depths[layer] = at
+    filled = {layer: names for layer, names in products.items() if names}
+    return filled, {layer: depths[layer] for layer in filled}
 
 
 def _default(ds: xr.Dataset, any_depth: bool) -> list[str]:
@@ -139,7 +139,7 @@ def _layer(ds: xr.Dataset, name: str, usual: dict[str, Depth], free: bool) -> tu
     if layer is not None:
         return layer, usual[layer]
     try:
-        own = read_depth(text)
+        at = read_depth(text)
     except UsageError:
         if free:
             return "series", Depth(rule="any")
@@ -147,7 +147,7 @@ def _layer(ds: xr.Dataset, name: str, usual: dict[str, Depth], free: bool) -> tu
             f"'{name}' is not a known soil moisture variable and has no attribute depth (cm).",
             hint=f"Give <depth=5>, or '{name}' the attribute depth, or rename it to one of {', '.join(PRODUCTS)}.",
         ) from None
-    return str(own), own
+    return str(at), at
 
 
 def only_observed(ds: xr.Dataset, variables: Sequence[str]) -> xr.Dataset:

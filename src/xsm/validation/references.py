@@ -71,8 +71,8 @@ def _sensors(reference: xr.Dataset, name: str, cells: str, labels: np.ndarray, *
     values = (array if cells in array.dims else array.expand_dims(cells or "sensor")).transpose(..., "time")
     count = values.sizes[values.dims[0]]
     short = "reference" if name == "value" else name
-    own = labels if cells in array.dims else np.full(count, "")
-    station = np.array([f"{short} {label}".strip() if many or not cells else label for label in own])
+    names = labels if cells in array.dims else np.full(count, "")
+    station = np.array([f"{short} {label}".strip() if many or not cells else label for label in names])
     coords = {
         "station": station,
         "network": np.full(count, ""),
