@@ -62,7 +62,7 @@ def triple_collocation(
         Fewest days that all have; 100 by default, or a third of a period of less than 300 days, with a warning: errors
         from so few days are uncertain, as their intervals show.
     intervals : bool, optional
-        Whether to add intervals; 30 ms for each cell.
+        Whether to add intervals, which take about 0.1 s for each cell.
     time : slice, optional
         First and last day.
 
