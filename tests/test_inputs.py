@@ -12,7 +12,7 @@ import xarray as xr
 
 import xsm
 from tests.station_world import GRID, make_maps, make_stations
-from xsm import UsageError
+from xsm import UsageError, XsmError
 from xsm.contracts.param import Kind
 from xsm.reporting.map_figures import _oriented, frame_of
 
@@ -38,7 +38,7 @@ def test_what_is_no_dataset_gets_a_sentence(name: str, kind: str, tmp_path: Path
     for p in operation.params[1:]:
         if p.required and p.kind not in (Kind.OPTIONS, Kind.DATASETS):
             more[p.name] = make_stations() if p.kind is Kind.STATIONS else tmp_path / "out.html"
-    with pytest.raises(UsageError, match=r"expected an xarray\.Dataset") as error:
+    with pytest.raises(XsmError, match=r"expected (an xarray\.Dataset|times|days)") as error:
         operation.function(WRONG.get(kind), **more)
     assert error.value.hint
 

@@ -37,6 +37,7 @@ _PUBLIC = _lazy.by_name(
         "xsm.ops.drydown": "drydown",
         "xsm.ops.texture": "texture",
         "xsm.ops.validate": "validate",
+        "xsm.ops.matchup": "matchup",
         "xsm.validation.scoring": "to_frame",
         "xsm.ops.triple_collocation": "triple_collocation",
         "xsm.ops.report": "report",

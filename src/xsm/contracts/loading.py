@@ -33,7 +33,7 @@ HOOKS = {"xsm_sources": "sources", "xsm_models": "models", "xsm_operations": "op
 BUILTIN = (
     "open", "fetch", "read", "example", "regrid", "gapfill", "cube", "fit", "estimate", "fuse", "swi", "climatology",
     "anomaly", "percentile", "drought", "rescale", "trend", "lag", "drydown", "at", "zonal", "to_daily", "texture",
-    "validate", "triple_collocation", "report", "plot_map", "plot_skill", "to_geotiff",
+    "validate", "triple_collocation", "matchup", "report", "plot_map", "plot_skill", "to_geotiff",
 )  # fmt: skip
 """Modules of `xsm.ops`, each named after an operation of its own."""
 KNOWN_PLUGINS = {

@@ -121,7 +121,7 @@ def operation(
         simple = {p.name: p for p in params if p.kind not in _OBJECTS}
         others = {p.name: p for p in params if p.kind in (Kind.DATASET, Kind.STATIONS, Kind.DATASETS, Kind.PATHS)}
         signature, types = _plain_types(function)
-        free = {n for n, p in others.items() if p.kind is Kind.DATASET and types.get(n) is Any}
+        free = {n for n, p in others.items() if p.kind in (Kind.DATASET, Kind.STATIONS) and types.get(n) is Any}
 
         @functools.wraps(function)
         def checked(*args: Any, **kwargs: Any) -> Any:

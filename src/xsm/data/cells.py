@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from typing import Literal
 
 import numpy as np
@@ -22,11 +22,11 @@ HOUR = np.timedelta64(1, "h")
 def daily(ds: xr.Dataset, period: slice | None) -> tuple[xr.Dataset, np.ndarray]:
     """Cut maps to a period; return them in order of time with their UTC days."""
     if "time" not in ds.dims or not ds.sizes["time"]:
-        raise DataError(f"The maps have no time (dims {dict(ds.sizes)}).", hint="Expected one map per UTC day.")
+        raise DataError(f"The data have no time (dims {dict(ds.sizes)}).", hint="Expected one step per UTC day.")
     order = np.argsort(ds["time"].values)
     days = ds["time"].values[order].astype("M8[D]")
     if len(np.unique(days)) < len(days):
-        raise DataError("The maps have several times in one UTC day, expected one.", hint="Average them to days first.")
+        raise DataError("The data have several times in one UTC day, expected one.", hint="Average them to days first.")
     if period is not None:
         keep = day_mask(days, period, "time")
         order, days = order[keep], days[keep]
@@ -41,17 +41,18 @@ class Cells:
         ds: xr.Dataset,
         names: Sequence[str],
         extra: Sequence[str],
-        lon: np.ndarray,
-        lat: np.ndarray,
+        spots: Spots,
         method: Literal["nearest", "bilinear"],
     ) -> None:
         import dask
 
-        rows, cols, _ = positions(ds, lon, lat)
-        near = {a.dim: _index(a.nearest) for a in (rows, cols)}
+        near = {dim: _index(cells) for dim, cells in spots.index.items()}
         at = ds.reset_coords()[[*names, *(n for n in extra if n in ds.variables and n not in names)]].isel(near)
+        if not near:
+            at = at.expand_dims(station=len(spots.inside))
         around = None
-        if method == "bilinear":
+        if method == "bilinear" and spots.along:
+            rows, cols = spots.along
             corners = [(r, c) for r in (0, 1) for c in (0, 1)]
             weights = [np.abs(1 - r - rows.share) * np.abs(1 - c - cols.share) for r, c in corners]
             self.weights = xr.DataArray(np.stack(weights), dims=("corner", "station"))
@@ -107,6 +108,93 @@ class Cells:
         return values.values.astype("f8")
 
 
+NO_PLACE = "no place"
+
+
+@dataclass(frozen=True)
+class Spots:
+    """Where points lie in data: the cell of each, by dim, and whether the point lies in it.
+
+    ``lat`` and ``lon`` are the centres of these cells in degrees, NaN where the data have no place; ``box`` says in
+    words where the data lie; ``along`` are rows and columns, of grids only.
+    """
+
+    index: Mapping[str, np.ndarray]
+    inside: np.ndarray
+    lat: np.ndarray
+    lon: np.ndarray
+    box: str = NO_PLACE
+    along: tuple[Along, ...] = ()
+
+    @property
+    def placed(self) -> bool:
+        """Whether the data have a place."""
+        return self.box != NO_PLACE
+
+    def take(self, which: Sequence[int]) -> Spots:
+        """Some of the points."""
+        return Spots({d: cells[which] for d, cells in self.index.items()}, self.inside[which], self.lat[which],
+                     self.lon[which], self.box, tuple(a.take(which) for a in self.along))  # fmt: skip
+
+
+LIMIT_KM = 25.0
+"""How far a point may be from the centre of a cell whose size is not known."""
+
+
+def spots_of(ds: xr.Dataset, lon: np.ndarray, lat: np.ndarray) -> Spots:
+    """Cells of points in degrees: on a grid those that contain them, else the nearest within `LIMIT_KM`."""
+    lon, lat = np.asarray(lon, "f8"), np.asarray(lat, "f8")
+    lone = _lone_cells(ds)
+    if lone is None:
+        rows, cols, box = positions(ds, lon, lat)
+        y_name, x_name, cell = axes_of(ds)
+        y, x = ds[y_name].values[rows.nearest], ds[x_name].values[cols.nearest]
+        east, north = transformer(EASE, DEGREES).transform(x, y) if cell else (x, y)
+        index = {rows.dim: rows.nearest, cols.dim: cols.nearest}
+        return Spots(index, inside(rows, cols), np.asarray(north, "f8"), np.asarray(east, "f8"), box, (rows, cols))
+    cells_lat, cells_lon = lone
+    flat = cells_lat.values.ravel().astype("f8"), cells_lon.values.ravel().astype("f8")
+    away = distance_km(lat[:, None], lon[:, None], *flat)
+    nearest = np.nan_to_num(away, nan=np.inf).argmin(1)
+    away = away[np.arange(len(nearest)), nearest]
+    near = away <= LIMIT_KM
+    box = f"{'one point' if len(flat[0]) == 1 else f'{len(flat[0])} points'}, latitude {flat[0].min():.2f}"
+    box += f" to {flat[0].max():.2f}, longitude {flat[1].min():.2f} to {flat[1].max():.2f}"
+    if near.any() or np.isfinite(away).any():
+        tell(f"The size of the cells is not known ({box}): points up to {LIMIT_KM:g} km from their centre count, "
+             f"the nearest is {np.nanmin(away):.1f} km away.")  # fmt: skip
+    places = np.unravel_index(nearest, cells_lat.shape) if cells_lat.ndim else ()
+    index = dict(zip(map(str, cells_lat.dims), places, strict=True))
+    return Spots(index, near, flat[0][nearest], flat[1][nearest], box)
+
+
+def distance_km(lat: np.ndarray, lon: np.ndarray, other_lat: np.ndarray, other_lon: np.ndarray) -> np.ndarray:
+    """Distance of points in degrees on a sphere (haversine).
+
+    Examples
+    --------
+    >>> float(distance_km(0, 0, 0, 1).round(1))
+    111.2
+    """
+    a, b, c, d = (np.radians(v) for v in (lat, lon, other_lat, other_lon))
+    half = np.sin((c - a) / 2) ** 2 + np.cos(a) * np.cos(c) * np.sin((d - b) / 2) ** 2
+    return 2 * 6371.0088 * np.arcsin(np.sqrt(np.clip(half, 0, 1)))
+
+
+def _lone_cells(ds: xr.Dataset) -> tuple[xr.DataArray, xr.DataArray] | None:
+    """Latitudes and longitudes of cells that form no grid: one cell, or a list of them; None for a grid."""
+    if grid_of(ds) is not None:
+        return None
+    plain = ds.drop_vars([n for n, c in ds.coords.items() if c.ndim > 1 or c.dtype.kind not in "fiu"])
+    y, x = cf.find_coord(plain, "y"), cf.find_coord(plain, "x")
+    if y is None or x is None or not all(_in_degrees(ds, n, limit) for n, limit in ((y, 90), (x, 360))):
+        return None
+    if ds[y].dims != ds[x].dims and not ds[y].size == ds[x].size == 1:
+        return None
+    lat, lon = xr.broadcast(ds[y].reset_coords(drop=True), ds[x].reset_coords(drop=True))
+    return lat, lon
+
+
 @dataclass(frozen=True)
 class Along:
     """Points along one axis of maps, by the values of its coordinate, which may be uneven or in any order.
@@ -122,6 +210,10 @@ class Along:
     after: np.ndarray
     share: np.ndarray
 
+    def take(self, which: Sequence[int]) -> Along:
+        """Some of the points."""
+        return replace(self, **{f.name: getattr(self, f.name)[which] for f in fields(self) if f.name != "dim"})
+
 
 def positions(ds: xr.Dataset, lon: np.ndarray, lat: np.ndarray) -> tuple[Along, Along, str]:
     """Cells of points in degrees along the rows and the columns of maps, and the box of the maps as text."""
@@ -129,7 +221,7 @@ def positions(ds: xr.Dataset, lon: np.ndarray, lat: np.ndarray) -> tuple[Along, 
     y, x = (ds[n].values.astype("f8") for n in (y_name, x_name))
     lon, lat = np.asarray(lon, "f8"), np.asarray(lat, "f8")
     points = transformer(DEGREES, EASE).transform(lon, lat) if cell else (lon, lat)
-    steps = (cell, cell) if cell else (_step(y, y_name), _step(x, x_name))
+    steps = (cell, cell) if cell else _steps(y, y_name, x, x_name)
     rows = _along(str(ds[y_name].dims[0]), y, points[1], steps[0])
     cols = _along(str(ds[x_name].dims[0]), x, points[0], steps[1], 0.0 if cell else 360.0)
     (south, north), (west, east) = ((a.min() - s / 2, a.max() + s / 2) for a, s in zip((y, x), steps, strict=True))
@@ -191,6 +283,14 @@ def _axis_of(ds: xr.Dataset, axis: Literal["x", "y"]) -> str | None:
     flat = ds.drop_vars([n for n, c in ds.coords.items() if c.ndim != 1 or c.dtype.kind not in "fiu"])
     axes = flat.drop_vars([n for n in flat.coords if n not in flat.dims])
     return cf.find_coord(axes, axis) or cf.find_coord(flat, axis)
+
+
+def _steps(y: np.ndarray, y_name: str, x: np.ndarray, x_name: str) -> tuple[float, float]:
+    """Smallest steps of both axes; one of a single value has that of the other."""
+    if len(y) == 1 != len(x) or len(x) == 1 != len(y):
+        step = _step(y, y_name) if len(y) > 1 else _step(x, x_name)
+        return step, step
+    return _step(y, y_name), _step(x, x_name)
 
 
 def _step(axis: np.ndarray, name: str) -> float:

@@ -70,6 +70,12 @@ class DatasetAccessor:
             raise AttributeError(str(unknown("operation of ds.sm", name, dir(self))), name=name)
         return _bound(op).__get__(self)
 
+    def to_frame(self) -> Any:
+        """Scores or pairs as a tidy table of pandas; see `xsm.to_frame`."""
+        from xsm.validation.scoring import to_frame
+
+        return to_frame(self._dataset())
+
     def __repr__(self) -> str:
         return summary.text(self._dataset())
 

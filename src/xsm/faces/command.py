@@ -19,7 +19,7 @@ _TYPES: dict[Kind | None, Any] = {Kind.INTEGER: int, Kind.NUMBER: float, Kind.BO
 def command(op: Operation) -> click.Command:
     """Return the command of an operation: required parameters are arguments, the others options."""
     params: list[click.Parameter] = [_argument(p) if _positional(p) else _option(p) for p in op.params]
-    leading = next((p for p in op.params[:1] if p.kind is Kind.CHOICE), None)
+    leading = next((p for p in op.params[:2] if _before_output(p, first=p is op.params[0])), None)
     if op.result in WRITES_FILE:
         params.append(_leading_and_output(leading) if leading else click.Argument(["output"], type=_OUTPUT))
         params.append(click.Option(["--overwrite"], is_flag=True, help="Replace an existing output."))
@@ -39,7 +39,7 @@ def command(op: Operation) -> click.Command:
             outcome = execute(op, values, None if op.result is Kind.PATH else output, overwrite=overwrite)
         if outcome.text:
             click.echo(outcome.text)
-        if op.result is Kind.TABLE:
+        if op.result is Kind.TABLE and {"product", "station"} <= set(outcome.value.dims):
             with suppress(OSError, ValueError):
                 click.echo(_means(outcome.value), err=True)
 
@@ -74,10 +74,10 @@ def common() -> list[click.Parameter]:
 
 
 def _means(table: Any) -> str:
-    from xsm.validation.scoring import to_frame
+    from xsm.validation.scoring import SHOWN, to_frame
 
     frame = to_frame(table)
-    shown = [n for n in ("r", "ubrmse", "rmse", "bias", "error_std", "snr", "r_truth") if n in frame]
+    shown = [n for n in SHOWN if n in frame]
     means = frame.groupby("product", sort=False)[shown].mean().round(4)
     parts = [f"means over stations (soil moisture in m3 m-3)\n{means.to_string()}"]
     for by in sorted(str(d)[3:] for d in table.dims if str(d).startswith("by_")):
@@ -102,6 +102,11 @@ def _positional(param: Param) -> bool:
     return param.required or param.kind is Kind.DATASETS
 
 
+def _before_output(param: Param, first: bool) -> bool:
+    """Whether the value of an optional parameter may stand before the output: a first choice, stations after data."""
+    return param.kind is Kind.CHOICE if first else param.kind is Kind.STATIONS and not param.required
+
+
 def _argument(param: Param) -> click.Argument:
     many = param.kind in (Kind.DATASETS, Kind.PATHS)
     shown = ("INPUT" if param.name == "ds" else param.name.upper()) + ("..." if many else "")
@@ -109,7 +114,7 @@ def _argument(param: Param) -> click.Argument:
 
 
 def _leading_and_output(leading: Param) -> click.Argument:
-    """The output, before which the value of the first parameter may stand: ``xsm example cube out.nc``."""
+    """The output, before which the value of a parameter may stand: ``xsm example cube out.nc``."""
 
     def checked(ctx: click.Context, argument: click.Parameter, words: tuple[str, ...]) -> tuple[str | Path, ...]:
         if len(words) > 2:

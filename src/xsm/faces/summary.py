@@ -23,6 +23,8 @@ Rows = list[tuple[str, str]]
 def text(ds: xr.Dataset) -> str:
     """Summary as plain text."""
     title, *rows = rows_of(ds)
+    if (means := _means(ds)) is not None:
+        rows = [*(("", line) for line in means.to_string(index_names=False).split("\n")), *rows]
     width = max((len(name) for name, _ in rows), default=0)
     return "\n".join([f"<ds.sm: {title[1]}>", *(f"  {name:{width}}  {content}" for name, content in rows)])
 
@@ -30,12 +32,14 @@ def text(ds: xr.Dataset) -> str:
 def html(ds: xr.Dataset) -> str:
     """Summary as a small table for notebooks."""
     title, *rows = rows_of(ds)
+    means = _means(ds)
+    scores = "" if means is None else means.reset_index().to_html(index=False, border=0, na_rep="")
     cells = "".join(
         f'<tr><th style="text-align:left;vertical-align:top;white-space:nowrap">{escape(name)}</th>'
         f'<td style="text-align:left;overflow-wrap:anywhere">{escape(content)}</td></tr>'
         for name, content in rows
     )
-    return f"<div><strong>ds.sm</strong>: {escape(title[1])}<table>{cells}</table></div>"
+    return f"<div><strong>ds.sm</strong>: {escape(title[1])}{scores}<table>{cells}</table></div>"
 
 
 def rows_of(ds: xr.Dataset) -> Rows:
@@ -45,7 +49,12 @@ def rows_of(ds: xr.Dataset) -> Rows:
         return [("", f"{_period(ds)}{ds.sizes['sensor']} sensors of {networks}"), ("next", "maps.sm.validate(ds)")]
     if {"product", "station"} <= set(ds.dims):
         shape = f"scores of {ds.sizes['product']} products at {ds.sizes['station']} stations"
-        return [("", shape), ("next", "ds.sm.plot_skill()")]
+        return [
+            ("", f"{shape}, means over the stations"),
+            ("next", "ds.sm.plot_skill()" if "r" in ds else "ds.sm.to_frame()"),
+        ]
+    if "pair" in ds.dims and "reference" in ds:
+        return [("", f"{ds.sizes['pair']} pairs of product and station"), ("next", "ds.sm.to_frame()")]
     grid = grid_of(ds)
     if grid is None:
         rows = [("", f"{_period(ds)}{_shape(ds)}, on no EASE-Grid"), *_contents(ds, {})]
@@ -58,6 +67,15 @@ def rows_of(ds: xr.Dataset) -> Rows:
     rows.append(("fusion", _fusion(ds)))
     rows += [(f"{s.depth} cm scenario {s.number}", _state(ds, s, gaps)) for s in SCENARIOS.values()]
     return [*rows, ("next", _next(ds, gaps))]
+
+
+def _means(ds: xr.Dataset) -> Any:
+    """Means over the stations by product where the dataset contains scores."""
+    if not {"product", "station"} <= set(ds.dims):
+        return None
+    from xsm.validation.scoring import means
+
+    return means(ds).round(3)
 
 
 def _ungridded(ds: xr.Dataset) -> str:

@@ -214,7 +214,8 @@ def _without_advice_of_zarr() -> Iterator[None]:
 def _write_csv(ds: xr.Dataset, part: Path) -> None:
     from xsm.validation.scoring import to_frame
 
-    frame = to_frame(ds) if {"product", "station"} <= set(ds.dims) else ds.to_dataframe().reset_index()
+    table = {"product", "station"} <= set(ds.dims) or "pair" in ds.dims
+    frame = to_frame(ds) if table else ds.to_dataframe().reset_index()
     frame.to_csv(part, index=False)
     columns = {str(n): frame[n].to_numpy() for n in ds.data_vars if n in frame}
     tell_written(ds[list(columns)], lambda name: iter([columns[name]]), part.name)

@@ -77,7 +77,39 @@ def read(path: str | Path) -> xr.Dataset:
     >>> dict(read(path).sizes)
     {'sensor': 1, 'time': 2}
     """
-    frame = _frame(Path(path))
+    return _stations(path, _frame(path, *_rows(Path(path))))
+
+
+def of_frame(frame: pd.DataFrame) -> xr.Dataset:
+    """Stations of a long table in memory, with the columns and checks of a CSV.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        A row for each value, see `read`; times may be its index.
+
+    Returns
+    -------
+    xarray.Dataset
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> days = pd.date_range("2021-06-01", periods=2)
+    >>> table = pd.DataFrame({"station": "A", "time": days, "lat": 36, "lon": -98, "depth": 5, "sm": [0.21, 0.2]})
+    >>> of_frame(table)["soil_moisture"].dims
+    ('sensor', 'time')
+    """
+    if frame.index.name is not None:
+        frame = frame.reset_index()
+    columns = [frame[c].map(str).where(frame[c].notna(), "") for c in frame]
+    rows = [list(row) for row in zip(*columns, strict=True)]
+    header = [str(c) for c in frame]
+    return _stations("stations", _frame("stations", header, list(range(len(rows))), rows))
+
+
+def _stations(path: str | Path, frame: pd.DataFrame) -> xr.Dataset:
+    """Rows as ``soil_moisture(sensor, time)``."""
     keys = ["network", "station", "depth"]
     frame = _once(path, frame, keys)
     places = frame.groupby(keys)[["lat", "lon"]]
@@ -123,11 +155,10 @@ def _once(path: str | Path, frame: pd.DataFrame, keys: list[str]) -> pd.DataFram
     return once
 
 
-def _frame(path: Path) -> pd.DataFrame:
+def _frame(path: str | Path, header: list[str], lines: list[int], rows: list[list[str]]) -> pd.DataFrame:
     """The rows, with the names of `COLUMNS` and their types."""
     import pandas as pd
 
-    header, lines, rows = _rows(path)
     places, units = _columns(path, header)
     if "depth" not in places:
         tell(f"'{path}' has no column depth: {SURFACE_CM:g} cm is assumed.")
@@ -222,7 +253,7 @@ def _rows(path: Path) -> tuple[list[str], list[int], list[list[str]]]:
     return header, lines, rows
 
 
-def _columns(path: Path, header: Sequence[str]) -> tuple[dict[str, int], dict[str, str]]:
+def _columns(path: str | Path, header: Sequence[str]) -> tuple[dict[str, int], dict[str, str]]:
     """Which column holds what, and the units that headings name."""
     plain = [_heading(h) for h in header]
     places: dict[str, int] = {}
@@ -266,7 +297,7 @@ def _heading(text: str) -> tuple[str, str]:
     return low.replace(" ", "_"), ""
 
 
-def _converted(path: Path, frame: pd.DataFrame, units: dict[str, str]) -> pd.DataFrame:
+def _converted(path: str | Path, frame: pd.DataFrame, units: dict[str, str]) -> pd.DataFrame:
     """Soil moisture in m3 m-3 and depth in cm; what their sizes contradict stops or warns."""
     try:
         for name, usual in UNITS.items():

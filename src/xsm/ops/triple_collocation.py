@@ -2,60 +2,77 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import xarray as xr
 
 from xsm.contracts.operation import Kind, Param, operation
 from xsm.data import cf
-from xsm.data.time import utc_times
-from xsm.errors import UsageError
-from xsm.validation.collocation import collocate
+from xsm.io.tables import as_data, as_reference
+from xsm.ops.validate import AtDepth, Data, Period
+from xsm.validation.collocation import collocate, collocate_products
 
 
 @operation(title="Triple collocation", group="Validation", result=Kind.TABLE)
 def triple_collocation(
-    ds: Annotated[xr.Dataset, Param("Daily soil moisture maps.", label="Maps")],
-    stations: Annotated[xr.Dataset, Param("Stations, the third product.", kind=Kind.STATIONS)],
+    ds: Data,
+    stations: Annotated[
+        Any, Param("Stations, one more product; without them three products are needed.", kind=Kind.STATIONS)
+    ] = None,
     *,
-    variables: Annotated[tuple[str, ...], Param("The two products beside the stations.")] = ("sm_dca", "sm_noah_0_10"),
+    variables: Annotated[
+        tuple[str, ...] | None,
+        Param("Products: by default sm_dca and sm_noah_0_10 beside stations, without stations all soil moisture."),
+    ] = None,
+    depth: AtDepth = None,
     anomaly: Annotated[bool, Param("Compare anomalies from a moving mean of 35 days.")] = False,
     min_days: Annotated[
         int | None,
-        Param("Fewest days that all three have; by default 100, or a third of a shorter period.", minimum=10),
+        Param("Fewest days that all products have; by default 100, or a third of a shorter period.", minimum=10),
     ] = None,
-    time: Annotated[slice | None, Param("Period, both days included.", kind=Kind.PERIOD)] = None,
+    intervals: Annotated[
+        bool | None,
+        Param("Intervals by a block bootstrap; by default for stations and for up to 1000 cells.", advanced=True),
+    ] = None,
+    time: Period = None,
 ) -> xr.Dataset:
-    """Estimate the errors of two products and of the stations without a truth.
+    """Estimate the errors of three or more products without a truth.
 
-    The covariances of three products whose errors are independent give the error variance of each (Gruber et al.,
-    2016; `xsm.validation.metrics.triple_collocation`). Only the observed days of a gap-filled variable count, and
+    The covariances of products whose errors are independent give the error variance of each (Gruber et al., 2016;
+    McColl et al., 2014; `xsm.validation.metrics.triple_collocation`). With more than three products all covariances
+    are used at once, by least squares of their logarithms. Only the observed days of a gap-filled variable count, and
     frozen days take no part.
 
     Parameters
     ----------
-    ds : xarray.Dataset
-        Dims ``(time, y, x)`` or ``(time, lat, lon)``, one step per UTC day, m3 m-3.
-    stations : xarray.Dataset
-        ``soil_moisture`` (m3 m-3) with dims ``(sensor, time)``: at 5 cm, or at 20 cm for products of the subsurface; at
-        the hour of the overpass where one of the products is a retrieval.
-    variables : sequence of str
-        Two products of one layer. Two that rest on the same data are refused, and so is an estimate beside what it was
-        trained on.
+    ds : Dataset, DataFrame
+        Products of soil moisture, one step per UTC day: maps ``(time, y, x)`` or ``(time, lat, lon)``, ``(time, cell)``
+        or series.
+    stations : Dataset, DataFrame or Series, optional
+        One more product, as of `validate`: at 5 cm, or at 20 cm for products of the subsurface; at the hour of the
+        overpass where one of the products is a retrieval. Without stations the products are compared in every cell.
+    variables : sequence of str, optional
+        Two or more products of one layer beside stations, three or more without. Two that rest on the same data are
+        refused, and so is an estimate beside what it was trained on.
+    depth : str, optional
+        Depth of the stations, as of `validate`.
     anomaly : bool
         Compare anomalies from a moving mean of 35 days, so that a common season is not taken for agreement.
     min_days : int, optional
-        Fewest days that all three have; 100 by default, or a third of a period of less than 300 days, with a warning:
-        errors from so few days are uncertain, as their intervals show.
+        Fewest days that all have; 100 by default, or a third of a period of less than 300 days, with a warning: errors
+        from so few days are uncertain, as their intervals show.
+    intervals : bool, optional
+        Whether to add intervals, which take about 0.1 s for each cell.
     time : slice, optional
         First and last day.
 
     Returns
     -------
     xarray.Dataset
-        ``error_std``, ``snr``, ``r_truth`` and ``scale`` with dims ``(product, station)``, ``_low`` and ``_high`` of a
-        95 percent block bootstrap (30 days, 1000 draws) and ``_median`` over the stations; ``n(station)``;
-        ``note(station)`` where there is no result; ``excluded`` and ``remarks`` as of `validate`.
+        ``error_std`` (in each product's own unit), ``snr``, ``r_truth`` and ``scale`` with dims ``(product, station)``,
+        or product and the dims of the cells; ``_low`` and ``_high`` of a 95 percent block bootstrap (30 days, 1000
+        draws); ``n``, the number of days. With stations also ``_median`` over them, ``note(station)`` where there is no
+        result, and ``excluded`` and ``remarks`` as of `validate`. Lazy where maps are.
 
     Raises
     ------
@@ -72,13 +89,13 @@ def triple_collocation(
     >>> errors["product"].values.tolist()
     ['sm_dca', 'sm_noah_0_10', 'station']
     """
-    if len(variables) != 2 or len(set(variables)) != 2:
-        raise UsageError(
-            f"Triple collocation got {', '.join(variables) or 'no product'}, expected two beside the stations.",
-            hint="Give <variables=sm_dca,sm_noah_0_10>.",
-        )
-    table = collocate(
-        utc_times(ds), utc_times(stations, "The stations"), variables, anomaly=anomaly, min_days=min_days, time=time
-    )
-    return cf.add_history(table, "triple_collocation", variables=variables, anomaly=anomaly,
+    data = as_data(ds)
+    how: dict[str, Any] = {"anomaly": anomaly, "min_days": min_days, "time": time, "interval": intervals}
+    if stations is None:
+        table = collocate_products(data, variables, **how)
+        products = table["product"].values.tolist()
+    else:
+        table = collocate(data, as_reference(stations), variables, depth=depth, **how)
+        products = table["product"].values.tolist()[:-1]
+    return cf.add_history(table, "triple_collocation", variables=tuple(products), anomaly=anomaly,
                           min_days=table.attrs["min_days"], time=time)  # fmt: skip

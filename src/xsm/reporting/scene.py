@@ -15,13 +15,14 @@ import numpy as np
 import xarray as xr
 
 from xsm.data import cf
-from xsm.data.cells import Cells, daily, inside, positions
+from xsm.data.cells import Cells, daily, spots_of
 from xsm.data.grids import grid_of
 from xsm.data.soil_texture import texture_of
 from xsm.data.windows import take
 from xsm.errors import DataError
 from xsm.reporting.map_figures import degrees
 from xsm.validation import matching
+from xsm.validation.depths import Depth
 from xsm.validation.products import layer_of
 
 FROM_CUBE = ("sm_dca", "sm_dca_std", "sm_dca_observed", "sm_noah_0_10", "sm_noah_10_40", "sm_surface", "sm_rootzone",
@@ -193,9 +194,11 @@ def station_series(scene: Scene, stations: xr.Dataset) -> xr.Dataset:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # validate has raised them
         sensors = matching.Sensors(stations, scene.days)
-        sites = matching.choose(sensors, scene.ds, {"surface": [5.0], "subsurface": [20.0]})
-        place = matching.site_coords(sites)
-        cells = Cells(scene.ds, series_names(scene), [], place["lon"], place["lat"], "nearest")
+        spots = spots_of(scene.ds, stations["lon"].values, stations["lat"].values)
+        depths = {"surface": Depth((5.0,)), "subsurface": Depth((20.0,))}
+        sites = matching.choose(sensors, scene.ds, spots, depths)
+        cells = Cells(scene.ds, series_names(scene), [], spots.take([site.first for site in sites]), "nearest")
+    place = matching.site_coords(sites)
     series = {n: v.transpose("station", "time").values for n, v in cells.at.data_vars.items()}
     series |= {f"in_situ_{layer}": sensors.day_means(sites, layer) for layer in ("surface", "subsurface")}
     coords = {k: ("site", v) for k, v in place.items()} | {"time": scene.days.astype("M8[ns]")}
@@ -204,8 +207,7 @@ def station_series(scene: Scene, stations: xr.Dataset) -> xr.Dataset:
 
 def places(ds: xr.Dataset, stations: xr.Dataset) -> xr.Dataset:
     """Network and place of the stations in the window of maps, one for each station, dim ``site``."""
-    rows, cols, _ = positions(ds, stations["lon"].values, stations["lat"].values)
-    covered = inside(rows, cols)
+    covered = spots_of(ds, stations["lon"].values, stations["lat"].values).inside
     names = ("network", "station", "lon", "lat")
     known = [stations[n].values if n in stations.variables else np.full(len(covered), "") for n in names]
     sites = list(dict.fromkeys(zip(*(v[covered].tolist() for v in known), strict=True)))

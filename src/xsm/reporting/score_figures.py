@@ -81,7 +81,7 @@ def boxes(table: xr.Dataset, grouping: str) -> Figure:
             ticks = [f"{g.capitalize()} ({n})" for g, n in zip(groups, counts, strict=True)]
             turned: dict[str, Any] = {"rotation": 70, "ha": "right", "rotation_mode": "anchor", "fontsize": 7.5}
             grid[-1][column].set_xticks(np.arange(len(groups)), ticks, **turned)
-        grid[0][column].set_title(DEPTHS[layer], loc="left", fontsize=10)
+        grid[0][column].set_title(DEPTHS.get(layer, layer), loc="left", fontsize=10)
     figure.legend(entries.values(), entries.keys(), loc="outside lower center", ncols=5, frameon=False)
     open_axes(grid.ravel())
     return figure

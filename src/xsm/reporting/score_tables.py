@@ -14,8 +14,9 @@ from xsm.errors import DataError
 from xsm.reporting.map_figures import UNIT
 from xsm.reporting.scene import ESTIMATE, LEVEL_4, NOAH, Scene, days_after_training, is_fused
 from xsm.validation import matching
+from xsm.validation.matched import MIN_DAYS
 from xsm.validation.products import layer_of
-from xsm.validation.scoring import MIN_DAYS, score_maps
+from xsm.validation.scoring import score_maps
 
 Cell = str | float | int
 METRICS = (("R", "", ".2f"), ("RMSE", UNIT, ".3f"), ("Bias", UNIT, "+.3f"), ("ubRMSE", UNIT, ".3f"))

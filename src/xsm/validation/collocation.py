@@ -1,19 +1,25 @@
-"""Errors of two products and of stations without a truth, by triple collocation of their common days."""
+"""Errors of products without a truth, by triple collocation of their common days, with stations or without."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import combinations
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
+from xsm.compute.along_time import along_time
+from xsm.data import cf
+from xsm.data.cells import daily
+from xsm.data.emptiness import tell_emptied
 from xsm.data.families import NOAH, SMAP, families_of, same_series
 from xsm.data.period import days as period
-from xsm.errors import UsageError, render_hint, tell
+from xsm.errors import DataError, UsageError, render_hint, tell, unknown
 from xsm.validation import matching, metrics
-from xsm.validation.pairing import RETRIEVALS, pair
-from xsm.validation.products import is_estimate, only_observed, products_of
+from xsm.validation.pairing import pair
+from xsm.validation.products import Layers, every_series, is_estimate, layers_of, only_observed
+from xsm.validation.references import as_stations
 
 UNKNOWN_ESTIMATE = frozenset({SMAP, NOAH})
 """What an estimate rests on that does not say so."""
@@ -24,67 +30,174 @@ RESULTS = {
     "scale": ("Factor that gives the product the spread of the truth in the first product", "1"),
 }
 MIN_DAYS = 100
-NO_SIGNAL = "the three products do not all vary together"
+NO_SIGNAL = "the products do not all vary together"
 NEGATIVE = "an error variance is negative: errors depend on each other, or there are too few days"
+USUAL = ("sm_dca", "sm_noah_0_10")
+"""Products that are compared with stations where none are named."""
+FEW_CELLS = 1000
+"""Number of cells up to which intervals are computed unless asked otherwise."""
+PICKED = 200
+"""Number of cells at which products are compared to find one under two names."""
 
 
 def collocate(
     ds: xr.Dataset,
     stations: xr.Dataset,
-    variables: Sequence[str],
+    variables: Sequence[str] | None,
     *,
     anomaly: bool = False,
     min_days: int | None = None,
     time: Any = None,
+    depth: Sequence[Any] | None = None,
+    interval: bool | None = None,
 ) -> xr.Dataset:
-    """Errors of two products and of the stations; see `xsm.triple_collocation`."""
-    layers = products_of(ds, variables)
-    if len(layers) != 1:
-        raise UsageError(
-            f"'{variables[0]}' and '{variables[1]}' are of different depths.", hint="Compare products of one layer."
-        )
+    """Errors of products and of the stations; see `xsm.triple_collocation`."""
+    variables = _named(ds, variables, USUAL, 2)
+    stations = as_stations(stations, ds)
+    free = bool(np.isnan(stations["depth"].values.astype("f8")).all()) if "depth" in stations.variables else False
+    layers, depths = _one_layer(layers_of(ds, variables, depth=depth, free=free))
     _check_independent(ds, variables)
     ds = only_observed(ds, variables)
-    pairs = pair(
-        ds, stations, layers, {"surface": "5", "subsurface": "20"}, time=None if time is None else period(time)
-    )
+    pairs = pair(ds, stations, layers, depths, time=None if time is None else period(time))
     ((layer, series),) = pairs.layers.items()
-    hourly = next((i for i, name in enumerate(series.names) if name in RETRIEVALS), 0)
-    least = matching.fewest(min_days, MIN_DAYS, len(pairs.days))
-    if min_days is None and least < MIN_DAYS:
-        tell(
-            f"The period has {len(pairs.days)} days, so stations need {least} days of all three products, where "
-            f"{MIN_DAYS} are usual: look at the intervals, or give {render_hint('<min_days=>')}."
-        )
+    hourly = next((i for i, name in enumerate(series.names) if name in pairs.hourly), 0)
+    least = _least(min_days, len(pairs.days), "stations")
     valid = series.valid.all(0)
     count = valid.sum(-1)
     counts = dict(zip(series.names, series.valid.sum(-1), strict=True))
-    matching.exclude_short(pairs.sensors, pairs.sites, layer, counts, np.stack([count, count]), least)
+    matching.exclude_short(pairs.sensors, pairs.sites, layer, counts, np.stack([count] * len(series.names)), least)
     use = np.flatnonzero(count >= least)
     if not len(use):
         raise matching.nothing_left(pairs.sensors.reasons, int(count.max()))
-    three = [np.where(valid, v, np.nan)[use].astype("f8") for v in (*series.x, series.y[hourly])]
-    _refuse_same([*series.names, "station"], three)
+    several = [np.where(valid, v, np.nan)[use].astype("f8") for v in (*series.x, series.y[hourly])]
+    _refuse_same([*series.names, "station"], several)
     if anomaly:
         number = (pairs.days - pairs.days[0]).astype("f8")
-        three = [metrics.anomalies(v, number) for v in three]
+        several = [metrics.anomalies(v, number) for v in several]
     place = {k: ("station", v[use]) for k, v in matching.site_coords(pairs.sites).items()}
-    table = _table({"product": [*series.names, "station"], **place}, three, count[use])
+    table = _table({"product": [*series.names, "station"], **place}, several, count[use], interval is not False)
     table = pairs.annotate(table, "Triple collocation of soil moisture", stations, ds)
-    values = "anomalies" if anomaly else "values"
-    table.attrs |= {"matching": pairs.matching(series.names[hourly]), "values": values, "min_days": least}
+    return table.assign_attrs(matching=pairs.matching(series.names[hourly]), values=_values(anomaly), min_days=least)
+
+
+def collocate_products(
+    ds: xr.Dataset,
+    variables: Sequence[str] | None,
+    *,
+    anomaly: bool = False,
+    min_days: int | None = None,
+    time: Any = None,
+    interval: bool | None = None,
+) -> xr.Dataset:
+    """Errors of three or more products of every cell; see `xsm.triple_collocation`."""
+    variables = _named(ds, variables, (), 3)
+    _check_independent(ds, variables)
+    cf.check_units(ds, variables)
+    _one_layer(layers_of(ds, variables, free=True))
+    ds, days = daily(only_observed(ds, variables), None if time is None else period(time))
+    least = _least(min_days, len(days), "cells")
+    arrays = [ds[name] for name in variables]
+    if "frozen" in ds:
+        arrays = [a.where(~ds["frozen"].astype(bool)) for a in arrays]
+    arrays = list(xr.broadcast(*arrays))
+    cells = arrays[0].isel(time=0).size
+    with_ends = interval if interval is not None else cells <= FEW_CELLS
+    lazy = any(a.chunks is not None for a in arrays)
+    if not lazy:
+        flat = [a.transpose(..., "time").values.reshape(cells, -1)[:: max(cells // PICKED, 1)] for a in arrays]
+        _refuse_same(variables, flat)
+    number = (days - days[0]).astype("f8")
+
+    def errors(*rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        valid = np.isfinite(np.stack(rows)).all(0)
+        count = valid.sum(-1)
+        use = valid & (count >= least)[:, None]
+        series = [np.where(use, row, np.nan) for row in rows]
+        series = [metrics.anomalies(v, number) for v in series] if anomaly else series
+        parts = [_results(*series), *(metrics.bootstrap(_results, *series) if with_ends else ())]
+        return np.moveaxis(np.concatenate(parts), -1, 0), count.astype("f8")
+
+    ends = ("", "_low", "_high") if with_ends else ("",)
+    sizes = {"result": len(ends) * len(RESULTS), "product": len(arrays)}
+    results, count = along_time(errors, *arrays, outputs=[("result", "product"), ()], sizes=sizes)
+    table = xr.Dataset(
+        coords={"product": list(variables)} | {k: v for k, v in ds.coords.items() if "time" not in v.dims}
+    )
+    names = [(name, end) for end in ends for name in RESULTS]
+    for i, (name, end) in enumerate(names):
+        table[name + end] = results.isel(result=i).transpose("product", ...).assign_attrs(_about(name, end))
+    table["n"] = count.astype("i4").assign_attrs(long_name="Number of days", units="1")
+    if not lazy:
+        if not int(count.max()) >= least:
+            most = int(count.max())
+            hint = f"Take a longer period, or give <min_days={most}>." if most >= matching.LEAST_DAYS else (
+                "Look at the days of each product, and leave out one that has few.")  # fmt: skip
+            raise DataError(f"The products have {most} days in common at most, fewer than {least}.", hint=hint)
+        tell_emptied(table, {}, f"In every cell {NO_SIGNAL}, or {NEGATIVE}.", ["r_truth"])
+    frozen = "frozen days left out" if "frozen" in ds else "frozen days not left out"
+    about = {"title": "Triple collocation of soil moisture", "period": f"{days[0]}/{days[-1]}", "days": frozen}
+    kept = {k: v for k, v in ds.attrs.items() if k == "synthetic"}
+    table.attrs = {**kept, **about, "values": _values(anomaly), "min_days": least}
     return table
 
 
-def _table(coords: Mapping[str, Any], three: Sequence[np.ndarray], count: np.ndarray) -> xr.Dataset:
-    """Results of three series (station, day) with intervals and medians, and a note where there is none."""
+def _named(ds: xr.Dataset, variables: Sequence[str] | None, usual: Sequence[str], fewest: int) -> list[str]:
+    """The products, by default the usual ones or all soil moisture; fewer than enough stop."""
+    if variables is None:
+        variables = usual if usual and set(usual) <= set(ds.data_vars) else every_series(ds)
+    names = list(variables)
+    for name in names:
+        if name not in ds:
+            raise unknown("variable", name, [str(n) for n in ds.data_vars])
+    if len(names) < fewest or len(set(names)) < len(names):
+        count = "two beside the stations, or more" if fewest == 2 else "three or more, as there are no stations"
+        raise UsageError(
+            f"Triple collocation got {', '.join(names) or 'no product'}, expected {count}.",
+            hint="Name each product once, such as <variables=sm_dca,sm_noah_0_10>.",
+        )
+    return names
+
+
+def _one_layer(layers: Layers) -> Layers:
+    """The only layer; products whose depth is not known belong to it."""
+    products = {layer: names for layer, names in layers[0].items() if layer != "series"} or layers[0]
+    if len(products) > 1:
+        one, other = (names[0] for names in list(products.values())[:2])
+        raise UsageError(f"'{one}' and '{other}' are of different depths.", hint="Compare products of one layer.")
+    ((layer, names),) = products.items()
+    unknown_depth = [name for name in layers[0].get("series", ()) if layer != "series"]
+    return {layer: [*names, *unknown_depth]}, {layer: layers[1][layer]}
+
+
+def _least(min_days: int | None, days: int, what: str) -> int:
+    least = matching.fewest(min_days, MIN_DAYS, days)
+    if min_days is None and least < MIN_DAYS:
+        tell(
+            f"The period has {days} days, so {what} need {least} days of all products, where "
+            f"{MIN_DAYS} are usual: look at the intervals, or give {render_hint('<min_days=>')}."
+        )
+    return least
+
+
+def _values(anomaly: bool) -> str:
+    return "anomalies" if anomaly else "values"
+
+
+def _about(name: str, end: str) -> dict[str, str]:
+    long_name, units = RESULTS[name]
+    ending = f", {end[1:]} end of the 95 percent interval" if end else ""
+    return {"long_name": f"{long_name}{ending}", "units": units}
+
+
+def _table(coords: Mapping[str, Any], series: Sequence[np.ndarray], count: np.ndarray, with_ends: bool) -> xr.Dataset:
+    """Results of series (station, day) with intervals and medians, and a note where there is none."""
     table = xr.Dataset(coords=coords)
-    low, high = metrics.bootstrap(_results, *three)
-    for name, values, *ends in zip(RESULTS, _results(*three), low, high, strict=True):
-        long_name, units = RESULTS[name]
-        for end, value in zip(("", "_low", "_high"), (values, *ends), strict=True):
-            full = f"{long_name}{f', {end[1:]} end of the 95 percent interval' if end else ''}"
-            table[name + end] = ("product", "station"), value, {"long_name": full, "units": units}
+    parts = {"": _results(*series)}
+    if with_ends:
+        parts |= dict(zip(("_low", "_high"), metrics.bootstrap(_results, *series), strict=True))
+    for i, (name, (long_name, units)) in enumerate(RESULTS.items()):
+        for end, values in parts.items():
+            table[name + end] = ("product", "station"), values[i], _about(name, end)
         table[f"{name}_median"] = (
             table[name]
             .median("station")
@@ -97,29 +210,30 @@ def _table(coords: Mapping[str, Any], three: Sequence[np.ndarray], count: np.nda
     return table
 
 
-def _results(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
+def _results(*series: np.ndarray) -> np.ndarray:
     """Results in the order of `RESULTS`, (result, product, ...)."""
-    errors = metrics.triple_collocation(x, y, z)
+    errors = metrics.triple_collocation(*series)
     return np.stack([errors[name] for name in RESULTS])
 
 
 def _check_independent(ds: xr.Dataset, variables: Sequence[str]) -> None:
     """Stop where two products share a family, by their attributes or names; warn where a family is not known."""
-    for one, other in (variables, variables[::-1]):
-        families = families_of(ds, one) or UNKNOWN_ESTIMATE
-        shared = families & (families_of(ds, other) or {other})
-        if is_estimate(ds, one) and (shared or is_estimate(ds, other)):
-            words = " and ".join(sorted(f.removesuffix(" brightness temperatures") for f in families)[::-1])
+    for couple in combinations(variables, 2):
+        for one, other in (couple, couple[::-1]):
+            families = families_of(ds, one) or UNKNOWN_ESTIMATE
+            shared = families & (families_of(ds, other) or {other})
+            if is_estimate(ds, one) and (shared or is_estimate(ds, other)):
+                words = " and ".join(sorted(f.removesuffix(" brightness temperatures") for f in families)[::-1])
+                raise UsageError(
+                    f"'{one}' was trained on {words}, so its errors are not independent of those of '{other}'.",
+                    hint="Compare it with a product that took no part in the training, or use validate.",
+                )
+        one, other = couple
+        if shared := families_of(ds, one) & families_of(ds, other):
             raise UsageError(
-                f"'{one}' was trained on {words}, so its errors are not independent of those of '{other}'.",
-                hint="Compare it with a product that took no part in the training, or use validate.",
+                f"'{one}' and '{other}' both rest on {', '.join(sorted(shared))}, so their errors are not independent.",
+                hint="Give one of them and another product.",
             )
-    one, other = variables
-    if shared := families_of(ds, one) & families_of(ds, other):
-        raise UsageError(
-            f"'{one}' and '{other}' both rest on {', '.join(sorted(shared))}, so their errors are not independent.",
-            hint="Give one of them and another product.",
-        )
     if bare := [n for n in variables if not families_of(ds, n) and not is_estimate(ds, n)]:
         tell(
             f"What {', '.join(bare)} rests on is not known, so whether its errors are independent of the other "
@@ -129,7 +243,7 @@ def _check_independent(ds: xr.Dataset, variables: Sequence[str]) -> None:
 
 
 def _refuse_same(names: Sequence[str], series: Sequence[np.ndarray]) -> None:
-    for i, j in ((0, 1), (0, 2), (1, 2)):
+    for i, j in combinations(range(len(names)), 2):
         if same_series(series[i], series[j], scaled=True):
             raise UsageError(
                 f"'{names[i]}' and '{names[j]}' are one series under two names, so their errors are not independent.",

@@ -11,13 +11,12 @@ import numpy as np
 import xarray as xr
 
 from xsm.data import cf
-from xsm.data.cells import Along, inside, positions
+from xsm.data.cells import Spots
 from xsm.data.masks import FREEZING
 from xsm.errors import DataError, tell
+from xsm.validation.depths import Depth, is_at
 
 HOUR = np.timedelta64(1, "h")
-DEPTH_TOLERANCE = 1.0
-"""Centimetres: 5.08 counts as 5, 10.16 as 10, 20.32 as 20."""
 SAME_PLACE, SAME_VALUES = 0.01, 0.002
 """Degrees, and median difference of day means in m3 m-3, of a station that is there twice under two names."""
 SENSORS_AT_ONCE = 64
@@ -30,13 +29,18 @@ DAY_SHARE = 20 / 24
 
 @dataclass(frozen=True)
 class Site:
-    """A station in the window: its place and, by layer, the positions of its sensors (one per depth)."""
+    """A station in the window: its place and, by layer, the positions of its sensors with their weights."""
 
     station: str
     network: str
     lat: float
     lon: float
-    sensors: Mapping[str, tuple[int, ...]]
+    sensors: Mapping[str, Mapping[int, float]]
+
+    @property
+    def first(self) -> int:
+        """Position of its first sensor."""
+        return next(iter(next(iter(self.sensors.values()))))
 
 
 def site_coords(sites: Sequence[Site]) -> dict[str, np.ndarray]:
@@ -83,8 +87,8 @@ class Sensors:
         if not len(self._take):
             span = f"{time.min().astype('M8[D]')} to {time.max().astype('M8[D]')}" if len(time) else "no time at all"
             raise DataError(
-                f"The stations cover {span}, the maps {days[0]} to {days[-1]}: no day in common.",
-                hint="Open stations and maps of the same period.",
+                f"The stations cover {span}, the data {days[0]} to {days[-1]}: no day in common.",
+                hint="Give stations and data of the same period.",
             )
         self._take = self._take[np.argsort(bins[self._take], kind="stable")]
         self._bins, self._starts = np.unique(bins[self._take], return_index=True)
@@ -141,9 +145,10 @@ class Sensors:
         return int(wrong.sum())
 
     def layer_hours(self, site: Site, layer: str) -> np.ndarray:
-        """Hourly mean of a site's sensors of a layer; NaN where one of them is missing."""
-        parts = [self.hours[i] for i in site.sensors.get(layer, ())]
-        return np.mean(parts, axis=0) if parts else np.full((self._day[-1] + 1) * 24, np.nan, "f4")
+        """Hourly weighted mean of a site's sensors of a layer; NaN where one of them is missing."""
+        weights = site.sensors.get(layer, {})
+        parts = [np.float32(w) * self.hours[i] for i, w in weights.items()]
+        return np.sum(parts, axis=0) if parts else np.full((self._day[-1] + 1) * 24, np.nan, "f4")
 
     def day_means(self, sites: Sequence[Site], layer: str) -> np.ndarray:
         """Means of the maps' UTC days, (site, day); NaN where fewer than 20/24 of a day's values are there."""
@@ -155,13 +160,25 @@ class Sensors:
             means[row, enough] = np.nansum(hours[enough], axis=1, dtype="f8") / count[enough]
         return means
 
-    def at_hours(self, sites: Sequence[Site], layer: str, position: np.ndarray) -> np.ndarray:
-        """Values of the hours that contain ``position`` (stamps at the end) or are nearest, in hours of the maps."""
-        at = np.floor(position if self.ends else position + 0.5)
-        inside = (at >= 0) & (at < (self._day[-1] + 1) * 24)
-        at = np.where(inside, at, 0).astype("i8")
-        values = np.stack([self.layer_hours(site, layer)[row] for site, row in zip(sites, at, strict=True)])
-        return np.where(inside, values, np.nan)
+    def at_hours(
+        self, sites: Sequence[Site], layer: str, position: np.ndarray, tolerance: float | None = None
+    ) -> np.ndarray:
+        """Values of the hours that contain ``position`` (stamps at the end) or are nearest, in hours of the maps.
+
+        With a tolerance in hours the nearest hour that has a value, as far as its middle (or stamp) lies within.
+        """
+        nearest = np.floor(position if self.ends else position + 0.5)
+        series = np.stack([self.layer_hours(site, layer) for site in sites])
+        values = np.full(nearest.shape, np.nan, series.dtype)
+        away = np.full(nearest.shape, np.inf)
+        reach = 0 if tolerance is None else int(np.ceil(tolerance)) + 1
+        for at in (nearest + step for step in range(-reach, reach + 1)):
+            inside = (at >= 0) & (at < series.shape[1])
+            there = np.take_along_axis(series, np.where(inside, at, 0).astype("i8"), 1)
+            gap = np.abs(at + (0.5 if self.ends else 0.0) - position)
+            better = inside & np.isfinite(there) & (gap < away) & (tolerance is None or gap <= tolerance)
+            values, away = np.where(better, there, values), np.where(better, gap, away)
+        return values
 
 
 def full_name(station: str, network: str) -> str:
@@ -170,53 +187,66 @@ def full_name(station: str, network: str) -> str:
 
 
 def choose(
-    sensors: Sensors, ds: xr.Dataset, by_layer: Mapping[str, Sequence[float]], leave_out: Collection[str] = ()
+    sensors: Sensors, ds: xr.Dataset, spots: Spots, depths: Mapping[str, Depth], leave_out: Collection[str] = ()
 ) -> list[Site]:
     """Choose the sensors to compare, by depth, place, values and number of values; some by full name are left out."""
     known = sensors.coords
-    near = {d: np.abs(known["depth"] - d) <= DEPTH_TOLERANCE for depths in by_layer.values() for d in depths}
+    at = np.nan_to_num(known["depth"])
+    near = {layer: depth.near(at) for layer, depth in depths.items()}
     right = np.any(list(near.values()), axis=0)
     for i in np.flatnonzero(~right):
         sensors.exclude([int(i)], f"depth is not compared ({known['depth'][i]:g} cm)")
-    rows, cols, box = positions(ds, known["lon"], known["lat"])
-    covered = inside(rows, cols)
-    sensors.exclude(np.flatnonzero(right & ~covered), "outside the window of the maps")
-    if not (right & covered).any():
-        what = "station lies in the maps" if right.any() else f"sensor is within 1 cm of {sorted(near)} cm"
-        raise DataError(f"No {what} ({box}).", hint="Check the region of the stations and their depths.")
+    sensors.exclude(np.flatnonzero(right & ~spots.inside), "outside the window of the maps")
+    if not (right & spots.inside).any():
+        there = ", ".join(f"{d:g}" for d in np.unique(known["depth"]))
+        what = (
+            "station lies in the maps" if right.any() else f"sensor stands for {' or '.join(map(str, depths.values()))}"
+        )
+        around = "" if right.any() else " <depth_method=interpolate> takes the sensors around a depth."
+        raise DataError(f"No {what} ({spots.box if right.any() else f'there are {there} cm'}).",
+                        hint=f"Check the region of the stations and their depths.{around}")  # fmt: skip
     taught = np.array([full_name(s, n) in leave_out for s, n in zip(known["station"], known["network"], strict=True)])
-    sensors.exclude(np.flatnonzero(right & covered & taught), "the maps learnt from it")
-    if not (right & covered & ~taught).any():
+    sensors.exclude(np.flatnonzero(right & spots.inside & taught), "the maps learnt from it")
+    if not (right & spots.inside & ~taught).any():
         raise DataError(
             "The maps learnt from every station that lies in them.",
             hint="Give stations that they did not learn from, or <include_training_stations=True>.",
         )
-    sensors.load(np.flatnonzero(right & covered & ~taught).tolist())
-    _check_porosity(sensors, ds, rows, cols)
+    sensors.load(np.flatnonzero(right & spots.inside & ~taught).tolist())
+    _check_porosity(sensors, ds, spots)
 
-    by_station: dict[tuple[str, str], dict[str, tuple[int, ...]]] = {}
+    sites = []
     names = list(zip(known["network"], known["station"], strict=True))
     for name in dict.fromkeys(names[i] for i in sensors.hours):
         mine = [i for i in sensors.hours if names[i] == name]
-        best = {}
-        for depth, close in near.items():
-            here = sorted((i for i in mine if close[i]), key=lambda i: -np.isfinite(sensors.hours[i]).sum())
+        needs = {layer: depth.sensors(at[[i for i in mine if near[layer][i]]]) if near[layer][mine].any() else {}
+                 for layer, depth in depths.items()}  # fmt: skip
+        best: dict[float, int] = {}
+        for cm in dict.fromkeys(cm for need in needs.values() for cm in need):
+            here = sorted((i for i in mine if is_at(at[i], cm)), key=lambda i: -_count(sensors.hours[i]))
             if here:
-                best[depth] = here[0]
-                sensors.exclude(here[1:], f"another sensor of the station at {depth:g} cm has more values")
-        for layer, depths in by_layer.items():
-            if lacking := [d for d in depths if d not in best]:
-                sensors.exclude((best[d] for d in depths if d in best), f"no sensor at {lacking[0]:g} cm for {layer}")
+                best[cm] = here[0]
+                sensors.exclude(here[1:], f"another sensor of the station at {cm:g} cm has more values")
+        by_layer: dict[str, dict[int, float]] = {}
+        for layer, need in needs.items():
+            if lacking := [cm for cm in need if cm not in best]:
+                present = [best[cm] for cm in need if cm in best]
+                sensors.exclude(present, f"no sensor at {lacking[0]:g} cm for {layer}")
+            elif need:
+                by_layer[layer] = {best[cm]: weight for cm, weight in need.items()}
             else:
-                by_station.setdefault(name, {})[layer] = tuple(best[d] for d in depths)
-    sites = []
-    for (network, station), layers in by_station.items():
-        first = next(iter(layers.values()))[0]
-        sites.append(Site(station, network, float(known["lat"][first]), float(known["lon"][first]), layers))
+                sensors.exclude([i for i in mine if near[layer][i]], f"the station's depths do not suffice for {layer}")
+        if by_layer:
+            first = next(iter(next(iter(by_layer.values()))))
+            sites.append(Site(name[1], name[0], float(known["lat"][first]), float(known["lon"][first]), by_layer))
     return _without_doubles(sensors, sites)
 
 
-def _check_porosity(sensors: Sensors, ds: xr.Dataset, rows: Along, cols: Along) -> None:
+def _count(values: np.ndarray) -> int:
+    return int(np.isfinite(values).sum())
+
+
+def _check_porosity(sensors: Sensors, ds: xr.Dataset, spots: Spots) -> None:
     """Compare the values with the pores of the cell's soil, where its bulk density is known.
 
     The soil of a point is not that of its cell, so single wet values are kept with a remark; a sensor that is above
@@ -225,8 +255,9 @@ def _check_porosity(sensors: Sensors, ds: xr.Dataset, rows: Along, cols: Along) 
     if "bulk_density" not in ds or not sensors.hours:
         return
     which = list(sensors.hours)
-    at = {a.dim: xr.DataArray(a.nearest[which], dims="sensor") for a in (rows, cols)}
+    at = {dim: xr.DataArray(cells[which], dims="sensor") for dim, cells in spots.index.items()}
     density = ds["bulk_density"].isel(at)
+    density = density if at else density.expand_dims(sensor=len(which))
     if "soil_depth" in density.dims:
         nearest = np.abs(density["soil_depth"].values - sensors.coords["depth"][which][:, None]).argmin(1)
         density = density.isel(soil_depth=xr.DataArray(nearest, dims="sensor"))

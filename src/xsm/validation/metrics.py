@@ -229,23 +229,24 @@ def scores(x: ArrayLike, y: ArrayLike) -> dict[str, np.ndarray]:
     }  # fmt: skip
 
 
-def triple_collocation(x: ArrayLike, y: ArrayLike, z: ArrayLike) -> dict[str, Array]:
-    """Errors of three products whose errors are independent of each other and of the truth.
+def triple_collocation(*products: ArrayLike) -> dict[str, Array]:
+    """Errors of three or more products whose errors are independent of each other and of the truth.
 
     By covariances (Gruber et al., 2016, Int. J. Appl. Earth Obs. 45, 200-211; McColl et al., 2014, Geophys. Res. Lett.
-    41, 6229-6236).
+    41, 6229-6236). With more than three products there are more covariances than unknowns, and the spread of the truth
+    in each product is the least squares solution of the logarithms of all of them; with three it is exact.
 
     Parameters
     ----------
-    x, y, z : array_like
-        Series of one shape along the last axis; days without a value in one of them are left out.
+    *products : array_like
+        Three or more series of one shape along the last axis; days without a value in one of them are left out.
 
     Returns
     -------
     dict of ndarray
-        With a first axis for the three products: ``error_std`` in each product's own unit, ``error_std_scaled`` in that
-        of ``x``, ``scale`` (a product times it has the truth's spread in ``x``), ``snr`` in dB and ``r_truth``, the
-        correlation with the unknown truth. NaN where a covariance or an error variance is not positive.
+        With a first axis for the products: ``error_std`` in each product's own unit, ``error_std_scaled`` in that of
+        the first, ``scale`` (a product times it has the truth's spread in the first), ``snr`` in dB and ``r_truth``,
+        the correlation with the unknown truth. NaN where a covariance or an error variance is not positive.
 
     Examples
     --------
@@ -255,16 +256,17 @@ def triple_collocation(x: ArrayLike, y: ArrayLike, z: ArrayLike) -> dict[str, Ar
     >>> errors["error_std"].round(3)
     array([0.02, 0.03, 0.04])
     """
-    a = np.stack(np.broadcast_arrays(*(np.asarray(v, "f8") for v in (x, y, z))))
+    a = np.stack(np.broadcast_arrays(*(np.asarray(v, "f8") for v in products)))
     a = np.where(np.isfinite(a).all(0), a, np.nan)
-    count = np.isfinite(a[0]).sum(-1)
-    anomaly = a - _mean(a)[..., None]
+    count, number = np.isfinite(a[0]).sum(-1), len(a)
+    anomaly = np.nan_to_num(a - _mean(a)[..., None])
     with np.errstate(invalid="ignore", divide="ignore"):
-        cov = np.nansum(anomaly[:, None] * anomaly[None], -1) / np.where(count > 1, count - 1, np.nan)
-        others = ((1, 2), (0, 2), (0, 1))
-        truth = np.stack([cov[i, j] * cov[i, k] / cov[j, k] for i, (j, k) in enumerate(others)])
-        truth = np.where((cov[0, 1] > 0) & (cov[0, 2] > 0) & (cov[1, 2] > 0), truth, np.nan)
-        total = np.stack([cov[i, i] for i in range(3)])
+        cov = np.einsum("i...t,j...t->ij...", anomaly, anomaly) / np.where(count > 1, count - 1, np.nan)
+        total = np.stack([cov[i, i] for i in range(number)])
+        logs = np.where(cov > 0, np.log(np.where(cov > 0, cov, 1.0)), np.nan)
+        logs[np.arange(number), np.arange(number)] = 0.0
+        sums = logs.sum(1)
+        truth = np.exp(2 * (sums - sums.sum(0) / (2 * (number - 1))) / (number - 2))
         error = np.sqrt(total - truth)
         truth = np.where(np.isnan(error), np.nan, truth)
         scale = np.sqrt(truth[0] / truth)

@@ -10,11 +10,15 @@ import numpy as np
 import xarray as xr
 
 from xsm.data import cf
-from xsm.data.cells import Cells, daily
+from xsm.data.cells import Cells, Spots, daily
+from xsm.data.families import RETRIEVAL, role_of
 from xsm.validation import matching
+from xsm.validation.depths import Depth, read_pair
+from xsm.validation.references import place
 
 RETRIEVALS = ("sm_dca", "sm_scav", "sm_scah")
-"""Products of one overpass: compared with the hour nearest to it, not with the day's mean."""
+"""Products of one overpass: compared with the hour nearest to it, not with the day's mean. With a tolerance also those
+whose attribute ``role`` is retrieval."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,7 @@ class Layer:
     ``valid`` marks where both are there and the cell is not frozen.
     """
 
+    depth: Depth
     names: list[str]
     x: np.ndarray
     y: np.ndarray
@@ -32,18 +37,25 @@ class Layer:
 
 @dataclass(frozen=True)
 class Pairs:
-    """Pairs by layer, with the days, the sensors (and why some take no part), the sites and their cells."""
+    """Pairs by layer, with the days, the sensors (and why some take no part), the sites and their cells.
+
+    ``hourly`` are the products that meet the hours of their passes, ``tolerance`` hours at most.
+    """
 
     days: np.ndarray
     sensors: matching.Sensors
     sites: list[matching.Site]
+    spots: Spots
     cells: Cells
     layers: dict[str, Layer]
-    hourly: bool
+    hourly: frozenset[str]
+    tolerance: float | None = None
 
     def matching(self, name: str) -> str:
         """How a product is matched with the stations, in words."""
-        return "hour of obs_time" if self.hourly and name in RETRIEVALS else self.sensors.day_name
+        if name not in self.hourly:
+            return self.sensors.day_name
+        return "hour of obs_time" + (f" within {self.tolerance:g} h" if self.tolerance is not None else "")
 
     def annotate(self, table: xr.Dataset, title: str, *sources: xr.Dataset) -> xr.Dataset:
         """Add to a table why sensors are excluded, the title, the period and whether the data are synthetic."""
@@ -66,38 +78,45 @@ def pair(
     ds: xr.Dataset,
     stations: xr.Dataset,
     products: Mapping[str, Sequence[str]],
-    depths: Mapping[str, str],
+    depths: Mapping[str, str | Depth],
     *,
     maps: Sequence[str] = (),
     method: Literal["nearest", "bilinear"] = "nearest",
     time: slice | None = None,
     leave_out: Collection[str] = (),
+    tolerance: float | None = None,
 ) -> Pairs:
     """Bring daily maps (m3 m-3) and stations (``soil_moisture(sensor, time)``) together; only the stations' cells are
     computed.
 
-    ``products`` are the variables of ``ds`` by layer, ``"surface"`` and ``"subsurface"``, ``depths`` the depth in cm by
-    layer, ``"20"``, or two that are averaged, ``"10-20"``; the values of further ``maps`` are taken at the sites.
-    ``method`` and ``time`` are those of `xsm.validate`; stations whose full names are in ``leave_out`` take no part.
+    ``products`` are the variables of ``ds`` by layer and ``depths`` the depths of these layers, or texts: ``"20"``, or
+    two that are averaged, ``"10-20"``; the values of further ``maps`` are taken at the sites. ``method``, ``time`` and
+    ``tolerance`` are those of `xsm.validate`; stations whose full names are in ``leave_out`` take no part.
     """
-    cf.check_units(ds, [name for names in products.values() for name in names])
+    every = [name for names in products.values() for name in names]
+    cf.check_units(ds, every)
     ds, days = daily(ds, time)
     sensors = matching.Sensors(stations, days)
-    by_layer = {layer: [float(d) for d in depths[layer].split("-")] for layer in products}
-    sites = matching.choose(sensors, ds, by_layer, leave_out)
+    by_layer = {layer: read_pair(depths[layer]) for layer in products}
+    if np.isnan(sensors.coords["depth"]).all():
+        by_layer = dict.fromkeys(products, Depth(rule="any"))
+    spots = place(ds, every, stations)
+    sites = matching.choose(sensors, ds, spots, by_layer, leave_out)
     if not sites:
         raise matching.nothing_left(sensors.reasons)
-    place = matching.site_coords(sites)
-    every = [name for names in products.values() for name in names]
-    cells = Cells(ds, every, ["frozen", "obs_time", *maps], place["lon"], place["lat"], method)
-    passes = None if sensors.coarse else cells.hours(days[0])
-    pairs = Pairs(days, sensors, sites, cells, {}, passes is not None)
-    frozen = cells.frozen()
+    spots = spots.take([site.first for site in sites])
+    cells = Cells(ds, every, ["frozen", "obs_time", *maps], spots, method)
+    passes = None if sensors.coarse and tolerance is None else cells.hours(days[0])
+    at_passes = [n for n in every if n in RETRIEVALS or (tolerance is not None and role_of(ds, n) == RETRIEVAL)]
+    hourly = frozenset(at_passes if passes is not None else ())
+    pairs = Pairs(days, sensors, sites, spots, cells, {}, hourly, tolerance)
+    frozen = cells.frozen() if spots.placed or cells.has("frozen") else np.zeros((), bool)
     for layer, names in products.items():
         x = np.stack([cells.values(name) for name in names])
         y = np.stack([
-            sensors.day_means(sites, layer) if passes is None or name not in RETRIEVALS
-            else sensors.at_hours(sites, layer, passes) for name in names
+            sensors.at_hours(sites, layer, passes, tolerance) if name in hourly and passes is not None
+            else sensors.day_means(sites, layer) for name in names
         ])  # fmt: skip
-        pairs.layers[layer] = Layer(list(names), x, y, np.isfinite(x) & np.isfinite(y) & ~frozen)
+        valid = np.isfinite(x) & np.isfinite(y) & ~frozen
+        pairs.layers[layer] = Layer(by_layer[layer], list(names), x, y, valid)
     return pairs

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
 import xarray as xr
 
+from xsm.data.families import is_moisture
+from xsm.data.series import series_names
 from xsm.errors import DataError, UsageError, unknown
+from xsm.validation.depths import Depth, read_depth, read_pair
 
 PRODUCTS: Mapping[str, str] = {
     "sm_5cm": "surface",
@@ -44,30 +48,106 @@ def is_estimate(ds: xr.Dataset, name: str) -> bool:
     return _plain(name) in ("sm_5cm", "sm_25cm") or "model_hash" in ds[name].attrs
 
 
-def products_of(ds: xr.Dataset, variables: Sequence[str] | None) -> dict[str, list[str]]:
-    """Soil moisture variables by layer, in the order of `PRODUCTS` where none are named."""
-    if variables is None:
-        order = list(PRODUCTS)
-        names = sorted((str(n) for n in ds.data_vars if layer_of(str(n))), key=lambda n: order.index(_plain(n)))
-    else:
-        names = list(dict.fromkeys(variables))
-    layers: dict[str, list[str]] = {"surface": [], "subsurface": []}
+Layers = tuple[dict[str, list[str]], dict[str, Depth]]
+"""Products by layer, and the depth of each layer."""
+
+
+def layers_of(
+    ds: xr.Dataset,
+    variables: Sequence[str] | None,
+    *,
+    surface: str = "5",
+    subsurface: str = "20",
+    depth: Sequence[Any] | None = None,
+    method: Literal["nearest", "interpolate"] = "nearest",
+    free: bool = False,
+) -> Layers:
+    """Soil moisture variables by the depth at which stations judge them, in the order of `PRODUCTS` if none are named.
+
+    Parameters
+    ----------
+    ds : xarray.Dataset
+        Data.
+    variables : sequence of str, optional
+        Names.
+    surface, subsurface : str
+        Depths of the known products and of those whose attribute ``depth`` is 5 or 25.
+    depth : sequence, optional
+        One depth or range for all products, or one for each; it goes before what is known of a product.
+    method : {"nearest", "interpolate"}
+        Whether single depths in ``depth`` are interpolated.
+    free : bool
+        Whether products may have no depth, because their reference has none.
+
+    Returns
+    -------
+    dict, dict
+        Names by layer and depths by layer: ``"surface"``, ``"subsurface"``, or the depth as text.
+
+    Examples
+    --------
+    >>> ds = xr.Dataset({"sm_dca": ("time", [0.2]), "deep": ("time", [0.3], {"depth": "0-100 cm"})})
+    >>> layers_of(ds, ["sm_dca", "deep"])[0]
+    {'surface': ['sm_dca'], '0-100 cm': ['deep']}
+    """
+    names = list(dict.fromkeys(variables)) if variables is not None else _default(ds, bool(depth) or free)
     for name in names:
         if name not in ds:
             raise unknown("variable", name, [str(n) for n in ds.data_vars])
-        depth = str(ds[name].attrs.get("depth", "")).removesuffix("cm").strip()
-        layer = layer_of(name) or {"5": "surface", "25": "subsurface"}.get(depth.removesuffix(".0"))
-        if layer is None:
-            raise UsageError(
-                f"'{name}' is not a known soil moisture variable and has no attribute depth of 5 or 25 (cm).",
-                hint=f"Give '{name}' the attribute depth, or rename it to one of {', '.join(PRODUCTS)}.",
-            )
-        layers[layer].append(name)
     if not names:
         raise DataError(
-            f"The dataset has none of {', '.join(PRODUCTS)}.", hint="Name the soil moisture in <variables=>."
+            f"The dataset has none of {', '.join(PRODUCTS)}.",
+            hint="Name the soil moisture in <variables=>, with <depth=5> where its depth is not known.",
         )
-    return {layer: names for layer, names in layers.items() if names}
+    if depth and len(depth) not in (1, len(names)):
+        raise UsageError(f"There are {len(depth)} depths for {len(names)} products ({', '.join(names)}).",
+                         hint="Give one depth for all, or one for each.")  # fmt: skip
+    usual = {"surface": read_pair(surface), "subsurface": read_pair(subsurface)}
+    products: dict[str, list[str]] = {"surface": [], "subsurface": []}
+    depths = dict(usual)
+    for i, name in enumerate(names):
+        if depth:
+            at = read_depth(depth[i % len(depth)], method)
+            layer = str(at)
+        else:
+            layer, at = _layer(ds, name, usual, free)
+        products.setdefault(layer, []).append(name)
+        depths[layer] = at
+    filled = {layer: names for layer, names in products.items() if names}
+    return filled, {layer: depths[layer] for layer in filled}
+
+
+def _default(ds: xr.Dataset, any_depth: bool) -> list[str]:
+    """Names of known products; without one all soil moisture, if its depth does not matter or is an attribute."""
+    order = list(PRODUCTS)
+    names = sorted((str(n) for n in ds.data_vars if layer_of(str(n))), key=lambda n: order.index(_plain(n)))
+    if names or any_depth:
+        return names or series_names(ds)
+    return [str(n) for n in ds.data_vars if is_moisture(ds, str(n)) and ds[n].attrs.get("depth")]
+
+
+def every_series(ds: xr.Dataset) -> list[str]:
+    """All soil moisture; where nothing has a unit, as in tables, every series of numbers."""
+    series = [str(n) for n, v in ds.data_vars.items() if "time" in v.dims and v.dtype.kind == "f"]
+    plain = not any(ds[n].attrs.get("units") for n in series)
+    return [n for n in series if not n.endswith("_std")] if plain and series else series_names(ds)
+
+
+def _layer(ds: xr.Dataset, name: str, usual: dict[str, Depth], free: bool) -> tuple[str, Depth]:
+    text = str(ds[name].attrs.get("depth", "")).removesuffix("cm").strip()
+    layer = layer_of(name) or {"5": "surface", "25": "subsurface"}.get(text.removesuffix(".0"))
+    if layer is not None:
+        return layer, usual[layer]
+    try:
+        at = read_depth(text)
+    except UsageError:
+        if free:
+            return "series", Depth(rule="any")
+        raise UsageError(
+            f"'{name}' is not a known soil moisture variable and has no attribute depth (cm).",
+            hint=f"Give <depth=5>, or '{name}' the attribute depth, or rename it to one of {', '.join(PRODUCTS)}.",
+        ) from None
+    return str(at), at
 
 
 def only_observed(ds: xr.Dataset, variables: Sequence[str]) -> xr.Dataset:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,12 +13,11 @@ import xarray as xr
 from xsm.data import cf, soil_texture
 from xsm.data.cells import Cells
 from xsm.data.emptiness import tell_emptied
-from xsm.data.period import days as period
 from xsm.data.variation import ratios, tell_flat
-from xsm.errors import DataError, render_hint, tell, unknown
+from xsm.errors import DataError, unknown
 from xsm.validation import matching, metrics
-from xsm.validation.pairing import pair
-from xsm.validation.products import is_estimate, products_of
+from xsm.validation.matched import Matched, match
+from xsm.validation.products import is_estimate
 
 SCORES: Mapping[str, tuple[str, str]] = {
     "r": ("Pearson correlation", "1"),
@@ -40,9 +39,12 @@ OPTIONAL: Mapping[str, tuple[str, str]] = {
        for score in ("rmse", "bias", "ubrmse") for end, word in (("low", "Lower"), ("high", "Upper"))},
 }  # fmt: skip
 """Scores that are computed on request."""
-MIN_DAYS = 60
 GROUPED = ("r", "rmse", "bias", "ubrmse")
-GROUPINGS = ("network", "land_cover", "texture", "texture_group")
+SHOWN = ("r", "ubrmse", "rmse", "bias", "error_std", "snr", "r_truth")
+"""Scores of which people see the means."""
+SEASON, SEASONS = "season", ("DJF", "MAM", "JJA", "SON")
+SEASONAL = (*GROUPED, "kge", "std_ratio", "n")
+GROUPINGS = ("network", "land_cover", "texture", "texture_group", SEASON)
 
 
 def score_maps(
@@ -51,75 +53,45 @@ def score_maps(
     *,
     variables: Sequence[str] | None = None,
     by: Sequence[str] = (),
-    method: Literal["nearest", "bilinear"] = "nearest",
-    subsurface: str = "20",
-    surface: str = "5",
-    min_days: int | None = None,
     interval: str = "fisher",
     anomaly: bool = False,
     common: bool = True,
-    time: Any = None,
     include_training_stations: bool = False,
+    **how: Any,
 ) -> xr.Dataset:
-    """Score maps against stations; see `xsm.validate`."""
+    """Score maps against stations; see `xsm.validate`, and `xsm.validation.matched.match` for the other arguments."""
     for name in by:
         if name not in GROUPINGS:
             raise unknown("grouping", name, GROUPINGS)
-    layers = products_of(ds, variables)
-    depths = {"surface": surface, "subsurface": subsurface}
-    products = [name for names in layers.values() for name in names]
-    taught = training_stations(ds, products)
-    pairs = pair(ds, stations, layers, depths, maps=_class_maps(ds, by), method=method,
-                 time=None if time is None else period(time),
-                 leave_out=() if include_training_stations else taught)  # fmt: skip
-    sensors, sites = pairs.sensors, pairs.sites
-    if among := sorted(taught & {matching.full_name(site.station, site.network) for site in sites}):
-        tell(f"The maps learnt from {len(among)} of these stations ({', '.join(among[:3])}...): their scores flatter.")
-    min_days = matching.fewest(min_days, MIN_DAYS, len(pairs.days))
-    most: dict[str, int] = {}
-    scored: dict[str, dict[str, np.ndarray]] = {}
-    flat: list[str] = []
-    for layer, series in pairs.layers.items():
-        valid = series.valid
-        counts = dict(zip(series.names, valid.sum(-1), strict=True))
-        if common:
-            valid = np.broadcast_to(valid.all(0), valid.shape)
-        left = valid.sum(-1)
-        matching.exclude_short(sensors, sites, layer, counts, left, min_days)
-        most[layer] = int(left.max())
-        for i, name in enumerate(series.names):
-            x = np.where(valid[i] & (left[i] >= min_days)[:, None], series.x[i], np.nan)
-            scored[name] = _score(x, series.y[i], pairs.days, interval, anomaly)
-            flat.append(_tell_flat(ds, name, x, series.y[i]))
-
-    with_scores = np.flatnonzero(np.any([scored[p]["n"] > 0 for p in products], axis=0))
-    if not len(with_scores):
-        raise matching.nothing_left(sensors.reasons, max(most.values()))
-    for layer, days in most.items():
-        if days < min_days:
-            shared = ", or <common=False>" if common and len(layers[layer]) > 1 else ""
-            tell(
-                f"No station has {min_days} days of {', '.join(layers[layer])}, the most are {days}: they have no "
-                "scores. " + render_hint(f"Give <min_days={days}> or less{shared}.")
-            )
-    layer_of = [layer for layer, names in layers.items() for _ in names]
-    place = matching.site_coords(sites) | _classes(ds, pairs.cells, by)
+    groupings = [name for name in by if name != SEASON]
+    matched = match(ds, stations, variables=variables, common=common, maps=_class_maps(ds, groupings),
+                    leave_out=() if include_training_stations else None, **how)  # fmt: skip
+    pairs, products = matched.pairs, matched.products
+    scored = {p: _score(matched.x[p], matched.y[p], pairs.days, interval, anomaly) for p in products}
+    flat = [_tell_flat(ds, p, matched.x[p], matched.y[p]) for p in products]
+    with_scores = np.flatnonzero(matched.count().any(0))
+    place = matching.site_coords(pairs.sites) | _classes(ds, pairs.cells, groupings)
     names = [*SCORES, *(n for n in OPTIONAL if n in scored[products[0]])]
+    layers = matched.layers
     table = xr.Dataset(
         {name: (("product", "station"), np.stack([scored[p][name][with_scores] for p in products])) for name in names},
         {
             "product": products,
-            "layer": ("product", layer_of),
-            "reference": ("product", [f"{depths[layer]} cm" for layer in layer_of]),
-            "matching": ("product", [pairs.matching(name) for name in products]),
+            "layer": ("product", [layers[p][0] for p in products]),
+            "reference": ("product", [str(layers[p][1].depth) for p in products]),
+            "matching": ("product", [pairs.matching(p) for p in products]),
             **{name: ("station", v[with_scores]) for name, v in place.items()},
         },
     )
     table["n"] = table["n"].astype("i4")
-    table = _summarise(table, by)
+    table = _summarise(table, groupings)
+    if SEASON in by:
+        table = table.merge(_by_season(matched, with_scores))
     table = pairs.annotate(table, "Validation of soil moisture against stations", stations, ds)
     common_days = "same days and stations for all products of a layer" if common else "own days of each product"
-    table.attrs |= {"common": common_days, "min_days": min_days}
+    table.attrs |= {"common": common_days, "min_days": matched.min_days}
+    if how.get("rescale", "none") != "none":
+        table.attrs["rescale"] = f"products are rescaled to each station ({how['rescale']})"
     why = "At every station the product or the station is constant, or too few days are left."
     scores = {f"r of {p}": table["r"].sel(product=p, drop=True) for p in products}
     tell_emptied(xr.Dataset(scores), {}, why, scores)
@@ -128,10 +100,26 @@ def score_maps(
     return table
 
 
-def training_stations(ds: xr.Dataset, products: Sequence[str]) -> set[str]:
-    """Full names of the stations that products learnt from, as their attribute ``training_stations`` lists them."""
-    texts = [str(ds[name].attrs.get("training_stations", "")) for name in products]
-    return {name.strip() for text in texts for name in text.split(",") if name.strip()}
+def _by_season(matched: Matched, sites: np.ndarray) -> xr.Dataset:
+    """Scores of the days of each season at every station that has a quarter of the fewest days in it."""
+    least = max(matching.LEAST_DAYS, matched.min_days // len(SEASONS))
+    season = (matched.pairs.days.astype("M8[M]").astype(int) % 12 + 1) % 12 // 3
+    parts = []
+    for number in range(len(SEASONS)):
+        scored = []
+        for p, x in matched.x.items():
+            days = np.where(season == number, x, np.nan)[sites]
+            enough = (np.isfinite(days) & np.isfinite(matched.y[p][sites])).sum(-1) >= least
+            scored.append(metrics.scores(np.where(enough[:, None], days, np.nan), matched.y[p][sites]))
+        parts.append({name: np.stack([one[name] for one in scored]) for name in SEASONAL})
+    dims = "product", "station", SEASON
+    table = xr.Dataset(coords={SEASON: list(SEASONS)})
+    for name in SEASONAL:
+        long_name, units = SCORES[name]
+        values = np.stack([part[name] for part in parts], -1)
+        attrs = {"long_name": f"{long_name}, by season with at least {least} days", "units": units}
+        table[f"{name}_by_{SEASON}"] = dims, values.astype("i4") if name == "n" else values, attrs
+    return table
 
 
 def _tell_flat(ds: xr.Dataset, name: str, x: np.ndarray, y: np.ndarray) -> str:
@@ -226,17 +214,17 @@ def _summary(name: str, how: str, over: str) -> dict[str, str]:
 
 
 def to_frame(table: xr.Dataset) -> pd.DataFrame:
-    """Make a tidy table of the result of `xsm.validate`: a row per product and station.
+    """Make a tidy table of the result of `xsm.validate` or `xsm.matchup`: a row per product and station, or per pair.
 
     Parameters
     ----------
     table : xarray.Dataset
-        Scores on ``(product, station)``.
+        Scores on ``(product, station)``, or pairs.
 
     Returns
     -------
     pandas.DataFrame
-        Columns ``product``, ``station``, the scores and the coordinates of the stations.
+        Columns ``product``, ``station``, the scores and the coordinates of the stations; of pairs all their variables.
 
     Examples
     --------
@@ -246,5 +234,18 @@ def to_frame(table: xr.Dataset) -> pd.DataFrame:
     >>> xsm.to_frame(scores)["product"].unique().tolist()
     ['sm_noah_0_10']
     """
+    if "pair" in table.dims:
+        return table.to_dataframe().reset_index(drop=True)
     names = [str(n) for n, v in table.data_vars.items() if v.dims == ("product", "station")]
     return table[names].to_dataframe().reset_index()
+
+
+def means(table: xr.Dataset) -> pd.DataFrame:
+    """Means over the stations by product: those scores of `SHOWN` that the table has, and the number of stations."""
+    shown = [name for name in SHOWN if name in table and table[name].dims == ("product", "station")]
+    columns = {name: table[name].mean("station").values for name in shown}
+    scored = table["n"].values > 0 if "n" in table else np.ones(table.sizes["station"], bool)
+    count = np.broadcast_to(scored, (table.sizes["product"], table.sizes["station"])).sum(-1)
+    index = pd.Index(table["product"].values, name="product")
+    about = {"stations at": table["reference"].values} if "reference" in table.coords else {}
+    return pd.DataFrame({**about, **columns, "stations": count}, index)

@@ -1,0 +1,58 @@
+"""Data and stations in any container: datasets, arrays, and tables of pandas, long or wide."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import xarray as xr
+
+from xsm.contracts.containers import as_dataset
+from xsm.contracts.inputs import checked
+from xsm.contracts.param import Kind, Param
+from xsm.data.time import utc_times
+from xsm.errors import UsageError
+from xsm.io import station_table
+
+
+def as_data(value: Any, name: str = "ds") -> xr.Dataset:
+    """Maps or series as a dataset with times in UTC.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> as_data(pd.Series([0.2, 0.3], pd.date_range("2021-04-01", periods=2), name="sm")).sizes["time"]
+    2
+    """
+    _refuse_files(name, value)
+    ds = checked(name, as_dataset(name, value)[0], Param(name=name, kind=Kind.DATASET, required=True))
+    return utc_times(ds, "The stations" if name == "stations" else "The data")
+
+
+def as_reference(value: Any, name: str = "stations") -> xr.Dataset:
+    """Stations or series as a dataset: a table of pandas is long if it has no times as its index.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> days = pd.date_range("2021-04-01", periods=2)
+    >>> as_reference(pd.DataFrame({"A": [0.2, 0.3], "B": [0.1, 0.2]}, days)).data_vars.keys() == {"A", "B"}
+    True
+    """
+    if hasattr(value, "columns") and hasattr(value, "to_xarray") and not _is_wide(value):
+        return station_table.of_frame(value)
+    return as_data(value, name)
+
+
+def _is_wide(frame: Any) -> bool:
+    """Whether a table has times as its index and a column for each series."""
+    import pandas as pd
+
+    long = {str(c).lower() for c in frame.columns} & set(station_table.COLUMNS["station"])
+    return isinstance(frame.index, pd.DatetimeIndex | pd.PeriodIndex) and not long
+
+
+def _refuse_files(name: str, value: Any) -> None:
+    if isinstance(value, list | tuple) and value and all(isinstance(v, str) or hasattr(v, "__fspath__") for v in value):
+        raise UsageError(
+            f"'{name}' is a list of {len(value)} files, expected an xarray.Dataset.", hint="Open files with <open()>."
+        )
