@@ -15,7 +15,7 @@ from xsm.series.trends import trends
 @operation(title="Trend", group="Series", keeps_type=True)
 def trend(
     ds: Annotated[xr.Dataset, Param("Series of several years, with gaps or without.")],
-    by: Annotated[Literal["year", "month", "day"], Param("Steps that are compared.")] = "year",
+    by: Annotated[Literal["year", "month", "day"], Param("Steps that are compared.", label="Group by")] = "year",
     *,
     test: Annotated[
         Literal["hamed_rao", "plain"], Param("Mann-Kendall test with a correction for autocorrelation, or without.")

@@ -122,7 +122,7 @@ def _of_variable(
     spread = next((n for n in (f"{match}_std", "std") if n in known), None)
     if standardise and spread is None:
         raise DataError(f"The climatology has no standard deviation '{match}_std'.",
-                        hint="Compute it with <climatology(std=true)>.")  # fmt: skip
+                        hint="Compute it with <climatology()> and <std=True>.")  # fmt: skip
     arrays = [climatology[match], *([climatology[spread]] if standardise and spread else [])]
     for array in arrays:
         same_cells(array, ds, "The climatology")
