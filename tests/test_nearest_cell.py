@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from tests.station_world import DAYS, make_maps, make_stations
 from xsm import DataError
-from xsm.data.cells import Cells, inside, positions, spots_of
+from xsm.data.cells import Cells, spots_of
 from xsm.data.grids import EASE2_M09
+from xsm.data.positions import inside, positions
 from xsm.ops.validate import validate
 
 GAUSS = np.degrees(np.arcsin(np.polynomial.legendre.leggauss(64)[0]))

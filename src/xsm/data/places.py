@@ -11,9 +11,9 @@ import numpy as np
 import xarray as xr
 
 from xsm.data.areas import DEGREES, EASE, transformer
-from xsm.data.cells import Along, axes_of, inside, positions
 from xsm.data.cf import fill_of, kind
 from xsm.data.emptiness import tell_emptied, valid_share
+from xsm.data.positions import Along, axes_of, inside, positions
 from xsm.errors import DataError, UsageError, tell, unknown
 
 COLUMNS = {

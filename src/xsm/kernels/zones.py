@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 from xsm.data.areas import DEGREES, EASE, transformer
-from xsm.data.cells import axes_of, edges
+from xsm.data.positions import axes_of, edges
 from xsm.data.zones import Zones
 from xsm.errors import DataError, tell
 

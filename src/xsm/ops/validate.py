@@ -37,7 +37,7 @@ Tolerance = Annotated[
           minimum=0, maximum=48, advanced=True),
 ]  # fmt: skip
 Rescale = Annotated[
-    Literal["none", "mean_std", "linreg"], Param("Bring each product to the level of the station first.")
+    Literal["none", "mean_std", "linreg", "cdf"], Param("Bring each product to the level of the station first.")
 ]
 MinDays = Annotated[
     int | None, Param("Fewest days that a station needs; by default 60, or a third of a shorter period.", minimum=3)
@@ -111,9 +111,9 @@ def validate(
     tolerance : float, optional
         Hours between ``obs_time`` and the nearest value of the station, at most; also where the stations have fewer
         than 24 values per day, and for variables whose attribute ``role`` is ``retrieval``.
-    rescale : {"none", "mean_std", "linreg"}
-        Give each product the mean and standard deviation of the station, or regress the station on it, on the days that
-        are scored. The bias is then zero; correlations of Pearson and Spearman stay.
+    rescale : {"none", "mean_std", "linreg", "cdf"}
+        Give each product the mean and standard deviation of the station, regress the station on it, or match their
+        distributions, on the days that are scored, of which 30 are needed; see `rescale`. The bias is then about zero.
     min_days : int, optional
         Fewest days for a score; 60 by default, or a third of a period of less than 180 days. The attribute
         ``min_days`` of the result says which.

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from xsm.data import cf
 from xsm.data.areas import DEGREES, EASE, transformer
-from xsm.data.cells import axes_of
+from xsm.data.positions import axes_of
 from xsm.data.soil_texture import CLASSES
 from xsm.errors import DataError
 from xsm.io.styles import FIXED, RAMPS, TEXTURE, colours

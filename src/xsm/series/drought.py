@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import xarray as xr
 
-from xsm.data.cells import axes_of
 from xsm.data.cf import NO_CLASS, same_units
+from xsm.data.positions import axes_of
 from xsm.data.series import SOURCE
 from xsm.errors import DataError
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -221,10 +221,16 @@ def _ratios(rows: np.ndarray, other: np.ndarray) -> np.ndarray:
     return _quantiles(rows, other, True)
 
 
-METHODS: Mapping[str, tuple[Rows, str]] = {
-    "mean_std": (_mean_std, "mean and standard deviation"),
-    "linreg": (_linreg, "linear regression"),
-    "cdf": (_cdf, "CDF matching"),
-    "qdm": (_differences, "quantile delta mapping"),
+class Method(NamedTuple):
+    """A function of rows ``(cell, time)`` and those of the reference, and what it is called."""
+
+    function: Rows
+    text: str
+
+
+METHODS: Mapping[str, Method] = {
+    "mean_std": Method(_mean_std, "mean and standard deviation"),
+    "linreg": Method(_linreg, "linear regression"),
+    "cdf": Method(_cdf, "CDF matching"),
+    "qdm": Method(_differences, "quantile delta mapping"),
 }
-"""Functions of rows, and what they are called."""

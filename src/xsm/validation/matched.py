@@ -12,14 +12,14 @@ import xarray as xr
 from xsm.data.cells import distance_km
 from xsm.data.period import days as period
 from xsm.errors import render_hint, tell
+from xsm.series.rescaling import METHODS
 from xsm.validation import matching
 from xsm.validation.pairing import Layer, Pairs, pair
 from xsm.validation.products import layers_of
 from xsm.validation.references import as_stations
-from xsm.validation.rescaling import RESCALINGS
 
 MIN_DAYS = 60
-Rescale = Literal["none", "mean_std", "linreg"]
+Rescale = Literal["none", "mean_std", "linreg", "cdf"]
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,9 @@ def match(
         for i, name in enumerate(series.names):
             y[name] = series.y[i]
             scored = np.where(valid[i] & (left[i] >= least)[:, None], series.x[i], np.nan)
-            x[name] = scored if rescale == "none" else RESCALINGS[rescale](scored, y[name])
+            if rescale != "none":
+                scored = METHODS[rescale].function(scored.astype("f8"), y[name].astype("f8"))
+            x[name] = scored
     matched = Matched(pairs, x, y, most, least)
     if not matched.count().any():
         raise matching.nothing_left(pairs.sensors.reasons, max(most.values()))
