@@ -19,6 +19,8 @@ from xsm.errors import DataError
 Array = np.ndarray[Any, np.dtype[np.float64]]
 NORMAL_95 = 1.959963984540054
 """Standard deviations on each side of the mean that 95 % of a normal distribution lie in."""
+WINDOW = 35
+"""Days of the centred moving mean that anomalies are taken from; at the ends of a series it is cut."""
 BLOCKS = 5
 """Fewest blocks that a bootstrap draws from a series."""
 
@@ -82,8 +84,8 @@ def kge(x: ArrayLike, y: ArrayLike) -> Array:
     return _Moments(x, y).kge
 
 
-def anomalies(x: ArrayLike, days: ArrayLike | None = None, *, window: float = 35) -> Array:
-    """Take the moving mean of ``window`` days away (Dorigo et al., 2015; ``pytesmo.time_series.anomaly``).
+def anomalies(x: ArrayLike, days: ArrayLike | None = None) -> Array:
+    """Take the moving mean of `WINDOW` days away (Dorigo et al., 2015; ``pytesmo.time_series.anomaly``).
 
     Parameters
     ----------
@@ -91,8 +93,6 @@ def anomalies(x: ArrayLike, days: ArrayLike | None = None, *, window: float = 35
         Series along the last axis.
     days : array_like, optional
         Day numbers in ascending order; default one value per day.
-    window : float
-        Width of the centred window in days; at the ends it is cut.
 
     Returns
     -------
@@ -103,8 +103,8 @@ def anomalies(x: ArrayLike, days: ArrayLike | None = None, *, window: float = 35
 
     a = np.asarray(x, "f8")
     day = np.arange(a.shape[-1]) if days is None else np.asarray(days, "f8")
-    rows = np.ascontiguousarray(a.reshape(math.prod(a.shape[:-1]), a.shape[-1]))
-    return a - moving_mean(rows, day, window).reshape(a.shape)
+    rows = np.ascontiguousarray(_rows(a))
+    return a - moving_mean(rows, day, WINDOW).reshape(a.shape)
 
 
 def p_value(r: ArrayLike, n: ArrayLike) -> Array:
