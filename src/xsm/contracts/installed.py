@@ -12,8 +12,6 @@ class Versions(dict[str, str]):
         width = max(map(len, self))
         return "\n".join(f"{name:{width}}  {version}" for name, version in self.items())
 
-    __str__ = __repr__
-
 
 def show_versions() -> Versions:
     """Return the versions of xsm, its plugins and the libraries below them; ``print`` shows them as a table.

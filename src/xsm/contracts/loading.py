@@ -153,7 +153,7 @@ def _load_one(pm: pluggy.PluginManager, loaded: Manager, plugin: Plugin, strict:
             plugin.registers[kind] = []
             for impl in getattr(pm.hook, hook).get_hookimpls():
                 if impl.plugin_name == plugin.name:
-                    _call(impl, _registrar(loaded, plugin, kind))
+                    impl.function(*(_registrar(loaded, plugin, kind) for _ in impl.argnames))
     except BaseException as error:  # an exit of a plugin must not be that of xsm
         if strict and isinstance(error, Exception):
             raise
@@ -164,10 +164,6 @@ def _load_one(pm: pluggy.PluginManager, loaded: Manager, plugin: Plugin, strict:
         if pm.get_plugin(plugin.name) is not None:
             pm.unregister(name=plugin.name)
         log.warning("plugin '%s' (%s) failed and is left out: %s", plugin.name, plugin.distribution, plugin.reason)
-
-
-def _call(impl: Any, register: Callable[[Any], None]) -> None:
-    impl.function(*(register for _ in impl.argnames))
 
 
 def _registrar(loaded: Manager, plugin: Plugin, kind: str) -> Callable[[Any], None]:

@@ -293,7 +293,10 @@ class Model(Protocol):
         """Return the block that ``predict_block`` takes."""
 
     def fit(self, samples: Samples, spec: Spec, *, validation: Samples | None, seed: int, progress: Progress) -> Bundle:
-        """Learn from samples; statistics come from ``samples`` only, never from ``validation``."""
+        """Learn from samples; statistics come from ``samples`` only, never from ``validation``.
+
+        The same ``seed`` gives the same bundle. ``progress`` takes the share done and a sentence.
+        """
 
     def predict_block(
         self, arrays: Mapping[str, np.ndarray], bundle: Bundle, *, device: str

@@ -6,7 +6,7 @@ import inspect
 import types
 import typing
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -96,20 +96,7 @@ class Param:
 
     def to_json(self) -> dict[str, Any]:
         """Describe the parameter with JSON types only."""
-        names = [
-            "name",
-            "label",
-            "kind",
-            "help",
-            "required",
-            "default",
-            "choices",
-            "minimum",
-            "maximum",
-            "unit",
-            "advanced",
-        ]
-        about = {n: getattr(self, n) for n in names} | {"label": self.title, "kind": str(self.kind)}
+        about = {f.name: getattr(self, f.name) for f in fields(self)} | {"label": self.title, "kind": str(self.kind)}
         return {n: list(value) if isinstance(value, tuple) else value for n, value in about.items()}
 
     def check(self, value: Any) -> Any:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,7 +28,7 @@ from xsm.data.windows import take
 from xsm.errors import DataError, UsageError
 from xsm.learning.derived import with_predictors
 from xsm.learning.predictors import REASONS, reasons, require, split_predictors, with_fallbacks, with_units
-from xsm.learning.shipped import shipped, shipped_name
+from xsm.learning.shipped import load_bundle
 from xsm.learning.values import checked_values
 
 
@@ -74,15 +73,8 @@ def surface_estimate(ds: xr.Dataset, surface: Bundle) -> xr.DataArray:
 
 def load_model(model: Any, depth: int, number: int | None) -> Bundle:
     """Return a bundle, also by its folder or the name of a shipped one; another depth or scenario is refused."""
-    if isinstance(model, Bundle):
-        bundle = model
-    elif name := shipped_name(model, "estimate"):
-        bundle = shipped(name)
-    else:
-        bundle = Bundle.load(Path(model))
+    bundle = load_bundle(model, "estimate")
     card = bundle.card
-    if card["task"] != "estimate":
-        raise DataError(f"The bundle is for '{card['task']}', expected 'estimate'.", hint="See `xsm inspect`.")
     if card.get("depth") != depth or (number is not None and card.get("scenario") != number):
         raise DataError(
             f"The bundle is for {card.get('depth')} cm scenario {card.get('scenario')}, expected {depth} cm"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,7 +22,7 @@ from xsm.learning.fitting_gapfill import fit_series
 from xsm.learning.samples import sample_cells
 from xsm.learning.seasonal import Pattern, fill_pattern
 from xsm.learning.series import SAMPLE_CELLS, check_series, leaks, patterns_of, refuse_leaks
-from xsm.learning.shipped import shipped, shipped_name, warn_of_shipped
+from xsm.learning.shipped import load_bundle, warn_of_shipped
 
 log = logging.getLogger("xsm")
 
@@ -74,7 +73,8 @@ class Filling:
 def fill_gaps(ds: xr.Dataset, filling: Filling) -> xr.Dataset:
     """Fill the gaps of series; see `xsm.gapfill`."""
     names = check_series(ds, filling.variables, filling.covariates, filling.allow_target_leak)
-    filler, bundle = get_model(filling.method, "gapfill"), as_bundle(filling.model)
+    filler = get_model(filling.method, "gapfill")
+    bundle = None if filling.model is None else load_bundle(filling.model, "gapfill")
     targets = bundle.card["targets"] if bundle else ()
     patterns = dict.fromkeys(names, Pattern.NONE)
     if unknown_to := [n for n in names if n not in targets]:
@@ -107,18 +107,6 @@ def fill_gaps(ds: xr.Dataset, filling: Filling) -> xr.Dataset:
     warn_of_shipped(filling.model, "gapfill")
     leak = {"gapfill_target_leak": "land-model soil moisture was a covariate"} if leaks(ds, covariates) else {}
     return out.assign_attrs(leak)
-
-
-def as_bundle(model: Any) -> Bundle | None:
-    """Return the gap-filling bundle that a user names: a bundle, a folder, ``"pretrained"`` or None."""
-    if model is None:
-        return None
-    if name := shipped_name(model, "gapfill"):
-        return shipped(name)
-    bundle = model if isinstance(model, Bundle) else Bundle.load(Path(model))
-    if bundle.card["task"] != "gapfill":
-        raise DataError(f"The bundle is for '{bundle.card['task']}', expected 'gapfill'.", hint="See `xsm inspect`.")
-    return bundle
 
 
 def _covariates_of(ds: xr.Dataset, bundle: Bundle, filling: Filling) -> list[str]:

@@ -69,7 +69,7 @@ def at_stations(
     context = {n: masks[n] for n in ("frozen", "spatial_ref") if n in masks}
     roles = fusing.inputs_of(ds, depths, known)
     parts = fusing.surface_parts(roles, bundle)
-    error, weights, teachers = _error(masks, stations, known), dict(bundle.weights), set()
+    error, weights, teachers = station_error([Place(masks, stations, known)], 5)[0], dict(bundle.weights), set()
     level = {LEVEL: parts[SURFACE] + parts["lasting"].fillna(0.0)}
     beside, why = _beside(parts.assign(context | level), stations, 5, [*SURFACE_SOURCES, "spread", LEVEL], known)
     if beside:
@@ -100,11 +100,6 @@ def at_stations(
     card: dict[str, Any] = {**bundle.card, "sources": {**bundle.card["sources"], "stations": sorted(teachers)}}
     card["limits"] = LIMITS.format(error) if np.isfinite(error) else UPPER
     return Bundle(card, weights)
-
-
-def _error(ds: xr.Dataset, stations: xr.Dataset, days: np.ndarray) -> float:
-    """Error of the stations by triple collocation on some days; NaN where it cannot be estimated."""
-    return station_error([Place(ds, stations, days)], 5)[0]
 
 
 def _beside(

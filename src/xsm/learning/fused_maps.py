@@ -23,7 +23,7 @@ from xsm.learning.estimating import trim, with_context
 from xsm.learning.fitting_fuse import fit_fuse
 from xsm.learning.fuse_inputs import checked_cube
 from xsm.learning.merging import ROOT_SOURCES, SURFACE_SOURCES
-from xsm.learning.shipped import shipped, shipped_name
+from xsm.learning.shipped import load_bundle
 
 DEPTHS = (5, 25)
 WEIGHTS = {5: ("weights_5cm", "spread_5cm"), 25: ("weights_25cm", "filter_25cm", "spread_25cm")}
@@ -43,10 +43,7 @@ def fusion_bundle(
         raise UsageError(f"{', '.join(lost)} belong to training, and a model was given.", hint="Leave them out.")
     if not isinstance(model, Bundle | str | Path):
         raise UsageError(f"model is a {type(model).__name__}, expected a bundle, its folder or 'pretrained'.")
-    name = shipped_name(model, "fuse")
-    bundle = model if isinstance(model, Bundle) else shipped(name) if name else Bundle.load(Path(model))
-    if bundle.card["task"] != "fuse":
-        raise DataError(f"The bundle is for '{bundle.card['task']}', expected 'fuse'.", hint="See `xsm inspect`.")
+    bundle = load_bundle(model, "fuse")
     if lost := [n for d in depths for n in WEIGHTS[d] if n not in bundle.weights]:
         raise DataError(f"The fusion bundle lacks {', '.join(lost)}.", hint="Train it again with this version of xsm.")
     trained = bundle.card["options"]["mode"]

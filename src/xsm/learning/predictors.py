@@ -253,9 +253,9 @@ def _check_copies(ds: xr.Dataset, predictors: Sequence[str], references: Sequenc
         )
 
 
-def refuse_renamed(dynamic: xr.Dataset, observed: xr.Dataset, days: int = 20) -> None:
-    """Stop where a predictor is a reference under another name, as some of the days show."""
-    some = {"time": slice(None, None, max(1, dynamic.sizes["time"] // days))}
+def refuse_renamed(dynamic: xr.Dataset, observed: xr.Dataset) -> None:
+    """Stop where a predictor is a reference under another name, as about 20 of the days show."""
+    some = {"time": slice(None, None, max(1, dynamic.sizes["time"] // 20))}
     taught = {n: v.isel(some).transpose(..., *dynamic.dims, missing_dims="ignore").values for n, v in observed.items()}
     for name, predictor in dynamic.items():
         values = predictor.isel(some).transpose(..., *dynamic.dims, missing_dims="ignore").values

@@ -32,6 +32,15 @@ def shipped_name(model: Any, task: str) -> str:
     return NAMES[task].get(model, "") if isinstance(model, str) else ""
 
 
+def load_bundle(model: Any, task: str) -> Bundle:
+    """The bundle that a ``model`` argument stands for: itself, a shipped one or a folder; one of another task stops."""
+    name = shipped_name(model, task)
+    bundle = model if isinstance(model, Bundle) else shipped(name) if name else Bundle.load(Path(model))
+    if bundle.card["task"] != task:
+        raise DataError(f"The bundle is for '{bundle.card['task']}', expected '{task}'.", hint="See `xsm inspect`.")
+    return bundle
+
+
 def warn_of_shipped(model: Any, task: str) -> None:
     """Warn that a bundle is a shipped one; called after it was used, so that errors come without the warning."""
     name = shipped_name(model, task)

@@ -215,8 +215,8 @@ def places(ds: xr.Dataset, stations: xr.Dataset) -> xr.Dataset:
     return xr.Dataset({n: ("site", list(c)) for n, c in zip(names, columns, strict=True)})
 
 
-def cell_series(scene: Scene, over: xr.Dataset, count: int = 3) -> xr.Dataset:
-    """Series of the cells with most observations (or estimates) that lie apart, dims ``(site, time)``, numpy."""
+def cell_series(scene: Scene, over: xr.Dataset) -> xr.Dataset:
+    """Series of up to three cells apart with most observations (or estimates), dims ``(site, time)``, numpy."""
     valid = over[f"mean_{scene.best}"].notnull()
     score = (over["observed_days"] if scene.watched else valid.astype(int)).where(valid, -1).transpose(*scene.space)
     flat = score.values.ravel()
@@ -227,7 +227,7 @@ def cell_series(scene: Scene, over: xr.Dataset, count: int = 3) -> xr.Dataset:
     apart = max(score.shape) // 4
     cells: list[np.ndarray] = []
     for place, value in zip(where, flat[order], strict=True):
-        if value < 0 or len(cells) == count or value < 0.8 * flat[order[0]]:
+        if value < 0 or len(cells) == 3 or value < 0.8 * flat[order[0]]:
             break
         if all(np.abs(place - other).max() >= apart for other in cells):
             cells.append(place)

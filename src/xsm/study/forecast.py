@@ -76,14 +76,14 @@ def plan(study: Study) -> str:
     return "\n".join(lines)
 
 
-def outlook(study: Study, workers: int | None = None) -> Forecast:
+def outlook(study: Study) -> Forecast:
     """Predict what a study writes and how much memory that takes, from the heads of its files.
 
     Bytes of each stage whose size grows with cells and days are those before compression, which leaves a quarter to
-    three quarters of them; memory is that of opening, joining and filling with so many ``workers``
-    (`xsm.options.threads`). There are no times, which only an earlier run can show.
+    three quarters of them; memory is that of opening, joining and filling with `xsm.options.threads`
+    workers. There are no times, which only an earlier run can show.
     """
-    workers = workers or threads()
+    workers = threads()
     parts = {name: opened(study, name) for name in in_order(study)}
     cube = make_cube(*parts.values())
     inner = trim(cube, cube.attrs.get("xsm_region"))

@@ -17,10 +17,9 @@ from xsm.data.roles import HOLDERS, RETRIEVAL
 from xsm.data.skipped import LEFT_OUT
 from xsm.errors import tell
 from xsm.io import files
-from xsm.learning.filling import as_bundle
 from xsm.learning.fitting_gapfill import NothingToLearn
 from xsm.learning.samples import model_options
-from xsm.learning.shipped import shipped, shipped_name, warn_of_shipped
+from xsm.learning.shipped import load_bundle, warn_of_shipped
 from xsm.ops.estimate import estimate
 from xsm.ops.fit import fit
 from xsm.ops.fuse import fuse
@@ -91,7 +90,7 @@ def train_filling_model(study: Study, fill: Fill, cube: Path, part: Path) -> Non
 def _filling_model(fill: Fill, trained: Path | None) -> Bundle | None:
     """The model that the study file names, or the one that was trained; None where series need none."""
     if trained is None:
-        return as_bundle(fill.model)
+        return None if fill.model is None else load_bundle(fill.model, "gapfill")
     return Bundle.load(trained) if any(trained.iterdir()) else None
 
 
@@ -182,10 +181,7 @@ def train_fusion(study: Study, config: Fuse, cube: Path, stations: Path | None, 
 
 
 def _fusion_model(config: Fuse, trained: Path | None) -> Bundle:
-    if trained is not None:
-        return Bundle.load(trained)
-    name = shipped_name(config.model, "fuse")
-    return shipped(name) if name else Bundle.load(Path(str(config.model)))
+    return load_bundle(config.model, "fuse") if trained is None else Bundle.load(trained)
 
 
 def about_fusion(config: Fuse, trained: Path | None) -> Any:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -19,6 +19,8 @@ from xsm.errors import DataError
 Array = np.ndarray[Any, np.dtype[np.float64]]
 NORMAL_95 = 1.959963984540054
 """Standard deviations on each side of the mean that 95 % of a normal distribution lie in."""
+WINDOW = 35
+"""Days of the centred moving mean that anomalies are taken from; at the ends of a series it is cut."""
 BLOCKS = 5
 """Fewest blocks that a bootstrap draws from a series."""
 
@@ -30,11 +32,6 @@ def paired(x: ArrayLike, y: ArrayLike) -> tuple[Array, Array]:
     if valid.all():
         return a, b
     return np.where(valid, a, np.nan), np.where(valid, b, np.nan)
-
-
-def n_pairs(x: ArrayLike, y: ArrayLike) -> np.ndarray:
-    """Number of pairs, int64."""
-    return _Moments(x, y).n.astype("i8")
 
 
 def bias(x: ArrayLike, y: ArrayLike) -> Array:
@@ -87,8 +84,8 @@ def kge(x: ArrayLike, y: ArrayLike) -> Array:
     return _Moments(x, y).kge
 
 
-def anomalies(x: ArrayLike, days: ArrayLike | None = None, *, window: float = 35) -> Array:
-    """Take the moving mean of ``window`` days away (Dorigo et al., 2015; ``pytesmo.time_series.anomaly``).
+def anomalies(x: ArrayLike, days: ArrayLike | None = None) -> Array:
+    """Take the moving mean of `WINDOW` days away (Dorigo et al., 2015; ``pytesmo.time_series.anomaly``).
 
     Parameters
     ----------
@@ -96,8 +93,6 @@ def anomalies(x: ArrayLike, days: ArrayLike | None = None, *, window: float = 35
         Series along the last axis.
     days : array_like, optional
         Day numbers in ascending order; default one value per day.
-    window : float
-        Width of the centred window in days; at the ends it is cut.
 
     Returns
     -------
@@ -108,8 +103,8 @@ def anomalies(x: ArrayLike, days: ArrayLike | None = None, *, window: float = 35
 
     a = np.asarray(x, "f8")
     day = np.arange(a.shape[-1]) if days is None else np.asarray(days, "f8")
-    rows = np.ascontiguousarray(a.reshape(math.prod(a.shape[:-1]), a.shape[-1]))
-    return a - moving_mean(rows, day, window).reshape(a.shape)
+    rows = np.ascontiguousarray(_rows(a))
+    return a - moving_mean(rows, day, WINDOW).reshape(a.shape)
 
 
 def p_value(r: ArrayLike, n: ArrayLike) -> Array:
@@ -131,43 +126,15 @@ def n_effective(x: ArrayLike, y: ArrayLike) -> Array:
     return _Moments(x, y).n_eff
 
 
-def r_interval(
-    x: ArrayLike,
-    y: ArrayLike,
-    *,
-    level: float = 0.95,
-    method: Literal["fisher", "bootstrap"] = "fisher",
-    n: ArrayLike | None = None,
-    block: int = 30,
-    draws: int = 1000,
-    seed: int = 0,
-) -> tuple[Array, Array]:
-    """Confidence interval of the Pearson correlation.
+def fisher(r: ArrayLike, n: ArrayLike, *, level: float = 0.95) -> tuple[Array, Array]:
+    """Confidence interval of a Pearson correlation of ``n`` independent pairs by Fisher's z; NaN where ``n <= 3``."""
+    from scipy.special import ndtri
 
-    Parameters
-    ----------
-    x, y : array_like
-        Series along the last axis.
-    level : float
-        Confidence level between 0 and 1.
-    method : {"fisher", "bootstrap"}
-        Fisher's z transform, or percentiles of a circular block bootstrap of the pairs, which keeps the memory of the
-        series within a block.
-    n : array_like, optional
-        Number of independent pairs for Fisher's interval; default `n_effective`.
-    block, draws, seed : int
-        Pairs per block (at most a fifth of the pairs), resamplings and seed of the bootstrap.
-
-    Returns
-    -------
-    low, high : ndarray
-        NaN where no correlation exists or fewer than four independent pairs are left.
-    """
-    if not 0 < level < 1:
-        raise DataError(f"The confidence level is {level:g}, expected a number between 0 and 1.")
-    if method == "bootstrap":
-        return bootstrap(pearson, x, y, level=level, block=block, draws=draws, seed=seed)
-    return _fisher(pearson(x, y), n_effective(x, y) if n is None else n, level)
+    count = np.asarray(n, "f8")
+    with np.errstate(divide="ignore"):
+        z = np.arctanh(r)
+    half = ndtri(0.5 + level / 2) / np.sqrt(np.where(count > 3, count - 3, np.nan))
+    return np.tanh(z - half), np.tanh(z + half)
 
 
 def bootstrap(
@@ -182,8 +149,11 @@ def bootstrap(
         Takes as many arrays ``(draws, n)`` and returns ``(draws,)``, or several results ``(k, draws)``.
     *series : array_like
         Series of one shape along the last axis; days without a value in one of them are left out.
-    level, block, draws, seed
-        As for `r_interval`; one block as long as the series would make all draws alike.
+    level : float
+        Confidence level between 0 and 1.
+    block, draws, seed : int
+        Days per block (at most a fifth of them: one block as long as the series would make all draws alike),
+        resamplings and seed.
 
     Returns
     -------
@@ -220,7 +190,7 @@ def scores(x: ArrayLike, y: ArrayLike) -> dict[str, np.ndarray]:
         ``std_ratio``, ``n``, ``n_eff``.
     """
     pairs = _Moments(x, y)
-    low, high = _fisher(pairs.r, pairs.n_eff, 0.95)
+    low, high = fisher(pairs.r, pairs.n_eff)
     return {
         "r": pairs.r, "r_low": low, "r_high": high, "p_value": p_value(pairs.r, pairs.n_eff),
         "spearman": spearman(x, y), "rmse": pairs.rmse, "bias": pairs.bias, "ubrmse": pairs.ubrmse, "kge": pairs.kge,
@@ -311,16 +281,6 @@ class _Moments:
             ratios = np.sqrt(self.xx / self.yy), self.mean_x / self.mean_y
             value = 1 - np.sqrt((self.r - 1) ** 2 + (ratios[0] - 1) ** 2 + (ratios[1] - 1) ** 2)
         return np.where(np.isfinite(value), value, np.nan)
-
-
-def _fisher(r: Array, n: ArrayLike, level: float) -> tuple[Array, Array]:
-    from scipy.special import ndtri
-
-    count = np.asarray(n, "f8")
-    with np.errstate(divide="ignore"):
-        z = np.arctanh(r)
-    half = ndtri(0.5 + level / 2) / np.sqrt(np.where(count > 3, count - 3, np.nan))
-    return np.tanh(z - half), np.tanh(z + half)
 
 
 def _rows(a: Array) -> Array:

@@ -88,24 +88,7 @@ class Boosting:
         errors teach a second ensemble the size of the error, which is then scaled so that the 95 % interval holds 95 %
         of the reference on the validation days (without them: on the folds). With ``places`` the folds are blocks of
         cells, whose mean and spread are regressed as those of any place, and the spread is that of the folds.
-
-        Parameters
-        ----------
-        samples : Samples
-            Dynamic ``(time, y, x)`` or ``(time, cell)`` and static ``(y, x)`` or ``(cell,)`` in physical units.
-        spec : Spec
-            ``references[0]`` is learnt; ``options`` are those of ``xsm models``.
-        validation : Samples, optional
-            For the scale of the spread only.
-        seed : int
-            Same seed, same trees.
-        progress : callable
-            Called with the share done and a sentence.
-
-        Returns
-        -------
-        Bundle
-            LightGBM's text form of each ensemble as bytes.
+        Weights are LightGBM's text form of each ensemble as bytes.
         """
         options = settings(spec)
         table = _table(samples, spec, options, seed)
@@ -163,22 +146,7 @@ class Boosting:
     def predict_block(
         self, arrays: Mapping[str, np.ndarray], bundle: Bundle, *, device: str
     ) -> Mapping[str, np.ndarray]:
-        """Estimate whole series.
-
-        Parameters
-        ----------
-        arrays : mapping of str to ndarray
-            Dynamic ``(time, cell)``, static ``(cell,)`` in the card's units.
-        bundle : Bundle
-            From `fit`.
-        device : str
-            Ignored: trees run on the processor.
-
-        Returns
-        -------
-        mapping of str to ndarray
-            Target and ``<target>_std``, float32 ``(time, cell)``.
-        """
+        """Estimate whole series on the processor."""
         card = bundle.card
         options, target, boosters = card["options"], card["targets"][0], _boosters(bundle.weights)
         places = {n.removeprefix(PLACES): w for n, w in bundle.weights.items() if n.startswith(PLACES)}

@@ -59,25 +59,9 @@ class ConvLSTM:
     def fit(self, samples: Samples, spec: Spec, *, validation: Samples | None, seed: int, progress: Any) -> Bundle:
         """Train on sequences of patches.
 
-        Parameters
-        ----------
-        samples : Samples
-            Dynamic ``(time, y, x)`` and static ``(y, x)``; no gaps in inputs inside the mask. Normalisation comes from
-            the days of ``samples.use`` only.
-        spec : Spec
-            One target; ``references[0]`` (Noah) is the reference of the RMSE, ``references[1]``, if any, that of R
-            (observed SMAP DCA). ``options`` are a ``preset`` and changed hyperparameters.
-        validation : Samples, optional
-            For early stopping and the scale of the spread.
-        seed : int
-            Same seed, same weights.
-        progress : callable
-            Called with the share done and a sentence after each epoch.
-
-        Returns
-        -------
-        Bundle
-            Without ``grid``, ``sources`` and ``synthetic``, which only the caller knows.
+        Inputs have no gaps inside the mask; normalisation comes from the days of ``samples.use`` only. Of the
+        references the first (Noah) is that of the RMSE, the second (observed SMAP DCA), if any, that of R.
+        ``validation`` stops early and scales the spread.
         """
         config = Config.from_options(spec.options)
         if len(spec.targets) != 1 or not spec.references or not spec.inputs:
@@ -126,20 +110,8 @@ class ConvLSTM:
     ) -> Mapping[str, np.ndarray]:
         """Estimate every day but the lead-in of a block of patches.
 
-        Parameters
-        ----------
-        arrays : mapping of str to ndarray
-            Dynamic ``(patch, time, y, x)``, static ``(patch, y, x)`` in the card's units, ``mask (patch, y, x)``.
-        bundle : Bundle
-            From `fit`.
-        device : str
-            Torch device.
-
-        Returns
-        -------
-        mapping of str to ndarray
-            Target and ``<target>_std``, float32 ``(patch, time - look_back + 1, y, x)``. Soil moisture is clipped to
-            0.02 and porosity (1 - bulk density / 2.65, else 0.6). Values outside the mask have no meaning.
+        Soil moisture is clipped to 0.02 and porosity (1 - bulk density / 2.65, else 0.6). Values outside the mask have
+        no meaning.
         """
         card = bundle.card
         inputs, statics, target = tuple(card["inputs"]), tuple(card["statics"]), card["targets"][0]

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 
-def hide(observed: np.ndarray, rng: np.random.Generator, share: tuple[float, float] = (0.1, 0.35)) -> np.ndarray:
+def hide(observed: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Choose observations to hide: single ones, a block for each cell, and outages that all cells share.
 
     Parameters
@@ -16,8 +16,6 @@ def hide(observed: np.ndarray, rng: np.random.Generator, share: tuple[float, flo
         (time, cell) bool.
     rng : Generator
         Random numbers.
-    share : tuple of float
-        Range of the share hidden at random.
 
     Returns
     -------
@@ -27,7 +25,7 @@ def hide(observed: np.ndarray, rng: np.random.Generator, share: tuple[float, flo
     days, cells = observed.shape
     day = np.arange(days)[:, None]
     kind = rng.integers(3, size=cells)
-    out = (rng.random((days, cells)) < rng.uniform(*share)) & (kind == 0)
+    out = (rng.random((days, cells)) < rng.uniform(0.1, 0.35)) & (kind == 0)
     length = rng.integers(10, 56, size=cells)
     start = (rng.random(cells) * (days + length)).astype(int) - length
     out |= (day >= start) & (day < start + length) & (kind == 1)

@@ -60,23 +60,8 @@ class CRU:
     ) -> Bundle:
         """Learn to fill ``spec.targets`` from the observations of ``samples`` alone.
 
-        Parameters
-        ----------
-        samples : Samples
-            Series with gaps (NaN) in physical units; ``(time, cell)`` or ``(time, y, x)``.
-        spec : Spec
-            ``inputs`` beyond the targets are gap-free dynamic covariates, ``statics`` maps.
-        validation : Samples, optional
-            Series for early stopping; without it every fifth cell is kept for that.
-        seed : int
-            Two fits with the same seed and number of threads agree, unless the option ``budget`` ends one early.
-        progress : callable
-            Receives the share done and a line.
-
-        Raises
-        ------
-        DataError
-            If nothing is observed, or a covariate has gaps where a target is observed.
+        Other ``spec.inputs`` are covariates without gaps. Without ``validation`` every fifth cell is kept for early
+        stopping. Two fits with the same seed and number of threads agree, unless the option ``budget`` ends one early.
         """
         config = Config.of(spec.options)
         if int(np.asarray(samples.use, bool).sum()) < SEASON_DAYS:
@@ -125,26 +110,8 @@ class CRU:
     ) -> Mapping[str, np.ndarray]:
         """Fill whole series of a block of cells.
 
-        Parameters
-        ----------
-        arrays : mapping
-            Targets and covariates ``(time, cell)``, maps ``(cell,)``, physical units; NaN or infinite = not observed.
-            ``days`` (time,), datetime64[D], where the bundle knows the season.
-        bundle : Bundle
-            From `fit`.
-        device : str
-            "cpu", "cuda", ...
-
-        Returns
-        -------
-        mapping
-            ``v``, ``v_std`` and ``v_obs_std`` (time, cell) float32 for each target, NaN in cells without observation.
-
-        Raises
-        ------
-        DataError
-            If a covariate has gaps in a cell that is to be filled, the card names a mode that the bundle was not
-            trained for, or the bundle is from a version with another unit.
+        Infinite values count as not observed, and cells without an observation stay empty. ``days`` are needed where
+        the bundle knows the season.
         """
         card = bundle.card
         config = Config.of(card["options"])

@@ -292,10 +292,10 @@ class Residuals:
         return cls(*(np.concatenate(a) for a in zip(*(vars(p).values() for p in parts), strict=True)))
 
 
-def rehearse(unit: nn.Module, inputs: Inputs, config: Config, rng: np.random.Generator, draws: int = 3) -> Residuals:
+def rehearse(unit: nn.Module, inputs: Inputs, config: Config, rng: np.random.Generator) -> Residuals:
     """Hide observations of the series again and fill them."""
     parts = []
-    for _ in range(draws if config.epochs > 20 else 1):
+    for _ in range(3 if config.epochs > 20 else 1):
         piece = _window(_some(inputs, rng) if config.mode == "filter" else inputs, rng)
         hidden = torch.as_tensor(hide(piece.observed.numpy(), rng))
         visible = without(piece, hidden)

@@ -42,25 +42,9 @@ class Trees:
         return Block("series")
 
     def fit(self, samples: Samples, spec: Spec, *, validation: Samples | None, seed: int, progress: Progress) -> Bundle:
-        """Learn the reference from the predictors of the same day.
+        """Learn ``spec.references[0]`` from the predictors of the same day, which may have gaps.
 
-        Parameters
-        ----------
-        samples : Samples
-            Predictors ``(time, cell)`` and ``(cell,)``, NaN where missing, and the reference.
-        spec : Spec
-            ``references[0]`` is learnt; ``options`` are those of ``xsm models``.
-        validation : Samples, optional
-            Not used.
-        seed : int
-            Same seed, same trees.
-        progress : callable
-            Called with the share done and a sentence.
-
-        Returns
-        -------
-        Bundle
-            LightGBM's text form of each ensemble, compressed, as bytes.
+        Weights are LightGBM's text form of each ensemble, compressed, as bytes. ``validation`` is not used.
         """
         options = {p.name: p.default for p in INFO.options} | dict(spec.options)
         x, y, day = _rows(samples, spec, options["samples"], seed)
@@ -88,22 +72,9 @@ class Trees:
     def predict_block(
         self, arrays: Mapping[str, np.ndarray], bundle: Bundle, *, device: str
     ) -> Mapping[str, np.ndarray]:
-        """Predict whole series.
+        """Predict whole series on the processor, with the spread of the reference.
 
-        Parameters
-        ----------
-        arrays : mapping of str to ndarray
-            Dynamic ``(time, cell)``, static ``(cell,)``.
-        bundle : Bundle
-            From `fit`.
-        device : str
-            Ignored: trees run on the processor.
-
-        Returns
-        -------
-        mapping of str to ndarray
-            Target and ``<target>_std``, which is the spread of the reference; float32 ``(time, cell)``. Cells without
-            any value of the first predictor, such as those at sea, stay empty.
+        Cells without any value of the first predictor, such as those at sea, stay empty.
         """
         card, target = bundle.card, bundle.card["targets"][0]
         inputs, statics = card["inputs"], card["statics"]

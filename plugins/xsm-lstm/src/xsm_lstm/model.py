@@ -44,26 +44,9 @@ class LSTM:
         return Block("series")
 
     def fit(self, samples: Samples, spec: Spec, *, validation: Samples | None, seed: int, progress: Progress) -> Bundle:
-        """Train on sequences of single cells.
+        """Train on sequences of single cells to follow ``spec.references[0]``; weights of a member begin ``<member>.``.
 
-        Parameters
-        ----------
-        samples : Samples
-            Dynamic ``(time, y, x)`` or ``(time, cell)`` and static ``(y, x)`` or ``(cell,)`` in physical units.
-            Normalisation comes from the days of ``samples.use`` only.
-        spec : Spec
-            ``references[0]`` is learnt; ``options`` are those of ``xsm models``.
-        validation : Samples, optional
-            For early stopping and the scale of the spread.
-        seed : int
-            Same seed, same weights.
-        progress : callable
-            Called with the share done and a sentence after each epoch.
-
-        Returns
-        -------
-        Bundle
-            Weights of each member under ``<member>.``.
+        ``validation`` stops early and scales the spread; normalisation comes from the days of ``samples.use`` only.
         """
         options = series_settings(self.info, spec)
         cells = np.random.default_rng(seed).permutation(int(np.sum(samples.mask)))[: options["cells"]]
@@ -111,19 +94,7 @@ class LSTM:
     ) -> Mapping[str, np.ndarray]:
         """Estimate whole series; the first weeks lack the memory of earlier weather.
 
-        Parameters
-        ----------
-        arrays : mapping of str to ndarray
-            Dynamic ``(time, cell)``, static ``(cell,)`` in the card's units.
-        bundle : Bundle
-            From `fit`.
-        device : str
-            Torch device.
-
-        Returns
-        -------
-        mapping of str to ndarray
-            Target and ``<target>_std``, float32 ``(time, cell)``; the spread includes that between members.
+        The spread includes that between members.
         """
         card, options = bundle.card, bundle.card["options"]
         norm, target, names = card["normalisation"], card["targets"][0], (card["inputs"], card["statics"])
