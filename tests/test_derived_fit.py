@@ -169,7 +169,7 @@ def test_gaps_of_what_is_behind_do_not_stop(cube):
 
 def test_much_that_is_missing_warns(cube):
     late = cube.assign(sm_dca=cube["sm_dca"].where(cube["time"] >= cube["time"][20]))
-    with pytest.warns(UserWarning, match=r"More than 10% of these predictors is missing.*memory\(sm_dca, 5\) \(5\d%\)"):
+    with pytest.warns(UserWarning, match=r"missing on more than 10%.*memory\(sm_dca, 5\) \(5\d%\)"):
         late.sm.fit(model="ridge", predictors=["tb_h", "memory(sm_dca, 5)"], target="sm_noah_0_10")
     later = cube.assign(sm_dca=cube["sm_dca"].where(cube["time"] >= cube["time"][40]))
     with pytest.raises(DataError, match=r"memory\(sm_dca, 5\) has no value on the training days"):

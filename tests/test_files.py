@@ -52,7 +52,7 @@ def maps():
 
 @pytest.mark.parametrize("ending", [".nc", ".zarr", ".tif", ".csv"])
 def test_a_nul_byte_in_an_outputs_name_is_one_sentence(maps, tmp_path, ending):
-    with pytest.raises(UsageError, match=r"a\\x00b\.\w+' has a NUL byte"):
+    with pytest.raises(UsageError, match=r"a\\x00b\.\w+' contains a NUL byte"):
         files.write(maps[["sm_5cm"]], tmp_path / f"a\0b{ending}")
 
 

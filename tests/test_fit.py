@@ -109,8 +109,8 @@ def with_gap(d):
         (lambda d: d, {"predictors": ["nope"]}, DataError, "'nope' is not in the dataset"),
         (lambda d: d, {"depth": 5, "surface": "x"}, UsageError, "surface="),
         (lambda d: d.isel(time=np.r_[0:20, 25:60]), {}, DataError, r"lacks 5 days \(the first after 2021-06-20\)"),
-        (lambda d: d.isel(time=slice(None, None, -1)), {}, DataError, "twice or out of order"),
-        (lambda d: d.isel(time=np.r_[0:20, 19:60]), {}, DataError, "twice or out of order"),
+        (lambda d: d.isel(time=slice(None, None, -1)), {}, DataError, "repeated or out of order"),
+        (lambda d: d.isel(time=np.r_[0:20, 19:60]), {}, DataError, "repeated or out of order"),
         (
             lambda d: d,
             {"train": np.arange(60)},
@@ -174,7 +174,7 @@ def test_predictors_of_the_reference_s_product_warn(law_cube):
 
 
 def test_fit_without_any_usable_cell_says_which_predictor_is_empty(law_cube):
-    with pytest.raises(DataError, match=r"No cell can be trained on.*tb_v have no value"):
+    with pytest.raises(DataError, match=r"No cell can be used for training.*tb_v have no value"):
         law_cube.assign(tb_v=law_cube["tb_v"] * np.nan).sm.fit(depth=5, scenario=1, model="ridge")
 
 

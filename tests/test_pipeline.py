@@ -226,7 +226,7 @@ def test_a_result_that_lost_a_part_is_made_again(folder, tmp_path):
     next(p for p in (out / "data" / "cube.zarr" / "tb_h" / "c").rglob("*") if p.is_file()).unlink()
     (out / "estimates.nc").write_bytes(b"")
     (out / "report" / "report.html").unlink()
-    with pytest.warns(UserWarning, match=r"cube\.zarr' is no longer whole"):
+    with pytest.warns(UserWarning, match=r"cube\.zarr' is incomplete"):
         assert done_again(study) == ["cube", "estimate", "report"]
 
 

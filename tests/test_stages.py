@@ -216,7 +216,7 @@ def test_a_damaged_manifest_and_a_strange_folder_are_one_sentence(out, tmp_path)
     (strange / "thesis.txt").touch()
     with pytest.raises(DataError, match="contains other files"), alone(strange):
         pass
-    with alone(out), pytest.raises(DataError, match="Another run works"), alone(out):
+    with alone(out), pytest.raises(DataError, match="Another run is using"), alone(out):
         pass
     (out / ".a.zarr.x.part").mkdir()
     clear(out)

@@ -25,17 +25,17 @@ def rooms(trip: Callable[[], Any]) -> list[str]:
     """Names of the rooms that a trip enters."""
     files: set[str] = set()
 
-    def watch(frame: FrameType, event: str, _: Any) -> None:
-        if event == "call" and frame.f_code.co_name != "<module>":
+    def enter(frame: FrameType, event: str, _: Any) -> None:
+        if frame.f_code.co_name != "<module>":
             files.add(frame.f_code.co_filename)
 
-    threading.setprofile(watch)
-    sys.setprofile(watch)
+    threading.settrace(enter)
+    sys.settrace(enter)
     try:
         trip()
     finally:
-        sys.setprofile(None)
-        threading.setprofile(None)
+        sys.settrace(None)
+        threading.settrace(None)
     inside = (Path(file).relative_to(HOME) for file in files if Path(file).is_relative_to(HOME))
     return sorted({path.parts[0] for path in inside if len(path.parts) > 1})
 

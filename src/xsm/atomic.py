@@ -166,7 +166,7 @@ def _claim(part: Path, path: Path) -> None:
 
 def _taken(path: Path) -> DataError:
     return DataError(
-        f"'{path}' was written by another process meanwhile; its result stays, this one is dropped.",
+        f"'{path}' was written by another process in the meantime; its result is kept, this one is discarded.",
         hint="Give each run an output of its own.",
     )
 
@@ -220,14 +220,16 @@ def _not_written(path: Path, error: OSError | RuntimeError) -> DataError:
         )
     return DataError(
         f"'{path}' cannot be written ({getattr(error, 'strerror', None) or error}).",
-        hint="Check free space and rights.",
+        hint="Check free space and permissions.",
     )
 
 
 def check_output(path: Path, overwrite: bool = False) -> None:
     """Refuse, before any work is done, an output that exists and may not or cannot be replaced."""
     if "\0" in str(path):
-        raise UsageError(f"The output {str(path)!r} has a NUL byte, which no name may have.", hint="Give another name.")
+        raise UsageError(
+            f"The output {str(path)!r} contains a NUL byte, which names must not.", hint="Give another name."
+        )
     if path.exists() and not overwrite:
         raise UsageError(f"'{path}' exists already.", hint="Give another name, or <overwrite=True>.")
     if path.exists():

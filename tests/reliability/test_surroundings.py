@@ -155,7 +155,7 @@ with atomic.fresh(Path("out"), sys.argv[3] == "True") as part:
         writer.stderr.close()
     winners = [i for i, (code, _) in enumerate(results) if code == 0]
     assert len(winners) == 1 and text.read_text() == str(winners[0])
-    assert sum("was written by another process meanwhile" in error for _, error in results) == 2
+    assert sum("was written by another process in the meantime" in error for _, error in results) == 2
     assert os.listdir(tmp_path) == ["out"]
 
 
@@ -219,7 +219,7 @@ def test_paths_of_a_study(tmp_path, monkeypatch):
     study = {"inputs": {"smap": {"paths": "$SCRATCH/*.h5"}}}
     for out, wanted in (("$SCRATCH/a", "scratch/a"), ("${SCRATCH}/a", "scratch/a"), ("~/a", "home/a"), ("a", "a")):
         assert parse(study | {"out": out}, tmp_path).out == tmp_path / wanted
-    with pytest.raises(UsageError, match=r"contains \$NOWHERE, which is no environment variable"):
+    with pytest.raises(UsageError, match=r"contains \$NOWHERE, an environment variable that is not set"):
         parse(study | {"out": "$NOWHERE/a"}, tmp_path)
 
 

@@ -76,10 +76,10 @@ def test_nodata_of_the_file_is_unclassified():
 
 def test_the_latest_year_with_a_warning_or_the_one_asked_for(tmp_path):
     paths = [make(tmp_path / NAME.replace("2020", str(y)), classes(seed=y)) for y in (2019, 2021, 2020)]
-    with pytest.warns(UserWarning, match="2019, 2020, 2021 is there, that of 2021 is read"):
+    with pytest.warns(UserWarning, match="There is land cover of 2019, 2020, 2021; that of 2021 is read"):
         assert np.array_equal(open_(paths)["land_cover"], np.where((v := classes(seed=2021)) == 0, 255, v))
     assert open_(paths, year=2019).attrs["year"] == 2019
-    with pytest.raises(DataError, match=r"no land cover of 2018. There is: 2019, 2020, 2021"):
+    with pytest.raises(DataError, match=r"no land cover of 2018. Available: 2019, 2020, 2021"):
         open_(paths, year=2018)
 
 

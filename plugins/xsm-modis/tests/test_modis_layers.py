@@ -46,14 +46,14 @@ def test_another_layer_never_gets_among_the_classes(tmp_path, name, first):
 
 def test_percentages_under_a_wrong_name_stop(tmp_path):
     path = make(tmp_path / NAME, np.arange(2000, dtype="u1").reshape(40, 50) % 101)
-    with pytest.raises(DataError, match=f"{NAME}' holds 100, which is no IGBP class"):
+    with pytest.raises(DataError, match=f"{NAME}' contains 100, which is not an IGBP class"):
         open_([path]).load()
 
 
 @pytest.mark.parametrize(("legend", "wrong"), [("MCD12Q1", 0), ("MCD12C1", 17)])
 def test_water_of_the_other_legend_is_told(tmp_path, legend, wrong):
     path = make(tmp_path / "map.tif", np.full((40, 50), wrong, "u1"))
-    with pytest.warns(UserWarning, match=f"holds {wrong}, which is no class of {legend}"):
+    with pytest.warns(UserWarning, match=f"contains {wrong}, which is not a class of {legend}"):
         assert (open_([path], legend=legend)["land_cover"].values == 255).all()
 
 

@@ -105,11 +105,11 @@ class Bundle:
         if strange := [n for n, w in self.weights.items() if not _is_usable(w)]:
             raise DataError(
                 f"The weights {', '.join(strange[:3])} of the model bundle are not floats or exceed {LARGEST:.0e}.",
-                hint="Get or train it anew.",
+                hint="Get or train it again.",
             )
         if wrong := [f"{key}: {text}" for key in NUMBERS for text in _wrong_numbers(self.card.get(key))]:
             raise DataError(
-                f"The model card has unusable numbers ({', '.join(wrong[:3])}).", hint="Get or train the bundle anew."
+                f"The model card has unusable numbers ({', '.join(wrong[:3])}).", hint="Get or train it again."
             )
 
     def __repr__(self) -> str:
@@ -216,7 +216,7 @@ class Bundle:
         bundle = cls(content, arrays, fed)
         if written not in (None, bundle.hash):
             raise DataError(
-                f"The model bundle '{path}' was changed after it was written (it was {written}, it is {bundle.hash}).",
+                f"The model bundle '{path}' was changed: its hash was {written}, now it is {bundle.hash}.",
                 hint="Get or train it again.",
             )
         return bundle

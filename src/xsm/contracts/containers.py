@@ -1,4 +1,4 @@
-"""Containers of data: an operation that keeps the type takes any of them as a dataset and gives its result back as one.
+"""Convert DataArrays, Series and DataFrames to a dataset for an operation, and its result back.
 
 A DataArray stays a DataArray where the result is a single variable, a Series a Series, a DataFrame a DataFrame.
 """

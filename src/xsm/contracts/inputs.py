@@ -54,7 +54,7 @@ def _dataset(name: str, value: Any, of_several: str) -> Any:
     if isinstance(value, str | os.PathLike):
         what, hint = f"'{value}'", "Open files with <open()>."
     elif value is None:
-        what, hint = "None", "Look whether the step before returned a dataset."
+        what, hint = "None", "Check that the previous step returned a dataset."
     elif hasattr(value, "to_xarray"):
         hint = "Set its index to time and place and give to_xarray(), or open its file with <open()>."
     elif not isinstance(value, Iterable) or isinstance(value, Mapping) or hasattr(value, "dtype"):
@@ -131,7 +131,7 @@ def _paths(name: str, value: Any) -> Any:
             hint="Give a path, or a list of paths.",
         )
     if hasattr(value, "data_vars"):
-        raise UsageError(f"'{name}' is a Dataset, expected files.", hint="It is open already: go on with it.")
+        raise UsageError(f"'{name}' is a Dataset, expected files.", hint="It is already open: use it as it is.")
     items = list(value)
     if wrong := [v for v in items if not isinstance(v, str | os.PathLike)]:
         raise UsageError(
@@ -139,5 +139,7 @@ def _paths(name: str, value: Any) -> Any:
             hint="Give a path, or a list of paths.",
         )
     if not items:
-        raise UsageError(f"'{name}' is empty, expected at least one file.", hint="Look at the pattern that found none.")
+        raise UsageError(
+            f"'{name}' is empty, expected at least one file.", hint="Check the pattern: no file matches it."
+        )
     return items

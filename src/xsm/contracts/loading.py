@@ -175,7 +175,7 @@ def _registrar(loaded: Manager, plugin: Plugin, kind: str) -> Callable[[Any], No
         brings = KNOWN_PLUGINS.get(name) if kind != "operations" else None
         if brings and plugin.distribution and _plain(plugin.distribution.lower()) != _plain(brings):
             tell(f"The {kind[:-1]} '{name}' of {plugin.distribution} is left out: the name belongs to {brings}.")
-            raise XsmError(f"the {kind[:-1]} '{name}' belongs to {brings}, and no other plugin may bring it.")
+            raise XsmError(f"the {kind[:-1]} '{name}' belongs to {brings}, and no other plugin may provide it.")
         owner = next((o for (k, n), o in owners.items() if k == kind and _plain(n) == _plain(name)), None)
         if owner is not None:
             raise XsmError(f"{kind[:-1]} '{name}' of plugin '{plugin.name}' is already registered by '{owner}'.")

@@ -14,7 +14,7 @@ WATER = 17
 
 
 def with_masks(ds: xr.Dataset) -> xr.Dataset:
-    """Add ``land`` and ``frozen`` where they are missing and their inputs are there; lazy."""
+    """Add ``land`` and ``frozen`` where they are missing and can be derived; lazy."""
     if "land" not in ds and (land := _land(ds)) is not None:
         names = {"flag_values": [0, 1], "flag_meanings": "water land"}
         ds = ds.assign(land=land.drop_attrs(deep=False).assign_attrs(canonical_attrs("land") | names))

@@ -132,7 +132,7 @@ def check_days(ds: xr.Dataset) -> None:
     if (step < 1).any():
         at = np.flatnonzero(step < 1)[0]
         raise DataError(
-            f"The cube has days twice or out of order ({day[at + 1]} after {day[at]}), expected each day once.",
+            f"The cube has days that are repeated or out of order ({day[at + 1]} after {day[at]}), expected each once.",
             hint="Sort it by time, or compute daily means first.",
         )
     if (step > 1).any():

@@ -106,7 +106,7 @@ def _day_first(dates: Iterable[str], where: object) -> bool:
 
 
 def _day(date: str, day_first: bool) -> int | None:
-    """Days since 1970, or None for a date that is none."""
+    """Days since 1970, or None for an impossible date."""
     if date.isdigit():
         numbers = [int(date[:4]), int(date[4:6]), int(date[6:])]
     else:
@@ -131,7 +131,7 @@ def _day(date: str, day_first: bool) -> int | None:
 
 
 def _moment(match: re.Match[str]) -> int | None:
-    """Seconds of the day, or None for a clock that is none."""
+    """Seconds of the day, or None for an impossible time."""
     hour, minute, second = (int(match[n] or 0) for n in ("hour", "minute", "second"))
     if match["half"]:
         if not 1 <= hour <= 12:

@@ -181,7 +181,7 @@ def unit_of(
     if unit and not same_units(unit, stated):
         raise DataError(
             f"In '{where}' '{name}' has the unit '{unit}', but units= says '{stated}'.",
-            hint=f"Leave '{name}' out of <units=>, or mend the attribute 'units' of the file.",
+            hint=f"Leave '{name}' out of <units=>, or correct the attribute 'units' of the file.",
         )
     return unit or stated
 

@@ -52,7 +52,7 @@ def tell_flat(what: str, shares: Mapping[str, float], reference: str, *, model: 
     if not low:
         return ""
     parts = " and ".join(f"{WORDS[k]} is {v:.2g}" for k, v in low.items())
-    advice = "The model has learnt next to nothing: train it longer, or look at its predictors."
+    advice = "The model has learnt next to nothing: train it longer, or check its predictors."
     sentence = (
         f"{what} hardly varies: its standard deviation {parts} times that of {reference} (less than {LEAST:g}), so "
         f"correlations say little about it. {advice if model else 'Look at its unit and its values.'}"

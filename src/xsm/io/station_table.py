@@ -117,7 +117,7 @@ def _stations(path: str | Path, frame: pd.DataFrame) -> xr.Dataset:
         name = spread.index[(spread > APART).any(axis=1).to_numpy()][0][1]
         raise DataError(
             f"'{path}' has the station '{name}' at places that are more than {APART} degrees apart.",
-            hint="Give stations of one name different names, or correct the places.",
+            hint="Give each place its own name, or correct the coordinates.",
         )
     wide = frame.pivot(index=keys, columns="time", values="soil_moisture")
     first = places.first().loc[wide.index]
@@ -148,7 +148,7 @@ def _once(path: str | Path, frame: pd.DataFrame, keys: list[str]) -> pd.DataFram
             f"'{path}' has {int(twice.sum())} rows that repeat a time of the same station and depth: "
             f"{again['station']} at {again['time']:%Y-%m-%d %H:%M} has {once[same]['soil_moisture'].iloc[0]:g} and "
             f"{again['soil_moisture']:g}.",
-            hint="Keep one of each; a clock of summer time repeats an hour, give UTC.",
+            hint="Keep one of each; daylight saving time repeats an hour: give UTC.",
         )
     if equal.any():
         tell(f"'{path}' repeats {int(equal.sum())} rows with equal values; one of each is kept.")

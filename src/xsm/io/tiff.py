@@ -122,7 +122,7 @@ def _check_start(path: Path) -> None:
         ]
         wrong = [p for p in beside if not _head(p).startswith(TIFF)]
     except OSError as error:
-        raise DataError(f"'{path}' cannot be read ({error.strerror}).", hint="Check its rights.") from None
+        raise DataError(f"'{path}' cannot be read ({error.strerror}).", hint="Check its permissions.") from None
     if not head.startswith(TIFF):
         what = kind_of(head)
         hint = "Get it again." if what in (WEB_PAGE, "") else "Give the GeoTIFF itself, or convert it."

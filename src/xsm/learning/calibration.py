@@ -1,4 +1,4 @@
-"""What an estimate's standard deviation is the spread of: the truth where there are stations, else the reference."""
+"""Calibrate the spread of an estimate: to the truth where there are stations, else to the reference."""
 
 from __future__ import annotations
 
@@ -228,13 +228,12 @@ def _too_few(bundle: Bundle, why: str) -> Bundle:
 def _with_spread(bundle: Bundle, spread: dict[str, Any]) -> Bundle:
     if spread.get("station_error"):
         limits = (
-            "The spread is calibrated to stations; what these points differ from their cells by, "
-            f"{spread['station_error']:.3f} m3 m-3 by triple collocation with DCA and Noah, is not part of it."
+            "The spread is calibrated to stations, without their representativeness error of "
+            f"{spread['station_error']:.3f} m3 m-3, which triple collocation with DCA and Noah gave."
         )
     elif spread["of"] == "truth":
         limits = (
-            "The spread is calibrated to stations: points, whose difference from a cell's mean is part of it, so that "
-            "it is an upper bound."
+            "The spread is calibrated to stations and includes their representativeness error, so it is an upper bound."
         )
     else:
         limits = f"The spread is that of {spread['of']}, not of the truth: no stations were given."

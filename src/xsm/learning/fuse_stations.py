@@ -95,7 +95,7 @@ def at_stations(
             weights["spread_25cm"] = weights["spread_25cm"] * _factor(beside, root, scale, validation, error) ** 2
             teachers |= set(beside.names)
     if not teachers:
-        tell(f"Weights and spread are the fixed ones: {why}.")
+        tell(f"The default weights and spread are used: {why}.")
         return bundle
     card: dict[str, Any] = {**bundle.card, "sources": {**bundle.card["sources"], "stations": sorted(teachers)}}
     card["limits"] = LIMITS.format(error) if np.isfinite(error) else UPPER

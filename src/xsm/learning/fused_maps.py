@@ -40,7 +40,7 @@ def fusion_bundle(
         log.info("training a fusion on the cube; give <model=> to use one again")
         return fit_fuse(ds, model=None, stations=stations, options={"mode": mode}, **training)
     if lost := [n for n, v in {"stations": stations, **training}.items() if n != "seed" and v is not None]:
-        raise UsageError(f"{', '.join(lost)} belong to training, and a model was given.", hint="Leave them out.")
+        raise UsageError(f"{', '.join(lost)} only matter for training, but a model was given.", hint="Leave them out.")
     if not isinstance(model, Bundle | str | Path):
         raise UsageError(f"model is a {type(model).__name__}, expected a bundle, its folder or 'pretrained'.")
     bundle = load_bundle(model, "fuse")

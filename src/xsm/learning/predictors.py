@@ -138,12 +138,12 @@ def fallbacks(dynamic: xr.Dataset, cells: xr.DataArray, use: np.ndarray) -> dict
     missing = {n: 1 - int(counts[n]) / (int(cells.sum()) * int(np.sum(use))) for n in names}
     if empty := ", ".join(str(n) for n in names if not counts[n]):
         raise DataError(
-            f"{empty} has no value on the training days.", hint="Check the period of what it is derived from."
+            f"{empty} has no value on the training days.", hint="Check the period of the variable behind it."
         )
     if few := ", ".join(f"{n} ({share:.0%})" for n, share in missing.items() if share > MISSING):
         tell(
-            f"More than {MISSING:.0%} of these predictors is missing on the training days and is replaced by their "
-            f"mean: {few}."
+            f"These predictors are missing on more than {MISSING:.0%} of the training cell-days, where their means "
+            f"replace them: {few}."
         )
     return {str(n): float(f"{float(means[n]):.4g}") for n in names}
 
@@ -160,7 +160,7 @@ def check_domain(dynamic: xr.Dataset, static: xr.Dataset, cells: xr.DataArray, s
     empty = [str(n) for ds in (dynamic, static) for n, v in ds.data_vars.items() if not bool(v.notnull().any())]
     why = f"{', '.join(empty)} have no value at all" if empty else "no cell has a value of all of them"
     raise DataError(
-        f"No cell can be trained on: of the predictors of {scenario.depth} cm, {why}.",
+        f"No cell can be used for training: of the predictors for {scenario.depth} cm, {why}.",
         hint="Compare the regions and periods of the products.",
     )
 

@@ -97,7 +97,7 @@ def refuse_leaks(ds: xr.Dataset, covariates: Sequence[str], allowed: bool) -> No
         return
     if leaky := leaks(ds, covariates):
         raise UsageError(
-            f"Land-model soil moisture ({', '.join(leaky)}) as a covariate leaks the reference into it.",
+            f"Land-model soil moisture ({', '.join(leaky)}) as a covariate leaks the reference into the filled series.",
             hint="Use precipitation and temperature, or give <allow_target_leak=True>.",
         )
     if unknown_role := [n for n in covariates if is_moisture(ds, n) and not role_of(ds, n)]:

@@ -1,1 +1,1 @@
-"""The operations, one module for each verb; `xsm.contracts.operation` makes every front door from them."""
+"""The operations, one module for each verb; `xsm.contracts.operation` makes every face from them."""

@@ -189,7 +189,7 @@ def _path(folder: Path, text: str) -> Path:
     path = os.path.expanduser(os.path.expandvars(text))
     if lost := [name for name in _VARIABLE.findall(path) if name.strip("${}") not in os.environ]:
         raise UsageError(
-            f"'{text}' in the study file contains {lost[0]}, which is no environment variable here.",
+            f"'{text}' in the study file contains {lost[0]}, an environment variable that is not set.",
             hint="Set it, or write the path out.",
         )
     return folder / path

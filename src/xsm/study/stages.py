@@ -150,7 +150,7 @@ def _is_whole(target: Path, entry: dict[str, Any]) -> bool:
         return False
     whole = all(now >= before for now, before in zip(_size(target), entry.get("kept", ()), strict=False))
     if not whole:
-        tell(f"'{target}' is no longer whole and is made again.")
+        tell(f"'{target}' is incomplete and is made again.")
     return whole
 
 
@@ -160,7 +160,7 @@ def manifest(out: Path) -> Manifest:
     try:
         return dict(json.loads(file.read_text(encoding="utf-8"))) if file.exists() else {}
     except ValueError as error:
-        raise DataError(f"'{file}' is damaged ({error}).", hint="Remove it: the stages are done again.") from None
+        raise DataError(f"'{file}' is damaged ({error}).", hint="Remove it; the stages then run again.") from None
 
 
 def save_manifest(out: Path, done: Manifest) -> None:
@@ -211,7 +211,9 @@ def alone(out: Path) -> Iterator[None]:
         if isinstance(error, DataError):
             raise
         reason, name = getattr(error, "strerror", error), str(out).replace("\0", "\\0")
-        raise DataError(f"The folder '{name}' cannot be used ({reason}).", hint="Check its name and rights.") from None
+        raise DataError(
+            f"The folder '{name}' cannot be used ({reason}).", hint="Check its name and permissions."
+        ) from None
     try:
         try:
             free = lock(handle)
@@ -222,7 +224,7 @@ def alone(out: Path) -> Iterator[None]:
                 hint="Choose an out = on a file system with locks (flock).",
             ) from None
         if not free:
-            raise DataError(f"Another run works in '{out}'.", hint="Wait for it, or choose another folder.")
+            raise DataError(f"Another run is using '{out}'.", hint="Wait for it, or choose another folder.")
         yield
     finally:
         os.close(handle)

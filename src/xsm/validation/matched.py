@@ -84,7 +84,8 @@ def match(
                  leave_out=taught if leave_out is None else leave_out)  # fmt: skip
     sites = pairs.sites
     if among := sorted(taught & {matching.full_name(site.station, site.network) for site in sites}):
-        tell(f"The maps learnt from {len(among)} of these stations ({', '.join(among[:3])}...): their scores flatter.")
+        some = f"{', '.join(among[:3])}{'...' * (len(among) > 3)}"
+        tell(f"The maps learnt from {len(among)} of these stations ({some}): scores are too good there.")
     least = matching.fewest(min_days, MIN_DAYS, len(pairs.days))
     most: dict[str, int] = {}
     x: dict[str, np.ndarray] = {}

@@ -220,7 +220,7 @@ def check_start(head: bytes, magic: tuple[bytes, ...], name: str, response: requ
             raise keys.refused(f"'{name}': {host} sent a log-in page{heading}", approve="approve" in response.url)
         raise FetchError(
             f"'{name}': {host} sent a web page{heading} instead of the file.",
-            hint=f"A log-in, a proxy or a notice of the provider: open {plain(response.url)} in a browser.",
+            hint=f"It may be a log-in, a proxy or a notice: open {plain(response.url)} in a browser.",
         )
     if magic:
         raise OneFile(

@@ -53,7 +53,7 @@ def uscrn_files(time: slice | None, region: Area | None, product: str = "hourly0
         names = sorted(set(re.findall(rf'href="(CRN[HDS]\d{{4}}(?:-05)?-{year}-[^"/]+\.txt)"', listing)))
         if not names:
             raise FetchError(
-                f"'{folder}' lists no station file.", hint="NCEI may be out of order, or the year may not be there."
+                f"'{folder}' lists no station file.", hint="NCEI may be down, or have no data of that year."
             )
         for name in names:
             place = _plain(name.partition(f"-{year}-")[2].removesuffix(".txt"))

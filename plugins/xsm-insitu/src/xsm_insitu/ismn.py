@@ -117,13 +117,17 @@ def _unpacked(paths: Sequence[Path], on_error: str) -> tuple[list[Item], list[st
             archive = zipfile.ZipFile(path)  # stays open as long as its members are in use
             inside = [n for n in archive.namelist() if (m := NAME.search(n)) and m["variable"] in ("sm", "ts")]
             if not inside:
-                raise DataError(f"'{path}' contains no .stm file of soil moisture.", hint="Wanted an archive of ISMN.")
+                raise DataError(
+                    f"'{path}' contains no .stm file of soil moisture.", hint="Expected an archive of ISMN."
+                )
             items += [zipfile.Path(archive, name) for name in inside]
         except (*DAMAGE, DataError) as error:
             message = (
                 error
                 if isinstance(error, DataError)
-                else DataError(f"'{path}' is no whole archive ({sensors.reason(error)}).", hint="Download it again.")
+                else DataError(
+                    f"'{path}' is not a complete archive ({sensors.reason(error)}).", hint="Download it again."
+                )
             )
             if on_error == "raise":
                 raise message from None

@@ -70,7 +70,7 @@ class Header:
 def _bytes(item: Item) -> bytes:
     try:
         if isinstance(item, zipfile.Path) and item.root.getinfo(item.at).file_size > _LARGEST:
-            raise DataError(f"'{item}' says it has more than {_LARGEST} bytes.", hint="Unpack the archive by hand.")
+            raise DataError(f"'{item}' claims to have more than {_LARGEST} bytes.", hint="Unpack the archive by hand.")
         return item.read_bytes()
     except DAMAGE as error:
         raise DataError(f"'{item}' cannot be read: {sensors.reason(error)}.", hint="Download it again.") from None

@@ -63,7 +63,7 @@ def settle(path: object, when: np.ndarray, columns: Mapping[str, np.ndarray], he
     ndarray of int
     """
     if np.isnat(when).any():
-        raise DataError(f"'{path}' has a time that is none.", hint="Download the file again.")
+        raise DataError(f"'{path}' has a row whose time cannot be read.", hint="Download the file again.")
     steps = np.diff(when)
     if (steps > np.timedelta64(0)).all():
         return np.arange(len(when))
@@ -80,7 +80,7 @@ def settle(path: object, when: np.ndarray, columns: Mapping[str, np.ndarray], he
             raise DataError(
                 f"'{path}' has the time {_text(when[row])} twice, with the {name} {values[twin[row]]} in row "
                 f"{twin[row] + 1} and {values[row]} in row {row + 1}.",
-                hint="Keep the right row; a clock of summer time repeats an hour, request standard time or UTC.",
+                hint="Keep the right row; daylight saving time repeats an hour: request standard time or UTC.",
             )
     if len(again):
         tell(

@@ -111,7 +111,7 @@ class ScanSource:
         if unread:
             names = ", ".join(f"'{n}'" for n in sorted(unread)[:5]) + (", ..." if len(unread) > 5 else "")
             first = next(iter(unread.values()))[0]
-            tell(f"Left out, as they are no values of soil moisture or temperature: {names} ('{first.name}').")
+            tell(f"Left out, because they are not soil moisture or temperature: {names} ('{first.name}').")
         if len(daily) > 1:
             raise DataError("The SCAN files are hourly and daily.", hint="Open one kind at a time.")
         by_day = daily == {True}

@@ -82,8 +82,8 @@ def read_csv(path: Path, others: set[str]) -> list[Column]:
         if isinstance(error, DataError):
             raise
         raise DataError(
-            f"'{path}' is no CSV of the Report Generator ({sensors.reason(error)}).",
-            hint="Wanted comments with the sites, then 'Date,Soil Moisture Percent -2in (pct),...'.",
+            f"'{path}' is not a CSV file of the Report Generator ({sensors.reason(error)}).",
+            hint="Expected comments with the sites, then 'Date,Soil Moisture Percent -2in (pct),...'.",
         ) from None
 
 

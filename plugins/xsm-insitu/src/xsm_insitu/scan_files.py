@@ -88,8 +88,8 @@ def read_json(path: Path, others: set[str]) -> list[Column]:
         if isinstance(error, DataError):
             raise
         raise DataError(
-            f"'{path}' is no answer of the AWDB service ({type(error).__name__}: {sensors.reason(error)}).",
-            hint="Wanted JSON: [{stationTriplet, data: [{stationElement, values}]}].",
+            f"'{path}' is not an answer of the AWDB service ({type(error).__name__}: {sensors.reason(error)}).",
+            hint="Expected JSON: [{stationTriplet, data: [{stationElement, values}]}].",
         ) from None
 
 

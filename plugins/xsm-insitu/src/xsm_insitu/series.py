@@ -128,16 +128,16 @@ def astray(clock: float, lon: float) -> bool:
 
 
 def check_hours(path: object, when: np.ndarray) -> None:
-    """Tell of a few times that are no whole hours among many that are."""
+    """Warn of a few times that are not whole hours among many that are."""
     odd = int((when.astype("M8[h]") != when).sum())
     if 0 < odd < max(2, len(when) // 20):
-        tell(f"'{path}' has {odd} of {len(when)} times that are no whole hours.")
+        tell(f"'{path}' has {odd} of {len(when)} times that are not whole hours.")
 
 
 def check_place(path: object, lon: float, lat: float) -> None:
     """Refuse coordinates that are nowhere on the globe."""
     if not (-180 <= lon <= 360 and -90 <= lat <= 90):
-        raise DataError(f"'{path}' puts its station at {lon:g} east, {lat:g} north.", hint="Download the file again.")
+        raise DataError(f"'{path}' has its station at {lon:g} east, {lat:g} north.", hint="Download the file again.")
 
 
 def warmth(kelvin: np.ndarray, where: object) -> np.ndarray:

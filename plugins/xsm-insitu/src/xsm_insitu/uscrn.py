@@ -124,7 +124,7 @@ def _read(path: Path, layout: Layout, region: Area | None, warm: bool, stated: M
         raise DataError(f"'{path}' cannot be read as USCRN {layout.name}: {why}.", hint=hint) from None
     if name is not None and len(set(table[layout.wban])) > 1:
         raise DataError(
-            f"'{path}' contains several stations, expected one.", hint="Part the file by station, or download it again."
+            f"'{path}' contains several stations, expected one.", hint="Split it by station, or download it again."
         )
     wet = in_unit(path, table[list(layout.moisture)].to_numpy("f8"), "soil_moisture", stated, usual="m3 m-3")
     check_fractions(path, wet)

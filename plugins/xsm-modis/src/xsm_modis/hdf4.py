@@ -152,7 +152,7 @@ def _check_global(path: Path, structure: str) -> None:
         if not any(np.allclose(corner, np.multiply(expected[name], unit)) for unit in (1, 1e6)):
             raise DataError(
                 f"'{path}' has the corner ({corner[0]:g}, {corner[1]:g}), expected the globe from 180 W and 90 N.",
-                hint="Wanted MCD12C1 as distributed; give a part of it as GeoTIFF.",
+                hint="Expected MCD12C1 as distributed; give a part of it as GeoTIFF.",
             )
 
 
@@ -161,7 +161,7 @@ def _read(path: str, dataset: str, window: tuple[int, int, int, int], on_error: 
     try:
         raw = _child(Path(path), dataset, *map(str, window))
         if len(raw) != (r1 - r0) * (c1 - c0):
-            raise DataError(f"'{path}' yielded {len(raw)} bytes of {dataset}.", hint="Download it again.")
+            raise DataError(f"'{path}' has only {len(raw)} bytes of {dataset}.", hint="Download it again.")
     except DataError as error:
         if on_error == "raise":
             raise
@@ -179,7 +179,7 @@ def _child(path: Path, *request: str) -> bytes:
     try:
         done = subprocess.run(command, capture_output=True, timeout=SECONDS, check=False)
     except subprocess.TimeoutExpired:
-        raise DataError(f"'{path}' keeps the HDF4 library busy for {SECONDS} s.", hint="Download it again.") from None
+        raise DataError(f"'{path}' could not be read within {SECONDS} s.", hint="Download it again.") from None
     if done.returncode:
         lines = done.stderr.decode(errors="replace").strip().splitlines() or [""]
         reason = lines[-1][:200] if done.returncode > 0 else f"the library crashed, signal {-done.returncode}"

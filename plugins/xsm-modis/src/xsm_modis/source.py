@@ -74,7 +74,7 @@ class LandCoverSource:
             For HDF4 files without pyhdf.
         """
         if unknown := [v for v in request.variables or () if v != "land_cover"]:
-            raise UsageError(f"MODIS land cover has no variable '{unknown[0]}'.", hint="It gives: land_cover.")
+            raise UsageError(f"MODIS land cover has no variable '{unknown[0]}'.", hint="It has: land_cover.")
         if request.units.get("land_cover") is not None:
             raise UsageError("Land cover is classes, which have no unit.", hint="Leave 'land_cover' out of <units=>.")
         igbp = only_igbp([Path(p) for p in request.paths])
@@ -249,14 +249,14 @@ def classified(stored: np.ndarray, *, legend: str, nodata: float | None, path: s
     numbers = numbers[numbers != nodata]
     if (none := numbers[(numbers > 17) & (numbers < 254)]).size:
         raise DataError(
-            f"'{path}' holds {none[-1]}, which is no IGBP class (0 to 17).",
-            hint="Give LC_Type1 or Majority_Land_Cover_Type_1; percentages and other layers are no classes.",
+            f"'{path}' contains {none[-1]}, which is not an IGBP class (0 to 17).",
+            hint="Give LC_Type1 or Majority_Land_Cover_Type_1; percentages and other layers are not classes.",
         )
     wrong, other = (0, "MCD12C1") if legend == "MCD12Q1" else (17, "MCD12Q1")
     if wrong in numbers:
         tell(
-            f"'{path}' holds {wrong}, which is no class of {legend}, and is missing there; if it is water, the legend "
-            f"is {other}."
+            f"'{path}' contains {wrong}, which is not a class of {legend}; these pixels become missing. If they are "
+            f"water, the legend is {other}."
         )
     return lookup(legend, nodata).take(stored)
 
@@ -270,11 +270,11 @@ def _of_year(paths: Sequence[Path], year: int | None) -> tuple[list[Path], int |
     if year is None and known:
         year = known[-1]
         if len(known) > 1:
-            tell(f"Land cover of {', '.join(map(str, known))} is there, that of {year} is read.")
+            tell(f"There is land cover of {', '.join(map(str, known))}; that of {year} is read.")
     if year is not None and known and year not in known:
-        raise DataError(f"There is no land cover of {year}.", hint=f"There is: {', '.join(map(str, known))}.")
+        raise DataError(f"There is no land cover of {year}.", hint=f"Available: {', '.join(map(str, known))}.")
     if year is not None and year in by_year and None in by_year:
-        tell(f"The name of '{by_year[None][0].name}' tells no year; it is left out beside files of {year}.")
+        tell(f"The name of '{by_year[None][0].name}' contains no year; it is left out, as others are of {year}.")
     return (by_year[year], year) if year in by_year else (by_year.get(None, []), year)
 
 

@@ -312,7 +312,7 @@ def _incomplete(
     missing = sum(hours < min_hours for hours in short.values())
     tell(
         f"{len(short)} of {len(days)} days have fewer than 24 hours ({examples}{', ...' if len(short) > 3 else ''}); "
-        f"{missing} with fewer than {min_hours} are missing."
+        f"the {missing} days with fewer than {min_hours} are left empty."
     )
     return {"incomplete_days": ", ".join(f"{day} ({hours})" for day, hours in short.items())}
 

@@ -114,7 +114,7 @@ def look(path: Path, request: Request) -> Granule:
             )
         raise DataError(
             f"'{path}' contains no SMAP soil moisture group (found: {', '.join(list(file)[:6]) or 'nothing'}).",
-            hint=f"Wanted {' or '.join([*layout.GROUPS[projection].values(), layout.L2_GROUP])}.",
+            hint=f"Expected {' or '.join([*layout.GROUPS[projection].values(), layout.L2_GROUP])}.",
         )
 
 
@@ -206,7 +206,7 @@ def _look_l2(path: Path, file: Any, variables: Sequence[str], request: Request, 
     name = layout.L2_NAME.match(path.name)
     if name is None:
         raise DataError(
-            f"'{path}' is a Level-2 half orbit whose name says no pass.",
+            f"'{path}' is a Level-2 half orbit whose name does not say its pass.",
             hint="Keep the name SMAP_L2_SM_P_<orbit>_<A or D>_<date>T<time>_R<release>_<counter>.h5.",
         )
     group, meta = file[layout.L2_GROUP], _metadata(file)
@@ -245,7 +245,7 @@ def _grid_of_half_orbit(path: Path, file: Any, group: Any, datasets: list[Any], 
     datasets += [maps.dataset_of(group, n, "L2", "", crid, path) for n in (layout.OBSERVED, "EASE_column_index")]
     cells = group[layout.OBSERVED].shape
     if not 0 < math.prod(cells) <= math.prod(EASE2_M09.shape_global):
-        raise DataError(f"'{path}' says it has {cells} cells.", hint="Download the file again.")
+        raise DataError(f"'{path}' claims to have {cells} cells.", hint="Download the file again.")
     for dataset in datasets:
         if dataset.shape != cells or len(cells) != 1:
             raise DataError(
@@ -266,9 +266,9 @@ def _look_points(path: Path, file: Any, variables: Sequence[str], stamp: tuple[i
         )
     day = date_in_name(path)
     if day is None:
-        raise DataError(f"The name '{path}' contains no date.", hint="Wanted a name that ends in _YYYY-MM-DD.nc.")
+        raise DataError(f"The name '{path}' contains no date.", hint="Expected a name that ends in _YYYY-MM-DD.nc.")
     if file["longitude"].size > 2 * math.prod(EASE2_M09.shape_global):
-        raise DataError(f"'{path}' says it has {file['longitude'].size} points.", hint="Download the file again.")
+        raise DataError(f"'{path}' claims to have {file['longitude'].size} points.", hint="Download the file again.")
     grid = grid_of_points(file["longitude"][:].astype("f8"), file["latitude"][:].astype("f8"), f"'{path}'")
     return Granule(str(path), "points", grid, (day,), ("AM", "PM"), str(day), ("", "", 0), stamp=stamp)
 

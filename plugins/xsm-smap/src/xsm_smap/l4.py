@@ -155,7 +155,7 @@ def look(path: Path, names: Sequence[str], units: Mapping[str, str]) -> Step:
         for name in names:
             if name not in group:
                 raise DataError(
-                    f"'{path}' has no dataset {GROUP}/{name}.", hint="Wanted SPL4SMGP (gph) with this dataset."
+                    f"'{path}' has no dataset {GROUP}/{name}.", hint="Expected SPL4SMGP (gph) with this dataset."
                 )
             data = group[name]
             axes = frame(maps[0] if maps else data) if has_numbers(data) else ((), None)
@@ -262,8 +262,8 @@ def _incomplete(files: Sequence[Day], min_steps: int) -> str:
     if short:
         missing = sum(n < min_steps for _, n in short)
         tell(
-            f"{len(short)} of {len(files)} days have fewer than {STEPS} files; {missing} with fewer than {min_steps} "
-            "are missing."
+            f"{len(short)} of {len(files)} days have fewer than {STEPS} files; the {missing} days with fewer than "
+            f"{min_steps} are left empty."
         )
     return ", ".join(f"{day} ({n})" for day, n in short)
 
@@ -277,5 +277,5 @@ def _synthetic(path: str) -> str:
 def _names(variables: Sequence[str] | None) -> list[str]:
     for name in variables or ():
         if name not in L4_INFO.variables:
-            raise UsageError(f"SPL4SMGP gives no variable '{name}'.", hint=f"It gives: {', '.join(L4_INFO.variables)}.")
+            raise UsageError(f"SPL4SMGP has no variable '{name}'.", hint=f"It has: {', '.join(L4_INFO.variables)}.")
     return list(dict.fromkeys(variables or L4_INFO.variables))

@@ -90,7 +90,7 @@ def standard(dataset: Any, values: np.ndarray, kind: str) -> np.ndarray:
         return np.where(missing, FILL, out).astype("f8" if values.dtype.itemsize == 8 else "f4")
     if (out != np.rint(out)).any() or out.min(initial=0) < 0 or out.max(initial=0) > np.iinfo("u2").max:
         raise DataError(
-            f"{dataset.name} contains values that are no flags.", hint="Take the file as it was downloaded."
+            f"{dataset.name} contains values that are not flags.", hint="Take the file as it was downloaded."
         )
     return np.where(missing, NO_FLAG, out).astype("u2")
 

@@ -1,4 +1,4 @@
-"""Files that are no granule of this plugin's products, told by name or head, and what to request instead."""
+"""Recognise files that are not granules of this plugin's products, and say what to request instead."""
 
 from __future__ import annotations
 
