@@ -111,6 +111,9 @@ def test_variables_of_a_store_come_in_one_order(names, maps, tmp_path):
     by_name = {"a": values, "b": values, "frozen": values.isnull()}
     files.write(xr.Dataset({n: by_name[n] for n in names}), tmp_path / "m.zarr")
     assert list(files.read(tmp_path / "m.zarr").data_vars) == ["a", "b", "frozen"]
+    alone = xr.Dataset(coords={"land_cover": values.isel(time=0, drop=True).fillna(0).astype("u1")})
+    files.write(alone, tmp_path / "coords.zarr")
+    xr.testing.assert_equal(files.read(tmp_path / "coords.zarr").load(), alone)
 
 
 def test_gdal_sees_the_crs_and_place_of_a_netcdf(maps, tmp_path):

@@ -149,7 +149,8 @@ def _opened(store: AbstractDataStore, path: Path) -> xr.Dataset:
 
 def _in_order(ds: xr.Dataset) -> xr.Dataset:
     """The dataset of a store, whose file system lists variables in any order: floats first, then by name."""
-    return ds[sorted(ds.data_vars, key=lambda n: (ds[n].dtype.kind != "f", str(n)))]
+    names = sorted(ds.data_vars, key=lambda n: (ds[n].dtype.kind != "f", str(n)))
+    return ds[names].assign_coords(ds.coords)
 
 
 def _decoded(ds: xr.Dataset) -> xr.Dataset:
