@@ -29,7 +29,7 @@ for operation in opening.operations(described):
         inputs = task["runs"][operation["id"]]
         assert form.checkParameterValues(inputs, context)[0], form.checkParameterValues(inputs, context)
         assert form.prepareAlgorithm(inputs, context, feedback)
-        requests[operation["id"]] = form.request
+        requests[operation["id"]] = {**form.request, "output": form._output(inputs, context)}
 project = QgsProject.instance()
 context.setProject(project)
 styling.load(task["layers"], context, feedback)

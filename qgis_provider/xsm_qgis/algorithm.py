@@ -41,7 +41,7 @@ class CoreAlgorithm(QgsProcessingAlgorithm):
     def __init__(self, operation, edition):
         super().__init__()
         self.operation, self.edition = operation, edition
-        self.request = {}
+        self.request, self.layers = {}, []
 
     def createInstance(self):
         return CoreAlgorithm(self.operation, self.edition)
@@ -74,6 +74,9 @@ class CoreAlgorithm(QgsProcessingAlgorithm):
 
     def icon(self):
         return QIcon(ICON)
+
+    def svgIconPath(self):
+        return ICON
 
     def initAlgorithm(self, configuration=None):
         for param in self.operation["params"]:
@@ -111,20 +114,31 @@ class CoreAlgorithm(QgsProcessingAlgorithm):
         result = self.operation["result"]
         values = {p["name"]: parameters.read(self, p, inputs, context, result) for p in self.operation["params"]}
         name, values = opening.request(self.operation, {n: v for n, v in values.items() if v is not None})
-        named = parameters.destination(self.operation) is not None
-        output = self.parameterAsFileOutput(inputs, parameters.OUTPUT, context) if named else None
-        return {"operation": name, "values": values, "output": output, "overwrite": True, **self.edition}
+        return {"operation": name, "values": values, "overwrite": True, **self.edition}
+
+    def _output(self, inputs, context):
+        """File for the result; QGIS notes here, and before version 3.38 in this thread alone, what it is to load."""
+        if parameters.destination(self.operation) is None:
+            return None
+        as_path = self.parameterAsOutputLayer if self.operation["result"] == "dataset" else self.parameterAsFileOutput
+        return as_path(inputs, parameters.OUTPUT, context)
 
     def processAlgorithm(self, inputs, context, feedback):
+        self.request["output"] = self._output(inputs, context)
         answer = carry_out("run", self.request, feedback)
         for path in answer["outputs"]:
             feedback.pushInfo(f"Wrote {path}")
-        styling.load(answer.get("layers", []), context, feedback)
+        self.layers = answer.get("layers", [])
         results = {parameters.OUTPUT: self.request["output"]} if self.request["output"] else {}
         for param in self.operation["params"]:
             if parameters.names_output(param, self.operation["result"]):
                 results[param["name"].upper()] = self.request["values"].get(param["name"])
         return {**results, FILES: answer["outputs"]} if self.outputDefinition(FILES) else results
+
+    def postProcessAlgorithm(self, context, feedback):
+        """Show the maps; called in the main thread, or for a step of a model in that of the model."""
+        styling.load(self.displayName(), self.layers, self.request["output"], context)
+        return {}
 
 
 def is_cancelled(feedback):

@@ -23,18 +23,19 @@ from qgis.core import (
     QgsProcessingParameterFolderDestination,
     QgsProcessingParameterMultipleLayers,
     QgsProcessingParameterNumber,
+    QgsProcessingParameterRasterDestination,
     QgsProcessingParameterString,
     QgsProcessingParameterVectorLayer,
 )
 
 from . import layers
 from .runner import CoreError
+from .styling import RESULT
 
 OUTPUT = "OUTPUT"
 DATA_FILES = "Maps and series (*.nc *.tif *.tiff zarr.json);;All files (*)"
 ZARR_MARKS = ("zarr.json", ".zgroup", ".zattrs")
 WRITTEN = {
-    "dataset": "NetCDF (*.nc);;GeoTIFF (*.tif);;Zarr (*.zarr)",
     "table": "CSV (*.csv);;NetCDF (*.nc)",
     "figure": "PNG (*.png);;SVG (*.svg);;PDF (*.pdf)",
     "path": "HTML (*.html)",
@@ -49,8 +50,10 @@ def destination(operation):
     result = operation["result"]
     if result == "model":
         return QgsProcessingParameterFolderDestination(OUTPUT, "Model bundle")
-    if result in ("dataset", "table", "figure"):
-        return QgsProcessingParameterFileDestination(OUTPUT, "Result", WRITTEN[result])
+    if result == "dataset":
+        return QgsProcessingParameterRasterDestination(OUTPUT, RESULT)
+    if result in ("table", "figure"):
+        return QgsProcessingParameterFileDestination(OUTPUT, RESULT, WRITTEN[result])
     return None
 
 
