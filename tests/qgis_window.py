@@ -19,7 +19,7 @@ import pytest
 from tests.qgis_process import CLEAN_PATH, QgisProcess
 
 INSIDE = '''
-import json, os, time, traceback
+import faulthandler, json, os, time, traceback
 import processing
 from qgis.core import *
 from qgis.gui import *
@@ -32,6 +32,9 @@ request = json.loads(os.environ["XSM_WINDOW"])
 folder, task, answer = request["folder"], request["task"], None
 project, canvas, window = QgsProject.instance(), iface.mapCanvas(), iface.mainWindow()
 pulse = {"last": time.monotonic(), "longest": 0.0}
+
+
+faulthandler.enable(open(os.path.join(folder, "crash.txt"), "w"))
 
 
 def beat():
@@ -148,5 +151,5 @@ def window(process: QgisProcess, body: str, folder: Path, task: Any = None, size
             screen.terminate()
     failed, answer = folder / "answer.error", folder / "answer.json"
     assert not failed.exists(), failed.read_text()
-    assert answer.exists(), done.stderr[-4000:]
+    assert answer.exists(), done.stderr[-4000:] + (folder / "crash.txt").read_text()
     return json.loads(answer.read_text())

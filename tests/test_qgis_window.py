@@ -116,28 +116,6 @@ dialog.runButton().click()
 yield ended(dialog)
 close(dialog)
 state["unseen"] = [os.path.exists(task["unseen"]), len(root.children())]
-
-model = QgsProcessingModelAlgorithm("two steps", "test")
-example = QgsProcessingModelChildAlgorithm("xsm:example")
-static = QgsProcessingModelChildParameterSource.fromStaticValue
-for name, value in {"NAME": "cube", "SIZE": 12, "DAYS": 10}.items():
-    example.addParameterSources(name, [static(value)])
-first = model.addChildAlgorithm(example)
-texture = QgsProcessingModelChildAlgorithm("xsm:texture")
-texture.addParameterSources("DS", [QgsProcessingModelChildParameterSource.fromChildOutput(first, "OUTPUT")])
-final = QgsProcessingModelOutput("Soil of the model", "Soil of the model")
-final.setChildOutputName("OUTPUT")
-texture.setModelOutputs({"Soil of the model": final})
-second = model.addChildAlgorithm(texture)
-final.setChildId(second)
-model.updateDestinationParameters()
-dialog = processing.createAlgorithmDialog(model, {})
-dialog.show()
-dialog.runButton().click()
-yield ended(dialog)
-yield 1
-close(dialog)
-state["model"] = [[n.name(), [m.name() for m in n.findLayers()]] for n in root.children()[:-2]]
 answer = state
 """
 
@@ -162,4 +140,35 @@ def test_layers_follow_the_temporal_controller_in_groups(qgis, cube, tmp_path):
     soil = ["Soil texture class", ["USDA soil texture class"]]
     assert state["above"] == [soil, [state["group"][0], names]]
     assert state["unseen"] == [True, 2]
-    assert state["model"] == [["Soil of the model", soil[1]]]
+
+
+STEPS = """
+from processing.modeler.ModelerUtils import ModelerUtils
+model = QgsProcessingModelAlgorithm("two steps", "test")
+example = QgsProcessingModelChildAlgorithm("xsm:example")
+static = QgsProcessingModelChildParameterSource.fromStaticValue
+for name, value in {"NAME": "cube", "SIZE": 12, "DAYS": 10}.items():
+    example.addParameterSources(name, [static(value)])
+first = model.addChildAlgorithm(example)
+texture = QgsProcessingModelChildAlgorithm("xsm:texture")
+texture.setChildId("soil")
+texture.addParameterSources("DS", [QgsProcessingModelChildParameterSource.fromChildOutput(first, "OUTPUT")])
+final = QgsProcessingModelOutput("Soil of the model", "Soil of the model")
+final.setChildOutputName("OUTPUT")
+final.setChildId("soil")
+texture.setModelOutputs({"Soil of the model": final})
+model.addChildAlgorithm(texture)
+model.updateDestinationParameters()
+model.toFile(os.path.join(ModelerUtils.modelsFolders()[0], "two.model3"))
+QgsApplication.processingRegistry().providerById("model").refreshAlgorithms()
+dialog = run("model:two steps")
+yield ended(dialog)
+yield 1
+close(dialog)
+answer = [[n.name(), [m.name() for m in n.findLayers()]] for n in project.layerTreeRoot().children()]
+"""
+
+
+def test_steps_of_a_model_are_not_loaded(qgis, tmp_path):
+    """The result of a model has the name that the model gives it."""
+    assert window(qgis, STEPS, tmp_path / "window") == [["Soil of the model", ["USDA soil texture class"]]]

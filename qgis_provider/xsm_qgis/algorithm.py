@@ -102,7 +102,18 @@ class CoreAlgorithm(QgsProcessingAlgorithm):
                 near = difflib.get_close_matches(name, known, n=1)
                 guess = f" Did you mean {near[0]}?" if near else ""
                 return False, f"Unknown parameter {name} of {self.id()}.{guess}"
-        return super().checkParameterValues(inputs, context)
+        files = {p["name"].upper() for p in self.operation["params"] if p["kind"] in parameters.LAYERS}
+        for definition in self.parameterDefinitions():
+            value = inputs.get(definition.name())
+            if definition.name() in files and not parameters.is_empty(value):
+                continue
+            if not definition.checkValueIsAcceptable(value, context):
+                return False, f"Incorrect parameter value for {definition.name()} ({definition.description()})."
+            if definition.isDestination() and not parameters.is_empty(value):
+                good, reason = definition.isSupportedOutputValue(value, context)
+                if not good:
+                    return False, reason
+        return True, ""
 
     def prepareAlgorithm(self, inputs, context, feedback):
         """Read the values on the main thread."""
