@@ -1,13 +1,12 @@
 """Lines that run in the window of a real QGIS, on a display of its own (Xvfb).
 
-The lines are the body of a generator: ``yield seconds`` hands control to QGIS's event loop, ``yield condition`` waits until
-the condition holds. They read ``task`` and set ``answer``; ``keep(name)`` saves a picture of the window in the folder.
+The lines are the body of a generator: ``yield seconds`` hands control to QGIS's event loop, ``yield condition`` waits
+until the condition holds. They read ``task`` and set ``answer``; ``keep(name)`` saves a picture of the window in the folder.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import textwrap

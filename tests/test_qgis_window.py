@@ -122,7 +122,12 @@ answer = state
 
 def test_layers_follow_the_temporal_controller_in_groups(qgis, cube, tmp_path):
     """One layer for a product, on top and named; steps of a model and unchecked results are not loaded."""
-    task = {"cube": str(cube), "days": DAYS, "output": str(tmp_path / "out.nc"), "texture": str(tmp_path / "texture.tif")}
+    task = {
+        "cube": str(cube),
+        "days": DAYS,
+        "output": str(tmp_path / "out.nc"),
+        "texture": str(tmp_path / "texture.tif"),
+    }
     state = window(qgis, FOLLOWING, tmp_path / "window", task | {"unseen": str(tmp_path / "unseen.tif")})
     assert state["first"] == [DAY, DAYS], "the first day that is not empty"
     assert state["dock"]
@@ -172,3 +177,21 @@ answer = [[n.name(), [m.name() for m in n.findLayers()]] for n in project.layerT
 def test_steps_of_a_model_are_not_loaded(qgis, tmp_path):
     """The result of a model has the name that the model gives it."""
     assert window(qgis, STEPS, tmp_path / "window") == [["Soil of the model", ["USDA soil texture class"]]]
+
+
+HELPING = """
+registry = QgsApplication.processingRegistry()
+addresses = {a.id(): a.helpUrl() for a in registry.providerById("xsm").algorithms()}
+pages = {name: open(QUrl(address).toLocalFile()).read() for name, address in addresses.items() if address}
+icons = {a.id() for a in registry.providerById("xsm").algorithms() if not os.path.exists(a.svgIconPath())}
+answer = [sorted(set(addresses) - set(pages)), pages["xsm:estimate"], sorted(icons)]
+"""
+
+
+def test_each_algorithm_has_a_page_of_help_and_an_icon(qgis, tmp_path):
+    without, page, no_icon = window(qgis, HELPING, tmp_path / "window")
+    assert without == ["xsm:checkinstallation"]
+    assert no_icon == []
+    assert "<h1>Estimate soil moisture</h1>" in page
+    assert "One of 5, 25. Default: 5." in page
+    assert "qgis_process run xsm:estimate -- DS=... OUTPUT=..." in page

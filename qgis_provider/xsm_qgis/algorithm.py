@@ -19,7 +19,7 @@ from qgis.PyQt.QtCore import QCoreApplication
 from qgis.PyQt.QtGui import QIcon
 from qgis.utils import iface
 
-from . import interpreter, opening, parameters, runner, settings, styling
+from . import interpreter, manual, opening, parameters, runner, settings, styling
 
 ICON = os.path.join(os.path.dirname(__file__), "icon.svg")
 SHOWN_LINES = 200
@@ -68,6 +68,15 @@ class CoreAlgorithm(QgsProcessingAlgorithm):
             if p["help"]
         )
         return f"<p>{escape(self.operation['summary'])}</p><ul>{items}</ul>"
+
+    def helpUrl(self):
+        """Address of the page of help, which QGIS opens for the button Help; nobody reads it under qgis_process."""
+        if iface is None:
+            return ""
+        try:
+            return manual.url(self.operation, self.id(), os.path.join(settings.folder(), "help"))
+        except OSError:
+            return ""
 
     def tags(self):
         return ["soil moisture", "xsm", self.operation["id"]]

@@ -16,7 +16,6 @@ from qgis.PyQt.QtGui import QIcon
 from . import interpreter, settings
 from .algorithm import ICON, carry_out, fail, failures_shown, is_cancelled
 
-
 REPORT = "REPORT"
 
 

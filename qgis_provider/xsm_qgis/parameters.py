@@ -1,10 +1,10 @@
 """From a parameter as the core describes it to QGIS parameters, and from their values to the request for the core.
 
 A QGIS parameter has the name of the core's, in upper case. A period becomes two dates, ``<NAME>_START`` and
-``<NAME>_END``; a region an extent or ``<NAME>_NAME``; the paths of a product a folder or files ``<NAME>_FILES``. Maps are
-a raster layer, stations a vector layer; each may be a file that QGIS itself cannot load. ``<NAME>_LAYER`` of stations is
-for models that were stored when it was the only one for layers. QGIS 3.22 requires files and extents even where they
-have a default; they are optional here, and the core applies the default.
+``<NAME>_END``; a region an extent or ``<NAME>_NAME``; the paths of a product a folder or files ``<NAME>_FILES``. Maps
+are a raster layer, stations a vector layer; each may be a file that QGIS itself cannot load. ``<NAME>_LAYER`` of
+stations is for models that were stored when it was the only one for layers. QGIS 3.22 requires files and extents even
+where they have a default; they are optional here, and the core applies the default.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def destination(operation):
     """Return the parameter for the result of an operation, or None if one of its own parameters is the output."""
     result = operation["result"]
     if result == "model":
-        return QgsProcessingParameterFolderDestination(OUTPUT, "Model bundle")
+        return QgsProcessingParameterFolderDestination(OUTPUT, "Trained model")
     if result == "dataset":
         return QgsProcessingParameterRasterDestination(OUTPUT, RESULT)
     if result in ("table", "figure"):

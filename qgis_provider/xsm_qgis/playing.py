@@ -22,7 +22,11 @@ from qgis.utils import iface
 PER_BAND = 33800
 """First QGIS in which a raster layer can have a time for each band."""
 DAYS, OPACITY = "xsm/days", "xsm/opacity"
-MODES = getattr(Qgis, "TemporalNavigationMode", None) or QgsTemporalNavigationObject.NavigationMode
+ANIMATED = (
+    Qgis.TemporalNavigationMode.Animated
+    if hasattr(Qgis, "TemporalNavigationMode")
+    else QgsTemporalNavigationObject.NavigationMode.Animated
+)
 
 
 def start():
@@ -74,8 +78,8 @@ def open_controller(project, days, first):
     controller = iface.mapCanvas().temporalController() if iface else None
     if controller is None:
         return
-    if controller.navigationMode() != MODES.Animated or not controller.temporalExtents().contains(whole):
-        controller.setNavigationMode(MODES.Animated)
+    if controller.navigationMode() != ANIMATED or not controller.temporalExtents().contains(whole):
+        controller.setNavigationMode(ANIMATED)
         controller.setFrameDuration(QgsInterval(0, 0, 0, _step(days), 0, 0, 0))
         controller.setTemporalExtents(whole)
         controller.setCurrentFrameNumber(_moment(days[0]).daysTo(_moment(first)) // _step(days))

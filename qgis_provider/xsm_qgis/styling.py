@@ -51,15 +51,15 @@ _main_thread = MainThread()
 
 
 def load(title, layers, destination, context):
-    """Load the maps of a run in place of its file, if QGIS is to load that: not for a step of a model, nor if unchecked.
+    """Load the maps of a run in place of its file, if QGIS is to load that: no step of a model, nothing unchecked.
 
     Parameters
     ----------
     title : str
         Of the group, if the result has no name of its own.
     layers : list of dict
-        ``path``, ``variable`` (empty if the file has only one), ``name``, ``units``, ``role``, ``main``, ``ramp`` (value
-        and colour), ``classes`` (value, colour and meaning) and ``days``, one for each band.
+        ``path``, ``variable`` (empty if the file has only one), ``name``, ``units``, ``role``, ``main``, ``ramp``
+        (value and colour), ``classes`` (value, colour and meaning) and ``days``, one for each band.
     destination : str or None
         File of the result, by which QGIS knows what it is to load.
     context : QgsProcessingContext
