@@ -42,10 +42,7 @@ def products(case: Case, scenarios: str) -> Products:
     swapped = elsewhere(case)
     for depth in DEPTHS:
         name = f"sm_{depth}cm"
-        out.values[depth]["fuse elsewhere"], out.spreads[depth]["fuse elsewhere"] = (
-            swapped[name],
-            swapped[f"{name}_std"],
-        )
+        out.values[depth]["fuse elsewhere"], out.spreads[depth]["fuse elsewhere"] = swapped[name], swapped[f"{name}_std"]
     third = surface_parts(inputs_of(cube), bundles["fuse"])["prediction"]
     out.values[5] |= {
         "triple collocation weights": collocated(case, third),

@@ -1,12 +1,13 @@
 """Lines that run in the window of a real QGIS, on a display of its own (Xvfb).
 
 The lines are the body of a generator: ``yield seconds`` hands control to QGIS's event loop, ``yield condition`` waits
-until the condition holds. They read ``task`` and set ``answer``; ``keep(name)`` saves a picture of the window in the folder.
+until the condition holds. They read ``task`` and set ``answer``; ``keep(name)`` saves a picture of the window.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import textwrap
@@ -18,7 +19,7 @@ import pytest
 from tests.qgis_process import CLEAN_PATH, QgisProcess
 
 INSIDE = '''
-import faulthandler, json, os, time, traceback
+import faulthandler, json, os, sys, time, traceback
 import processing
 from qgis.core import *
 from qgis.gui import *
@@ -33,7 +34,9 @@ project, canvas, window = QgsProject.instance(), iface.mapCanvas(), iface.mainWi
 pulse = {"last": time.monotonic(), "longest": 0.0}
 
 
-faulthandler.enable(open(os.path.join(folder, "crash.txt"), "w"))
+crash = open(os.path.join(folder, "crash.txt"), "w")
+faulthandler.enable(crash)
+faulthandler.dump_traceback_later(request["limit"], file=crash, exit=True)
 
 
 def beat():
@@ -95,6 +98,7 @@ def zoom(layer):
 def steps():
     global answer
 {body}
+    yield 0
 
 
 def finish(name, text):
@@ -117,6 +121,7 @@ def advance(until=None):
         finish("answer.error", traceback.format_exc())
 
 
+sys.excepthook = lambda *error: finish("answer.error", "".join(traceback.format_exception(*error)))
 script = steps()
 timer = QTimer()
 timer.timeout.connect(beat)
@@ -125,26 +130,28 @@ QTimer.singleShot(1500, advance)
 '''
 
 
-def window(process: QgisProcess, body: str, folder: Path, task: Any = None, size: str = "1400x860") -> Any:
+def window(process: QgisProcess, body: str, folder: Path, task: Any = None, limit: int = 240) -> Any:
     """Run lines in the window of QGIS; skips if there is no display server or no desktop."""
-    program, xvfb = (shutil.which(name, path=CLEAN_PATH) for name in ("qgis.bin", "Xvfb"))
+    program, xvfb = (
+        shutil.which(name, path=CLEAN_PATH) for name in (os.environ.get("QGIS_DESKTOP", "qgis.bin"), "Xvfb")
+    )
     if program is None or xvfb is None:
         pytest.skip("needs qgis.bin and Xvfb")
     folder.mkdir(parents=True, exist_ok=True)
     code = folder / "window.py"
     code.write_text(INSIDE.replace("{body}", textwrap.indent(body, "    ")))
-    argv = [xvfb, "-displayfd", "1", "-screen", "0", f"{size}x24", "-nolisten", "tcp"]
+    argv = [xvfb, "-displayfd", "1", "-screen", "0", "1400x860x24", "-nolisten", "tcp"]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as screen:
         try:
             assert screen.stdout is not None
             display = f":{screen.stdout.readline().strip()}"
             env = {n: v for n, v in process.env.items() if n != "QT_QPA_PLATFORM"} | {
                 "DISPLAY": display, "LIBGL_ALWAYS_SOFTWARE": "1",
-                "XSM_WINDOW": json.dumps({"folder": str(folder), "task": task}),
+                "XSM_WINDOW": json.dumps({"folder": str(folder), "task": task, "limit": limit}),
             }  # fmt: skip
             options = ["--nologo", "--noversioncheck", "--code", str(code)]
             done = subprocess.run(
-                [program, *options], env=env, capture_output=True, text=True, timeout=280, check=False
+                [program, *options], env=env, capture_output=True, text=True, timeout=limit + 40, check=False
             )
         finally:
             screen.terminate()

@@ -165,3 +165,37 @@ def test_forms_and_their_values(checked, law_cube, tmp_path):
     assert header == ["lat", "lon", "station", "sm", "x", "y"]
     np.testing.assert_allclose([float(row[1]), float(row[0])], place, atol=1e-9)
     assert row[2:4] == ["A", "0.25"]
+
+
+PLAYING = """
+from xsm_qgis import playing, styling
+look = {"path": task["path"], "variable": "", "ramp": [[0.0, "#8c510a"], [0.5, "#01665e"]], "classes": [], "days": task["days"]}
+classes = {**look, "ramp": [], "classes": [[0, "#8c510a", "dry"], [1, "#01665e", "wet"]]}
+answer = [[playing.period(task["days"]).begin().toString("yyyy-MM-dd"), playing.period(task["days"]).end().toString("yyyy-MM-dd")]]
+for one in (look, classes):
+    layer = styling.raster(one)
+    layer.renderer().setOpacity(0.5)
+    states = []
+    for first, end in task["times"]:
+        playing._show(layer, task["days"], first, end)
+        states.append([layer.renderer().usesBands()[0], layer.renderer().opacity()])
+    answer.append(states)
+"""
+
+
+def test_a_layer_shows_the_day_of_the_map_and_nothing_on_days_without_one(checked, law_cube, tmp_path):
+    """Days with a gap; a frame of several days shows the last of them. The opacity of the analyst comes back."""
+    (path,) = files.write(law_cube[["sm_noah_0_10"]].isel(time=[0, 1, 2, 5]), tmp_path / "sm.tif")
+    days = ["2021-04-01", "2021-04-02", "2021-04-03", "2021-04-06"]
+    frames = {
+        ("2021-03-31T00:00", "2021-04-01T00:00"): [1, 0.0],
+        ("2021-04-01T00:00", "2021-04-02T00:00"): [1, 0.5],
+        ("2021-04-02T06:00", "2021-04-02T12:00"): [2, 0.5],
+        ("2021-04-04T00:00", "2021-04-05T00:00"): [2, 0.0],
+        ("2021-04-01T00:00", "2021-04-08T00:00"): [4, 0.5],
+        ("2021-04-07T00:00", "2021-04-08T00:00"): [4, 0.0],
+    }
+    task = {"path": str(path), "days": days, "times": list(frames)}
+    period, *shown = inside(checked, PLAYING, task)
+    assert period == ["2021-04-01", "2021-04-07"]
+    assert shown == [list(frames.values())] * 2

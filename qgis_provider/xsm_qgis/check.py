@@ -54,7 +54,9 @@ class CheckAlgorithm(QgsProcessingAlgorithm):
         return ICON
 
     def initAlgorithm(self, configuration=None):
-        self.addParameter(QgsProcessingParameterFileDestination(REPORT, "Report", "HTML (*.html)", None, True))
+        self.addParameter(
+            QgsProcessingParameterFileDestination(REPORT, "State of the installation", "HTML (*.html)", None, True)
+        )
         self.addOutput(QgsProcessingOutputString("PYTHON", "Interpreter of the xsm environment"))
         self.addOutput(QgsProcessingOutputString("VERSION", "Version of xsm"))
 

@@ -47,7 +47,7 @@ def limits(param):
     if param.get("choices"):
         parts.append(f"One of {', '.join(str(choice) for choice in param['choices'])}.")
     if low is not None or high is not None:
-        ends = [f"at least {low:g}"] * (low is not None) + [f"at most {high:g}"] * (high is not None)
+        ends = [f"at {word} {end:g}" for word, end in (("least", low), ("most", high)) if end is not None]
         parts.append(f"{' and '.join(ends).capitalize()}{unit}.")
     if default not in (None, "", [], False):
         text = ", ".join(str(v) for v in default) if isinstance(default, (list, tuple)) else str(default)

@@ -81,7 +81,6 @@ def add(title, layers, project):
     days = timed["days"]
     span = f", {days[0]} to {days[-1]}" if len(days) > 1 else f", {days[0]}" if days else ""
     group = project.layerTreeRoot().insertGroup(0, title + span)
-    group.setExpanded(True)
     folded = {}
     for i, look in enumerate(looks):
         layer = raster(look)
@@ -98,6 +97,8 @@ def add(title, layers, project):
         playing.label(layer, look["days"][0] if look["days"] else look.get("units") or layer.name())
     for inner in folded.values():
         inner.setExpanded(False)
+    group.setExpanded(False)
+    group.setExpanded(True)  # the view of a new group is folded, although the group is not
     if days:
         playing.open_controller(project, days, timed.get("first") or days[0])
 

@@ -11,7 +11,10 @@ from xsm.data.time import utc_times
 from xsm.learning.filling import Filling, fill_gaps
 from xsm.options import check_device
 
-Variables = Annotated[tuple[str, ...] | None, Param("Variables to fill; by default all daily satellite variables.")]
+Variables = Annotated[
+    tuple[str, ...] | None,
+    Param("Variables to fill, such as sm_dca alone; by default all daily satellite variables, which takes longer."),
+]
 Covariates = Annotated[tuple[str, ...], Param("Gap-free series (precipitation, ...) or maps that help.")]
 ModelArg = Annotated[
     Any,
