@@ -47,7 +47,7 @@ for layer in project.mapLayers().values():
     time = layer.temporalProperties()
     ranges = time.fixedRangePerBand().values() if Qgis.QGIS_VERSION_INT >= 33800 else [time.fixedTemporalRange()]
     painted = layer.renderer()
-    shown = layer.customProperty("xsm/days") if Qgis.QGIS_VERSION_INT < 33800 else ""
+    shown = layer.customProperty("xsm/days")
     loaded[layer.name()] = [shown, layer.isValid(), layer.crs().authid(), painted.type(), painted.usesBands(),
                             time.isActive() and [r.begin().toString("yyyy-MM-dd") for r in ranges]]
 points = QgsVectorLayer(task["points"], "points", "delimitedtext")
@@ -154,7 +154,7 @@ def test_forms_and_their_values(checked, law_cube, tmp_path):
 
     look = [True, "EPSG:6933", "singlebandpseudocolor", [1]]
     if forms["version"] >= 33800:
-        assert loaded == {name: ["", *look, DAYS] for name in NAMES}
+        assert loaded == {name: [",".join(DAYS), *look, DAYS] for name in NAMES}
     else:
         assert loaded == {name: [",".join(DAYS), *look, DAYS[:1]] for name in NAMES}
     assert tree == [[f"A run, {DAYS[0]} to {DAYS[-1]}", True, 2]]
@@ -169,9 +169,11 @@ def test_forms_and_their_values(checked, law_cube, tmp_path):
 
 PLAYING = """
 from xsm_qgis import playing, styling
-look = {"path": task["path"], "variable": "", "ramp": [[0.0, "#8c510a"], [0.5, "#01665e"]], "classes": [], "days": task["days"]}
+ramp = [[0.0, "#8c510a"], [0.5, "#01665e"]]
+look = {"path": task["path"], "variable": "", "ramp": ramp, "classes": [], "days": task["days"]}
 classes = {**look, "ramp": [], "classes": [[0, "#8c510a", "dry"], [1, "#01665e", "wet"]]}
-answer = [[playing.period(task["days"]).begin().toString("yyyy-MM-dd"), playing.period(task["days"]).end().toString("yyyy-MM-dd")]]
+whole = playing.period(task["days"])
+answer = [[moment.toString("yyyy-MM-dd") for moment in (whole.begin(), whole.end())]]
 for one in (look, classes):
     layer = styling.raster(one)
     layer.renderer().setOpacity(0.5)

@@ -1,7 +1,8 @@
 """Days of maps: the layer shows the day of the temporal controller.
 
 From QGIS 3.38 on a raster layer has a time for each band. Before, this module switches the band of a layer whenever the
-time of the map changes; the days of its bands are kept in a property of the layer, and so in the project.
+time of the map changes; in all versions it shows the day in the legend. The days of the bands are kept in a property of
+the layer, and so in the project.
 """
 
 from __future__ import annotations
@@ -31,24 +32,24 @@ ANIMATED = (
 
 def start():
     """Let layers follow the map's time; called once a plugin is loaded in a window."""
-    if iface is not None and Qgis.QGIS_VERSION_INT < PER_BAND:
+    if iface is not None:
         iface.mapCanvas().temporalRangeChanged.connect(follow)
 
 
 def stop():
     """Undo `start`."""
-    if iface is not None and Qgis.QGIS_VERSION_INT < PER_BAND:
+    if iface is not None:
         iface.mapCanvas().temporalRangeChanged.disconnect(follow)
 
 
 def set_days(layer, days):
     """Give a raster layer the days of its bands."""
     properties = layer.temporalProperties()
+    layer.setCustomProperty(DAYS, ",".join(days))
     if Qgis.QGIS_VERSION_INT >= PER_BAND:
         properties.setMode(Qgis.RasterTemporalMode.FixedRangePerBand)
         properties.setFixedRangePerBand({band: _span(days, band - 1) for band in range(1, len(days) + 1)})
     else:
-        layer.setCustomProperty(DAYS, ",".join(days))
         properties.setMode(Qgis.RasterTemporalMode.FixedTemporalRange)
         properties.setFixedTemporalRange(period(days))
     properties.setIsActive(True)
@@ -87,8 +88,7 @@ def open_controller(project, days, first):
     if dock is not None:
         dock.setVisible(True)
     iface.mapCanvas().setTemporalRange(controller.dateTimeRangeForFrameNumber(controller.currentFrameNumber()))
-    if Qgis.QGIS_VERSION_INT < PER_BAND:
-        follow()
+    follow()
 
 
 def period(days):
@@ -107,9 +107,13 @@ def label(layer, text):
 
 
 def _show(layer, days, first, end):
-    """Draw the last band that has begun before the end of the map's time, or nothing where its span is over."""
+    """Draw and name the last band that begins before the end of the map's time, or nothing where its span is over."""
     place = sum(f"{day}T00:00" < end for day in days) - 1
     over = place < 0 or _span(days, place).end().toString("yyyy-MM-ddTHH:mm") <= first
+    if not over:
+        label(layer, days[place])
+    if Qgis.QGIS_VERSION_INT >= PER_BAND:
+        return
     renderer = layer.renderer()
     visible = layer.customProperty(OPACITY)
     if over and visible is None:
@@ -118,22 +122,21 @@ def _show(layer, days, first, end):
     elif not over and visible is not None:
         layer.removeCustomProperty(OPACITY)
         renderer.setOpacity(float(visible))
-    if not over and _set_band(layer, renderer, place + 1):
-        label(layer, days[place])
+    if not over:
+        _set_band(layer, renderer, place + 1)
     layer.triggerRepaint()
 
 
 def _set_band(layer, renderer, band):
-    """Change the band of a renderer of one band; returns whether it has one."""
+    """Change the band of a renderer of one band."""
     if isinstance(renderer, QgsPalettedRasterRenderer):  # whose band is fixed before QGIS 3.38
         changed = QgsPalettedRasterRenderer(layer.dataProvider(), band, renderer.classes())
         changed.setOpacity(renderer.opacity())
         layer.setRenderer(changed)
-        return True
+        return
     change = getattr(renderer, "setBand", None) or getattr(renderer, "setGrayBand", None)
     if change is not None:
         change(band)
-    return change is not None
 
 
 def _step(days):
