@@ -113,11 +113,12 @@ class CoreAlgorithm(QgsProcessingAlgorithm):
                 return False, f"Unknown parameter {name} of {self.id()}.{guess}"
         files = {p["name"].upper() for p in self.operation["params"] if p["kind"] in parameters.LAYERS}
         for definition in self.parameterDefinitions():
-            value = inputs.get(definition.name())
-            if definition.name() in files and not parameters.is_empty(value):
+            name = definition.name()
+            value = inputs.get(name)
+            if name in files and not all(parameters.is_empty(inputs.get(n)) for n in (name, f"{name}_LAYER")):
                 continue
             if not definition.checkValueIsAcceptable(value, context):
-                return False, f"Incorrect parameter value for {definition.name()} ({definition.description()})."
+                return False, f"Incorrect parameter value for {name} ({definition.description()})."
             if definition.isDestination() and not parameters.is_empty(value):
                 good, reason = definition.isSupportedOutputValue(value, context)
                 if not good:
