@@ -58,7 +58,7 @@ def readable(units: str) -> str:
     plain = {"1": "", "percent": "%"}
     if units in plain:
         return plain[units]
-    return re.sub(r"(?<=[A-Za-z])-?\d+", lambda found: found[0].translate(SUPERSCRIPT), units)
+    return re.sub(r"(?<=[A-Za-z])-?\d+", lambda match: match[0].translate(SUPERSCRIPT), units)
 
 
 def _layer(path: Path, variable: str, array: xr.DataArray) -> dict[str, Any]:
