@@ -5,9 +5,9 @@ import os
 import traceback
 
 import processing
-from qgis.core import Qgis, QgsDateTimeRange, QgsProject
-from qgis.PyQt.QtCore import QSize, QTimer
-from qgis.PyQt.QtWidgets import QDockWidget, QToolButton, QTreeView
+from qgis.core import Qgis, QgsProject
+from qgis.PyQt.QtCore import QSize, Qt, QTimer
+from qgis.PyQt.QtWidgets import QDockWidget, QTreeView
 from qgis.utils import iface
 
 REQUEST = json.loads(os.environ["XSM_DESKTOP"])
@@ -38,7 +38,8 @@ def estimate():
     processing.runAndLoadResults("xsm:estimate", {"DS": REQUEST["cube"], "DEPTH": "5", "OUTPUT": REQUEST["output"]})
     for dock in iface.mainWindow().findChildren(QDockWidget):
         dock.setVisible(dock.objectName() in ("Layers", "ProcessingToolbox", "Temporal Controller"))
-    toolbox = iface.mainWindow().findChild(QDockWidget, "ProcessingToolbox")
+    layers, toolbox = (iface.mainWindow().findChild(QDockWidget, name) for name in ("Layers", "ProcessingToolbox"))
+    iface.mainWindow().resizeDocks([layers, toolbox], [380, 270], Qt.Orientation.Horizontal)
     tree = toolbox.findChild(QTreeView, "algorithmTree") or toolbox.findChildren(QTreeView)[0]
     tree.collapseAll()
     model = tree.model()
@@ -53,20 +54,15 @@ def estimate():
 
 
 def play():
-    """Switch the temporal controller on and count how the map changes from day to day."""
+    """Move the temporal controller and count how the map changes from day to day."""
     layers = list(QgsProject.instance().mapLayers().values())
     moving = [layer for layer in layers if layer.temporalProperties().isActive()]
     canvas = iface.mapCanvas()
     canvas.setExtent(canvas.mapSettings().layerExtentToOutputExtent(layers[0], layers[0].extent()))
     canvas.zoomByFactor(1.1)
-    for button in iface.mainWindow().findChild(QDockWidget, "Temporal Controller").findChildren(QToolButton):
-        if button.objectName() == "mNavigationAnimated":
-            button.click()
-    whole = QgsProject.instance().timeSettings().temporalRange()
     frames = []
     for day in range(REQUEST["days"]):
-        start = whole.begin().addDays(day)
-        canvas.setTemporalRange(QgsDateTimeRange(start, start.addDays(1), True, False))
+        canvas.temporalController().setCurrentFrameNumber(day)
         canvas.refresh()
         canvas.waitWhileRendering()
         frames.append(hash(bytes(_bits(canvas.grab().toImage()))))

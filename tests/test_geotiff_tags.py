@@ -9,6 +9,8 @@ import subprocess
 import numpy as np
 import pytest
 import rasterio
+import rioxarray  # noqa: F401
+import xarray as xr
 
 import xsm
 from xsm import atomic
@@ -16,6 +18,8 @@ from xsm.contracts.registry import operations
 from xsm.errors import DataError, UsageError
 from xsm.faces.execute import execute
 from xsm.io import files
+
+SHARES = {"sand": 40.0, "silt": 40.0, "clay": 20.0}
 
 
 def test_attributes_come_back_from_a_geotiff(tmp_path):
@@ -120,3 +124,37 @@ def test_a_result_does_not_replace_its_input(tmp_path, overwrite):
     with pytest.raises(UsageError, match="is an input and would be replaced"):
         execute(operations()["regrid_ease9km"], {"ds": str(path)}, path, overwrite=overwrite)
     assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(("epsg", "step"), [(5070, 100.0), (32614, 30.0), (4326, 0.125)])
+def test_map_keeps_its_own_crs_and_place(tmp_path, epsg, step):
+    """Soil on the grid of its product and what is computed from it, as GDAL reads them."""
+    y, x = 40 - step * np.arange(6.0), -99 + step * np.arange(8.0)
+    shares = {n: (("y", "x"), np.full((6, 8), v, "f4"), {"units": "percent"}) for n, v in SHARES.items()}
+    soil = xr.Dataset(shares, {"y": y, "x": x}).rio.write_crs(epsg).rio.write_coordinate_system()
+    for ds in (soil[["clay"]], xsm.texture(soil)[["texture"]]):
+        (path,) = files.write(ds, tmp_path / f"{next(iter(ds))}.tif")
+        with rasterio.open(path) as file:
+            assert file.crs.to_epsg() == epsg
+            np.testing.assert_allclose(file.xy(0, 0), (x[0], y[0]))
+            np.testing.assert_allclose(file.xy(5, 7), (x[-1], y[-1]))
+            np.testing.assert_array_equal(file.read(1), ds[next(iter(ds))])
+        again = files.read(path)
+        np.testing.assert_allclose(again["x"], x)
+        np.testing.assert_allclose(again["y"], y)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda ds: ds.drop_vars("spatial_ref"), "has no CRS and is not on an EASE-Grid"),
+        (lambda ds: ds.isel(y=slice(None, None, -1)), "expected north up"),
+        (lambda ds: ds.isel(x=[0, 1, 3]), "without one distance between them"),
+        (lambda ds: ds.isel(x=[0]), "has 1 coordinates 'x'"),
+    ],
+)
+def test_map_without_a_place_is_refused(tmp_path, change, sentence):
+    ds = xr.Dataset({"clay": (("y", "x"), np.ones((4, 5), "f4"))}, {"y": 40 - np.arange(4.0), "x": np.arange(5.0)})
+    with pytest.raises(DataError, match=sentence):
+        files.write(change(ds.rio.write_crs(4326)), tmp_path / "out.tif")
+    assert not list(tmp_path.iterdir())

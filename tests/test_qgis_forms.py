@@ -19,6 +19,12 @@ INSIDE = """
 from xsm_qgis import algorithm, layers, opening, provider, styling
 context, feedback = QgsProcessingContext(), QgsProcessingFeedback()
 forms, requests = {}, {}
+project = QgsProject.instance()
+context.setProject(project)
+inside_project = QgsRasterLayer(task["layers"][1]["path"], "soil of the project")
+project.addMapLayer(inside_project)
+table = QgsVectorLayer(task["table"], "stations of the project")
+project.addMapLayer(table)
 described = provider.description()
 for operation in opening.operations(described):
     form = algorithm.CoreAlgorithm(operation, {"version": "1", "digest": "2"}).create()
@@ -29,20 +35,20 @@ for operation in opening.operations(described):
         inputs = task["runs"][operation["id"]]
         assert form.checkParameterValues(inputs, context)[0], form.checkParameterValues(inputs, context)
         assert form.prepareAlgorithm(inputs, context, feedback)
-        requests[operation["id"]] = form.request
-project = QgsProject.instance()
-context.setProject(project)
-styling.load(task["layers"], context, feedback)
-for key, details in context.layersToLoadOnCompletion().items():
-    layer = context.temporaryLayerStore().takeMapLayer(context.temporaryLayerStore().mapLayer(key))
-    project.addMapLayer(layer)
-    details.postProcessor().postProcessLayer(layer, context, feedback)
+        requests[operation["id"]] = {**form.request, "output": form._output(inputs, context)}
+project.removeAllMapLayers()
+details = QgsProcessingContext.LayerDetails("Result", project, "OUTPUT")
+context.addLayerToLoadOnCompletion("/out/unloadable.nc", details)
+styling.load("A run", task["layers"], "/out/unloadable.nc", context)
+assert not context.layersToLoadOnCompletion()
+styling.load("A step", task["layers"], "/out/step.nc", context)
 loaded = {}
 for layer in project.mapLayers().values():
     time = layer.temporalProperties()
     ranges = time.fixedRangePerBand().values() if Qgis.QGIS_VERSION_INT >= 33800 else [time.fixedTemporalRange()]
     painted = layer.renderer()
-    loaded[layer.name()] = [layer.isValid(), layer.crs().authid(), painted.type(), painted.usesBands(),
+    shown = layer.customProperty("xsm/days")
+    loaded[layer.name()] = [shown, layer.isValid(), layer.crs().authid(), painted.type(), painted.usesBands(),
                             time.isActive() and [r.begin().toString("yyyy-MM-dd") for r in ranges]]
 points = QgsVectorLayer(task["points"], "points", "delimitedtext")
 table = open(layers.to_csv(points, context)).read()
@@ -54,6 +60,7 @@ answer = [forms, requests, loaded, tree, table, styled]
 """
 
 DAYS = ["2021-06-01", "2021-06-02", "2021-06-03", "2021-06-04"]
+NAMES = ("Soil moisture [m³ m⁻³]", "Deviation [m³ m⁻³]")
 RUNS = {
     "open": {
         "SOURCE": "nldas", "PATHS": "/data/NLDAS/*.nc", "REGION": "-99,-97,34,36 [EPSG:4326]",
@@ -64,10 +71,13 @@ RUNS = {
     "fit": {"DS": "c.nc", "DEPTH": "25", "TRAIN_START": "2018-01-01", "TRAIN_END": "2020-12-31", "OUTPUT": "/out/25"},
     "fuse": {"DS": "c.nc", "MODE": "filter", "TRAIN_START": "2018-01-01", "TRAIN_END": "2020-12-31",
              "OUTPUT": "/out/fused.nc"},
+    "regrid": {"DS": "soil of the project", "OUTPUT": "/out/9km.nc"},
+    "open_solus100": {"PATHS_FILES": ["/data/a.tif", "/data/b.tif"], "OUTPUT": "/out/soil.nc"},
     "open_smap": {"PATHS": "/data/SMAP", "OVERPASS": "PM", "OUTPUT": "/out/smap.nc"},
     "texture": {"DS": 'NETCDF:"/data/soil.nc":sand', "OUTPUT": "/out/texture.tif"},
     "open_nldas": {"PATHS": "/data", "REGION_NAME": "conus", "OUTPUT": "/out/nldas.nc"},
     "validate": {"DS": "e.nc", "STATIONS": "/data/stations.csv", "OUTPUT": "/out/scores.csv"},
+    "triple_collocation": {"DS": "e.nc", "STATIONS": "stations of the project", "OUTPUT": "/out/scores.csv"},
     "report": {"DS": "e.nc", "OUTPUT": "/out/report.html"},
     "fetch": {"SOURCE": "solus100", "REGION_NAME": "conus", "TIME_START": "2021-01-01", "TIME_END": "2021-01-31",
               "OPTIONS": "soil_depth=5", "WORKERS": 2, "DEST": "/out/SOLUS"},
@@ -80,13 +90,15 @@ def test_forms_and_their_values(checked, law_cube, tmp_path):
     moisture = law_cube[["sm_noah_0_10"]].isel(time=slice(0, 4))
     written = [p for n in ("sm.nc", "sm.tif") for p in files.write(moisture, tmp_path / n)]
     shown = {"ramp": [[0.0, "#8c510a"], [0.5, "#01665e"]], "classes": [], "days": DAYS}
+    shown |= {"units": "m³ m⁻³", "main": True, "first": DAYS[1]}
     layers = [
-        {**shown, "path": str(written[0]), "variable": "sm_noah_0_10"},
-        {**shown, "path": str(written[1]), "variable": ""},
+        {**shown, "path": str(written[0]), "variable": "sm_noah_0_10", "name": "Soil moisture", "role": "map"},
+        {**shown, "path": str(written[1]), "variable": "", "name": "Deviation", "role": "spread"},
     ]
     (tmp_path / "points.csv").write_text("station;sm;x;y\nA;0.25;-10900000;4300000\n")
     points = f"file://{tmp_path}/points.csv?delimiter=;&xField=x&yField=y&crs=EPSG:3857"
-    task = {"runs": RUNS, "layers": layers, "points": points}
+    (tmp_path / "table.csv").write_text("station,sm\nA,0.25\n")
+    task = {"table": str(tmp_path / "table.csv"), "runs": RUNS, "layers": layers, "points": points}
     forms, requests, loaded, tree, table, styled = inside(checked, INSIDE, task)
     for op in operations().values():
         form = forms[op.id]
@@ -117,6 +129,10 @@ def test_forms_and_their_values(checked, law_cube, tmp_path):
     assert "model" not in requests["fit"]["values"]
     fused = {"depth": "5, 25", "mode": "filter", "train": ["2018-01-01", "2020-12-31"], "seed": 0}
     assert {k: v for k, v in requests["fuse"]["values"].items() if k != "ds"} == fused
+    assert requests["regrid"]["values"]["ds"] == str(written[1]), "a layer of the project"
+    assert requests["triple_collocation"]["values"]["stations"] == task["table"], "a table of the project"
+    assert requests["open_solus100"]["values"]["paths"] == ["/data/a.tif", "/data/b.tif"]
+    assert forms["estimate"]["DS"][0] == "raster"
     assert requests["report"]["output"] is None
     assert requests["report"]["values"]["output"] == "/out/report.html"
 
@@ -136,17 +152,12 @@ def test_forms_and_their_values(checked, law_cube, tmp_path):
     assert requests["texture"]["values"] == {"ds": "/data/soil.nc"}
     assert requests["validate"]["values"]["stations"] == "/data/stations.csv"
 
-    names = ["sm.nc sm_noah_0_10", "sm.tif"]
-    look = [True, "EPSG:6933", "singlebandpseudocolor"]
+    look = [True, "EPSG:6933", "singlebandpseudocolor", [1]]
     if forms["version"] >= 33800:
-        assert loaded == {name: [*look, [1], DAYS] for name in names}
+        assert loaded == {name: [",".join(DAYS), *look, DAYS] for name in NAMES}
     else:
-        assert loaded == {
-            f"{day} {variable}".strip(): [*look, [band], [day]]
-            for variable in ("sm_noah_0_10", "")
-            for band, day in enumerate(DAYS, 1)
-        }
-        assert sorted(tree) == [[names[0], True, len(DAYS)], [names[1], False, len(DAYS)]]
+        assert loaded == {name: [",".join(DAYS), *look, DAYS[:1]] for name in NAMES}
+    assert tree == [[f"A run, {DAYS[0]} to {DAYS[-1]}", True, 2]]
 
     assert styled == "singlebandpseudocolor", "the style beside a GeoTIFF is read by QGIS"
     header, row = csv.reader(io.StringIO(table))
@@ -154,3 +165,39 @@ def test_forms_and_their_values(checked, law_cube, tmp_path):
     assert header == ["lat", "lon", "station", "sm", "x", "y"]
     np.testing.assert_allclose([float(row[1]), float(row[0])], place, atol=1e-9)
     assert row[2:4] == ["A", "0.25"]
+
+
+PLAYING = """
+from xsm_qgis import playing, styling
+ramp = [[0.0, "#8c510a"], [0.5, "#01665e"]]
+look = {"path": task["path"], "variable": "", "ramp": ramp, "classes": [], "days": task["days"]}
+classes = {**look, "ramp": [], "classes": [[0, "#8c510a", "dry"], [1, "#01665e", "wet"]]}
+whole = playing.period(task["days"])
+answer = [[moment.toString("yyyy-MM-dd") for moment in (whole.begin(), whole.end())]]
+for one in (look, classes):
+    layer = styling.raster(one)
+    layer.renderer().setOpacity(0.5)
+    states = []
+    for first, end in task["times"]:
+        playing._show(layer, task["days"], first, end)
+        states.append([layer.renderer().usesBands()[0], layer.renderer().opacity()])
+    answer.append(states)
+"""
+
+
+def test_a_layer_shows_the_day_of_the_map_and_nothing_on_days_without_one(checked, law_cube, tmp_path):
+    """Days with a gap; a frame of several days shows the last of them. The opacity of the analyst comes back."""
+    (path,) = files.write(law_cube[["sm_noah_0_10"]].isel(time=[0, 1, 2, 5]), tmp_path / "sm.tif")
+    days = ["2021-04-01", "2021-04-02", "2021-04-03", "2021-04-06"]
+    frames = {
+        ("2021-03-31T00:00", "2021-04-01T00:00"): [1, 0.0],
+        ("2021-04-01T00:00", "2021-04-02T00:00"): [1, 0.5],
+        ("2021-04-02T06:00", "2021-04-02T12:00"): [2, 0.5],
+        ("2021-04-04T00:00", "2021-04-05T00:00"): [2, 0.0],
+        ("2021-04-01T00:00", "2021-04-08T00:00"): [4, 0.5],
+        ("2021-04-07T00:00", "2021-04-08T00:00"): [4, 0.0],
+    }
+    task = {"path": str(path), "days": days, "times": list(frames)}
+    period, *shown = inside(checked, PLAYING, task)
+    assert period == ["2021-04-01", "2021-04-07"]
+    assert shown == [list(frames.values())] * 2

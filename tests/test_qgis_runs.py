@@ -163,13 +163,13 @@ def test_a_fusion_equals_the_command_line_and_is_loaded_as_maps(qgis, tmp_path):
     [
         ("texture", {"DS": "missing.nc", "OUTPUT": "out.nc"}, "missing.nc' does not exist. Give a .nc"),
         ("texture", {"DS": "text.nc", "OUTPUT": "out.nc"}, "text.nc' is not a NetCDF file. Get the file again"),
-        ("texture", {"DS": "text.nc", "OUTPUT": "out.xyz"}, "ends with '.xyz', expected"),
+        ("texture", {"DS": "text.nc", "OUTPUT": "out.xyz"}, "“.xyz” files are not supported"),
         ("texture", {"DS": "missing.nc", "OUTPUT": "text.nc/out.nc"}, "missing.nc' does not exist"),
         ("texture", {"OUTPUT": "out.nc"}, "DS"),
         ("estimate", {"DS": "text.nc", "DEPTH": 7, "OUTPUT": "out.nc"}, "DEPTH"),
         ("estimate", {"DS": "text.nc", "SCENARO": 2, "OUTPUT": "out.nc"}, "Unknown parameter SCENARO of xsm:estimate"),
         ("validate", {"DS": "text.nc", "STATIONS": "text.nc", "MIN_DAYS": 1, "OUTPUT": "o.csv"}, "MIN_DAYS"),
-        ("validate", {"DS": "good.nc", "OUTPUT": "o.csv"}, "'validate' needs 'stations'. Stations as opened"),
+        ("validate", {"DS": "good.nc", "OUTPUT": "o.csv"}, "STATIONS"),
         ("open", {"SOURCE": "smpa", "PATHS": ".", "OUTPUT": "out.nc"}, "Unknown source 'smpa'. Did you mean 'smap'?"),
         ("open", {"SOURCE": "smap", "PATHS": ".", "REGION_NAME": "conu", "OUTPUT": "o.nc"}, "Did you mean 'conus'?"),
         (

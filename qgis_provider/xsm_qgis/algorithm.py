@@ -19,7 +19,7 @@ from qgis.PyQt.QtCore import QCoreApplication
 from qgis.PyQt.QtGui import QIcon
 from qgis.utils import iface
 
-from . import interpreter, opening, parameters, runner, settings, styling
+from . import interpreter, manual, opening, parameters, runner, settings, styling
 
 ICON = os.path.join(os.path.dirname(__file__), "icon.svg")
 SHOWN_LINES = 200
@@ -41,7 +41,7 @@ class CoreAlgorithm(QgsProcessingAlgorithm):
     def __init__(self, operation, edition):
         super().__init__()
         self.operation, self.edition = operation, edition
-        self.request = {}
+        self.request, self.layers = {}, []
 
     def createInstance(self):
         return CoreAlgorithm(self.operation, self.edition)
@@ -69,11 +69,23 @@ class CoreAlgorithm(QgsProcessingAlgorithm):
         )
         return f"<p>{escape(self.operation['summary'])}</p><ul>{items}</ul>"
 
+    def helpUrl(self):
+        """Address of the page of help, which QGIS opens for the button Help; nobody reads it under qgis_process."""
+        if iface is None:
+            return ""
+        try:
+            return manual.url(self.operation, self.id(), os.path.join(settings.folder(), "help"))
+        except OSError:
+            return ""
+
     def tags(self):
         return ["soil moisture", "xsm", self.operation["id"]]
 
     def icon(self):
         return QIcon(ICON)
+
+    def svgIconPath(self):
+        return ICON
 
     def initAlgorithm(self, configuration=None):
         for param in self.operation["params"]:
@@ -99,7 +111,19 @@ class CoreAlgorithm(QgsProcessingAlgorithm):
                 near = difflib.get_close_matches(name, known, n=1)
                 guess = f" Did you mean {near[0]}?" if near else ""
                 return False, f"Unknown parameter {name} of {self.id()}.{guess}"
-        return super().checkParameterValues(inputs, context)
+        files = {p["name"].upper() for p in self.operation["params"] if p["kind"] in parameters.LAYERS}
+        for definition in self.parameterDefinitions():
+            name = definition.name()
+            value = inputs.get(name)
+            if name in files and not all(parameters.is_empty(inputs.get(n)) for n in (name, f"{name}_LAYER")):
+                continue
+            if not definition.checkValueIsAcceptable(value, context):
+                return False, f"Incorrect parameter value for {name} ({definition.description()})."
+            if definition.isDestination() and not parameters.is_empty(value):
+                good, reason = definition.isSupportedOutputValue(value, context)
+                if not good:
+                    return False, reason
+        return True, ""
 
     def prepareAlgorithm(self, inputs, context, feedback):
         """Read the values on the main thread."""
@@ -111,20 +135,31 @@ class CoreAlgorithm(QgsProcessingAlgorithm):
         result = self.operation["result"]
         values = {p["name"]: parameters.read(self, p, inputs, context, result) for p in self.operation["params"]}
         name, values = opening.request(self.operation, {n: v for n, v in values.items() if v is not None})
-        named = parameters.destination(self.operation) is not None
-        output = self.parameterAsFileOutput(inputs, parameters.OUTPUT, context) if named else None
-        return {"operation": name, "values": values, "output": output, "overwrite": True, **self.edition}
+        return {"operation": name, "values": values, "overwrite": True, **self.edition}
+
+    def _output(self, inputs, context):
+        """File for the result; QGIS notes here, and before version 3.38 in this thread alone, what it is to load."""
+        if parameters.destination(self.operation) is None:
+            return None
+        as_path = self.parameterAsOutputLayer if self.operation["result"] == "dataset" else self.parameterAsFileOutput
+        return as_path(inputs, parameters.OUTPUT, context)
 
     def processAlgorithm(self, inputs, context, feedback):
+        self.request["output"] = self._output(inputs, context)
         answer = carry_out("run", self.request, feedback)
         for path in answer["outputs"]:
             feedback.pushInfo(f"Wrote {path}")
-        styling.load(answer.get("layers", []), context, feedback)
+        self.layers = answer.get("layers", [])
         results = {parameters.OUTPUT: self.request["output"]} if self.request["output"] else {}
         for param in self.operation["params"]:
             if parameters.names_output(param, self.operation["result"]):
                 results[param["name"].upper()] = self.request["values"].get(param["name"])
         return {**results, FILES: answer["outputs"]} if self.outputDefinition(FILES) else results
+
+    def postProcessAlgorithm(self, context, feedback):
+        """Show the maps; called in the main thread, or for a step of a model in that of the model."""
+        styling.load(self.displayName(), self.layers, self.request["output"], context)
+        return {}
 
 
 def is_cancelled(feedback):

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from html import escape
+
 from qgis.core import (
     Qgis,
     QgsApplication,
     QgsProcessingAlgorithm,
     QgsProcessingOutputString,
+    QgsProcessingParameterFileDestination,
 )
 from qgis.PyQt.QtGui import QIcon
 
 from . import interpreter, settings
 from .algorithm import ICON, carry_out, fail, failures_shown, is_cancelled
+
+REPORT = "REPORT"
 
 
 class CheckAlgorithm(QgsProcessingAlgorithm):
@@ -45,25 +50,45 @@ class CheckAlgorithm(QgsProcessingAlgorithm):
     def icon(self):
         return QIcon(ICON)
 
+    def svgIconPath(self):
+        return ICON
+
     def initAlgorithm(self, configuration=None):
+        self.addParameter(
+            QgsProcessingParameterFileDestination(REPORT, "State of the installation", "HTML (*.html)", None, True)
+        )
         self.addOutput(QgsProcessingOutputString("PYTHON", "Interpreter of the xsm environment"))
         self.addOutput(QgsProcessingOutputString("VERSION", "Version of xsm"))
 
     def processAlgorithm(self, inputs, context, feedback):
-        feedback.pushInfo(f"QGIS {Qgis.QGIS_VERSION}, plugin for xsm {self.edition['version']}")
+        rows = []
+
+        def state(name, text, good=True):
+            rows.append((name, text, good))
+            (feedback.pushInfo if good else feedback.pushWarning)(f"{name}: {text}")
+
+        state("QGIS", Qgis.QGIS_VERSION)
+        state("Plugin", f"for xsm {self.edition['version']}")
         with failures_shown(feedback):
             python = settings.python()
-            feedback.pushInfo(f"Interpreter: {python}")
+            state("Interpreter", python)
             core = interpreter.check(python, settings.folder(), lambda: is_cancelled(feedback), again=True)
-        if core["version"] != self.edition["version"]:
-            feedback.pushWarning(f"The environment has xsm {core['version']}: run `xsm qgis install` in it.")
-        feedback.pushInfo(f"Data sources: {', '.join(core['sources'])}")
-        feedback.pushInfo(f"Models: {', '.join(core['models'])}")
-        failed = carry_out("check", {}, feedback)["failed"]
+        same = core["version"] == self.edition["version"]
+        hint = "" if same else ": run `xsm qgis install` in its environment and restart QGIS"
+        state("xsm", core["version"] + hint, same)
+        state("Data sources", ", ".join(core["sources"]))
+        state("Models", ", ".join(core["models"]))
+        answer = carry_out("check", {}, feedback)
+        rows += [(row["name"], row["detail"], row["ok"]) for row in answer.get("checks", [])]
+        failed = answer["failed"]
+        verdict = f"The installation has problems: {', '.join(failed)}." if failed else "Everything works."
+        page = self.parameterAsFileOutput(inputs, REPORT, context)
+        if page:
+            write(page, verdict, rows)
         if failed:
-            fail(f"The installation has problems: {', '.join(failed)}.")
-        feedback.pushInfo("Everything works.")
-        return {"PYTHON": python, "VERSION": core["version"]}
+            fail(verdict)
+        feedback.pushInfo(verdict)
+        return {"PYTHON": python, "VERSION": core["version"], **({REPORT: page} if page else {})}
 
     def postProcessAlgorithm(self, context, feedback):
         """Show the operations of the environment, on the main thread."""
@@ -71,3 +96,16 @@ class CheckAlgorithm(QgsProcessingAlgorithm):
         if provider is not None:
             provider.refreshAlgorithms()
         return {}
+
+
+def write(path, verdict, rows):
+    """Write the checks as a page for the results viewer."""
+    cells = "".join(
+        f"<tr><td>{'&#10003;' if good else '<b>&#10007;</b>'}</td><td>{escape(name)}</td><td>{escape(text)}</td></tr>"
+        for name, text, good in rows
+    )
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(
+            f'<!DOCTYPE html><html><head><meta charset="utf-8"><title>xsm</title></head><body style="font-family: '
+            f'sans-serif"><h2>{escape(verdict)}</h2><table cellpadding="4">{cells}</table></body></html>'
+        )

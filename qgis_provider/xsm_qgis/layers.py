@@ -1,20 +1,40 @@
-"""Point layers as the CSV that the core reads."""
+"""Layers as the files that the core reads."""
 
 from __future__ import annotations
 
 import csv
+import os
 
 from qgis.core import (
     NULL,
     QgsCoordinateReferenceSystem,
     QgsCoordinateTransform,
+    QgsMapLayer,
     QgsProcessingUtils,
+    QgsVectorLayer,
 )
 from qgis.PyQt.QtCore import Qt
 
 from .runner import CoreError
 
 PLACE = ("lat", "lon")
+
+
+def path_of(value, context):
+    """File behind a layer, or behind the id or the name of one; any other text is a path itself."""
+    layer = value if isinstance(value, QgsMapLayer) else None if os.path.exists(value) else context.getMapLayer(value)
+    if layer is None:
+        return value
+    path = layer.source().split("|")[0]
+    if layer.providerType() not in ("gdal", "ogr", "mdal"):
+        raise CoreError(f"The layer '{layer.name()}' is not a file on this machine.", "Export it to a GeoTIFF first.")
+    return path
+
+
+def points(value, text, context):
+    """The vector layer with geometries that a parameter names; None for a file, or for a table that comes from one."""
+    layer = value if isinstance(value, QgsMapLayer) else None if os.path.exists(text) else context.getMapLayer(text)
+    return layer if isinstance(layer, QgsVectorLayer) and layer.isSpatial() else None
 
 
 def to_csv(layer, context):

@@ -1,17 +1,21 @@
 """From a parameter as the core describes it to QGIS parameters, and from their values to the request for the core.
 
 A QGIS parameter has the name of the core's, in upper case. A period becomes two dates, ``<NAME>_START`` and
-``<NAME>_END``; stations a file or a point layer ``<NAME>_LAYER``; a region an extent or ``<NAME>_NAME``. QGIS 3.22
-requires files and extents even where they have a default; they are optional here, and the core applies the default.
+``<NAME>_END``; a region an extent or ``<NAME>_NAME``; the paths of a product a folder or files ``<NAME>_FILES``. Maps
+are a raster layer, stations a vector layer; each may be a file that QGIS itself cannot load. ``<NAME>_LAYER`` of
+stations is for models that were stored when it was the only one for layers. QGIS 3.22 requires files and extents even
+where they have a default; they are optional here, and the core applies the default.
 """
 
 from __future__ import annotations
 
 import os
+import re
 
 from qgis.core import (
     NULL,
     QgsCoordinateReferenceSystem,
+    QgsMapLayer,
     QgsProcessing,
     QgsProcessingParameterBoolean,
     QgsProcessingParameterDateTime,
@@ -23,34 +27,44 @@ from qgis.core import (
     QgsProcessingParameterFolderDestination,
     QgsProcessingParameterMultipleLayers,
     QgsProcessingParameterNumber,
+    QgsProcessingParameterRasterDestination,
+    QgsProcessingParameterRasterLayer,
     QgsProcessingParameterString,
     QgsProcessingParameterVectorLayer,
 )
 
 from . import layers
 from .runner import CoreError
+from .styling import RESULT
 
 OUTPUT = "OUTPUT"
-DATA_FILES = "Maps and series (*.nc *.tif *.tiff zarr.json);;All files (*)"
+DATA_FILES = "Tables (*.nc *.csv zarr.json);;All files (*)"
 ZARR_MARKS = ("zarr.json", ".zgroup", ".zattrs")
 WRITTEN = {
-    "dataset": "NetCDF (*.nc);;GeoTIFF (*.tif);;Zarr (*.zarr)",
     "table": "CSV (*.csv);;NetCDF (*.nc)",
     "figure": "PNG (*.png);;SVG (*.svg);;PDF (*.pdf)",
     "path": "HTML (*.html)",
 }
 PERIOD = (("_START", "first day"), ("_END", "last day"))
-STATIONS = "NetCDF or CSV (*.nc *.csv zarr.json);;All files (*)"
-ENDINGS = {"period": [end for end, _ in PERIOD], "stations": ["", "_LAYER"], "region": ["", "_NAME"]}
+ENDINGS = {
+    "period": [end for end, _ in PERIOD],
+    "stations": ["", "_LAYER"],
+    "region": ["", "_NAME"],
+    "paths": ["", "_FILES"],
+}
+LAYERS = ("dataset", "datasets", "stations")
+"""Kinds that are layers or files; the core reads more files than QGIS can load."""
 
 
 def destination(operation):
     """Return the parameter for the result of an operation, or None if one of its own parameters is the output."""
     result = operation["result"]
     if result == "model":
-        return QgsProcessingParameterFolderDestination(OUTPUT, "Model bundle")
-    if result in ("dataset", "table", "figure"):
-        return QgsProcessingParameterFileDestination(OUTPUT, "Result", WRITTEN[result])
+        return QgsProcessingParameterFolderDestination(OUTPUT, "Trained model")
+    if result == "dataset":
+        return QgsProcessingParameterRasterDestination(OUTPUT, RESULT)
+    if result in ("table", "figure"):
+        return QgsProcessingParameterFileDestination(OUTPUT, RESULT, WRITTEN[result])
     return None
 
 
@@ -87,14 +101,14 @@ def names_output(param, result):
 
 def read(algorithm, param, inputs, context, result=""):
     """Return the value for the core, or None if there is none."""
-    if param["default"] is None and all(_empty(inputs.get(name)) for name in names(param)):
+    if param["default"] is None and all(is_empty(inputs.get(name)) for name in names(param)):
         return None
     reader = _read_output if names_output(param, result) else READ.get(param["kind"], _read_string)
     value = reader(algorithm, param["name"].upper(), inputs, context)
-    return None if _empty(value) else value
+    return None if is_empty(value) else value
 
 
-def _empty(value):
+def is_empty(value):
     return value is None or value == NULL or value == "" or value == []
 
 
@@ -113,6 +127,18 @@ def _file(param):
     return [QgsProcessingParameterFile(name, label, behavior, "", None, _optional(param), DATA_FILES)]
 
 
+def _layer(param):
+    name, label = _common(param)
+    return [QgsProcessingParameterRasterLayer(name, label, None, _optional(param))]
+
+
+def _paths(param):
+    name, label = _common(param)
+    kind = QgsProcessing.SourceType.TypeFile
+    (folder,) = _folder({**param, "label": f"{param['label']}: folder", "required": False})
+    return [folder, QgsProcessingParameterMultipleLayers(f"{name}_FILES", f"{label}: or files", kind, None, True)]
+
+
 def _folder(param):
     name, label = _common(param)
     behavior = QgsProcessingParameterFile.Behavior.Folder
@@ -121,17 +147,15 @@ def _folder(param):
 
 def _stations(param):
     name, label = _common(param)
-    behavior = QgsProcessingParameterFile.Behavior.File
-    points = QgsProcessing.SourceType.TypeVectorPoint
-    return [
-        QgsProcessingParameterFile(name, label, behavior, "", None, True, STATIONS),
-        QgsProcessingParameterVectorLayer(f"{name}_LAYER", f"{label}: or a point layer", [points], None, True),
-    ]
+    vector, points = QgsProcessing.SourceType.TypeVector, QgsProcessing.SourceType.TypeVectorPoint
+    former = QgsProcessingParameterVectorLayer(f"{name}_LAYER", label, [points], None, True)
+    former.setFlags(former.flags() | QgsProcessingParameterDefinition.Flag.FlagHidden)
+    return [QgsProcessingParameterVectorLayer(name, label, [vector], None, _optional(param)), former]
 
 
-def _files(param):
+def _layers(param):
     name, label = _common(param)
-    kind = QgsProcessing.SourceType.TypeFile
+    kind = QgsProcessing.SourceType.TypeRaster
     return [QgsProcessingParameterMultipleLayers(name, label, kind, None, _optional(param))]
 
 
@@ -206,26 +230,37 @@ def _read_file(algorithm, name, inputs, context):
     return _store(algorithm.parameterAsFile(inputs, name, context))
 
 
+def _read_layer(algorithm, name, inputs, context):
+    value = inputs.get(name)
+    if not isinstance(value, QgsMapLayer):
+        value = algorithm.parameterAsString(inputs, name, context)
+    return _store(layers.path_of(value, context))
+
+
 def _read_stations(algorithm, name, inputs, context):
-    layer = algorithm.parameterAsVectorLayer(inputs, f"{name}_LAYER", context)
-    return _read_file(algorithm, name, inputs, context) if layer is None else layers.to_csv(layer, context)
+    name = f"{name}_LAYER" if is_empty(inputs.get(name)) else name
+    points = layers.points(inputs[name], algorithm.parameterAsString(inputs, name, context), context)
+    return _read_layer(algorithm, name, inputs, context) if points is None else layers.to_csv(points, context)
 
 
 def _store(path):
     """Path of the data behind the path of a form: the folder of a Zarr store, the file of a layer."""
-    if path.startswith("NETCDF:"):
-        path = path.split(":", 1)[1].rsplit(":", 1)[0].strip('"')
+    within = re.fullmatch(r'(?:NETCDF|HDF5|ZARR):"?(.+?)"?:[^:"]*', path)
+    path = within[1] if within else path
     folder, last = os.path.split(path)
     return folder if last in ZARR_MARKS else path
 
 
 def _read_paths(algorithm, name, inputs, context):
     path = algorithm.parameterAsFile(inputs, name, context)
-    return [path] if path else []
+    files = algorithm.parameterAsFileList(inputs, f"{name}_FILES", context)
+    return [one for one in (path, *files) if one]
 
 
-def _read_files(algorithm, name, inputs, context):
-    return [_store(path) for path in algorithm.parameterAsFileList(inputs, name, context)]
+def _read_layers(algorithm, name, inputs, context):
+    value = inputs.get(name)
+    values = value if isinstance(value, (list, tuple)) else str(value).split(";")
+    return [_store(layers.path_of(one, context)) for one in values if not is_empty(one)]
 
 
 def _read_choice(algorithm, name, inputs, context):
@@ -260,7 +295,7 @@ def _read_period(algorithm, name, inputs, context):
 
 def _read_region(algorithm, name, inputs, context):
     named = algorithm.parameterAsString(inputs, f"{name}_NAME", context).strip()
-    if named and not _empty(inputs.get(name)):
+    if named and not is_empty(inputs.get(name)):
         raise CoreError(f"{name} and {name}_NAME are both set. Leave one of them empty.")
     if named:
         return named
@@ -269,16 +304,16 @@ def _read_region(algorithm, name, inputs, context):
 
 
 MAKE = {
-    "dataset": _file, "table": _file, "figure": _file, "path": _file, "paths": _folder, "model": _folder,
+    "dataset": _layer, "table": _file, "figure": _file, "path": _file, "paths": _paths, "model": _folder,
     "folder": _folder,
-    "datasets": _files, "stations": _stations,
+    "datasets": _layers, "stations": _stations,
     "choice": _choice, "integer": _integer, "number": _number, "boolean": _boolean, "string": _string,
     "strings": _string, "mapping": _string, "options": _options, "period": _period, "region": _region,
 }  # fmt: skip
 READ = {
-    "dataset": _read_file, "table": _read_file, "figure": _read_file, "path": _read_file, "folder": _read_file,
+    "dataset": _read_layer, "table": _read_file, "figure": _read_file, "path": _read_file, "folder": _read_file,
     "paths": _read_paths,
-    "model": _read_string, "datasets": _read_files, "stations": _read_stations, "choice": _read_choice,
+    "model": _read_string, "datasets": _read_layers, "stations": _read_stations, "choice": _read_choice,
     "integer": _read_integer, "number": _read_number, "boolean": _read_boolean, "string": _read_string,
     "strings": _read_string, "mapping": _read_string, "options": _read_options,
     "period": _read_period, "region": _read_region,

@@ -6,6 +6,7 @@ import os
 
 from qgis.core import Qgis, QgsApplication, QgsMessageLog
 
+from . import playing
 from .provider import XsmProvider
 
 
@@ -27,8 +28,11 @@ class XsmPlugin:
 
     def initGui(self):
         self.initProcessing()
+        if self.provider is not None:
+            playing.start()
 
     def unload(self):
         if self.provider is not None:
+            playing.stop()
             QgsApplication.processingRegistry().removeProvider(self.provider)
             self.provider = None

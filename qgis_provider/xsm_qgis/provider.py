@@ -34,8 +34,17 @@ class XsmProvider(QgsProcessingProvider):
     def icon(self):
         return QIcon(ICON)
 
+    def svgIconPath(self):
+        return ICON
+
     def supportsNonFileBasedOutput(self):
         return False
+
+    def supportedOutputRasterLayerExtensions(self):
+        return ["nc", "tif", "tiff", "zarr", "csv"]
+
+    def defaultRasterFileExtension(self):
+        return "nc"
 
     def load(self):
         settings.add(self.name(), self.icon())

@@ -54,7 +54,7 @@ def clean_env(base=None):
     """Environment of the core: without what QGIS's launchers set for QGIS's own libraries.
 
     With QGIS's ``PROJ_LIB`` rasterio cannot resolve EPSG codes; with ``PYTHONEXECUTABLE`` Python ignores its virtual
-    environment, even under ``python -I``.
+    environment, even under ``python -I``. HDF5 locks no files: QGIS has open what it shows, and in a model each result.
     """
     base = os.environ if base is None else base
     env = {k: v for k, v in base.items() if k.upper() not in DROPPED and not k.upper().startswith(DROPPED_PREFIXES)}
@@ -62,6 +62,7 @@ def clean_env(base=None):
     if root:
         entries = env.get("PATH", "").split(os.pathsep)
         env["PATH"] = os.pathsep.join(p for p in entries if not os.path.normcase(p).startswith(root))
+    env.setdefault("HDF5_USE_FILE_LOCKING", "FALSE")
     return env
 
 

@@ -1,90 +1,125 @@
-"""Load results into the project, with colours and times. Does nothing under qgis_process, which has no project."""
+"""Results in the project: one group for a run, its maps with colours, units and days."""
 
 from __future__ import annotations
 
-import collections
 import math
 import os
 
 from qgis.core import (
-    Qgis,
+    QgsColorRampLegendNodeSettings,
     QgsColorRampShader,
-    QgsDateTimeRange,
-    QgsInterval,
     QgsPalettedRasterRenderer,
-    QgsProcessingContext,
-    QgsProcessingLayerPostProcessorInterface,
-    QgsProcessingUtils,
     QgsRasterLayer,
     QgsRasterShader,
     QgsSingleBandPseudoColorRenderer,
 )
-from qgis.PyQt.QtCore import QDate, QDateTime, Qt, QTime
+from qgis.PyQt.QtCore import QCoreApplication, QObject, pyqtSignal, pyqtSlot
 from qgis.PyQt.QtGui import QColor
-from qgis.utils import iface
 
-MOST_LAYERS, MOST_STEPS = 4, 60
-PER_BAND = 33800
-"""First QGIS in which a raster layer can have a time for each band."""
+from . import playing
+
+MOST_LAYERS = 8
+RESULT = "Result"
+"""Name of a result that nobody has named."""
+ROLES = {"map": "", "spread": "Spread", "flags": "Flags"}
+"""What a map shows, in the order of the layers, and the title of the folded group that all but the first get."""
 PLAIN = ("#fde725", "#7ad151", "#22a884", "#2a788e", "#414487", "#440154")
 """Viridis, for variables without a ramp of their own."""
-_kept = collections.deque(maxlen=256)
-"""Post-processors, which QGIS does not keep alive; those of the steps of a model run at its end."""
 
 
-class Look(QgsProcessingLayerPostProcessorInterface):
-    """Gives a layer its colours and its times; before QGIS 3.38 a group with one layer a day takes its place."""
+class MainThread(QObject):
+    """Takes results to the main thread, where alone layers are built.
 
-    def __init__(self, look, name, shown):
+    A model runs its steps in a thread that ends with it. QGIS caches coordinate systems and transforms of each thread;
+    what a layer that was built there refers to is gone some time later, and with it every map of that system.
+    """
+
+    ready = pyqtSignal(str, object, object)
+
+    def __init__(self):
         super().__init__()
-        self.look, self.name, self.shown = look, name, shown
+        self.moveToThread(QCoreApplication.instance().thread())
+        self.ready.connect(self.take)
 
-    def postProcessLayer(self, layer, context, feedback):
-        layer.setName(self.name)
-        paint(layer, self.look)
-        days = self.look["days"]
-        if days and Qgis.QGIS_VERSION_INT >= PER_BAND:
-            properties = layer.temporalProperties()
-            properties.setMode(Qgis.RasterTemporalMode.FixedRangePerBand)
-            properties.setFixedRangePerBand({band: _range(day, day) for band, day in enumerate(days, 1)})
-            properties.setIsActive(True)
-            show_time(context.project(), days)
-        node = context.project().layerTreeRoot().findLayer(layer.id())
-        if days and Qgis.QGIS_VERSION_INT < PER_BAND:
-            node = spread(layer, self.look, context.project())
-            show_time(context.project(), days)
-        if node is not None:
-            node.setItemVisibilityChecked(self.shown)
-            node.setExpanded(self.shown and node.children() == [])
+    @pyqtSlot(str, object, object)
+    def take(self, title, layers, project):
+        """Called in the main thread, at once if that is where the results come from."""
+        add(title, layers, project)
 
 
-def load(layers, context, feedback):
-    """Add the maps of a result to the project: those with a ramp, else with classes, else all; the first is shown.
+_main_thread = MainThread()
+
+
+def load(title, layers, destination, context):
+    """Load the maps of a run in place of its file, if QGIS is to load that: no step of a model, nothing unchecked.
 
     Parameters
     ----------
+    title : str
+        Of the group, if the result has no name of its own.
     layers : list of dict
-        ``path``, ``variable`` (empty if the file has only one), ``ramp`` (value and colour), ``classes`` (value, colour
-        and meaning) and ``days``, one for each band.
+        ``path``, ``variable`` (empty if the file has only one), ``name``, ``units``, ``role``, ``main``, ``ramp``
+        (value and colour), ``classes`` (value, colour and meaning) and ``days``, one for each band.
+    destination : str or None
+        File of the result, by which QGIS knows what it is to load.
     context : QgsProcessingContext
-    feedback : QgsProcessingFeedback
     """
-    if context.project() is None:
+    waiting = context.layersToLoadOnCompletion()
+    details = waiting.pop(destination, None)
+    if details is None:
         return
-    styled = [layer for layer in layers if layer["ramp"]] or [layer for layer in layers if layer["classes"]]
-    for i, layer in enumerate((styled or layers)[:MOST_LAYERS]):
-        path, variable = layer["path"], layer["variable"]
-        name = os.path.basename(path) + (f" {variable}" if variable else "")
-        uri = f'NETCDF:"{path}":{variable}' if variable else path  # which QGIS 3.22 opens as a layer, not by its text
-        added = context.temporaryLayerStore().addMapLayer(QgsRasterLayer(uri, name))
-        details = QgsProcessingContext.LayerDetails(name, context.project(), name, QgsProcessingUtils.LayerHint.Raster)
-        _kept.append(Look(layer, name, shown=i == 0))
-        details.setPostProcessor(_kept[-1])
-        context.addLayerToLoadOnCompletion(added.id(), details)
-        if len(layer["days"]) > MOST_STEPS and Qgis.QGIS_VERSION_INT < PER_BAND:
-            feedback.pushWarning(
-                f"{name}: this QGIS shows the first {MOST_STEPS} of {len(layer['days'])} days; QGIS 3.38 shows all."
-            )
+    context.setLayersToLoadOnCompletion(waiting)
+    if details.project is not None and layers:
+        name = title if details.name in ("", RESULT) else details.name
+        _main_thread.ready.emit(name, layers, details.project)
+
+
+def add(title, layers, project):
+    """Add a group with the maps of a run on top of the project; its first map is shown."""
+    looks = selection(layers)
+    timed = next((look for look in looks if look["days"]), {"days": []})
+    days = timed["days"]
+    span = f", {days[0]} to {days[-1]}" if len(days) > 1 else f", {days[0]}" if days else ""
+    group = project.layerTreeRoot().insertGroup(0, title + span)
+    folded = {}
+    for i, look in enumerate(looks):
+        layer = raster(look)
+        project.addMapLayer(layer, False)
+        role = look.get("role", "map")
+        if role == looks[0].get("role", "map"):
+            node = group.addLayer(layer)
+        else:
+            if role not in folded:
+                folded[role] = group.addGroup(ROLES[role])
+            node = folded[role].addLayer(layer)
+        node.setItemVisibilityChecked(i == 0)
+        node.setExpanded(i == 0)
+        playing.label(layer, look["days"][0] if look["days"] else look.get("units") or layer.name())
+    for inner in folded.values():
+        inner.setExpanded(False)
+    group.setExpanded(False)
+    group.setExpanded(True)  # the view of a new group is folded, although the group is not
+    if days:
+        playing.open_controller(project, days, timed.get("first") or days[0])
+
+
+def selection(layers):
+    """Layers to show, at most MOST_LAYERS: soil moisture, else all; maps before their spread before flags."""
+    order = list(ROLES)
+    looks = [look for look in layers if look.get("main")] or layers
+    return sorted(looks, key=lambda look: order.index(look.get("role", "map")))[:MOST_LAYERS]
+
+
+def raster(look):
+    """Raster layer of a map with its name, colours and days."""
+    path, variable, units = look["path"], look["variable"], look.get("units", "")
+    name = look.get("name") or os.path.basename(path) + (f" {variable}" if variable else "")
+    uri = f'NETCDF:"{path}":{variable}' if variable else path
+    layer = QgsRasterLayer(uri, f"{name} [{units}]" if units else name)
+    paint(layer, look)
+    if look["days"]:
+        playing.set_days(layer, look["days"])
+    return layer
 
 
 def paint(layer, look, band=1):
@@ -98,56 +133,16 @@ def paint(layer, look, band=1):
         kind, mode = QgsColorRampShader.Type.Interpolated, QgsColorRampShader.ClassificationMode.Continuous
         colours = QgsColorRampShader(ramp[0][0], ramp[-1][0], None, kind, mode)
         colours.setColorRampItemList([QgsColorRampShader.ColorRampItem(v, QColor(c), f"{v:.4g}") for v, c in ramp])
+        if look.get("units"):
+            legend = QgsColorRampLegendNodeSettings()
+            legend.setSuffix(f" {look['units']}")
+            colours.setLegendSettings(legend)
         shader = QgsRasterShader(ramp[0][0], ramp[-1][0])
         shader.setRasterShaderFunction(colours)
         renderer = QgsSingleBandPseudoColorRenderer(provider, band, shader)
         renderer.setClassificationMin(ramp[0][0])
         renderer.setClassificationMax(ramp[-1][0])
     layer.setRenderer(renderer)
-    layer.triggerRepaint()
-
-
-def spread(layer, look, project):
-    """Replace a layer, which shows its first day only, by a folded group with one layer a day; returns the group."""
-    days = look["days"][:MOST_STEPS]
-    root = project.layerTreeRoot()
-    group = root.insertGroup(0, layer.name())
-    group.setExpanded(False)
-    look = {**look, "ramp": look["ramp"] or _between(layer.dataProvider().bandStatistics(1))}
-    steps = [layer.clone() for _ in days[1:]]
-    for band, (step, day) in enumerate(zip([layer, *steps], days), 1):
-        paint(step, look, band)
-        step.temporalProperties().setMode(Qgis.RasterTemporalMode.FixedTemporalRange)
-        step.temporalProperties().setFixedTemporalRange(_range(day, day))
-        step.temporalProperties().setIsActive(True)
-        step.setName(f"{day} {look['variable']}".strip())
-        if step is not layer:
-            project.addMapLayer(step, False)
-        former = root.findLayer(step.id())
-        group.addLayer(step).setExpanded(step is layer)
-        if former is not None:
-            former.parent().removeChildNode(former)
-    return group
-
-
-def show_time(project, days):
-    """Set the period of a project without one, and of the temporal controller, to the days, in steps of a day."""
-    whole = _range(days[0], days[-1])
-    if not project.timeSettings().temporalRange().isInfinite():
-        return
-    project.timeSettings().setTemporalRange(whole)
-    controller = iface.mapCanvas().temporalController() if iface else None
-    if controller is not None:
-        controller.setTemporalExtents(whole)
-        controller.setFrameDuration(QgsInterval(0, 0, 0, 1, 0, 0, 0))
-
-
-def _range(first, last):
-    """From the start of a UTC day to the end of another one, which is excluded."""
-    start, end = (
-        QDateTime(QDate.fromString(day, Qt.DateFormat.ISODate), QTime(0, 0), Qt.TimeSpec.UTC) for day in (first, last)
-    )
-    return QgsDateTimeRange(start, end.addDays(1), True, False)
 
 
 def _between(statistics):

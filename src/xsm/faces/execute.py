@@ -15,8 +15,8 @@ from xsm import atomic
 from xsm.compute.cluster import block_threads
 from xsm.contracts.bundle import Bundle
 from xsm.contracts.operation import Kind, Operation, Param
-from xsm.contracts.registry import get_source
-from xsm.errors import UsageError, XsmError, hear
+from xsm.contracts.registry import get_source, sources
+from xsm.errors import DataError, UsageError, XsmError, hear
 from xsm.io import files
 from xsm.io.paths import expand
 from xsm.options import threads
@@ -132,9 +132,9 @@ def parse(param: Param, raw: Any) -> Any:
 
     match param.kind:
         case Kind.DATASET | Kind.STATIONS:
-            return raw if isinstance(raw, xr.Dataset) else files.read(raw)
+            return _dataset(raw)
         case Kind.DATASETS:
-            return [r if isinstance(r, xr.Dataset) else files.read(r) for r in raw]
+            return [_dataset(one) for one in raw]
         case Kind.PERIOD:
             return days(raw)
         case Kind.PATH | Kind.FOLDER:
@@ -144,6 +144,26 @@ def parse(param: Param, raw: Any) -> Any:
         case Kind.PATHS | Kind.MODEL | Kind.REGION:
             return raw
     return param.check(raw)
+
+
+def _dataset(raw: Any) -> xr.Dataset:
+    """Read a file of maps or stations; one as its provider delivers it is named, with the way to open it."""
+    if isinstance(raw, xr.Dataset):
+        return raw
+    try:
+        ds = files.read(raw)
+        if ds.data_vars or ds.coords:
+            return ds
+        problem: XsmError = DataError(f"'{raw}' has no variable outside of its groups.", hint="Open it with <open()>.")
+    except DataError as error:
+        problem = error
+    for name, info in sources().items() if Path(raw).is_file() else ():
+        with suppress(XsmError):
+            if get_source(name).identify(Path(raw)):
+                text = f"'{raw}' is a file as its provider delivers it ({info.title})."
+                problem = DataError(text, hint=f"Run <open()> with the source '{name}' first, and give its result.")
+                break
+    raise problem
 
 
 def save(value: Any, target: Path, overwrite: bool = False, processes: int = 1) -> list[Path]:

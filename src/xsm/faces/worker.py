@@ -25,7 +25,6 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
     from xsm.contracts.operation import Operation
-    from xsm.faces.execute import Outcome
 
 Emit = Callable[[dict[str, Any]], None]
 PROTOCOL = 2
@@ -102,7 +101,8 @@ def check(emit: Emit) -> int:
     for name, ok, detail in rows:
         level, mark = ("info", "ok") if ok else ("error", "FAILED")
         emit({"event": "log", "level": level, "text": f"{mark}  {name}: {detail}"})
-    emit({"event": "result", "outputs": [], "failed": [name for name, ok, _ in rows if not ok]})
+    table = [{"name": name, "ok": bool(ok), "detail": detail} for name, ok, detail in rows]
+    emit({"event": "result", "outputs": [], "failed": [n for n, ok, _ in rows if not ok], "checks": table})
     return 0
 
 
@@ -118,6 +118,7 @@ def _run(line: str, emit: Emit) -> int:
     from xsm.contracts.param import Kind
     from xsm.errors import UsageError, XsmError
     from xsm.faces.execute import execute
+    from xsm.faces.layers import layers_of
     from xsm.faces.progress_bar import show
 
     try:
@@ -130,7 +131,7 @@ def _run(line: str, emit: Emit) -> int:
             outcome = execute(op, request["values"], request.get("output"), overwrite=bool(request.get("overwrite")))
         if op.result is Kind.FOLDER:
             emit({"event": "log", "level": "info", "text": outcome.text})
-        emit({"event": "result", "outputs": [str(p) for p in outcome.written], "layers": _layers(outcome)})
+        emit({"event": "result", "outputs": [str(p) for p in outcome.written], "layers": layers_of(outcome)})
     except XsmError as error:
         emit({"event": "error", "type": type(error).__name__, "text": error.message, "hint": error.hint})
         return error.exit_code
@@ -178,35 +179,6 @@ def _operation(request: dict[str, Any], digest: str) -> Operation:
             hint="Run 'Check the xsm installation' and try again, or `xsm qgis install` to update the plugin.",
         )
     return get_operation(name)
-
-
-def _layers(outcome: Outcome) -> list[dict[str, Any]]:
-    """Maps among the written files that GDAL can read, each with its colours and the days of its bands."""
-    import xarray as xr
-
-    from xsm.io.geotiff import map_names
-    from xsm.io.styles import RAMPS, classes_of, style_of
-
-    ds = outcome.value
-    if not isinstance(ds, xr.Dataset) or not outcome.written:
-        return []
-    names = map_names(ds)
-    if outcome.written[0].suffix == ".nc":
-        places = [(outcome.written[0], n, n) for n in names if ds[n].dtype.kind != "b"]
-    elif outcome.written[0].suffix in (".tif", ".tiff"):
-        places = [(path, "", n) for path, n in zip(outcome.written, names, strict=True)]
-    else:
-        places = []
-    return [
-        {
-            "path": str(path),
-            "variable": variable,
-            "ramp": RAMPS.get(style_of(n), []),
-            "classes": classes_of(n, ds[n].attrs),
-            "days": ds["time"].values.astype("M8[D]").astype(str).tolist() if "time" in ds[n].dims else [],
-        }
-        for path, variable, n in places
-    ]
 
 
 def _sized(value: Any) -> Any:

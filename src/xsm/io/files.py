@@ -69,6 +69,8 @@ def read(path: str | Path) -> xr.Dataset:
         head = path.open("rb").read(512)
         if not any(head.startswith(m) for m in _MAGIC):
             what = f"{WEB_PAGE} (a login page?)" if kind_of(head) == WEB_PAGE else "not a NetCDF file"
+            if head.startswith(b"GRIB"):
+                raise DataError(f"'{path}' is a GRIB file, expected {READ}.", hint="Run `gdal_translate` to a .tif.")
             raise DataError(f"'{path}' is {what}.", hint="Get the file again, or convert it.")
         hdf5 = head[:4] == b"\x89HDF"
         check_hdf5(path)

@@ -17,7 +17,7 @@ import xarray as xr
 from xsm.atomic import check_output, fresh
 from xsm.data.cf import fill_of, kind
 from xsm.data.emptiness import spread, tell_written
-from xsm.data.grids import grid_of, require_grid
+from xsm.data.grids import grid_of
 from xsm.data.skipped import listed, listen, with_skipped
 from xsm.errors import DataError, tell
 from xsm.io.geotiff_read import TAGS, xsm_tags
@@ -26,6 +26,8 @@ from xsm.io.styles import is_of_xsm, qml, signed
 log = logging.getLogger("xsm")
 DAYS_AT_ONCE = 64
 DERIVED = (".aux.xml", ".ovr")
+IRREGULAR = 1e-3
+"""Share of a step by which the distances of coordinates may differ."""
 
 
 def map_names(ds: xr.Dataset) -> list[str]:
@@ -40,12 +42,10 @@ def write(ds: xr.Dataset, path: Path, *, overwrite: bool = False, daily: bool = 
     Files of further variables from an earlier call are replaced or removed. Each file gets a style for QGIS (``.qml``)
     beside it; a style that somebody has changed stays.
     """
-    grid = grid_of(ds)
-    if grid is None:
-        raise DataError("Only maps on an EASE-Grid can be written as GeoTIFF.", hint="Write .nc or .zarr instead.")
     names = map_names(ds)
     if not names:
         raise DataError("The dataset contains no map of numbers.", hint="Write .nc or .zarr instead.")
+    _place(ds[names[0]])
     if other := sorted({str(n) for n in ds.data_vars} - set(names)):
         tell(f"{', '.join(other)} are not maps of numbers and are left out of the GeoTIFF.")
     stems = {n: path.with_name(f"{path.stem}_{n}.tif") if i else path for i, n in enumerate(names)}
@@ -128,22 +128,17 @@ def _geotiff(
     ``about`` is written when the body ends, with what it contains then.
     """
     import rasterio
-    from rasterio.transform import Affine
 
-    grid = require_grid(array, f"'{array.name}'")
     dtype = np.dtype({"bool": "u1", "float16": "f4"}.get(str(array.dtype), array.dtype))
     fill = _fill(array)
     labels = _labels(array)
     units, bands, extremes = array.attrs.get("units", ""), itertools.count(1), []
     profile: dict[str, Any] = {
         "driver": "GTiff",
-        "height": grid.rows,
-        "width": grid.cols,
+        **_place(array),
         "count": len(labels),
         "dtype": dtype,
         "nodata": fill,
-        "crs": f"EPSG:{grid.epsg}",
-        "transform": Affine.from_gdal(*grid.geotransform),
         "compress": "deflate",
         "tiled": True,
         "blockxsize": 256,
@@ -177,6 +172,42 @@ def _geotiff(
     with fresh(style, overwrite=True) as part:
         low, high = min(extremes, default=0.0), max(extremes, default=1.0)
         part.write_text(signed(qml(str(array.name), array.attrs, low, high)), encoding="utf-8")
+
+
+def _place(array: xr.DataArray) -> dict[str, Any]:
+    """Size, CRS and transform of a map: those of its EASE-Grid, else of its own coordinates and CRS."""
+    import rioxarray  # noqa: F401
+    from rasterio.transform import Affine
+
+    size = {"height": array.sizes["y"], "width": array.sizes["x"]}
+    grid = grid_of(array)
+    if grid is not None:
+        return size | {"crs": f"EPSG:{grid.epsg}", "transform": Affine.from_gdal(*grid.geotransform)}
+    crs = array.rio.crs
+    if crs is None:
+        raise DataError(
+            f"'{array.name}' has no CRS and is not on an EASE-Grid.", hint="Set it with `.rio.write_crs`, or write .nc."
+        )
+    (left, width), (top, height) = (_axis(array, dim) for dim in ("x", "y"))
+    if width < 0 or height > 0:
+        raise DataError(
+            f"'{array.name}' runs from south to north or from east to west, expected north up.",
+            hint="Sort 'x' upwards and 'y' downwards, or write .nc.",
+        )
+    return size | {"crs": crs, "transform": Affine(width, 0, left, 0, height, top)}
+
+
+def _axis(array: xr.DataArray, dim: str) -> tuple[float, float]:
+    """Outer edge and step of regular coordinates."""
+    centres = np.asarray(array[dim], "f8")
+    steps = np.diff(centres)
+    if not steps.size or not np.allclose(steps, steps.mean(), rtol=IRREGULAR, atol=0):
+        raise DataError(
+            f"'{array.name}' has {centres.size} coordinates '{dim}' without one distance between them.",
+            hint="Write .nc or .zarr instead.",
+        )
+    step = float((centres[-1] - centres[0]) / (centres.size - 1))
+    return float(centres[0] - step / 2), step
 
 
 def _fill(array: xr.DataArray) -> float | None:

@@ -92,11 +92,21 @@ def classes_of(name: str, attrs: Mapping[str, Any]) -> list[tuple[int, str, str]
     return [(int(v), c, w.replace("_", " ")) for v, c, w in zip(values, hues, words, strict=True)]
 
 
-def stretched(low: float, high: float) -> list[tuple[float, str]]:
-    """The ramp of soil moisture (viridis from light to dark) between two values."""
-    stops = RAMPS["soil_moisture"]
+def stretched(low: float, high: float, style: str = "soil_moisture") -> list[tuple[float, str]]:
+    """A ramp between two values; that of soil moisture is viridis from light to dark."""
+    stops = RAMPS[style]
     first, last = stops[0][0], stops[-1][0]
     return [(low + (high - low) * (v - first) / (last - first), c) for v, c in stops]
+
+
+def ramp_between(name: str, low: float, high: float) -> list[tuple[float, str]]:
+    """The ramp of a variable between two values; spread starts at zero, and a bias has zero in its middle."""
+    style = style_of(name) or "soil_moisture"
+    if style == "uncertainty":
+        low = 0.0
+    elif style == "bias":
+        low, high = -max(abs(low), abs(high)), max(abs(low), abs(high))
+    return stretched(low, high, style)
 
 
 def qml(name: str, attrs: Mapping[str, Any], low: float, high: float) -> str:

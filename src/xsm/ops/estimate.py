@@ -19,12 +19,14 @@ def estimate(
     ds: Annotated[xr.Dataset, Param("Cube with the gap-free predictors.")],
     *,
     depth: Annotated[Literal[5, 25], Param("Depth of the estimate.", unit="cm")] = 5,
-    scenario: Annotated[Literal[1, 2], Param("Scenario of the paper's Table 2.")] = 2,
+    scenario: Annotated[
+        Literal[1, 2], Param("2 adds soil properties at 5 cm and the 5 cm estimate at 25 cm to the predictors of 1.")
+    ] = 2,
     model: Annotated[
         Any,
         Param(
-            "Bundle or its folder, 'uscrn-depth' (25 cm from sm_5cm, trained on real stations); by default a shipped "
-            "one, trained on the twin.",
+            "Trained model or its folder, 'uscrn-depth' (25 cm from sm_5cm, trained on real stations); by default a "
+            "shipped one, trained on synthetic data.",
             kind=Kind.MODEL,
         ),
     ] = None,

@@ -20,7 +20,10 @@ def fit(
     ds: Annotated[xr.Dataset, Param("Cube with the predictors and references.")],
     *,
     depth: Annotated[Literal[5, 25], Param("Estimate: depth.", unit="cm")] = 5,
-    scenario: Annotated[Literal[1, 2], Param("Estimate: scenario of the paper's Table 2.")] = 2,
+    scenario: Annotated[
+        Literal[1, 2],
+        Param("Estimate: 2 adds soil properties at 5 cm and the 5 cm estimate at 25 cm to the predictors of 1."),
+    ] = 2,
     task: Annotated[
         Literal["estimate", "gapfill", "fuse"], Param("What the model is for.", advanced=True)
     ] = "estimate",
@@ -42,18 +45,22 @@ def fit(
     surface: Annotated[
         Any,
         Param(
-            "Estimate at 25 cm, scenario 2: the 5 cm bundle, trained if absent; 'cube' for the cube's sm_5cm.",
+            "Estimate at 25 cm, scenario 2: the model for 5 cm, trained if absent; 'cube' for the cube's sm_5cm.",
             kind=Kind.MODEL,
         ),
     ] = None,
     stations: Annotated[
         xr.Dataset | None,
-        Param("Stations that the spread is calibrated to, on the validation days; not for gap filling.", advanced=True),
+        Param(
+            "Stations that the spread is calibrated to, on the validation days; not for gap filling.",
+            kind=Kind.STATIONS,
+            advanced=True,
+        ),
     ] = None,
     seed: Annotated[int, Param("Seed of everything random.", minimum=0)] = 0,
     **options: Any,
 ) -> Bundle:
-    """Train a model on a cube and return its bundle.
+    """Train a model on a cube.
 
     Parameters
     ----------

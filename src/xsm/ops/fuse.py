@@ -29,7 +29,8 @@ def fuse(
     model: Annotated[
         Any,
         Param(
-            "Bundle or its folder, 'pretrained' for the shipped one; by default trained on the cube.", kind=Kind.MODEL
+            "Trained model or its folder, 'pretrained' for the shipped one; by default trained on the cube.",
+            kind=Kind.MODEL,
         ),
     ] = None,
     train: Annotated[Any, Param("Days to learn from.", kind=Kind.PERIOD, advanced=True)] = None,

@@ -11,11 +11,17 @@ from xsm.data.time import utc_times
 from xsm.learning.filling import Filling, fill_gaps
 from xsm.options import check_device
 
-Variables = Annotated[tuple[str, ...] | None, Param("Variables to fill; by default all daily satellite variables.")]
+Variables = Annotated[
+    tuple[str, ...] | None,
+    Param("Variables to fill, such as sm_dca alone; by default all daily satellite variables, which takes longer."),
+]
 Covariates = Annotated[tuple[str, ...], Param("Gap-free series (precipitation, ...) or maps that help.")]
 ModelArg = Annotated[
     Any,
-    Param("Bundle or its folder, 'pretrained' for the shipped one; by default trained on the data.", kind=Kind.MODEL),
+    Param(
+        "Trained model or its folder, 'pretrained' for the shipped one; by default trained on the data.",
+        kind=Kind.MODEL,
+    ),
 ]
 Mode = Annotated[Literal["smoother", "filter"], Param("Smoother uses the future too; filter is the paper's.")]
 MaxGap = Annotated[int | None, Param("Leave gaps longer than this empty.", unit="days", minimum=1)]

@@ -63,7 +63,7 @@ def open(
     ] = None,
     **options: Any,
 ) -> xr.Dataset:
-    r"""Open files of a product as one lazy dataset with canonical names, units and days.
+    r"""Open files of a product as one dataset with canonical names, units and days.
 
     Parameters
     ----------

@@ -30,7 +30,8 @@ _MinValid = Annotated[
     float, Param("Smallest share of valid weight that makes a value.", minimum=0.0, maximum=1.0, advanced=True)
 ]
 _Chunks = Annotated[
-    int | None, Param("Cells per side of the blocks of a lazy result.", minimum=1, unit="cells", advanced=True)
+    int | None,
+    Param("Cells per side of the blocks in which the result is computed.", minimum=1, unit="cells", advanced=True),
 ]
 
 
