@@ -29,7 +29,7 @@ WETTEST_CANOPY = 30.0
 WETTEST_DAY = 300.0
 """Kilograms of rain on a square metre that cannot be the median of a day."""
 LIGHTEST_RAIN = 0.01
-"""Kilograms on a square metre and day that some of many wet values exceed."""
+"""Kilograms on a square metre and day that more than 5 % of many wet values exceed."""
 
 
 def doubt(values: np.ndarray, quantity: str) -> tuple[str, bool]:
@@ -116,8 +116,9 @@ def _water(low: float, middle: float, high: float, values: np.ndarray) -> tuple[
     wet = values[values > 0]
     if middle > WETTEST_DAY:
         return f"the median is {middle:.3g}: the values look like another unit than kg m-2", True
-    rate = wet.size >= max(values.size / 5, FEW) and wet.max() < LIGHTEST_RAIN
-    return (f"no value is above {wet.max():.2g}: the values look like a rate, kg m-2 s-1" if rate else ""), False
+    light = float(np.quantile(wet, 0.95)) if wet.size >= max(values.size / 5, FEW) else np.inf
+    rate = f"95 % of the wet values are below {light:.2g}: the values look like a rate, kg m-2 s-1"
+    return rate if light < LIGHTEST_RAIN else "", False
 
 
 _RULES = {

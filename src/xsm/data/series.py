@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from xsm.data.families import is_moisture
+from xsm.data.families import families_of, is_moisture
 from xsm.data.ranges import SOURCE, checked
 from xsm.data.time import utc_times
 from xsm.errors import DataError, UsageError, unknown
@@ -121,7 +121,9 @@ def derived(array: xr.DataArray, ds: xr.Dataset, name: str, long_name: str, **at
         Others; ``units`` are by default those of the variable.
     """
     source = ds[name].attrs
-    kept = {k: source[k] for k in ("units", "grid_mapping", "family") if k in source}
+    kept = {k: source[k] for k in ("units", "grid_mapping") if k in source}
+    if families := families_of(ds, name):
+        kept["family"] = "; ".join(sorted(families))
     of = source.get("long_name", name)
     out = array.copy(deep=False)
     out.attrs = {**kept, "long_name": f"{long_name} ({of})", SOURCE: name, **attrs}

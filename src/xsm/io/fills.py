@@ -43,14 +43,15 @@ def looks_like_a_fill(extreme: Any, values: np.ndarray) -> bool:
     >>> looks_like_a_fill(soil.min(), soil), looks_like_a_fill(soil.max(), soil)
     (True, False)
     """
-    size = abs(float(extreme))
-    if size >= HUGE or (float(extreme) in LIKELY_FILLS and not (extreme == 65535 and values.dtype != np.uint16)):
+    value = float(extreme)
+    if abs(value) >= HUGE or (value in LIKELY_FILLS and not (value == 65535 and values.dtype != np.uint16)):
         return True
     others = values[values != extreme]
-    if not extreme or not others.size:
+    if not value or not others.size:
         return False
     low, high = float(others.min()), float(others.max())
-    gap, reach = max(low - float(extreme), float(extreme) - high), high - low
-    if any(np.isclose(size, abs(v), rtol=1e-9, atol=0) and v * extreme > 0 for v in POSSIBLE_FILLS):
-        return (gap > reach and (low, high) != (0, 0)) or extreme < 0 <= low
-    return reach > 0 and gap > APART * reach and values.size - others.size > 1
+    gap, reach = max(low - value, value - high), high - low
+    if any(np.isclose(value, v, rtol=1e-9, atol=0) for v in POSSIBLE_FILLS):
+        apart = gap > max(reach, max(abs(low), abs(high)) / 4)
+        return (apart and (low, high) != (0, 0)) or value < 0 <= low
+    return gap > APART * (reach or abs(high)) > 0 and values.size - others.size > 1
