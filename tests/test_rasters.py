@@ -277,8 +277,8 @@ def test_scales_that_contradict_are_refused_until_one_is_corrected(tmp_path):
 
 @pytest.mark.parametrize(("dtype", "scale", "tags"), [
     ("i2", 1e-3, {"valid_range": "0, 1000"}), ("i2", 1e-3, {"sm#valid_min": "0", "sm#valid_max": "1000"}),
-    ("i2", 1e-3, {"valid_range": "{0,1}"}), ("i2", 1e-3, {"valid_range": "0.0, 0.6"}), ("i2", 1.0, {"valid_max": "500"}),
-    ("f4", 1.0, {"valid_range": "0, 900"}),
+    ("i2", 1e-3, {"valid_range": "{0,1}"}), ("i2", 1e-3, {"valid_range": "0.0, 0.6"}),
+    ("i2", 1.0, {"valid_max": "500"}), ("f4", 1.0, {"valid_range": "0, 900"}),
 ])  # fmt: skip
 def test_numbers_outside_the_valid_range_are_missing_and_told(tmp_path, dtype, scale, tags):
     values = np.full((4, 4), 200, dtype)

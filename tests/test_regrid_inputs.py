@@ -274,7 +274,7 @@ def test_swapped_latitudes_and_longitudes_are_named(layout):
         dims = ("p",) if layout == "points" else ("j", "i")
         north, east = (lat, lon) if layout == "points" else np.meshgrid(lat, lon, indexing="ij")
         ds = xr.Dataset({"sm": (dims, 0 * north + 0.2)}, {"lat": (dims, north), "lon": (dims, east)})
-    with pytest.raises(DataError, match="'lat' has the latitude -102, expected -90 to 90 degrees. Is it swapped with 'lon'"):
+    with pytest.raises(DataError, match=r"'lat' has the latitude -102, expected .* Is it swapped with 'lon'"):
         xsm.regrid_ease9km(ds)
 
 

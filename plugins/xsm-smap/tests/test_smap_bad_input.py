@@ -189,7 +189,9 @@ def test_day_of_the_name_against_the_metadata(granules: list[Path], area: Area, 
 
 
 @pytest.mark.parametrize("other", [1.0, 0.5])
-def test_two_files_of_one_granule_are_copies_or_refused(granules: list[Path], area: Area, tmp_path: Path, other: float) -> None:
+def test_two_files_of_one_granule_are_copies_or_refused(
+    granules: list[Path], area: Area, tmp_path: Path, other: float
+) -> None:
     twin = tmp_path / granules[0].name
     shutil.copy(granules[0], twin)
     if other != 1:

@@ -196,7 +196,9 @@ def test_one_file_of_a_day_in_another_unit_stops(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("other", [1.0, 0.5])
-def test_two_files_of_one_step_are_copies_or_refused(files: list[Path], area: Area, tmp_path: Path, other: float) -> None:
+def test_two_files_of_one_step_are_copies_or_refused(
+    files: list[Path], area: Area, tmp_path: Path, other: float
+) -> None:
     twin = tmp_path / files[0].name
     twin.write_bytes(files[0].read_bytes())
     if other == 1:

@@ -28,5 +28,7 @@ def check_degrees(lon: xr.DataArray, lat: xr.DataArray) -> None:
         swapped = np.abs(beyond).max() <= 360 and inside.sum() >= 0.5 * east.size
         raise DataError(
             f"'{lat.name}' has the latitude {beyond[0]:g}, expected -90 to 90 degrees.",
-            hint=f"Is it swapped with '{lon.name}'? Rename both." if swapped else "Give degrees, or x and y with their CRS.",
+            hint=f"Is it swapped with '{lon.name}'? Rename both."
+            if swapped
+            else "Give degrees, or x and y with their CRS.",
         )

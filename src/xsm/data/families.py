@@ -29,12 +29,10 @@ ROLES: Mapping[str, str] = {
 }
 EQUAL, SAME, FEWEST = 1e-3, 0.99999, 30
 """Of two series that are the same: largest difference in standard deviations, correlation, number of values."""
-
-
-COMMON = frozenset(
-    "lsm land surface model models brightness temperature temperatures soil moisture product data version nldas gldas "
-    "reanalysis the".split()
-)
+COMMON = {
+    "lsm", "land", "surface", "model", "models", "brightness", "temperature", "temperatures", "soil", "moisture",
+    "product", "data", "version", "nldas", "gldas", "reanalysis", "the",
+}  # fmt: skip
 """Words of a family that do not tell which one it is."""
 KNOWN = {"noah": "noah", "smap": "smap", "catchment": "catchment", "clsm": "catchment"}
 """Starts of words that stand for a family, with or without what is attached to them (``NOAH0125``, ``NoahLSM``)."""
@@ -42,9 +40,9 @@ KNOWN = {"noah": "noah", "smap": "smap", "catchment": "catchment", "clsm": "catc
 
 def origin(ds: xr.Dataset, name: str) -> str:
     """The variable that a variable is derived from in the end, by the attribute ``source_variable``; else itself."""
-    seen = [name]
-    while name in ds and (source := str(ds[name].attrs.get(SOURCE, ""))) and source not in seen:
-        seen.append(name := source)
+    chain = [name]
+    while name in ds and (source := str(ds[name].attrs.get(SOURCE, ""))) and source not in chain:
+        chain.append(name := source)
     return name
 
 

@@ -18,7 +18,7 @@ import xarray as xr
 from xsm.data.cf import VARIABLES, kind
 from xsm.data.plausible import Once, doubt, quantity_of
 from xsm.data.units import affine, same_units
-from xsm.errors import Counted, DataError, tell
+from xsm.errors import Counted, DataError
 
 SLACK, FAR, OFTEN = 1e-6, 1.0, 1e-3
 """In shares of a range: what rounding adds to it, and the distance from it at which a single value is told of; share of
@@ -106,7 +106,10 @@ def _limits(name: str, unit: str, standard: str) -> tuple[float, float, str]:
 def _valid(variable: xr.Variable | xr.DataArray) -> tuple[float, float]:
     """The valid range in values: whole numbers are those of the file, which has a scale."""
     attrs = variable.attrs
-    ends = [*np.ravel(attrs.get("valid_range", ()))] or [attrs.get("valid_min", -np.inf), attrs.get("valid_max", np.inf)]
+    ends = [*np.ravel(attrs.get("valid_range", ()))] or [
+        attrs.get("valid_min", -np.inf),
+        attrs.get("valid_max", np.inf),
+    ]
     try:
         low, high = (float(np.ravel(v)[0]) for v in ends)
     except (TypeError, ValueError, IndexError):
@@ -194,6 +197,10 @@ def checked(ds: xr.Dataset, names: Iterable[str]) -> xr.Dataset:
 
 
 def _look(values: np.ndarray, *, within: Range, missing: list[Any], once: Once) -> np.ndarray:
-    found = impossible(values, within, missing)
-    once.tell([*found, *filter(None, [bulk(values, within) if values.dtype.kind == "f" else ""])])
+    once.tell(
+        [
+            *impossible(values, within, missing),
+            *filter(None, [bulk(values, within) if values.dtype.kind == "f" else ""]),
+        ]
+    )
     return values

@@ -14,9 +14,7 @@ from xsm.data.time import utc_times
 from xsm.errors import DataError, UsageError, unknown
 
 
-def series_of(
-    ds: xr.Dataset, variables: Sequence[str] | None = None
-) -> tuple[xr.Dataset, np.ndarray, list[str]]:
+def series_of(ds: xr.Dataset, variables: Sequence[str] | None = None) -> tuple[xr.Dataset, np.ndarray, list[str]]:
     """The dataset in order, its days and the names of the series that a verb acts on, whose values are checked.
 
     See `days_of`, `series_names` and `xsm.data.ranges.checked`.

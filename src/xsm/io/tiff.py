@@ -185,8 +185,8 @@ def _band(file: Any, number: int) -> Band:
         raise DataError(
             f"'{file.name}' has the scale {scale:g} and the offset {offset:g} in band {number}, but the tags "
             f"scale_factor={in_tags[0]:g} and add_offset={in_tags[1]:g}.",
-            hint=f"If the tags are right: `gdal_edit.py -scale {in_tags[0]:g} -offset {in_tags[1]:g}`; if the scale is: "
-            "`gdal_translate -unscale -ot Float32`.",
+            hint=f"If the tags are right: `gdal_edit.py -scale {in_tags[0]:g} -offset {in_tags[1]:g}`; if the scale "
+            "is: `gdal_translate -unscale -ot Float32`.",
         )
     if scale == 0 or not np.isfinite([scale, offset]).all():
         raise DataError(

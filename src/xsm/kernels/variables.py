@@ -17,6 +17,7 @@ from xsm.data.ranges import Range, range_of
 from xsm.errors import DataError, tell
 
 CLIPPED = "the result is clipped to it, so check units and fill values"
+NOTHING_KNOWN = Range("", "")
 SMOOTH = ("bicubic", "bilinear", "average")
 
 
@@ -30,7 +31,7 @@ class Job:
     fill: Any = np.nan
     low: float = -math.inf
     high: float = math.inf
-    within: Range = Range("", "")
+    within: Range = NOTHING_KNOWN
     """What the values of the source may be."""
 
 

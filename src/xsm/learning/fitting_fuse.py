@@ -29,7 +29,7 @@ DEFAULT = "trees"
 CELLS = 2500
 """Cells to learn from."""
 FEWEST_DAYS, USUAL_DAYS = 10, 30
-"""Days to learn from: without as many it stops, or warns."""
+"""Training days: with fewer it stops, or warns."""
 LIMITS = (
     "Weights and spread are fixed ones, chosen on synthetic worlds. Errors that satellite and land model share are not "
     "seen; the mean of a cell rests on both."
@@ -59,7 +59,7 @@ def fit_fuse(
     ds, _ = checked_cube(ds, depths)
     day = ds["time"].values.astype("M8[D]")
     training, validation_days = split_days(day, train, validation)
-    _check_length(int(training.sum()))
+    _check_length(int(training.sum()), len(day))
     roles = fusing.inputs_of(ds, depths, training)
     inputs, statics = fusing.cross_predictors(roles, mode)
     try:
@@ -85,16 +85,17 @@ def fit_fuse(
     return bundle if stations is None else at_stations(bundle, ds, stations, training, validation_days)
 
 
-def _check_length(days: int) -> None:
+def _check_length(days: int, of: int) -> None:
     if days < FEWEST_DAYS:
         raise DataError(
-            f"The fusion got {days} days to learn from, expected {USUAL_DAYS} or more.",
+            f"The fusion has {days} training days (of {of}), expected {USUAL_DAYS} or more.",
             hint="Take a longer period, or a trained bundle: <model=pretrained>.",
         )
     if days < USUAL_DAYS:
         tell(
-            f"The fusion learns from {days} days only, fewer than {USUAL_DAYS}: what retrieval, weather and land model "
-            f"have to do with each other is hardly known. {render_hint('Take a longer period, or <model=pretrained>.')}"
+            f"The fusion has {days} training days only (of {of}), fewer than {USUAL_DAYS}: what retrieval, weather and "
+            "land model have to do with each other is hardly known. "
+            + render_hint("Take a longer period, or <model=pretrained>.")
         )
 
 

@@ -29,13 +29,12 @@ def check_information(sample: xr.Dataset) -> None:
         Retrieval and land model under the names of their roles, ``(time, ...)`` in memory.
     """
     retrieval, surface = (
-        v.transpose("time", ...).values.reshape(v.sizes["time"], -1)
-        for v in (sample[RETRIEVAL], sample[SURFACE])
+        v.transpose("time", ...).values.reshape(v.sizes["time"], -1) for v in (sample[RETRIEVAL], sample[SURFACE])
     )
     one, other = HOLDERS[RETRIEVAL], HOLDERS[SURFACE]
     if same_series(retrieval, surface, scaled=True):
         raise DataError(
-            f"The retrieval '{one}' is the land model '{other}' under another name or scale, so there is nothing to fuse.",
+            f"The retrieval '{one}' is the land model '{other}' under another name or scale: nothing is left to fuse.",
             hint="Give the satellite's own retrieval.",
         )
     tell_flat(f"The retrieval '{one}'", ratios(retrieval, surface), other, model=False)
@@ -48,7 +47,11 @@ def check_thawed(ds: xr.Dataset) -> None:
     if frozen is None or not bool(frozen.astype(bool).all()):
         return
     unknown = frozen.dtype.kind == "f" and not bool(frozen.notnull().any())
-    what = "has no value, and without one ground counts as frozen" if unknown else "says that all ground is frozen on all days"
+    what = (
+        "has no value, and without one ground counts as frozen"
+        if unknown
+        else "says that all ground is frozen on all days"
+    )
     raise DataError(
         f"'frozen' {what}, so that no retrieval of '{HOLDERS[RETRIEVAL]}' is left.",
         hint="Look at its values, or leave it out of the cube: it is then made from the temperatures.",

@@ -245,7 +245,9 @@ def _check_copies(ds: xr.Dataset, predictors: Sequence[str], references: Sequenc
             "choose another target.",
         )
     taught = families_of(ds, references[0]) if is_moisture(ds, references[0]) else frozenset()
-    alike = [n for n, v in today.items() if v in references or (is_moisture(ds, v) and shared(taught, families_of(ds, v)))]
+    alike = [
+        n for n, v in today.items() if v in references or (is_moisture(ds, v) and shared(taught, families_of(ds, v)))
+    ]
     if alike:
         tell(
             f"The predictors {', '.join(alike)} come from the product of a reference ({', '.join(references)}), which "
