@@ -13,7 +13,7 @@ import xsm
 from tests.station_world import DAYS, make_maps, make_stations
 from xsm import DataError, UsageError
 from xsm.contracts.registry import sources
-from xsm.data.families import FAMILIES, ROLES, families_behind, same_series
+from xsm.data.families import FAMILIES, ROLES, families_behind, same_series, shared
 from xsm.ops.regrid import regrid_ease9km
 from xsm.ops.triple_collocation import triple_collocation
 
@@ -115,3 +115,30 @@ def test_clipping_of_impossible_values_is_told(chunks: dict | None, method: str)
     ds["sm_dca"][:, 5:7, 5:7] = 20.0
     with pytest.warns(UserWarning, match=r"\(20 to 20\) of 'sm_dca' are outside 0 to 1, its physical range"):
         regrid_ease9km(ds if chunks is None else ds.chunk(chunks), method=method).compute()
+
+
+@pytest.mark.parametrize("family", ["Noah", "noah", "NOAH", "Noah LSM", "NoahLSM v3.6", "NLDAS_NOAH0125_H", "Noah-MP"])
+def test_families_are_the_same_however_they_are_written(family: str) -> None:
+    maps = make_maps(names=("sm_noah_0_10", "other"))
+    maps["other"].attrs |= {"depth": 5, "family": family}
+    with pytest.raises(UsageError, match="both rest on Noah"):
+        triple_collocation(maps, make_stations(), variables=("sm_noah_0_10", "other"))
+
+
+@pytest.mark.parametrize("one, other", [("VIC", "Noah"), ("ESA CCI active", "ESA CCI passive"), ("SMAP", "SMOS L2"),
+                                        ("SMAP brightness temperatures", "SMOS brightness temperatures")])  # fmt: skip
+def test_other_families_are_not(one: str, other: str) -> None:
+    assert not shared([one], [other])
+
+
+@pytest.mark.parametrize("family", ["", "VIC"])
+@pytest.mark.parametrize("name", ["sm_dca", "sm_vic"])
+def test_what_is_derived_rests_on_what_its_source_rests_on(name: str, family: str) -> None:
+    maps = make_maps(names=(name,))
+    maps[name].attrs |= {"depth": 5} | ({"family": family} if family else {})
+    index = xsm.swi(maps, 5, variables=[name])
+    if family or name == "sm_dca":
+        index = xsm.swi(index, 3, variables=[f"{name}_swi"])
+    maps["w"] = index[[*index.data_vars][-1]].assign_attrs(depth=5)
+    with pytest.raises(UsageError, match="both rest on"):
+        triple_collocation(maps, make_stations(), variables=(name, "w"))

@@ -294,3 +294,27 @@ def test_few_measurements_leave_the_weights_as_they_are():
     parts = truth + rng.normal(size=(3, 40)) * np.array([[0.1], [0.1], [0.001]])
     weights = corrected(SURFACE_WEIGHTS[1], parts, truth, np.zeros(40, int))
     np.testing.assert_allclose(weights, SURFACE_WEIGHTS[1], atol=0.1)
+
+
+def test_data_from_which_nothing_can_be_learnt_are_refused_or_told_of(cube, bundle):
+    flat = cube.assign(sm_dca=(cube["sm_dca"] * 0 + 0.2).assign_attrs(cube["sm_dca"].attrs))
+    with pytest.warns(UserWarning, match="retrieval 'sm_dca' hardly varies"):
+        xsm.fuse(flat, depth=5, model=bundle)
+    for scaled in (cube["sm_noah_0_10"], cube["sm_noah_0_10"] * 0.8 + 0.02):
+        copy = cube.assign(sm_dca=scaled.where(cube["sm_dca"].notnull()).assign_attrs(cube["sm_dca"].attrs))
+        for how in ({"model": bundle}, {}):
+            with pytest.raises(xsm.DataError, match="is the land model 'sm_noah_0_10' under another name"):
+                xsm.fuse(copy, depth=5, **how)
+    with pytest.raises(xsm.DataError, match=r"has 3 training days .of 5., expected 30 or more"):
+        xsm.fuse(cube.isel(time=slice(0, 5)), depth=5)
+    with pytest.warns(UserWarning, match=r"training days only .of 20."):
+        xsm.fuse(cube.isel(time=slice(0, 20)), depth=5)
+
+
+@pytest.mark.parametrize("frozen, reason", [(1, "all ground is frozen"), (np.nan, "'frozen' has no value")])
+@pytest.mark.parametrize("lazy", [False, True])
+def test_frozen_ground_is_named_where_it_leaves_no_retrieval(cube, frozen, reason, lazy):
+    mask = xr.full_like(cube["frozen"], frozen, "f4").astype("u1" if frozen == 1 else "f4")
+    ds = cube.assign(frozen=mask)
+    with pytest.raises(xsm.DataError, match=f"{reason}.*no retrieval of 'sm_dca' is left"):
+        xsm.fuse(ds.chunk(time=-1) if lazy else ds, depth=5)

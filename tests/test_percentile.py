@@ -70,7 +70,7 @@ def test_beta_knows_units():
     with pytest.raises(xsm.DataError, match="has the unit 'kg m-2'"):
         xsm.percentile(data.assign_attrs(units="kg m-2"), method="beta")
     with pytest.raises(xsm.DataError, match="a beta distribution needs 0 to 1"):
-        xsm.percentile(100 * data, method="beta")
+        xsm.percentile((100 * data).rename("wetness"), method="beta")
 
 
 @pytest.mark.parametrize("name", ["soil_moisture_5cm", "soil_moisture_100cm"])

@@ -103,3 +103,11 @@ def test_every_source_is_checked_when_it_is_opened(tmp_path: Path, level: float,
         xsm.open("tiny", path)
     if reason == "percent":
         assert float(xsm.open("tiny", path, units={"soil_moisture": "percent"})["soil_moisture"].median()) < 0.3
+
+
+@pytest.mark.parametrize("count", [10, 81, 1000])
+def test_a_rate_under_an_amount_is_seen_in_small_windows_too(count: int) -> None:
+    rain = np.random.default_rng(count).gamma(0.6, 8, count)
+    assert "kg m-2 s-1" in doubt(rain / 3600, "precipitation")[0]
+    assert doubt(rain, "precipitation") == ("", False)
+    assert doubt(np.r_[np.zeros(count), 0.003], "precipitation") == ("", False)

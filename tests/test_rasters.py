@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import uuid
+import warnings
 
 import h5py
 import numpy as np
@@ -233,3 +234,57 @@ def test_a_damaged_chunk_of_maps_is_not_blamed_on_the_output(tmp_path, ending, o
         DataError, match=rf"a\{ending}' cannot be read: values of 'tb_h' are damaged.*Get the file again"
     ):
         files.write(files.read(path), tmp_path / f"out{out}")
+
+
+SOIL = np.random.default_rng(3).uniform(0.1, 0.4, (40, 40))
+
+
+@pytest.mark.parametrize("constant", [True, False])
+@pytest.mark.parametrize(("fill", "dtype", "scale", "nodata"), [
+    (-99, "i2", 1e-4, -9999), (-999, "i2", 1e-4, None), (-9998, "i2", 1e-4, None), (32767, "i2", 1e-4, None),
+    (32766, "i2", 1e-4, 32767), (-32767, "i2", 1e-4, -32768), (255, "u1", 0.004, 0), (254, "u1", 0.003, 255),
+    (65534, "u2", 1e-4, 65535), (2**31 - 1, "i4", 1e-4, None), (1 - 2**31, "i4", 1e-4, None),
+    (2**32 - 2, "u4", 1e-4, None), (9.96921e36, "f4", 1.0, None), (1e30, "f4", 1.0, -9999), (-1e34, "f8", 1.0, None),
+    (-77777, "i4", 1e-4, None),
+])  # fmt: skip
+@pytest.mark.parametrize("units", [["m3 m-3"], []])
+def test_fills_of_every_type_and_their_neighbours_are_told(tmp_path, fill, dtype, scale, nodata, constant, units):
+    values = np.rint((SOIL * 0 + 0.2 if constant else SOIL) / scale) if scale != 1 else SOIL
+    values[10:20, 10:20] = fill
+    path = make(tmp_path / "a.tif", values.astype(dtype), scale=scale, nodata=nodata, units=units)
+    with pytest.warns(UserWarning, match="looks like a fill value|outside 0 to 1"):
+        xsm.regrid_ease9km(files.read(path)).compute()
+
+
+@pytest.mark.parametrize("values", [
+    SOIL.astype("f4"), np.rint(SOIL * 600).astype("u1"), np.arange(256, dtype="u1").reshape(16, 16),
+    np.random.default_rng(1).exponential(9, (90, 90)), np.arange(-100, 100, dtype="i2").reshape(10, 20),
+    np.zeros((9, 9), "i2"), np.where(SOIL > 0.3, 99, 98).astype("i2"),
+])  # fmt: skip
+def test_measurements_are_no_fills(tmp_path, values):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        only(files.read(make(tmp_path / "a.tif", values))).load()
+
+
+def test_scales_that_contradict_are_refused_until_one_is_corrected(tmp_path):
+    path = make(tmp_path / "a.tif", np.full((4, 4), 2000, "i2"), scale=1e-3, tags={"scale_factor": "0.0001"})
+    with pytest.raises(DataError, match=r"scale 0.001 .*scale_factor=0.0001.*gdal_edit.py -scale 0.0001"):
+        files.read(path)
+    make(path, np.full((4, 4), 2000, "i2"), scale=1e-4, tags={"scale_factor": "0.0001"})
+    np.testing.assert_allclose(only(files.read(path)).values, 0.2, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("dtype", "scale", "tags"), [
+    ("i2", 1e-3, {"valid_range": "0, 1000"}), ("i2", 1e-3, {"sm#valid_min": "0", "sm#valid_max": "1000"}),
+    ("i2", 1e-3, {"valid_range": "{0,1}"}), ("i2", 1e-3, {"valid_range": "0.0, 0.6"}),
+    ("i2", 1.0, {"valid_max": "500"}), ("f4", 1.0, {"valid_range": "0, 900"}),
+])  # fmt: skip
+def test_numbers_outside_the_valid_range_are_missing_and_told(tmp_path, dtype, scale, tags):
+    values = np.full((4, 4), 200, dtype)
+    values[0, 0] = 1200
+    for reader in (lambda p: only(files.read(p)), lambda p: open_raster(p, None)):
+        with pytest.warns(UserWarning, match=r"1 of 16 values \(1200 to 1200\).*valid range of its numbers"):
+            got = reader(make(tmp_path / "a.tif", values, scale=scale, tags=tags)).values
+        assert np.isnan(got[0, 0]) and np.isnan(got).sum() == 1
+        np.testing.assert_allclose(got[1], 200 * scale, rtol=1e-6)

@@ -263,3 +263,23 @@ def test_old_places_are_forgotten():
     ds["v"].attrs["transform"] = [1, 2]
     out = xsm.regrid_ease9km(ds)
     assert "crs" not in out.attrs and out.attrs["title"] == "t" and "transform" not in out["v"].attrs
+
+
+@pytest.mark.parametrize("layout", ["axes", "fields", "points"])
+def test_swapped_latitudes_and_longitudes_are_named(layout):
+    lat, lon = np.arange(-102, -80.0, 2), np.arange(30, 52.0, 2)
+    if layout == "axes":
+        ds = xr.Dataset({"sm": (("lat", "lon"), np.full((11, 11), 0.2))}, {"lat": lat, "lon": lon})
+    else:
+        dims = ("p",) if layout == "points" else ("j", "i")
+        north, east = (lat, lon) if layout == "points" else np.meshgrid(lat, lon, indexing="ij")
+        ds = xr.Dataset({"sm": (dims, 0 * north + 0.2)}, {"lat": (dims, north), "lon": (dims, east)})
+    with pytest.raises(DataError, match=r"'lat' has the latitude -102, expected .* Is it swapped with 'lon'"):
+        xsm.regrid_ease9km(ds)
+
+
+def test_axes_in_metres_under_names_of_degrees_are_refused():
+    axis = np.arange(10) * 1000.0
+    ds = xr.Dataset({"sm": (("lat", "lon"), np.full((10, 10), 0.2))}, {"lat": axis / 1e4, "lon": axis})
+    with pytest.raises(DataError, match="has the longitude 1000, expected -180 to 360"):
+        xsm.regrid_ease9km(ds)

@@ -157,7 +157,7 @@ def test_too_few_days_and_opposite_signs_are_stated():
     assert "2 of 5 series of 'sm_dca' are not rescaled: they share fewer than 30 days" in str(heard[0])
     assert np.isnan(got[:, :, 1]).all()
     with hear() as heard:
-        xsm.rescale(data, (-other).rename("dry"), method="linreg")
+        xsm.rescale(data, (-other).rename("dry_anomaly"), method="linreg")
     assert "5 of 5 series of 'sm_dca' run against the reference" in str(heard[0])
     assert "turns them upside down" in str(heard[0])
 

@@ -223,3 +223,27 @@ def test_output_of_other_services_is_named(name: str, head: bytes, reason: str, 
     (tmp_path / name).write_bytes(head)
     with pytest.raises(DataError, match=f"{reason}.*NLDAS_NOAH0125_H"):
         xsm.open("nldas", tmp_path / name)
+
+
+@pytest.mark.parametrize("order", [slice(None, None, -1), [*range(5), 4, *range(5, 48)], [0, 0, *range(1, 48)]])
+def test_hours_in_descending_order_or_repeated_count_once(tmp_path: Path, order: slice | list[int]) -> None:
+    hours = FIRST - 78888 + np.arange(48)
+    with warnings.catch_warnings(action="ignore"):
+        got = open_([write(tmp_path / "merged.nc", WATER[order], times=hours[order])])
+    np.testing.assert_allclose(got["sm_noah_0_10"], DAILY, rtol=1e-6)
+
+
+def test_hours_in_no_order_are_refused(tmp_path: Path) -> None:
+    hours = FIRST - 78888 + np.random.default_rng(0).permutation(48)
+    with pytest.raises(DataError, match="times that are in no order"):
+        open_([write(tmp_path / "merged.nc", times=hours)])
+
+
+@pytest.mark.parametrize("region", [None, (-98.9, 33.1, -98.5, 33.5)])
+def test_longitudes_from_0_are_those_from_minus_180(tmp_path: Path, region: tuple[float, ...] | None) -> None:
+    path = write(tmp_path / "subset.nc")
+    usual = xsm.open("nldas", path, region=region).load()
+    with netCDF4.Dataset(path, "r+") as nc:
+        nc["lon"][:] = LON + 360
+    np.testing.assert_allclose(xsm.open("nldas", path, region=region)["lon"], usual["lon"])
+    np.testing.assert_array_equal(xsm.open("nldas", path, region=region)["sm_noah_0_10"], usual["sm_noah_0_10"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import re
 import shutil
@@ -185,3 +186,36 @@ def test_day_of_the_name_against_the_metadata(granules: list[Path], area: Area, 
     with h5py.File(right, "r+") as file:
         file["Metadata/Extent"].attrs["rangeBeginningDateTime"] = np.bytes_(b"2022-06-02T18:00:00.000Z")
     assert open_([right], region=area, variables=["tb_h"])["time"].values[0] == np.datetime64("2022-06-03")
+
+
+@pytest.mark.parametrize("other", [1.0, 0.5])
+def test_two_files_of_one_granule_are_copies_or_refused(
+    granules: list[Path], area: Area, tmp_path: Path, other: float
+) -> None:
+    twin = tmp_path / granules[0].name
+    shutil.copy(granules[0], twin)
+    if other != 1:
+        with h5py.File(twin, "r+") as file:
+            file[AM]["soil_moisture_dca"][...] *= other
+    for paths in ([granules[0], twin], [twin, granules[0]]):
+        if other == 1:
+            assert open_(paths, region=area, variables=["sm_dca"]).sizes["time"] == 1
+        else:
+            with pytest.raises(DataError, match="of one time, release and counter, but their contents differ"):
+                open_(paths, region=area, variables=["sm_dca"])
+
+
+def test_dims_without_names_are_no_traceback(granules: list[Path], area: Area, tmp_path: Path) -> None:
+    """Dimension scales of which the file has lost the names: deleted, so that only their references are left."""
+    bad = tmp_path / granules[0].name
+    shutil.copy(granules[0], bad)
+    with h5py.File(bad, "r+") as file:
+        for name in ("a", "b"):
+            file[name] = np.arange(5)
+            file[name].make_scale(name)
+        for dataset in file[AM].values():
+            for axis, name in zip(dataset.dims, ("a", "b"), strict=False):
+                axis.attach_scale(file[name])
+        del file["a"], file["b"]
+    with contextlib.suppress(DataError):
+        assert open_([bad], region=area, variables=["sm_dca"])["sm_dca"].notnull().any()

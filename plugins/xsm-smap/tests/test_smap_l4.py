@@ -193,3 +193,18 @@ def test_one_file_of_a_day_in_another_unit_stops(tmp_path: Path) -> None:
     ds = open_files(SmapL4Source(), paths, region=Area(area.bbox, area), variables=["sm_surface"])
     with pytest.raises(DataError, match=rf"'sm_surface' of '.*{paths[5].name}' cannot be in m3 m-3"):
         ds.load()
+
+
+@pytest.mark.parametrize("other", [1.0, 0.5])
+def test_two_files_of_one_step_are_copies_or_refused(
+    files: list[Path], area: Area, tmp_path: Path, other: float
+) -> None:
+    twin = tmp_path / files[0].name
+    twin.write_bytes(files[0].read_bytes())
+    if other == 1:
+        assert open_([*files, twin], region=area).sizes["time"] == 2
+        return
+    with h5py.File(twin, "r+") as file:
+        file[GROUP]["sm_surface"][...] *= other
+    with pytest.raises(DataError, match="their contents differ"):
+        open_([*files, twin], region=area)

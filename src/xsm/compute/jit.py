@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import functools
 import sys
+import threading
 from collections.abc import Callable
 from typing import Any
+
+_LOCK = threading.RLock()
 
 
 class Kernel:
@@ -18,22 +21,31 @@ class Kernel:
     def __init__(self, function: Callable[..., Any], options: dict[str, Any]) -> None:
         functools.update_wrapper(self, function)
         self.function, self.options = function, options
+        self._begun = self._ready = None
 
-    @functools.cached_property
+    @property
     def compiled(self) -> Any:
-        """The function as numba has it, cached on disk where a cache folder can be written."""
+        """The function as numba has it, cached on disk where a cache folder can be written.
+
+        Other threads get it when the kernels that it calls have taken their places, for numba remembers a failure.
+        """
+        if self._ready is None:
+            with _LOCK:
+                if self._begun is not None:  # by a kernel of this module that is being prepared
+                    return self._begun
+                self._begun = self._compile()
+                namespace = self.function.__globals__
+                namespace |= {name: k.compiled for name, k in list(namespace.items()) if isinstance(k, Kernel)}
+                self._ready = self._begun
+        return self._ready
+
+    def _compile(self) -> Any:
         import numba
 
-        namespace = self.function.__globals__
         try:
-            compiled = numba.njit(nogil=True, cache=True, **self.options)(self.function)
+            return numba.njit(nogil=True, cache=True, **self.options)(self.function)
         except RuntimeError:  # no folder to cache in
-            compiled = numba.njit(nogil=True, **self.options)(self.function)
-        self.__dict__["compiled"] = compiled
-        for name, other in list(namespace.items()):
-            if isinstance(other, Kernel):
-                namespace[name] = other.compiled
-        return compiled
+            return numba.njit(nogil=True, **self.options)(self.function)
 
     def __call__(self, *args: Any) -> Any:
         """Run the kernel."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 
 import numpy as np
@@ -9,6 +10,7 @@ import xarray as xr
 
 from xsm.data.cf import same_units
 from xsm.data.derived_text import behind
+from xsm.data.ranges import SOURCE
 
 SMAP, NOAH, CATCHMENT = "SMAP brightness temperatures", "Noah", "Catchment"
 LAND_MODEL, RETRIEVAL, ESTIMATE = "land model", "retrieval", "estimate"
@@ -27,10 +29,27 @@ ROLES: Mapping[str, str] = {
 }
 EQUAL, SAME, FEWEST = 1e-3, 0.99999, 30
 """Of two series that are the same: largest difference in standard deviations, correlation, number of values."""
+COMMON = {
+    "lsm", "land", "surface", "model", "models", "brightness", "temperature", "temperatures", "soil", "moisture",
+    "product", "data", "version", "nldas", "gldas", "reanalysis", "the",
+}  # fmt: skip
+"""Words of a family that do not tell which one it is."""
+KNOWN = {"noah": "noah", "smap": "smap", "catchment": "catchment", "clsm": "catchment"}
+"""Starts of words that stand for a family, with or without what is attached to them (``NOAH0125``, ``NoahLSM``)."""
+
+
+def origin(ds: xr.Dataset, name: str) -> str:
+    """The variable that a variable is derived from in the end, by the attribute ``source_variable``; else itself."""
+    chain = [name]
+    while name in ds and (source := str(ds[name].attrs.get(SOURCE, ""))) and source not in chain:
+        chain.append(name := source)
+    return name
 
 
 def families_of(ds: xr.Dataset, name: str) -> frozenset[str]:
     """Families that a variable rests on: its attribute ``family``, else those of its canonical name; empty if unknown.
+
+    What is derived has the families of the variable that it is derived from.
 
     Examples
     --------
@@ -38,7 +57,31 @@ def families_of(ds: xr.Dataset, name: str) -> frozenset[str]:
     ['Catchment', 'SMAP brightness temperatures']
     """
     text = str(ds[name].attrs.get("family", "")) if name in ds else ""
-    return frozenset(part.strip() for part in (text or FAMILIES.get(name, "")).split(";") if part.strip())
+    known = frozenset(part.strip() for part in (text or FAMILIES.get(name, "")).split(";") if part.strip())
+    source = origin(ds, name)
+    return known or (families_of(ds, source) if source != name else known)
+
+
+def shared(one: Iterable[str], other: Iterable[str]) -> frozenset[str]:
+    """Families of the first that are among the others, however they are written.
+
+    Examples
+    --------
+    >>> sorted(shared(["Noah", "VIC"], ["NOAH LSM v3.6"])), sorted(shared(["ESA CCI active"], ["ESA CCI passive"]))
+    (['Noah'], [])
+    """
+    cores = [(_core(text), text.casefold()) for text in other]
+    mine = [(text, _core(text)) for text in one]
+    return frozenset(
+        text for text, core in mine for his, whole in cores
+        if whole == text.casefold() or (core and his and (core <= his or his <= core))
+    )  # fmt: skip
+
+
+def _core(text: str) -> frozenset[str]:
+    """The words of a family that tell which one it is, without versions."""
+    words = [w for w in re.findall(r"[^\W\d_]{2,}", text.casefold()) if w not in COMMON]
+    return frozenset(next((k for start, k in KNOWN.items() if w.startswith(start)), w) for w in words)
 
 
 def families_behind(ds: xr.Dataset, names: Iterable[str]) -> list[str]:

@@ -16,6 +16,7 @@ import xarray as xr
 
 from xsm.data import grids
 from xsm.data.areas import DEGREES, EASE, is_ease, transformer
+from xsm.data.degrees import check_degrees
 from xsm.errors import DataError
 
 if TYPE_CHECKING:
@@ -134,6 +135,7 @@ def geometry(ds: xr.Dataset) -> Regular | Scattered:
             hint="Give it longitude and latitude, or x and y with a CRS.",
         )
     if ds[lon].ndim == 1 and ds[lat].ndim == 1 and ds[lon].dims != ds[lat].dims:
+        check_degrees(ds[lon], ds[lat])
         return Regular(_axis(ds[lat]), _axis(ds[lon], period=360.0))
     if cells:
         return scattered(ds[lon], ds[lat])
@@ -246,6 +248,7 @@ def _axis(coord: xr.DataArray, period: float = 0.0) -> Axis:
 
 def scattered(lon: xr.DataArray, lat: xr.DataArray) -> Scattered:
     """Cells at longitudes and latitudes in degrees; NaN where a position is unknown or impossible."""
+    check_degrees(lon, lat)
     east, north = (np.asarray(v.values, "f8") for v in (lon, lat))
     good = np.isfinite(east) & np.isfinite(north) & (np.abs(north) <= 90) & (np.abs(east) <= 360)
     if not good.any():

@@ -6,6 +6,7 @@ One value may be wrong in a sound file; where most are, the unit or the scale is
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,8 @@ WETTEST_CANOPY = 30.0
 """Kilograms of water in the plants of a square metre that are no median."""
 WETTEST_DAY = 300.0
 """Kilograms of rain on a square metre that cannot be the median of a day."""
+LIGHTEST_RAIN = 0.01
+"""Kilograms on a square metre and day that more than 5 % of many wet values exceed."""
 
 
 def doubt(values: np.ndarray, quantity: str) -> tuple[str, bool]:
@@ -113,8 +116,9 @@ def _water(low: float, middle: float, high: float, values: np.ndarray) -> tuple[
     wet = values[values > 0]
     if middle > WETTEST_DAY:
         return f"the median is {middle:.3g}: the values look like another unit than kg m-2", True
-    rate = wet.size > max(values.size / 5, 100) and wet.max() < 0.01
-    return (f"no value is above {wet.max():.2g}: the values look like a rate, kg m-2 s-1" if rate else ""), False
+    light = float(np.quantile(wet, 0.95)) if wet.size >= max(values.size / 5, FEW) else np.inf
+    rate = f"95 % of the wet values are below {light:.2g}: the values look like a rate, kg m-2 s-1"
+    return rate if light < LIGHTEST_RAIN else "", False
 
 
 _RULES = {
@@ -198,8 +202,8 @@ def speak_for(values: np.ndarray, name: str, units: str) -> bool:
     return not count or (count >= FEW and quantity in _RULES and not doubt(values, quantity)[0])
 
 
-class _Once:
-    """Tells the first doubt of a variable that is read block by block."""
+class Once:
+    """Tells the first doubts of a variable that is read block by block."""
 
     def __init__(self, *key: str) -> None:
         self.key, self.done = key, False
@@ -207,10 +211,11 @@ class _Once:
     def __dask_tokenize__(self) -> tuple[str, ...]:
         return self.key
 
-    def tell(self, text: str) -> None:
-        if text and not self.done:
+    def tell(self, doubts: Sequence[Warning | str]) -> None:
+        if doubts and not self.done:
             self.done = True
-            tell(text)
+            for one in doubts:
+                tell(one)
 
 
 def watched(variable: xr.Variable, name: str, units: str, where: str, *, skip: bool = False) -> xr.Variable:
@@ -218,7 +223,7 @@ def watched(variable: xr.Variable, name: str, units: str, where: str, *, skip: b
 
     With ``skip`` a block that is certainly wrong becomes missing, with a warning.
     """
-    once = _Once(name, units, where)
+    once = Once(name, units, where)
     look = functools.partial(_look, name=name, units=units, where=where, skip=skip, once=once)
     if variable.chunks is None:
         if not variable._in_memory:
@@ -229,12 +234,12 @@ def watched(variable: xr.Variable, name: str, units: str, where: str, *, skip: b
     return variable.copy(data=data.map_blocks(look, dtype=data.dtype, meta=data._meta))
 
 
-def _look(values: np.ndarray, *, name: str, units: str, where: str, skip: bool, once: _Once) -> np.ndarray:
+def _look(values: np.ndarray, *, name: str, units: str, where: str, skip: bool, once: Once) -> np.ndarray:
     try:
-        once.tell(check_bulk(values, name, units, where))
+        once.tell([*filter(None, [check_bulk(values, name, units, where)])])
     except DataError as error:
         if not skip:
             raise
-        once.tell(f"{error.message.rstrip('.')}; these values are left out.")
+        once.tell([f"{error.message.rstrip('.')}; these values are left out."])
         return np.full_like(values, np.nan)
     return values

@@ -8,12 +8,20 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from xsm.data.families import is_moisture
+from xsm.data.families import families_of, is_moisture
+from xsm.data.ranges import SOURCE, checked
 from xsm.data.time import utc_times
 from xsm.errors import DataError, UsageError, unknown
 
-SOURCE = "source_variable"
-"""Attribute of what is derived from a variable: the name of that variable."""
+
+def series_of(ds: xr.Dataset, variables: Sequence[str] | None = None) -> tuple[xr.Dataset, np.ndarray, list[str]]:
+    """The dataset in order, its days and the names of the series that a verb acts on, whose values are checked.
+
+    See `days_of`, `series_names` and `xsm.data.ranges.checked`.
+    """
+    ds, days = days_of(ds)
+    names = series_names(ds, variables)
+    return checked(ds, names), days, names
 
 
 def series_names(ds: xr.Dataset, variables: Sequence[str] | None = None) -> list[str]:
@@ -112,6 +120,8 @@ def derived(array: xr.DataArray, ds: xr.Dataset, name: str, long_name: str, **at
     """
     source = ds[name].attrs
     kept = {k: source[k] for k in ("units", "grid_mapping") if k in source}
+    if families := families_of(ds, name):
+        kept["family"] = "; ".join(sorted(families))
     of = source.get("long_name", name)
     out = array.copy(deep=False)
     out.attrs = {**kept, "long_name": f"{long_name} ({of})", SOURCE: name, **attrs}

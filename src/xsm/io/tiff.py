@@ -10,7 +10,7 @@ import itertools
 import os
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +23,8 @@ from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
 from xsm.data.first_bytes import WEB_PAGE, kind_of
-from xsm.errors import DataError, tell
+from xsm.errors import Counted, DataError, tell
+from xsm.io.fills import warn_of_fills
 
 PIECE = 2**20
 """Bytes by which a tile is inflated at a time, so that no stream can fill the memory."""
@@ -31,8 +32,6 @@ WEB = "/vsicurl/"
 OFFLINE = "Check the connection and the address."
 TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 SIDECARS = (".msk", ".ovr")
-LIKELY_FILLS = (-9999.0, -99999.0, -32768.0, -2147483648.0, float(np.finfo("f4").min), -1e20, 1e20, 65535.0)
-"""Extremes of a band that are rather a fill value than a measurement."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +45,8 @@ class Band:
     """Stored numbers that stand for nothing."""
     scale: float = 1.0
     offset: float = 0.0
+    valid: tuple[float, float] = (-np.inf, np.inf)
+    """Stored numbers outside are missing, by the tags ``valid_range``, ``valid_min`` and ``valid_max``."""
     masked: bool = False
     """Whether a mask (internal, .msk, or a band of transparency) marks more missing pixels."""
 
@@ -58,7 +59,8 @@ class Band:
 
     def plain(self) -> bool:
         """Whether every stored number is a value as it is."""
-        return not self.missing and not self.masked and (self.scale, self.offset) == (1.0, 0.0)
+        bounded = np.isfinite(self.valid).any()
+        return not (self.missing or self.masked or bounded) and (self.scale, self.offset) == (1.0, 0.0)
 
 
 def vsi_name(path: Path | str) -> str:
@@ -179,6 +181,13 @@ def _band(file: Any, number: int) -> Band:
                 f"'{file.name}' has the tag scale_factor={in_tags[0]:g} (add_offset={in_tags[1]:g}), which is not "
                 f"applied, for its numbers are {dtype}."
             )
+    elif in_tags not in ([1.0, 0.0], [scale, offset]) and not np.allclose(in_tags, [scale, offset], rtol=1e-6, atol=0):
+        raise DataError(
+            f"'{file.name}' has the scale {scale:g} and the offset {offset:g} in band {number}, but the tags "
+            f"scale_factor={in_tags[0]:g} and add_offset={in_tags[1]:g}.",
+            hint=f"If the tags are right: `gdal_edit.py -scale {in_tags[0]:g} -offset {in_tags[1]:g}`; if the scale "
+            "is: `gdal_translate -unscale -ot Float32`.",
+        )
     if scale == 0 or not np.isfinite([scale, offset]).all():
         raise DataError(
             f"'{file.name}' has the scale {scale:g} and the offset {offset:g} in band {number}, expected numbers "
@@ -189,7 +198,20 @@ def _band(file: Any, number: int) -> Band:
     masked = bool(flags & {MaskFlags.per_dataset, MaskFlags.alpha}) or (
         MaskFlags.all_valid not in flags and MaskFlags.nodata not in flags
     )
-    return Band(number, dtype, tuple(dict.fromkeys(nodata + named)), float(scale), float(offset), masked)
+    missing = tuple(dict.fromkeys(nodata + named))
+    valid = _valid_range(tags, float(scale), float(offset))
+    return Band(number, dtype, missing, float(scale), float(offset), valid, masked)
+
+
+def _valid_range(tags: Mapping[str, str], scale: float, offset: float) -> tuple[float, float]:
+    """Smallest and largest stored number that counts; fractions, and a range of 1 or less, are of values."""
+    ends = numbers_in(tags.get("valid_range", ""))
+    if len(ends) != 2:
+        ends = [(numbers_in(tags.get(k, "")) or [d])[0] for k, d in (("valid_min", -np.inf), ("valid_max", np.inf))]
+    low, high = ends
+    if any(np.isfinite(v) and v % 1 for v in ends) or high - low <= 1:
+        low, high = sorted((v - offset) / scale for v in ends)
+    return (low, high) if low < high else (-np.inf, np.inf)
 
 
 def is_classes(file: Any, band: Band) -> bool:
@@ -233,7 +255,22 @@ def stored_window(path: Path | str, band: Band, window: Window) -> tuple[np.ndar
             np.isnan(stored) if value != value and stored.dtype.kind == "f" else stored == _like(value, stored.dtype)
         )
         missing = equal if missing is None else missing | equal
-    return stored, missing
+    invalid = _invalid(stored, missing, band, path)
+    return stored, missing if invalid is None else invalid if missing is None else missing | invalid
+
+
+def _invalid(stored: np.ndarray, missing: np.ndarray | None, band: Band, path: Path | str) -> np.ndarray | None:
+    """Where numbers that are not missing lie outside the band's valid range, which a warning counts."""
+    low, high = band.valid
+    if not np.isfinite(band.valid).any():
+        return None
+    invalid = (stored < low) | (stored > high)
+    invalid &= True if missing is None else ~missing
+    if invalid.any():
+        what = f"'{path}' are outside {low:g} to {high:g}, the valid range of its numbers, and become missing."
+        wrong = stored[invalid]
+        tell(Counted(what, wrong.size, stored.size, float(wrong.min()), float(wrong.max())))
+    return invalid
 
 
 def _like(value: float, dtype: np.dtype) -> Any:
@@ -254,20 +291,6 @@ def values_of(stored: np.ndarray, missing: np.ndarray | None, band: Band, path: 
     if missing is not None:
         values[missing] = np.nan
     return values
-
-
-def warn_of_fills(stored: np.ndarray, path: Path | str) -> None:
-    """Warn of an extreme that looks like a fill value which the file does not declare."""
-    finite = stored[np.isfinite(stored)] if stored.dtype.kind == "f" else stored
-    if not finite.size:
-        return
-    for extreme in (finite.min(), finite.max()):
-        fills = [v for v in LIKELY_FILLS if _like(v, stored.dtype) == extreme]
-        if fills and not (extreme == 65535 and stored.dtype != np.uint16):
-            tell(
-                f"'{path}' contains {extreme:g}, which looks like a fill value but is not declared as one, and counts "
-                "as a value; declare it with `gdal_edit.py -a_nodata`."
-            )
 
 
 def _check_streams(file: Any, band: int, window: Window) -> None:

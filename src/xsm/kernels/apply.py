@@ -13,8 +13,9 @@ import xarray as xr
 
 from xsm.compute.chunks import anchored, gathered, in_threads
 from xsm.data.geometry import Regular, Scattered
+from xsm.data.ranges import impossible
 from xsm.data.targets import Target, identity
-from xsm.errors import Counted, DataError, hear, merged, tell
+from xsm.errors import DataError, hear, merged, tell
 from xsm.kernels.interpolated import Window, at_nearest
 from xsm.kernels.plan import Plan
 from xsm.kernels.variables import Job
@@ -30,9 +31,6 @@ EAGER_CELLS = 2**21
 """Target cells that a piece of a variable in memory has: 8 MB of float32, about what a core's cache holds."""
 
 MOST_CLASSES = 1024
-
-WORTH_A_WARNING, SLACK = 1e-3, 1e-6
-"""Share of impossible values from which clipping warns, and what rounding adds to the range, in shares of it."""
 
 
 def apply(
@@ -194,7 +192,8 @@ def _resample(values: np.ndarray, plan: Plan, job: Job, at: Window, rows: slice,
     height, width = at[1] - at[0], at[3] - at[2]
     lead = values.shape[:-2] if values.shape[-2:] == (height, width) else values.shape[:-1]
     frames = values.reshape(-1, height, width)
-    _tell_impossible(frames, job)
+    for doubt in impossible(frames, job.within, job.missing):
+        tell(doubt)
     if job.method == "nearest":
         values, inside = at_nearest(frames, *plan.nearest(at, rows, cols))
         if job.missing and job.dtype.kind == "f":
@@ -209,23 +208,6 @@ def _resample(values: np.ndarray, plan: Plan, job: Job, at: Window, rows: slice,
             floats = np.where(np.isin(frames, job.missing), np.nan, floats).astype(floats.dtype, copy=False)
         out = plan.interpolate(np.ascontiguousarray(floats), at, rows, cols)
     return out.reshape(*lead, *out.shape[-2:])
-
-
-def _tell_impossible(frames: np.ndarray, job: Job) -> None:
-    """Warn where too many resampled values lie outside the range that clips the result (`WORTH_A_WARNING`)."""
-    if frames.dtype.kind != "f" or not frames.size or not (math.isfinite(job.low) or math.isfinite(job.high)):
-        return
-    slack = SLACK * (job.high - job.low) if math.isfinite(job.high - job.low) else 0.0
-    if not (np.fmin.reduce(frames, None) < job.low - slack or np.fmax.reduce(frames, None) > job.high + slack):
-        return
-    real = frames[np.isfinite(frames) & ~np.isin(frames, job.missing)] if job.missing else frames[np.isfinite(frames)]
-    wrong = real[(real < job.low - slack) | (real > job.high + slack)]
-    if wrong.size > WORTH_A_WARNING * real.size:
-        what = (
-            f"'{job.name}' are outside {job.low:g} to {job.high:g}, its physical range, and the result is clipped to "
-            "it: check units and fill values."
-        )
-        tell(Counted(what, wrong.size, real.size, float(wrong.min()), float(wrong.max())))
 
 
 def _mode(frames: np.ndarray, plan: Plan, job: Job, at: Window, rows: slice, cols: slice) -> np.ndarray:

@@ -12,6 +12,7 @@ from xsm.data import cf
 from xsm.data.emptiness import tell_emptied, valid_share
 from xsm.data.geometry import Regular, Scattered, geometry, window
 from xsm.data.grids import Grid, grid_of
+from xsm.data.ranges import bulk, range_of
 from xsm.data.targets import Sites, Target, target_of
 from xsm.data.windows import take
 from xsm.errors import DataError, UsageError, render_hint, tell
@@ -138,6 +139,9 @@ def _resampled(
         return at is not None and all(bool((a >= 0).all()) for a in plan.nearest(at, *whole))
 
     variables = kinds.unrounded({n: ds[n].variable for n in names})
+    for n, v in variables.items():
+        if v.chunks is None and v.dtype.kind == "f" and (doubt := bulk(v.values, range_of(v, str(n)))):
+            tell(doubt)
     resampled = {}
     for n, kernel in kinds.methods(variables, method, geo, is_coarser(geo, target)).items():
         variable = variables[n]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
@@ -12,8 +13,11 @@ import xarray as xr
 
 from xsm.data import cf
 from xsm.data.geometry import Regular, Scattered
+from xsm.data.ranges import Range, range_of
 from xsm.errors import DataError, tell
 
+CLIPPED = "the result is clipped to it, so check units and fill values"
+NOTHING_KNOWN = Range("", "")
 SMOOTH = ("bicubic", "bilinear", "average")
 
 
@@ -27,7 +31,8 @@ class Job:
     fill: Any = np.nan
     low: float = -math.inf
     high: float = math.inf
-    name: str = ""
+    within: Range = NOTHING_KNOWN
+    """What the values of the source may be."""
 
 
 def categorical(variable: xr.Variable, name: str) -> bool:
@@ -101,7 +106,10 @@ def make_job(variable: xr.Variable, name: str, method: str, covered: Callable[[b
             low, high = spec.low, spec.high
         if dtype.kind in "iu":
             low, high = max(low, np.iinfo(dtype).min), min(high, np.iinfo(dtype).max)
-    return Job(method, dtype, missing, fill, low, high, name)
+    within = range_of(variable, name)
+    if smooth and math.isfinite(high) and dtype.kind == "f":
+        within = dataclasses.replace(within, advice=CLIPPED)
+    return Job(method, dtype, missing, fill, low, high, within)
 
 
 def attributes(variable: xr.Variable, job: Job, covered: Callable[[bool], bool]) -> dict[str, Any]:

@@ -17,10 +17,10 @@ from xsm.data.families import families_behind
 from xsm.data.masks import with_masks
 from xsm.data.period import split_days
 from xsm.data.roles import HOLDERS, RETRIEVAL, ROOT, SURFACE
-from xsm.errors import UsageError
+from xsm.errors import DataError, UsageError, render_hint, tell
 from xsm.learning import fusing, merging
 from xsm.learning.derived import with_derived
-from xsm.learning.fuse_inputs import checked_cube
+from xsm.learning.fuse_inputs import check_information, check_thawed, checked_cube
 from xsm.learning.fuse_stations import at_stations
 from xsm.learning.samples import model_options, periods, sample_cells
 from xsm.progress import quiet
@@ -28,6 +28,8 @@ from xsm.progress import quiet
 DEFAULT = "trees"
 CELLS = 2500
 """Cells to learn from."""
+FEWEST_DAYS, USUAL_DAYS = 10, 30
+"""Training days: with fewer it stops, or warns."""
 LIMITS = (
     "Weights and spread are fixed ones, chosen on synthetic worlds. Errors that satellite and land model share are not "
     "seen; the mean of a cell rests on both."
@@ -57,9 +59,15 @@ def fit_fuse(
     ds, _ = checked_cube(ds, depths)
     day = ds["time"].values.astype("M8[D]")
     training, validation_days = split_days(day, train, validation)
+    _check_length(int(training.sum()), len(day))
     roles = fusing.inputs_of(ds, depths, training)
     inputs, statics = fusing.cross_predictors(roles, mode)
-    sample = _sample(ds, roles, inputs, statics, seed)
+    try:
+        sample = _sample(ds, roles, inputs, statics, seed)
+    except DataError:
+        check_thawed(ds)
+        raise
+    check_information(sample.isel(time=training))
     log.info("training the fusion on %d cells and %d days", sample.sizes.get("cell", 1), training.sum())
     with quiet() as progress:
         learn = partial(_learn, learner, checked, training, seed, progress)
@@ -75,6 +83,20 @@ def fit_fuse(
             bundle = join(parts)
             bundle = Bundle(bundle.card, {**bundle.weights, "filter_25cm": fusing.depth_filter(sample, training)})
     return bundle if stations is None else at_stations(bundle, ds, stations, training, validation_days)
+
+
+def _check_length(days: int, of: int) -> None:
+    if days < FEWEST_DAYS:
+        raise DataError(
+            f"The fusion has {days} training days (of {of}), expected {USUAL_DAYS} or more.",
+            hint="Take a longer period, or a trained bundle: <model=pretrained>.",
+        )
+    if days < USUAL_DAYS:
+        tell(
+            f"The fusion has {days} training days only (of {of}), fewer than {USUAL_DAYS}: what retrieval, weather and "
+            "land model have to do with each other is hardly known. "
+            + render_hint("Take a longer period, or <model=pretrained>.")
+        )
 
 
 def _sample(ds: xr.Dataset, roles: xr.Dataset, inputs: list[str], statics: list[str], seed: int) -> xr.Dataset:

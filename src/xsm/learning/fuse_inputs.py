@@ -7,14 +7,55 @@ from collections.abc import Sequence
 import xarray as xr
 
 from xsm.compute.chunks import is_lazy
+from xsm.data.families import same_series
 from xsm.data.masks import with_masks
 from xsm.data.period import check_days
 from xsm.data.roles import HOLDERS, RETRIEVAL, ROOT, SURFACE, in_roles
+from xsm.data.variation import ratios, tell_flat
+from xsm.errors import DataError
 from xsm.learning.predictors import reasons, with_units
 from xsm.learning.values import check_values, checked_values
 
 WITHOUT_GAPS = (SURFACE, ROOT, "precipitation", "air_temperature")
 WHO = "Fusion"
+
+
+def check_information(sample: xr.Dataset) -> None:
+    """Stop where the retrieval is the land model under another name; warn where either hardly varies.
+
+    Parameters
+    ----------
+    sample : xarray.Dataset
+        Retrieval and land model under the names of their roles, ``(time, ...)`` in memory.
+    """
+    retrieval, surface = (
+        v.transpose("time", ...).values.reshape(v.sizes["time"], -1) for v in (sample[RETRIEVAL], sample[SURFACE])
+    )
+    one, other = HOLDERS[RETRIEVAL], HOLDERS[SURFACE]
+    if same_series(retrieval, surface, scaled=True):
+        raise DataError(
+            f"The retrieval '{one}' is the land model '{other}' under another name or scale: nothing is left to fuse.",
+            hint="Give the satellite's own retrieval.",
+        )
+    tell_flat(f"The retrieval '{one}'", ratios(retrieval, surface), other, model=False)
+    tell_flat(f"The land model '{other}'", ratios(surface, retrieval), one, model=False)
+
+
+def check_thawed(ds: xr.Dataset) -> None:
+    """Stop where ``frozen`` leaves no retrieval: all cells are frozen on all days, or it has no value."""
+    frozen = with_masks(ds).get("frozen")
+    if frozen is None or not bool(frozen.astype(bool).all()):
+        return
+    unknown = frozen.dtype.kind == "f" and not bool(frozen.notnull().any())
+    what = (
+        "has no value, and without one ground counts as frozen"
+        if unknown
+        else "says that all ground is frozen on all days"
+    )
+    raise DataError(
+        f"'frozen' {what}, so that no retrieval of '{HOLDERS[RETRIEVAL]}' is left.",
+        hint="Look at its values, or leave it out of the cube: it is then made from the temperatures.",
+    )
 
 
 def checked_cube(ds: xr.Dataset, depths: Sequence[int]) -> tuple[xr.Dataset, xr.DataArray]:

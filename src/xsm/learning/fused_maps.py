@@ -15,13 +15,13 @@ from xsm.data.cf import canonical_attrs
 from xsm.data.derived_text import memory_days
 from xsm.data.families import ESTIMATE
 from xsm.data.masks import with_masks
-from xsm.data.roles import HOLDERS, RETRIEVAL, ROOT, SURFACE
+from xsm.data.roles import HOLDERS, RETRIEVAL, ROOT, SURFACE, in_roles
 from xsm.data.scenarios import get_scenario
 from xsm.errors import DataError, UsageError, tell
 from xsm.learning import fusing
 from xsm.learning.estimating import trim, with_context
 from xsm.learning.fitting_fuse import fit_fuse
-from xsm.learning.fuse_inputs import checked_cube
+from xsm.learning.fuse_inputs import check_information, checked_cube
 from xsm.learning.merging import ROOT_SOURCES, SURFACE_SOURCES
 from xsm.learning.shipped import load_bundle
 
@@ -39,6 +39,9 @@ def fusion_bundle(
         checked_cube(ds, depths)
         log.info("training a fusion on the cube; give <model=> to use one again")
         return fit_fuse(ds, model=None, stations=stations, options={"mode": mode}, **training)
+    roles = in_roles(ds)
+    if not is_lazy(roles[[RETRIEVAL, SURFACE]]):
+        check_information(roles)
     if lost := [n for n, v in {"stations": stations, **training}.items() if n != "seed" and v is not None]:
         raise UsageError(f"{', '.join(lost)} only matter for training, but a model was given.", hint="Leave them out.")
     if not isinstance(model, Bundle | str | Path):
@@ -82,7 +85,7 @@ def fused_maps(ds: xr.Dataset, bundle: Bundle, depths: Sequence[int]) -> xr.Data
     roles = fusing.inputs_of(ds, depths)
     parts = fusing.surface_parts(roles, bundle)
     if not is_lazy(parts[[RETRIEVAL]]) and not parts[RETRIEVAL].notnull().any():
-        tell("No day has a retrieval: the maps rest on the land model and the weather alone.")
+        tell("No day has a retrieval on thawed ground: the maps rest on the land model and the weather alone.")
     fused = fusing.merged_surface(parts, bundle.weights["weights_5cm"])
     maps: dict[int, tuple[xr.DataArray, xr.DataArray]] = {}
     if 5 in depths:

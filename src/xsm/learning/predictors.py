@@ -11,7 +11,7 @@ import xarray as xr
 
 from xsm.data.cf import VARIABLES, check_units, kind, same_units
 from xsm.data.derived_text import HINT, STATIC, TODAY, behind, canonical, is_derived, parse, reach
-from xsm.data.families import families_of, is_moisture, same_series
+from xsm.data.families import families_of, is_moisture, same_series, shared
 from xsm.data.period import check_days
 from xsm.data.scenarios import Scenario, get_scenario
 from xsm.errors import DataError, render_hint, tell
@@ -245,7 +245,9 @@ def _check_copies(ds: xr.Dataset, predictors: Sequence[str], references: Sequenc
             "choose another target.",
         )
     taught = families_of(ds, references[0]) if is_moisture(ds, references[0]) else frozenset()
-    alike = [n for n, v in today.items() if v in references or (is_moisture(ds, v) and taught & families_of(ds, v))]
+    alike = [
+        n for n, v in today.items() if v in references or (is_moisture(ds, v) and shared(taught, families_of(ds, v)))
+    ]
     if alike:
         tell(
             f"The predictors {', '.join(alike)} come from the product of a reference ({', '.join(references)}), which "

@@ -10,7 +10,7 @@ import xarray as xr
 from xsm.contracts.operation import Kind, Param, operation
 from xsm.data.cf import add_history
 from xsm.data.emptiness import tell_emptied, valid_share
-from xsm.data.series import days_of, series_names
+from xsm.data.series import series_of
 from xsm.errors import UsageError
 from xsm.series.anomaly import as_climatology, from_climatology, from_moving_mean, leap_rule
 from xsm.series.climatology import How, climatology_of
@@ -101,8 +101,7 @@ def anomaly(
                          hint="Leave <time=> and <leap_days=> out, or choose <method=climatology>.")  # fmt: skip
     if method == "climatology" and window > 365:
         raise UsageError(f"'window' is {window}, expected at most 365 days of year.", hint="Choose a shorter one.")
-    ds, days = days_of(ds)
-    names = series_names(ds, variables)
+    ds, days, names = series_of(ds, variables)
     if method == "moving":
         out = from_moving_mean(ds, days, names, window, standardise, min_obs)
         why = "Too few values lie in its windows, or all are the same."

@@ -9,6 +9,7 @@ import xarray as xr
 from xsm.contracts.operation import Kind, Param, operation
 from xsm.data.cf import add_history
 from xsm.data.places import places_of, values_at
+from xsm.data.ranges import checked
 
 
 @operation(title="Values at places", group="Series")
@@ -69,5 +70,6 @@ def at(
     """
     places = places_of(lat, lon, points)
     out = values_at(ds, places, method, variables)
+    out = checked(out, map(str, out.data_vars))
     shown = {"lat": lat, "lon": lon} if places.single else {"places": len(places.lat)}
     return add_history(out.assign_attrs(ds.attrs), "at", **shown, method=method, variables=variables)

@@ -8,7 +8,7 @@ import xarray as xr
 
 from xsm.contracts.operation import Kind, Param, operation
 from xsm.data.cf import add_history
-from xsm.data.series import days_of, series_names
+from xsm.data.series import series_of
 from xsm.errors import UsageError
 from xsm.series.climatology import How, climatology_of
 from xsm.series.reference_period import period_mask, tell_too_few
@@ -95,8 +95,7 @@ def climatology(
     """
     if method == "harmonic" and statistic == "median":
         raise UsageError("A harmonic fit has no median.", hint="Leave <statistic=> out, or choose <method=window>.")
-    ds, days = days_of(ds)
-    names = series_names(ds, variables)
+    ds, days, names = series_of(ds, variables)
     within = period_mask(days, time)
     how = How(method, window, smooth, statistic, harmonics, leap_days, min_obs, min_years, std)
     out = climatology_of(ds, days, within, names, how)

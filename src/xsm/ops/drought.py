@@ -8,6 +8,7 @@ import xarray as xr
 
 from xsm.contracts.operation import Kind, Param, operation
 from xsm.data.cf import add_history
+from xsm.data.ranges import checked
 from xsm.data.series import days_of, series_names
 from xsm.errors import UsageError
 from xsm.series.drought import drought_of, percentile_names
@@ -85,6 +86,7 @@ def drought(
             hint="Leave <method=>, <window=>, <min_years=> and <time=> out, or give soil moisture.",
         )
     if moist:
+        ds = checked(ds, moist)
         within = period_mask(days, time)
         ranks = percentiles_of(ds, days, within, moist, how)
         tell_too_few(ranks, ds, moist, "_percentile", days[within], window, min_years)

@@ -8,7 +8,7 @@ import xarray as xr
 
 from xsm.contracts.operation import Param, operation
 from xsm.data.cf import add_history
-from xsm.data.series import days_of, series_names
+from xsm.data.series import series_of
 from xsm.series.drydowns import drydowns
 
 
@@ -80,8 +80,7 @@ def drydown(
     >>> round(float(xsm.drydown(series)["sm_drydown"]), 1)
     6.0
     """
-    ds, dates = days_of(ds)
-    names = series_names(ds, variables)
+    ds, dates, names = series_of(ds, variables)
     out = drydowns(ds, dates, names, (min_values, max_gap, rise, noise, min_r2), events)
     return add_history(out.assign_attrs(ds.attrs), "drydown", min_values=min_values, max_gap=max_gap, rise=rise,
                        noise=noise, min_r2=min_r2, variables=variables)  # fmt: skip

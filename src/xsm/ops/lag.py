@@ -66,6 +66,6 @@ def lag(
     """
     ds, dates = days_of(ds)
     wide, _ = on_days_around(ds, dates, max_lag)
-    names, other = compared(wide, reference, to, variables)
+    wide, names, other = compared(wide, reference, to, variables)
     out = lagged(wide, names, other, max_lag)
     return add_history(out.assign_attrs(ds.attrs), "lag", to=to, max_lag=max_lag, variables=variables)

@@ -8,7 +8,7 @@ import xarray as xr
 
 from xsm.contracts.operation import Kind, Param, operation
 from xsm.data.cf import add_history
-from xsm.data.series import days_of, series_names
+from xsm.data.series import series_of
 from xsm.series.percentile import How, percentiles_of
 from xsm.series.reference_period import period_mask, tell_too_few
 
@@ -72,8 +72,7 @@ def percentile(
     >>> xsm.percentile(sm)["2015-07-01"].round(2), xsm.percentile(sm)["2020-07-01"].round(2)
     (np.float64(8.33), np.float64(91.67))
     """
-    ds, days = days_of(ds)
-    names = series_names(ds, variables)
+    ds, days, names = series_of(ds, variables)
     within = period_mask(days, time)
     out = percentiles_of(ds, days, within, names, How(method, window, min_years))
     tell_too_few(out, ds, names, "_percentile", days[within], window, min_years)

@@ -80,7 +80,7 @@ def rescale(
     (['sm_dca_rescaled'], 'linear regression')
     """
     ds, dates = days_of(ds)
-    names, other = compared(ds, reference, to, variables)
+    ds, names, other = compared(ds, reference, to, variables)
     learning = None if time is None else day_mask(dates, time, "time")
     out = rescaled(ds, names, other, learning, method)
     return add_history(out.assign_attrs(ds.attrs), "rescale", to=to, method=method, time=time, variables=variables)

@@ -8,7 +8,7 @@ import xarray as xr
 
 from xsm.contracts.operation import Kind, Param, operation
 from xsm.data.cf import add_history
-from xsm.data.series import days_of, series_names
+from xsm.data.series import series_of
 from xsm.errors import UsageError
 from xsm.series.alongside import beside
 from xsm.series.swi import soil_water_index
@@ -84,7 +84,7 @@ def swi(
             f"swi got {'a time constant and a reference' if to_learn else 'neither a time constant nor a reference'}.",
             hint="Give <days=10>, or data to learn it from with <reference=> or <to=>.",
         )
-    ds, dates = days_of(ds)
-    names = [n for n in series_names(ds, variables) if reference is not None or n != to or variables]
+    ds, dates, names = series_of(ds, variables)
+    names = [n for n in names if reference is not None or n != to or variables]
     out = soil_water_index(ds, dates, names, days, beside(ds, reference, to), quality)
     return add_history(out.assign_attrs(ds.attrs), "swi", days=days, to=to, variables=variables)

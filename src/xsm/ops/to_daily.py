@@ -10,6 +10,7 @@ import xarray as xr
 from xsm.contracts.operation import Kind, Param, operation
 from xsm.data.cf import add_history, kind
 from xsm.data.emptiness import tell_emptied, valid_share
+from xsm.data.ranges import checked
 from xsm.errors import DataError, UsageError, render_hint, tell, unknown
 from xsm.series.daily import check_thickness, daily, in_order
 
@@ -90,6 +91,7 @@ def to_daily(
     if left := sorted(set(timed) - set(able)) if not variables else []:
         tell(f"{', '.join(left)} are no numbers that can be averaged and are left out.")
     check_thickness(ds, names, thickness or {})
+    ds = checked(ds, names)
     out = daily(ds, bounds, names, min_hours=min_hours, offset=utc_offset, label=stamps, sums=sums,
                 thickness=thickness or {})  # fmt: skip
     if not variables:

@@ -8,7 +8,7 @@ import xarray as xr
 
 from xsm.contracts.operation import Param, operation
 from xsm.data.cf import add_history
-from xsm.data.series import days_of, series_names
+from xsm.data.series import series_of
 from xsm.series.trends import trends
 
 
@@ -76,8 +76,7 @@ def trend(
     >>> round(float(xsm.trend(drying)["sm_trend"]), 4)
     -0.02
     """
-    ds, dates = days_of(ds)
-    names = series_names(ds, variables)
+    ds, dates, names = series_of(ds, variables)
     out = trends(ds, dates, names, by, test == "plain", per, min_share, min_years)
     return add_history(out.assign_attrs(ds.attrs), "trend", by=by, test=test, per=per, min_share=min_share,
                        variables=variables)  # fmt: skip

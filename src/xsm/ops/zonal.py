@@ -10,6 +10,7 @@ from xsm.contracts.operation import Kind, Param, operation
 from xsm.data.cf import add_history, kind
 from xsm.data.emptiness import tell_emptied, valid_share
 from xsm.data.places import map_names
+from xsm.data.ranges import checked
 from xsm.data.series import SOURCE, derived
 from xsm.data.zones import zones_of
 from xsm.errors import render_hint, unknown
@@ -82,6 +83,7 @@ def zonal(
         ds, variables or [n for n in map_names(ds) if kind(ds[n]) == "continuous" and ds[n].dtype.kind in "fiu"]
     )
     zones = zones_of(regions, name)
+    ds = checked(ds, names)
     out = zonal_statistics(ds, zones, names, statistics, min_share)
     for source in names:
         for statistic in statistics:

@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 
 from xsm.contracts.containers import as_dataset
+from xsm.data.ranges import checked
 from xsm.data.series import days_of, series_names
 from xsm.errors import DataError, UsageError
 
@@ -49,7 +50,7 @@ def beside(ds: xr.Dataset, reference: Any, to: str | None) -> xr.DataArray | Non
     names = series_names(other, None if to is None else [to])
     if len(names) > 1:
         raise UsageError(f"The reference has several series: {', '.join(names)}.", hint=f"Name one: <to={names[0]}>.")
-    array = other[names[0]]
+    array = checked(other, names)[names[0]]
     array = array.assign_coords(time=array["time"].values.astype("M8[D]").astype("M8[ns]"))
     stamps = ds["time"].values.astype("M8[D]").astype("M8[ns]")
     if not np.isin(stamps, array["time"].values).any():
@@ -77,8 +78,10 @@ def same_cells(array: xr.DataArray, ds: xr.Dataset, what: str) -> None:
 
 def compared(
     ds: xr.Dataset, reference: Any, to: str | None, variables: Sequence[str] | None
-) -> tuple[list[str], xr.DataArray]:
-    """Names of the series to compare with a reference (not the reference itself), and the reference; see `beside`.
+) -> tuple[xr.Dataset, list[str], xr.DataArray]:
+    """The data, whose series are checked, names of those to compare with a reference (not itself), and the reference.
+
+    See `beside` and `xsm.data.ranges.checked`.
 
     Raises
     ------
@@ -89,7 +92,7 @@ def compared(
     --------
     >>> days = np.array(["2021-04-01", "2021-04-02"], "M8[ns]")
     >>> sm = ("time", [0.2, 0.3], {"units": "m3 m-3"})
-    >>> names, noah = compared(xr.Dataset({"sm_dca": sm, "sm_noah": sm}, {"time": days}), None, "sm_noah", None)
+    >>> _, names, noah = compared(xr.Dataset({"sm_dca": sm, "sm_noah": sm}, {"time": days}), None, "sm_noah", None)
     >>> names, noah.name
     (['sm_dca'], 'sm_noah')
     """
@@ -102,4 +105,4 @@ def compared(
         names = [n for n in names if n != to]
     if not names:
         raise UsageError(f"The input has no other series than '{to}'.", hint="Give a reference with <reference=>.")
-    return names, other
+    return checked(ds, names), names, other

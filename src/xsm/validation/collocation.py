@@ -13,7 +13,7 @@ from xsm.compute.along_time import along_time
 from xsm.data import cf
 from xsm.data.cells import daily
 from xsm.data.emptiness import tell_emptied
-from xsm.data.families import NOAH, SMAP, families_of, same_series
+from xsm.data.families import NOAH, SMAP, families_of, origin, same_series, shared
 from xsm.data.period import days as period
 from xsm.errors import DataError, UsageError, render_hint, tell, unknown
 from xsm.validation import matching, metrics
@@ -221,17 +221,20 @@ def _check_independent(ds: xr.Dataset, variables: Sequence[str]) -> None:
     for couple in combinations(variables, 2):
         for one, other in (couple, couple[::-1]):
             families = families_of(ds, one) or UNKNOWN_ESTIMATE
-            shared = families & (families_of(ds, other) or {other})
-            if is_estimate(ds, one) and (shared or is_estimate(ds, other)):
+            common = shared(families, families_of(ds, other) or {other})
+            if is_estimate(ds, one) and (common or is_estimate(ds, other)):
                 words = " and ".join(sorted(f.removesuffix(" brightness temperatures") for f in families)[::-1])
                 raise UsageError(
                     f"'{one}' was trained on {words}, so its errors are not independent of those of '{other}'.",
                     hint="Compare it with a product that took no part in the training, or use validate.",
                 )
         one, other = couple
-        if shared := families_of(ds, one) & families_of(ds, other):
+        common = shared(families_of(ds, one), families_of(ds, other))
+        if not common and origin(ds, one) == origin(ds, other):
+            common = frozenset({f"'{origin(ds, one)}'"})
+        if common:
             raise UsageError(
-                f"'{one}' and '{other}' both rest on {', '.join(sorted(shared))}, so their errors are not independent.",
+                f"'{one}' and '{other}' both rest on {', '.join(sorted(common))}, so their errors are not independent.",
                 hint="Give one of them and another product.",
             )
     if bare := [n for n in variables if not families_of(ds, n) and not is_estimate(ds, n)]:

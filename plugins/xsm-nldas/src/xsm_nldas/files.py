@@ -114,8 +114,9 @@ def read_header(path: Path) -> Header:
             shape = tuple(_length(path, file[n]) for n in ("time", "lat", "lon"))
             lat, lon = (_axis(path, n, file[n][:], limit) for n, limit in (("lat", 90), ("lon", 360)))
             times = _decode_hours(file["time"])
-            if not len(times) or (np.diff(times) <= 0).any() or not 0 < times[0] <= times[-1] < 10**6:
-                raise DataError(f"'{path}' has times that do not increase.", hint="Download it again.")
+            steps = np.sign(np.diff(times))
+            if not len(times) or {-1, 1} <= set(steps.tolist()) or not 0 < times.min() <= times.max() < 10**6:
+                raise DataError(f"'{path}' has times that are in no order.", hint="Sort it, or download it again.")
             check_product(path, {k: text_of(v) for k, v in file.attrs.items() if np.size(v)})
             orders = {n: axes for n, v in file.items() if (axes := order_of(v, shape)) is not None}
             units = {n: units_of(file[n].id) for n in orders}

@@ -86,7 +86,7 @@ def index_files(paths: Iterable[Path], period: tuple[int, int], *, skip: bool) -
         while index.hours[product] and product not in index.headers:
             _look(index, product, skip=skip)
     if twice:
-        tell(f"{len(twice)} hours occur more than once; the first file of each is used ({', '.join(twice[:3])}).")
+        tell(f"{len(twice)} hours occur more than once; the first of each is used ({', '.join(twice[:3])}).")
     return index
 
 

@@ -114,7 +114,7 @@ class NldasSource:
             coords={
                 "time": ("time", days.astype("M8[ns]"), {"standard_name": "time", "long_name": "UTC day", "axis": "T"}),
                 "lat": ("lat", header.lat[window[0]].astype("f8"), _axis("latitude", "degrees_north", "Y")),
-                "lon": ("lon", header.lon[window[1]].astype("f8"), _axis("longitude", "degrees_east", "X")),
+                "lon": ("lon", _east(header.lon)[window[1]].astype("f8"), _axis("longitude", "degrees_east", "X")),
             },
             attrs={
                 "title": "NLDAS-2, daily from hourly values",
@@ -277,15 +277,21 @@ def _window(header: Header, region: Area | None, plan: Sequence[Sequence[Part]])
     if region is None:
         return slice(0, header.lat.size), slice(0, header.lon.size)
     west, south, east, north = region.bbox
-    rows, cols = _touching(header.lat, south, north), _touching(header.lon, west, east)
+    lon = _east(header.lon)
+    rows, cols = _touching(header.lat, south, north), _touching(lon, west, east)
     if rows is None or cols is None:
         path = next(parts[0][1] for parts in plan if parts)
         raise DataError(
-            f"'{path}' covers {header.lon.min():g} to {header.lon.max():g} degrees east and {header.lat.min():g} to "
+            f"'{path}' covers {lon.min():g} to {lon.max():g} degrees east and {header.lat.min():g} to "
             f"{header.lat.max():g} north, which does not touch the region ({west:g}, {south:g}, {east:g}, {north:g}).",
             hint="Check the region.",
         )
     return rows, cols
+
+
+def _east(lon: np.ndarray) -> np.ndarray:
+    """Longitudes from -180 where a file counts them from 0."""
+    return lon - 360 if lon.min() >= 180 else lon
 
 
 def _touching(centres: np.ndarray, low: float, high: float) -> slice | None:

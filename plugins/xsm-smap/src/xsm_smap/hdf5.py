@@ -19,7 +19,7 @@ def text(node: Any, name: str) -> str:
 
 def dims(dataset: Any) -> tuple[str, ...] | None:
     """Names of the dimensions, None where a dataset has none."""
-    scales = [d[0].name.rsplit("/", 1)[-1] if len(d) else "" for d in dataset.dims]
+    scales = [(d[0].name or "").rsplit("/", 1)[-1] if len(d) else "" for d in dataset.dims]
     return tuple(scales) if all(scales) else None
 
 

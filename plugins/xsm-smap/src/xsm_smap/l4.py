@@ -19,7 +19,7 @@ from xsm_smap.hdf5 import Frame, frame, plane, shape, swapped
 from xsm_smap.layout import FILL, GROUP, STEPS
 from xsm_smap.maps import Unit, cut, has_numbers, is_turned, standard, unit_in, upright
 from xsm_smap.placing import Place, place
-from xsm_smap.products import refuse_names, refuse_others
+from xsm_smap.products import refuse_names, refuse_others, refuse_unlike
 from xsm_smap.read import check_magic, opened, window
 
 if TYPE_CHECKING:
@@ -224,6 +224,8 @@ def _look_all(request: Request, names: Sequence[str]) -> tuple[dict[np.datetime6
                 raise
             skipped.append(str(error))
             continue
+        if stamp in best and _release(best[stamp].path) == _release(path):
+            refuse_unlike(best[stamp].path, str(path))
         best[stamp] = step
     if silent := sorted({unit.silent for step in best.values() for _, unit in step.units if unit.silent}):
         tell(f"SPL4SMGP files give no units for {', '.join(silent)}; by their values they are in those of the product.")
@@ -240,9 +242,13 @@ def _window(steps: Iterable[Step], request: Request) -> Grid:
     )  # fmt: skip
 
 
-def _rank(path: Path) -> tuple[str, str]:
-    match = NAME.match(path.name)
-    return (match["version"], match["counter"]) if match else ("", path.name)
+def _release(path: str | Path) -> tuple[str, str]:
+    match = NAME.match(Path(path).name)
+    return (match["version"], match["counter"]) if match else ("", "")
+
+
+def _rank(path: Path) -> tuple[str, ...]:
+    return (*_release(path), path.name)
 
 
 def _lazy(files: Sequence[Day], names: Sequence[str], grid: Grid, min_steps: int, on_error: str) -> Any:

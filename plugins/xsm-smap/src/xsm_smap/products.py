@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import filecmp
 import re
 from pathlib import Path
 from typing import Any
@@ -91,3 +92,12 @@ def _other(path: Path, product: str, expected: tuple[str, ...]) -> DataError:
 
 def _appeears(path: Path) -> DataError:
     return DataError(f"'{path}' is output of AppEEARS, expected a SMAP granule.", hint=APPEEARS_HINT)
+
+
+def refuse_unlike(one: str, other: str) -> None:
+    """Stop where two files of one time and release, of which only one is read, are not copies of each other."""
+    if not filecmp.cmp(one, other, shallow=False):
+        raise DataError(
+            f"'{one}' and '{other}' are of one time, release and counter, but their contents differ.",
+            hint="Give one of them; download it again if you do not know which is whole.",
+        )

@@ -194,6 +194,8 @@ def _latest(granules: Sequence[Granule]) -> list[Granule]:
                 f"'{other.path}' and '{g.path}' are of one day and contain other windows of the grid.",
                 hint="Open the subsets of each place alone.",
             )
+        if other is not None and other.rank == g.rank:
+            products.refuse_unlike(other.path, g.path)
         if other is not None:
             log.info("%s: %s is read, older files of the same %s are not", g.key, best[g.key].name, g.level)
     return [best[k] for k in sorted(best)]
