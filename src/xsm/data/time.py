@@ -17,8 +17,8 @@ SHORT = np.timedelta64(1, "s")
 """Stamps that are short of an hour by less, as decoders of numbers leave them, are that hour."""
 MONTH = 30.4375
 """Days of a mean month."""
-LONG, SPARSE = 28, 5
-"""Days between times from which on they are refused as months and the like, or warned of as composites."""
+SPARSE, LONG, YEARS = 5, 28, 350
+"""Days between times from which on they are warned of as composites, refused as months, warned of as years."""
 _CALENDARS = ("standard", "gregorian", "proleptic_gregorian")
 _MONTH = re.compile(r"\s*\d{4}(-?\d{2})?\s*")
 _ISO = re.compile(r"\s*\d{4}-?\d{2}-?\d{2}([T ].*)?\s*")
@@ -202,12 +202,12 @@ def _refuse_months(times: np.ndarray, what: str) -> None:
     middle = int(np.sort(steps)[(len(steps) - 1) // 2])
     monthly = _multiples(steps, MONTH, 0.1)
     regular = len(steps) > 1 and _multiples(steps, middle, 0.05)
-    if middle >= LONG and len(steps) > 1 and (monthly or regular):
+    if YEARS > middle >= LONG and len(steps) > 1 and (monthly or regular):
         raise _months(what, f"times every {middle} days ({days[0]}, {days[1]}, {days[2]})")
     if middle >= LONG and monthly and len(steps) == 1:
         tell(f"{what} has two times, {days[0]} and {days[1]}, and takes each as one day: "
              "means of months or longer cannot be compared with days.")  # fmt: skip
-    elif LONG > middle >= SPARSE and regular:
+    elif middle >= SPARSE and regular:
         tell(f"{what} has times every {middle} days and takes each as one day: "
              "composites and means of several days cannot be compared with days.")  # fmt: skip
 
