@@ -105,7 +105,7 @@ def test_a_clock_of_a_name_is_refused_and_every_way_out_works(tmp_path, place, s
 
 def test_what_contradicts_itself_is_refused_and_utc_beside_local_counts(tmp_path):
     head, rows, _ = hourly("UTC-6", "heading")
-    with pytest.raises(DataError, match="two things of its clock: the column 'time .UTC-6.' and the column 'tz'"):
+    with pytest.raises(DataError, match=r"two things of its clock: the column 'time .UTC-6.' and the column 'tz'"):
         read(tmp_path, [*head, "tz"], [[*r, "-5"] for r in rows])
     with pytest.raises(DataError, match="two things of its clock"):
         read(tmp_path, ["station", "time", *head[2:], "tz", "utc_offset"], [[*r, "-5", "-6"] for r in rows])
@@ -209,8 +209,15 @@ def xr_maps(time, values):
     )
 
 
+@pytest.mark.parametrize("bad", ["25", "100", "99", "2500", "x"])
+def test_one_wrong_hour_is_left_out(tmp_path, bad):
+    ds, said = read(tmp_path, *pair([bad if h == 30 else str(h % 24) for h in range(96)]))
+    np.testing.assert_array_equal(ds["time"].values, np.delete(HOURS, 30))
+    assert len(said) == 1 and "1 of 96 rows cannot be read" in said[0]
+
+
 def test_clocks_without_days_are_called_so(tmp_path):
-    with pytest.raises(DataError, match="'0600', a clock without a day.*column date"):
+    with pytest.raises(DataError, match=r"'0600', a clock without a day.*column date"):
         read(tmp_path, HEAD, [["A", "0600", *REST], ["A", "1200", *REST]])
 
 
@@ -234,7 +241,7 @@ def test_flags_are_applied(tmp_path, name):
 @pytest.mark.parametrize("flags", [["0", "1"], ["1"], ["1", "4"], ["0.9"], ["True", "False"]])
 def test_flags_of_numbers_are_refused(tmp_path, flags):
     rows = [[*r, f] for r, f in zip(days(""), itertools.cycle(flags), strict=False)]
-    with pytest.raises(DataError, match="expected quality flags in words.*rename the column"):
+    with pytest.raises(DataError, match=r"expected quality flags in words.*rename the column"):
         read(tmp_path, [*HEAD, "flag"], rows)
 
 
@@ -279,7 +286,7 @@ def test_units_of_places(tmp_path, names):
 @pytest.mark.parametrize("names", [("y (m)", "x (m)"), ("lat (km)", "lon"), ("lat_m", "lon"), ("lat (deg E)", "lon"),
                                    ("lat", "lon (dms)"), ("y (US feet)", "x")])  # fmt: skip
 def test_places_in_other_units_are_refused(tmp_path, names):
-    with pytest.raises(DataError, match="expected degrees (north|east).*EPSG:4326"):
+    with pytest.raises(DataError, match=r"expected degrees (north|east).*EPSG:4326"):
         read(tmp_path, ["station", "time", "sm", *names, "depth"], [["A", "2021-04-13", "0.2", "36", "98", "5"]])
 
 
@@ -292,7 +299,7 @@ def test_only_soil_moisture_of_a_long_table_is_read(tmp_path, name, column):
     ds, said = read(tmp_path, head, rows)
     np.testing.assert_allclose(ds["soil_moisture"][0], [float(r[2]) for r in days("")], rtol=1e-6)
     assert len(said) == 1 and "other variables, which are left out: precipitation 20" in said[0]
-    with pytest.raises(DataError, match="no soil moisture in the column.*precipitation 20.*Write soil_moisture"):
+    with pytest.raises(DataError, match=r"no soil moisture in the column.*precipitation 20.*Write soil_moisture"):
         read(tmp_path, head, rows[1::2])
 
 

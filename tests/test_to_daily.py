@@ -245,7 +245,7 @@ def test_the_hint_for_hours_names_what_each_face_has_and_works(face, words):
         assert words in error.value.hint
     assert len(xsm.swi(xsm.to_daily(hours, min_hours=0), 5)) == 2
     twice = pd.Series(0.2, pd.DatetimeIndex(["2021-04-01", "2021-04-01", "2021-04-02"]), name="sm")
-    with pytest.raises(xsm.DataError, match="one time twice, on 2021-04-01.*Leave one of them out"):
+    with pytest.raises(xsm.DataError, match=r"one time twice, on 2021-04-01.*Leave one of them out"):
         xsm.swi(twice, 5)
 
 

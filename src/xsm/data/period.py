@@ -127,8 +127,9 @@ def check_order(day: np.ndarray, what: str = "The cube") -> None:
     """Stop where days come twice or out of order."""
     wrong = np.flatnonzero(np.diff(day).astype(int) < 1)
     if len(wrong):
+        before, after = day[wrong[0]], day[wrong[0] + 1]
         raise DataError(
-            f"{what} has days twice or out of order ({day[wrong[0] + 1]} after {day[wrong[0]]}), expected each day once.",
+            f"{what} has days twice or out of order ({after} after {before}), expected each day once.",
             hint="Sort it by time, or make daily means with <to_daily()>.",
         )
 

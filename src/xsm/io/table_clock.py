@@ -102,23 +102,24 @@ def _texts(columns: Columns, rows: Sequence[Sequence[str]]) -> tuple[list[str], 
 def _clocks(texts: Sequence[str]) -> list[str]:
     """Clocks with a colon: hours (7), hours and minutes (730, 0730), with seconds (073000); others as they are.
 
+    Their middle length decides which, so that one wrong clock does not turn hours into minutes; it stays unreadable.
+
     Examples
     --------
-    >>> _clocks(["0", "30", "1200"]), _clocks(["0", "23"]), _clocks(["6:30", "NA"])
-    (['00:00', '00:30', '12:00'], ['00:00', '23:00'], ['6:30', 'NA'])
+    >>> _clocks(["0", "30", "1200", "1230"]), _clocks(["0", "23"]), _clocks(["6:30", "NA"])
+    (['00:00', '00:30', '12:00', '12:30'], ['00:00', '23:00'], ['6:30', 'NA'])
     """
     plain = [re.sub(r"\.0*$", "", t) for t in texts]
     digits = [t for t in plain if re.fullmatch(r"\d{1,6}", t)]
     if not digits:
         return list(texts)
-    most = max(map(len, digits))
-    width = 2 if most <= 2 and max(map(int, digits)) <= 24 else 4 if most <= 4 else 6
-    known = set(digits)
+    middle = np.median([len(t) for t in digits])
+    width = 2 if middle <= 2 else 4 if middle <= 4 else 6
+    fits = re.compile(rf"\d{{1,{width}}}")
+    colons = [":".join(re.findall("..", t.zfill(width))) + ":00" * (width == 2) for t in plain]
     return [
-        ":".join(re.findall("..", t.zfill(width)))[: 8 if width > 2 else None] + (":00" if width == 2 else "")
-        if t in known
-        else text
-        for t, text in zip(plain, texts, strict=True)
+        new if fits.fullmatch(t) else f"{text} h" if t.isdigit() else text
+        for new, t, text in zip(colons, plain, texts, strict=True)
     ]
 
 
