@@ -131,6 +131,7 @@ def test_a_comment_of_local_time_is_told(tmp_path):
     head, rows, _ = hourly("", "comment")
     assert "says 'local time' in a comment" in read(tmp_path, head, rows, "# All times are local time\n")[1][0]
     assert not read(tmp_path, head, rows, "# local time was converted to UTC\n")[1]
+    assert not read(tmp_path, [*head, "tz"], [[*r, "NA"] for r in rows], "# Time zone: none\n")[1]
 
 
 def days(kind, count=20):

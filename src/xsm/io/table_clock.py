@@ -134,6 +134,7 @@ def _seconds(
         if (unit := columns.stated.get(i)) and not _FORMAT.fullmatch(unit)
     ]
     beside = [*_columns_of_zones(columns, rows), *_comments_of_zones(comments, len(rows))]
+    beside = [(name, seconds) for name, seconds in beside if seconds is None or len(seconds)]
     if stated and None not in (offsets := [offset for _, offset in stated]):
         if len(set(offsets)) > 1:
             raise _contradiction(path, f"{stated[0][0]} and {stated[1][0]}")
@@ -173,9 +174,8 @@ def _name(columns: Columns, at: int) -> str:
 def _columns_of_zones(columns: Columns, rows: Sequence[Sequence[str]]) -> list[tuple[str, np.ndarray | None]]:
     """Columns that state the zone of each row: what they are, and seconds ahead of UTC (None for names of zones)."""
     return [
-        (f"the column '{columns.header[at]}'", seconds)
+        (f"the column '{columns.header[at]}'", _known([row[at] for row in rows], columns.stated.get(at, "")))
         for at in columns.zones
-        if (seconds := _known([row[at] for row in rows], columns.stated.get(at, ""))) is None or len(seconds)
     ]
 
 
@@ -194,9 +194,8 @@ def _known(texts: Sequence[str], unit: str) -> np.ndarray | None:
     each = {t: np.nan if t.lower() in MISSING else offset_of(t, unit) for t in set(texts)}
     if None in each.values():
         return None
-    if all(np.isnan(s) for s in each.values()):
-        return np.empty(0)
-    return np.array([each[t] for t in texts], float)
+    seconds = np.array([each[t] for t in texts], float)
+    return seconds if np.isfinite(seconds).any() else np.empty(0)
 
 
 def offset_of(text: str, unit: str = "") -> float | None:
