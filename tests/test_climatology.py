@@ -189,9 +189,9 @@ def test_a_wrong_call_ends_in_one_sentence(arguments, sentence):
 
 def test_wrong_data_end_in_one_sentence():
     data = series()
-    with pytest.raises(xsm.DataError, match="monthly times"):
+    with pytest.raises(xsm.DataError, match="times every 31 days"):
         xsm.climatology(data.resample(time="MS").mean())
-    with pytest.raises(xsm.DataError, match="several times on 2018-01-01"):
+    with pytest.raises(xsm.DataError, match="one time twice, on 2018-01-01"):
         xsm.climatology(xr.concat([data, data], "time"))
     with pytest.raises(xsm.UsageError, match="is a list"):
         xsm.climatology([0.1, 0.2])

@@ -170,7 +170,7 @@ def test_observed_values_stay_even_outside_the_physical_range(gappy):
     [
         (lambda d: d, {"method": "linaer"}, UsageError, "Did you mean 'linear'"),
         (lambda d: d, {"variables": ["tb_q"]}, UsageError, "Did you mean 'tb_"),
-        (lambda d: d.isel(time=slice(None, None, -1)), {}, DataError, "not sorted"),
+        (lambda d: d.isel(time=slice(None, None, -1)), {}, DataError, "days twice or out of order"),
         (lambda d: d.isel(time=[0, 1, 5]), {}, DataError, "lacks days"),
         (lambda d: d.isel(time=0, drop=True), {}, DataError, "'time'"),
         (lambda d: d * np.nan, {"variables": ["tb_h"]}, DataError, "No cell has any value"),
@@ -183,7 +183,7 @@ def test_observed_values_stay_even_outside_the_physical_range(gappy):
             DataError,
             "expected those of the series",
         ),
-        (lambda d: d.isel(time=[0, 1, 1, 2]), {}, DataError, "duplicate days"),
+        (lambda d: d.isel(time=[0, 1, 1, 2]), {}, DataError, "days twice"),
         (lambda d: d, {"mode": "both"}, UsageError, "smoother"),
         (lambda d: d, {"max_gap": 0}, UsageError, "at least 1"),
         (lambda d: d, {"epochs": 3}, UsageError, "Unknown option of model 'linear'"),

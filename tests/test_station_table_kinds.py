@@ -6,7 +6,7 @@ import datetime
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from xsm.data.stamps import read_stamps
@@ -156,6 +156,7 @@ def test_doubtful_times_and_depths_are_told(tmp_path):
                           "%Y-%b-%d %H:%M", "%d.%m.%Y %H:%M", "%Y-%m-%dT%H:%MZ", "%Y-%m-%d %I:%M %p"]),
 )  # fmt: skip
 def test_times_in_any_unambiguous_form(when, form):
+    assume(not form.startswith("%d.%m") or when.day > 12 or when.day == when.month)
     assert read_stamps([when.strftime(form)], "a").time[0] == np.datetime64(when, "m")
 
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 import xsm
 from xsm import DataError
 from xsm.data.time import utc_times
+from xsm.errors import hear
 
 DAYS = pd.date_range("2021-03-30", periods=6)
 
@@ -85,6 +86,7 @@ def test_ends_of_intervals_are_moved_to_their_day() -> None:
         assert days_of(utc_times(ds)) == WANTED
 
 
+MONTHS = pd.date_range("2018-01-01", periods=40, freq="MS")
 REFUSED = {
     "numbers (0 first) without a unit": np.arange(6),
     "numbers (20210330 first) without a unit": np.arange(20210330, 20210336),
@@ -99,10 +101,15 @@ REFUSED = {
     "the time 'spring'": np.array(["spring"] * 6),
     "1 missing times": np.array([*WANTED[:5], "NaT"], "M8[ns]"),
     "monthly times ('2021-01')": np.array([f"2021-{m:02d}" for m in range(1, 7)]),
-    "monthly times (periods": pd.period_range("2021-01", periods=6, freq="M"),
-    "monthly times (2021-01-01,": pd.date_range("2021-01-01", periods=6, freq="MS"),
-    "monthly times (2021-01-31,": pd.date_range("2021-01-01", periods=6, freq="ME"),
-    "monthly times (2021-01-16,": pd.to_datetime([f"2021-{m:02d}-{15 + m % 2}" for m in range(1, 7)]),
+    "times that are periods of M": pd.period_range("2021-01", periods=6, freq="M"),
+    "times every 31 days (2021-01-01,": pd.date_range("2021-01-01", periods=6, freq="MS"),
+    "times every 30 days (2021-01-31,": pd.date_range("2021-01-01", periods=5, freq="ME"),
+    "times every 30 days (2021-01-16,": pd.to_datetime([f"2021-{m:02d}-{15 + m % 2}" for m in range(1, 7)]),
+    "times every 30 days (2018-01-01,": pd.date_range("2018-01-01", periods=40, freq=pd.Timedelta(days=30.4375)),
+    "times every 31 days (2018-02-01,": MONTHS[[i for i in range(40) if i % 4]],
+    "times every 61 days (2018-02-01,": MONTHS[1::2],
+    "times every 91 days (2018-01-01,": MONTHS[::3],
+    "times every 50 days (2018-01-01,": pd.date_range("2018-01-01", periods=9, freq="50D"),
 }  # fmt: skip
 
 
@@ -123,7 +130,37 @@ def test_a_dim_without_coordinate_is_refused() -> None:
 def test_months_may_be_regridded_and_few_days_are_no_months() -> None:
     months = maps(pd.date_range("2021-01-01", periods=6, freq="MS"))
     assert utc_times(months, daily=False) is months
-    assert utc_times(months.isel(time=slice(2))).sizes["time"] == 2
+    with pytest.warns(UserWarning, match="two times, 2021-01-01 and 2021-02-01, and takes each as one day: means of"):
+        assert utc_times(months.isel(time=slice(2))).sizes["time"] == 2
+
+
+@pytest.mark.parametrize("step", [1, 2, 3, 4, 5, 7, 8, 10, 16, 27, 365])
+def test_composites_are_told_and_days_are_not(step: int) -> None:
+    """Weeks may be one day of each, or means; years are what trends are computed from."""
+    time = pd.date_range("2021-01-01", periods=30, freq=f"{step}D").delete([7, 8, 20])
+    with hear() as heard:
+        assert utc_times(maps(time)).sizes["time"] == 27
+    assert [f"times every {step} days and takes each as one day" in str(w) for w in heard] == [True] * (step > 4)
+
+
+@pytest.mark.parametrize("days", [
+    ["2021-01-03", "2021-02-14", "2021-04-29", "2021-06-02"], ["2021-01-05", "2021-01-18"], ["2021-01-05"],
+    [*DAYS.astype(str), "2021-05-01", "2021-06-01"], ["2021-04-01", "2021-04-08", "2021-04-19", "2021-04-30"],
+])  # fmt: skip
+def test_days_of_samples_are_days(days: list[str]) -> None:
+    """Somebody who goes out with an auger has no regular step."""
+    with hear() as heard:
+        assert utc_times(maps(pd.to_datetime(days))).sizes["time"] == len(days)
+    assert not heard
+
+
+@given(st.integers(1, 999_999), st.integers(0, 23), st.sampled_from(["days", "hours", "minutes", "seconds"]))
+def test_what_a_decoder_leaves_short_of_an_hour_is_that_hour(micro: int, hour: int, unit: str) -> None:
+    times = (DAYS + pd.Timedelta(hours=hour)).as_unit("ns")
+    np.testing.assert_array_equal(utc_times(maps(times - pd.Timedelta(microseconds=micro)))["time"].values, times)
+    number = (times - pd.Timestamp("1900-01-01")) / pd.Timedelta(**{unit: 1})
+    decoded = utc_times(maps(np.nextafter(number, 0) - 1e-9, {"units": f"{unit} since 1900-01-01"}))
+    np.testing.assert_array_equal(decoded["time"].values, times)
 
 
 @pytest.mark.parametrize("kind", ["UTC", "texts", "cftime", "half hours"])
@@ -141,9 +178,9 @@ def test_operations_take_every_time_and_refuse_what_is_none(kind: str) -> None:
     regridded = nldas.assign_coords(time=("time", time)).sm.regrid_ease9km()
     assert regridded["time"].dtype.kind == "M"
     for wrong in (np.arange(20), pd.date_range("2021-01-01", periods=20, freq="MS")):
-        with pytest.raises(DataError, match=r"without a unit|monthly"):
+        with pytest.raises(DataError, match=r"without a unit|times every 31 days"):
             smap.assign_coords(time=("time", wrong)).sm.gapfill("linear", variables=["tb_h"])
-        with pytest.raises(DataError, match=r"without a unit|monthly"):
+        with pytest.raises(DataError, match=r"without a unit|times every 31 days"):
             xsm.cube(smap, smap.assign_coords(time=("time", wrong)))
 
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 import xsm
 from tests.test_faces import cli_run
+from xsm.faces.hints import speaking
 from xsm.io import files
 
 
@@ -231,6 +232,28 @@ def test_hours_go_on_to_the_other_verbs():
     with pytest.raises(xsm.DataError, match=r"ds\.sm\.to_daily\(\)"):
         steps().sm.swi(5)
     assert "sm_a_swi" in steps().sm.to_daily().sm.swi(5)
+
+
+@pytest.mark.parametrize(("face", "words"), [("python", "ds.sm.to_daily(); min_hours=0"),
+                                             ("shell", "xsm to-daily; --min-hours 0"),
+                                             ("form", "'Daily means'; 'Min hours' = 0")])  # fmt: skip
+def test_the_hint_for_hours_names_what_each_face_has_and_works(face, words):
+    hours = pd.Series(0.2, pd.DatetimeIndex(["2021-04-01T06", "2021-04-01T18", "2021-04-02T06"]), name="sm")
+    with speaking(face), pytest.raises(xsm.DataError, match="several times on 2021-04-01") as error:
+        xsm.swi(hours, 5)
+    with speaking(face):
+        assert words in error.value.hint
+    assert len(xsm.swi(xsm.to_daily(hours, min_hours=0), 5)) == 2
+    twice = pd.Series(0.2, pd.DatetimeIndex(["2021-04-01", "2021-04-01", "2021-04-02"]), name="sm")
+    with pytest.raises(xsm.DataError, match=r"one time twice, on 2021-04-01.*Leave one of them out"):
+        xsm.swi(twice, 5)
+
+
+def test_stations_whose_times_end_their_hours_need_no_word():
+    times = np.datetime64("2021-04-01T01", "h") + np.arange(48)
+    values = np.arange(48.0)
+    ds = xr.Dataset({"v": ("time", values)}, {"time": ("time", times.astype("M8[ns]"), {"stamps": "end of hour"})})
+    assert xsm.to_daily(ds, min_hours=24)["v"].values.tolist() == [11.5, 35.5]
 
 
 def test_in_the_shell(tmp_path):

@@ -181,7 +181,7 @@ def test_a_wrong_call_ends_in_one_sentence(arguments, sentence):
 
 
 def test_months_and_arrays_are_refused():
-    with pytest.raises(xsm.DataError, match="monthly times"):
+    with pytest.raises(xsm.DataError, match="times every 31 days"):
         xsm.trend(record().resample("MS").mean())
     with pytest.raises(xsm.XsmError, match="array"):
         xsm.trend(np.arange(3000.0))

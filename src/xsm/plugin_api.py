@@ -35,6 +35,7 @@ _PUBLIC = _lazy.by_name(
         "xsm.data.units": "unit_of affine convert",
         "xsm.data.plausible": "check_bulk speak_for",
         "xsm.data.stamps": "read_stamps",
+        "xsm.data.time": "SHORT whole_hours",
     }
 )
 __all__ = list(_PUBLIC)

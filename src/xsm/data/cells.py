@@ -26,7 +26,7 @@ def daily(ds: xr.Dataset, period: slice | None) -> tuple[xr.Dataset, np.ndarray]
     order = np.argsort(ds["time"].values)
     days = ds["time"].values[order].astype("M8[D]")
     if len(np.unique(days)) < len(days):
-        raise DataError("The data have several times in one UTC day, expected one.", hint="Average them to days first.")
+        raise DataError("The data have several times in one UTC day.", hint="Make daily means, with <to_daily()>.")
     if period is not None:
         keep = day_mask(days, period, "time")
         order, days = order[keep], days[keep]

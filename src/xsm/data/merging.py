@@ -47,7 +47,10 @@ def _daily(ds: xr.Dataset, what: str) -> xr.Dataset:
         raise DataError(f"{what} has no dimension 'time'.", hint="Give the daily product first.")
     day = ds["time"].values.astype("M8[D]")
     if len(np.unique(day)) != len(day) or not np.all(np.diff(day) > np.timedelta64(0, "D")):
-        raise DataError(f"{what} has days that are repeated or out of order.", hint="Sort it, or make daily means.")
+        raise DataError(
+            f"{what} has days that are repeated or out of order.",
+            hint="Sort it, or make daily means with <to_daily()>.",
+        )
     every = np.arange(day[0], day[-1] + 1) if len(day) else day
     if len(every) != len(day):
         log.info("%s: %d missing days are added as empty days", what, len(every) - len(day))

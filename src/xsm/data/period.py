@@ -123,18 +123,24 @@ def days(period: Any) -> slice:
     return slice(start, stop)
 
 
+def check_order(day: np.ndarray, what: str = "The cube") -> None:
+    """Stop where days come twice or out of order."""
+    wrong = np.flatnonzero(np.diff(day).astype(int) < 1)
+    if len(wrong):
+        before, after = day[wrong[0]], day[wrong[0] + 1]
+        raise DataError(
+            f"{what} has days twice or out of order ({after} after {before}), expected each day once.",
+            hint="Sort it by time, or make daily means with <to_daily()>.",
+        )
+
+
 def check_days(ds: xr.Dataset) -> None:
     """Stop where the days of a cube are not consecutive: a model would take them to be."""
     if "time" not in ds.dims or not ds.sizes["time"]:
         raise DataError("The cube has no days, expected the dimension 'time'.", hint="Open a period of several days.")
     day = ds["time"].values.astype("M8[D]")
+    check_order(day)
     step = np.diff(day).astype(int)
-    if (step < 1).any():
-        at = np.flatnonzero(step < 1)[0]
-        raise DataError(
-            f"The cube has days that are repeated or out of order ({day[at + 1]} after {day[at]}), expected each once.",
-            hint="Sort it by time, or compute daily means first.",
-        )
     if (step > 1).any():
         at = np.flatnonzero(step > 1)[0]
         raise DataError(

@@ -97,8 +97,12 @@ def days_of(ds: xr.Dataset, what: str = "The data") -> tuple[xr.Dataset, np.ndar
         days = ds["time"].values.astype("M8[D]")
     if len(days) > 1 and (np.diff(days).astype(int) == 0).any():
         twice = days[1:][np.diff(days).astype(int) == 0][0]
-        raise DataError(f"{what} has several times on {twice}, expected one for each day.",
-                        hint="Make daily means first, with <to_daily()>.")  # fmt: skip
+        same = (np.diff(np.sort(ds["time"].values)) == np.timedelta64(0)).any()
+        means = "Make daily means first, with <to_daily()>; <min_hours=0> keeps days of few values."
+        raise DataError(
+            f"{what} has {'one time twice, on' if same else 'several times on'} {twice}, expected one for each day.",
+            hint="Leave one of them out." if same else means,
+        )
     return ds, days
 
 

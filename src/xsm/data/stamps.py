@@ -30,11 +30,12 @@ _DAY = 86400
 
 
 class Stamps(NamedTuple):
-    """Times in the order of their texts: NaT where a text is none; those with a zone are UTC."""
+    """Times in the order of their texts: NaT where a text is none; those with a zone are UTC; 24:00 ends its day."""
 
     time: np.ndarray
     clock: np.ndarray
     zoned: np.ndarray
+    ends: np.ndarray
 
 
 def read_stamps(texts: Sequence[str], where: object) -> Stamps:
@@ -66,14 +67,20 @@ def read_stamps(texts: Sequence[str], where: object) -> Stamps:
     matches = [_STAMP.fullmatch(text.strip()) for text in texts]
     for text, match in zip(texts, matches, strict=True):
         if match is None and _MONTH.fullmatch(text.strip()):
+            if re.fullmatch("0[0-9]{3}", text.strip()):
+                raise DataError(
+                    f"'{where}' has the time '{text}', a clock without a day; expected days or hours.",
+                    hint="Give the days in a column date beside it.",
+                )
             raise DataError(
                 f"'{where}' has the time '{text}', a month or a year; expected days or hours.",
                 hint="Request hourly or daily values.",
             )
-    day_first = _day_first({m["date"] for m in matches if m and m["mark"] in ("/", "-")}, where)
+    day_first = _day_first({m["date"] for m in matches if m and m["mark"]}, where)
     known: dict[str, int | None] = {}
     seconds = np.full(len(texts), np.iinfo("i8").min, "i8")
-    part, clock, zoned = np.zeros(len(texts), "i8"), np.zeros(len(texts), bool), np.zeros(len(texts), bool)
+    part = np.zeros(len(texts), "i8")
+    clock, zoned, ends = np.zeros((3, len(texts)), bool)
     for i, match in enumerate(matches):
         if match is None:
             continue
@@ -85,18 +92,18 @@ def read_stamps(texts: Sequence[str], where: object) -> Stamps:
             continue
         seconds[i] = day * _DAY + moment - _offset(zone, where)
         part[i] = int((match["part"] or "0").ljust(9, "0"))
-        clock[i], zoned[i] = match["hour"] is not None, zone is not None
+        clock[i], zoned[i], ends[i] = match["hour"] is not None, zone is not None, moment == _DAY
     lost = seconds == np.iinfo("i8").min
     time = np.where(lost, 0, seconds).astype("M8[s]").astype("M8[ns]") + part.astype("m8[ns]")
     time[lost] = np.datetime64("NaT")
-    return Stamps(time, clock, zoned)
+    return Stamps(time, clock, zoned, ends)
 
 
 def _day_first(dates: Iterable[str], where: object) -> bool:
     """Whether the day stands before the month, in dates that both precede the year."""
-    pairs = [tuple(map(int, re.split("[-/]", d)[:2])) for d in dates]
+    pairs = [tuple(map(int, re.split("[-/.]", d)[:2])) for d in dates]
     first, second = any(12 < a <= 31 for a, _ in pairs), any(12 < b <= 31 for _, b in pairs)
-    if pairs and first == second:
+    if first == second and any(a != b for a, b in pairs):
         why = "some have the day first, some the month" if first else "nothing tells whether the day or month is first"
         raise DataError(
             f"'{where}' has dates such as '{min(dates)}', of which {why}; expected the order year, month, day.",
@@ -119,7 +126,7 @@ def _day(date: str, day_first: bool) -> int | None:
             numbers = [year, month, rest[0] if rest else 0]
         elif len(words[0]) == 4:
             numbers = plain
-        elif "." in date or day_first:
+        elif day_first:
             numbers = plain[::-1]
         else:
             numbers = [plain[2], plain[0], plain[1]]

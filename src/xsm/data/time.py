@@ -13,6 +13,12 @@ from xsm.errors import DataError, tell
 Data = TypeVar("Data", xr.Dataset, xr.DataArray)
 FIRST, LAST = np.datetime64("1800-01-01"), np.datetime64("2200-12-31")
 """Days that any data can have; nanoseconds reach from 1678 to 2262 and start anew beyond."""
+SHORT = np.timedelta64(1, "s")
+"""Stamps that are short of an hour by less, as decoders of numbers leave them, are that hour."""
+MONTH = 30.4375
+"""Days of a mean month."""
+SPARSE, LONG, YEARS = 5, 28, 350
+"""Days between times from which on they are warned of as composites, refused as months, warned of as years."""
 _CALENDARS = ("standard", "gregorian", "proleptic_gregorian")
 _MONTH = re.compile(r"\s*\d{4}(-?\d{2})?\s*")
 _ISO = re.compile(r"\s*\d{4}-?\d{2}-?\d{2}([T ].*)?\s*")
@@ -24,7 +30,8 @@ def utc_times(data: Data, what: str = "The data", *, daily: bool = True) -> Data
 
     Time zones are converted, texts of ISO 8601 parsed, calendars of cftime converted where their days are those of the
     standard one, and numbers with the attribute ``units`` decoded. A stamp that ends an interval, by the bounds that
-    the axis names, is moved to its start, so that a day stays itself.
+    the axis names, is moved to its start, and one that is short of an hour by less than `SHORT` to that hour, so that
+    a day stays itself.
 
     Parameters
     ----------
@@ -33,7 +40,7 @@ def utc_times(data: Data, what: str = "The data", *, daily: bool = True) -> Data
     what : str
         Who brought it, for errors.
     daily : bool
-        Whether days are needed: a dim without coordinate and steps of months are refused.
+        Whether days are needed: a dim without coordinate and steps of months are refused, those of weeks warned of.
 
     Raises
     ------
@@ -70,13 +77,38 @@ def utc_times(data: Data, what: str = "The data", *, daily: bool = True) -> Data
             f"{what} has the time {wrong}, expected days of {FIRST} to {LAST}.",
             hint="Check the attribute units of time: milliseconds may be called seconds.",
         )
-    times = _starts(data, coord, times)
+    times = _starts(data, coord, whole_hours(times))
     if daily:
         _refuse_months(times, what)
     if plain and np.array_equal(times, coord.values):
         return data
     attrs = {k: v for k, v in coord.attrs.items() if k not in ("units", "calendar", "bounds")}
     return data.assign_coords(time=("time", times.astype("M8[ns]"), attrs))
+
+
+def whole_hours(times: np.ndarray) -> np.ndarray:
+    """Times, of which those that are short of an hour by less than `SHORT` are that hour.
+
+    Parameters
+    ----------
+    times : ndarray of datetime64
+        Any shape and unit.
+
+    Returns
+    -------
+    ndarray of datetime64
+
+    Examples
+    --------
+    >>> whole_hours(np.array(["2021-03-31T23:59:59.999999", "2021-03-31T23:59:59"], "M8[us]")).astype("M8[s]")
+    array(['2021-04-01T00:00:00', '2021-03-31T23:59:59'],
+          dtype='datetime64[s]')
+    """
+    fine = times.astype("M8[ns]")
+    hour = np.int64(3_600_000_000_000)
+    missing = (-fine.astype("i8") % hour).astype("m8[ns]")
+    short = (missing > np.timedelta64(0, "ns")) & (missing < SHORT) & ~np.isnat(fine)
+    return np.where(short, fine + missing, fine) if short.any() else times
 
 
 def _datetimes(coord: xr.DataArray, what: str) -> np.ndarray:
@@ -86,7 +118,7 @@ def _datetimes(coord: xr.DataArray, what: str) -> np.ndarray:
     index: Any = coord.to_index()
     if isinstance(index, pd.PeriodIndex):
         if index.freqstr[0] not in "DBHhTmin":
-            raise _months(what, f"periods of {index.freqstr}")
+            raise _months(what, f"times that are periods of {index.freqstr}")
         return index.to_timestamp().to_numpy()
     if isinstance(index, pd.DatetimeIndex):
         return _naive(index)
@@ -131,7 +163,7 @@ def _parsed(index: Any, what: str) -> np.ndarray:
 
     texts = [str(v) for v in index]
     if all(_MONTH.fullmatch(text) for text in texts):
-        raise _months(what, f"'{texts[0]}'")
+        raise _months(what, f"monthly times ('{texts[0]}')")
     try:
         if not all(_ISO.fullmatch(text) for text in texts):
             raise ValueError
@@ -153,7 +185,7 @@ def _starts(data: xr.Dataset | xr.DataArray, coord: xr.DataArray, times: np.ndar
     bounds = known[name].values
     if bounds.dtype.kind != "M" or bounds.shape != (len(times), 2):
         return times
-    low, high = bounds.T
+    low, high = whole_hours(bounds).T
     ends = (times == high) & (low < high)
     if not ends.any():
         return times
@@ -162,18 +194,32 @@ def _starts(data: xr.Dataset | xr.DataArray, coord: xr.DataArray, times: np.ndar
 
 
 def _refuse_months(times: np.ndarray, what: str) -> None:
+    """Refuse times that are regular with a median step of four weeks or more; warn where that is a guess, or weeks."""
     days = np.unique(times.astype("M8[D]"))
     steps = np.diff(days).astype(int)
-    if len(steps) > 1 and steps.min() >= 28 and len(np.unique(days.astype("M8[M]"))) == len(days):
-        same = len(np.unique((days - days.astype("M8[M]")).astype(int))) == 1
-        ends = len(np.unique((days + 1 - (days + 1).astype("M8[M]")).astype(int))) == 1
-        middles = bool((np.abs((days - days.astype("M8[M]")).astype(int) - 14.5) <= 1.5).all())
-        if steps.max() <= 31 and (same or ends or middles):
-            raise _months(what, f"{days[0]}, {days[1]}, {days[2]}")
+    if not len(steps):
+        return
+    middle = int(np.sort(steps)[(len(steps) - 1) // 2])
+    monthly = _multiples(steps, MONTH, 0.1)
+    regular = len(steps) > 1 and _multiples(steps, middle, 0.05)
+    if YEARS > middle >= LONG and len(steps) > 1 and (monthly or regular):
+        raise _months(what, f"times every {middle} days ({days[0]}, {days[1]}, {days[2]})")
+    if middle >= LONG and monthly and len(steps) == 1:
+        tell(f"{what} has two times, {days[0]} and {days[1]}, and takes each as one day: "
+             "means of months or longer cannot be compared with days.")  # fmt: skip
+    elif middle >= SPARSE and regular:
+        tell(f"{what} has times every {middle} days and takes each as one day: "
+             "composites and means of several days cannot be compared with days.")  # fmt: skip
+
+
+def _multiples(steps: np.ndarray, step: float, tolerance: float) -> bool:
+    """Whether all steps are whole multiples of a step, within a share of it."""
+    ratio = steps / step
+    return bool((np.abs(ratio - np.maximum(np.rint(ratio), 1)) <= tolerance).all())
 
 
 def _months(what: str, times: str) -> DataError:
     return DataError(
-        f"{what} has monthly times ({times}), expected days.",
-        hint="Give daily data: means of months cannot be compared with days, filled or estimated from.",
+        f"{what} has {times}, expected days.",
+        hint="Give daily data: means of months or longer cannot be compared with days, filled or estimated from.",
     )

@@ -219,6 +219,10 @@ def _write_csv(ds: xr.Dataset, part: Path) -> None:
 
     table = {"product", "station"} <= set(ds.dims) or "pair" in ds.dims
     frame = to_frame(ds) if table else ds.to_dataframe().reset_index()
+    for name in [n for n in ds.data_vars if "sensor" in ds[n].dims and "flag_meanings" in ds[n].attrs]:
+        words = str(ds[name].attrs["flag_meanings"]).split()
+        values = np.atleast_1d(ds[name].attrs.get("flag_values", np.arange(len(words))))
+        frame[name] = frame[name].map(dict(zip(values.tolist(), words, strict=False))).fillna("unknown")
     frame.to_csv(part, index=False)
     columns = {str(n): frame[n].to_numpy() for n in ds.data_vars if n in frame}
     tell_written(ds[list(columns)], lambda name: iter([columns[name]]), part.name)

@@ -2,50 +2,35 @@
 
 from __future__ import annotations
 
-import csv
 import re
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 
 from xsm.data.cf import canonical_attrs, drop_impossible
-from xsm.data.stamps import read_stamps
 from xsm.data.units import convert
 from xsm.errors import DataError, tell
+from xsm.io.table_clock import read_times
+from xsm.io.table_columns import COLUMNS, MISSING, find_columns, without_units_row
+from xsm.io.table_rows import SHARE, Rows, flagged, of_moisture, read_rows
 
 if TYPE_CHECKING:
     import pandas as pd
 
-COLUMNS = {
-    "station": ("station", "station_name", "name", "site", "id"),
-    "time": ("time", "datetime", "date", "day"),
-    "soil_moisture": ("soil_moisture", "sm", "value"),
-    "lat": ("lat", "latitude", "y"),
-    "lon": ("lon", "longitude", "x"),
-    "depth": ("depth",),
-    "network": ("network",),
-    "unit": ("unit", "units"),
-}
-"""Names of the columns, upper or lower case; the first that a table has counts. The last three may be absent.
-
-A unit may follow: ``sm_percent``, ``depth_m``, ``Soil moisture [%]``, ``time_utc``.
-"""
-OPTIONAL = ("depth", "network", "unit")
+__all__ = ["COLUMNS", "of_frame", "read"]
 UNITS = {"soil_moisture": "m3 m-3", "depth": "cm"}
 """Units where a heading names none."""
 SURFACE_CM = 5.0
-MISSING = ("", "na", "n/a", "nan", "null", "none", "<na>")
-"""Words for a missing number or time, upper or lower case; a station may have such a name."""
-SHARE = 0.1
-"""Share of rows that may contain something other than a number or time; a table with more is refused."""
 APART = 0.02
 """Degrees that the coordinates of one station may differ."""
-_HEADING = re.compile(r"(?P<name>[^\[(]+?)\s*[\[(](?P<unit>[^\])]*)[\])]")
-_SUFFIX = re.compile(r"(?P<name>.+)_(?P<unit>percent|pct|%|m3m3|m3_m3|m3_m-3|cm|mm|m|in|inches|utc|local|deg|degrees)")
-_SPELT = {"m3m3": "m3 m-3", "m3_m3": "m3 m-3", "m3_m-3": "m3 m-3"}
+_AROUND = re.compile(r"[\s_°º]|deg(?:rees?)?|decimal|^dd$|wgs ?84|epsg:?4326")
+"""What a unit of degrees has beside its direction."""
+_DIRECTIONS = {
+    "lat": {"": 1.0, "n": 1.0, "north": 1.0, "s": -1.0, "south": -1.0},
+    "lon": {"": 1.0, "e": 1.0, "east": 1.0, "w": -1.0, "west": -1.0},
+}
 
 
 def read(path: str | Path) -> xr.Dataset:
@@ -56,7 +41,9 @@ def read(path: str | Path) -> xr.Dataset:
     path : str or Path
         Columns of `COLUMNS`: ``station``, ``time`` (UTC; a date is a UTC day, an offset is taken off),
         ``soil_moisture`` (m3 m-3), ``lat`` and ``lon`` (degrees); ``depth`` in cm (5 where absent, with a warning) and
-        ``network``. Units in the headings are converted; comments start with ``#``.
+        ``network``. Units in the headings or in a row below them are converted; comments start with ``#``. Days and
+        clocks may have a column each, an offset from UTC too (``utc_offset``). Of a column ``flag`` the values are kept
+        that it calls good or unknown, of a column ``variable`` the rows of soil moisture.
 
     Returns
     -------
@@ -67,7 +54,8 @@ def read(path: str | Path) -> xr.Dataset:
     ------
     DataError
         For missing columns, values that are not a number or a time in more than `SHARE` of the rows, soil moisture in
-        percent under a heading that says otherwise, places outside the globe, or different values of one time.
+        percent under a heading that says otherwise, a local clock without an offset, places outside the globe or not
+        in degrees, or different values of one time.
 
     Examples
     --------
@@ -77,7 +65,7 @@ def read(path: str | Path) -> xr.Dataset:
     >>> dict(read(path).sizes)
     {'sensor': 1, 'time': 2}
     """
-    return _stations(path, _frame(path, *_rows(Path(path))))
+    return _stations(path, *_frame(path, read_rows(Path(path))))
 
 
 def of_frame(frame: pd.DataFrame) -> xr.Dataset:
@@ -105,10 +93,10 @@ def of_frame(frame: pd.DataFrame) -> xr.Dataset:
     columns = [frame[c].map(str).where(frame[c].notna(), "") for c in frame]
     rows = [list(row) for row in zip(*columns, strict=True)]
     header = [str(c) for c in frame]
-    return _stations("stations", _frame("stations", header, list(range(len(rows))), rows))
+    return _stations("stations", *_frame("stations", Rows(header, list(range(len(rows))), rows, [])))
 
 
-def _stations(path: str | Path, frame: pd.DataFrame) -> xr.Dataset:
+def _stations(path: str | Path, frame: pd.DataFrame, stamps: str) -> xr.Dataset:
     """Rows as ``soil_moisture(sensor, time)``."""
     keys = ["network", "station", "depth"]
     frame = _once(path, frame, keys)
@@ -125,7 +113,7 @@ def _stations(path: str | Path, frame: pd.DataFrame) -> xr.Dataset:
     return xr.Dataset(
         {"soil_moisture": (("sensor", "time"), wide.to_numpy("f4"), canonical_attrs("soil_moisture"))},
         {
-            "time": wide.columns.to_numpy("M8[ns]"),
+            "time": ("time", wide.columns.to_numpy("M8[ns]"), {"stamps": stamps} if stamps else {}),
             "station": ("sensor", named["station"].to_numpy(str)),
             "network": ("sensor", named["network"].to_numpy(str)),
             "lat": ("sensor", first["lat"].to_numpy("f8"), {"units": "degrees_north"}),
@@ -155,17 +143,18 @@ def _once(path: str | Path, frame: pd.DataFrame, keys: list[str]) -> pd.DataFram
     return once
 
 
-def _frame(path: str | Path, header: list[str], lines: list[int], rows: list[list[str]]) -> pd.DataFrame:
-    """The rows, with the names of `COLUMNS` and their types."""
+def _frame(path: str | Path, table: Rows) -> tuple[pd.DataFrame, str]:
+    """The rows with the names of `COLUMNS` and their types, and what the stamps are."""
     import pandas as pd
 
-    places, units = _columns(path, header)
-    if "depth" not in places:
+    columns = find_columns(path, table.header)
+    if "depth" not in columns.places:
         tell(f"'{path}' has no column depth: {SURFACE_CM:g} cm is assumed.")
-    texts = {n: [row[at] for row in rows] for n, at in places.items()}
-    days = [i for i, h in enumerate(header) if _heading(h)[0] in ("date", "day") and i != places["time"]]
-    if days and any(re.match(r"\d{1,2}:\d\d", t) for t in texts["time"]):
-        texts["time"] = [f"{row[days[0]]} {t}" for row, t in zip(rows, texts["time"], strict=True)]
+    lines, rows = without_units_row(columns, table.lines, table.rows)
+    table = of_moisture(path, columns, table._replace(lines=lines, rows=rows))
+    lines, rows, units = table.lines, table.rows, columns.units
+    times = read_times(path, columns, rows, table.comments)
+    texts = {n: [row[at] for row in rows] for n, at in columns.places.items()} | {"time": times.texts}
     if len(unit := {*texts.pop("unit", ())}) > 1 or (unit and units["soil_moisture"]):
         raise DataError(
             f"'{path}' has several units of soil moisture: {', '.join(sorted({*unit, units['soil_moisture']}))}.",
@@ -179,18 +168,15 @@ def _frame(path: str | Path, header: list[str], lines: list[int], rows: list[lis
         if name not in texts:
             continue
         there = np.array([t.lower() not in MISSING for t in texts[name]], bool)
-        if name == "time":
-            stamps = read_stamps(texts[name], path)
-            values = stamps.time
-            if 0 < stamps.zoned[there].sum() < there.sum():
-                tell(f"'{path}' has times with and without an offset from UTC; those without are taken as UTC.")
-        else:
+        values: Any = times.time
+        if name != "time":
             values = pd.to_numeric(pd.Series(texts[name], dtype=object).where(there), errors="coerce").to_numpy("f8")
         new = there & np.asarray(pd.isna(values))
         if new.any() and (first is None or lines[int(new.argmax())] < first[0]):
             first = lines[int(new.argmax())], texts[name][int(new.argmax())], name
         wrong |= new
         frame[name] = values
+    frame.loc[flagged(path, columns, table), "soil_moisture"] = np.nan
     if first is not None:
         row, text, name = first
         expected = "time such as 2021-06-01" if name == "time" else "number"
@@ -207,94 +193,26 @@ def _frame(path: str | Path, header: list[str], lines: list[int], rows: list[lis
         raise DataError(f"'{path}' contains no row with station, time, lat and lon.", hint="Check the table.")
     if left_out := total - len(frame):
         tell(f"{left_out} of {total} rows of '{path}' lack station, time, lat, lon or depth and are left out.")
+    frame = frame.assign(**{n: _degrees(path, n, frame[n], units[n]) for n in ("lat", "lon")})
     if (frame["lat"].abs() > 90).any() or not frame["lon"].between(-180, 360).all():
         raise DataError(f"'{path}' has places outside the globe.", hint="Give lat and lon in degrees (EPSG:4326).")
-    return frame.assign(lon=frame["lon"].where(frame["lon"] <= 180, frame["lon"] - 360))
+    if not frame["soil_moisture"].notna().any():
+        tell(f"'{path}' has no value of soil moisture: check the column, its missing values and its flags.")
+    return frame.assign(lon=frame["lon"].where(frame["lon"] <= 180, frame["lon"] - 360)), times.stamps
 
 
-def _rows(path: Path) -> tuple[list[str], list[int], list[list[str]]]:
-    """The header, and the numbers and fields of the rows: without comments, blank ones and repeated headers.
-
-    Rows with more or fewer fields than the header are left out with a warning.
-    """
-    try:
-        raw = path.read_bytes()
-        text = raw.decode("utf-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
-        content = [line for line in text.splitlines(keepends=True) if line.strip() and line.lstrip()[0] != "#"]
-        if not content:
-            raise ValueError("it is empty")
-        comma = max(",;\t|", key=content[0].count)
-        reader = csv.reader(text.splitlines(keepends=True), delimiter=comma, skipinitialspace=True)
-        header: list[str] = []
-        lines, rows, bad = [], [], []
-        for row in reader:
-            if not any(f.strip() for f in row) or row[0].lstrip().startswith("#"):
-                continue
-            fields = [f.strip() for f in row]
-            if not header:
-                header = [f.lstrip("\ufeff") for f in fields]
-                while not header[-1]:
-                    header.pop()
-            elif fields[: len(header)] != header:
-                if len(fields) < len(header) or any(fields[len(header) :]):
-                    bad.append(reader.line_num)
-                    continue
-                if comma != ",":
-                    fields = [re.sub(r"^([-+]?\d+),(\d+)$", r"\1.\2", f) for f in fields]
-                lines.append(reader.line_num)
-                rows.append(fields)
-    except (ValueError, OSError, csv.Error) as error:  # ValueError: also wrong text encodings
-        raise DataError(f"'{path}' cannot be read as CSV ({error}).", hint="Save it as CSV, UTF-8.") from None
-    if bad:
-        message = f"Row {bad[0]} of '{path}' has other than {len(header)} fields"
-        if len(bad) > SHARE * (len(rows) + len(bad)):
-            raise DataError(f"{message}.", hint="Correct the table; texts with commas need quotes.")
-        tell(f"{message}; {len(bad)} of {len(rows) + len(bad)} rows cannot be read and are left out.")
-    return header, lines, rows
-
-
-def _columns(path: str | Path, header: Sequence[str]) -> tuple[dict[str, int], dict[str, str]]:
-    """Which column holds what, and the units that headings name."""
-    plain = [_heading(h) for h in header]
-    places: dict[str, int] = {}
-    units: dict[str, str] = {}
-    for name, alias in COLUMNS.items():
-        hits = [i for a in alias for i, (p, _) in enumerate(plain) if p == a]
-        if name == "soil_moisture":
-            same = [i for i in hits if plain[i][0] != "value"]
-        else:
-            same = [i for i in hits if plain[i][0] == plain[hits[0]][0]]
-        if len(same) > 1:
-            raise DataError(
-                f"'{path}' has two columns for {name}: '{header[same[0]]}' and '{header[same[1]]}'.",
-                hint="Delete or rename the one that is not meant.",
-            )
-        if hits:
-            places[name], units[name] = hits[0], plain[hits[0]][1]
-    absent = [n for n in COLUMNS if n not in places and n not in OPTIONAL]
-    if absent:
+def _degrees(path: object, name: str, values: pd.Series, unit: str) -> pd.Series:
+    """Latitude in degrees north or longitude in degrees east."""
+    if unit in ("rad", "radian", "radians"):
+        return np.rad2deg(values)
+    sign = _DIRECTIONS[name].get(_AROUND.sub("", unit))
+    if sign is None or (sign < 0 and (values < 0).any()):
+        what = f"'{unit}'" if sign is None else f"'{unit}' and below zero, which is the other side"
         raise DataError(
-            f"'{path}' has the columns {', '.join(header)}; {', '.join(absent)} is missing.",
-            hint="A CSV of stations needs station, time, soil_moisture (m3 m-3), lat, lon and should have depth (cm).",
+            f"'{path}' has {name} in {what}, expected degrees {'north' if name == 'lat' else 'east'}.",
+            hint=f"Convert it to degrees (EPSG:4326; south and west are negative) and name the column {name}.",
         )
-    if units["time"] not in ("", "utc", "gmt", "z"):
-        raise DataError(
-            f"'{path}' has the column '{header[places['time']]}', expected times in UTC.",
-            hint="Convert them, write their offset behind each (2021-06-01 12:00-06:00), or name the column time_utc.",
-        )
-    return places, units
-
-
-def _heading(text: str) -> tuple[str, str]:
-    """Name and unit of a heading."""
-    low = " ".join(text.split()).lower()
-    known = {a for alias in COLUMNS.values() for a in alias}
-    for pattern in (_HEADING, _SUFFIX):
-        if match := pattern.fullmatch(low):
-            name = match["name"].strip().replace(" ", "_")
-            if name in known:
-                return name, _SPELT.get(match["unit"], match["unit"].strip())
-    return low.replace(" ", "_"), ""
+    return sign * values
 
 
 def _converted(path: str | Path, frame: pd.DataFrame, units: dict[str, str]) -> pd.DataFrame:

@@ -11,6 +11,7 @@ from xsm.compute.chunks import is_lazy
 from xsm.compute.series import cells_of
 from xsm.data.cf import VARIABLES, check_units, kind
 from xsm.data.families import ESTIMATE, LAND_MODEL, is_moisture, role_of, same_series
+from xsm.data.period import check_order
 from xsm.errors import DataError, UsageError, render_hint, tell, unknown
 from xsm.learning.seasonal import Pattern, find_pattern
 from xsm.learning.values import check_values
@@ -60,12 +61,11 @@ def _check_days(ds: xr.Dataset) -> None:
         raise DataError(
             f"The dataset has the dims {tuple(ds.dims)}, expected 'time' among them.", hint="Open daily data."
         )
-    day = ds["time"].values
-    if len(day) < 2 or not np.all(np.diff(day) > np.timedelta64(0, "ns")):
-        raise DataError(
-            "The time axis is not sorted, has duplicate days or fewer than two days.", hint="Sort it first."
-        )
-    if np.any(np.diff(day.astype("M8[D]")) != np.timedelta64(1, "D")):
+    day = ds["time"].values.astype("M8[D]")
+    if len(day) < 2:
+        raise DataError(f"The dataset has {len(day)} days, expected two or more.", hint="Open a longer period.")
+    check_order(day, "The dataset")
+    if np.any(np.diff(day) != np.timedelta64(1, "D")):
         raise DataError(
             "The time axis lacks days.", hint="Open the files with <open()>, which adds missing days as NaN."
         )

@@ -48,7 +48,7 @@ def to_daily(
     utc_offset : float
         Hours of the clock of the days from UTC: -6 for days of UTC-6.
     stamps : {"start", "end"}
-        What a time without bounds marks: with ``"end"`` 00:00 ends the day before.
+        What a time without bounds marks: with ``"end"`` 00:00 ends the day before, as in stations that say so.
     sums : sequence of str
         Amounts of each step that are summed, besides those with ``cell_methods`` of ``time: sum``, accumulated in GRIB,
         or with a standard name such as ``precipitation_amount``. Rates (kg m-2 s-1) are averaged.
@@ -92,7 +92,8 @@ def to_daily(
         tell(f"{', '.join(left)} are no numbers that can be averaged and are left out.")
     check_thickness(ds, names, thickness or {})
     ds = checked(ds, names)
-    out = daily(ds, bounds, names, min_hours=min_hours, offset=utc_offset, label=stamps, sums=sums,
+    label: Literal["start", "end"] = "end" if ds["time"].attrs.get("stamps") == "end of hour" else stamps
+    out = daily(ds, bounds, names, min_hours=min_hours, offset=utc_offset, label=label, sums=sums,
                 thickness=thickness or {})  # fmt: skip
     if not variables:
         out = out.assign({n: v for n, v in ds.data_vars.items() if "time" not in v.dims and not _is_bounds(ds, str(n))})

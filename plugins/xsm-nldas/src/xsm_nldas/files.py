@@ -21,7 +21,7 @@ import numpy as np
 import xarray as xr
 from h5py import h5d, h5f, h5p, h5s
 from xsm import DataError
-from xsm.plugin_api import check_hdf5
+from xsm.plugin_api import SHORT, check_hdf5, whole_hours
 
 from xsm_nldas import grib
 from xsm_nldas.decode import count_of, decode, exact, is_number, order_of, scale_of, text_of, units_of
@@ -31,8 +31,6 @@ NAME = re.compile(r"NLDAS_(NOAH|FORA)0125_H\.A(\d{8})\.(\d\d)00\.(\d{3})\.")
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 LARGEST = 4096
 """Cells along an axis that a file may say it has."""
-SECOND = 1 / 3600
-"""Hours by which a stamp may be short of its hour."""
 DAMAGE = (OSError, RuntimeError, LookupError, ValueError, TypeError, AttributeError, OverflowError, MemoryError)
 """What h5py raises where a file is damaged."""
 
@@ -123,7 +121,7 @@ def read_header(path: Path) -> Header:
             orders = {n: axes for n, axes in orders.items() if axes != (0, 1, 2)}
             synthetic = text_of(file.attrs.get("synthetic", ""))
             hourly = text_of(file["time"].attrs.get("units", "")).startswith("hours since")
-            zero = int(times[0]) - math.floor(float(file["time"][0]) + SECOND) if hourly else None
+            zero = int(times[0]) - _hour(file["time"][0]) if hourly else None
             return Header(lat, lon, units, times, synthetic, path, zero, orders)
     except DataError:
         raise
@@ -254,7 +252,7 @@ def _check_grid(path: Path, file: Any, header: Header) -> None:
         if dataset.shape != (1,):
             raise DataError(f"'{path}' has {dataset.shape} times, expected one.", hint="Download it again.")
         dataset.read(h5s.ALL, h5s.ALL, hour)
-        if math.floor(hour[0] + SECOND) + header.zero != hour_of(match[2], match[3]):
+        if _hour(hour[0]) + header.zero != hour_of(match[2], match[3]):
             raise DataError(f"'{path}' contains another hour than its name says.", hint="Download it again.")
 
 
@@ -281,6 +279,11 @@ def hour_of(day: str, hour: str) -> int:
     return int(np.datetime64(f"{day[:4]}-{day[4:6]}-{day[6:]}T{hour}", "h").astype(int))
 
 
+def _hour(number: float) -> int:
+    """The whole hours of a time in hours, as `whole_hours` has them."""
+    return math.ceil(number + SHORT / np.timedelta64(1, "h")) - 1
+
+
 def _decode_hours(variable: h5py.Dataset) -> np.ndarray:
     """Hours since 1970; a stamp within an hour belongs to that hour, so that no half hour leaves its day."""
     attrs = {k: text_of(variable.attrs[k]) for k in ("units", "calendar") if k in variable.attrs}
@@ -294,7 +297,7 @@ def _decode_hours(variable: h5py.Dataset) -> np.ndarray:
             f"'{where}' has times with {attrs or 'no unit'}, expected 'hours since ...' in the standard calendar.",
             hint="Give the files as the data centre has them, or set units and calendar of time.",
         )
-    hours = np.floor(times.astype("M8[s]").astype("i8") / 3600 + SECOND).astype("i8")
+    hours = whole_hours(times).astype("M8[h]").astype("i8")
     steps = np.diff(hours)
     if len(steps) and steps.min() >= 24:
         kind = "monthly" if steps.min() >= 28 * 24 else "daily or coarser"
