@@ -129,7 +129,7 @@ def check_order(day: np.ndarray, what: str = "The cube") -> None:
     if len(wrong):
         before, after = day[wrong[0]], day[wrong[0] + 1]
         raise DataError(
-            f"{what} has days twice or out of order ({after} after {before}), expected each day once.",
+            f"{what} has days that are repeated or out of order ({after} after {before}), expected each once.",
             hint="Sort it by time, or make daily means with <to_daily()>.",
         )
 
