@@ -170,7 +170,7 @@ def test_observed_values_stay_even_outside_the_physical_range(gappy):
     [
         (lambda d: d, {"method": "linaer"}, UsageError, "Did you mean 'linear'"),
         (lambda d: d, {"variables": ["tb_q"]}, UsageError, "Did you mean 'tb_"),
-        (lambda d: d.isel(time=slice(None, None, -1)), {}, DataError, "days twice or out of order"),
+        (lambda d: d.isel(time=slice(None, None, -1)), {}, DataError, "repeated or out of order"),
         (lambda d: d.isel(time=[0, 1, 5]), {}, DataError, "lacks days"),
         (lambda d: d.isel(time=0, drop=True), {}, DataError, "'time'"),
         (lambda d: d * np.nan, {"variables": ["tb_h"]}, DataError, "No cell has any value"),
