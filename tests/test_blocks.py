@@ -8,9 +8,9 @@ import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from xsm.compute.cell_blocks import cells_of, map_series
 from xsm.compute.chunks import anchored
 from xsm.compute.patches import map_patches
-from xsm.compute.series import cells_of, map_series
 from xsm.compute.tiles import covered, taper, tiles
 from xsm.contracts.model import Block
 from xsm.data.grids import EASE2_M09

@@ -13,7 +13,7 @@ from xsm.data.roles import RETRIEVAL, SURFACE, in_roles
 from xsm.data.scenarios import SMAP_ANCILLARY
 from xsm.faces.cli import main
 from xsm.learning import fusing
-from xsm.learning.merging import MODEL_MEAN, SURFACE_WEIGHTS, corrected
+from xsm.learning.fusion_weights import MODEL_MEAN, SURFACE_WEIGHTS, corrected
 
 QUICK = {"trees": 25, "leaf_size": 20, "samples": 8000}
 DAYS = 120

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from rasterio.transform import from_origin
 from soil_layers import LEFT, TEXTURE, TOP, files, make, stored
 from xsm import DataError, UsageError
-from xsm.io.tiff import vsi_name
+from xsm.io.geotiff_bands import vsi_name
 from xsm.plugin_api import Area
 from xsm.testing import check_source, open_files
 from xsm_solus100.backend import Solus100Backend

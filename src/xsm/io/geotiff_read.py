@@ -14,8 +14,8 @@ import xarray as xr
 from xsm.data.cf import kind
 from xsm.data.grids import grid_of
 from xsm.errors import DataError
+from xsm.io.geotiff_bands import Band, bands_of, check_place, is_classes, numbers_in, open_tiff, tags_of
 from xsm.io.raster import lazy_band
-from xsm.io.tiff import Band, bands_of, check_place, is_classes, numbers_in, open_tiff, tags_of
 
 TAGS = "XSM"
 """Domain of the tags with all attributes of dataset and variable as JSON, and the name of the first file."""

@@ -14,7 +14,7 @@ from rasterio.windows import Window
 
 from xsm.contracts.source import Area
 from xsm.errors import DataError, SkippedFile, tell
-from xsm.io.tiff import Band, bands_of, check_place, is_classes, open_tiff, stored_window, values_of
+from xsm.io.geotiff_bands import Band, bands_of, check_place, is_classes, open_tiff, stored_window, values_of
 
 CHUNK = 1024
 

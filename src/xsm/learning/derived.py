@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from xsm.compute.cell_blocks import SERIES_CELLS, SERIES_POINTS
 from xsm.compute.chunks import anchored
-from xsm.compute.series import SERIES_CELLS, SERIES_POINTS
 from xsm.data.cf import VARIABLES, kind
 from xsm.data.derived_text import FORMS, OF_TRAINING_DAYS, Derived, behind, canonical, is_derived, parse
 from xsm.data.families import families_of, role_of

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from xsm.compute.cell_blocks import map_series
 from xsm.compute.chunks import is_lazy, shared
 from xsm.compute.patches import map_patches
-from xsm.compute.series import map_series
 from xsm.compute.tiles import covered
 from xsm.contracts.bundle import Bundle, spread_name
 from xsm.contracts.model import Block, Model, clips, look_back

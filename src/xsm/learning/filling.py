@@ -10,18 +10,18 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from xsm.compute.cell_blocks import map_series
 from xsm.compute.chunks import is_lazy
-from xsm.compute.series import map_series
 from xsm.contracts.bundle import Bundle
 from xsm.contracts.model import Model
 from xsm.contracts.registry import get_model
 from xsm.data.cf import VARIABLES, add_history
 from xsm.data.emptiness import tell_emptied, valid_share
 from xsm.errors import DataError, tell
+from xsm.learning.fill_checks import SAMPLE_CELLS, check_series, leaks, patterns_of, refuse_leaks
 from xsm.learning.fitting_gapfill import fit_series
 from xsm.learning.samples import sample_cells
 from xsm.learning.seasonal import Pattern, fill_pattern
-from xsm.learning.series import SAMPLE_CELLS, check_series, leaks, patterns_of, refuse_leaks
 from xsm.learning.shipped import load_bundle, warn_of_shipped
 
 log = logging.getLogger("xsm")

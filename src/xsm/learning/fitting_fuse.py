@@ -18,7 +18,7 @@ from xsm.data.masks import with_masks
 from xsm.data.period import split_days
 from xsm.data.roles import HOLDERS, RETRIEVAL, ROOT, SURFACE
 from xsm.errors import DataError, UsageError, render_hint, tell
-from xsm.learning import fusing, merging
+from xsm.learning import fusing, fusion_weights
 from xsm.learning.derived import with_derived
 from xsm.learning.fuse_inputs import check_information, check_thawed, checked_cube
 from xsm.learning.fuse_stations import at_stations
@@ -48,7 +48,7 @@ def fit_fuse(
     seed: int,
     options: Mapping[str, Any],
 ) -> Bundle:
-    """Train a fusion; see `xsm.fit`. Its weights are those of `xsm.learning.merging` unless there are stations."""
+    """Train a fusion; see `xsm.fit`. Its weights are the fixed ones unless there are stations."""
     options = dict(options)
     mode = options.pop("mode", MODES[0])
     if mode not in MODES:
@@ -76,7 +76,7 @@ def fit_fuse(
         bundle = join(parts)
         if 25 in depths:
             surface = fusing.surface_parts(sample, bundle)
-            fused = fusing.merged_surface(surface, merging.SURFACE_WEIGHTS)
+            fused = fusing.merged_surface(surface, fusion_weights.SURFACE_WEIGHTS)
             sample = sample.assign({fusing.FUSED: fused.assign_attrs(units="m3 m-3")})
             for name, series in ((fusing.TAUGHT, fusing.FUSED), (fusing.OPERATOR, SURFACE)):
                 parts[name] = learn(sample, ROOT, *fusing.depth_predictors(series, roles))
@@ -165,7 +165,7 @@ def _joined(
         "spread": {"of": "truth"},
         "limits": LIMITS,
     }
-    return Bundle(card, weights | merging.fixed())
+    return Bundle(card, weights | fusion_weights.fixed())
 
 
 def _without_origin(card: Mapping[str, Any]) -> dict[str, Any]:

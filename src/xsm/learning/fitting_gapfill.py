@@ -12,9 +12,9 @@ from xsm.contracts.model import Model
 from xsm.contracts.registry import get_model
 from xsm.data.period import day_mask
 from xsm.errors import DataError
+from xsm.learning.fill_checks import SAMPLE_CELLS, check_series, patterns_of
 from xsm.learning.samples import periods, sample_cells, series_samples, series_spec
 from xsm.learning.seasonal import Pattern
-from xsm.learning.series import SAMPLE_CELLS, check_series, patterns_of
 from xsm.progress import quiet
 
 

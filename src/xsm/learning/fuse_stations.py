@@ -22,7 +22,7 @@ from xsm.learning.calibration import (
     conformal_factor,
     station_error,
 )
-from xsm.learning.merging import ROOT_SOURCES, SURFACE_SOURCES, corrected, spread_of
+from xsm.learning.fusion_weights import ROOT_SOURCES, SURFACE_SOURCES, corrected, spread_of
 
 LIMITS = (
     "Weights and spread were corrected by the stations in 'sources'; what these points differ from their cells by, "

@@ -22,7 +22,7 @@ from xsm.learning import fusing
 from xsm.learning.estimating import trim, with_context
 from xsm.learning.fitting_fuse import fit_fuse
 from xsm.learning.fuse_inputs import check_information, checked_cube
-from xsm.learning.merging import ROOT_SOURCES, SURFACE_SOURCES
+from xsm.learning.fusion_weights import ROOT_SOURCES, SURFACE_SOURCES
 from xsm.learning.shipped import load_bundle
 
 DEPTHS = (5, 25)

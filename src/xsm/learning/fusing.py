@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from xsm.compute.series import map_series
+from xsm.compute.cell_blocks import map_series
 from xsm.contracts.bundle import Bundle
 from xsm.contracts.model import DRIEST, WETTEST, Model
 from xsm.contracts.registry import get_model
@@ -21,7 +21,7 @@ from xsm.data.derived_text import behind, is_derived
 from xsm.data.roles import RETRIEVAL, ROOT, SURFACE, in_roles
 from xsm.errors import DataError
 from xsm.learning.derived import with_derived
-from xsm.learning.merging import MODEL_MEAN, ROOT_SOURCES, SURFACE_SOURCES, spread_of
+from xsm.learning.fusion_weights import MODEL_MEAN, ROOT_SOURCES, SURFACE_SOURCES, spread_of
 
 PREDICTION, TAUGHT, OPERATOR = "prediction", "taught", "operator"
 INNOVATION, FUSED, CHANGE = "innovation", "fused", "change"
@@ -165,7 +165,7 @@ def depth_filter(sample: xr.Dataset, days: np.ndarray) -> np.ndarray:
 
 
 def root_parts(ds: xr.Dataset, fused: xr.DataArray, bundle: Bundle) -> xr.Dataset:
-    """What the fused second layer is merged from: `ROOT_SOURCES` of `merging`, and the spread of the taught one."""
+    """What the fused second layer is merged from: `ROOT_SOURCES` of `fusion_weights`, and the spread of the taught one."""
     change = (fused - ds[SURFACE]).drop_attrs().assign_attrs(units="m3 m-3", long_name="Fusion minus land model")
     ds = ds.assign({FUSED: fused.assign_attrs(units="m3 m-3", long_name="Fused soil moisture"), CHANGE: change})
     filters = [f"memory({CHANGE}, {d})" for d in MEMORIES]
@@ -180,6 +180,6 @@ def root_parts(ds: xr.Dataset, fused: xr.DataArray, bundle: Bundle) -> xr.Datase
 
 
 def merged_root(parts: xr.Dataset, weights: np.ndarray) -> xr.DataArray:
-    """The fused second layer by weights of `xsm.learning.merging.ROOT_SOURCES`."""
+    """The fused second layer by weights of `xsm.learning.fusion_weights.ROOT_SOURCES`."""
     total: Any = sum(w * parts[n] for n, w in zip(ROOT_SOURCES, weights, strict=True))
     return total.clip(DRIEST, WETTEST).astype("f4")

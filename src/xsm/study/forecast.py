@@ -15,7 +15,7 @@ from xsm.errors import DataError, UsageError
 from xsm.io import files
 from xsm.io.paths import size_of
 from xsm.learning.estimating import trim
-from xsm.learning.series import check_series
+from xsm.learning.fill_checks import check_series
 from xsm.ops.cube import cube as make_cube
 from xsm.options import threads
 from xsm.study.config import Study

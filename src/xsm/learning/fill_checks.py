@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import xarray as xr
 
+from xsm.compute.cell_blocks import cells_of
 from xsm.compute.chunks import is_lazy
-from xsm.compute.series import cells_of
 from xsm.data.cf import VARIABLES, check_units, kind
 from xsm.data.families import ESTIMATE, LAND_MODEL, is_moisture, role_of, same_series
 from xsm.data.period import check_order
