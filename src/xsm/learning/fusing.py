@@ -165,7 +165,7 @@ def depth_filter(sample: xr.Dataset, days: np.ndarray) -> np.ndarray:
 
 
 def root_parts(ds: xr.Dataset, fused: xr.DataArray, bundle: Bundle) -> xr.Dataset:
-    """What the fused second layer is merged from: `ROOT_SOURCES` of `fusion_weights`, and the spread of the taught one."""
+    """Parts of the fused second layer (`fusion_weights.ROOT_SOURCES`) and the spread of the taught one."""
     change = (fused - ds[SURFACE]).drop_attrs().assign_attrs(units="m3 m-3", long_name="Fusion minus land model")
     ds = ds.assign({FUSED: fused.assign_attrs(units="m3 m-3", long_name="Fused soil moisture"), CHANGE: change})
     filters = [f"memory({CHANGE}, {d})" for d in MEMORIES]
