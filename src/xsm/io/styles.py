@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import colorsys
 import hashlib
+import re
 from collections.abc import Mapping
 from typing import Any
 from xml.sax.saxutils import quoteattr
@@ -56,6 +57,10 @@ DROUGHT = (PLAIN, "#ffff00", "#fcd37f", "#ffaa00", "#e60000", "#730000")
 TEXTURE = ("#fde725", "#f6c945", "#e8a33d", "#8fd2c5", "#5ab4ac", "#2f8f87",
            "#b8a9d9", "#8e7cc3", "#6650a4", "#d98fb0", "#b3477f", "#6d1f4f")  # fmt: skip
 """Colours of the USDA texture classes 1 to 12."""
+DEPARTURES = ("_anomaly", "_trend", "_trend_low", "_trend_high", "_lag", "_bias")
+"""Ends of names of values around zero."""
+OF_SERIES = re.compile(r"_(drought(_area)?|swi_\w+|trend_\w+|lag_\w+|drydown\w*)$")
+"""Ends of names of what verbs tell of a series and is no soil moisture."""
 FIXED = ("percentile",)
 """Ramps whose colours always stand for the same values."""
 MARK = "<!-- xsm "
@@ -75,11 +80,11 @@ def style_of(name: str) -> str:
     """Name of the ramp for a variable; empty if there is none."""
     if name.endswith("_percentile"):
         return "percentile"
-    if name.endswith(("_anomaly", "_drought", "_drought_area", "_swi_quality", "_swi_days", "_swi_r")):
+    if name.endswith(DEPARTURES):
+        return "bias"
+    if not name.startswith(("sm_", "soil_moisture")) or OF_SERIES.search(name):
         return ""
-    if name.endswith("_std"):
-        return "uncertainty" if name.startswith("sm_") or name.startswith("soil_moisture") else ""
-    return "soil_moisture" if name.startswith("sm_") or name == "soil_moisture" else ""
+    return "uncertainty" if name.endswith("_std") else "soil_moisture"
 
 
 def classes_of(name: str, attrs: Mapping[str, Any]) -> list[tuple[int, str, str]]:

@@ -17,7 +17,7 @@ from xsm.data.families import ESTIMATE
 from xsm.data.masks import with_masks
 from xsm.data.roles import HOLDERS, RETRIEVAL, ROOT, SURFACE, in_roles
 from xsm.data.scenarios import get_scenario
-from xsm.errors import DataError, UsageError, tell
+from xsm.errors import DataError, UsageError, render_hint, tell
 from xsm.learning import fusing
 from xsm.learning.estimating import trim, with_context
 from xsm.learning.fitting_fuse import fit_fuse
@@ -37,7 +37,7 @@ def fusion_bundle(
     """The bundle that a user names, else one trained on the cube."""
     if model is None:
         checked_cube(ds, depths)
-        log.info("training a fusion on the cube; give <model=> to use one again")
+        log.info("training a fusion on the cube; %s", render_hint("give <model=> to use one again"))
         return fit_fuse(ds, model=None, stations=stations, options={"mode": mode}, **training)
     roles = in_roles(ds)
     if not is_lazy(roles[[RETRIEVAL, SURFACE]]):

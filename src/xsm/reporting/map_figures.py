@@ -96,7 +96,10 @@ def _plain_frame(ds: xr.Dataset) -> Frame | None:
 
 
 def limits(panels: Iterable[ArrayLike], ramp: str) -> tuple[float, float]:
-    """Limits that panels share: the ramp's (`FIXED`), or their 1st and 99th percentile, rounded outwards (`STEPS`)."""
+    """Limits that panels share: the ramp's (`FIXED`), or their 1st and 99th percentile, rounded outwards (`STEPS`).
+
+    Those of departures (``"bias"``) lie as far on both sides of zero.
+    """
     if ramp in FIXED:
         return RAMPS[ramp][0][0], RAMPS[ramp][-1][0]
     every = np.concatenate([np.empty(0), *(np.ravel(p) for p in panels)])
@@ -104,6 +107,9 @@ def limits(panels: Iterable[ArrayLike], ramp: str) -> tuple[float, float]:
     if not every.size:
         return (RAMPS[ramp][0][0], RAMPS[ramp][-1][0]) if ramp else (0.0, 1.0)
     low, high = (float(v) for v in np.percentile(every, [1, 99]))
+    if ramp == "bias":
+        edge = max(abs(low), abs(high)) or 1.0
+        return -edge, edge
     if ramp not in STEPS:
         return low, high if high > low else low + 1
     step = STEPS[ramp]

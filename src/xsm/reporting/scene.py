@@ -107,7 +107,7 @@ def make_scene(ds: xr.Dataset, cube: xr.Dataset | None) -> Scene:
     if not estimates and not spread:
         raise DataError(
             f"The maps ({', '.join(map(str, ds.data_vars)) or 'none'}) contain no estimate and no gap-filled variable.",
-            hint="Give the result of estimate or gapfill.",
+            hint="Give the result of <fuse()>, <estimate()> or <gapfill()>, or name what to draw: <variable=NAME>.",
         )
     if cube is not None:
         ds = _join(ds, _plain(cube), days)

@@ -22,11 +22,12 @@ if TYPE_CHECKING:
 
 def one_map(ds: xr.Dataset, variable: str | None, day: str | None) -> Figure:
     """Map of a variable (the best soil moisture where None) on a day, or of its mean."""
-    name = variable or make_scene(ds, None).best
+    drawable = [str(n) for n, v in ds.variables.items() if v.ndim > 1]
+    (only,) = drawable if len(drawable) == 1 else ("",)
+    name = variable or only or make_scene(ds, None).best
     frame = map_figures.frame_of(ds)
     if frame is None:
         raise DataError(f"The data are not maps (dims {dict(ds.sizes)}).", hint="Give dims (time, y, x).")
-    drawable = [str(n) for n, v in ds.variables.items() if v.ndim > 1]
     if name not in drawable:
         raise unknown("variable", name, drawable)
     values, title = ds[name], score_tables.label(name, ds)
@@ -51,8 +52,9 @@ def one_map(ds: xr.Dataset, variable: str | None, day: str | None) -> Figure:
     values = values.compute()
     if classes:
         return _drawn(lambda: map_figures.class_map(frame, values, title, classes))
-    units = str(ds[name].attrs.get("units", ""))
-    return _drawn(lambda: map_figures.value_maps(frame, {title: values}, style_of(name), units)[0])
+    words, units = (str(ds[name].attrs.get(key, "")) for key in ("long_name", "units"))
+    bar = f"{words or name} ({units})" if units else words or name
+    return _drawn(lambda: map_figures.value_maps(frame, {title: values}, style_of(name), bar)[0])
 
 
 def texture(ds: xr.Dataset, stations: xr.Dataset | None) -> Figure:
