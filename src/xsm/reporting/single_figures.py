@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import io
+import textwrap
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,10 @@ from xsm.reporting.scene import Scene, cell_series, make_scene, overview, places
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+
+BAR_LETTERS = 48
+"""Letters of a name below a colour bar."""
 
 
 def one_map(ds: xr.Dataset, variable: str | None, day: str | None) -> Figure:
@@ -53,7 +58,8 @@ def one_map(ds: xr.Dataset, variable: str | None, day: str | None) -> Figure:
     if classes:
         return _drawn(lambda: map_figures.class_map(frame, values, title, classes))
     words, units = (str(ds[name].attrs.get(key, "")) for key in ("long_name", "units"))
-    bar = f"{words or name} ({units})" if units else words or name
+    short = textwrap.shorten(words.partition(" (")[0] or name, BAR_LETTERS, placeholder="...")
+    bar = f"{short} ({units})" if units else short
     return _drawn(lambda: map_figures.value_maps(frame, {title: values}, style_of(name), bar)[0])
 
 
