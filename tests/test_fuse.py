@@ -215,7 +215,7 @@ def test_a_period_without_retrievals_enough_is_refused(cube):
 def test_stations_that_cannot_serve_are_named_with_the_reason(cube):
     away = xsm.example("stations", size=16, days=DAYS, seed=3).load()
     away = away.assign_coords(lon=away["lon"] + 20)
-    with pytest.warns(UserWarning, match="fixed ones: No station lies in the maps"):
+    with pytest.warns(UserWarning, match="default weights and spread are used: No station lies in the maps"):
         fitted = xsm.fit(cube, task="fuse", train=TRAIN, validation=VALIDATION, stations=away, **QUICK)
     assert fitted.card["sources"]["stations"] == []
 

@@ -183,7 +183,7 @@ def test_observed_values_stay_even_outside_the_physical_range(gappy):
             DataError,
             "expected those of the series",
         ),
-        (lambda d: d.isel(time=[0, 1, 1, 2]), {}, DataError, "days twice"),
+        (lambda d: d.isel(time=[0, 1, 1, 2]), {}, DataError, "repeated or out of order"),
         (lambda d: d, {"mode": "both"}, UsageError, "smoother"),
         (lambda d: d, {"max_gap": 0}, UsageError, "at least 1"),
         (lambda d: d, {"epochs": 3}, UsageError, "Unknown option of model 'linear'"),

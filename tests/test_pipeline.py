@@ -293,8 +293,8 @@ def test_a_second_process_is_refused(folder):
 def test_filled_maps_have_one_order_however_the_store_lists_them(tmp_path):
     names = ["tb_h", "albedo", "albedo_std", "tb_h_std", "clay"]
     for order in (names, names[::-1]):
-        files.write(xr.Dataset({name: ("x", [1.0]) for name in order}), tmp_path / "a.nc", overwrite=True)
-        maps = filled_names(tmp_path / "a.nc")
+        files.write(xr.Dataset({name: ("x", [1.0]) for name in order}), tmp_path / "a.zarr", overwrite=True)
+        maps = filled_names(tmp_path / "a.zarr")
         assert [n for n in maps if n in names] == ["albedo", "albedo_std", "tb_h", "tb_h_std"]
 
 

@@ -186,7 +186,7 @@ def test_wrong_data_end_in_one_sentence():
         xsm.rescale(data.to_dataset(), to="sm_dca")
     with pytest.raises(xsm.XsmError, match="list"):
         xsm.rescale([0.1, 0.2], data)
-    with pytest.raises(xsm.DataError, match="several times on 2018-01-01"):
+    with pytest.raises(xsm.DataError, match="one time twice, on 2018-01-01"):
         xsm.rescale(xr.concat([data[:1], data], "time"), reference())
     with pytest.raises(xsm.DataError, match="3 cells along 'lon', the data 2"):
         xsm.rescale(data[..., :2], reference())

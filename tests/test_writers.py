@@ -129,7 +129,7 @@ def test_read_of_a_file_with_a_variable_sm(tmp_path):
     ("change", "name", "sentence"),
     [
         (lambda ds: ds, "a.nc", r"ends with '\.nc', expected \.tif"),
-        (lambda ds: ds.drop_vars(["x", "y", "spatial_ref"]), "a.tif", "Only maps on an EASE-Grid"),
+        (lambda ds: ds.drop_vars(["x", "y", "spatial_ref"]), "a.tif", "has no CRS and is not on an EASE-Grid"),
         (lambda ds: ds[["x", "y"]], "a.tif", "no map of numbers"),
         (lambda ds: ds, "there.tif", "exists"),
     ],

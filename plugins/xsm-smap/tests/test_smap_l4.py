@@ -65,7 +65,7 @@ def test_round_trip_of_the_land_model(files: list[Path], area: Area, world: Worl
 
 
 def test_missing_days_and_too_few_steps(files: list[Path], area: Area) -> None:
-    with pytest.warns(UserWarning, match="3 of 3 days have fewer than 8 files; 3 with fewer"):
+    with pytest.warns(UserWarning, match="3 of 3 days have fewer than 8 files; the 3 days with fewer"):
         got = open_(files[2:8], region=area, time=slice("2021-04-01", "2021-04-03"))
     assert got.sizes["time"] == 3 and got["sm_surface"].isnull().all()
     assert got.attrs["incomplete_days"].startswith("2021-04-01 (6)")
