@@ -127,6 +127,7 @@ def test_the_fusion_of_a_study_is_that_of_its_cube(folder):
     assert not {"method", "scenario", "model_hash"} & set(estimates.attrs)
 
 
+@pytest.mark.slow
 def test_a_fusion_alone_needs_neither_filling_nor_scenarios(folder, tmp_path):
     text = (folder / "study.toml").read_text().replace("files/", f"{folder}/files/")
     head = text.split("[gapfill]")[0]

@@ -142,6 +142,7 @@ def test_geotiff_of_an_estimate(qgis, tmp_path):
     assert "paletted" in (tmp_path / "out.qml").read_text()
 
 
+@pytest.mark.slow
 def test_a_fusion_equals_the_command_line_and_is_loaded_as_maps(qgis, tmp_path):
     """The form's own defaults, from a file in which land cover is a coordinate."""
     pytest.importorskip("lightgbm")

@@ -174,6 +174,7 @@ answer = [[n.name(), [m.name() for m in n.findLayers()]] for n in project.layerT
 """
 
 
+@pytest.mark.slow
 def test_steps_of_a_model_are_not_loaded(qgis, tmp_path):
     """The result of a model has the name that the model gives it."""
     assert window(qgis, STEPS, tmp_path / "window") == [["Soil of the model", ["USDA soil texture class"]]]
