@@ -53,7 +53,7 @@ def collocate(
 ) -> xr.Dataset:
     """Errors of products and of the stations; see `xsm.triple_collocation`."""
     variables = _named(ds, variables, USUAL, 2)
-    stations = as_stations(stations, ds)
+    stations = as_stations(stations, ds, depth)
     free = bool(np.isnan(stations["depth"].values.astype("f8")).all()) if "depth" in stations.variables else False
     layers, depths = _one_layer(layers_of(ds, variables, depth=depth, free=free))
     _check_independent(ds, variables)
