@@ -205,7 +205,7 @@ def test_a_negative_error_variance_is_told_and_has_no_interval_but_a_scale():
 def test_cells_have_a_flag_that_says_why():
     ds = with_common_error(shape=(2, 3))
     ds["sm_dca"][:, 0, 0] = np.nan
-    ds["sm_dca"][:, 0, 1] = -ds["sm_dca"][:, 0, 1]
+    ds["sm_dca"][:, 0, 1] = 0.6 - ds["sm_dca"][:, 0, 1]
     for data in (ds, ds.chunk(lat=1, lon=2)):
         note = xsm.triple_collocation(data)["note"].compute()
         meanings = note.attrs["flag_meanings"].split()

@@ -124,3 +124,22 @@ def test_cells_are_compared_by_their_labels():
     with pytest.warns(UserWarning, match="the 2 of the same name"):
         some = xsm.validate(one, other.sel(cell=["D", "B"]))
     np.testing.assert_array_equal(some["r"].values, whole["r"].sel(station=["D", "B"]).values)
+
+
+@pytest.mark.parametrize("verb", [xsm.validate, xsm.matchup, xsm.triple_collocation])
+def test_values_beyond_the_valid_range_of_the_data_are_told(verb):
+    product = maps()
+    product["sm"].attrs["valid_range"] = [0.0, 0.35]
+    product["other"] = product["sm"][::-1].assign_coords(time=DAYS) * 0.5
+    with pytest.warns(UserWarning, match="of 'sm' are outside 0 to 0.35, the valid range in its attributes"):
+        verb(product, stations(), variables=["sm", "other"][: 1 + (verb is xsm.triple_collocation)], depth="5")
+
+
+def test_fill_values_in_products_and_gappy_series_are_told():
+    ds = table("ABC").to_xarray()
+    ds = ds.assign({n: v.assign_attrs(units="m3 m-3", family=n) for n, v in ds.items()})
+    ds["A"] = ds["A"].where(ds["time"] > DAYS[2], -9999)
+    for data in (ds, ds.chunk(time=40)):
+        for work in (xsm.triple_collocation, lambda d: xsm.gapfill(d, "linear", variables=["A"])):
+            with pytest.warns(UserWarning, match="-9999.* of 'A' are outside 0 to 1, its physical range"):
+                work(data).load()

@@ -11,7 +11,7 @@ from xsm.contracts.containers import UNNAMED, as_dataset
 from xsm.contracts.inputs import checked
 from xsm.contracts.param import Kind, Param
 from xsm.data.time import utc_times
-from xsm.errors import UsageError, tell, unknown
+from xsm.errors import tell, unknown
 from xsm.io import station_table
 
 
@@ -24,7 +24,6 @@ def as_data(value: Any, name: str = "ds") -> xr.Dataset:
     >>> as_data(pd.Series([0.2, 0.3], pd.date_range("2021-04-01", periods=2), name="sm")).sizes["time"]
     2
     """
-    _refuse_files(name, value)
     ds = checked(name, as_dataset(name, value)[0], Param(name=name, kind=Kind.DATASET, required=True))
     return utc_times(ds, "The stations" if name == "stations" else "The data")
 
@@ -82,10 +81,3 @@ def _is_wide(frame: Any) -> bool:
 
     long = {str(c).lower() for c in frame.columns} & set(station_table.COLUMNS["station"])
     return isinstance(frame.index, pd.DatetimeIndex | pd.PeriodIndex) and not long
-
-
-def _refuse_files(name: str, value: Any) -> None:
-    if isinstance(value, list | tuple) and value and all(isinstance(v, str) or hasattr(v, "__fspath__") for v in value):
-        raise UsageError(
-            f"'{name}' is a list of {len(value)} files, expected an xarray.Dataset.", hint="Open files with <open()>."
-        )

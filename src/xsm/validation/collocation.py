@@ -15,6 +15,7 @@ from xsm.data.cells import daily
 from xsm.data.emptiness import tell_emptied
 from xsm.data.families import NOAH, SMAP, families_of, origin, same_series, shared
 from xsm.data.period import days as period
+from xsm.data.ranges import checked
 from xsm.errors import DataError, UsageError, render_hint, tell, unknown
 from xsm.validation import matching, metrics
 from xsm.validation.pairing import pair
@@ -97,7 +98,7 @@ def collocate_products(
     _check_independent(ds, variables)
     cf.check_units(ds, variables)
     _one_layer(layers_of(ds, variables, free=True))
-    ds, days = daily(only_observed(ds, variables), None if time is None else period(time))
+    ds, days = daily(checked(only_observed(ds, variables), variables), None if time is None else period(time))
     least = _least(min_days, len(days), "cells")
     arrays = [ds[name] for name in variables]
     if "frozen" in ds:
@@ -140,7 +141,8 @@ def collocate_products(
             table["note"] = (), _why(table), _NOTE
             if why := _why(table):
                 tell(f"Not every product has an error: {why}.")
-        tell_emptied(table, {}, f"In every cell {NO_SIGNAL}, or {NEGATIVE}.", ["r_truth"])
+        else:
+            tell_emptied(table, {}, f"In every cell {NO_SIGNAL}, or {NEGATIVE}.", ["r_truth"])
     frozen = "frozen days left out" if "frozen" in ds else "frozen days not left out"
     about = {"title": "Triple collocation of soil moisture", "period": f"{days[0]}/{days[-1]}", "days": frozen}
     kept = {k: v for k, v in ds.attrs.items() if k == "synthetic"}
