@@ -216,7 +216,7 @@ def test_cells_have_a_flag_that_says_why():
 
 @pytest.mark.parametrize("shape", [(), (2,), (2, 3)])
 def test_results_of_products_alone_are_shown_and_become_a_table(shape):
-    ds = products(shape=(2, 3)).isel({d: 0 for d in ("lat", "lon")[len(shape) :]})
+    ds = products(shape=(2, 3)).isel(dict.fromkeys(("lat", "lon")[len(shape) :], 0))
     table = xsm.triple_collocation(ds)
     frame = xsm.to_frame(table)
     assert len(frame) == 3 * int(np.prod(shape))

@@ -1,4 +1,4 @@
-"""References in every shape: wide tables that are paired by name, and stations ``(time, station)`` with their places."""
+"""References in every shape: wide tables, paired by name, and stations ``(time, station)`` at their places."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_the_depth_of_stations_is_their_attribute():
         np.testing.assert_array_equal(scores["bias"].values, one["bias"].values)
     with pytest.raises(xsm.DataError, match="20 cm"):
         xsm.validate(maps(), both, depth="20")
-    with pytest.raises(xsm.UsageError, match="several series .top, deep. whose depths are not stated"):
+    with pytest.raises(xsm.UsageError, match=r"several series \(top, deep\) whose depths are not stated"):
         xsm.validate(maps(), both.assign({n: v.drop_attrs().assign_attrs(units="m3 m-3") for n, v in both.items()}))
 
 
@@ -102,7 +102,7 @@ def test_equal_columns_of_two_tables_are_paired_by_name():
         assert scores["r"].sel(station=name).item() == pytest.approx(
             np.corrcoef(mine[name], theirs[name])[0, 1], abs=1e-6
         )
-    as_arrays = [t.rename_axis(columns="station").stack().to_xarray() for t in (mine, theirs)]
+    as_arrays = [xr.DataArray(t.rename_axis(columns="station"), name="sm") for t in (mine, theirs)]
     again = xsm.validate(*as_arrays)["r"]
     np.testing.assert_allclose(again.values, scores["r"].sel(station=again["station"].values).values)
     assert xsm.matchup(mine, theirs).sizes["pair"] == 4 * len(DAYS)
@@ -119,7 +119,7 @@ def test_other_tables_are_crossed():
 
 
 def test_cells_are_compared_by_their_labels():
-    one, other = (table(seed=s).rename_axis(columns="cell").stack().to_xarray() for s in (0, 1))
+    one, other = (xr.DataArray(table(seed=s).rename_axis(columns="cell"), name="sm") for s in (0, 1))
     whole = xsm.validate(one, other)
     with pytest.warns(UserWarning, match="the 2 of the same name"):
         some = xsm.validate(one, other.sel(cell=["D", "B"]))

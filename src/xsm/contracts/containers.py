@@ -79,7 +79,7 @@ def _of_pandas(name: str, data: Any) -> Any:
     if twice := sorted({n for n in names if names.count(n) > 1}):
         raise UsageError(
             f"'{name}' has {names.count(twice[0])} columns called '{twice[0]}', expected another name for each.",
-            hint="Name them, such as pd.concat([a, b], axis=1, keys=['a', 'b']).",
+            hint="Give each column a name of its own; pandas.concat takes them as keys.",
         )
     variables = {str(c): ("time", numbers[c].to_numpy("f8"), dict(data.attrs)) for c in numbers}
     return xr.Dataset(variables, {"time": xr.DataArray(data.index, dims="time")})

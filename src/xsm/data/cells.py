@@ -82,9 +82,9 @@ class Cells:
                 hint="Divide percent by 100, kg m-2 by the thickness of the layer in mm.",
             )
         within = replace(range_of(near, name), low=-np.inf, high=np.inf)
-        for doubtful in [*impossible(values, within), bulk(values, within)]:
-            if doubtful:
-                tell(doubtful)
+        doubts: list[Warning | str] = [*impossible(values, within)]
+        for one in [*doubts, *filter(None, [bulk(values, within)])]:
+            tell(one)
         wrong = (values < 0) | (values > 1)
         if wrong.any():
             tell(f"{int(wrong.sum())} values of '{name}' outside 0 to 1 m3 m-3 are left out.")
