@@ -174,3 +174,61 @@ def test_sensors_of_uscrn_are_those_of_pytesmo(real_data: Path):
             np.testing.assert_allclose(one["snr"], snr, rtol=1e-5)  # the product's float32
             np.testing.assert_allclose(one["error_std"] * one["scale"], error, atol=1e-6)
     assert done >= 3
+
+
+def with_common_error(**sizes):
+    """Products of which the second has the error of the first, so that the error variance of one is negative."""
+    ds = products(**sizes)
+    rng = np.random.default_rng(5)
+    common = rng.normal(0, 0.08, ds["sm_dca"].shape)
+    first, second, _ = ds.data_vars
+    ds[first], ds[second] = ds[first] + common, ds[second] + 0.35 * common
+    return ds
+
+
+def test_a_negative_error_variance_is_told_and_has_no_interval_but_a_scale():
+    one = with_common_error(shape=(1, 1)).isel(lat=0, lon=0, drop=True).to_dataframe()[list(ERRORS)[:3]]
+    with pytest.warns(UserWarning, match="Not every product has an error: the error variance of sm_noah_0_10 is neg"):
+        table = xsm.triple_collocation(one)
+    values = one.dropna().to_numpy().T
+    with np.errstate(invalid="ignore"):
+        _, error, scale = tcol_metrics(*values)
+    np.testing.assert_allclose(table["scale"].values, scale, rtol=1e-6)
+    np.testing.assert_allclose((table["error_std"] * table["scale"]).values, error, rtol=1e-6)
+    assert "sm_noah_0_10" in table["note"].item()
+    for name in ("error_std", "snr", "r_truth", "scale"):
+        for end in ("_low", "_high"):
+            assert (np.isfinite(table[name]) == np.isfinite(table[name + end])).all(), name
+    assert np.isfinite(table["error_std_low"]).sum() == 2
+
+
+def test_cells_have_a_flag_that_says_why():
+    ds = with_common_error(shape=(2, 3))
+    ds["sm_dca"][:, 0, 0] = np.nan
+    ds["sm_dca"][:, 0, 1] = 0.6 - ds["sm_dca"][:, 0, 1]
+    for data in (ds, ds.chunk(lat=1, lon=2)):
+        note = xsm.triple_collocation(data)["note"].compute()
+        meanings = note.attrs["flag_meanings"].split()
+        assert [meanings[i] for i in note.values[0, :2]] == ["too_few_days", "no_common_variation"]
+        assert {meanings[i] for i in note.values.ravel()[2:]} == {"negative_error_variance"}
+    assert (xsm.triple_collocation(products(shape=(2, 3)))["note"] == 0).all()
+
+
+@pytest.mark.parametrize("shape", [(), (2,), (2, 3)])
+def test_results_of_products_alone_are_shown_and_become_a_table(shape):
+    ds = products(shape=(2, 3)).isel(dict.fromkeys(("lat", "lon")[len(shape) :], 0))
+    table = xsm.triple_collocation(ds)
+    frame = xsm.to_frame(table)
+    assert len(frame) == 3 * int(np.prod(shape))
+    np.testing.assert_array_equal(frame["error_std"].to_numpy(), table["error_std"].values.ravel())
+    assert repr(table.sm).startswith("<ds.sm: errors of 3 products")
+    assert "gapfill" not in repr(table.sm)
+    with pytest.raises(xsm.UsageError, match="expected scores"):
+        xsm.to_frame(ds)
+
+
+@pytest.mark.parametrize("verb", [xsm.triple_collocation, xsm.anomaly, xsm.swi, lambda t: xsm.validate(t, t)])
+def test_columns_of_one_name_are_refused(verb):
+    one = products(shape=(1, 1)).isel(lat=0, lon=0, drop=True).to_dataframe()["sm_dca"]
+    with pytest.raises(xsm.UsageError, match="has 3 columns called 'sm_dca'"):
+        verb(pd.concat([one, one, one], axis=1))

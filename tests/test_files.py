@@ -11,6 +11,7 @@ import pytest
 import rasterio
 import xarray as xr
 
+import xsm
 from xsm import atomic
 from xsm.contracts.bundle import Bundle
 from xsm.data.grids import EASE2_M09, grid_of
@@ -161,6 +162,26 @@ def test_missing_file_and_wrong_folder(tmp_path):
         files.read(tmp_path / "none.nc")
     with pytest.raises(DataError, match="not a Zarr"):
         files.read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [(["a.nc", "b.nc"], "a list of 2 files"), ("data/*.nc", "is a pattern"), ("sm_20[12].nc", "is a pattern"),
+     (3, "a int"), (None, "a NoneType")],
+)  # fmt: skip
+def test_one_file_is_read_at_a_time(path, text):
+    with pytest.raises(UsageError, match=f"{text}.*expected one file") as error:
+        xsm.read(path)
+    assert "xsm.read()" in error.value.hint
+    assert "xsm.open()" in error.value.hint
+
+
+def test_a_file_of_a_source_says_which(tmp_path):
+    path = tmp_path / "N_N_S_sm_0.050000_0.050000_probe_20200101_20210101.stm"
+    path.write_text("2020/01/01 00:00 N N S 36.0 -98.0 300.0 0.05 0.05 0.2 G M\n")
+    with pytest.raises(DataError, match="is a file of the source 'ismn'") as error:
+        xsm.read(path)
+    assert "xsm.open()" in error.value.hint
 
 
 def test_nothing_half_written_and_nothing_lost(maps, tmp_path):

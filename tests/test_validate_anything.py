@@ -78,8 +78,11 @@ def test_cells_beside_equal_cells():
     with pytest.raises(xsm.DataError, match="has 4 series along 'cell', the data 5"):
         xsm.validate(cells["a"], cells["b"].isel(cell=slice(0, 4)))
     named = cells.assign_coords(cell=list("abcde"))
+    turned = xsm.validate(named["a"], named["b"].isel(cell=[1, 0, 2, 3, 4]))
+    assert turned["station"].values.tolist() == list("bacde")
+    np.testing.assert_array_equal(turned["r"].values, table["r"].values[:, [1, 0, 2, 3, 4]])
     with pytest.raises(xsm.DataError, match="other values along 'cell'"):
-        xsm.validate(named["a"], named["b"].isel(cell=[1, 0, 2, 3, 4]))
+        xsm.validate(named["a"], named["b"].assign_coords(cell=list("vwxyz")))
 
 
 def test_a_long_table_is_read_as_its_csv(tmp_path):

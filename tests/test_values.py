@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 import xarray as xr
 
+import xsm
 from xsm.errors import DataError
+from xsm.learning.values import check_values
 from xsm.testing import raise_if_computes
 
 
@@ -87,3 +89,20 @@ def test_references_with_fill_values_or_percent_are_refused(law_cube, name, valu
     changed = law_cube[name].where(law_cube["time"] != law_cube["time"][12], value)
     with pytest.raises(DataError, match=f"needs references in their range.*{name} .*first on 2021-06-13"):
         law_cube.assign({name: changed}).sm.fit(model="ridge")
+
+
+@pytest.mark.parametrize("names", [["tb_h"], ["precipitation"], ["sm_noah_0_10", "precipitation"]])
+def test_the_remedy_for_gaps_fills_them(names):
+    """The land model is not filled by default, so the remedy names what has the gaps."""
+    cube = xsm.example("cube", size=8, days=60)
+    gappy = cube.assign({n: cube[n].where(cube["time"].dt.day != 3) for n in names})
+    with pytest.raises(DataError, match="without gaps") as error:
+        check_values(gappy[names], cube["land"].astype(bool), "It")
+    (text,) = re.findall(r"gapfill_cru\(\) with variables='(.*)'", error.value.hint)
+    check_values(xsm.gapfill(gappy, "linear", variables=text)[names], cube["land"].astype(bool), "It")
+
+
+def test_maps_with_gaps_have_another_remedy():
+    maps = xr.Dataset({"sand": ("x", [0.3, np.nan])})
+    with pytest.raises(DataError, match="First leave these cells out"):
+        check_values(maps, xr.DataArray([True, True], dims="x"), "It")

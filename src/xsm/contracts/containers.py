@@ -75,6 +75,12 @@ def _of_pandas(name: str, data: Any) -> Any:
     numbers = frame.select_dtypes("number")
     if not numbers.shape[1]:
         raise UsageError(f"'{name}' has no column of numbers.", hint="Convert its columns with astype(float).")
+    names = [str(c) for c in numbers]
+    if twice := sorted({n for n in names if names.count(n) > 1}):
+        raise UsageError(
+            f"'{name}' has {names.count(twice[0])} columns called '{twice[0]}', expected another name for each.",
+            hint="Give each column a name of its own; pandas.concat takes them as keys.",
+        )
     variables = {str(c): ("time", numbers[c].to_numpy("f8"), dict(data.attrs)) for c in numbers}
     return xr.Dataset(variables, {"time": xr.DataArray(data.index, dims="time")})
 

@@ -52,7 +52,10 @@ def _dataset(name: str, value: Any, of_several: str) -> Any:
         return _with_time(_unpacked(value))
     what, hint = f"a {type(value).__name__}", of_several
     if isinstance(value, str | os.PathLike):
-        what, hint = f"'{value}'", "Open files with <open()>."
+        what, hint = f"'{value}'", "Read the file first, with <read()>, or files of a product with <open()>."
+    elif isinstance(value, list | tuple) and value and all(isinstance(v, str | os.PathLike) for v in value):
+        what = f"a list of {len(value)} files"
+        hint = "Open files of a product with <open()>, or read each with <read()> and join them with xarray.concat."
     elif value is None:
         what, hint = "None", "Check that the previous step returned a dataset."
     elif hasattr(value, "to_xarray"):

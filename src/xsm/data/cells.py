@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -14,6 +14,7 @@ from xsm.data.areas import DEGREES, EASE, transformer
 from xsm.data.grids import grid_of
 from xsm.data.period import day_mask
 from xsm.data.positions import Along, axes_of, in_degrees, inside, positions
+from xsm.data.ranges import bulk, impossible, range_of
 from xsm.errors import DataError, tell
 
 HOUR = np.timedelta64(1, "h")
@@ -80,6 +81,10 @@ class Cells:
                 f"'{name}' has a median of {np.nanmedian(values):.3g} at the stations, expected m3 m-3.",
                 hint="Divide percent by 100, kg m-2 by the thickness of the layer in mm.",
             )
+        within = replace(range_of(near, name), low=-np.inf, high=np.inf)
+        doubts: list[Warning | str] = [*impossible(values, within)]
+        for one in [*doubts, *filter(None, [bulk(values, within)])]:
+            tell(one)
         wrong = (values < 0) | (values > 1)
         if wrong.any():
             tell(f"{int(wrong.sum())} values of '{name}' outside 0 to 1 m3 m-3 are left out.")

@@ -89,6 +89,8 @@ def _of_points(points: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray | None, 
 
     if isinstance(points, str | Path):
         return _of_frame(_csv(Path(points)), f"'{points}'")
+    if isinstance(points, xr.DataArray):
+        points = points.to_dataset(name="values")
     if isinstance(points, xr.Dataset):
         return _of_frame(_stations(points), "'points'")
     if isinstance(points, Mapping):

@@ -42,7 +42,7 @@ class DatasetAccessor:
     ``ds.xsm`` is the same under another name. Where a dataset has a variable called ``sm``, as files of ESA CCI and C3S
     do, ``ds.sm`` is that variable with the operations of the dataset as further methods: ``ds.sm.mean("time")`` and
     ``ds.sm * 2`` are those of ``ds["sm"]``, ``ds.sm.regrid()`` is that of the dataset. ``ds["sm"]`` is the variable
-    alone, ``ds.xsm`` the operations alone.
+    alone, ``ds.xsm`` the operations alone: give ``ds["sm"]`` to `xarray.testing`, which refuses a subclass.
 
     Examples
     --------
@@ -109,7 +109,8 @@ class DataArrayAccessor(DatasetAccessor):
 class SharedName(xr.DataArray):
     """The variable ``sm`` of a dataset with the operations of the dataset: ``ds.sm`` where there is such a variable.
 
-    All that is made from it (``ds.sm * 2``, ``ds.sm[0]``, ``ds.sm.mean()``) is a plain DataArray.
+    All that is made from it (``ds.sm * 2``, ``ds.sm[0]``, ``ds.sm.mean()``) is a plain DataArray. Functions that
+    compare types, as those of `xarray.testing` do, take it for another one than ``ds["sm"]``, since it is a subclass.
     """
 
     __slots__ = ("_accessor",)

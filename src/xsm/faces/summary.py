@@ -53,6 +53,12 @@ def rows_of(ds: xr.Dataset) -> Rows:
             ("", f"{shape}, means over the stations"),
             ("next", "ds.sm.plot_skill()" if "r" in ds else "ds.sm.to_frame()"),
         ]
+    if "product" in ds.dims and "error_std" in ds:
+        cells = " x ".join(f"{n} {d}" for d, n in ds["error_std"].sizes.items() if d != "product")
+        return [
+            ("", f"errors of {ds.sizes['product']} products{cells and f' in {cells}'}"),
+            ("next", "ds.sm.to_frame()"),
+        ]
     if "pair" in ds.dims and "reference" in ds:
         return [("", f"{ds.sizes['pair']} pairs of product and station"), ("next", "ds.sm.to_frame()")]
     grid = grid_of(ds)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import errno
 import functools
+import glob
 import math
+import os
 import shutil
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,11 +21,12 @@ from xarray.backends import AbstractDataStore, H5NetCDFStore, NetCDF4DataStore, 
 
 from xsm.atomic import fresh
 from xsm.compute.zarr_regions import CHUNKS, write_groups
+from xsm.contracts.registry import get_source, sources
 from xsm.data.cf import NO_CLASS, NO_FLAG, clean_encoding, fill_of
 from xsm.data.emptiness import tell_written
 from xsm.data.first_bytes import WEB_PAGE, kind_of
 from xsm.data.skipped import listed, listen, with_skipped
-from xsm.errors import DataError, UsageError
+from xsm.errors import DataError, UsageError, XsmError
 from xsm.io.hdf5 import check_hdf5
 from xsm.io.named import NamedStore
 from xsm.io.written import check_written
@@ -47,9 +50,7 @@ def read(path: str | Path) -> xr.Dataset:
 
     A GeoTIFF with ISO dates as band names gets a dim ``time``; a CSV is read by `xsm.io.station_table`.
     """
-    path = Path(path)
-    if not path.exists():
-        raise DataError(f"'{path}' does not exist.", hint=f"Give a {READ} file.")
+    path = _one(path)
     try:
         if path.is_dir():
             if not (path / "zarr.json").exists() and not (path / ".zgroup").exists():
@@ -71,6 +72,9 @@ def read(path: str | Path) -> xr.Dataset:
             what = f"{WEB_PAGE} (a login page?)" if kind_of(head) == WEB_PAGE else "not a NetCDF file"
             if head.startswith(b"GRIB"):
                 raise DataError(f"'{path}' is a GRIB file, expected {READ}.", hint="Run `gdal_translate` to a .tif.")
+            if source := _source_of(path):
+                raise DataError(f"'{path}' is a file of the source '{source}', expected {READ}.",
+                                hint=f"Open it with <open()> and '{source}' as source.")  # fmt: skip
             raise DataError(f"'{path}' is {what}.", hint="Get the file again, or convert it.")
         hdf5 = head[:4] == b"\x89HDF"
         check_hdf5(path)
@@ -86,9 +90,32 @@ def read(path: str | Path) -> xr.Dataset:
         ) from None
 
 
+def _one(path: Any) -> Path:
+    """The path of a file or a store that exists; not a list, and not a pattern."""
+    hint = "Read each with <read()> and join them with xarray.concat, or give files of a product to <open()>."
+    if not isinstance(path, str | os.PathLike):
+        what = f"a list of {len(path)} files" if isinstance(path, list | tuple) else f"a {type(path).__name__}"
+        raise UsageError(f"The path is {what}, expected one file.", hint=hint)
+    if not (path := Path(path)).exists():
+        if glob.has_magic(str(path)):
+            raise UsageError(f"'{path}' is a pattern, expected one file.", hint=hint)
+        raise DataError(f"'{path}' does not exist.", hint=f"Give a {READ} file.")
+    return path
+
+
+def _source_of(path: Path) -> str:
+    """Name of the source whose file it is; empty where there is none."""
+    for name in sources():
+        with suppress(XsmError):
+            if get_source(name).identify(path):
+                return name
+    return ""
+
+
 def read_all(path: str | Path) -> xr.Dataset:
     """The same, with the variables that `xsm.io.geotiff.write` put beside a GeoTIFF."""
-    path, ds = Path(path), read(path)
+    ds = read(path)
+    path = Path(path)
     if path.suffix.lower() in (".tif", ".tiff"):
         from xsm.io.geotiff import siblings
 

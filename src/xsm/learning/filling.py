@@ -17,6 +17,7 @@ from xsm.contracts.model import Model
 from xsm.contracts.registry import get_model
 from xsm.data.cf import VARIABLES, add_history
 from xsm.data.emptiness import tell_emptied, valid_share
+from xsm.data.ranges import checked
 from xsm.errors import DataError, tell
 from xsm.learning.fill_checks import SAMPLE_CELLS, check_series, leaks, patterns_of, refuse_leaks
 from xsm.learning.fitting_gapfill import fit_series
@@ -73,6 +74,7 @@ class Filling:
 def fill_gaps(ds: xr.Dataset, filling: Filling) -> xr.Dataset:
     """Fill the gaps of series; see `xsm.gapfill`."""
     names = check_series(ds, filling.variables, filling.covariates, filling.allow_target_leak)
+    ds = checked(ds, [n for n in (*names, *filling.covariates) if n not in VARIABLES or is_lazy(ds[[n]])])
     filler = get_model(filling.method, "gapfill")
     bundle = None if filling.model is None else load_bundle(filling.model, "gapfill")
     targets = bundle.card["targets"] if bundle else ()

@@ -39,8 +39,10 @@ def check_values(
     count = xr.Dataset({n: (~_within(v, SLACK) & inside[n]).sum() for n, v in ds.data_vars.items()}).compute()
     doubtful = {n: v for n, v in ds.data_vars.items() if int(count[n])}
     for wrong, text, hint in FAULTS:
-        if counts := [c for n, v in doubtful.items() if (c := _counted(v, wrong(v) & inside[n]))]:
-            raise DataError(f"{who} needs {what} {text} {', '.join(counts)}.", hint=hint)
+        if counts := {n: c for n, v in doubtful.items() if (c := _counted(v, wrong(v) & inside[n]))}:
+            series = ",".join(str(n) for n in counts if "time" in doubtful[n].dims)
+            fill = f"run <gapfill_cru()> with <variables={series}>" if series else "leave these cells out"
+            raise DataError(f"{who} needs {what} {text} {', '.join(counts.values())}.", hint=f"{hint} {fill}.".strip())
     if doubtful:
         outside = ", ".join(f"{n} ({int(count[n])} outside {_range(n)})" for n in doubtful)
         tell(f"The {what} have values outside the range of their quantity: {outside}; check units and fill values.")
@@ -85,19 +87,19 @@ def _within(variable: xr.DataArray, share: float) -> xr.DataArray:
 
 
 FAULTS: tuple[tuple[Callable[[xr.DataArray], xr.DataArray], str, str], ...] = (
-    (xr.DataArray.isnull, "without gaps, but there are some in", "Run <gapfill_cru()> first."),
+    (xr.DataArray.isnull, "without gaps, but there are some in", "First"),
     (
         np.isinf,
         "that are finite, but there are infinite values in",
-        "Set them to missing, and run <gapfill_cru()> for series.",
+        "Set them to missing, and",
     ),
     (
         lambda variable: ~_within(variable, ABSURD),
         "in their range, but there are fill values or another unit in",
-        "Convert the unit, or set fill values to missing and run <gapfill_cru()>.",
+        "Convert the unit, or set fill values to missing and",
     ),
 )
-"""What is refused, how it is said and what to do; the first that applies is reported."""
+"""What is refused, how it is said and what to do before the gaps are filled; the first that applies is reported."""
 
 
 def _counted(variable: xr.DataArray, wrong: xr.DataArray) -> str:

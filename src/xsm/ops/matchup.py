@@ -8,7 +8,7 @@ import xarray as xr
 
 from xsm.contracts.operation import Kind, Param, operation
 from xsm.data import cf
-from xsm.io.tables import as_data, as_reference
+from xsm.io.tables import as_pair
 from xsm.ops.validate import (
     AtDepth,
     Common,
@@ -73,11 +73,11 @@ def matchup(
     >>> pairs["value"].dims, xsm.to_frame(pairs).columns[:4].tolist()
     (('pair',), ['product', 'station', 'network', 'time'])
     """
-    ds, stations = as_data(ds), as_reference(stations)
-    matched = match(ds, stations, variables=variables, method=method, depth=depth, depth_method=depth_method,
+    data, reference, names = as_pair(ds, stations, variables)
+    matched = match(data, reference, variables=names, method=method, depth=depth, depth_method=depth_method,
                     tolerance=tolerance, rescale=rescale, min_days=min_days, common=common, time=time,
                     leave_out=() if include_training_stations else None)  # fmt: skip
-    table = pair_table(matched, stations, ds)
+    table = pair_table(matched, reference, data)
     return cf.add_history(table, "matchup", variables=variables, method=method, depth=depth, tolerance=tolerance,
                           rescale=None if rescale == "none" else rescale, min_days=matched.min_days, common=common,
                           time=time)  # fmt: skip

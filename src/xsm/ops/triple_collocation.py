@@ -71,8 +71,10 @@ def triple_collocation(
     xarray.Dataset
         ``error_std`` (in each product's own unit), ``snr``, ``r_truth`` and ``scale`` with dims ``(product, station)``,
         or product and the dims of the cells; ``_low`` and ``_high`` of a 95 percent block bootstrap (30 days, 1000
-        draws); ``n``, the number of days. With stations also ``_median`` over them, ``note(station)`` where there is no
-        result, and ``excluded`` and ``remarks`` as of `validate`. Lazy where maps are.
+        draws) where there is a value; ``n``, the number of days; ``note``, why a result is missing: a text of each
+        station or of series, a flag of each cell. A negative error variance leaves a product without error, but with
+        ``scale``. With stations also ``_median`` over them, and ``excluded`` and ``remarks`` as of `validate`. Lazy
+        where maps are.
 
     Raises
     ------

@@ -8,7 +8,7 @@ import xarray as xr
 
 from xsm.contracts.operation import Kind, Param, operation
 from xsm.data import cf
-from xsm.io.tables import as_data, as_reference
+from xsm.io.tables import as_pair
 from xsm.validation.scoring import GROUPINGS, score_maps
 
 Data = Annotated[Any, Param("Daily soil moisture: maps or series.", label="Maps", kind=Kind.DATASET)]
@@ -91,7 +91,9 @@ def validate(
         "Stations"), or a table with the columns ``station``, ``time``, ``soil_moisture``, ``lat``, ``lon`` and
         ``depth``. Of several sensors at one depth of a station the one with the most values is used. Also a series, or
         a table with times as its index and a column for each series: they need no place, and those of ``(time, cell)``
-        belong to the cells of ``ds``.
+        belong to the cells of ``ds`` of the same label. Stations ``(time, station)`` with ``lat`` and ``lon`` are taken
+        at their places, at the depth in their attribute ``depth`` or else at ``depth``. Where ``ds`` and ``stations``
+        are tables with several columns of the same names, these are compared with each other.
     variables : sequence of str, optional
         Names in `PRODUCTS`, variables with an attribute ``depth`` (cm, or a range such as ``"0-100"``), or any with
         ``depth``.
@@ -161,9 +163,10 @@ def validate(
     >>> xsm.validate(one, one * 0.9)["r"].values.round(3)
     array([[1.]])
     """
+    data, reference, names = as_pair(ds, stations, variables)
     table = score_maps(
-        as_data(ds), as_reference(stations),
-        variables=variables, by=by, method=method, subsurface=subsurface, surface=surface, depth=depth,
+        data, reference,
+        variables=names, by=by, method=method, subsurface=subsurface, surface=surface, depth=depth,
         depth_method=depth_method, tolerance=tolerance, rescale=rescale,
         min_days=min_days, interval=interval, anomaly=anomaly, common=common, time=time,
         include_training_stations=include_training_stations,

@@ -15,6 +15,7 @@ from xsm.data.cells import daily
 from xsm.data.emptiness import tell_emptied
 from xsm.data.families import NOAH, SMAP, families_of, origin, same_series, shared
 from xsm.data.period import days as period
+from xsm.data.ranges import checked
 from xsm.errors import DataError, UsageError, render_hint, tell, unknown
 from xsm.validation import matching, metrics
 from xsm.validation.pairing import pair
@@ -32,6 +33,9 @@ RESULTS = {
 MIN_DAYS = 100
 NO_SIGNAL = "the products do not all vary together"
 NEGATIVE = "an error variance is negative: errors depend on each other, or there are too few days"
+NOTES = ("result", "too_few_days", "no_common_variation", "negative_error_variance")
+"""Meanings of the flag ``note`` of cells."""
+_NOTE = {"long_name": "Why a product lacks a result"}
 USUAL = ("sm_dca", "sm_noah_0_10")
 """Products that are compared with stations where none are named."""
 FEW_CELLS = 1000
@@ -53,7 +57,7 @@ def collocate(
 ) -> xr.Dataset:
     """Errors of products and of the stations; see `xsm.triple_collocation`."""
     variables = _named(ds, variables, USUAL, 2)
-    stations = as_stations(stations, ds)
+    stations = as_stations(stations, ds, depth)
     free = bool(np.isnan(stations["depth"].values.astype("f8")).all()) if "depth" in stations.variables else False
     layers, depths = _one_layer(layers_of(ds, variables, depth=depth, free=free))
     _check_independent(ds, variables)
@@ -94,7 +98,7 @@ def collocate_products(
     _check_independent(ds, variables)
     cf.check_units(ds, variables)
     _one_layer(layers_of(ds, variables, free=True))
-    ds, days = daily(only_observed(ds, variables), None if time is None else period(time))
+    ds, days = daily(checked(only_observed(ds, variables), variables), None if time is None else period(time))
     least = _least(min_days, len(days), "cells")
     arrays = [ds[name] for name in variables]
     if "frozen" in ds:
@@ -114,8 +118,7 @@ def collocate_products(
         use = valid & (count >= least)[:, None]
         series = [np.where(use, row, np.nan) for row in rows]
         series = [metrics.anomalies(v, number) for v in series] if anomaly else series
-        parts = [_results(*series), *(metrics.bootstrap(_results, *series) if with_ends else ())]
-        return np.moveaxis(np.concatenate(parts), -1, 0), count.astype("f8")
+        return np.moveaxis(np.concatenate([*_parts(series, with_ends).values()]), -1, 0), count.astype("f8")
 
     ends = ("", "_low", "_high") if with_ends else ("",)
     sizes = {"result": len(ends) * len(RESULTS), "product": len(arrays)}
@@ -127,13 +130,19 @@ def collocate_products(
     for i, (name, end) in enumerate(names):
         table[name + end] = results.isel(result=i).transpose("product", ...).assign_attrs(_about(name, end))
     table["n"] = count.astype("i4").assign_attrs(long_name="Number of days", units="1")
+    table["note"] = _flag(table, least)
     if not lazy:
         if not int(count.max()) >= least:
             most = int(count.max())
             hint = f"Take a longer period, or give <min_days={most}>." if most >= matching.LEAST_DAYS else (
                 "Look at the days of each product, and leave out one that has few.")  # fmt: skip
             raise DataError(f"The products have {most} days in common at most, fewer than {least}.", hint=hint)
-        tell_emptied(table, {}, f"In every cell {NO_SIGNAL}, or {NEGATIVE}.", ["r_truth"])
+        if not table["n"].ndim:
+            table["note"] = (), _why(table), _NOTE
+            if why := _why(table):
+                tell(f"Not every product has an error: {why}.")
+        else:
+            tell_emptied(table, {}, f"In every cell {NO_SIGNAL}, or {NEGATIVE}.", ["r_truth"])
     frozen = "frozen days left out" if "frozen" in ds else "frozen days not left out"
     about = {"title": "Triple collocation of soil moisture", "period": f"{days[0]}/{days[-1]}", "days": frozen}
     kept = {k: v for k, v in ds.attrs.items() if k == "synthetic"}
@@ -192,9 +201,7 @@ def _about(name: str, end: str) -> dict[str, str]:
 def _table(coords: Mapping[str, Any], series: Sequence[np.ndarray], count: np.ndarray, with_ends: bool) -> xr.Dataset:
     """Results of series (station, day) with intervals and medians, and a note where there is none."""
     table = xr.Dataset(coords=coords)
-    parts = {"": _results(*series)}
-    if with_ends:
-        parts |= dict(zip(("_low", "_high"), metrics.bootstrap(_results, *series), strict=True))
+    parts = _parts(series, with_ends)
     for i, (name, (long_name, units)) in enumerate(RESULTS.items()):
         for end, values in parts.items():
             table[name + end] = ("product", "station"), values[i], _about(name, end)
@@ -204,10 +211,37 @@ def _table(coords: Mapping[str, Any], series: Sequence[np.ndarray], count: np.nd
             .assign_attrs(long_name=f"{long_name}, median of the stations", units=units, cell_methods="station: median")
         )
     table["n"] = "station", count.astype("i4"), {"long_name": "Number of days", "units": "1"}
-    none = table["error_std"].isnull()
-    notes = np.where(none.all("product"), NO_SIGNAL, np.where(none.any("product"), NEGATIVE, ""))
-    table["note"] = "station", notes.astype(str), {"long_name": "Why a station has no result"}
+    notes = [_why(table.isel(station=i)) for i in range(table.sizes["station"])]
+    table["note"] = "station", np.array(notes, str), _NOTE
     return table
+
+
+def _why(table: xr.Dataset) -> str:
+    """Why products of one place have no error; empty where all have."""
+    lacking = table["product"].values[table["error_std"].isnull().values]
+    if table["scale"].isnull().all():
+        return NO_SIGNAL
+    return (
+        NEGATIVE.replace("an error variance", f"the error variance of {' and '.join(lacking)}") if len(lacking) else ""
+    )
+
+
+def _flag(table: xr.Dataset, least: int) -> xr.DataArray:
+    """Why products of a cell have no error, as a number of `NOTES`."""
+    number = xr.where(table["error_std"].isnull().any("product"), 3, 0)
+    number = xr.where(table["scale"].isnull().all("product"), 2, number)
+    number = xr.where(table["n"] < least, 1, number).astype("u1")
+    meanings = {"flag_values": np.arange(len(NOTES), dtype="u1"), "flag_meanings": " ".join(NOTES)}
+    return number.assign_attrs(_NOTE | meanings)
+
+
+def _parts(series: Sequence[np.ndarray], with_ends: bool) -> dict[str, np.ndarray]:
+    """Results by the ending of their names; intervals only of what has a value."""
+    values = _results(*series)
+    ends = metrics.bootstrap(_results, *series) if with_ends else ()
+    return {"": values} | {
+        name: np.where(np.isfinite(values), end, np.nan) for name, end in zip(("_low", "_high"), ends, strict=False)
+    }
 
 
 def _results(*series: np.ndarray) -> np.ndarray:

@@ -73,7 +73,7 @@ def match(
 
     ``leave_out`` are the full names of stations that take no part, by default those that the products learnt from.
     """
-    stations = as_stations(stations, ds)
+    stations = as_stations(stations, ds, depth)
     free = "depth" in stations.variables and bool(np.isnan(stations["depth"].values.astype("f8")).all())
     products, depths = layers_of(ds, variables, surface=surface, subsurface=subsurface, depth=depth,
                                  method=depth_method, free=free)  # fmt: skip

@@ -216,7 +216,8 @@ def triple_collocation(*products: ArrayLike) -> dict[str, Array]:
     dict of ndarray
         With a first axis for the products: ``error_std`` in each product's own unit, ``error_std_scaled`` in that of
         the first, ``scale`` (a product times it has the truth's spread in the first), ``snr`` in dB and ``r_truth``,
-        the correlation with the unknown truth. NaN where a covariance or an error variance is not positive.
+        the correlation with the unknown truth. NaN where a covariance is not positive; where only the error variance of
+        a product is negative, its ``scale`` is known all the same.
 
     Examples
     --------
@@ -238,8 +239,8 @@ def triple_collocation(*products: ArrayLike) -> dict[str, Array]:
         sums = logs.sum(1)
         truth = np.exp(2 * (sums - sums.sum(0) / (2 * (number - 1))) / (number - 2))
         error = np.sqrt(total - truth)
-        truth = np.where(np.isnan(error), np.nan, truth)
         scale = np.sqrt(truth[0] / truth)
+        truth = np.where(np.isnan(error), np.nan, truth)
         return {
             "error_std": error, "error_std_scaled": error * scale, "scale": scale,
             "snr": 10 * np.log10(truth / error**2), "r_truth": np.sqrt(truth / total),

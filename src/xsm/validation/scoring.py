@@ -14,7 +14,7 @@ from xsm.data import cf, soil_texture
 from xsm.data.cells import Cells
 from xsm.data.emptiness import tell_emptied
 from xsm.data.variation import ratios, tell_flat
-from xsm.errors import DataError, unknown
+from xsm.errors import DataError, UsageError, unknown
 from xsm.validation import matching, metrics
 from xsm.validation.matched import Matched, match
 from xsm.validation.products import is_estimate
@@ -214,12 +214,13 @@ def _summary(name: str, how: str, over: str) -> dict[str, str]:
 
 
 def to_frame(table: xr.Dataset) -> pd.DataFrame:
-    """Make a tidy table of the result of `xsm.validate` or `xsm.matchup`: a row per product and station, or per pair.
+    """Make a tidy table of scores, of the errors of products, or of pairs: a row for each product and place, or pair.
 
     Parameters
     ----------
     table : xarray.Dataset
-        Scores on ``(product, station)``, or pairs.
+        From `xsm.validate` or `xsm.triple_collocation`, on ``(product, station)``, ``(product,)`` or the product and
+        cells; or pairs from `xsm.matchup`.
 
     Returns
     -------
@@ -236,7 +237,12 @@ def to_frame(table: xr.Dataset) -> pd.DataFrame:
     """
     if "pair" in table.dims:
         return table.to_dataframe().reset_index(drop=True)
-    names = [str(n) for n, v in table.data_vars.items() if v.dims == ("product", "station")]
+    if "product" not in table.dims:
+        raise UsageError(f"to_frame got data with the dims {', '.join(map(str, table.dims))}, expected scores.",
+                         hint="Give the result of <validate()>, <matchup()> or <triple_collocation()>.")  # fmt: skip
+    scored = [v.dims for v in table.data_vars.values() if "product" in v.dims]
+    dims = ("product", "station") if ("product", "station") in scored else max(scored, key=len, default=())
+    names = [str(n) for n, v in table.data_vars.items() if v.dims == dims]
     return table[names].to_dataframe().reset_index()
 
 
