@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from xsm.data.families import families_of, is_moisture
+from xsm.data.families import families_of, is_about_another, is_moisture, spaced
 from xsm.data.ranges import SOURCE, checked
 from xsm.data.time import utc_times
 from xsm.errors import DataError, UsageError, unknown
+
+MOIST = re.compile(r"\b(s?sm|swc|vwc|theta|swvl\d|soil ?(moisture|water)|moisture)\b")
+OTHER = re.compile(
+    r"(\b(air|soil|surface) )?\b(rain|rainfall|precip|precipitation|prcp|snow|snowfall|swe|temperature|temp|humidity|wind|"
+    r"radiation|pressure|evaporation|evapotranspiration|runoff|ndvi|lai)\b( (mm|c|k|\d+ ?cm))?"
+)
+"""Words of names of columns, apart by spaces: soil moisture, and quantities that are none."""
 
 
 def series_of(ds: xr.Dataset, variables: Sequence[str] | None = None) -> tuple[xr.Dataset, np.ndarray, list[str]]:
@@ -33,7 +41,7 @@ def series_names(ds: xr.Dataset, variables: Sequence[str] | None = None) -> list
         With a dim ``time``.
     variables : sequence of str, optional
         Names; by default all soil moisture (by name, standard name or unit) that is neither a spread nor derived; the
-        only series; or every series of a table in which none has a unit.
+        only series; or of a table in which none has a unit every series that `of_table` leaves.
 
     Returns
     -------
@@ -64,14 +72,29 @@ def series_names(ds: xr.Dataset, variables: Sequence[str] | None = None) -> list
                 )
         return list(variables)
     moist = [n for n in series if is_moisture(ds, n) and not n.endswith("_std") and SOURCE not in ds[n].attrs]
-    plain = len(series) == 1 or not any(ds[n].attrs.get("units") for n in series)
-    names = moist or (series if plain else [])
+    plain = not any(ds[n].attrs.get("units") for n in series)
+    names = moist or (series if len(series) == 1 else of_table(series) if plain else [])
     if not names:
         raise UsageError(
             f"None of the variables ({', '.join(map(str, ds.data_vars)) or 'none'}) is soil moisture in time.",
             hint=f"Name them: <variables={','.join(series[:3]) or 'NAME'}>.",
         )
     return names
+
+
+def of_table(names: Sequence[str]) -> list[str]:
+    """Columns of a table without units that may be soil moisture: neither rain nor temperature nor a flag by name.
+
+    Names of stations may be any words; those of other quantities count as parts of a name where another name says soil
+    moisture, else as a whole one.
+
+    Examples
+    --------
+    >>> of_table(["sm_5cm", "sm_5cm_flag", "rain_mm"]), of_table(["Snow Lake", "Tucson", "precipitation"])
+    (['sm_5cm'], ['Snow Lake', 'Tucson'])
+    """
+    matches = OTHER.search if any(MOIST.search(spaced(n)) for n in names) else OTHER.fullmatch
+    return [n for n in names if not matches(spaced(n)) and not is_about_another(n, {})]
 
 
 def days_of(ds: xr.Dataset, what: str = "The data") -> tuple[xr.Dataset, np.ndarray]:

@@ -13,6 +13,9 @@ from xsm.data.ranges import checked
 from xsm.data.series import days_of, series_names
 from xsm.errors import DataError, UsageError
 
+BESIDE = ("time", "day_of_year")
+"""Dims that are no cells."""
+
 
 def beside(ds: xr.Dataset, reference: Any, to: str | None) -> xr.DataArray | None:
     """The reference on the days of the data, NaN on days that it lacks; None where neither argument is given.
@@ -61,8 +64,32 @@ def beside(ds: xr.Dataset, reference: Any, to: str | None) -> xr.DataArray | Non
             hint="Give a reference of the same period.",
         )
     array = array.reindex(time=stamps).assign_coords(time=ds["time"])
+    array = array.squeeze([d for d in array.dims if array.sizes[d] == 1 and d not in ds.dims], drop=True)
     same_cells(array, ds, "The reference")
     return array
+
+
+def same_dims(array: xr.DataArray, values: xr.DataArray, what: str) -> None:
+    """Stop where an array has dims besides the data's, which would give every cell of one with every cell of the other.
+
+    Parameters
+    ----------
+    array, values : DataArray
+        The reference, or what else is beside the data, and one of their variables.
+    what : str
+        Names the array in the error.
+
+    Examples
+    --------
+    >>> station = xr.DataArray([0.1, 0.2], dims="time")
+    >>> same_dims(station, xr.DataArray(np.zeros((2, 3)), dims=("time", "cell")), "The reference")
+    """
+    others = [str(d) for d in array.dims if d not in values.dims and d not in BESIDE]
+    if others:
+        here = ", ".join(map(str, values.dims))
+        raise DataError(f"{what} has the dims {', '.join(map(str, array.dims))}, '{values.name}' has {here}.",
+                        hint="Bring both to one grid first, with <regrid()>, or give a single series for all cells, "
+                             "such as that of a place by <at()>.")  # fmt: skip
 
 
 def same_cells(array: xr.DataArray, ds: xr.Dataset, what: str) -> None:
@@ -105,4 +132,6 @@ def compared(
         names = [n for n in names if n != to]
     if not names:
         raise UsageError(f"The input has no other series than '{to}'.", hint="Give a reference with <reference=>.")
+    for name in names:
+        same_dims(other, ds[name], "The reference")
     return checked(ds, names), names, other
