@@ -50,7 +50,7 @@ ABOUT = [
 ]  # fmt: skip
 """Names and long names of what tells of soil moisture, in its unit."""
 MOIST = [
-    ("sm", "Soil moisture, quality controlled"), ("sm", "Quality-controlled soil moisture"), ("swvl1", "Layer number 1"),
+    ("sm", "Soil moisture, quality controlled"), ("a", "Quality-controlled soil moisture"), ("w1", "Layer number 1"),
     ("ssm", "Soil moisture (spread below 4 %)"), ("sm_corrected", "Error-corrected soil moisture"),
 ]  # fmt: skip
 
@@ -77,10 +77,78 @@ def test_of_a_table_only_what_may_be_soil_moisture_is_taken():
     for columns, taken in [
         (["soil_moisture_5cm", "precipitation", "soil_temperature_5cm"], ["soil_moisture_5cm"]),
         (["sm", "sm_std", "rain mm"], ["sm"]),
-        (["Snow Lake", "SD_Buffalo_13_ESE", "Number 3", "air_temperature"], ["Snow Lake", "SD_Buffalo_13_ESE", "Number 3"]),
+        (["Snow Lake", "SD_Buffalo", "Number 3", "air_temperature"], ["Snow Lake", "SD_Buffalo", "Number 3"]),
     ]:  # fmt: skip
         table = pd.DataFrame(np.tile(values, len(columns)), DAYS, columns)
         assert list(xsm.swi(table, 10)) == ([f"{c}_swi" for c in taken])
     with pytest.raises(xsm.UsageError, match="is soil moisture in time"):
         xsm.swi(pd.DataFrame({"rain": 1.0, "temp": 2.0}, DAYS), 10)
     assert xsm.swi(pd.Series(1.0, DAYS, name="rain"), 10).name == "rain_swi"
+
+
+ZONES = ["Europe/Berlin", "America/Sao_Paulo", "America/Chicago", "Asia/Tokyo", "UTC"]
+
+
+@pytest.mark.parametrize("zone", ZONES)
+@pytest.mark.parametrize("verb", VERBS)
+def test_local_midnights_stay_their_day_and_come_back_with_their_zone(verb, zone):
+    plain = series().isel(lat=0, lon=1, drop=True).to_series()
+    local = plain.set_axis(plain.index.tz_localize(zone, nonexistent="shift_forward").rename("date"))
+    expected, got = call(verb, plain), call(verb, local)
+    values, other = (np.asarray(r, "f8") for r in (got, expected))
+    np.testing.assert_array_equal(values, other)
+    if isinstance(expected, pd.Series | pd.DataFrame) and expected.index.equals(plain.index):
+        assert got.index.equals(local.index)
+        assert got.index.name == "date"
+
+
+@pytest.mark.parametrize("zone", ZONES)
+def test_times_within_days_are_those_of_utc_and_come_back_with_their_zone(zone):
+    passes = pd.date_range("2020-01-01T06:00", periods=40, tz="UTC").tz_convert(zone)
+    data = pd.Series(np.linspace(0.1, 0.3, 40), passes, name="sm")
+    assert xsm.swi(data, 5).index.equals(passes)
+    assert xsm.swi(data[::-1], 5).index.equals(passes)
+
+
+@pytest.mark.parametrize("offset", [0, -6, 1])
+def test_days_of_hours_with_a_zone_have_that_of_their_clock(offset):
+    hours = pd.date_range("2020-01-01", periods=96, freq="h", tz="America/Chicago")
+    days = xsm.to_daily(pd.Series(0.2, hours, name="sm"), utc_offset=offset, min_hours=24).dropna().index
+    assert (days[0].hour, days[0].utcoffset().total_seconds()) == (0, 3600 * offset)
+    assert xsm.swi(pd.Series(0.2, days, name="sm"), 5).index.equals(days)
+
+
+def test_a_table_of_a_zone_is_beside_another():
+    plain = series().isel(lat=0, lon=0, drop=True).to_series()
+    local = plain.tz_localize("Europe/Berlin")
+    assert xsm.validate(local, plain)["r"].item() == pytest.approx(1)
+    periods = plain.set_axis(plain.index.to_period("D"))
+    assert xsm.swi(periods, 5).index.equals(periods.index)
+
+
+def test_numbers_of_a_table_have_a_row_for_each_column():
+    table = series((1, 3)).isel(lat=0, drop=True).to_pandas().set_axis(["a", "b_c", "d"], axis=1)
+    trends = xsm.trend(table, min_years=3)
+    assert trends.index.tolist() == ["a", "b_c", "d"]
+    assert trends.columns.tolist() == [f"trend{s}" for s in ("", "_low", "_high", "_p", "_intercept", "_n")]
+    assert trends.loc["a", "trend"] == xsm.trend(table["a"], min_years=3)["a_trend"]
+    assert xsm.trend(table[["a"]], min_years=3).shape == (1, 6)
+    assert isinstance(xsm.swi(table[["a"]], 5), pd.DataFrame)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_the_remedies_of_times_that_come_twice_are_true(verb):
+    one = series().isel(lat=0, lon=1, drop=True).to_series()
+    with pytest.raises(xsm.DataError, match=r"twice.*\[~series.index.duplicated\(\)\]"):
+        call(verb, pd.concat([one, one[:3]]))
+    again = pd.concat([one, one[:3]])
+    call(verb, again[~again.index.duplicated()])
+    call(verb, again.to_xarray().drop_duplicates("time"))
+    long = pd.concat([pd.DataFrame({"station": k, "sm": one}) for k in "ab"])
+    with pytest.raises(xsm.UsageError, match=r"pivot\(columns='station', values='sm'\)"):
+        call(verb, long)
+    call(verb, long.pivot(columns="station", values="sm"))
+    levels = long.set_index("station", append=True)
+    with pytest.raises(xsm.UsageError, match=r"several levels.*unstack\(\)"):
+        call(verb, levels["sm"])
+    call(verb, levels["sm"].unstack())

@@ -16,10 +16,16 @@ from xsm.errors import DataError, UsageError, unknown
 
 MOIST = re.compile(r"\b(s?sm|swc|vwc|theta|swvl\d|soil ?(moisture|water)|moisture)\b")
 OTHER = re.compile(
-    r"(\b(air|soil|surface) )?\b(rain|rainfall|precip|precipitation|prcp|snow|snowfall|swe|temperature|temp|humidity|wind|"
-    r"radiation|pressure|evaporation|evapotranspiration|runoff|ndvi|lai)\b( (mm|c|k|\d+ ?cm))?"
+    r"(\b(air|soil|surface) )?\b(rain|rainfall|precip|precipitation|prcp|snow|snowfall|swe|temperature|temp|humidity|"
+    r"wind|radiation|pressure|evaporation|evapotranspiration|runoff|ndvi|lai)\b( (mm|c|k|\d+ ?cm))?"
 )
 """Words of names of columns, apart by spaces: soil moisture, and quantities that are none."""
+
+ONCE = (
+    "Leave one of them out, in Python with series[~series.index.duplicated()] or ds.drop_duplicates('time'); of a "
+    "table with a row for each station and day make one with a column for each, with table.pivot(columns='station')."
+)
+"""What to do about times that come twice."""
 
 
 def series_of(ds: xr.Dataset, variables: Sequence[str] | None = None) -> tuple[xr.Dataset, np.ndarray, list[str]]:
@@ -124,7 +130,7 @@ def days_of(ds: xr.Dataset, what: str = "The data") -> tuple[xr.Dataset, np.ndar
         means = "Make daily means first, with <to_daily()>; <min_hours=0> keeps days of few values."
         raise DataError(
             f"{what} has {'one time twice, on' if same else 'several times on'} {twice}, expected one for each day.",
-            hint="Leave one of them out." if same else means,
+            hint=ONCE if same else means,
         )
     return ds, days
 

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import xarray as xr
 
+from xsm.data.series import ONCE
 from xsm.data.time import utc_times
 from xsm.data.units import affine, same_units
 from xsm.errors import DataError, render_hint, tell, unknown
@@ -43,7 +44,7 @@ def in_order(ds: xr.Dataset) -> tuple[xr.Dataset, np.ndarray | None]:
     if len(steps) and not steps.min() > np.timedelta64(0):
         twice = times[1:][steps == np.timedelta64(0)][0]
         raise DataError(f"The data have the time {str(twice)[:16]} twice, expected each once.",
-                        hint="Leave one of them out; a clock of summer time repeats an hour.")  # fmt: skip
+                        hint=f"{ONCE} A clock of summer time repeats an hour.")  # fmt: skip
     if step_of(times) > 24:
         raise DataError(f"The data have steps of {step_of(times) / 24:g} days, expected hours.",
                         hint="Days cannot be made of longer steps.")  # fmt: skip
@@ -122,7 +123,7 @@ def daily(
         if (layer := _thickness(ds, name, thickness)) is not None:
             out[name] = _volumetric(out[name], layer)
     clock = "UTC day" if not offset else f"Day of UTC{offset:+g} h"
-    about = {"standard_name": "time", "long_name": clock, "axis": "T"}
+    about = {"standard_name": "time", "long_name": clock, "axis": "T", "hours_from_utc": offset}
     return out.assign_coords(time=("time", days.astype("M8[ns]"), about))
 
 
