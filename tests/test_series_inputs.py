@@ -9,6 +9,7 @@ import xarray as xr
 
 import xsm
 from tests.test_verbs import DAYS, REFERENCE, VERBS, call, first, series
+from xsm.errors import hear
 
 BESIDE = {n: {k: v for k, v in VERBS[n].items() if k != "reference"} for n in ("rescale", "lag")} | {"swi": {}}
 """Verbs that take a reference, and their other arguments."""
@@ -152,3 +153,52 @@ def test_the_remedies_of_times_that_come_twice_are_true(verb):
     with pytest.raises(xsm.UsageError, match=r"several levels.*unstack\(\)"):
         call(verb, levels["sm"])
     call(verb, levels["sm"].unstack())
+
+
+EMPTY = {"lat": "sel(lat=slice(40, 37))", "lon": "Select values", "time": "Select values"}
+"""Dims and the hints where nothing is left along them."""
+OTHERS = {
+    "at": {"lat": 38, "lon": -97}, "zonal": {"regions": {"a": (-98, 38, -97, 39)}}, "plot_map": {"variable": "sm_dca"},
+    "regrid": {}, "validate": {"stations": REFERENCE.to_series()},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("dim", EMPTY)
+@pytest.mark.parametrize("verb", [*VERBS, *OTHERS])
+def test_an_empty_selection_ends_in_one_sentence_with_its_cause(verb, dim):
+    nothing = series().to_dataset().isel({dim: slice(0)})
+    with pytest.raises(xsm.DataError, match=f"empty: it has no value along '{dim}'") as error:
+        getattr(xsm, verb)(nothing, **(VERBS | OTHERS)[verb])
+    assert EMPTY[dim] in error.value.hint
+
+
+@pytest.mark.parametrize(("number", "units", "outcome"), [
+    (1000, None, "refused"), (30, None, "refused"), (10, None, "doubted"), (1000, "percent", "doubted"),
+])  # fmt: skip
+def test_shares_of_one_are_no_percentiles(number, units, outcome):
+    ranks = pd.Series(np.random.default_rng(0).random(number), DAYS[:number], name="sm_percentile").rank(pct=True)
+    ranks.attrs = {} if units is None else {"units": units}
+    if outcome == "refused":
+        with pytest.raises(xsm.DataError, match=r"expected percentiles from 0 to 100.*by 100"):
+            xsm.drought(ranks)
+    else:
+        with pytest.warns(UserWarning, match="taken as percentiles"):
+            xsm.drought(ranks)
+    with hear() as heard:
+        xsm.drought((100 * ranks).rename("sm_percentile"))
+        xsm.drought(pd.Series(np.linspace(0.2, 1.1, number), DAYS[:number], name="sm_percentile"))
+    assert not heard
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_none_for_a_number_ends_in_one_sentence(verb):
+    for param in xsm.operations()[verb].params:
+        if param.default is not None and str(param.kind) in ("integer", "number", "boolean", "choice"):
+            with pytest.raises(xsm.UsageError, match=f"'{param.name}' is None, expected a value such as"):
+                getattr(xsm, verb)(series(), **(VERBS[verb] | {param.name: None}))
+
+
+def test_what_has_no_scores_is_no_table_of_scores():
+    for ds in (series().to_dataset(), xr.Dataset(), xsm.climatology(series().to_dataset())):
+        with pytest.raises(xsm.UsageError, match="neither scores nor pairs"):
+            xsm.to_frame(ds)

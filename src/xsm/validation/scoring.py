@@ -14,7 +14,7 @@ from xsm.data import cf, soil_texture
 from xsm.data.cells import Cells
 from xsm.data.emptiness import tell_emptied
 from xsm.data.variation import ratios, tell_flat
-from xsm.errors import DataError, unknown
+from xsm.errors import DataError, UsageError, unknown
 from xsm.validation import matching, metrics
 from xsm.validation.matched import Matched, match
 from xsm.validation.products import is_estimate
@@ -237,6 +237,10 @@ def to_frame(table: xr.Dataset) -> pd.DataFrame:
     if "pair" in table.dims:
         return table.to_dataframe().reset_index(drop=True)
     names = [str(n) for n, v in table.data_vars.items() if v.dims == ("product", "station")]
+    if not names:
+        dims = ", ".join(map(str, table.dims)) or "none"
+        raise UsageError(f"The dataset has neither scores nor pairs (dims {dims}).",
+                         hint="Give the result of <validate()> or <matchup()>; to_dataframe() makes tables of others.")  # fmt: skip
     return table[names].to_dataframe().reset_index()
 
 
