@@ -28,12 +28,14 @@ ONCE = (
 """What to do about times that come twice."""
 
 
-def series_of(ds: xr.Dataset, variables: Sequence[str] | None = None) -> tuple[xr.Dataset, np.ndarray, list[str]]:
+def series_of(
+    ds: xr.Dataset, variables: Sequence[str] | None = None, *, months: bool = False
+) -> tuple[xr.Dataset, np.ndarray, list[str]]:
     """The dataset in order, its days and the names of the series that a verb acts on, whose values are checked.
 
     See `days_of`, `series_names` and `xsm.data.ranges.checked`.
     """
-    ds, days = days_of(ds)
+    ds, days = days_of(ds, months=months)
     names = series_names(ds, variables)
     return checked(ds, names), days, names
 
@@ -103,8 +105,10 @@ def of_table(names: Sequence[str]) -> list[str]:
     return [n for n in names if not matches(spaced(n)) and not is_about_another(n, {})]
 
 
-def days_of(ds: xr.Dataset, what: str = "The data") -> tuple[xr.Dataset, np.ndarray]:
+def days_of(ds: xr.Dataset, what: str = "The data", *, months: bool = False) -> tuple[xr.Dataset, np.ndarray]:
     """The dataset with UTC times in order and its days, each of which comes once; days may lack.
+
+    With ``months`` also times of months will do, whose days are those of their stamps.
 
     Raises
     ------
@@ -117,7 +121,7 @@ def days_of(ds: xr.Dataset, what: str = "The data") -> tuple[xr.Dataset, np.ndar
     >>> days
     array(['2021-04-01', '2021-04-02'], dtype='datetime64[D]')
     """
-    ds = utc_times(ds, what)
+    ds = utc_times(ds, what, months=months)
     if not ds.sizes.get("time"):
         raise DataError(f"{what} has no time (dims {dict(ds.sizes)}).", hint="Expected one step per day.")
     days = ds["time"].values.astype("M8[D]")

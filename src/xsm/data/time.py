@@ -26,7 +26,7 @@ _OFFSET = re.compile(r"([T ]\d\d[\d:.]*)\s*(Z|[+-]\d\d(:?\d\d)?)\s*")
 _DECODE = "Set its attribute units, such as 'days since 2021-01-01', and call xr.decode_cf."
 
 
-def utc_times(data: Data, what: str = "The data", *, daily: bool = True) -> Data:
+def utc_times(data: Data, what: str = "The data", *, daily: bool = True, months: bool = False) -> Data:
     """Return data whose time axis is datetime64 in UTC.
 
     Time zones are converted, but midnights of a zone stay the day that they are; texts of ISO 8601 are parsed,
@@ -42,6 +42,8 @@ def utc_times(data: Data, what: str = "The data", *, daily: bool = True) -> Data
         Who brought it, for errors.
     daily : bool
         Whether days are needed: a dim without coordinate and steps of months are refused, those of weeks warned of.
+    months : bool
+        Whether months (see `are_months`) will do as well.
 
     Raises
     ------
@@ -65,7 +67,7 @@ def utc_times(data: Data, what: str = "The data", *, daily: bool = True) -> Data
         )
     coord = data["time"]
     plain = isinstance(coord.dtype, np.dtype) and coord.dtype.kind == "M"
-    times = coord.values if plain else _datetimes(coord, what)
+    times = coord.values if plain else _datetimes(coord, what, months or not daily)
     if np.isnat(times).any():
         raise DataError(
             f"{what} has {int(np.isnat(times).sum())} missing times.",
@@ -79,7 +81,7 @@ def utc_times(data: Data, what: str = "The data", *, daily: bool = True) -> Data
             hint="Check the attribute units of time: milliseconds may be called seconds.",
         )
     times = _starts(data, coord, whole_hours(times))
-    if daily:
+    if daily and not (months and are_months(times)):
         _refuse_months(times, what)
     if plain and np.array_equal(times, coord.values):
         return data
@@ -112,13 +114,13 @@ def whole_hours(times: np.ndarray) -> np.ndarray:
     return np.where(short, fine + missing, fine) if short.any() else times
 
 
-def _datetimes(coord: xr.DataArray, what: str) -> np.ndarray:
+def _datetimes(coord: xr.DataArray, what: str, months: bool) -> np.ndarray:
     """Times of any other kind as datetime64 in UTC."""
     import pandas as pd
 
     index: Any = coord.to_index()
     if isinstance(index, pd.PeriodIndex):
-        if index.freqstr[0] not in "DBHhTmin":
+        if index.freqstr[0] not in "DBHhTmin" and not (months and index.freqstr == "M"):
             raise _months(what, f"times that are periods of {index.freqstr}")
         return index.to_timestamp().to_numpy()
     if isinstance(index, pd.DatetimeIndex):
@@ -129,7 +131,7 @@ def _datetimes(coord: xr.DataArray, what: str) -> np.ndarray:
         except (ValueError, OverflowError):
             decoded = coord
         if decoded.dtype.kind != coord.dtype.kind:
-            return decoded.values if decoded.dtype.kind == "M" else _datetimes(decoded, what)
+            return decoded.values if decoded.dtype.kind == "M" else _datetimes(decoded, what, months)
     values = [v for v in index if v is not None and v == v]
     first = values[0] if values else None
     if first is not None and hasattr(first, "calendar"):
@@ -244,6 +246,19 @@ def _refuse_months(times: np.ndarray, what: str) -> None:
     elif middle >= SPARSE and regular:
         tell(f"{what} has times every {middle} days and takes each as one day: "
              "composites and means of several days cannot be compared with days.")  # fmt: skip
+
+
+def are_months(times: np.ndarray) -> bool:
+    """Whether times in order are those of months, one for each; months may lack.
+
+    Examples
+    --------
+    >>> are_months(np.array(["2021-01-31", "2021-02-28", "2021-04-30"], "M8[D]"))
+    True
+    """
+    months = np.diff(times.astype("M8[M]")).astype(int)
+    steps = np.diff(times.astype("M8[D]")).astype(int)
+    return len(steps) > 1 and bool((months > 0).all() and _multiples(steps, MONTH, 0.1) and np.median(steps) < 2 * LONG)
 
 
 def _multiples(steps: np.ndarray, step: float, tolerance: float) -> bool:

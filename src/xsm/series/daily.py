@@ -201,11 +201,17 @@ def check_thickness(ds: xr.Dataset, names: Sequence[str], thickness: Mapping[str
             layer = _layer(ds, name)
             how = f"Give the thickness of its layer as <thickness={name}=NUMBER mm>, to get m3 m-3."
             if layer:
-                how = f"Give the thickness of its layer of {layer[1]}, <thickness={name}={layer[0]:g} mm>, to get m3 m-3."
+                how = (
+                    f"Give the thickness of its layer of {layer[1]}, <thickness={name}={layer[0]:g} mm>, to get m3 m-3."
+                )
             tell(f"'{name}' stays in {attrs['units']}. {render_hint(how)}")
 
 
-LAYER = re.compile(r"(?<![\d.])(\d+(?:\.\d+)?)\s*(cm|mm|m)?\s*(?:-|_|\u2013|to)\s*(\d+(?:\.\d+)?)[\s_]*(cm|mm|m)(?![a-z0-9])", re.I)
+LAYER = re.compile(
+    r"(?<![\d.])(\d+(?:\.\d+)?)\s*(cm|mm|m)?\s*(?:-|_|\u2013|to)\s*"
+    r"(\d+(?:\.\d+)?)[\s_]*(cm|mm|m)(?![a-z0-9])",
+    re.I,
+)
 """Two depths with a unit, as names and attributes write them."""
 
 
@@ -214,7 +220,9 @@ def _layer(ds: xr.Dataset, name: str) -> tuple[float, str] | None:
     for text in (name, *(str(ds[name].attrs.get(k, "")) for k in ("long_name", "depth", "layer", "vertical_layer"))):
         if match := LAYER.search(text):
             upper, first_unit, lower, unit = match.groups()
-            top, bottom = (float(v) * affine(u.lower(), "mm")[0] for v, u in ((upper, first_unit or unit), (lower, unit)))
+            top, bottom = (
+                float(v) * affine(u.lower(), "mm")[0] for v, u in ((upper, first_unit or unit), (lower, unit))
+            )
             if bottom > top:
                 return bottom - top, f"{upper} to {lower} {unit.lower()}"
     return None

@@ -240,7 +240,7 @@ def to_frame(table: xr.Dataset) -> pd.DataFrame:
     if not names:
         dims = ", ".join(map(str, table.dims)) or "none"
         raise UsageError(f"The dataset has neither scores nor pairs (dims {dims}).",
-                         hint="Give the result of <validate()> or <matchup()>; to_dataframe() makes tables of others.")  # fmt: skip
+                         hint="Give the result of <validate()> or <matchup()>, or use to_dataframe().")  # fmt: skip
     return table[names].to_dataframe().reset_index()
 
 
