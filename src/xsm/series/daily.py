@@ -191,7 +191,7 @@ def check_thickness(ds: xr.Dataset, names: Sequence[str], thickness: Mapping[str
             raise DataError(f"'{name}' has the unit '{units}', expected kg m-2 for a layer with a thickness.",
                             hint="Leave it out of <thickness=>.")  # fmt: skip
         layer, size = _layer(ds, name), _thickness(ds, name, thickness)
-        if layer and not np.allclose(size, layer[0], rtol=0.01):
+        if layer and size is not None and not np.allclose(np.asarray(size), layer[0], rtol=0.01):
             tell(f"The thickness of '{name}' is stated as {thickness[name]}, but its layer is {layer[1]}.")
     for name in [n for n in names if n not in thickness]:
         attrs = ds[name].attrs
