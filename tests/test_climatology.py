@@ -195,5 +195,5 @@ def test_wrong_data_end_in_one_sentence():
         xsm.climatology(xr.concat([data, data], "time"))
     with pytest.raises(xsm.UsageError, match="is a list"):
         xsm.climatology([0.1, 0.2])
-    with pytest.raises(xsm.DataError, match="no time"):
+    with pytest.raises(xsm.DataError, match="no value along 'time'"):
         xsm.climatology(data.isel(time=slice(0)))

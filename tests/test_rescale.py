@@ -149,12 +149,37 @@ def test_one_station_serves_all_cells_and_one_variable_another():
     np.testing.assert_allclose(for_all[:, 1, 1], cell)
 
 
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("stamps", ["MS", "ME", "period"])
+def test_months_are_rescaled_to_months_whatever_their_stamps(method, stamps):
+    months = pd.date_range("2010-01-01", periods=90, freq="MS")
+    rng = np.random.default_rng(0)
+    days = pd.date_range("2010-01-01", periods=90)
+    one, two = rng.uniform(0.1, 0.4, 90), rng.uniform(0.1, 0.3, 90)
+    expected = xsm.rescale(pd.Series(one, days, name="sm"), pd.Series(two, days, name="ref"), method=method)
+    index = months.to_period("M") if stamps == "period" else pd.date_range("2010-01-01", periods=90, freq=stamps)
+    got = xsm.rescale(pd.Series(one, index, name="sm"), pd.Series(two, months, name="ref"), method=method)
+    np.testing.assert_array_equal(got, expected)
+    assert got.index.equals(index)
+
+
+def test_months_and_days_are_not_rescaled_to_each_other():
+    days = pd.Series(np.linspace(0.1, 0.3, 1000), pd.date_range("2018-01-01", periods=1000), name="sm")
+    months = days.resample("MS").mean()
+    with pytest.raises(xsm.DataError, match="times of days, the data have months"):
+        xsm.rescale(months, days)
+    with pytest.raises(xsm.DataError, match=r"The reference has times every 31 days.*expected days"):
+        xsm.rescale(days, months)
+    with pytest.raises(xsm.DataError, match=r"times every 91 days.*expected days"):
+        xsm.rescale(days.resample("QS").mean(), days)
+
+
 def test_too_few_days_and_opposite_signs_are_stated():
     data, other = series(), reference()
     few = other.where((other["lon"] != other["lon"][1]) | (other["time"].dt.dayofyear < 8))
     with hear() as heard:
         got = xsm.rescale(data, few)
-    assert "2 of 5 series of 'sm_dca' are not rescaled: they share fewer than 30 days" in str(heard[0])
+    assert "2 of 5 series of 'sm_dca' are not rescaled: they share fewer than 30 times" in str(heard[0])
     assert np.isnan(got[:, :, 1]).all()
     with hear() as heard:
         xsm.rescale(data, (-other).rename("dry_anomaly"), method="linreg")

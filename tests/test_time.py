@@ -59,11 +59,11 @@ def test_every_kind_of_time_becomes_the_same_days(kind: str) -> None:
     assert days_of(utc_times(maps(SAME[kind]))) == WANTED
 
 
-@given(st.integers(-14 * 4, 14 * 4), st.integers(0, 86399))
-def test_time_zones_become_utc(quarters: int, second: int) -> None:
+@given(st.integers(-14 * 4, 14 * 4), st.sampled_from([0, 1, 3600]) | st.integers(0, 86399))
+def test_time_zones_become_utc_and_midnights_stay_their_day(quarters: int, second: int) -> None:
     zone = datetime.timezone(datetime.timedelta(minutes=15 * quarters))
     local = [d + pd.Timedelta(seconds=second) for d in DAYS.tz_localize(zone)]
-    wanted = [d.tz_convert("UTC").tz_localize(None) for d in local]
+    wanted = [d.tz_convert("UTC").tz_localize(None) for d in local] if second else list(DAYS)
     for time in (pd.DatetimeIndex(local), np.array(local, object), np.array([d.isoformat() for d in local])):
         got = utc_times(maps(time))["time"].values
         np.testing.assert_array_equal(got, np.array(wanted, "M8[ns]"))

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 import xsm
 from tests.test_faces import cli_run
+from xsm.errors import hear
 from xsm.faces.hints import speaking
 from xsm.io import files
 
@@ -181,10 +182,34 @@ def test_bounds_of_depths_are_thicknesses(units):
 
 
 def test_a_thickness_is_never_guessed():
-    with pytest.warns(UserWarning, match=r"'sm_a' stays in kg m-2\. .* thickness=\{\"sm_a\": \"100 mm\"\}"):
+    with pytest.warns(UserWarning, match=r"'sm_a' stays in kg m-2\. .* thickness=\{\"sm_a\": \"NUMBER mm\"\}"):
         got = xsm.to_daily(layer())
     assert got["sm_a"].attrs["units"] == "kg m-2"
     np.testing.assert_allclose(got["sm_a"], resampled(layer()["sm_a"], 7))
+
+
+@pytest.mark.parametrize(
+    ("name", "attrs", "thickness"),
+    [
+        ("SoilMoi10_40cm_inst", {}, 300), ("SoilM_0_10cm", {}, 100), ("SOILM0-100cm", {}, 1000),
+        ("a", {"long_name": "Soil moisture content, 0.1 to 0.4 m"}, 300), ("a", {"depth": "0-7 cm"}, 70),
+        ("a", {"long_name": "Soil moisture, 2 layers"}, None), ("soil_water_2010_2019", {}, None),
+    ],
+)  # fmt: skip
+def test_the_hint_has_the_layer_that_name_or_attributes_state(name, attrs, thickness):
+    ds = layer(**attrs).rename(sm_a=name)
+    with pytest.warns(UserWarning, match="stays in kg m-2") as heard:
+        xsm.to_daily(ds)
+    text = next(str(w.message) for w in heard if "stays in" in str(w.message))
+    assert (f'"{name}": "{thickness} mm"' if thickness else f'"{name}": "NUMBER mm"') in text
+    if thickness:
+        with hear() as quiet:
+            xsm.to_daily(ds, thickness={name: f"{thickness} mm"})
+        assert not [w for w in quiet if "but its layer is" in str(w)]
+        with pytest.warns(
+            UserWarning, match=f"thickness of '{name}' is stated as {2 * thickness} mm, but its layer is"
+        ):
+            xsm.to_daily(ds, thickness={name: f"{2 * thickness} mm"})
 
 
 def test_what_has_no_time_stays_and_what_is_no_number_is_left_out():

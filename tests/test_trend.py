@@ -180,8 +180,27 @@ def test_a_wrong_call_ends_in_one_sentence(arguments, sentence):
         xsm.trend(record(), **arguments)
 
 
-def test_months_and_arrays_are_refused():
-    with pytest.raises(xsm.DataError, match="times every 31 days"):
-        xsm.trend(record().resample("MS").mean())
+@pytest.mark.parametrize("by", ["month", "year"])
+@pytest.mark.parametrize("freq", ["MS", "ME", "period"])
+def test_means_of_months_have_the_trend_of_their_days(by, freq):
+    days = record()
+    days = days[days.notna().groupby([days.index.year, days.index.month]).transform("mean") > 0.3]
+    months = days.resample("MS" if freq == "period" else freq).mean().dropna()
+    months.index = months.index.to_period("M") if freq == "period" else months.index
+    got = xsm.trend(months, by, min_share=0.1)
+    if by == "month":
+        expected = xsm.trend(days, by)
+        np.testing.assert_allclose(got.to_numpy(float), expected.to_numpy(float), rtol=1e-6)
+    else:
+        years = months.groupby(months.index.year).mean()
+        slope = stats.theilslopes(years, years.index)
+        np.testing.assert_allclose(got.iloc[:3].to_numpy(float), [10 * v for v in (slope[0], *slope[2:])], rtol=1e-6)
+
+
+def test_days_of_months_and_arrays_are_refused():
+    with pytest.raises(xsm.UsageError, match="times of months, expected days for a trend of days"):
+        xsm.trend(record().resample("MS").mean(), "day")
+    with pytest.raises(xsm.DataError, match="times every 91 days"):
+        xsm.trend(record().resample("QS").mean())
     with pytest.raises(xsm.XsmError, match="array"):
         xsm.trend(np.arange(3000.0))

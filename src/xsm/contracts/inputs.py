@@ -49,6 +49,7 @@ def _dataset(name: str, value: Any, of_several: str) -> Any:
         value = value.to_dataset()
     if isinstance(value, xr.Dataset):
         _refuse_radians(name, value)
+        _refuse_empty(name, value)
         return _with_time(_unpacked(value))
     what, hint = f"a {type(value).__name__}", of_several
     if isinstance(value, str | os.PathLike):
@@ -115,6 +116,17 @@ def _refuse_radians(name: str, ds: Any) -> None:
                 f"'{coord.name}' of '{name}' is in radians, expected degrees.",
                 hint="Convert it with numpy.rad2deg and set its attribute units to degrees_north or degrees_east.",
             )
+
+
+def _refuse_empty(name: str, ds: Any) -> None:
+    """Stop where a selection left nothing of a dim that has a coordinate."""
+    for dim, size in ds.sizes.items():
+        if size or dim not in ds.coords:
+            continue
+        hint = "Select values that the data have."
+        if str(dim).lower() in ("lat", "latitude", "y", "northing"):
+            hint = f"Axes that fall, as from north to south, are sliced so too: sel({dim}=slice(40, 37))."
+        raise DataError(f"'{name}' is empty: it has no value along '{dim}'.", hint=hint)
 
 
 def _with_time(ds: Any) -> Any:

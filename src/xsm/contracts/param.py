@@ -104,6 +104,8 @@ class Param:
         if value is None:
             if self.required:
                 raise UsageError(f"'{self.name}' is missing.", hint=self.help)
+            if self.default is not None and self.kind in (Kind.INTEGER, Kind.NUMBER, Kind.BOOLEAN, Kind.CHOICE):
+                raise UsageError(f"'{self.name}' is None, expected a value such as {self.default}.", hint=self.help)
             return None
         match self.kind:
             case Kind.CHOICE:

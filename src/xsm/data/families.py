@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -34,6 +35,14 @@ COMMON = {
     "product", "data", "version", "nldas", "gldas", "reanalysis", "the",
 }  # fmt: skip
 """Words of a family that do not tell which one it is."""
+ABOUT_ANOTHER = re.compile(
+    r"\b(uncertaint(y|ies)|uncert|unc|errors?|err|rmse|std|stdev|stddev|stderr|deviation|variance|spread|noise|flags?|"
+    r"quality|confidence|mask|counts?|nobs|(number|num)(?! ?\d))\b"
+    r"(?! (controlled|checked|assured|screened|filtered|corrected|masked|flagged|free)\b)"
+)
+"""Words of what tells of the values of another variable."""
+PHRASE = re.compile(r"[,;(]| (with|from|by|after|where)\b")
+"""Ends of the first phrase of a long name."""
 KNOWN = {"noah": "noah", "smap": "smap", "catchment": "catchment", "clsm": "catchment"}
 """Starts of words that stand for a family, with or without what is attached to them (``NOAH0125``, ``NoahLSM``)."""
 
@@ -100,6 +109,8 @@ def is_moisture(ds: xr.Dataset, name: str) -> bool:
     if name in ROLES:
         return True
     attrs = ds[name].attrs if name in ds else {}
+    if is_about_another(name, attrs):
+        return False
     moist = "soil" in str(attrs.get("standard_name", "")) and "water" in str(attrs.get("standard_name", ""))
     volume = bool(attrs.get("units")) and same_units(str(attrs["units"]), "m3 m-3")
     return (
@@ -107,6 +118,32 @@ def is_moisture(ds: xr.Dataset, name: str) -> bool:
         and "time" in ds[name].dims
         and (moist or volume or role_of(ds, name) in (LAND_MODEL, RETRIEVAL, ESTIMATE))
     )
+
+
+def is_about_another(name: str, attrs: Mapping[str, Any]) -> bool:
+    """Whether a variable tells of the values of another one: its spread, error, quality or number of values.
+
+    Parameters
+    ----------
+    name : str
+        Its name.
+    attrs : mapping
+        Its attributes, of which the standard name and the first phrase of the long name count.
+
+    Examples
+    --------
+    >>> [is_about_another(n, {}) for n in ("sm_uncertainty", "smError", "sm_5cm", "number_3")]
+    [True, True, False, False]
+    >>> is_about_another("a", {"long_name": "Number of values"}), is_about_another("a", {"long_name": "SM, no error"})
+    (True, False)
+    """
+    phrase = PHRASE.split(str(attrs.get("long_name", "")), maxsplit=1)[0]
+    return any(ABOUT_ANOTHER.search(spaced(t)) for t in (name, str(attrs.get("standard_name", "")), phrase))
+
+
+def spaced(text: str) -> str:
+    """Words of a name apart by spaces, in small letters."""
+    return re.sub(r"[\W_]+", " ", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", text)).casefold()
 
 
 def declared(ds: xr.Dataset, families: Mapping[str, str], roles: Mapping[str, str]) -> xr.Dataset:

@@ -130,7 +130,7 @@ def check_order(day: np.ndarray, what: str = "The cube") -> None:
         before, after = day[wrong[0]], day[wrong[0] + 1]
         raise DataError(
             f"{what} has days that are repeated or out of order ({after} after {before}), expected each once.",
-            hint="Sort it by time, or make daily means with <to_daily()>.",
+            hint="Sort it by time and leave one of each day; <to_daily()> makes days of hours.",
         )
 
 

@@ -2,24 +2,40 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from xsm.data.families import families_of, is_moisture
+from xsm.data.families import families_of, is_about_another, is_moisture, spaced
 from xsm.data.ranges import SOURCE, checked
 from xsm.data.time import utc_times
 from xsm.errors import DataError, UsageError, unknown
 
+MOIST = re.compile(r"\b(s?sm|swc|vwc|theta|swvl\d|soil ?(moisture|water)|moisture)\b")
+OTHER = re.compile(
+    r"(\b(air|soil|surface) )?\b(rain|rainfall|precip|precipitation|prcp|snow|snowfall|swe|temperature|temp|humidity|"
+    r"wind|radiation|pressure|evaporation|evapotranspiration|runoff|ndvi|lai)\b( (mm|c|k|\d+ ?cm))?"
+)
+"""Words of names of columns, apart by spaces: soil moisture, and quantities that are none."""
 
-def series_of(ds: xr.Dataset, variables: Sequence[str] | None = None) -> tuple[xr.Dataset, np.ndarray, list[str]]:
+ONCE = (
+    "Leave one of them out, in Python with series[~series.index.duplicated()] or ds.drop_duplicates('time'); of a "
+    "table with a row for each station and day make one with a column for each, with table.pivot(columns='station')."
+)
+"""What to do about times that come twice."""
+
+
+def series_of(
+    ds: xr.Dataset, variables: Sequence[str] | None = None, *, months: bool = False
+) -> tuple[xr.Dataset, np.ndarray, list[str]]:
     """The dataset in order, its days and the names of the series that a verb acts on, whose values are checked.
 
     See `days_of`, `series_names` and `xsm.data.ranges.checked`.
     """
-    ds, days = days_of(ds)
+    ds, days = days_of(ds, months=months)
     names = series_names(ds, variables)
     return checked(ds, names), days, names
 
@@ -33,7 +49,7 @@ def series_names(ds: xr.Dataset, variables: Sequence[str] | None = None) -> list
         With a dim ``time``.
     variables : sequence of str, optional
         Names; by default all soil moisture (by name, standard name or unit) that is neither a spread nor derived; the
-        only series; or every series of a table in which none has a unit.
+        only series; or of a table in which none has a unit every series that `of_table` leaves.
 
     Returns
     -------
@@ -64,8 +80,8 @@ def series_names(ds: xr.Dataset, variables: Sequence[str] | None = None) -> list
                 )
         return list(variables)
     moist = [n for n in series if is_moisture(ds, n) and not n.endswith("_std") and SOURCE not in ds[n].attrs]
-    plain = len(series) == 1 or not any(ds[n].attrs.get("units") for n in series)
-    names = moist or (series if plain else [])
+    plain = not any(ds[n].attrs.get("units") for n in series)
+    names = moist or (series if len(series) == 1 else of_table(series) if plain else [])
     if not names:
         raise UsageError(
             f"None of the variables ({', '.join(map(str, ds.data_vars)) or 'none'}) is soil moisture in time.",
@@ -74,8 +90,25 @@ def series_names(ds: xr.Dataset, variables: Sequence[str] | None = None) -> list
     return names
 
 
-def days_of(ds: xr.Dataset, what: str = "The data") -> tuple[xr.Dataset, np.ndarray]:
+def of_table(names: Sequence[str]) -> list[str]:
+    """Columns of a table without units that may be soil moisture: neither rain nor temperature nor a flag by name.
+
+    Names of stations may be any words; those of other quantities count as parts of a name where another name says soil
+    moisture, else as a whole one.
+
+    Examples
+    --------
+    >>> of_table(["sm_5cm", "sm_5cm_flag", "rain_mm"]), of_table(["Snow Lake", "Tucson", "precipitation"])
+    (['sm_5cm'], ['Snow Lake', 'Tucson'])
+    """
+    matches = OTHER.search if any(MOIST.search(spaced(n)) for n in names) else OTHER.fullmatch
+    return [n for n in names if not matches(spaced(n)) and not is_about_another(n, {})]
+
+
+def days_of(ds: xr.Dataset, what: str = "The data", *, months: bool = False) -> tuple[xr.Dataset, np.ndarray]:
     """The dataset with UTC times in order and its days, each of which comes once; days may lack.
+
+    With ``months`` also times of months will do, whose days are those of their stamps.
 
     Raises
     ------
@@ -88,7 +121,7 @@ def days_of(ds: xr.Dataset, what: str = "The data") -> tuple[xr.Dataset, np.ndar
     >>> days
     array(['2021-04-01', '2021-04-02'], dtype='datetime64[D]')
     """
-    ds = utc_times(ds, what)
+    ds = utc_times(ds, what, months=months)
     if not ds.sizes.get("time"):
         raise DataError(f"{what} has no time (dims {dict(ds.sizes)}).", hint="Expected one step per day.")
     days = ds["time"].values.astype("M8[D]")
@@ -101,7 +134,7 @@ def days_of(ds: xr.Dataset, what: str = "The data") -> tuple[xr.Dataset, np.ndar
         means = "Make daily means first, with <to_daily()>; <min_hours=0> keeps days of few values."
         raise DataError(
             f"{what} has {'one time twice, on' if same else 'several times on'} {twice}, expected one for each day.",
-            hint="Leave one of them out." if same else means,
+            hint=ONCE if same else means,
         )
     return ds, days
 

@@ -22,16 +22,17 @@ SPARSE, LONG, YEARS = 5, 28, 350
 _CALENDARS = ("standard", "gregorian", "proleptic_gregorian")
 _MONTH = re.compile(r"\s*\d{4}(-?\d{2})?\s*")
 _ISO = re.compile(r"\s*\d{4}-?\d{2}-?\d{2}([T ].*)?\s*")
+_OFFSET = re.compile(r"([T ]\d\d[\d:.]*)\s*(Z|[+-]\d\d(:?\d\d)?)\s*")
 _DECODE = "Set its attribute units, such as 'days since 2021-01-01', and call xr.decode_cf."
 
 
-def utc_times(data: Data, what: str = "The data", *, daily: bool = True) -> Data:
+def utc_times(data: Data, what: str = "The data", *, daily: bool = True, months: bool = False) -> Data:
     """Return data whose time axis is datetime64 in UTC.
 
-    Time zones are converted, texts of ISO 8601 parsed, calendars of cftime converted where their days are those of the
-    standard one, and numbers with the attribute ``units`` decoded. A stamp that ends an interval, by the bounds that
-    the axis names, is moved to its start, and one that is short of an hour by less than `SHORT` to that hour, so that
-    a day stays itself.
+    Time zones are converted, but midnights of a zone stay the day that they are; texts of ISO 8601 are parsed,
+    calendars of cftime converted where their days are those of the standard one, and numbers with the attribute
+    ``units`` decoded. A stamp that ends an interval, by the bounds that the axis names, is moved to its start, and one
+    that is short of an hour by less than `SHORT` to that hour, so that a day stays itself.
 
     Parameters
     ----------
@@ -41,6 +42,8 @@ def utc_times(data: Data, what: str = "The data", *, daily: bool = True) -> Data
         Who brought it, for errors.
     daily : bool
         Whether days are needed: a dim without coordinate and steps of months are refused, those of weeks warned of.
+    months : bool
+        Whether months (see `are_months`) will do as well.
 
     Raises
     ------
@@ -64,7 +67,7 @@ def utc_times(data: Data, what: str = "The data", *, daily: bool = True) -> Data
         )
     coord = data["time"]
     plain = isinstance(coord.dtype, np.dtype) and coord.dtype.kind == "M"
-    times = coord.values if plain else _datetimes(coord, what)
+    times = coord.values if plain else _datetimes(coord, what, months or not daily)
     if np.isnat(times).any():
         raise DataError(
             f"{what} has {int(np.isnat(times).sum())} missing times.",
@@ -78,7 +81,7 @@ def utc_times(data: Data, what: str = "The data", *, daily: bool = True) -> Data
             hint="Check the attribute units of time: milliseconds may be called seconds.",
         )
     times = _starts(data, coord, whole_hours(times))
-    if daily:
+    if daily and not (months and are_months(times)):
         _refuse_months(times, what)
     if plain and np.array_equal(times, coord.values):
         return data
@@ -111,24 +114,24 @@ def whole_hours(times: np.ndarray) -> np.ndarray:
     return np.where(short, fine + missing, fine) if short.any() else times
 
 
-def _datetimes(coord: xr.DataArray, what: str) -> np.ndarray:
+def _datetimes(coord: xr.DataArray, what: str, months: bool) -> np.ndarray:
     """Times of any other kind as datetime64 in UTC."""
     import pandas as pd
 
     index: Any = coord.to_index()
     if isinstance(index, pd.PeriodIndex):
-        if index.freqstr[0] not in "DBHhTmin":
+        if index.freqstr[0] not in "DBHhTmin" and not (months and index.freqstr == "M"):
             raise _months(what, f"times that are periods of {index.freqstr}")
         return index.to_timestamp().to_numpy()
     if isinstance(index, pd.DatetimeIndex):
-        return _naive(index)
+        return without_zone(index)
     if index.dtype.kind in "iuf" and coord.attrs.get("units"):
         try:
             decoded = xr.decode_cf(xr.Dataset({"time": ("time", coord.values, coord.attrs)}))["time"]
         except (ValueError, OverflowError):
             decoded = coord
         if decoded.dtype.kind != coord.dtype.kind:
-            return decoded.values if decoded.dtype.kind == "M" else _datetimes(decoded, what)
+            return decoded.values if decoded.dtype.kind == "M" else _datetimes(decoded, what, months)
     values = [v for v in index if v is not None and v == v]
     first = values[0] if values else None
     if first is not None and hasattr(first, "calendar"):
@@ -136,7 +139,7 @@ def _datetimes(coord: xr.DataArray, what: str) -> np.ndarray:
     if isinstance(first, str):
         return _parsed(index, what)
     if first is not None and hasattr(first, "year"):  # datetime.datetime and date, pandas.Timestamp
-        return _naive(pd.DatetimeIndex(pd.to_datetime(list(index), utc=True)))
+        return without_zone(_index_of(list(index)))
     number = f"numbers ({first} first)" if index.dtype.kind in "iuf" else f"values of the type {index.dtype}"
     unit = coord.attrs.get("units")
     raise DataError(
@@ -145,8 +148,39 @@ def _datetimes(coord: xr.DataArray, what: str) -> np.ndarray:
     )
 
 
-def _naive(index: Any) -> np.ndarray:
-    return (index if index.tz is None else index.tz_convert("UTC").tz_localize(None)).to_numpy()
+def without_zone(index: Any) -> np.ndarray:
+    """Times of a pandas index without their zone: days of local midnights as these days, others in UTC.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> without_zone(pd.date_range("2021-04-01", periods=1, tz="Europe/Berlin")).astype("M8[h]")
+    array(['2021-04-01T00'], dtype='datetime64[h]')
+    >>> without_zone(pd.DatetimeIndex(["2021-04-01T06:00"], tz="Europe/Berlin")).astype("M8[h]")
+    array(['2021-04-01T04'], dtype='datetime64[h]')
+    """
+    if index.tz is None:
+        return index.to_numpy()
+    if are_days(index):
+        return index.tz_localize(None).normalize().to_numpy()
+    return index.tz_convert("UTC").tz_localize(None).to_numpy()
+
+
+def are_days(index: Any) -> bool:
+    """Whether all times of a pandas index are the first of a day in their zone, also where its clock skips midnight."""
+    days = index.tz_localize(None).normalize()
+    return any((days.tz_localize(index.tz, nonexistent="shift_forward", ambiguous=np.full(len(days), summer)) == index)
+               .all() for summer in (True, False))  # fmt: skip
+
+
+def _index_of(times: list[Any]) -> Any:
+    """Times of one zone in it, of several in UTC."""
+    import pandas as pd
+
+    try:
+        return pd.DatetimeIndex(times)
+    except (ValueError, TypeError):
+        return pd.DatetimeIndex(pd.to_datetime(times, utc=True))
 
 
 def _standard(index: Any, calendar: str, what: str) -> np.ndarray:
@@ -167,7 +201,9 @@ def _parsed(index: Any, what: str) -> np.ndarray:
     try:
         if not all(_ISO.fullmatch(text) for text in texts):
             raise ValueError
-        return _naive(pd.DatetimeIndex(pd.to_datetime(texts, utc=True, format="ISO8601")))
+        local = pd.DatetimeIndex(pd.to_datetime([_OFFSET.sub(r"\1", text) for text in texts], format="ISO8601"))
+        utc = pd.DatetimeIndex(pd.to_datetime(texts, utc=True, format="ISO8601"))
+        return (local if (local == local.normalize()).all() else utc.tz_localize(None)).to_numpy()
     except ValueError:
         wrong = next((text for text in texts if not _ISO.fullmatch(text)), texts[0])
         raise DataError(
@@ -210,6 +246,19 @@ def _refuse_months(times: np.ndarray, what: str) -> None:
     elif middle >= SPARSE and regular:
         tell(f"{what} has times every {middle} days and takes each as one day: "
              "composites and means of several days cannot be compared with days.")  # fmt: skip
+
+
+def are_months(times: np.ndarray) -> bool:
+    """Whether times in order are those of months, one for each; months may lack.
+
+    Examples
+    --------
+    >>> are_months(np.array(["2021-01-31", "2021-02-28", "2021-04-30"], "M8[D]"))
+    True
+    """
+    months = np.diff(times.astype("M8[M]")).astype(int)
+    steps = np.diff(times.astype("M8[D]")).astype(int)
+    return len(steps) > 1 and bool((months > 0).all() and _multiples(steps, MONTH, 0.1) and np.median(steps) < 2 * LONG)
 
 
 def _multiples(steps: np.ndarray, step: float, tolerance: float) -> bool:

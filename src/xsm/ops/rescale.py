@@ -37,9 +37,9 @@ def rescale(
     Parameters
     ----------
     ds : Dataset, DataArray, Series or DataFrame
-        Values in time and any other dims; NaN and absent days are gaps. Lazy or not.
+        Values of days or months in time and any other dims; NaN and absent times are gaps. Lazy or not.
     reference : Dataset, DataArray, Series or DataFrame, optional
-        Series of the same cells, or one for all of them.
+        Series of the same cells, or one for all of them, of days where the data are of days, else of months.
     to : str, optional
         The reference's variable; without ``reference`` one of ``ds``.
     method : str
@@ -57,7 +57,7 @@ def rescale(
     -------
     Dataset, DataArray, Series or DataFrame
         ``<v>_rescaled`` in the unit of the reference; the attribute ``rescaling`` names the method. NaN where fewer
-        than 30 days are common, or one of both is constant on them.
+        than 30 days (months) are common, or one of both is constant on them.
 
     Raises
     ------
@@ -79,7 +79,7 @@ def rescale(
     >>> list(result), result["sm_dca_rescaled"].attrs["rescaling"]
     (['sm_dca_rescaled'], 'linear regression')
     """
-    ds, dates = days_of(ds)
+    ds, dates = days_of(ds, months=True)
     ds, names, other = compared(ds, reference, to, variables)
     learning = None if time is None else day_mask(dates, time, "time")
     out = rescaled(ds, names, other, learning, method)

@@ -10,7 +10,7 @@ from xsm.contracts.operation import Kind, Param, operation
 from xsm.data.cf import add_history
 from xsm.data.series import series_of
 from xsm.errors import UsageError
-from xsm.series.alongside import beside
+from xsm.series.alongside import beside, same_dims
 from xsm.series.swi import soil_water_index
 
 
@@ -86,5 +86,9 @@ def swi(
         )
     ds, dates, names = series_of(ds, variables)
     names = [n for n in names if reference is not None or n != to or variables]
-    out = soil_water_index(ds, dates, names, days, beside(ds, reference, to), quality)
+    other = beside(ds, reference, to)
+    if other is not None:
+        for name in names:
+            same_dims(other, ds[name], "The reference")
+    out = soil_water_index(ds, dates, names, days, other, quality)
     return add_history(out.assign_attrs(ds.attrs), "swi", days=days, to=to, variables=variables)

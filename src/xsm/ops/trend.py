@@ -32,7 +32,7 @@ def trend(
     Parameters
     ----------
     ds : Dataset, DataArray, Series or DataFrame
-        Daily values in time and any other dims; NaN and absent days are gaps. Lazy or not.
+        Daily values, or one of each month, in time and any other dims; NaN and absent times are gaps. Lazy or not.
     by : str
         ``"year"``: yearly means. ``"month"``: monthly means, compared within each month of the year, so that the
         season and winters without data do no harm. ``"day"``: all days; the time grows with their square.
@@ -42,8 +42,9 @@ def trend(
     per : str
         Slopes ``"decade-1"`` or ``"year-1"``.
     min_share : float
-        Share of its days with values that a year or month needs; years and months of which the record covers less than
-        90 % are left out anyway. The default suits satellites that pass every three days.
+        Share of its days, or of the months of monthly data, with values that a year or month needs; years and months of
+        which the record covers less than 90 % are left out anyway. The default suits satellites that pass every three
+        days.
     min_years : int
         Years with that share that a series needs.
     variables : sequence of str, optional
@@ -59,7 +60,9 @@ def trend(
     Raises
     ------
     DataError
-        For a record of fewer whole years than ``min_years``, and for monthly data.
+        For a record of fewer whole years than ``min_years``.
+    UsageError
+        For trends of days of monthly data.
 
     References
     ----------
@@ -76,7 +79,7 @@ def trend(
     >>> round(float(xsm.trend(drying)["sm_trend"]), 4)
     -0.02
     """
-    ds, dates, names = series_of(ds, variables)
+    ds, dates, names = series_of(ds, variables, months=True)
     out = trends(ds, dates, names, by, test == "plain", per, min_share, min_years)
     return add_history(out.assign_attrs(ds.attrs), "trend", by=by, test=test, per=per, min_share=min_share,
                        variables=variables)  # fmt: skip

@@ -11,11 +11,15 @@ import xarray as xr
 from xsm.contracts.containers import as_dataset
 from xsm.data.ranges import checked
 from xsm.data.series import days_of, series_names
+from xsm.data.time import are_months
 from xsm.errors import DataError, UsageError
+
+BESIDE = ("time", "day_of_year")
+"""Dims that are no cells."""
 
 
 def beside(ds: xr.Dataset, reference: Any, to: str | None) -> xr.DataArray | None:
-    """The reference on the days of the data, NaN on days that it lacks; None where neither argument is given.
+    """The reference on the days (months) of the data, NaN on those that it lacks; None where neither argument is given.
 
     Parameters
     ----------
@@ -46,23 +50,52 @@ def beside(ds: xr.Dataset, reference: Any, to: str | None) -> xr.DataArray | Non
     if not isinstance(other, xr.Dataset):
         raise UsageError(f"'reference' is a {type(reference).__name__}, expected data with times.",
                          hint="Give a Dataset, a DataArray or a pandas Series.")  # fmt: skip
-    other, _ = days_of(other, "The reference")
+    months = are_months(ds["time"].values)
+    other, _ = days_of(other, "The reference", months=months)
+    if months and not are_months(other["time"].values):
+        raise DataError("The reference has times of days, the data have months.",
+                        hint="Give means of months as the reference, or days of the data.")  # fmt: skip
     names = series_names(other, None if to is None else [to])
     if len(names) > 1:
         raise UsageError(f"The reference has several series: {', '.join(names)}.", hint=f"Name one: <to={names[0]}>.")
     array = checked(other, names)[names[0]]
-    array = array.assign_coords(time=array["time"].values.astype("M8[D]").astype("M8[ns]"))
-    stamps = ds["time"].values.astype("M8[D]").astype("M8[ns]")
+    unit = "M8[M]" if months else "M8[D]"
+    array = array.assign_coords(time=array["time"].values.astype(unit).astype("M8[ns]"))
+    stamps = ds["time"].values.astype(unit).astype("M8[ns]")
     if not np.isin(stamps, array["time"].values).any():
         first, last = (str(t)[:10] for t in array["time"].values[[0, -1]])
         raise DataError(
             f"The reference covers {first} to {last}, the data {str(stamps[0])[:10]} to {str(stamps[-1])[:10]}: "
-            "no day in common.",
+            f"no {'month' if months else 'day'} in common.",
             hint="Give a reference of the same period.",
         )
     array = array.reindex(time=stamps).assign_coords(time=ds["time"])
+    array = array.squeeze([d for d in array.dims if array.sizes[d] == 1 and d not in ds.dims], drop=True)
     same_cells(array, ds, "The reference")
     return array
+
+
+def same_dims(array: xr.DataArray, values: xr.DataArray, what: str) -> None:
+    """Stop where an array has dims besides the data's, which would give every cell of one with every cell of the other.
+
+    Parameters
+    ----------
+    array, values : DataArray
+        The reference, or what else is beside the data, and one of their variables.
+    what : str
+        Names the array in the error.
+
+    Examples
+    --------
+    >>> station = xr.DataArray([0.1, 0.2], dims="time")
+    >>> same_dims(station, xr.DataArray(np.zeros((2, 3)), dims=("time", "cell")), "The reference")
+    """
+    others = [str(d) for d in array.dims if d not in values.dims and d not in BESIDE]
+    if others:
+        here = ", ".join(map(str, values.dims))
+        raise DataError(f"{what} has the dims {', '.join(map(str, array.dims))}, '{values.name}' has {here}.",
+                        hint="Bring both to one grid first, with <regrid()>, or give a single series for all cells, "
+                             "such as that of a place by <at()>.")  # fmt: skip
 
 
 def same_cells(array: xr.DataArray, ds: xr.Dataset, what: str) -> None:
@@ -105,4 +138,6 @@ def compared(
         names = [n for n in names if n != to]
     if not names:
         raise UsageError(f"The input has no other series than '{to}'.", hint="Give a reference with <reference=>.")
+    for name in names:
+        same_dims(other, ds[name], "The reference")
     return checked(ds, names), names, other

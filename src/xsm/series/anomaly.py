@@ -12,7 +12,7 @@ from xsm.compute.along_time import along_time
 from xsm.compute.moving import moving_mean, moving_std
 from xsm.data.series import derived
 from xsm.errors import DataError, UsageError
-from xsm.series.alongside import same_cells
+from xsm.series.alongside import same_cells, same_dims
 from xsm.series.day_of_year import DIM, LENGTH, RULES, day_of_year
 
 
@@ -126,7 +126,5 @@ def _of_variable(
     arrays = [climatology[match], *([climatology[spread]] if standardise and spread else [])]
     for array in arrays:
         same_cells(array, ds, "The climatology")
-        if others := [str(d) for d in array.dims if d != DIM and d not in ds[name].dims]:
-            raise DataError(f"The climatology has the dim '{others[0]}', which '{name}' lacks.",
-                            hint="Choose one cell of it, or give maps.")  # fmt: skip
+        same_dims(array, ds[name], "The climatology")
     return arrays[0], arrays[1] if len(arrays) > 1 else None

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import functools
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
 
+from xsm.data.series import ONCE
 from xsm.data.time import utc_times
 from xsm.data.units import affine, same_units
 from xsm.errors import DataError, render_hint, tell, unknown
@@ -43,7 +45,7 @@ def in_order(ds: xr.Dataset) -> tuple[xr.Dataset, np.ndarray | None]:
     if len(steps) and not steps.min() > np.timedelta64(0):
         twice = times[1:][steps == np.timedelta64(0)][0]
         raise DataError(f"The data have the time {str(twice)[:16]} twice, expected each once.",
-                        hint="Leave one of them out; a clock of summer time repeats an hour.")  # fmt: skip
+                        hint=f"{ONCE} A clock of summer time repeats an hour.")  # fmt: skip
     if step_of(times) > 24:
         raise DataError(f"The data have steps of {step_of(times) / 24:g} days, expected hours.",
                         hint="Days cannot be made of longer steps.")  # fmt: skip
@@ -122,7 +124,7 @@ def daily(
         if (layer := _thickness(ds, name, thickness)) is not None:
             out[name] = _volumetric(out[name], layer)
     clock = "UTC day" if not offset else f"Day of UTC{offset:+g} h"
-    about = {"standard_name": "time", "long_name": clock, "axis": "T"}
+    about = {"standard_name": "time", "long_name": clock, "axis": "T", "hours_from_utc": offset}
     return out.assign_coords(time=("time", days.astype("M8[ns]"), about))
 
 
@@ -188,13 +190,42 @@ def check_thickness(ds: xr.Dataset, names: Sequence[str], thickness: Mapping[str
         if not same_units(units or "1", "kg m-2"):
             raise DataError(f"'{name}' has the unit '{units}', expected kg m-2 for a layer with a thickness.",
                             hint="Leave it out of <thickness=>.")  # fmt: skip
-    for name in set(names) - set(thickness):
+        layer, size = _layer(ds, name), _thickness(ds, name, thickness)
+        if layer and size is not None and not np.allclose(np.asarray(size), layer[0], rtol=0.01):
+            tell(f"The thickness of '{name}' is stated as {thickness[name]}, but its layer is {layer[1]}.")
+    for name in [n for n in names if n not in thickness]:
         attrs = ds[name].attrs
         text = " ".join(str(v) for v in (name, attrs.get("standard_name"), attrs.get("long_name"))).lower()
         soil = "soil" in text and ("moist" in text or "water" in text)
         if soil and same_units(str(attrs.get("units") or "1"), "kg m-2") and _thickness(ds, name, {}) is None:
-            how = render_hint(f"Give the thickness of its layer, such as <thickness={name}=100 mm>, to get m3 m-3.")
-            tell(f"'{name}' stays in {attrs['units']}. {how}")
+            layer = _layer(ds, name)
+            how = f"Give the thickness of its layer as <thickness={name}=NUMBER mm>, to get m3 m-3."
+            if layer:
+                how = (
+                    f"Give the thickness of its layer of {layer[1]}, <thickness={name}={layer[0]:g} mm>, to get m3 m-3."
+                )
+            tell(f"'{name}' stays in {attrs['units']}. {render_hint(how)}")
+
+
+LAYER = re.compile(
+    r"(?<![\d.])(\d+(?:\.\d+)?)\s*(cm|mm|m)?\s*(?:-|_|\u2013|to)\s*"
+    r"(\d+(?:\.\d+)?)[\s_]*(cm|mm|m)(?![a-z0-9])",
+    re.I,
+)
+"""Two depths with a unit, as names and attributes write them."""
+
+
+def _layer(ds: xr.Dataset, name: str) -> tuple[float, str] | None:
+    """Thickness in mm and words of the layer that the name or the attributes of a variable state; None for none."""
+    for text in (name, *(str(ds[name].attrs.get(k, "")) for k in ("long_name", "depth", "layer", "vertical_layer"))):
+        if match := LAYER.search(text):
+            upper, first_unit, lower, unit = match.groups()
+            top, bottom = (
+                float(v) * affine(u.lower(), "mm")[0] for v, u in ((upper, first_unit or unit), (lower, unit))
+            )
+            if bottom > top:
+                return bottom - top, f"{upper} to {lower} {unit.lower()}"
+    return None
 
 
 def _thickness(ds: xr.Dataset, name: str, stated: Mapping[str, str]) -> float | xr.DataArray | None:
@@ -234,5 +265,5 @@ def _volumetric(array: xr.DataArray, layer: float | xr.DataArray) -> xr.DataArra
     out = (array / layer).astype(dtype).transpose(*array.dims).assign_attrs({**array.attrs, **VOLUME})
     if out.chunks is None and (mid := float(out.median())) > 1:
         raise DataError(f"With this thickness '{array.name}' has a median of {mid:.3g} m3 m-3.",
-                        hint="State the thickness of the layer itself, such as 100 mm for 0 to 10 cm.")  # fmt: skip
+                        hint="State the thickness of the layer itself, such as 300 mm for 10 to 40 cm.")  # fmt: skip
     return out

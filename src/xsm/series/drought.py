@@ -10,10 +10,12 @@ import xarray as xr
 from xsm.data.cf import NO_CLASS, same_units
 from xsm.data.positions import axes_of
 from xsm.data.series import SOURCE
-from xsm.errors import DataError
+from xsm.errors import DataError, tell
 
 LIMITS = {"D0": 30.0, "D1": 20.0, "D2": 10.0, "D3": 5.0, "D4": 2.0}
 """Largest percentiles of the classes."""
+FEW = 30
+"""Values of which some percentile is above 1, but for a drought without example."""
 DIM, SUFFIX = "drought_class", "_percentile"
 WHOLE = 2**30
 """Weight of a cell at the equator; weights are whole numbers, so that sums do not depend on their order."""
@@ -38,11 +40,25 @@ def percentile_names(ds: xr.Dataset) -> list[str]:
         if not same_units(units, "percent"):
             raise DataError(f"'{name}' has the unit '{units}', expected percent.",
                             hint="Multiply shares of 1 by 100 and set attrs['units'] to 'percent'.")  # fmt: skip
+        if ds[name].chunks is None:
+            _doubt_shares(ds[name])
         if ds[name].chunks is None and not (ds[name].isnull() | ((ds[name] >= 0) & (ds[name] <= 100))).all():
             low, high = float(ds[name].min()), float(ds[name].max())
             raise DataError(f"'{name}' has values from {low:g} to {high:g}, expected percentiles from 0 to 100.",
                             hint="Compute them with <percentile()>.")  # fmt: skip
     return names
+
+
+def _doubt_shares(percentiles: xr.DataArray) -> None:
+    """Stop or warn where percentiles are all from 0 to 1: ranks as shares, by number, spread and unit."""
+    values = percentiles.values[np.isfinite(percentiles.values)]
+    if values.size < 2 or not ((values >= 0) & (values <= 1)).all() or values.max() == values.min():
+        return
+    what = f"'{percentiles.name}' has values from {values.min():.3g} to {values.max():.3g} only"
+    hint = "Multiply shares of 1, as of rank(pct=True), by 100."
+    if values.size >= FEW and values.max() > 0.5 and "units" not in percentiles.attrs:
+        raise DataError(f"{what}, expected percentiles from 0 to 100.", hint=hint)
+    tell(f"{what} and is taken as percentiles from 0 to 100. {hint}")
 
 
 def drought_of(ds: xr.Dataset, names: Sequence[str]) -> xr.Dataset:

@@ -18,7 +18,7 @@ from xsm.data.units import affine
 from xsm.errors import DataError, tell
 
 FEWEST = 30
-"""Days that data and reference must share."""
+"""Days, or months, that data and reference must share."""
 BINS, IN_BIN = 100, 20
 """Most bins of CDF matching, and fewest values in one."""
 Rows = Callable[[np.ndarray, np.ndarray], np.ndarray]
@@ -65,7 +65,7 @@ def _in_unit_of(values: xr.DataArray, reference: xr.DataArray) -> xr.DataArray:
 
 def _tell(values: xr.DataArray, out: xr.Dataset, title: str, together: xr.DataArray, method: str) -> None:
     """Warn of cells that stay empty, and of those where data and reference run against each other."""
-    why = f"they share fewer than {FEWEST} days with values with the reference, or one of both is constant"
+    why = f"they share fewer than {FEWEST} times with values with the reference, or one of both is constant"
     if out[title].chunks is not None:
         tell_emptied(out, {title: valid_share(values)}, f"In its cells {why[5:]}.", [title])
         return

@@ -14,7 +14,8 @@ from xsm.compute.along_time import along_time
 from xsm.compute.jit import jit
 from xsm.data.emptiness import tell_emptied, valid_share
 from xsm.data.series import derived
-from xsm.errors import DataError
+from xsm.data.time import are_months
+from xsm.errors import DataError, UsageError
 
 Z = 1.959963984540054
 """Quantile of the standard normal distribution for an interval of 95 %, and for a correlation of ranks to count."""
@@ -27,6 +28,11 @@ def trends(
     ds: xr.Dataset, days: np.ndarray, names: Sequence[str], by: str, plain: bool, per: str, share: float, years: int
 ) -> xr.Dataset:
     """Trends of some variables; see `xsm.trend`."""
+    if are_months(days):
+        days = days.astype("M8[M]")
+        if by == "day":
+            raise UsageError("The data have times of months, expected days for a trend of days.",
+                             hint="Choose <by=month> or <by=year>.")  # fmt: skip
     whole = int(_periods(days, "Y")[2].sum())
     if whole < years:
         raise DataError(
@@ -98,10 +104,10 @@ def _means(rows: np.ndarray, days: np.ndarray, unit: str, share: float) -> np.nd
 
 
 def _periods(days: np.ndarray, unit: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """For each day the position of its year ("Y") or month ("M"), their lengths, and whether the record covers them."""
+    """For each day or month the position of its year ("Y") or month ("M"), their lengths, and if all of it is there."""
     period = days.astype(f"M8[{unit}]")
     group = (period - period[0]).astype(int)
-    bounds = (period[0] + np.arange(group[-1] + 2)).astype("M8[D]")
+    bounds = (period[0] + np.arange(group[-1] + 2)).astype(days.dtype)
     lengths = np.diff(bounds).astype("f8")
     inside = np.minimum(bounds[1:], days[-1] + 1) - np.maximum(bounds[:-1], days[0])
     return group, lengths, inside.astype("f8") >= COVERED * lengths

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import xarray as xr
 
 from xsm.data.families import is_moisture
-from xsm.data.series import series_names
+from xsm.data.series import of_table, series_names
 from xsm.errors import DataError, UsageError, unknown
 from xsm.validation.depths import Depth, read_depth, read_pair
 
@@ -130,7 +130,7 @@ def every_series(ds: xr.Dataset) -> list[str]:
     """All soil moisture; where nothing has a unit, as in tables, every series of numbers."""
     series = [str(n) for n, v in ds.data_vars.items() if "time" in v.dims and v.dtype.kind == "f"]
     plain = not any(ds[n].attrs.get("units") for n in series)
-    return [n for n in series if not n.endswith("_std")] if plain and series else series_names(ds)
+    return of_table(series) if plain and len(series) > 1 else series_names(ds)
 
 
 def _layer(ds: xr.Dataset, name: str, usual: dict[str, Depth], free: bool) -> tuple[str, Depth]:
