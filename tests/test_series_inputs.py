@@ -200,5 +200,5 @@ def test_none_for_a_number_ends_in_one_sentence(verb):
 
 def test_what_has_no_scores_is_no_table_of_scores():
     for ds in (series().to_dataset(), xr.Dataset(), xsm.climatology(series().to_dataset())):
-        with pytest.raises(xsm.UsageError, match="neither scores nor pairs"):
+        with pytest.raises(xsm.UsageError, match="expected scores"):
             xsm.to_frame(ds)

@@ -32,6 +32,8 @@ ZONES = (
     "tz_offset", "timezone_offset", "time_zone_offset", "time_offset", "time_reference",
 )  # fmt: skip
 """Names of a column that says of which zone the times are."""
+BESIDE = ("sensor", "soil_temperature", "air_temperature", "precipitation", "wban")
+"""Columns that xsm writes beside those it reads."""
 MISSING = ("", "na", "n/a", "nan", "nat", "null", "none", "<na>")
 """Words for a missing number or time, upper or lower case; a station may have such a name."""
 _FLAG = re.compile(
@@ -115,7 +117,7 @@ def find_columns(path: object, header: Sequence[str]) -> Columns:
     out.zones = [i for i, n in enumerate(names) if n in ZONES]
     out.flags = [i for i, n in enumerate(names) if _FLAG.fullmatch(n)]
     known = {*out.places.values(), *out.dates, *out.clocks, *out.zones, *out.flags}
-    if unread := [h for i, h in enumerate(header) if i not in known and h]:
+    if unread := [h for i, h in enumerate(header) if i not in known and names[i] not in {"", *BESIDE}]:
         one = len(unread) == 1
         tell(f"'{path}': the column{'' if one else 's'} {', '.join(unread)} {'is' if one else 'are'} not read.")
     return out
