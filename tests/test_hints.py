@@ -19,8 +19,8 @@ from xsm.faces.hints import FACES, NAME, speaking
 from xsm.io import files
 
 ROOT = Path(__file__).parents[1]
-ONE_FACE = ("accessor.py", "cli.py", "command.py", "containers.py", "tools.py", "config.py", "demo.py", "example.py", "new_plugin.py",
-            "options.py", "pipeline.py", "template.py")  # fmt: skip
+ONE_FACE = ("accessor.py", "cli.py", "command.py", "containers.py", "tools.py", "config.py", "demo.py", "example.py",
+            "new_plugin.py", "options.py", "pipeline.py", "template.py")  # fmt: skip
 """Modules of the core whose readers are those of one face."""
 SOURCES = [
     p
