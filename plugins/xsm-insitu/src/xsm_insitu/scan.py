@@ -199,11 +199,11 @@ def _series(
             continue
         triplet, place = _place(column.triplet, places)
         if not place:
-            tell(f"The place of {triplet} is not known ({_listed(tables)}).")
+            tell(f"'{path}': the place of {triplet} is not known ({_listed(tables)}).")
         lon, lat = (float(place.get(n, math.nan)) for n in ("longitude", "latitude"))
         if not sensors.inside(request.region, lon, lat):
             continue
-        shift = _offset(column, place, tables)
+        shift = _offset(path, column, place, tables)
         fraction = in_unit(path, column.value, "soil_moisture", request.units, column.unit)
         if fraction is column.value:
             check_fractions(path, fraction, "If they are percent, correct the unit in the file; else leave it out.")
@@ -232,13 +232,16 @@ def _listed(tables: Iterable[Path]) -> str:
     return ", ".join(sorted(map(str, tables))) or "there is no table of stations, stations.json, beside the file"
 
 
-def _offset(column: Column, place: Mapping[str, Any], tables: Iterable[Path]) -> np.timedelta64:
+def _offset(path: Path, column: Column, place: Mapping[str, Any], tables: Iterable[Path]) -> np.timedelta64:
     """What is taken off local standard time; nothing for days, which are the station's own."""
     hours = place.get("dataTimeZone")
     if column.daily or column.utc:
         return np.timedelta64(0, "m")
     if not isinstance(hours, int | float) or not -14 <= hours <= 14:
-        tell(f"The clock of {column.triplet} is not known ({_listed(tables)}); its times stay local standard time.")
+        tell(
+            f"'{path}': the clock of {column.triplet} is not known ({_listed(tables)}); its times stay local standard "
+            "time."
+        )
         return np.timedelta64(0, "m")
     return np.timedelta64(round(hours * 60), "m")
 
