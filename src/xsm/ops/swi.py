@@ -8,9 +8,9 @@ import xarray as xr
 
 from xsm.contracts.operation import Kind, Param, operation
 from xsm.data.cf import add_history
-from xsm.data.series import series_of
+from xsm.data.series import days_of, series_of
 from xsm.errors import UsageError
-from xsm.series.alongside import beside, same_dims
+from xsm.series.alongside import compared
 from xsm.series.swi import soil_water_index
 
 
@@ -84,11 +84,11 @@ def swi(
             f"swi got {'a time constant and a reference' if to_learn else 'neither a time constant nor a reference'}.",
             hint="Give <days=10>, or data to learn it from with <reference=> or <to=>.",
         )
-    ds, dates, names = series_of(ds, variables)
-    names = [n for n in names if reference is not None or n != to or variables]
-    other = beside(ds, reference, to)
-    if other is not None:
-        for name in names:
-            same_dims(other, ds[name], "The reference")
+    other: xr.DataArray | None = None
+    if to_learn:
+        ds, dates = days_of(ds)
+        ds, names, other = compared(ds, reference, to, variables)
+    else:
+        ds, dates, names = series_of(ds, variables)
     out = soil_water_index(ds, dates, names, days, other, quality)
     return add_history(out.assign_attrs(ds.attrs), "swi", days=days, to=to, variables=variables)

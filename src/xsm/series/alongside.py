@@ -14,6 +14,8 @@ from xsm.data.series import days_of, series_names
 from xsm.data.time import are_months
 from xsm.errors import DataError, UsageError
 
+FEWEST = 30
+"""Days, or months, that data and reference must share."""
 BESIDE = ("time", "day_of_year")
 """Dims that are no cells."""
 
@@ -141,3 +143,15 @@ def compared(
     for name in names:
         same_dims(other, ds[name], "The reference")
     return checked(ds, names), names, other
+
+
+def common_deviations(
+    rows: np.ndarray, other: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Means of both on their common days, deviations from them (0 elsewhere), and how many, NaN if too few."""
+    both = np.isfinite(rows) & np.isfinite(other)
+    count = both.sum(1).astype("f8")
+    count[count < FEWEST] = np.nan
+    mean, mean_other = (np.where(both, v, 0.0).sum(1) / count for v in (rows, other))
+    one, two = (np.where(both, v - m[:, None], 0.0) for v, m in ((rows, mean), (other, mean_other)))
+    return mean, mean_other, one, two, count

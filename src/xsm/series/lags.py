@@ -14,9 +14,8 @@ from xsm.compute.along_time import along_time
 from xsm.compute.jit import jit
 from xsm.data.emptiness import tell_emptied, valid_share
 from xsm.data.series import derived
+from xsm.series.alongside import FEWEST
 
-FEWEST = 30
-"""Pairs that a correlation needs."""
 SIGN = "positive: the reference follows the variable, r(lag) = corr(variable at t, reference at t + lag)"
 
 

@@ -16,9 +16,8 @@ from xsm.data.families import is_moisture
 from xsm.data.series import derived
 from xsm.data.units import affine
 from xsm.errors import DataError, tell
+from xsm.series.alongside import FEWEST, common_deviations
 
-FEWEST = 30
-"""Days, or months, that data and reference must share."""
 BINS, IN_BIN = 100, 20
 """Most bins of CDF matching, and fewest values in one."""
 Rows = Callable[[np.ndarray, np.ndarray], np.ndarray]
@@ -80,19 +79,9 @@ def _tell(values: xr.DataArray, out: xr.Dataset, title: str, together: xr.DataAr
              f"(negative correlation){flips}. Is it the same quantity?")  # fmt: skip
 
 
-def _common(rows: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Means of both on their common days, deviations from them (0 elsewhere), and how many, NaN if too few."""
-    both = np.isfinite(rows) & np.isfinite(other)
-    count = both.sum(1).astype("f8")
-    count[count < FEWEST] = np.nan
-    mean, mean_other = (np.where(both, v, 0.0).sum(1) / count for v in (rows, other))
-    one, two = (np.where(both, v - m[:, None], 0.0) for v, m in ((rows, mean), (other, mean_other)))
-    return mean, mean_other, one, two, count
-
-
 def _together(rows: np.ndarray, other: np.ndarray) -> np.ndarray:
     """Sum of products of the deviations: negative where both run against each other."""
-    _, _, one, two, count = _common(rows, other)
+    _, _, one, two, count = common_deviations(rows, other)
     return np.where(np.isfinite(count), (one * two).sum(1), np.nan)
 
 
@@ -105,13 +94,13 @@ def _line(rows: np.ndarray, mean: np.ndarray, mean_other: np.ndarray, slope: np.
 
 
 def _mean_std(rows: np.ndarray, other: np.ndarray) -> np.ndarray:
-    mean, mean_other, one, two, _ = _common(rows, other)
+    mean, mean_other, one, two, _ = common_deviations(rows, other)
     with np.errstate(divide="ignore", invalid="ignore"):
         return _line(rows, mean, mean_other, np.sqrt((two**2).sum(1) / (one**2).sum(1)))
 
 
 def _linreg(rows: np.ndarray, other: np.ndarray) -> np.ndarray:
-    mean, mean_other, one, two, _ = _common(rows, other)
+    mean, mean_other, one, two, _ = common_deviations(rows, other)
     with np.errstate(divide="ignore", invalid="ignore"):
         return _line(rows, mean, mean_other, (one * two).sum(1) / (one**2).sum(1))
 

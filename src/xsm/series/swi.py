@@ -12,11 +12,10 @@ from xsm.data import soil_texture
 from xsm.data.series import derived
 from xsm.errors import UsageError
 from xsm.series import filters
+from xsm.series.alongside import FEWEST, common_deviations
 
 CANDIDATES = (1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 25, 30, 40, 50, 60, 80, 100)
 """Time constants in days that are tried where one is learnt."""
-FEWEST = 30
-"""Days that data and reference must share."""
 CLASS = "texture_class"
 
 
@@ -118,11 +117,7 @@ def _best(rows: np.ndarray, other: np.ndarray, at: np.ndarray) -> tuple[np.ndarr
 
 def _correlation(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Pearson correlation of rows on their common days; NaN where these are too few or one is constant."""
-    both = np.isfinite(a) & np.isfinite(b)
-    count = both.sum(1)
-    enough = np.where(count >= FEWEST, count, np.nan)
-    one, two = (np.where(both, v, 0.0) for v in (a, b))
-    one, two = (np.where(both, v - (v.sum(1) / enough)[:, None], 0.0) for v in (one, two))
+    _, _, one, two, count = common_deviations(a, b)
     with np.errstate(invalid="ignore", divide="ignore"):
         r = (one * two).sum(1) / np.sqrt((one**2).sum(1) * (two**2).sum(1))
-    return np.where(np.isfinite(enough), r, np.nan)
+    return np.where(np.isfinite(count), r, np.nan)
