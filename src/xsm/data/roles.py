@@ -115,7 +115,7 @@ def holders(ds: xr.Dataset) -> dict[str, str]:
     >>> holders(xsm.example("cube", size=16, days=20))["model_root"]
     'sm_noah_10_40'
     """
-    named = _named(ds)
+    named = named_in(ds)
     candidates = {r: [named[r]] if named.get(r) in ds else _candidates(ds, r) for r in CAN_BE_NAMED}
     return {r: names[0] for r, names in candidates.items() if names}
 
@@ -152,7 +152,8 @@ def described(role: str) -> str:
     return role.replace("_", " ") if name == role else f"{name} ({role.replace('_', ' ')})"
 
 
-def _named(ds: xr.Dataset) -> dict[str, str]:
+def named_in(ds: xr.Dataset) -> dict[str, str]:
+    """The variables that the user names, by role, as a dataset or scores carry them."""
     pairs = (text.partition("=") for text in str(ds.attrs.get(NAMED, "")).split(";") if "=" in text)
     return {role.strip(): name.strip() for role, _, name in pairs}
 
@@ -196,7 +197,7 @@ def with_roles(ds: xr.Dataset, roles: Mapping[str, str] | None = None) -> xr.Dat
             f"'{roles[ROOT]}' is named for both {SURFACE} and {ROOT}, expected two layers of a land model.",
             hint="Name the layer that contains 5 cm and the one that contains 25 cm.",
         )
-    both = _named(ds) | roles
+    both = named_in(ds) | roles
     if roles:
         ds = ds.assign_attrs({NAMED: "; ".join(f"{role}={name}" for role, name in both.items())})
     _tell_doubt(ds, both)
