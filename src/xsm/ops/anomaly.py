@@ -14,7 +14,7 @@ from xsm.data.series import series_of
 from xsm.errors import UsageError
 from xsm.series.anomaly import as_climatology, from_climatology, from_moving_mean, leap_rule
 from xsm.series.climatology import How, climatology_of
-from xsm.series.reference_period import period_mask
+from xsm.series.reference_period import period_mask, tell_base
 
 
 @operation(title="Anomaly", group="Series", keeps_type=True)
@@ -107,6 +107,8 @@ def anomaly(
         why = "Too few values lie in its windows, or all are the same."
     else:
         how = How(window=window, leap_days=leap_days is not False, min_obs=min_obs, std=standardise)
+        if climatology is None:
+            tell_base(method, days[period_mask(days, time)], "method")
         base = _base(ds, days, names, climatology, how, time)
         rule = leap_rule(base)
         if leap_days is not None and rule is not None and rule != leap_days:

@@ -60,7 +60,8 @@ def climatology(
         Number of waves.
     leap_days : bool
         True: 29 February is day 60 and 1 March day 61 of every year (pytesmo's ``respect_leap_years=False``). False:
-        days count from 1 January, and 1 March is day 61 in leap years only.
+        days count from 1 January, and 1 March is day 61 in leap years only. In pytesmo the default of
+        ``calc_climatology`` is the former and that of ``calc_anomaly`` the latter: give both the same.
     std : bool
         Adds the standard deviation over the years of the (smoothed) values of a day of year.
     min_obs : int
