@@ -13,6 +13,8 @@ from xsm.errors import UsageError
 from xsm.series.climatology import How, climatology_of
 from xsm.series.reference_period import period_mask, tell_too_few
 
+Variables = Annotated[tuple[str, ...] | None, Param("Variables; by default all soil moisture of the input.")]
+
 
 @operation(title="Climatology", group="Series", keeps_type=True)
 def climatology(
@@ -34,7 +36,7 @@ def climatology(
     min_obs: Annotated[int, Param("Fewest values of a smoothed day, or of a harmonic fit.", minimum=1)] = 1,
     min_years: Annotated[int, Param("Fewest years with a value in the window of a day of year.", minimum=1)] = 1,
     time: Annotated[Any, Param("Reference period, both days included; by default all.", kind=Kind.PERIOD)] = None,
-    variables: Annotated[tuple[str, ...] | None, Param("Variables; by default all soil moisture.")] = None,
+    variables: Variables = None,
 ) -> xr.Dataset:
     """Compute what is usual on each day of the year.
 
