@@ -85,13 +85,15 @@ _ESTIMATES = dict.fromkeys(("sm_5cm", "sm_25cm"), Part(ESTIMATE))
 
 
 def role_of(ds: xr.Dataset, name: str) -> str:
-    """Role of a variable: its attribute ``role``, else what its name says; empty if unknown.
+    """Role of a variable: what the user names it for, its attribute ``role``, or what its name says; empty if unknown.
 
     Examples
     --------
     >>> role_of(xr.Dataset({"swvl1": ("x", [0.2], {"role": "model_surface"})}), "swvl1"), role_of(xr.Dataset(), "rain")
     ('model_surface', '')
     """
+    if name in (named := {n: r for r, n in named_in(ds).items()}):
+        return named[name]
     role, known = str(ds[name].attrs.get("role", "") if name in ds else ""), part_by_name(name).role
     return known if known and (not role or (role == LAND_MODEL and known in LAND_MODELS)) else role
 

@@ -85,7 +85,7 @@ def _place(name: str) -> tuple[int, str]:
 )
 @click.version_option(__version__, prog_name="xsm")
 def cli() -> None:
-    """Daily, gap-free surface and subsurface soil moisture with an uncertainty, from SMAP, NLDAS-2 and SOLUS100."""
+    """Daily, gap-free surface and subsurface soil moisture with an uncertainty, from satellite, land model and soil."""
 
 
 def main(argv: Sequence[str] | None = None) -> None:

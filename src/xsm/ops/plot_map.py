@@ -119,7 +119,7 @@ def plot_series(
     *,
     cube: Cube = None,
 ) -> Any:
-    """Draw both scenarios, Noah, station, precipitation and distributions (Figure 7 of Rabiei et al., 2024).
+    """Draw both scenarios, land model, station, precipitation and distributions (Figure 7 of Rabiei et al., 2024).
 
     Parameters
     ----------
@@ -130,7 +130,7 @@ def plot_series(
     station : str, optional
         Name of a station.
     cube : xarray.Dataset, optional
-        Adds Noah, precipitation, observed DCA and frozen days.
+        Adds land model, precipitation, the observed retrieval and frozen days.
 
     Returns
     -------

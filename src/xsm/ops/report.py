@@ -52,8 +52,7 @@ def report(
         Replace an existing file.
     roles : mapping of str to str, optional
         Variables that hold a role where several could, or none says so: ``{"model_surface": "swvl1"}``; see
-        `xsm.data.roles`. They are those of the
-        cube where one is given.
+        `xsm.data.roles`. They are those of the cube where one is given.
 
     Returns
     -------

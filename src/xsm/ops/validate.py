@@ -17,7 +17,7 @@ Data = Annotated[Any, Param("Daily soil moisture: maps or series.", label="Maps"
 Reference = Annotated[
     Any,
     Param(
-        "Stations as opened from USCRN, SCAN or ISMN, or a CSV with station, time, soil_moisture, lat, lon, depth.",
+        "Stations as opened from ISMN or another network, or a CSV with station, time, soil_moisture, lat, lon, depth.",
         kind=Kind.STATIONS,
     ),
 ]
@@ -143,8 +143,7 @@ def validate(
         Fused maps that learnt from stations are not scored there unless this says so, with a warning.
     roles : mapping of str to str, optional
         Variables that hold a role where several could, or none says so: ``{"model_surface": "swvl1"}``; see
-        `xsm.data.roles`. A retrieval is judged at
-        5 cm, a land model at the depth of its role.
+        `xsm.data.roles`. A retrieval is judged at 5 cm, a land model at the depth of its role.
 
     Returns
     -------

@@ -6,7 +6,7 @@ import re
 
 import xarray as xr
 
-from xsm.data.roles import named_in, part_by_name, role_of
+from xsm.data.roles import part_by_name
 from xsm.reporting.scene import ESTIMATE, is_fused
 
 LABELS = {"soil_moisture": "Soil moisture"}
@@ -35,16 +35,9 @@ def long_label(name: str, ds: xr.Dataset | None) -> str:
 
 def labels_in(scores: xr.Dataset | None) -> dict[str, str]:
     """Labels of products that their names do not tell, as scores carry them."""
-    pairs = (
-        text.partition("=") for text in str(scores.attrs.get(LABELLED, "") if scores is not None else "").split("; ")
-    )
+    texts = "" if scores is None else str(scores.attrs.get(LABELLED, ""))
+    pairs = (text.partition("=") for text in texts.split("; "))
     return {name: text for name, _, text in pairs if text}
-
-
-def role_in(ds: xr.Dataset | None, name: str) -> str:
-    """Role of a product of maps or scores."""
-    named = {n: role for role, n in named_in(ds).items()} if ds is not None and name not in ds.variables else {}
-    return named.get(name) or role_of(xr.Dataset() if ds is None else ds, name)
 
 
 def model_name(name: str, ds: xr.Dataset | None = None) -> str:

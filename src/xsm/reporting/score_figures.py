@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
+from xsm.data.roles import role_of
 from xsm.io.styles import colours
-from xsm.reporting.labels import label, model_name, role_in, short
+from xsm.reporting.labels import label, model_name, short
 from xsm.reporting.map_figures import DPI, UNIT, degrees, ends, limits, round_degrees
 from xsm.reporting.scene import ESTIMATE, MODELS, foremost
 from xsm.reporting.score_tables import DEPTHS, METRICS, SCORED, merged
@@ -68,7 +69,7 @@ def boxes(table: xr.Dataset, grouping: str) -> Figure:
                 place = np.arange(len(groups)) + (k - (len(names) - 1) / 2) * width
                 colour = look(name, table)["color"]
                 _boxplot(axes, parts, place, width * 0.85, colour)
-                model = role_in(table, name) in MODELS.values()
+                model = role_of(table, name) in MODELS.values()
                 text = model_name(name, table) if model else short(name, table)
                 entries[text] = Patch(facecolor=colour, alpha=0.75)
             if score == "bias":

@@ -13,11 +13,12 @@ import xarray as xr
 
 from xsm.contracts.installed import show_versions
 from xsm.data.grids import grid_of
+from xsm.data.roles import role_of
 from xsm.data.variation import WORDS, tell_flat
 from xsm.errors import unknown
 from xsm.reporting import series_figures
 from xsm.reporting.html_page import Page, plain_table, show
-from xsm.reporting.labels import label, role_in
+from xsm.reporting.labels import label
 from xsm.reporting.map_figures import Frame, degrees, frame_of, texture_map, value_maps
 from xsm.reporting.scene import LEAST_SHARE, MODELS, Scene, attributes, foremost, gap_day, soil_maps
 from xsm.reporting.score_sections import Scores
@@ -212,7 +213,7 @@ def _typical(at_sites: xr.Dataset, skill: xr.Dataset | None) -> list[tuple[int, 
             return [(i, "station without a score") for i in range(min(3, len(names)))]
         return [(i, "a cell with many observations") for i in range(len(names))]
     surface = skill["product"].values[skill["layer"].values == "surface"]
-    maps = [str(p) for p in surface if role_in(skill, str(p)) not in MODELS.values()]
+    maps = [str(p) for p in surface if role_of(skill, str(p)) not in MODELS.values()]
     maps = maps or [str(p) for p in skill["product"].values]
     shown = next((p for p in maps if p.endswith(", all days")), foremost(maps))
     r = skill["r"].sel(product=shown)

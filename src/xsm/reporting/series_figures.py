@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from xsm.data.roles import RETRIEVAL
-from xsm.reporting.labels import label, model_name, role_in, short
+from xsm.data.roles import RETRIEVAL, role_of
+from xsm.reporting.labels import label, model_name, short
 from xsm.reporting.map_figures import DPI, UNIT
 from xsm.reporting.scene import COMPARISONS, ESTIMATE, GAP_NAMES, MODELS, Scene, foremost
 from xsm.reporting.score_tables import DEPTHS
@@ -34,7 +34,7 @@ LINES = {
 
 def look(name: str, ds: xr.Dataset | None = None) -> dict[str, Any]:
     """Colour and line of a product of maps or scores, the same in all figures."""
-    if (role := role_in(ds, name.partition(", ")[0])) in LINES:
+    if (role := role_of(xr.Dataset() if ds is None else ds, name.partition(", ")[0])) in LINES:
         return dict(LINES[role])
     if name.endswith("_s1"):
         return {"color": ORANGE, "linestyle": "-", "linewidth": 1.2}
