@@ -145,7 +145,7 @@ def folder(world: xr.Dataset, tmp_path_factory) -> Path:
 def study_of(folder: Path, out: str, satellite: str, model: str, **more):
     inputs = {name: {"paths": str(folder / f"{name}.nc")} for name in (model, satellite, "ground")}
     stations = {"points": {"paths": str(folder / "points.nc")}}
-    return parse({"inputs": inputs, "stations": stations, "out": out, "fuse": {}, **more}, folder)
+    return parse({"inputs": inputs, "stations": stations, "out": out, "fuse": {"options": {"trees": 40}}, **more}, folder)
 
 
 @pytest.fixture(scope="module")

@@ -260,9 +260,9 @@ def test_days_after_training() -> None:
 
 
 def test_scenarios_of_a_product_share_its_layer() -> None:
-    assert layer_of("sm_5cm_s1") == layer_of("sm_5cm") == "surface"
-    assert layer_of("sm_25cm_s2") == "subsurface"
-    assert layer_of("sm_5cm_s1_std") is None and layer_of("sm_5cm_std") is None
+    layers = {name: layer_of(xr.Dataset(), name) for name in ("sm_5cm", "sm_5cm_s1", "sm_25cm_s2")}
+    assert layers == {"sm_5cm": "surface", "sm_5cm_s1": "surface", "sm_25cm_s2": "subsurface"}
+    assert not any(layer_of(xr.Dataset(), name) for name in ("sm_5cm_s1_std", "sm_5cm_std"))
 
 
 def test_a_fusion_is_scored_beside_its_inputs_and_called_by_its_name(
