@@ -17,8 +17,12 @@ from hypothesis import strategies as st
 
 import xsm
 from xsm import DataError, UsageError
+from xsm.contracts.loading import load, name_regions
 from xsm.contracts.registry import manager
 from xsm.contracts.source import SourceInfo
+from xsm.data import roles
+from xsm.data.canonical import Part
+from xsm.data.region import REGIONS
 from xsm.data.roles import ROOT, SURFACE, bounds_of, holders, role_of, soil_slice, with_roles
 from xsm.io import files
 from xsm.learning.fused_products import in_common
@@ -27,6 +31,7 @@ from xsm.reporting.scene import make_scene
 from xsm.study.config import parse
 from xsm.study.forecast import plan
 from xsm.study.pipeline import run_study
+from xsm.testing import _check_info
 
 CORE = Path(__file__).parents[1] / "src" / "xsm"
 PRODUCTS = re.compile(
@@ -145,7 +150,8 @@ def folder(world: xr.Dataset, tmp_path_factory) -> Path:
 def study_of(folder: Path, out: str, satellite: str, model: str, **more):
     inputs = {name: {"paths": str(folder / f"{name}.nc")} for name in (model, satellite, "ground")}
     stations = {"points": {"paths": str(folder / "points.nc")}}
-    return parse({"inputs": inputs, "stations": stations, "out": out, "fuse": {"options": {"trees": 40}}, **more}, folder)
+    tables = {"inputs": inputs, "stations": stations, "fuse": {"options": {"trees": 40}}, **more}
+    return parse({"out": out, **tables}, folder)
 
 
 @pytest.fixture(scope="module")
@@ -227,13 +233,13 @@ def test_the_user_names_one_of_several_and_the_choice_travels(tmp_path):
 
 def test_wrong_roles_are_refused_in_one_sentence():
     cube = two_models()
-    for roles, what in (
+    for named, what in (
         ({"satellite": "sm_dca"}, "Unknown role 'satellite'"),
         ({SURFACE: "swvl9"}, "Unknown variable 'swvl9'"),
         ({SURFACE: "wet", ROOT: "wet"}, "'wet' is named for both"),
     ):
         with pytest.raises(UsageError, match=what):
-            cube.sm.fuse(roles=roles)
+            cube.sm.fuse(roles=named)
     with pytest.warns(UserWarning, match="'wet' is the layer of 28 to 100 cm, and 5 cm are asked of it"):
         with_roles(two_models(depth="28-100 cm"), {SURFACE: "wet"})
     percent = cube.assign(wet=(cube["wet"] * 100).assign_attrs(cube["wet"].attrs, units="percent"))
@@ -259,6 +265,41 @@ def test_what_is_derived_holds_no_role():
     derived = satellite.sm.swi(5, variables=["sm_dca"])["sm_dca_swi"]
     assert "retrieval" not in holders(cube.assign(a=derived.assign_attrs(role="retrieval")))
     assert holders(cube.assign(a=satellite["sm_dca"].assign_attrs(role="retrieval")))["retrieval"] == "a"
+
+
+def test_names_that_one_source_alone_declares_need_no_attribute(monkeypatch):
+    monkeypatch.setattr(roles, "DECLARED", {})
+    land, rain = Part(SURFACE, "HTESSEL", "0-7"), Part("forcing")
+    sources = [{"swvl1": land, "precipitation": rain, "sm": land}, {"sm": Part("retrieval")}]
+    roles.declare(iter(sources), ["precipitation"])
+    ds = xr.Dataset({n: ("time", [0.2]) for n in ("swvl1", "precipitation", "sm")})
+    assert [role_of(ds, n) for n in ds] == [SURFACE, "", ""] and bounds_of(ds, "swvl1") == (0, 7)
+    assert role_of(ds.assign(swvl1=ds["swvl1"].assign_attrs(role="retrieval")), "swvl1") == "retrieval"
+
+
+@pytest.mark.parametrize(
+    ("declared", "what"),
+    [
+        ({"roles": {"sm": "land_model"}}, "role 'land_model'"),
+        ({"roles": {"wetness": SURFACE}}, "wetness has a role, family or depth, but is not among its variables"),
+        ({"depths": {"sm": "0 to 7"}}, "depth '0 to 7'"),
+        ({"roles": {"sm": ROOT}, "depths": {"sm": "0-7"}}, "contains 25 cm as model_root"),
+    ],
+)
+def test_a_wrong_declaration_is_named_by_the_check_of_sources(declared, what):
+    with pytest.raises(AssertionError, match=what):
+        _check_info(SourceInfo("acme", "ACME", "acme:Acme", variables=("sm",), **declared))
+
+
+def test_a_source_names_regions():
+    info = SourceInfo("acme", "ACME", "acme:Acme", regions={"Atlantis": (-30, 30, -20, 35)})
+    loaded = load([])
+    loaded.sources["acme"] = info
+    name_regions(loaded)
+    try:
+        assert xsm.EASE2_M09.region("atlantis").shape == xsm.EASE2_M09.region((-30, 30, -20, 35)).shape
+    finally:
+        REGIONS.pop("atlantis")
 
 
 layers = st.tuples(st.floats(0, 100), st.floats(0.1, 100)).map(lambda v: (v[0], v[0] + v[1]))

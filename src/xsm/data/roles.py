@@ -6,6 +6,7 @@ Several variables may have one role: the first one holds it, or the one that the
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 
 import numpy as np
@@ -62,10 +63,11 @@ def declare(parts: Iterable[Mapping[str, Part]], canonical: Iterable[str]) -> No
     canonical : iterable of str
         Names that any source may use.
     """
-    names = [name for part in parts for name in part]
-    shared = {n for n in names if names.count(n) > 1}.union(canonical)
+    every = [item for source in parts for item in source.items()]
+    names = set(canonical)
+    counts = Counter(name for name, _ in every)
     DECLARED.clear()
-    DECLARED.update({n: p for part in parts for n, p in part.items() if n not in shared})
+    DECLARED.update({n: part for n, part in every if counts[n] == 1 and n not in names})
 
 
 def with_parts(ds: xr.Dataset, parts: Mapping[str, Part]) -> xr.Dataset:
@@ -232,13 +234,22 @@ def bounds_of(ds: xr.Dataset, name: str) -> tuple[float, float] | None:
     >>> bounds_of(xr.Dataset({"swvl2": ("x", [0.2], {"depth": "7-28 cm"})}), "swvl2")
     (7.0, 28.0)
     """
-    text = str(ds[name].attrs.get("depth", "") if name in ds else "") or part_by_name(name).depth
-    ends = text.removesuffix("cm").split("-")
+    return bounds_of_text(str(ds[name].attrs.get("depth", "") if name in ds else "") or part_by_name(name).depth)
+
+
+def bounds_of_text(text: str) -> tuple[float, float] | None:
+    """Top and bottom in cm of a text such as ``"7-28 cm"``; None where it is none.
+
+    Examples
+    --------
+    >>> bounds_of_text("0-7"), bounds_of_text("5 cm")
+    ((0.0, 7.0), None)
+    """
     try:
-        top, bottom = (float(end) for end in ends)
+        top, bottom = (float(end) for end in text.removesuffix("cm").split("-"))
     except ValueError:
         return None
-    return top, bottom
+    return (top, bottom) if 0 <= top < bottom else None
 
 
 def soil_slice(ds: xr.Dataset, name: str, depth: float) -> xr.DataArray:
