@@ -341,4 +341,6 @@ def test_what_no_input_has_stops_a_study_before_it_opens_anything(folder, satell
         with pytest.raises(UsageError, match=what):
             begin(study)
     assert not (folder / "never" / "data").exists()
+    fit = {"estimates": ["5-1"], "model": "ridge", "options": {"predictors": ["memory(precipitation, 5)"]}}
+    assert "train and estimate: ridge" in plan(study_of(folder, "never", "radar", "tessel", fit=fit))
     assert "fuse: train trees" in plan(study_of(folder, "never", "radar", "tessel", roles={SURFACE: "wet_0_7"}))

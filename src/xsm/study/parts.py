@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from xsm.contracts.registry import providers, roles_of, sources
+from xsm.data.derived_text import behind
 from xsm.data.roles import CAN_BE_NAMED, RETRIEVAL, ROLES, SURFACE
 from xsm.data.scenarios import get_scenario
 from xsm.errors import UsageError, unknown
@@ -23,8 +24,10 @@ def check_parts(study: Study) -> None:
     if study.gapfill:
         _need("fills gaps", (*(study.gapfill.variables or ()), *study.gapfill.covariates), {*parts}, roles)
     for pair in (p for p in (study.fit.estimates if study.fit else ()) if study.fit and p not in study.fit.bundles):
-        scenario = get_scenario(*depth_and_scenario(pair))
-        names = [n for n in (*scenario.inputs, *scenario.statics, *scenario.references) if n != "sm_5cm"]
+        scenario, options = get_scenario(*depth_and_scenario(pair)), study.fit.options
+        predictors = options.get("predictors") or (*scenario.inputs, *scenario.statics)
+        references = [options["target"]] if "target" in options else scenario.references
+        names = [n for n in (*map(behind, predictors), *references) if n != "sm_5cm"]
         _need(f"trains for {scenario}", names, {*parts}, roles)
     if study.fuse:
         _need("fuses", (RETRIEVAL, SURFACE), {*parts}, roles)
