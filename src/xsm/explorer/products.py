@@ -13,7 +13,7 @@ import xarray as xr
 from xsm.data import cf
 from xsm.data.areas import DEGREES, EASE, transformer
 from xsm.data.cells import daily
-from xsm.data.families import is_moisture
+from xsm.data.families import LAND_MODEL, is_moisture, role_of
 from xsm.data.lines import KINDS, lines
 from xsm.data.positions import axes_of, edges
 from xsm.errors import DataError, UsageError
@@ -22,7 +22,7 @@ from xsm.reporting.score_tables import label
 from xsm.series.day_of_year import day_of_year
 from xsm.series.drought import LIMITS
 from xsm.series.percentile import How
-from xsm.validation.products import layer_of
+from xsm.validation.products import is_estimate, layer_of
 
 SHALLOW = 10.0
 """Depth in cm down to which soil moisture counts as that of the surface."""
@@ -135,7 +135,14 @@ def _shown(ds: xr.Dataset, grid: Grid) -> list[str]:
     """Maps of every day, the most useful first: what belongs to another variable comes with that."""
     names = [str(n) for n, v in ds.data_vars.items() if set(v.dims) == {"time", *grid.dims} and v.dtype.kind in "fiub"]
     apart = [n for n in names if not (n.endswith("_std") and n.removesuffix("_std") in ds)]
-    return sorted(apart, key=lambda n: (_LAYERS.index(_layer(ds, n)), not is_moisture(ds, n)))
+    return sorted(apart, key=lambda n: (not is_moisture(ds, n), _LAYERS.index(_layer(ds, n)), _rank(ds, n)))
+
+
+def _rank(ds: xr.Dataset, name: str) -> int:
+    """Maps that are complete come before those with gaps."""
+    if is_estimate(ds, name) or f"{name}_std" in ds:
+        return 0
+    return 1 if role_of(ds, name) == LAND_MODEL else 2
 
 
 def _grid(ds: xr.Dataset) -> Grid:

@@ -19,6 +19,8 @@ from xsm.explorer.products import Catalogue, Grid, Product
 MOST_BYTES = 48 << 20
 """Of the packed numbers before compression."""
 MOST_STATIONS = 200
+TOUCH = 1e-6
+"""Degrees that rounding may put an edge of a cell off."""
 
 
 def page(
@@ -77,8 +79,17 @@ def page(
     near: dict[str, Any] = {}
     for station in about["stations"]:
         for row in stations_near(catalogue, station["lon"], station["lat"]):
-            near.setdefault(row["station"], row)
+            near.setdefault(row["station"], row | {"series": _between(row.get("series", {}), first, last)})
     return whole(json.dumps({"about": about, "maps": maps, "stations": list(near.values()), "state": state}))
+
+
+def _between(series: dict[str, Any], first: int, last: int) -> dict[str, Any]:
+    """Series of a station, by layer, on the days of the page."""
+    out = {}
+    for layer, one in series.items():
+        use = [i for i, day in enumerate(one["days"]) if first <= day <= last]
+        out[layer] = {name: [one[name][i] for i in use] for name in ("days", "values")}
+    return out
 
 
 Span = tuple[tuple[int, int], tuple[int, int]]
@@ -87,8 +98,8 @@ Span = tuple[tuple[int, int], tuple[int, int]]
 def _window(grid: Grid, box: tuple[float, float, float, float]) -> Span:
     """Rows and columns that a box touches: first, and one after the last."""
     west, south, east, north = box
-    rows = np.flatnonzero((grid.lat.max(1) > south) & (grid.lat.min(1) < north))
-    cols = np.flatnonzero((grid.lon.max(1) > west) & (grid.lon.min(1) < east))
+    rows = np.flatnonzero((grid.lat.max(1) > south + TOUCH) & (grid.lat.min(1) < north - TOUCH))
+    cols = np.flatnonzero((grid.lon.max(1) > west + TOUCH) & (grid.lon.min(1) < east - TOUCH))
     if not len(rows) or not len(cols):
         return (0, 0), (0, 0)
     return (int(rows[0]), int(rows[-1]) + 1), (int(cols[0]), int(cols[-1]) + 1)

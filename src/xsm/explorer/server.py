@@ -35,8 +35,8 @@ class Explorer(ThreadingHTTPServer):
     daemon_threads = True
 
     def __init__(self, catalogue: Catalogue, port: int = 0) -> None:
-        super().__init__((HOST, port), _Handler)
         self.catalogue, self.blocks = catalogue, Blocks(catalogue)
+        super().__init__((HOST, port), _Handler)
         self.token = secrets.token_urlsafe(16)
         self.hosts = {f"{name}:{self.server_port}" for name in (HOST, "localhost")}
 

@@ -142,3 +142,5 @@ def _warm(server: Explorer) -> None:
         server.blocks.day(product, int(product.days[-1].astype(int)))
         west, south, east, north = server.catalogue.box
         places.usual(product, (west + east) / 2, (south + north) / 2)
+        if (stations := server.catalogue.stations) is not None:
+            places.stations_near(server.catalogue, float(stations["lon"][0]), float(stations["lat"][0]))

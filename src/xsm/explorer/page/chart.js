@@ -2,6 +2,7 @@
 import { number, ticksBetween, toDay, toISO, toWords } from "xsm/colours";
 
 const NS = "http://www.w3.org/2000/svg";
+const GAP = 4; // days without a value over which a line goes on
 const LEFT = 46, RIGHT = 8, TOP = 8, BOTTOM = 22, HEIGHT = 210;
 const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
@@ -33,6 +34,7 @@ export class Chart {
   constructor(title, units, events) {
     Object.assign(this, { title, units, events, series: [], dots: [], usual: null, span: null, day: 0 });
     this.svg = element("svg", { role: "img" });
+    this.clip = `plot-${title.replace(/\W+/g, "-")}`;
     this.node = document.createElement("figure");
     this.node.className = "chart";
     const heading = document.createElement("h3");
@@ -49,8 +51,9 @@ export class Chart {
   line(days, values) {
     let text = "", pen = false, before = 0;
     for (let i = 0; i < days.length; i++) {
-      if (values[i] === null || values[i] === undefined || days[i] < this.span[0] - 1 || days[i] > this.span[1] + 1) { pen = false; continue; }
-      text += `${pen && days[i] - before < 8 ? "L" : "M"}${this.x(days[i]).toFixed(1)} ${this.y(values[i]).toFixed(1)}`;
+      if (values[i] === null || values[i] === undefined || days[i] < this.span[0] - 1 || days[i] > this.span[1] + 1) continue;
+      const joined = pen && days[i] - before <= GAP;
+      text += `${joined ? "L" : "M"}${this.x(days[i]).toFixed(1)} ${this.y(values[i]).toFixed(1)}${joined ? "" : "h0"}`;
       [pen, before] = [true, days[i]];
     }
     return text;
@@ -67,7 +70,7 @@ export class Chart {
     };
     for (let i = 0; i < days.length; i++) {
       const absent = low[i] === null || high[i] === null;
-      if (absent || days[i] < this.span[0] - 1 || days[i] > this.span[1] + 1 || (run.length && days[i] - days[run.at(-1)] > 8)) close();
+      if (days[i] < this.span[0] - 1 || days[i] > this.span[1] + 1 || (run.length && days[i] - days[run.at(-1)] > GAP)) close();
       if (!absent && days[i] >= this.span[0] - 1 && days[i] <= this.span[1] + 1) run.push(i);
     }
     close();
@@ -80,11 +83,14 @@ export class Chart {
       const v = values[i];
       if (v !== null && v !== undefined && d >= this.span[0] && d <= this.span[1]) { if (v < low) low = v; if (v > high) high = v; }
     });
-    for (const s of [...this.series, ...this.dots]) { look(s.days, s.values); if (s.low) { look(s.days, s.low); look(s.days, s.high); } }
+    for (const s of [...this.series, ...this.dots]) { look(s.days, s.values); if (s.low) look(s.days, s.high); }
+    const least = low;
+    for (const s of this.series) if (s.low) look(s.days, s.low);
+    if (least >= 0) low = Math.max(low, 0);
     if (low > high) [low, high] = [0, 1];
     const { ticks } = ticksBetween(low, high === low ? low + 0.1 : high, 4);
     const step = ticks.length > 1 ? ticks[1] - ticks[0] : (high - low) / 4 || 0.1;
-    [this.low, this.high] = [Math.max(Math.floor(low / step) * step, low >= 0 ? 0 : -Infinity), Math.ceil(high / step) * step || step];
+    [this.low, this.high] = [Math.floor(low / step + 1e-9) * step, Math.ceil(high / step - 1e-9) * step || step];
   }
 
   draw() {
@@ -100,19 +106,22 @@ export class Chart {
     }
     for (const [day, text] of timeTicks(...this.span, Math.max(2, Math.floor(this.width / 75)))) {
       parts.push(element("line", { x1: this.x(day), x2: this.x(day), y1: HEIGHT - BOTTOM, y2: HEIGHT - BOTTOM + 4, stroke: "#57606a" }),
-        element("text", { x: this.x(day), y: HEIGHT - 5, "text-anchor": "middle" }, text));
+        element("text", { x: this.x(day), y: HEIGHT - 5, "text-anchor": this.x(day) > this.width - 30 ? "end" : "middle" }, text));
     }
+    const plot = element("g", { "clip-path": `url(#${this.clip})` });
+    const long = this.span[1] - this.span[0] > 900;
     if (this.usual?.mean) {
-      parts.push(element("path", { d: this.band(this.usual.days, this.usual.low, this.usual.high), fill: "#6e7781", opacity: 0.2, class: "usual" }),
-        element("path", { d: this.line(this.usual.days, this.usual.mean), fill: "none", stroke: "#6e7781", "stroke-width": 1 }));
+      plot.append(element("path", { d: this.band(this.usual.days, this.usual.low, this.usual.high), fill: "#57606a", opacity: 0.28, class: "usual" }),
+        element("path", { d: this.line(this.usual.days, this.usual.mean), fill: "none", stroke: "#57606a", "stroke-width": 1.2 }));
     }
-    for (const s of this.series) if (s.low) parts.push(element("path", { d: this.band(s.days, s.low, s.high), fill: s.colour, opacity: 0.18, class: "band" }));
-    const wide = this.span[1] - this.span[0] > 900 ? 1 : 1.6;
-    for (const s of this.series) parts.push(element("path", { d: this.line(s.days, s.values), fill: "none", stroke: s.colour, "stroke-width": wide, "stroke-linejoin": "round", class: "series" }));
+    for (const s of this.series) if (s.low) plot.append(element("path", { d: this.band(s.days, s.low, s.high), fill: s.colour, opacity: 0.2, class: "band" }));
     for (const s of this.dots) {
       const path = s.days.map((d, i) => (s.values[i] === null || d < this.span[0] || d > this.span[1] ? "" : `M${this.x(d).toFixed(1)} ${this.y(s.values[i]).toFixed(1)}h0`)).join("");
-      parts.push(element("path", { d: path, fill: "none", stroke: s.colour, "stroke-width": this.span[1] - this.span[0] > 900 ? 1.8 : 3.2, "stroke-linecap": "round", class: "station" }));
+      plot.append(element("path", { d: path, fill: "none", stroke: s.colour, opacity: long ? 0.45 : 0.8, "stroke-width": long ? 1.8 : 3.2, "stroke-linecap": "round", class: "station" }));
     }
+    for (const s of this.series) plot.append(element("path", { d: this.line(s.days, s.values), fill: "none", stroke: s.colour, "stroke-width": long ? 1 : 1.6, "stroke-linejoin": "round", "stroke-linecap": "round", class: "series" }));
+    const area = element("clipPath", { id: this.clip }, element("rect", { x: LEFT, y: TOP, width: Math.max(this.width - LEFT - RIGHT, 0), height: HEIGHT - TOP - BOTTOM }));
+    parts.push(area, plot);
     parts.push(element("line", { x1: LEFT, x2: this.width - RIGHT, y1: HEIGHT - BOTTOM, y2: HEIGHT - BOTTOM, stroke: "#57606a" }));
     this.cursor = element("line", { y1: TOP, y2: HEIGHT - BOTTOM, stroke: "#c4007a", "stroke-width": 1.5, class: "day" });
     this.choice = element("rect", { y: TOP, height: HEIGHT - TOP - BOTTOM, width: 0, fill: "#0969da", opacity: 0.15 });

@@ -207,6 +207,8 @@ const remember = () => {
     ...(state.ranges[style().key] && { r: state.ranges[style().key].join(",") }),
   };
   state.hash = new URLSearchParams(entries).toString();
+  const { v: _view, s: _span, ...seen } = entries; // a saved page is a window of its own
+  state.seen = new URLSearchParams(seen).toString();
   try { history.replaceState(null, "", `#${state.hash}`); } catch { /* too many at once, or a page from a file */ }
 };
 
@@ -281,7 +283,7 @@ const start = async () => {
   about = await source.about();
   days = [...new Set(about.products.flatMap((p) => p.days))].sort((a, b) => a - b);
   document.title = `${about.title}: soil moisture explorer`;
-  $("title").textContent = about.title;
+  $("title").textContent = `Soil moisture: ${about.title}`;
   let later = 0;
   const moved = () => { clearTimeout(later); later = setTimeout(() => { remember(); if (map.window(about.grids[state.product.grid])) show(); }, 200); };
   map = new MapView($("map"), {

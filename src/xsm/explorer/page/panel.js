@@ -92,12 +92,13 @@ export class Panel {
 
   dots() {
     return this.rows.flatMap((row, i) => Object.entries(row.series ?? {}).map(([layer, s]) => ({
-      key: `${row.station}\n${layer}`, layer, label: `${row.station}, station (${row.km} km)`, short: row.station, colour: DOTS[i % DOTS.length], ...s,
+      key: `${row.station}\n${layer}`, layer, label: `${row.station}, ${row.km} km`, short: row.station, colour: DOTS[i % DOTS.length], ...s,
     })));
   }
 
   render() {
-    const lines = [...this.series.values()].map((s) => ({
+    const order = this.about.products.map((p) => p.key);
+    const lines = [...this.series.values()].sort((a, b) => order.indexOf(a.product.key) - order.indexOf(b.product.key)).map((s) => ({
       key: s.product.key, layer: this.layer(s.product), label: s.product.label, short: stem(s.product.label) || s.product.label, colour: this.colour(s.product),
       days: s.product.days, values: s.values, low: s.low, high: s.high,
     }));
@@ -105,7 +106,7 @@ export class Panel {
     for (const layer of new Set([...lines, ...dots].map((s) => s.layer))) {
       const chart = this.chart(layer);
       const shown = (list) => list.filter((s) => s.layer === layer && !this.hidden.has(s.key));
-      Object.assign(chart, { series: shown(lines), dots: shown(dots), span: this.span, usual: this.usual && this.layer(this.usual.product) === layer ? this.usual : null });
+      Object.assign(chart, { day: this.day, series: shown(lines), dots: shown(dots), span: this.span, usual: this.usual && this.layer(this.usual.product) === layer ? this.usual : null });
       chart.draw();
     }
     [this.lines, this.points] = [lines, dots];
@@ -132,8 +133,7 @@ export class Panel {
       const swatch = document.createElement("span");
       swatch.className = this.points.includes(s) ? "swatch dot" : "swatch";
       swatch.style.background = s.colour;
-      const layer = this.points.includes(s) ? `, ${TITLES[s.layer].toLowerCase()}` : "";
-      label.append(box, swatch, `${s.label}${layer}`);
+      label.append(box, swatch, this.points.includes(s) ? `${s.label}, ${TITLES[s.layer].toLowerCase()}` : s.label);
       name.append(label);
       const ends = s.low && i >= 0 && s.low[i] !== null ? `${number(s.low[i])} to ${number(s.high[i])}` : "";
       row.append(name, cell(i < 0 ? "–" : number(s.values[i]), "td", "number"), cell(ends, "td", "number"));
@@ -144,20 +144,18 @@ export class Panel {
 
   scores() {
     $("stations-box").hidden = !this.rows.length;
+    const order = this.about.products.map((p) => p.key);
     $("stations").replaceChildren(...this.rows.flatMap((row) => {
-      const scores = row.scores.length ? row.scores : [null];
-      return scores.map((s, i) => {
+      const scores = row.scores.length ? [...row.scores].sort((a, b) => order.indexOf(a.product) - order.indexOf(b.product)) : [null];
+      const head = document.createElement("tr");
+      head.append(Object.assign(cell(`${row.station}${row.network ? `, ${row.network}` : ""}, ${row.km} km away`, "th", "name"), { scope: "colgroup", colSpan: 6 }));
+      return [head, ...scores.map((s) => {
         const line = document.createElement("tr");
-        if (i === 0) {
-          const head = cell(`${row.station}${row.network ? ` (${row.network})` : ""}, ${row.km} km`, "th");
-          Object.assign(head, { scope: "rowgroup", rowSpan: scores.length });
-          line.append(head);
-        }
         const product = s && this.about.products.find((p) => p.key === s.product);
-        line.append(cell(s ? `${product?.label ?? s.product} at ${s.depth} cm`.replace("cm cm", "cm") : "no score: too few days"));
+        line.append(cell(s ? product?.label ?? s.product : "No score: too few days"), cell(s ? `${s.depth} cm`.replace("cm cm", "cm") : ""));
         for (const [name, digits] of [["r", 2], ["ubrmse", 3], ["bias", 3], ["n", 0]]) line.append(cell(s ? number(s[name], digits) : "", "td", "number"));
         return line;
-      });
+      })];
     }));
   }
 }

@@ -65,7 +65,7 @@ export const pageDialog = (about, state, every, say) => {
     return label;
   }));
   $("page").addEventListener("click", () => {
-    for (const box of $("what").querySelectorAll("input")) box.checked = box.value === state().product.key || box.checked;
+    for (const box of $("what").querySelectorAll("input")) box.checked = box.value === state().product.key || about.products.find((p) => p.key === box.value).moisture;
     for (const id of ["first", "last"]) [$(id).min, $(id).max] = every.map(toISO);
     $("first").value = toISO(Math.max(state().day - 15, every[0]));
     $("last").value = toISO(Math.min(state().day + 15, every[1]));
@@ -78,7 +78,7 @@ export const pageDialog = (about, state, every, say) => {
     const [first, last] = [toDay($("first").value), toDay($("last").value)];
     say("Making the page…");
     try {
-      const blob = await source.save({ box: state().box.map((v) => v.toFixed(4)).join(","), first, last, products, state: state().hash });
+      const blob = await source.save({ box: state().box.map((v) => v.toFixed(4)).join(","), first, last, products, state: state().seen });
       download(blob, `soil-moisture-${$("first").value}-${$("last").value}.html`);
       say("The page is saved.");
     } catch (error) { say(error.message); }
