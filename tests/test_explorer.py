@@ -83,7 +83,11 @@ def map_of(view: View, **query: Any) -> np.ndarray:
     return np.where(numbers == MISSING, np.nan, offset + scale * numbers)
 
 
-@given(arrays("f4", st.tuples(st.integers(1, 5), st.integers(1, 5)), elements=st.floats(-1e3, 1e3, width=32) | st.just(np.nan)))
+@given(
+    arrays(
+        "f4", st.tuples(st.integers(1, 5), st.integers(1, 5)), elements=st.floats(-1e3, 1e3, width=32) | st.just(np.nan)
+    )
+)
 @settings(max_examples=60, deadline=None)
 def test_packing_keeps_values_to_a_65534th_of_their_span(values: np.ndarray) -> None:
     back = pack(values.copy()).values()

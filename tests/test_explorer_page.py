@@ -68,7 +68,7 @@ def opened(browser: Any, url: str, size: dict[str, int] = WIDE, **context: Any) 
     troubles: list[str] = []
     page.on("pageerror", lambda error: troubles.append(str(error)))
     page.on("console", lambda m: troubles.append(m.text) if m.type in ("error", "warning") else None)
-    home = url.split("#")[0]
+    home = url.partition("#")[0]
     page.on("request", lambda r: None if r.url.startswith((home, "blob:", "data:")) else troubles.append(r.url))
     page.goto(url)
     page.wait_for_selector("html[data-ready]", state="attached")
@@ -190,7 +190,7 @@ def test_a_chart_chooses_days_and_zooms(browser: Any, view: View, data: tuple[xr
         box = page.locator("figure.chart svg").first.bounding_box()
         y = box["y"] + 90
         page.mouse.click(box["x"] + box["width"] / 2, y)
-        page.wait_for_function("() => true") if False else page.wait_for_timeout(300)
+        page.wait_for_timeout(300)
         assert page.get_attribute("#map", "data-shown").split()[-1][:4] in ("2018", "2019")
         page.mouse.move(box["x"] + 100, y)
         page.mouse.down()
@@ -267,9 +267,7 @@ def test_what_is_no_place_and_what_lies_outside(browser: Any, view: View) -> Non
         page.get_by_text("No map covers this place").wait_for()
 
 
-def test_files_to_take_away(
-    browser: Any, view: View, data: tuple[xr.Dataset, xr.Dataset], tmp_path: Path
-) -> None:
+def test_files_to_take_away(browser: Any, view: View, data: tuple[xr.Dataset, xr.Dataset], tmp_path: Path) -> None:
     maps, stations = data
     with opened(browser, f"{view.url}#d=2020-03-04") as page:
         go(page, stations)

@@ -156,7 +156,7 @@ class Blocks:
         below, above, count = (np.zeros(value.shape, "i4") for _ in range(3))
         years = np.zeros(value.shape, "i4")
         for some in np.split(those, np.flatnonzero(np.diff(year[those])) + 1):
-            seen = np.zeros(value.shape, bool)
+            present = np.zeros(value.shape, bool)
             for part in np.split(some, np.flatnonzero(np.diff(some // step)) + 1):
                 block = self._block(product, product.name, int(part[0]) // step)
                 for i in part % step:
@@ -165,8 +165,8 @@ class Blocks:
                     above += values > value
                     valid = np.isfinite(values)
                     count += valid
-                    seen |= valid
-            years += seen
+                    present |= valid
+            years += present
         enough = (years >= how.min_years) & np.isfinite(value)
         return np.where(enough, 50.0 * (count + below - above) / np.maximum(count, 1), np.nan).astype("f4")
 

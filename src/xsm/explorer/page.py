@@ -43,8 +43,8 @@ def whole(data: str) -> str:
     scripts = {f"xsm/{m}": f"data:text/javascript;base64,{base64.b64encode(part(f'{m}.js').encode()).decode()}"
                for m in MODULES}  # fmt: skip
     policy = f'<meta http-equiv="Content-Security-Policy" content="{SELF_CONTAINED}">'
-    held = f'<script type="application/json" id="data">{_in_script(data)}</script>'
-    return html(scripts, style=part("style.css"), head=policy + held)
+    embedded = f'<script type="application/json" id="data">{_in_script(data)}</script>'
+    return html(scripts, style=part("style.css"), head=policy + embedded)
 
 
 def _in_script(text: str) -> str:

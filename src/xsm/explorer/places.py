@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from xsm.data.cells import distance_km, spots_of
-from xsm.errors import DataError, XsmError
+from xsm.errors import XsmError
 from xsm.explorer.products import Catalogue, Product
 from xsm.series.climatology import How, climatology_of
 from xsm.series.day_of_year import day_of_year
@@ -96,12 +96,12 @@ def _add_series(rows: dict[str, dict[str, Any]], ds: xr.Dataset, stations: xr.Da
         row = rows.setdefault(str(name), {"station": str(name), "scores": []})
         row |= {n: str(place[n][i]) if n == "network" else float(place[n][i]) for n in ("network", "lat", "lon")}
         for layer, values in known.items():
-            row.setdefault("series", {}).setdefault(layer, {"days": days.astype(int).tolist(), "values": _numbers(values)})
+            row.setdefault("series", {}).setdefault(
+                layer, {"days": days.astype(int).tolist(), "values": _numbers(values)}
+            )
 
 
-def _add_scores(
-    rows: dict[str, dict[str, Any]], ds: xr.Dataset, stations: xr.Dataset, products: list[Product]
-) -> None:
+def _add_scores(rows: dict[str, dict[str, Any]], ds: xr.Dataset, stations: xr.Dataset, products: list[Product]) -> None:
     if not products:
         return
     table = score_maps(ds, stations, variables=[p.name for p in products])
@@ -114,7 +114,8 @@ def _add_scores(
                 continue
             scores = {n: float(f"{float(one[n]):.4g}") for n in SCORES}
             rows[str(name)]["scores"].append(
-                {"product": known.key, "layer": str(one["layer"].item()), "depth": str(one["reference"].item())} | scores
+                {"product": known.key, "layer": str(one["layer"].item()), "depth": str(one["reference"].item())}
+                | scores
             )
 
 

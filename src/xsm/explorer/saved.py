@@ -52,11 +52,11 @@ def page(
     UsageError
         Where that is nothing, or too much for one file.
     """
-    chosen = [p for p in catalogue.products.values() if (p.key in products if any(products) else p.moisture)]
+    shown = [p for p in catalogue.products.values() if (p.key in products if any(products) else p.moisture)]
     about = catalogue.describe()
     windows = {i: _window(grid, box) for i, grid in enumerate(catalogue.grids)}
-    days = {p.key: [int(d) for d in p.days.astype(int) if first <= d <= last] for p in chosen}
-    parts = [(p, kind) for p in chosen for kind in ("value", *(["spread"] if p.spread else []))]
+    days = {p.key: [int(d) for d in p.days.astype(int) if first <= d <= last] for p in shown}
+    parts = [(p, kind) for p in shown for kind in ("value", *(["spread"] if p.spread else []))]
     size = sum(2 * len(days[p.key]) * _cells(windows[p.grid]) for p, _ in parts)
     if not 0 < size <= MOST_BYTES:
         raise UsageError(

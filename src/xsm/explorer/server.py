@@ -38,6 +38,7 @@ class Explorer(ThreadingHTTPServer):
         self.catalogue, self.blocks = catalogue, Blocks(catalogue)
         super().__init__((HOST, port), _Handler)
         self.token = secrets.token_urlsafe(16)
+        self.ended = False
         self.hosts = {f"{name}:{self.server_port}" for name in (HOST, "localhost")}
 
     @property
@@ -52,6 +53,7 @@ class Explorer(ThreadingHTTPServer):
 
     def server_close(self) -> None:
         """Close the socket and stop reading."""
+        self.ended = True
         self.blocks.close()
         super().server_close()
 
@@ -109,6 +111,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Answer a request of the page."""
+        if self.server.ended:  # over a connection that the browser has kept open
+            self.close_connection = True
+            return
         parts = urlsplit(self.path)
         _, token, *rest = [*parts.path.split("/", 2), ""]
         if self.headers.get("Host") not in self.server.hosts or not hmac.compare_digest(

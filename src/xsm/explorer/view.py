@@ -73,7 +73,9 @@ class View:
         try:
             self._server = Explorer(table, port)
         except OSError as error:
-            raise UsageError(f"The port {port} cannot be used ({error.strerror}).", hint="Choose another, or 0.") from error
+            raise UsageError(
+                f"The port {port} cannot be used ({error.strerror}).", hint="Choose another, or 0."
+            ) from error
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True, name="xsm-view")
         self._thread.start()
         threading.Thread(target=_warm, args=(self._server,), daemon=True).start()
@@ -126,9 +128,10 @@ class View:
         self.close()
 
     def _repr_html_(self) -> str:
+        url = escape(self.url)
         return (
-            f'<iframe src="{escape(self.url)}" title="Soil moisture explorer" width="100%" height="{HEIGHT}" '
-            f'style="border:0"></iframe><p><a href="{escape(self.url)}" target="_blank">Open in a tab of its own</a></p>'
+            f'<iframe src="{url}" title="Soil moisture explorer" width="100%" height="{HEIGHT}" style="border:0"></iframe>'
+            f'<p><a href="{url}" target="_blank">Open in a tab of its own</a></p>'
         )
 
     def __repr__(self) -> str:

@@ -193,7 +193,9 @@ def twin(out: Path, region: str, days: str, seed: int) -> None:
 @click.command("view", help="Explore maps in the browser: days, products, series, stations; or save a page to send.")
 @click.argument("paths", type=OUT, nargs=-1, required=True, metavar="PATH...")
 @click.option("--stations", type=OUT, help="Stations to show and to compare with: NetCDF, Zarr or CSV.")
-@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port on this machine; by default any that is free.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=0, help="Port on this machine; by default any that is free."
+)
 @click.option("--no-browser", is_flag=True, help="Print the address and open no browser.")
 @click.option("--save", type=OUT, help="Write one HTML file that needs no server, and stop.")
 @click.option("--region", help="West,south,east,north in degrees of the saved page.")

@@ -1,5 +1,5 @@
 // A chart of daily series: lines with bands, dots of stations, what is usual, and a cursor on the chosen day.
-import { number, ticksBetween, toDay, toISO, toWords } from "xsm/colours";
+import { number, ticksBetween, toDay, toISO, dateText } from "xsm/colours";
 
 const NS = "http://www.w3.org/2000/svg";
 const GAP = 4; // days without a value over which a line goes on
@@ -127,7 +127,7 @@ export class Chart {
     this.choice = element("rect", { y: TOP, height: HEIGHT - TOP - BOTTOM, width: 0, fill: "#0969da", opacity: 0.15 });
     this.label = element("text", { y: TOP + 9, class: "cursor-text" });
     this.svg.replaceChildren(...parts, this.choice, this.cursor, this.label);
-    this.svg.setAttribute("aria-label", `${this.title}, ${toWords(this.span[0])} to ${toWords(this.span[1])}: ${[...this.series, ...this.dots].map((s) => s.label).join(", ") || "no series"}`);
+    this.svg.setAttribute("aria-label", `${this.title}, ${dateText(this.span[0])} to ${dateText(this.span[1])}: ${[...this.series, ...this.dots].map((s) => s.label).join(", ") || "no series"}`);
     this.setDay(this.day);
   }
 

@@ -46,7 +46,7 @@ export const paintClasses = (classes, values, pixels) => {
 const DAY = 86400000;
 export const toDay = (text) => Math.round(Date.parse(`${text}T00:00:00Z`) / DAY);
 export const toISO = (day) => new Date(day * DAY).toISOString().slice(0, 10);
-export const toWords = (day) =>
+export const dateText = (day) =>
   new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "long", year: "numeric", timeZone: "UTC" }).format(day * DAY);
 export const year = (day) => new Date(day * DAY).getUTCFullYear();
 

@@ -156,8 +156,8 @@ const describe = (image) => {
   const mean = values.length ? colours.number(values.reduce((a, b) => a + b, 0) / values.length) : "";
   $("map").dataset.shown = `${state.product.key} ${state.mode} ${colours.toISO(state.day)}`;
   const text = values.length ? `mean ${mean} ${units}` : "no value on this day";
-  $("map").setAttribute("aria-label", `Map of ${state.mode === "value" ? state.product.label : `${state.product.label}: ${name}`} on ${colours.toWords(state.day)}, ${text}`);
-  if (!image || !values.length) say(`${state.product.label} has no value on ${colours.toWords(state.day)}.`, 3000);
+  $("map").setAttribute("aria-label", `Map of ${state.mode === "value" ? state.product.label : `${state.product.label}: ${name}`} on ${colours.dateText(state.day)}, ${text}`);
+  if (!image || !values.length) say(`${state.product.label} has no value on ${colours.dateText(state.day)}.`, 3000);
 };
 
 const controls = () => {
@@ -178,7 +178,7 @@ const controls = () => {
   }
   const i = days.indexOf(state.day);
   $("slider").value = i;
-  $("slider").setAttribute("aria-valuetext", colours.toWords(state.day));
+  $("slider").setAttribute("aria-valuetext", colours.dateText(state.day));
   $("date").value = colours.toISO(state.day);
   [$("before").disabled, $("after").disabled] = [i <= 0, i >= days.length - 1];
 };
@@ -207,8 +207,8 @@ const remember = () => {
     ...(state.ranges[style().key] && { r: state.ranges[style().key].join(",") }),
   };
   state.hash = new URLSearchParams(entries).toString();
-  const { v: _view, s: _span, ...seen } = entries; // a saved page is a window of its own
-  state.seen = new URLSearchParams(seen).toString();
+  const { v: _view, s: _span, ...rest } = entries; // a saved page is a window of its own
+  state.seen = new URLSearchParams(rest).toString();
   try { history.replaceState(null, "", `#${state.hash}`); } catch { /* too many at once, or a page from a file */ }
 };
 
@@ -274,7 +274,7 @@ const listen = () => {
     try { await navigator.clipboard.writeText(location.href); say("The link is copied: it opens this view while the explorer runs."); }
     catch { say(location.href, 20000); }
   });
-  $("png").addEventListener("click", () => savePicture(map, `${state.product.label}${state.mode === "value" ? "" : `: ${style().name}`}, ${colours.toWords(state.day)}`, bar.current, `${state.product.key}-${state.mode}-${colours.toISO(state.day)}`));
+  $("png").addEventListener("click", () => savePicture(map, `${state.product.label}${state.mode === "value" ? "" : `: ${style().name}`}, ${colours.dateText(state.day)}`, bar.current, `${state.product.key}-${state.mode}-${colours.toISO(state.day)}`));
   $("csv").addEventListener("click", () => download(new Blob([seriesTable(panel.lines, panel.points)], { type: "text/csv" }), `series_${panel.place[1].toFixed(3)}_${panel.place[0].toFixed(3)}.csv`));
   new ResizeObserver(() => { if (map.image) paint(map.image); }).observe($("bar"));
 };

@@ -1,5 +1,5 @@
 // What is known of the chosen place: values of the day, charts of both depths, stations with scores.
-import { number, position, toWords, unit } from "xsm/colours";
+import { number, position, dateText, unit } from "xsm/colours";
 import { Chart } from "xsm/chart";
 import { source } from "xsm/source";
 
@@ -117,7 +117,7 @@ export class Panel {
   }
 
   values() {
-    $("values-title").textContent = `Values on ${toWords(this.day)}`;
+    $("values-title").textContent = `Values on ${dateText(this.day)}`;
     const focused = document.activeElement?.dataset?.key;
     const order = Object.keys(TITLES);
     const all = [...(this.lines ?? []), ...(this.points ?? [])].sort((a, b) => order.indexOf(a.layer) - order.indexOf(b.layer));
