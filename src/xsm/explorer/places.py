@@ -63,7 +63,8 @@ def stations_near(catalogue: Catalogue, lon: float, lat: float) -> list[dict[str
     stations = catalogue.stations
     if stations is None:
         return []
-    away = distance_km(lat, lon, stations["lat"].values.astype("f8"), stations["lon"].values.astype("f8"))
+    here = np.asarray(lat, "f8"), np.asarray(lon, "f8")
+    away = distance_km(*here, *(stations[n].values.astype("f8") for n in ("lat", "lon")))
     near = np.flatnonzero(away <= REACH_KM)
     if not len(near):
         return []
@@ -79,7 +80,7 @@ def stations_near(catalogue: Catalogue, lon: float, lat: float) -> list[dict[str
                 for row in rows.values():
                     row.setdefault("remark", error.message)
     for row in rows.values():
-        row["km"] = round(float(distance_km(lat, lon, row["lat"], row["lon"])), 1)
+        row["km"] = round(float(distance_km(*here, np.asarray(row["lat"]), np.asarray(row["lon"]))), 1)
     return sorted(rows.values(), key=lambda row: row["km"])
 
 

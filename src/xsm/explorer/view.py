@@ -130,7 +130,8 @@ class View:
     def _repr_html_(self) -> str:
         url = escape(self.url)
         return (
-            f'<iframe src="{url}" title="Soil moisture explorer" width="100%" height="{HEIGHT}" style="border:0"></iframe>'
+            f'<iframe src="{url}" title="Soil moisture explorer" width="100%" height="{HEIGHT}" style="border:0">'
+            "</iframe>"
             f'<p><a href="{url}" target="_blank">Open in a tab of its own</a></p>'
         )
 
