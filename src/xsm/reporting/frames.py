@@ -60,12 +60,13 @@ class Frame:
 
 
 LOOKS: dict[str, dict[str, Any]] = {
-    "state": {"color": "#5a5a5a", "linewidth": 0.3, "alpha": 0.8},
+    "state": {"color": "#1b1f24", "linewidth": 0.3},
     "lake": {"color": "#1b1f24", "linewidth": 0.3},
     "border": {"color": "#1b1f24", "linewidth": 0.5},
     "coast": {"color": "#1b1f24", "linewidth": 0.6},
 }
-"""Lines on maps, the later ones above."""
+"""Lines on maps, the later ones above; a light rim makes them visible on dark colours."""
+RIM = 0.7
 
 
 def frame_of(ds: xr.Dataset) -> Frame | None:
@@ -90,6 +91,12 @@ def frame_of(ds: xr.Dataset) -> Frame | None:
     bare = Frame((left, right, bottom, top), aspect, crs, dims, (right - left) / ds.sizes[dims[1]])
     titles = [str(ds[n].attrs.get("long_name") or n) for n in (x, y)]
     return _labelled(bare, titles)
+
+
+def degree_frame(west: float, south: float, east: float, north: float) -> Frame:
+    """Frame around some places in degrees."""
+    aspect = 1 / float(np.cos(np.radians((south + north) / 2)))
+    return _labelled(Frame((west, east, south, north), aspect, DEGREES, ("lat", "lon"), east - west), ("", ""))
 
 
 def _crs(ds: xr.Dataset) -> Any:
@@ -241,13 +248,17 @@ def degrees(value: float, positive: str, negative: str, digits: int = 4) -> str:
 def draw_lines(axes: Any, frame: Frame) -> None:
     """Meridians and parallels, coast, borders and states."""
     left, right, bottom, top = frame.extent
-    for x, y in frame.graticule:
-        axes.plot(x, y, color="black", alpha=0.18, linewidth=0.4, zorder=2)
+    from matplotlib.collections import LineCollection
+    from matplotlib.patheffects import Normal, Stroke
+
+    dashes: dict[str, Any] = {"color": "black", "alpha": 0.25, "linewidth": 0.3, "linestyle": (0, (4, 4))}
+    axes.add_collection(LineCollection([np.stack(line, 1) for line in frame.graticule], zorder=2, **dashes))
     if not frame.graticule:
         axes.grid(color="black", alpha=0.18, linewidth=0.4)
     for kind, look in LOOKS.items():
-        for x, y in _lines(frame, kind):
-            axes.plot(x, y, zorder=2.5, solid_capstyle="round", **look)
+        rim = [Stroke(linewidth=look["linewidth"] + RIM, foreground="white", alpha=0.6), Normal()]
+        parts = [np.stack(line, 1) for line in _lines(frame, kind)]
+        axes.add_collection(LineCollection(parts, zorder=2.5, path_effects=rim, **look), autolim=False)
     axes.set(xlim=(left, right), ylim=(bottom, top))
 
 

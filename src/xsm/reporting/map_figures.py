@@ -157,7 +157,7 @@ def _map(
     height, across = figure.get_figheight(), ACROSS - 0.22 * bool(handles)
     cax = figure.add_axes((LEFT, 0.4 / height, across, 0.1 / height))
     extend = ends(shown, style["vmin"], style["vmax"])
-    figure.colorbar(image, cax=cax, orientation="horizontal", extend=extend, label=bar, ticks=MaxNLocator(5))
+    figure.colorbar(image, cax=cax, orientation="horizontal", extend=extend, label=bar, ticks=MaxNLocator(5, steps=[1, 2, 5, 10]))
     if handles:
         place: dict[str, Any] = {"loc": "upper right", "bbox_to_anchor": (LEFT + ACROSS + 0.01, 0.56 / height)}
         figure.legend(handles=handles, frameon=False, handlelength=1.2, borderpad=0, borderaxespad=0, **place)

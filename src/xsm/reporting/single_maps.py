@@ -16,7 +16,7 @@ from xsm.data.families import is_about_another, is_moisture
 from xsm.data.period import day_of
 from xsm.errors import DataError, UsageError, tell, unknown
 from xsm.io.styles import OF_SERIES, classes_of, style_of
-from xsm.progress import progress
+from xsm.progress import quiet
 from xsm.reporting import map_figures, theme
 from xsm.reporting.frames import Frame, frame_of, oriented
 from xsm.reporting.scene import make_scene
@@ -130,18 +130,16 @@ def film(
     days, bar = values["time"].values.astype("M8[D]"), bar_of(ds, name, ramp)
     with theme.styled(), atomic.fresh(output, overwrite) as part:
         first = values.isel(time=0).compute()
-        (figure,) = map_figures.value_maps(frame, {_lines(title, str(days[0])): first}, ramp, bar, scale, gaps=True)
+        (figure,) = map_figures.value_maps(frame, {_lines(title, str(days[0])): first}, ramp, bar, scale)
         figure.set_dpi(theme.DPI)
         writer = writers[output.suffix](fps=fps)
-        target = part.with_name(f"{part.name}{output.suffix}")  # the writers choose the format by the end of the name
-        with writer.saving(figure, str(target), theme.DPI), progress("draw days", len(days)) as step:
+        with writer.saving(figure, str(part), theme.DPI), quiet() as advance:
             for number, picture in enumerate(_pictures(values, frame)):
                 axes = figure.axes[0]
                 axes.images[0].set_data(picture)
                 axes.set_title(_lines(title, str(days[number])))
                 writer.grab_frame(facecolor="white")
-                step(1)
-        target.replace(part)
+                advance((number + 1) / len(days), f"day {number + 1} of {len(days)}")
     return output
 
 

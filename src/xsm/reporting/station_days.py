@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from xsm.reporting.map_figures import UNIT
-from xsm.reporting.scene import GAP_EDGES, GAP_NAMES, NOAH, Scene, foremost, gap_lengths
+from xsm.reporting.scene import GAP_EDGES, GAP_NAMES, Scene, foremost, gap_lengths
 from xsm.reporting.score_figures import LEVELS
 from xsm.reporting.score_tables import Cell, Table, after_training, label
 from xsm.validation import metrics
@@ -17,13 +17,12 @@ from xsm.validation.products import layer_of
 def station_days(scene: Scene, series: xr.Dataset, table: xr.Dataset, name: str) -> tuple[np.ndarray, np.ndarray]:
     """Values of a map and of the stations that are scored in a table, on the days that count, else NaN (site, day).
 
-    Days count that are not frozen, lie after the training and have a value of every map and of Noah of that depth.
+    Days count that are not frozen, lie after the training and have a value of every map and of its inputs.
     """
     layer = layer_of(name) or "surface"
     some = _counted(series, table, name)
     same = [n for n in scene.moisture if (layer_of(n) or "surface") == layer]
-    if scene.estimates:
-        same += [NOAH[layer]] if NOAH[layer] in series else []
+    same += [n for n in scene.inputs.get(layer, ()) if n in series]
     x, y = series[name].values[some].astype("f8"), series[f"in_situ_{layer}"].values[some].astype("f8")
     use = np.isfinite(y) & np.all([np.isfinite(series[n].values[some]) for n in same], axis=0)
     if "frozen" in series:
