@@ -14,7 +14,7 @@ from xsm.reporting.baselines import best_input, of_layer
 from xsm.reporting.map_figures import UNIT
 from xsm.reporting.scene import Scene
 from xsm.reporting.score_figures import MARKS, groups_of
-from xsm.reporting.score_tables import DEPTHS, METRICS, SCORED, Cell, Table, label, short
+from xsm.reporting.score_tables import DEPTHS, METRICS, SCORED, Cell, Table, short
 from xsm.reporting.series_figures import look
 from xsm.reporting.verdict import estimates_of
 from xsm.validation import contrasts
@@ -45,8 +45,8 @@ def season_table(table: xr.Dataset, scene: Scene) -> Table:
         part = xr.Dataset({s: table[f"{s}_by_season"].sel(season=season) for s in SCORED})
         rows += [[SEASON_WORDS[season], *row] for row in _rows(part, table, scene)]
     caption = (
-        "Scores by season: means over the stations ± half the 95 % interval. "
-        f"{table['r_by_season'].attrs['long_name'].partition(', ')[2].capitalize()} at a station."
+        "Scores by season: means over the stations ± half the 95 % interval, "
+        f"{table['r_by_season'].attrs['long_name'].partition(', ')[2]} at a station."
     )
     return Table([("Season", "", ""), *_head()], rows, caption)
 
@@ -58,7 +58,7 @@ def group_table(table: xr.Dataset, scene: Scene) -> Table:
         if grouping not in table.coords:
             continue
         labels, groups = groups_of(table, grouping)
-        for group in groups:
+        for group in groups if len(groups) > 1 else ():
             inside = labels == group
             part = table[list(SCORED)].isel(station=inside)
             rows += [[words, group.capitalize() if grouping != "network" else group, *row]
@@ -105,44 +105,43 @@ def season_data(table: xr.Dataset, scene: Scene) -> pd.DataFrame:
                     mean, half = contrasts.mean_and_half(values)
                     about = {"layer": layer, "product": name, "season": season, "score": score}
                     rows.append(about | {"mean": mean, "half": half, "stations": int(np.isfinite(values).sum())})
-    return pd.DataFrame(rows)
+    data = pd.DataFrame(rows)
+    return data[data["season"].isin(data["season"][data["stations"] > 0])]
 
 
 def season_figure(data: pd.DataFrame, table: xr.Dataset) -> Figure:
     """Scores by season with their intervals: one column for each depth."""
     from matplotlib.figure import Figure
 
-    layers, scores = list(dict.fromkeys(data["layer"])), (("r", "R"), ("ubrmse", f"ubRMSE ({UNIT})"), ("bias", f"Bias ({UNIT})"))
-    figure = Figure(figsize=(theme.DOUBLE if len(layers) > 1 else theme.SINGLE, 5.4), dpi=theme.DPI, layout="constrained")
+    layers = list(dict.fromkeys(data["layer"]))
+    scores = {"r": "R", "ubrmse": f"ubRMSE ({UNIT})", "bias": f"Bias ({UNIT})"}
+    seasons = [s for s in SEASONS if s in set(data["season"])]
+    wide = theme.DOUBLE if len(layers) > 1 else theme.SINGLE
+    figure = Figure(figsize=(wide, 5.0), dpi=theme.DPI, layout="constrained")
     grid = figure.subplots(len(scores), len(layers), squeeze=False, sharey="row", sharex=True)
     entries: dict[str, Any] = {}
     for column, layer in enumerate(layers):
         here = data[data["layer"] == layer]
         names = list(dict.fromkeys(here["product"]))
-        for row, (score, words) in enumerate(scores):
+        for row, (score, words) in enumerate(scores.items()):
             axes = grid[row][column]
             for k, name in enumerate(names):
                 one = here[(here["product"] == name) & (here["score"] == score)]
-                place = np.arange(len(SEASONS)) + (k - (len(names) - 1) / 2) * 0.16
+                place = np.arange(len(seasons)) + (k - (len(names) - 1) / 2) * 0.16
                 style = {"color": look(name)["color"], "marker": MARKS[k], "markersize": 4, "capsize": 2}
                 known = one["mean"].notna().values
-                drawn = axes.errorbar(
-                    place[known], one["mean"][known], one["half"].fillna(0)[known], linestyle="none", linewidth=0.9, **style
-                )
-                entries.setdefault(_entry(name, table), drawn)
+                half = one["half"].fillna(0)[known]
+                bars = axes.errorbar(place[known], one["mean"][known], half, linestyle="none", elinewidth=0.9, **style)
+                entries.setdefault(short(name, table), bars)
             if score == "bias":
                 axes.axhline(0, color="black", linewidth=0.7)
             axes.grid(axis="y", alpha=0.3)
             axes.set_ylabel(words if column == 0 else "")
-        grid[-1][column].set_xticks(np.arange(len(SEASONS)), SEASONS)
+        grid[-1][column].set_xticks(np.arange(len(seasons)), [SEASON_WORDS[s] for s in seasons])
         grid[0][column].set_title(DEPTHS.get(layer, layer))
     figure.legend(entries.values(), entries.keys(), loc="outside lower center", ncols=4, frameon=False)
     theme.open_axes(grid.ravel())
     return figure
-
-
-def _entry(name: str, table: xr.Dataset) -> str:
-    return short(name, table) if short(name, table) != name else label(name, table)
 
 
 def outcomes(table: xr.Dataset, names: Sequence[str]) -> pd.DataFrame:

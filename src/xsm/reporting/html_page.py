@@ -70,14 +70,17 @@ class Page:
         self._figures += 1
         images = "".join(f"<div>{self._image(name, *one)}</div>" for name, one in drawings.items())
         count = "one" if len(drawings) == 1 else columns
-        text = self._caption(caption, list(drawings))
-        self.add(f'<figure><div class="panels {count}">{images}</div>{text}</figure>')
+        self.add(f'<figure><div class="panels {count}">{images}</div>{self._caption(caption)}</figure>')
 
     def wide(self, name: str, drawing: Drawing, caption: str) -> None:
         """Add one figure over the whole width; on a telephone it scrolls."""
         self._figures += 1
         image = f'<div class="scroll" tabindex="0">{self._image(name, *drawing)}</div>'
-        self.add(f'<figure class="wide">{image}{self._caption(caption, [name])}</figure>')
+        self.add(f'<figure class="wide">{image}{self._caption(caption)}</figure>')
+
+    def verdict(self, words: str, numbers: str) -> None:
+        """Add a judgement and the numbers behind it."""
+        self.add(f'<p class="verdict"><b>{_prose(words)}</b> {_prose(numbers)}</p>')
 
     def cards(self, cards: Sequence[tuple[str, str, str]]) -> None:
         """Add large numbers: the number, what it is, and what to compare it with."""
@@ -130,19 +133,18 @@ class Page:
             figure.set_layout_engine("none")  # laid out once
         self.files[f"{name}.csv"] = csv_of(data).encode()
         image = base64.b64encode(self.files[f"{name}.png"]).decode()
-        return f'<img src="data:image/png;base64,{image}" alt="{escape(alt)}">'
+        return f'<img src="data:image/png;base64,{image}" alt="{escape(alt)}">{self._links(name)}'
 
-    def _caption(self, caption: str, names: Sequence[str]) -> str:
-        files = "; ".join(
-            ", ".join(
-                f'<a href="{FOLDER}/{quote(f"{self.stem}_{name}.{kind}")}">{kind.upper()}</a>'
-                for kind in ("csv", "svg", "pdf")
-            ) for name in names
-        )  # fmt: skip
-        return (
-            f"<figcaption><b>Figure {self._figures}.</b> {_prose(caption)} "
-            f'<span class="files">Beside this page: {files}.</span></figcaption>'
+    def _caption(self, caption: str) -> str:
+        return f"<figcaption><b>Figure {self._figures}.</b> {_prose(caption)}</figcaption>"
+
+    def _links(self, name: str) -> str:
+        """Links to the files of a figure beside the page."""
+        links = (
+            f'<a href="{FOLDER}/{quote(f"{self.stem}_{name}.{kind}")}">{kind.upper()}</a>'
+            for kind in ("csv", "svg", "pdf")
         )
+        return f'<div class="files">{" ".join(links)}</div>'
 
 
 def csv_of(data: pd.DataFrame | xr.DataArray) -> str:

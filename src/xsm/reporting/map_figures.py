@@ -110,7 +110,7 @@ def class_map(
     present = [c for c in classes if (shown == c[0]).any()]
     columns = 3 if max((len(word) for *_, word in present), default=0) <= 16 else 1
     lines = -(-(len(present) + 1 + (0 if sites is None else 2)) // columns)
-    figure, axes = _figure(frame, title, extra=0.3 + 0.16 * lines)
+    figure, axes = _figure(frame, title, extra=0.08 + 0.165 * lines)
     image = np.zeros((*shown.shape, 4))
     for value, colour, _ in present:
         image[shown == value] = to_rgba(colour)
@@ -157,7 +157,8 @@ def _map(
     height, across = figure.get_figheight(), ACROSS - 0.22 * bool(handles)
     cax = figure.add_axes((LEFT, 0.4 / height, across, 0.1 / height))
     extend = ends(shown, style["vmin"], style["vmax"])
-    figure.colorbar(image, cax=cax, orientation="horizontal", extend=extend, label=bar, ticks=MaxNLocator(5, steps=[1, 2, 5, 10]))
+    ticks = MaxNLocator(5, steps=[1, 2, 5, 10])
+    figure.colorbar(image, cax=cax, orientation="horizontal", extend=extend, label=bar, ticks=ticks)
     if handles:
         place: dict[str, Any] = {"loc": "upper right", "bbox_to_anchor": (LEFT + ACROSS + 0.01, 0.56 / height)}
         figure.legend(handles=handles, frameon=False, handlelength=1.2, borderpad=0, borderaxespad=0, **place)

@@ -92,6 +92,12 @@ def foremost(names: Iterable[str]) -> str:
     return max(names, key=lambda n: (bool((match := ESTIMATE.fullmatch(n)) and not match[2]), n))
 
 
+def _in_order(estimates: Iterable[str]) -> tuple[str, ...]:
+    """Estimates by depth, in each first the one without a scenario, then the scenarios."""
+    matches = [(n, ESTIMATE.fullmatch(n)) for n in estimates]
+    return tuple(n for n, m in sorted(matches, key=lambda one: (int(one[1][1]), one[1][2] or "")) if m)  # type: ignore[index]
+
+
 def is_fused(ds: xr.Dataset, name: str) -> bool:
     """Whether an estimate comes from a fusion, by its own attribute ``method`` or that of the dataset."""
     attrs = ds[name].attrs if name in ds.data_vars else {}
@@ -103,7 +109,7 @@ def make_scene(ds: xr.Dataset, cube: xr.Dataset | None) -> Scene:
     """Put maps and cube together and sort their variables."""
     ds, days = daily(_plain(ds), None)
     names = [str(n) for n, v in ds.data_vars.items() if "time" in v.dims and v.dtype.kind == "f"]
-    estimates = tuple(n for n in names if ESTIMATE.fullmatch(n))
+    estimates = _in_order(n for n in names if ESTIMATE.fullmatch(n))
     spread = [n for n in names if f"{n}_std" in ds and n not in estimates]
     if not estimates and not spread:
         spread = [n for n in names if _is_moisture(ds[n], n)]

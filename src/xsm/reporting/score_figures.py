@@ -96,8 +96,8 @@ def boxes(table: xr.Dataset, grouping: str) -> Figure:
             ticks = [f"{_folded(g)}\n({n})" for g, n in zip(groups, counts, strict=True)]
             grid[-1][column].set_xticks(np.arange(len(groups)), ticks)
         else:
-            ticks = [f"{g.capitalize()} ({n})" for g, n in zip(groups, counts, strict=True)]
-            turned: dict[str, Any] = {"rotation": 70, "ha": "right", "rotation_mode": "anchor"}
+            ticks = [f"{_folded(g)} ({n})" for g, n in zip(groups, counts, strict=True)]
+            turned: dict[str, Any] = {"rotation": 50, "ha": "right", "rotation_mode": "anchor"}
             grid[-1][column].set_xticks(np.arange(len(groups)), ticks, **turned)
         grid[0][column].set_title(DEPTHS.get(layer, layer))
     if points:
@@ -109,9 +109,7 @@ def boxes(table: xr.Dataset, grouping: str) -> Figure:
     return figure
 
 
-def _boxplot(
-    axes: Any, parts: Sequence[np.ndarray], place: np.ndarray, width: float, colour: str, mark: str
-) -> bool:
+def _boxplot(axes: Any, parts: Sequence[np.ndarray], place: np.ndarray, width: float, colour: str, mark: str) -> bool:
     """Boxes of the groups that have enough stations, points of the others; whether there were points."""
     few = [(p, x) for p, x in zip(parts, place, strict=True) if 0 < len(p) < BOX_NEEDS]
     for part, x in few:
@@ -135,7 +133,7 @@ def scatter(
 
     high = float(np.ceil(max(np.percentile(np.concatenate(pair), 99.8) for pair in pooled.values()) * 20) / 20)
     wide = theme.DOUBLE * (len(pooled) if len(pooled) > 1 else 1.1) / 2
-    figure = Figure(figsize=(wide, theme.DOUBLE / 2 - 0.5), dpi=theme.DPI, layout="compressed")
+    figure = Figure(figsize=(wide, theme.DOUBLE / 2 - 0.9), dpi=theme.DPI, layout="compressed")
     if title:
         figure.suptitle(title, fontsize=theme.SMALL)
     grid = figure.subplots(1, len(pooled), squeeze=False)[0]
@@ -157,7 +155,7 @@ def scatter(
                   bbox=box)  # fmt: skip
         axes.set(xlim=(0, high), ylim=(0, high), aspect="equal")
         axes.set(xlabel=f"Station ({UNIT})", ylabel=f"{label(name, ds)} ({UNIT})")
-        figure.colorbar(dots, ax=axes, label="Density (% of station days per 0.01 × 0.01 m³ m⁻³)")
+        figure.colorbar(dots, ax=axes, label="Density (% of days per square of 0.01 m³ m⁻³)")
     open_axes(grid)
     return figure
 
@@ -192,17 +190,18 @@ def reliability(shares: Mapping[str, np.ndarray], ds: xr.Dataset | None = None) 
     """Share of station days inside intervals of growing width, against the nominal share."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(theme.SINGLE, theme.SINGLE * 0.92), dpi=theme.DPI, layout="constrained")
+    figure = Figure(figsize=(theme.SINGLE * 1.4, theme.SINGLE * 0.92), dpi=theme.DPI, layout="constrained")
     axes = figure.subplots()
     axes.plot([0, 100], [0, 100], color="black", linewidth=0.8, linestyle="--", label="perfect")
     for (name, share), mark in zip(shares.items(), MARKS, strict=False):
         style = look(name) | {"linestyle": ":" if "25cm" in name else "-"}
         axes.plot(LEVELS * 100, share * 100, marker=mark, markersize=3, label=label(name, ds), **style)
-    axes.text(62, 30, "spread too small", color=theme.SOFT, fontsize=theme.SMALL)
-    axes.text(38, 70, "spread too large", color=theme.SOFT, fontsize=theme.SMALL, ha="right")
+    axes.text(97, 3, "spread too small", ha="right", color=theme.SOFT, fontsize=theme.SMALL)
+    axes.text(3, 97, "spread too large", color=theme.SOFT, fontsize=theme.SMALL, va="top")
     axes.set(xlim=(0, 100), ylim=(0, 100), xlabel="Interval of the map (nominal %)", ylabel="Station days inside (%)")
     axes.grid(alpha=0.3)
-    axes.legend(frameon=False, loc="lower right", borderaxespad=0.2)
+    figure.legend(frameon=False, loc="outside right upper")
+    axes.set_aspect("equal")
     open_axes([axes])
     return figure
 

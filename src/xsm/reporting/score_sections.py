@@ -30,8 +30,7 @@ NEEDED = {
 class Scores:
     """Results of `validate` for the teachers, for the maps and by kind of day, or why there are none.
 
-    ``coverage`` has the station days inside the intervals of the maps as a table, the shares inside intervals of growing
-    width and the percent inside that of 95 %, by map.
+    ``coverage`` has the station days inside the intervals of the maps, as a table and by map for growing intervals.
     """
 
     teachers: xr.Dataset | None = None
@@ -166,8 +165,9 @@ def _where(page: Page, scene: Scene, scored: xr.Dataset) -> None:
     best = score_figures.best(scored)
     figure = skill_maps.skill_maps(scored, best)
     names = " and ".join(label(n, scored) for n in best)
+    alt = "Maps and histograms of R, ubRMSE and bias at the stations"
     page.wide(
-        "skill_maps", Drawing(figure, "Maps and histograms of R, ubRMSE and bias at the stations", outcomes(scored, best)),
+        "skill_maps", Drawing(figure, alt, outcomes(scored, best)),
         f"R, ubRMSE and bias at the stations, {names} (as Figure 5 of Rabiei et al., 2024), each score on one scale "
         "for both depths; R below 0 is white, bias is map minus station. Line in the histograms: median of the "
         "stations.",
@@ -183,9 +183,10 @@ def _where(page: Page, scene: Scene, scored: xr.Dataset) -> None:
     if gained:
         frames = [pd.DataFrame({"product": n, **g} | {c: scored[c].values for c in ("station", "lon", "lat")})
                   for n, g in gained.items()]  # fmt: skip
-        against = " and ".join(dict.fromkeys(label(n, scored) for by_score in rivals.values() for n in by_score.values()))
+        against = " and ".join(dict.fromkeys(label(n, scored) for best in rivals.values() for n in best.values()))
+        figure = skill_maps.gain_maps(scored, gained)
         page.wide(
-            "gain_maps", Drawing(skill_maps.gain_maps(scored, gained), "Maps of the gain over the best input", pd.concat(frames)),
+            "gain_maps", Drawing(figure, "Maps of the gain over the best input", pd.concat(frames)),
             f"Gain over the best input of each depth and score ({against}) at the stations: blue is better.",
         )  # fmt: skip
 
@@ -210,7 +211,8 @@ def _breakdown(page: Page, scene: Scene, scored: xr.Dataset) -> None:
         data = breakdown.season_data(scored, scene)
         drawing = Drawing(breakdown.season_figure(data, scored), "Scores by season with their intervals", data)
         page.wide("seasons", drawing, "Means over the stations by season with their 95 % intervals.")
-    page.table(breakdown.group_table(scored, scene))
+    if (groups := breakdown.group_table(scored, scene)).rows:
+        page.table(groups)
 
 
 def uncertainty(page: Page, scene: Scene, series: xr.Dataset, scores: Scores) -> None:

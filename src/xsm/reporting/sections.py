@@ -17,8 +17,8 @@ from xsm.data.grids import grid_of
 from xsm.data.variation import WORDS, tell_flat
 from xsm.errors import unknown
 from xsm.reporting import series_figures
-from xsm.reporting.html_page import Drawing, Page, plain_table, show
 from xsm.reporting.frames import Frame, degrees, frame_of
+from xsm.reporting.html_page import Drawing, Page, plain_table, show
 from xsm.reporting.map_figures import texture_map, value_maps
 from xsm.reporting.scene import GAP_NAMES, LEAST_SHARE, Scene, attributes, foremost, gap_day, soil_maps
 from xsm.reporting.score_sections import Scores, lower
@@ -260,4 +260,3 @@ def provenance(page: Page, parts: Sequence[xr.Dataset | None]) -> None:
     for what, pairs in (("Attributes", attributes(parts)), ("Versions", dict(show_versions()))):
         rows = [[k, v] for k, v in pairs.items()]
         page.fold(what, plain_table(Table([("Name", "", ""), ("Value", "", "")], rows, "")))
-

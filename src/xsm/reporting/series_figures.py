@@ -9,18 +9,22 @@ import numpy as np
 import xarray as xr
 
 from xsm.reporting import theme
+from xsm.reporting.baselines import MEAN
 from xsm.reporting.map_figures import UNIT
 from xsm.reporting.scene import ESTIMATE, GAP_NAMES, NOAH, Scene, foremost
 from xsm.reporting.score_tables import DEPTHS, label, short
-from xsm.reporting.theme import BLUE, GREEN, INDIGO, ORANGE, PINK, RED, SKY, SMALL, dates, open_axes
+from xsm.reporting.theme import BLUE, GREEN, INDIGO, ORANGE, PINK, RED, SKY, SMALL, SOFT, dates, open_axes
 from xsm.validation.metrics import NORMAL_95
 from xsm.validation.products import layer_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+
 def look(name: str) -> dict[str, Any]:
     """Colour and line of a product, the same in all figures."""
+    if name == MEAN:
+        return {"color": SOFT, "linestyle": "--", "linewidth": 1.0}
     if name in NOAH.values():
         return {"color": GREEN, "linestyle": "--", "linewidth": 0.9}
     if name in ("sm_surface", "sm_rootzone"):

@@ -55,7 +55,7 @@ def _grid(table: xr.Dataset, rows: Sequence[Sequence[tuple[str, np.ndarray, Scal
 
     frame = _window(table)
     columns = max(map(len, rows))
-    tall = float(np.clip((theme.DOUBLE / columns - 0.4) * frame.tall, 1.0, 3.4))
+    tall = float(np.clip((theme.DOUBLE / columns - 0.4) * frame.tall, 1.0, 2.6))
     figure = Figure(figsize=(theme.DOUBLE, len(rows) * (tall + 1.75)), dpi=theme.DPI, layout="constrained")
     figure.get_layout_engine().set(hspace=0.06)  # type: ignore[union-attr, call-arg]
     shape = {"height_ratios": [tall, 0.85] * len(rows)}
@@ -78,7 +78,7 @@ def _grid(table: xr.Dataset, rows: Sequence[Sequence[tuple[str, np.ndarray, Scal
             arrows = ends(values[use], *dots.get_clim())
             bar = figure.colorbar(dots, ax=axes, orientation="horizontal", shrink=0.9, pad=0.03, extend=arrows)
             bar.ax.tick_params(labelsize=SMALL)
-            bar.locator = MaxNLocator(5)
+            bar.locator = MaxNLocator(4, steps=[1, 2, 5, 10])
             bar.update_ticks()
             bar.set_label(with_unit(score, unit))
             _histogram(grid[2 * k + 1][column], values[use], score, unit, form)
@@ -113,6 +113,6 @@ def _histogram(axes: Any, values: np.ndarray, title: str, unit: str, form: str) 
     axes.set_title(median_text(values, form), fontsize=SMALL, loc="right", pad=2)
     axes.set_xlabel(with_unit(title, unit))
     axes.set_ylabel("Stations")
-    axes.xaxis.set_major_locator(MaxNLocator(5))
+    axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
     axes.yaxis.get_major_locator().set_params(integer=True)
     open_axes([axes])

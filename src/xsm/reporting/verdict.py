@@ -18,10 +18,6 @@ FORMS = {score: form for score, (_, _, form) in zip(SCORED, METRICS, strict=True
 NAMES = {"r": "R", "ubrmse": "ubRMSE", "rmse": "RMSE"}
 JUDGED = ("r", "ubrmse")
 """Scores of the verdict."""
-VERDICTS = {
-    "better": "better than", "worse": "worse than", "no clear difference": "not clearly different from",
-    "too few stations": "compared at too few stations for a verdict with",
-}  # fmt: skip
 COVERED = (90.0, 98.0)
 """Percent of station days inside the 95 % interval from and to which a spread counts as right."""
 
@@ -39,15 +35,18 @@ def executive(page: Page, scene: Scene, table: xr.Dataset | None, inside: dict[s
     """Add the numbers and the verdict; without scores the reason why there are none."""
     shown = [] if table is None else estimates_of(table)
     if table is None or not shown:
-        page.text(f"Verdict: the skill of these maps is not known; {why or 'no estimate has a score'}.", "verdict")
+        page.verdict("The skill of these maps is not known:", f"{why or 'no estimate has a score'}.")
         return
     page.cards(_cards(table, shown[0], of_layer(table, scene.inputs, _layer(table, shown[0])), inside))
     for name in shown:
-        page.text(sentence(table, name, of_layer(table, scene.inputs, _layer(table, name))), "verdict")
+        page.verdict(*verdict_on(table, name, of_layer(table, scene.inputs, _layer(table, name))))
     covered = {n: inside[n] for n in shown if n in inside}
     if covered:
-        page.text(_calibration({label(n, table): share for n, share in covered.items()}), "verdict")
-    page.text("The intervals are those of the mean over the stations; stations count as independent.", "note")
+        page.verdict("", _calibration({label(n, table): share for n, share in covered.items()}))
+    page.text(
+        "± is half the 95 % interval of the mean over the stations, which count as independent; better and worse are "
+        "said only where the interval of the difference excludes 0.", "note",
+    )  # fmt: skip
 
 
 def _layer(table: xr.Dataset, name: str) -> str:
@@ -75,31 +74,42 @@ def _mean(table: xr.Dataset, name: str, score: str) -> tuple[float, float]:
     return mean_and_half(table[score].sel(product=name).values)
 
 
-def sentence(table: xr.Dataset, name: str, baselines: Sequence[str]) -> str:
-    """The verdict on one estimate: against its best input, then against the mean of the inputs."""
+def verdict_on(table: xr.Dataset, name: str, baselines: Sequence[str]) -> tuple[str, str]:
+    """The verdict on one estimate in a few words, and its numbers: against the best input, then against the mean."""
     count = int((table["n"].sel(product=name) > 0).sum())
-    head = f"At {DEPTHS.get(_layer(table, name), '')}, {count} station{'s' * (count != 1)}: {short(name, table)}"
+    where = f"{DEPTHS.get(_layer(table, name), '')}, {count} station{'s' * (count != 1)}"
+    what = short(name, table)
     if not baselines:
-        return f"{head} has no input in the cube to be compared with."
+        return f"{what} has no input to be compared with ({where}).", ""
     best = {score: best_input(table, baselines, score) for score in JUDGED}
-    named = " and ".join(dict.fromkeys(short(n, table) for n in best.values()))
-    parts = [f"{_against(table, name, best)} its best input ({named})"]
+    rivals = {f"its best input ({' and '.join(dict.fromkeys(short(n, table) for n in best.values()))})": best}
     if MEAN in baselines:
-        parts.append(f"{_against(table, name, dict.fromkeys(JUDGED, MEAN))} the mean of its inputs")
-    return f"{head} is {'; it is '.join(parts)}."
+        rivals["the mean of its inputs"] = dict.fromkeys(JUDGED, MEAN)
+    all_gains = {words: {s: gain_over(table, name, n, s) for s, n in by.items()} for words, by in rivals.items()}
+    verdicts = [g.verdict for by_score in all_gains.values() for g in by_score.values()]
+    against = " and ".join(rivals)
+    return f"{what} is {_overall(verdicts)} {against} ({where}).", " ".join(
+        map(_numbers, all_gains, all_gains.values())
+    )
 
 
-def _against(table: xr.Dataset, name: str, rivals: dict[str, str]) -> str:
-    """Verdict and numbers before the name of a rival, which may be another one for each score."""
-    by_score = {score: gain_over(table, name, rival, score) for score, rival in rivals.items()}
-    numbers = ", ".join(f"{NAMES[s]} {_gain_text(g, s)}" for s, g in by_score.items())
-    verdicts = list(dict.fromkeys(g.verdict for g in by_score.values()))
-    text = VERDICTS[verdicts[0]] if len(verdicts) == 1 else " and ".join(
-        f"{'not clearly different' if g.verdict == 'no clear difference' else g.verdict} in {NAMES[s]}"
-        for s, g in by_score.items()
-    ) + ", against"  # fmt: skip
+def _overall(verdicts: Sequence[str]) -> str:
+    """Several verdicts in one."""
+    better, worse = "better" in verdicts, "worse" in verdicts
+    if set(verdicts) == {"too few stations"}:
+        return "compared at too few stations for a verdict with"
+    if better and worse:
+        return "better in one respect and worse in another than"
+    if better or worse:
+        word = "better" if better else "worse"
+        return f"{word} than" if set(verdicts) == {word} else f"{word} in part than"
+    return "not clearly different from"
+
+
+def _numbers(rival: str, by_score: dict[str, Gain]) -> str:
     r = by_score["r"]
-    return f"{text} [{numbers}; higher R at {r.gaining} of {r.stations}]"
+    parts = [f"{NAMES[s]} {_gain_text(g, s)}, {g.verdict}" for s, g in by_score.items()]
+    return f"Against {rival}: {'; '.join(parts)}; higher R at {r.gaining} of {r.stations} stations."
 
 
 def _gain_text(gain: Gain, score: str) -> str:
@@ -131,9 +141,8 @@ def gain_table(table: xr.Dataset, scene: Scene) -> Table:
             verdicts = [by_score[s].verdict for s in JUDGED]
             rows.append([*words, *differences, r.gaining, r.stations, *verdicts])
     columns = [
-        ("Depth", "", ""), ("Product", "", ""), ("Against", "", ""), ("R", "difference", "+.2f"),
-        ("ubRMSE", f"difference, {UNIT}", "+.3f"), ("RMSE", f"difference, {UNIT}", "+.3f"), ("Higher R at", "n", "d"),
-        ("Stations", "n", "d"), ("Verdict on R", "", ""), ("Verdict on ubRMSE", "", ""),
+        ("Depth", "", ""), ("Product", "", ""), ("Against", "", ""), ("R", "", "+.2f"), ("ubRMSE", UNIT, "+.3f"),
+        ("RMSE", UNIT, "+.3f"), ("Higher R", "n", "d"), ("Stations", "n", "d"), ("In R", "", ""), ("In ubRMSE", "", ""),
     ]  # fmt: skip
     caption = (
         "Differences between each product and its inputs and their mean, station by station on the same days: mean over "

@@ -9,7 +9,6 @@ import xarray as xr
 
 from xsm.reporting import theme
 from xsm.reporting.html_page import Drawing, Page
-from xsm.reporting.score_tables import Table
 from xsm.reporting.theme import BLUE, GREEN, ORANGE, PINK, RED, SKY
 
 if TYPE_CHECKING:
@@ -21,7 +20,7 @@ SOURCES = {
     "prediction": ("Prediction from weather, land model and retrievals of other days", BLUE),
     "model_root": ("Land model: its second layer, corrected by the fused surface", GREEN),
     "taught": ("Learnt from filters of the fused surface", SKY),
-    "operator": ("Way of the land model from its first to its second layer, fed with the fused surface", ORANGE),
+    "operator": ("The land model's own step from its first to its second layer, fed with the fused surface", ORANGE),
 }
 """Words and colour of each source of a fusion."""
 
@@ -64,7 +63,9 @@ def weights_figure(data: pd.DataFrame) -> Figure:
                 continue
             hatch = "///" if depth == "25 cm" and one.source == "model_root" else ""
             entries[words] = axes.barh(row, share, left=left, color=colour, edgecolor="white", hatch=hatch, height=0.7)
-            axes.text(left + share / 2, row, f"{share:.0f} %", ha="center", va="center", fontsize=theme.SMALL, color="white")
+            axes.text(
+                left + share / 2, row, f"{share:.0f} %", ha="center", va="center", fontsize=theme.SMALL, color="white"
+            )
             left += share
     axes.set_yticks(range(len(bars)), [f"{depth}, {days}" for depth, days in bars])
     axes.invert_yaxis()
@@ -88,7 +89,3 @@ def rests_on(page: Page, ds: xr.Dataset) -> None:
         "The prediction has no retrieval of its own day; how much of it comes from weather, land model and other days "
         "was learnt and differs from cell to cell.",
     )  # fmt: skip
-    rows = [[row.depth, row.days, SOURCES.get(str(row.source), (str(row.source), ""))[0], row.weight]
-            for row in data.itertuples()]  # fmt: skip
-    columns = [("Depth", "", ""), ("Days", "", ""), ("Source", "", ""), ("Weight", "", ".2f")]
-    page.table(Table(columns, rows, "Weights of the sources in the fused maps; they sum to one."))  # type: ignore[arg-type]
