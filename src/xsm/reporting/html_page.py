@@ -11,6 +11,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
+import numpy as np
 import pandas as pd
 import xarray as xr
 
@@ -145,6 +146,11 @@ class Page:
             for kind in ("csv", "svg", "pdf")
         )
         return f'<div class="files">{" ".join(links)}</div>'
+
+
+def frame_by(name: str, index: np.ndarray, **columns: np.ndarray) -> pd.DataFrame:
+    """A table of data of a figure."""
+    return pd.DataFrame({name: index, **columns})
 
 
 def csv_of(data: pd.DataFrame | xr.DataArray) -> str:

@@ -41,12 +41,12 @@ class Scores:
     no_skill: str = "no stations were given."
 
     @property
-    def inside(self) -> dict[str, float]:
-        """Percent of station days inside the 95 % interval, by map."""
+    def inside(self) -> dict[str, tuple[float, float]]:
+        """Percent of station days inside the 95 % interval, with and without the means of the stations, by map."""
         if self.coverage is None:
             return {}
-        at = int(np.flatnonzero(score_figures.LEVELS == 0.95)[0])
-        return {name: float(share[at]) * 100 for name, share in self.coverage[1].items()}
+        table, shares = self.coverage
+        return {name: (float(row[1]), float(row[2])) for name, row in zip(shares, table.rows, strict=True)}  # type: ignore[arg-type]
 
 
 def with_coverage(scene: Scene, series: xr.Dataset, scores: Scores) -> Scores:

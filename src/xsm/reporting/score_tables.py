@@ -111,7 +111,7 @@ def _method(scene: Scene) -> dict[str, str]:
 
 
 def rivals(scene: Scene) -> tuple[str, ...]:
-    """The estimates and what they are compared with, of the same layers: their inputs, the mean of these, SMAP Level 4."""
+    """The estimates and what they are compared with in the same layers: inputs, their mean, SMAP Level 4."""
     layers = dict.fromkeys(layer_of(n) or "surface" for n in scene.estimates)
     others = [n for layer in layers for n in (*scene.inputs.get(layer, ()), LEVEL_4.get(layer, ""))]
     return (*scene.estimates, *(n for n in others if n in scene.ds))

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from html import escape
 
 import numpy as np
-import pandas as pd
 import xarray as xr
 
 from xsm.contracts.installed import show_versions
@@ -18,7 +17,7 @@ from xsm.data.variation import WORDS, tell_flat
 from xsm.errors import unknown
 from xsm.reporting import series_figures
 from xsm.reporting.frames import Frame, degrees, frame_of
-from xsm.reporting.html_page import Drawing, Page, plain_table, show
+from xsm.reporting.html_page import Drawing, Page, frame_by, plain_table, show
 from xsm.reporting.map_figures import texture_map, value_maps
 from xsm.reporting.scene import GAP_NAMES, LEAST_SHARE, Scene, attributes, foremost, gap_day, soil_maps
 from xsm.reporting.score_sections import Scores, lower
@@ -179,7 +178,7 @@ def gaps(page: Page, scene: Scene, over: xr.Dataset) -> None:
     name = label(scene.watched)
     share = over["share"].values
     figure = series_figures.availability(scene.days, share, name)
-    data = pd.DataFrame({"day": scene.days, "share_observed": share, "cells_with_a_map": over["cells"].values})
+    data = frame_by("day", scene.days, share_observed=share, cells_with_a_map=over["cells"].values)
     page.wide(
         "availability", Drawing(figure, f"Share of observed cells of {name} per day", data),
         f"Share of the cells with {name}, of all cells that were ever observed; mean {share.mean() * 100:.0f} %.",
@@ -188,7 +187,7 @@ def gaps(page: Page, scene: Scene, over: xr.Dataset) -> None:
         page.absent("gap lengths; there is no gap.")
         return
     counts = over["gaps"].values, over["missing"].values
-    data = pd.DataFrame({"days": GAP_NAMES, "gaps": counts[0], "missing_cell_days": counts[1]})
+    data = frame_by("days", np.array(GAP_NAMES), gaps=counts[0], missing_cell_days=counts[1])
     page.wide(
         "gap_lengths", Drawing(series_figures.gap_lengths(*counts), "Histogram of gap lengths", data),
         "Gaps in the series of the cells by length. Gaps at the first or last day are cut by the period.",

@@ -15,11 +15,16 @@ from xsm.reporting.score_tables import DEPTHS, METRICS, SCORED, Cell, Table, lab
 from xsm.validation.contrasts import Gain, mean_and_half
 
 FORMS = {score: form for score, (_, _, form) in zip(SCORED, METRICS, strict=True)}
+Inside = dict[str, tuple[float, float]]
+"""Percent of station days inside the 95 % interval by map, with and without the mean differences of the stations."""
 NAMES = {"r": "R", "ubrmse": "ubRMSE", "rmse": "RMSE"}
 JUDGED = ("r", "ubrmse")
 """Scores of the verdict."""
-COVERED = (90.0, 98.0)
-"""Percent of station days inside the 95 % interval from and to which a spread counts as right."""
+AGAINST = {
+    "better": "better than", "worse": "worse than", "no clear difference": "not clearly different from",
+    "too few stations": "compared at too few stations for a verdict with",
+}  # fmt: skip
+SHORT = {"no clear difference": "not clearly different", "too few stations": "without a verdict"}
 
 
 def estimates_of(table: xr.Dataset) -> list[str]:
@@ -31,7 +36,7 @@ def estimates_of(table: xr.Dataset) -> list[str]:
     return [n for n in best if bool((table["n"].sel(product=n) > 0).any())]
 
 
-def executive(page: Page, scene: Scene, table: xr.Dataset | None, inside: dict[str, float], why: str) -> None:
+def executive(page: Page, scene: Scene, table: xr.Dataset | None, inside: Inside, why: str) -> None:
     """Add the numbers and the verdict; without scores the reason why there are none."""
     shown = [] if table is None else estimates_of(table)
     if table is None or not shown:
@@ -40,9 +45,14 @@ def executive(page: Page, scene: Scene, table: xr.Dataset | None, inside: dict[s
     page.cards(_cards(table, shown[0], of_layer(table, scene.inputs, _layer(table, shown[0])), inside))
     for name in shown:
         page.verdict(*verdict_on(table, name, of_layer(table, scene.inputs, _layer(table, name))))
-    covered = {n: inside[n] for n in shown if n in inside}
-    if covered:
-        page.verdict("", _calibration({label(n, table): share for n, share in covered.items()}))
+    if covered := [
+        f"{label(n, table)}: {inside[n][0]:.0f} %, {inside[n][1]:.0f} % without the mean difference of each station"
+        for n in shown if n in inside
+    ]:  # fmt: skip
+        page.verdict(
+            "Station days inside the 95 % interval of the maps.",
+            f"{'; '.join(covered)}. A point differs from its cell, so that fewer than 95 % are expected.",
+        )
     page.text(
         "± is half the 95 % interval of the mean over the stations, which count as independent; better and worse are "
         "said only where the interval of the difference excludes 0.", "note",
@@ -53,9 +63,7 @@ def _layer(table: xr.Dataset, name: str) -> str:
     return str(table["layer"].sel(product=name).values)
 
 
-def _cards(
-    table: xr.Dataset, name: str, baselines: Sequence[str], inside: dict[str, float]
-) -> list[tuple[str, str, str]]:
+def _cards(table: xr.Dataset, name: str, baselines: Sequence[str], inside: Inside) -> list[tuple[str, str, str]]:
     cards = []
     for score, unit in (("r", ""), ("ubrmse", f" {UNIT}")):
         rivals = dict.fromkeys([best_input(table, baselines, score), *([MEAN] if MEAN in baselines else [])])
@@ -64,7 +72,7 @@ def _cards(
         )  # fmt: skip
         what = f"{NAMES[score]} against stations, {label(name, table)}"
         cards.append((f"{show(_mean(table, name, score), FORMS[score])}{unit}", what, beside or "no input to compare"))
-    share = inside.get(name, np.nan)
+    share, _ = inside.get(name, (np.nan, np.nan))
     number = f"{share:.0f} %" if np.isfinite(share) else "none"
     return [*cards, (number, "of station days inside the 95 % interval", "95 % is the aim" if number != "none" else
                      "the maps have no standard deviation")]  # fmt: skip
@@ -86,24 +94,24 @@ def verdict_on(table: xr.Dataset, name: str, baselines: Sequence[str]) -> tuple[
     if MEAN in baselines:
         rivals["the mean of its inputs"] = dict.fromkeys(JUDGED, MEAN)
     all_gains = {words: {s: gain_over(table, name, n, s) for s, n in by.items()} for words, by in rivals.items()}
-    verdicts = [g.verdict for by_score in all_gains.values() for g in by_score.values()]
     against = " and ".join(rivals)
-    return f"{what} is {_overall(verdicts)} {against} ({where}).", " ".join(
-        map(_numbers, all_gains, all_gains.values())
-    )
+    words = f"{what} is {_overall(list(all_gains.values()))} {against} ({where})."
+    return words, " ".join(map(_numbers, all_gains, all_gains.values()))
 
 
-def _overall(verdicts: Sequence[str]) -> str:
-    """Several verdicts in one."""
+def _overall(by_rival: Sequence[dict[str, Gain]]) -> str:
+    """The verdicts against all rivals in one: the same for all, by score where each score has one, else in part."""
+    by_score = {score: {one[score].verdict for one in by_rival} for score in JUDGED}
+    verdicts = set.union(*by_score.values())
+    if len(verdicts) == 1:
+        return AGAINST[verdicts.pop()]
+    if all(len(some) == 1 for some in by_score.values()):
+        parts = [f"{SHORT.get(*some, *some)} in {NAMES[score]}" for score, some in by_score.items()]
+        return f"{' and '.join(parts)}, against"
     better, worse = "better" in verdicts, "worse" in verdicts
-    if set(verdicts) == {"too few stations"}:
-        return "compared at too few stations for a verdict with"
     if better and worse:
         return "better in one respect and worse in another than"
-    if better or worse:
-        word = "better" if better else "worse"
-        return f"{word} than" if set(verdicts) == {word} else f"{word} in part than"
-    return "not clearly different from"
+    return f"{'better' if better else 'worse' if worse else 'not clearly different'} in part, against"
 
 
 def _numbers(rival: str, by_score: dict[str, Gain]) -> str:
@@ -116,15 +124,6 @@ def _gain_text(gain: Gain, score: str) -> str:
     """Difference of a score with its interval; errors get smaller."""
     sign = 1 if score == "r" else -1
     return show((sign * gain.mean, gain.half), f"+{FORMS[score].lstrip('+')}")
-
-
-def _calibration(shares: dict[str, float]) -> str:
-    low, high = COVERED
-    words = {
-        name: "about right" if low <= s <= high else "too small" if s < low else "too large" for name, s in shares.items()
-    }  # fmt: skip
-    parts = [f"{name} is {words[name]} ({s:.0f} % inside)" for name, s in shares.items()]
-    return f"The standard deviation of {'; that of '.join(parts)}."
 
 
 def gain_table(table: xr.Dataset, scene: Scene) -> Table:
@@ -145,7 +144,7 @@ def gain_table(table: xr.Dataset, scene: Scene) -> Table:
         ("RMSE", UNIT, "+.3f"), ("Higher R", "n", "d"), ("Stations", "n", "d"), ("In R", "", ""), ("In ubRMSE", "", ""),
     ]  # fmt: skip
     caption = (
-        "Differences between each product and its inputs and their mean, station by station on the same days: mean over "
-        "the stations ± half the 95 % interval (Student's t). Better or worse is said only where the interval excludes 0."
+        "Differences between each product and its inputs and their mean, station by station on the same days: mean "
+        "over the stations ± half the 95 % interval (Student's t). Better or worse only where the interval excludes 0."
     )
     return Table(columns, rows, caption)
