@@ -14,8 +14,8 @@ Maps = Annotated[xr.Dataset, Param("Estimates, or gap-filled maps.", label="Maps
 Cube = Annotated[xr.Dataset | None, Param("Cube behind the maps: Noah, rain, soil, land cover.")]
 Stations = Annotated[xr.Dataset, Param("Stations to score the maps against.", kind=Kind.STATIONS)]
 
-Vmin = Annotated[float | None, Param("Lower end of the colour scale.", advanced=True)]
-Vmax = Annotated[float | None, Param("Upper end of the colour scale.", advanced=True)]
+Vmin = Annotated[float | None, Param("Lower end of the colour scale.", label="Lower end", advanced=True)]
+Vmax = Annotated[float | None, Param("Upper end of the colour scale.", label="Upper end", advanced=True)]
 Robust = Annotated[bool, Param("Leave the outermost percent of the values out of the scale.", advanced=True)]
 
 
@@ -26,7 +26,8 @@ def plot_map(
     variable: Annotated[str | None, Param("What to draw; by default the best surface soil moisture.")] = None,
     day: Annotated[str | None, Param("Day to draw (2022-07-01); by default what all days have in common.")] = None,
     how: Annotated[
-        Literal["mean", "median", "min", "max", "std", "count"], Param("What is shown of all days; count: days.")
+        Literal["mean", "median", "min", "max", "std", "count"],
+        Param("What is shown of all days; count is the number of days with a value.", label="All days"),
     ] = "mean",
     vmin: Vmin = None,
     vmax: Vmax = None,

@@ -112,11 +112,12 @@ def _labelled(bare: Frame, titles: Sequence[str]) -> Frame:
         west, south, east, north = box
         graticule, ticks = [], []
         left, _, bottom, _ = bare.extent
-        for values, (low, high), is_lon in ((round_degrees(west, east), (south, north), True),
-                                            (round_degrees(south, north), (west, east), False)):  # fmt: skip
+        count = 4 if bare.crs in (DEGREES, EASE) else 7  # of slanted meridians fewer reach an edge
+        for values, (low, high), is_lon in ((round_degrees(west, east, count), (south, north), True),
+                                            (round_degrees(south, north, count), (west, east), False)):  # fmt: skip
             pad = BEYOND * (high - low)
-            span = np.linspace(max(low - pad, -90), min(high + pad, 90), NODES) if is_lon else np.linspace(
-                low - pad, high + pad, NODES)  # fmt: skip
+            span = np.linspace(low - pad, high + pad, NODES)
+            span = np.clip(span, -90, 90) if is_lon and bare.crs != DEGREES else span
             marks = []
             for value in values:
                 same = np.full(NODES, value)
@@ -224,11 +225,11 @@ def _edges(axis: np.ndarray, cell: float) -> tuple[float, float]:
     return float(axis.min()) - half, float(axis.max()) + half
 
 
-def round_degrees(low: float, high: float) -> np.ndarray:
-    """Up to five round numbers between two degrees."""
+def round_degrees(low: float, high: float, count: int = 4) -> np.ndarray:
+    """Round numbers between two degrees, about as many as ``count``."""
     from matplotlib.ticker import MaxNLocator
 
-    ticks: Sequence[float] = MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)
+    ticks: Sequence[float] = MaxNLocator(count, steps=[1, 2, 2.5, 3, 5, 10]).tick_values(low, high)
     return np.array([t for t in ticks if low <= t <= high])
 
 

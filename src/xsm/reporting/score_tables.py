@@ -34,6 +34,7 @@ LABELS = {
     "sm_noah_10_40": "Noah 10-40 cm",
     "sm_surface": "SMAP L4 0-5 cm",
     "sm_rootzone": "SMAP L4 0-100 cm",
+    "sm": "Soil moisture",
     "soil_moisture": "Soil moisture",
     MEAN: "Mean of inputs",
 }

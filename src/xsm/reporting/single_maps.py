@@ -12,7 +12,7 @@ import xarray as xr
 
 from xsm import atomic
 from xsm.data.cf import same_units
-from xsm.data.families import is_about_another, is_moisture
+from xsm.data.families import is_about_another
 from xsm.data.period import day_of
 from xsm.errors import DataError, UsageError, tell, unknown
 from xsm.io.styles import OF_SERIES, classes_of, style_of
@@ -68,7 +68,7 @@ def ramp_of(ds: xr.Dataset, name: str) -> str:
         return "uncertainty"
     if ramp := style_of(name):
         return ramp
-    return "soil_moisture" if volume and is_moisture(ds, name) and not OF_SERIES.search(name) else ""
+    return "soil_moisture" if volume and not OF_SERIES.search(name) else ""
 
 
 def one_map(
