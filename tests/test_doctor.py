@@ -34,6 +34,8 @@ def test_what_is_broken_fails(check, tmp_path):
     failed = [line for line in done.stdout.splitlines() if line.startswith("FAILED")]
     assert any(check in line for line in failed), done.stdout
     assert "Traceback" not in done.stderr
+    last = done.stdout.splitlines()[-1]
+    assert last.startswith("next: correct ") and check in last and last.endswith("then: xsm doctor")
 
 
 def test_a_device_that_is_not_there_fails():
@@ -44,3 +46,14 @@ def test_a_device_that_is_not_there_fails():
     with set_options(device="cuda"):
         rows = {name: ok for name, ok, _ in checks()}
     assert not rows["torch and GPU"]
+
+
+def test_xsm_alone_says_what_to_do_next():
+    done = subprocess.run([sys.executable, "-m", "xsm"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and not done.stderr
+    from xsm.faces import tools
+    from xsm.faces.cli import cli
+
+    tools.add_to(cli)
+    named = [line.split()[1] for line in done.stdout.splitlines() if line.startswith("  xsm")]
+    assert len(named) >= 5 and all(name in cli.list_commands(None) for name in named if not name.startswith("-"))

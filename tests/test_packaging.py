@@ -206,3 +206,13 @@ def test_oldest_constraints_are_the_lower_bounds() -> None:
             if not requirement.name.startswith("xsm"):
                 wanted.setdefault(requirement.name, set()).update(s.version for s in requirement.specifier)
     assert {name: f"=={version}" for name, (version,) in wanted.items()} == pinned
+
+
+def test_the_conda_recipe_names_the_same_packages():
+    yaml = pytest.importorskip("yaml")
+    recipe = yaml.safe_load((ROOT / "conda" / "recipe.yaml").read_text(encoding="utf-8"))
+    assert recipe["context"]["version"] == project(ROOT)["version"]
+    lower = {"dask-core": "dask", "matplotlib-base": "matplotlib"}
+    parts = [text.split() for text in recipe["requirements"]["run"]]
+    conda = {canonicalize_name(lower.get(name, name)): bound for name, bound in parts if name != "python"}
+    assert conda == {canonicalize_name(r.name): str(r.specifier) for r in requirements(ROOT, extras=False)}

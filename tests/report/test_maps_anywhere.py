@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from pyproj import CRS, Transformer
@@ -56,6 +56,7 @@ def test_ticks_of_a_projected_map_are_where_proj_puts_the_degrees(name: str) -> 
         assert bottom <= at <= top and lat == pytest.approx(_degrees(text), abs=0.05)
 
 
+@settings(deadline=None, max_examples=20)
 @given(st.floats(-179, 179), st.floats(-70, 70), st.floats(0.2, 3))
 def test_every_tick_of_a_lambert_map_is_true(lon: float, lat: float, half: float) -> None:
     crs = f"+proj=laea +lon_0={lon} +lat_0={lat}"
@@ -79,18 +80,6 @@ def test_degrees_beyond_180_are_western() -> None:
     coast = next(c for c in figure.axes[0].collections if c.get_linewidth()[0] == frames.LOOKS["coast"]["linewidth"])
     points = np.concatenate([p.vertices for p in coast.get_paths()])
     assert ((points[:, 0] > 270) & (points[:, 0] < 290)).any()  # South America lies east of 180
-
-
-def test_a_rotated_pole_has_true_degrees() -> None:
-    pole = {"grid_mapping_name": "rotated_latitude_longitude", "grid_north_pole_latitude": 39.25,
-            "grid_north_pole_longitude": -162.0}  # fmt: skip
-    axis = np.arange(-10, 10.5, 0.5)
-    attrs = ({"standard_name": f"grid_{n}", "units": "degrees"} for n in ("latitude", "longitude"))
-    coords = {n: (n, axis, a) for n, a in zip(("rlat", "rlon"), attrs, strict=True)}
-    values = ("rlat", "rlon"), np.zeros((41, 41)), {"grid_mapping": "crs"}
-    ds = xr.Dataset({"sm": values}, coords).assign_coords(crs=((), 0, pole))
-    frame = frames.frame_of(ds)
-    assert frame is not None and any("50°N" in text for _, text in frame.y_ticks)
 
 
 def test_cells_at_two_dimensional_degrees_are_drawn_where_they_are() -> None:

@@ -48,10 +48,27 @@ class Commands(click.Group):
         return super().resolve_command(ctx, args)
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+FIRST_STEPS = """What to do next:
+
+  xsm doctor                          is everything installed?
+  xsm demo --quick                    a whole study on synthetic data, in minutes
+  xsm init rabiei2024 --example       a study file to change; then: xsm run rabiei2024.toml
+  xsm plot-map maps.nc map.png        a map of your own file
+  xsm qgis install                    the toolbox in QGIS
+  xsm --help                          all commands; xsm COMMAND --help explains one"""
+
+
+@click.group(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    invoke_without_command=True,
+)
 @click.version_option(__version__, prog_name="xsm")
-def cli() -> None:
+@click.pass_context
+def cli(context: click.Context) -> None:
     """Daily, gap-free surface and subsurface soil moisture with an uncertainty, from SMAP, NLDAS-2 and SOLUS100."""
+    if context.invoked_subcommand is None:
+        click.echo(FIRST_STEPS)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

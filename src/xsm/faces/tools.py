@@ -69,7 +69,10 @@ def doctor() -> int:
 
     rows = checks()
     _table(((("ok" if ok else "FAILED"), name, detail) for name, ok, detail in rows), ("", "check", "result"))
-    return 0 if all(ok for _, ok, _ in rows) else 1
+    failed = [name for name, ok, _ in rows if not ok]
+    next_step = f"correct {', '.join(failed)}, then: xsm doctor" if failed else "xsm demo --quick"
+    click.echo(f"\nnext: {next_step}")
+    return 1 if failed else 0
 
 
 @click.command("inspect", help="Show what a model bundle or a data file contains.")

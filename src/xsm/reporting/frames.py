@@ -74,11 +74,11 @@ def frame_of(ds: xr.Dataset) -> Frame | None:
 
     None for data that are not maps.
     """
-    crs = _crs(ds)
     try:
         y, x, cell = axes_of(ds)
-        crs = EASE if cell else crs if crs is not None and crs.is_derived and crs.is_geographic else DEGREES
+        crs = EASE if cell else DEGREES
     except DataError:
+        crs = _crs(ds)
         names, cell = (cf.find_coord(ds, "y"), cf.find_coord(ds, "x")), 0.0
         if None in names or any(ds[n].dims != (n,) for n in names) or min(ds[n].size for n in names) < 2:
             return _curvilinear(ds)

@@ -46,10 +46,11 @@ def styled() -> Iterator[None]:
 
 
 def drawn(draw: Callable[[], Figure]) -> Figure:
-    """Draw a figure in the look of all; a notebook shows it like every other result."""
+    """Draw a figure in the look of all, which it keeps when it is saved; a notebook shows it like every result."""
     with styled():
         figure = draw()
         figure.draw_without_rendering()
+    figure.savefig = styled()(figure.savefig)  # type: ignore[method-assign]
     figure._repr_png_ = functools.partial(_png, figure)  # type: ignore[attr-defined]
     return figure
 
