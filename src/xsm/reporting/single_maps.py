@@ -76,7 +76,7 @@ def one_map(
     robust: bool,
 ) -> Figure:  # fmt: skip
     """Map of a variable (the best soil moisture where None) on a day, or of what many days have in common."""
-    frame, name, title = _chosen(ds, variable)
+    frame, name, title = _subject(ds, variable)
     values, ramp = _upper(ds[name]), ramp_of(ds, name)
     bar = bar_of(ds, name, ramp)
     classes = classes_of(name, ds[name].attrs)
@@ -118,7 +118,7 @@ def film(
     if not writers[output.suffix].isAvailable():
         raise UsageError("MP4 needs ffmpeg, which was not found on PATH.", hint="Install ffmpeg, or write a .gif.")
     atomic.check_output(output, overwrite)
-    frame, name, title = _chosen(ds, variable)
+    frame, name, title = _subject(ds, variable)
     values = _upper(ds[name])
     if "time" not in values.dims:
         raise DataError(f"'{name}' has no days (dims {', '.join(map(str, values.dims))}).", hint="Draw one map of it.")
@@ -161,7 +161,7 @@ def bar_of(ds: xr.Dataset, name: str, ramp: str) -> str:
     return theme.with_unit(short, theme.unit_text(units))
 
 
-def _chosen(ds: xr.Dataset, variable: str | None) -> tuple[Frame, str, str]:
+def _subject(ds: xr.Dataset, variable: str | None) -> tuple[Frame, str, str]:
     """Frame, name and title of the variable that is drawn."""
     drawable = [str(n) for n, v in ds.variables.items() if v.ndim > 1]
     (only,) = drawable if len(drawable) == 1 else ("",)

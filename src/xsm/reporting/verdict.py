@@ -38,6 +38,9 @@ def estimates_of(table: xr.Dataset) -> list[str]:
 
 def executive(page: Page, scene: Scene, table: xr.Dataset | None, inside: Inside, why: str) -> None:
     """Add the numbers and the verdict; without scores the reason why there are none."""
+    if not scene.estimates:
+        page.verdict("There is no estimate to judge.", "Scores of the gap-filled maps, where there are any, are below.")
+        return
     shown = [] if table is None else estimates_of(table)
     if table is None or not shown:
         page.verdict("The skill of these maps is not known:", f"{why or 'no estimate has a score'}.")
@@ -87,9 +90,9 @@ def verdict_on(table: xr.Dataset, name: str, baselines: Sequence[str]) -> tuple[
     count = int((table["n"].sel(product=name) > 0).sum())
     where = f"{DEPTHS.get(_layer(table, name), '')}, {count} station{'s' * (count != 1)}"
     what = short(name, table)
-    if not baselines:
-        return f"{what} has no input to be compared with ({where}).", ""
     best = {score: best_input(table, baselines, score) for score in JUDGED}
+    if not all(best.values()):
+        return f"{what} has no input to be compared with ({where}).", ""
     rivals = {f"its best input ({' and '.join(dict.fromkeys(short(n, table) for n in best.values()))})": best}
     if MEAN in baselines:
         rivals["the mean of its inputs"] = dict.fromkeys(JUDGED, MEAN)
