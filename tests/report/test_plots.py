@@ -147,7 +147,7 @@ def test_a_fusion_is_drawn_first_and_by_its_name(world: tuple[xr.Dataset, xr.Dat
     figure = fused.sm.plot_series(stations, cube=cube)
     assert {"Scenario 1", "Fusion", "95 % interval (Fusion)"} <= {t.get_text() for t in figure.legends[0].get_texts()}
     assert fused.sm.plot_scatter(stations, cube=cube).axes[0].get_ylabel().startswith("5 cm, fusion")
-    legend = fused.sm.plot_calibration(stations, cube=cube).axes[0].get_legend()
+    legend = fused.sm.plot_calibration(stations, cube=cube).legends[0]
     assert {"5 cm, scenario 1", "5 cm, fusion", "25 cm, fusion"} <= {t.get_text() for t in legend.get_texts()}
 
 
