@@ -1,15 +1,17 @@
-# docker build -t xsm . ; docker run --rm -v "$PWD:/data" xsm doctor
+# docker build -t xsm . && docker run --rm -v "$PWD:/data" xsm demo --quick
+FROM python:3.12-slim AS build
+WORKDIR /src
+COPY . .
+RUN pip install --no-cache-dir hatchling \
+ && pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir /wheels . ./plugins/xsm-*/
+
 FROM python:3.12-slim
-
-RUN apt-get update \
-    && apt-get install --yes --no-install-recommends ffmpeg fonts-liberation libexpat1 \
-    && rm -rf /var/lib/apt/lists/*
-
-COPY . /opt/xsm
-RUN python -m pip install --no-cache-dir --constraint /opt/xsm/constraints.txt /opt/xsm /opt/xsm/plugins/*
-
-RUN useradd --create-home xsm
+COPY --from=build /wheels /wheels
+COPY constraints.txt /wheels/
+RUN pip install --no-cache-dir --find-links /wheels --constraint /wheels/constraints.txt "xsm[all,distributed]" \
+ && rm -r /wheels \
+ && useradd --create-home xsm
 USER xsm
 WORKDIR /data
 ENTRYPOINT ["xsm"]
-CMD ["doctor"]
+CMD ["--help"]
