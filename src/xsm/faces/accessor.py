@@ -139,7 +139,7 @@ class SharedName(xr.DataArray):
         return self._accessor._run(op, *args, **kwargs)
 
     @property
-    def plot(self) -> Any:
+    def plot(self) -> Any:  # type: ignore[override]
         """Plots of the variable as xarray draws them; where xarray has none of a name, those of the dataset."""
         return SharedPlots(self, self._accessor)
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import xarray as xr
+from xarray.plot.accessor import DataArrayPlotAccessor
 
 from xsm.contracts.registry import operations
 from xsm.errors import unknown
@@ -57,7 +58,7 @@ class Plots:
         return f"<ds.sm.plot: {', '.join(plot_names())}>"
 
 
-class SharedPlots(xr.DataArray.plot):  # type: ignore[misc]
+class SharedPlots(DataArrayPlotAccessor):
     """Plots of xarray of a variable ``sm``, and those of the dataset whose names xarray does not have."""
 
     __slots__ = ("_accessor",)
@@ -67,7 +68,7 @@ class SharedPlots(xr.DataArray.plot):  # type: ignore[misc]
         self._accessor = accessor
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
-        return getattr(Plots(self._accessor), name)  # type: ignore[no-any-return]
+        return getattr(Plots(self._accessor), name)
 
     def __dir__(self) -> list[str]:
         return sorted({*super().__dir__(), *plot_names()})

@@ -136,8 +136,8 @@ def _labelled(bare: Frame, titles: Sequence[str]) -> Frame:
         [(float(t * factor), f"{t:g}") for t in round_degrees(low / factor, high / factor)]
         for low, high in ((left, right), (bottom, top))
     )
-    named = tuple(f"{title} ({unit})" if unit else title for title in titles)
-    return replace(bare, x_ticks=x_ticks, y_ticks=y_ticks, names=named, box=_box(bare) if bare.crs else None)
+    x_name, y_name = (f"{title} ({unit})" if unit else title for title in titles)
+    return replace(bare, x_ticks=x_ticks, y_ticks=y_ticks, names=(x_name, y_name), box=_box(bare) if bare.crs else None)
 
 
 def _box(frame: Frame) -> tuple[float, float, float, float] | None:

@@ -40,8 +40,8 @@ def styled() -> Iterator[None]:
     from matplotlib import font_manager
 
     installed = set(font_manager.get_font_names())
-    fonts = {"font.family": [name for name in FONTS if name in installed]}
-    with mpl.rc_context({**SETTINGS, **fonts}):  # type: ignore[arg-type]
+    settings: dict[Any, Any] = {**SETTINGS, "font.family": [name for name in FONTS if name in installed]}
+    with mpl.rc_context(settings):
         yield
 
 
