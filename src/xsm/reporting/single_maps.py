@@ -111,7 +111,7 @@ def film(
     """Write the maps of the days one after another, with one scale."""
     from matplotlib import animation
 
-    writers = {".gif": animation.PillowWriter, ".mp4": animation.FFMpegWriter}
+    writers: dict[str, Any] = {".gif": animation.PillowWriter, ".mp4": animation.FFMpegWriter}
     output = Path(output)
     if output.suffix not in FILMS:
         raise UsageError(f"'{output.name}' ends with '{output.suffix}', expected .gif or .mp4.")
