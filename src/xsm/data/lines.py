@@ -49,7 +49,8 @@ def lines(kind: str, box: tuple[float, float, float, float] | None = None) -> li
     if box is None:
         return parts
     west, south, east, north = box
-    shifted = [part + (turn, 0) for turn in (-360, 0, 360) if turn - 180 < east and turn + 180 > west for part in parts]
+    turns = [np.array((turn, 0.0)) for turn in (-360, 0, 360) if turn - 180 < east and turn + 180 > west]
+    shifted = [part + turn for turn in turns for part in parts]
     return [p for p in shifted if (p.max(0) >= (west, south)).all() and (p.min(0) <= (east, north)).all()]
 
 

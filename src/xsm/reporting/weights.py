@@ -58,7 +58,7 @@ def weights_figure(data: pd.DataFrame) -> Figure:
         left = 0.0
         for one in data[(data["depth"] == depth) & (data["days"] == days)].itertuples():
             words, colour = SOURCES.get(str(one.source), (str(one.source), PINK))
-            share = float(one.weight) * 100  # type: ignore[arg-type]
+            share = float(one.weight) * 100
             if share <= 0:
                 continue
             hatch = "///" if depth == "25 cm" and one.source == "model_root" else ""
