@@ -11,14 +11,17 @@ import numpy as np
 import xarray as xr
 
 from xsm.errors import DataError
+from xsm.reporting.baselines import BRIDGED, MEAN
 from xsm.reporting.map_figures import UNIT
-from xsm.reporting.scene import ESTIMATE, LEVEL_4, NOAH, Scene, days_after_training, is_fused
+from xsm.reporting.scene import ESTIMATE, LEVEL_4, Scene, days_after_training, is_fused
 from xsm.validation import matching
+from xsm.validation.contrasts import mean_and_half
 from xsm.validation.matched import MIN_DAYS
 from xsm.validation.products import layer_of
-from xsm.validation.scoring import score_maps
+from xsm.validation.scoring import SEASON, score_maps
 
-Cell = str | float | int
+Cell = str | float | int | tuple[float, float]
+"""A value of a table: words, a number, or a mean and half its 95 percent interval."""
 METRICS = (("R", "", ".2f"), ("RMSE", UNIT, ".3f"), ("Bias", UNIT, "+.3f"), ("ubRMSE", UNIT, ".3f"))
 MEANS = tuple((f"{name} mean", unit, form) for name, unit, form in METRICS)
 VARIATION = (("SD ratio mean", "", ".2f"), ("KGE mean", "", ".2f"))
@@ -31,7 +34,9 @@ LABELS = {
     "sm_noah_10_40": "Noah 10-40 cm",
     "sm_surface": "SMAP L4 0-5 cm",
     "sm_rootzone": "SMAP L4 0-100 cm",
+    "sm": "Soil moisture",
     "soil_moisture": "Soil moisture",
+    MEAN: "Mean of inputs",
 }
 OUTAGES = (("2019-06-19", "2019-07-23"), ("2022-08-06", "2022-09-20"))
 """Weeks without SMAP (documentation: SMAP, Outages)."""
@@ -53,6 +58,8 @@ def label(name: str, ds: xr.Dataset | None = None) -> str:
     """Name of a product for people; maps or scores (``ds``) tell whether an estimate is a fusion."""
     base, comma, days = name.partition(", ")
     match = ESTIMATE.fullmatch(base)
+    if base.endswith(BRIDGED):
+        return f"{label(base.removesuffix(BRIDGED))}, gaps bridged"
     if match:
         number = (match[2] or "").removeprefix("_s")
         kind = f", scenario {number}" if number else ", fusion" if ds is not None and is_fused(ds, base) else ""
@@ -71,7 +78,7 @@ def teachers(scene: Scene, stations: xr.Dataset) -> xr.Dataset:
     ds = scene.ds
     if "sm_dca_observed" in ds:
         ds = ds.assign(sm_dca=ds["sm_dca"].where(ds["sm_dca_observed"].astype(bool)))
-    names = tuple(n for n in ("sm_dca", "sm_noah_0_10") if n in ds)
+    names = tuple(n for n in ("sm_dca", "sm_noah_0_10", MEAN) if n in ds)
     by = ("land_cover",) if "land_cover" in ds else ()
     return score_maps(ds, stations, variables=names, by=by)
 
@@ -89,7 +96,8 @@ def skill(scene: Scene, stations: xr.Dataset) -> xr.Dataset:
         ds = _filled(scene)
         names = tuple(str(n) for n in ds.data_vars if ", " in str(n))
         return score_maps(ds, stations, variables=names, by=by, common=False)
-    table = score_maps(_whole_days(ds), stations, variables=rivals(scene), by=by, time=after_training(scene))
+    table = score_maps(_whole_days(ds), stations, variables=rivals(scene), by=(*by, SEASON),
+                       time=after_training(scene))  # fmt: skip
     return table.assign_attrs(_method(scene))
 
 
@@ -104,14 +112,9 @@ def _method(scene: Scene) -> dict[str, str]:
 
 
 def rivals(scene: Scene) -> tuple[str, ...]:
-    """The estimates and what they are compared with, of the same layers: Noah, SMAP Level 4, and the filled DCA.
-
-    The last one only beside a fusion, which takes it as an input; with gaps it would leave the days of the gaps out.
-    """
-    layers = dict.fromkeys(layer_of(n) for n in scene.estimates)
-    others = [known[layer] for known in (NOAH, LEVEL_4) for layer in known if layer in layers]
-    if _method(scene) and "surface" in layers and "fill_method" in scene.ds.get("sm_dca", xr.DataArray()).attrs:
-        others.append("sm_dca")
+    """The estimates and what they are compared with in the same layers: inputs, their mean, SMAP Level 4."""
+    layers = dict.fromkeys(layer_of(n) or "surface" for n in scene.estimates)
+    others = [n for layer in layers for n in (*scene.inputs.get(layer, ()), LEVEL_4.get(layer, ""))]
     return (*scene.estimates, *(n for n in others if n in scene.ds))
 
 
@@ -153,11 +156,10 @@ def skill_table(table: xr.Dataset, what: str) -> Table:
         one = table.sel(product=product)
         n = one["n"].values
         days = int(np.median(n[n > 0])) if (n > 0).any() else 0
-        means = [float(one[f"{s}_mean"]) for s in SCORED]
+        *means, count = _means(one)
         medians = [float(one["r_median"]), float(one["ubrmse_median"])]
-        depth, counts = DEPTHS[str(one["layer"].values)], [int(one["count"]), days]
-        words = depth, str(one["reference"].values), short(product, table)
-        rows.append([*words, *means, *medians, *counts, *_variation(one)])
+        words = DEPTHS[str(one["layer"].values)], str(one["reference"].values), short(product, table)
+        rows.append([*words, *means, *medians, count, days, *_variation(one)])
     columns = [
         ("Depth", "", ""), ("Stations at", "", ""), ("Product", "", ""), *MEANS,
         ("R median", "", ".2f"), ("ubRMSE median", UNIT, ".3f"), ("Stations", "n", "d"), ("Days", "median n", "d"),
@@ -283,10 +285,7 @@ def merged(classes: np.ndarray) -> np.ndarray:
 
 def _means(one: xr.Dataset) -> list[Any]:
     scored = one["n"].values > 0
-    return [
-        *(float(np.nanmean(one[s].values[scored])) if scored.any() else np.nan for s in SCORED),
-        int(scored.sum()),
-    ]
+    return [*(mean_and_half(one[s].values[scored]) for s in SCORED), int(scored.sum())]
 
 
 def _variation(one: xr.Dataset) -> list[float]:
