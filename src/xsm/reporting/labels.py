@@ -7,9 +7,10 @@ import re
 import xarray as xr
 
 from xsm.data.roles import part_by_name
+from xsm.reporting.baselines import BRIDGED, MEAN
 from xsm.reporting.scene import ESTIMATE, is_fused
 
-LABELS = {"soil_moisture": "Soil moisture"}
+LABELS = {"sm": "Soil moisture", "soil_moisture": "Soil moisture", MEAN: "Mean of inputs"}
 LABELLED = "labels"
 """Attribute of scores with the labels of products, ``"name=label; ..."``."""
 
@@ -18,6 +19,8 @@ def label(name: str, ds: xr.Dataset | None = None) -> str:
     """Name of a product for people; maps or scores (``ds``) tell whether an estimate is a fusion."""
     base, comma, days = name.partition(", ")
     match = ESTIMATE.fullmatch(base)
+    if base.endswith(BRIDGED):
+        return f"{label(base.removesuffix(BRIDGED), ds)}, gaps bridged"
     if match:
         number = (match[2] or "").removeprefix("_s")
         kind = f", scenario {number}" if number else ", fusion" if ds is not None and is_fused(ds, base) else ""

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -21,12 +21,13 @@ from xsm.data.roles import NAMED, RETRIEVAL, ROOT, SURFACE, holders
 from xsm.data.soil_texture import texture_of
 from xsm.data.windows import take
 from xsm.errors import DataError
-from xsm.reporting.map_figures import degrees
+from xsm.reporting.baselines import with_baselines
+from xsm.reporting.frames import degrees
 from xsm.validation import matching
 from xsm.validation.depths import Depth
 from xsm.validation.products import layer_of
 
-FROM_CUBE = ("frozen", "obs_time", "sand", "silt", "clay", "bulk_density")
+FROM_CUBE = ("frozen", "obs_time", "sand", "silt", "clay", "bulk_density")  # fmt: skip
 CLASSES = ("land_cover", "texture", "land")
 ESTIMATE = re.compile(r"sm_(5|25)cm(_s\d+)?")
 MODELS = {"surface": SURFACE, "subsurface": ROOT}
@@ -46,7 +47,8 @@ class Scene:
 
     ``estimates`` are model estimates at 5 and 25 cm, ``filled`` other soil moisture that is shown (gap-filled, or as it
     came where nothing is), ``others`` further gap-filled variables, ``watched`` the observed product whose gaps are
-    shown; the variable ``observed`` marks its values.
+    shown; the variable ``observed`` marks its values. ``inputs`` are what the estimates of a layer have to beat
+    (`xsm.reporting.baselines`).
     """
 
     ds: xr.Dataset
@@ -55,6 +57,7 @@ class Scene:
     filled: tuple[str, ...]
     others: tuple[str, ...]
     watched: str
+    inputs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def moisture(self) -> tuple[str, ...]:
@@ -102,6 +105,12 @@ def foremost(names: Iterable[str]) -> str:
     return max(names, key=lambda n: (bool((match := ESTIMATE.fullmatch(n)) and not match[2]), n))
 
 
+def _in_order(estimates: Iterable[str]) -> tuple[str, ...]:
+    """Estimates by depth, in each first the one without a scenario, then the scenarios."""
+    matches = [(n, ESTIMATE.fullmatch(n)) for n in estimates]
+    return tuple(n for n, m in sorted(matches, key=lambda one: (int(one[1][1]), one[1][2] or "")) if m)  # type: ignore[index]
+
+
 def is_fused(ds: xr.Dataset, name: str) -> bool:
     """Whether an estimate comes from a fusion, by its own attribute ``method`` or that of the dataset."""
     attrs = ds[name].attrs if name in ds.data_vars else {}
@@ -113,7 +122,7 @@ def make_scene(ds: xr.Dataset, cube: xr.Dataset | None) -> Scene:
     """Put maps and cube together and sort their variables."""
     ds, days = daily(_plain(ds), None)
     names = [str(n) for n, v in ds.data_vars.items() if "time" in v.dims and v.dtype.kind == "f"]
-    estimates = tuple(n for n in names if ESTIMATE.fullmatch(n))
+    estimates = _in_order(n for n in names if ESTIMATE.fullmatch(n))
     spread = [n for n in names if f"{n}_std" in ds and n not in estimates]
     if not estimates and not spread:
         spread = [n for n in names if _is_moisture(ds[n], n)]
@@ -133,7 +142,8 @@ def make_scene(ds: xr.Dataset, cube: xr.Dataset | None) -> Scene:
     if watched:
         mark = ds[f"{watched}_observed"].astype(bool) if marked else ds[watched].notnull()
         ds = ds.assign(observed=mark)
-    return Scene(ds, days, estimates, filled, others, watched)
+    ds, inputs = with_baselines(ds, dict.fromkeys(layer_of(ds, n) or "surface" for n in estimates))
+    return Scene(ds, days, estimates, filled, others, watched, inputs)
 
 
 def overview(scene: Scene) -> xr.Dataset:
@@ -262,7 +272,9 @@ def series_names(scene: Scene) -> list[str]:
     """Variables whose series are shown."""
     names = scene.moisture or scene.others[:1]
     spreads = [f"{n}_std" for n in (*names, scene.watched)]
-    extra = (*spreads, scene.watched, *scene.models.values(), scene.holders.get("precipitation"), "frozen", "observed")
+    inputs = [n for names in scene.inputs.values() for n in names]
+    others = (*scene.models.values(), *inputs, scene.holders.get("precipitation"))
+    extra = (*spreads, scene.watched, *others, "frozen", "observed")
     return list(dict.fromkeys(n for n in (*names, *extra) if n and n in scene.ds))
 
 

@@ -14,15 +14,18 @@ from xsm.data import article
 from xsm.data.families import families_of
 from xsm.data.roles import NAMED, RETRIEVAL, SURFACE, part_by_name, role_of
 from xsm.errors import DataError
+from xsm.reporting.baselines import BRIDGED, MEAN
 from xsm.reporting.labels import LABELLED, label, long_label, short
 from xsm.reporting.map_figures import UNIT
-from xsm.reporting.scene import COMPARISONS, MODELS, Scene, days_after_training, is_fused
+from xsm.reporting.scene import COMPARISONS, Scene, days_after_training, is_fused
 from xsm.validation import matching
+from xsm.validation.contrasts import mean_and_half
 from xsm.validation.matched import MIN_DAYS
 from xsm.validation.products import layer_of
-from xsm.validation.scoring import score_maps
+from xsm.validation.scoring import SEASON, score_maps
 
-Cell = str | float | int
+Cell = str | float | int | tuple[float, float]
+"""A value of a table: words, a number, or a mean and half its 95 percent interval."""
 METRICS = (("R", "", ".2f"), ("RMSE", UNIT, ".3f"), ("Bias", UNIT, "+.3f"), ("ubRMSE", UNIT, ".3f"))
 MEANS = tuple((f"{name} mean", unit, form) for name, unit, form in METRICS)
 VARIATION = (("SD ratio mean", "", ".2f"), ("KGE mean", "", ".2f"))
@@ -46,23 +49,22 @@ def teachers(scene: Scene, stations: xr.Dataset) -> xr.Dataset:
     ds, retrieval = scene.ds, scene.holders[RETRIEVAL]
     if (mark := f"{retrieval}_observed") in ds:
         ds = ds.assign({retrieval: ds[retrieval].where(ds[mark].astype(bool))})
-    by = ("land_cover",) if "land_cover" in ds else ()
-    return _scored(scene, ds, stations, variables=(retrieval, scene.holders[SURFACE]), by=by)
+    names = (retrieval, scene.holders[SURFACE], *([MEAN] if MEAN in ds else []))
+    return _scored(scene, ds, stations, variables=names, by=("land_cover",) if "land_cover" in ds else ())
 
 
 def _scored(scene: Scene, ds: xr.Dataset, stations: xr.Dataset, **how: Any) -> xr.Dataset:
     """Scores, with the roles and labels of products that their names do not tell, and whether estimates are fused."""
     table = score_maps(ds, stations, **how)
     others = [str(p) for p in table["product"].values if str(p) in ds and not part_by_name(str(p)).role]
-    texts = {
-        NAMED: [f"{role_of(ds, n)}={n}" for n in others if role_of(ds, n)],
-        LABELLED: [f"{n}={long_label(n, ds)}" for n in others if long_label(n, ds)],
-    }
+    roles = {n: role_of(ds, n.removesuffix(BRIDGED)) for n in others}
+    labels = {n.removesuffix(BRIDGED): long_label(n, ds) for n in others}
+    texts = {NAMED: [f"{r}={n}" for n, r in roles.items() if r], LABELLED: [f"{n}={w}" for n, w in labels.items() if w]}
     return table.assign_attrs({k: "; ".join(v) for k, v in texts.items() if v} | _method(scene))
 
 
 def skill(scene: Scene, stations: xr.Dataset) -> xr.Dataset:
-    """Score the estimates and the land model on the same days and stations, after the training where that is known.
+    """Score the estimates and their inputs on the same days and stations, after the training where that is known.
 
     Without estimates the gap-filled soil moisture is scored on all, on observed and on filled days.
     """
@@ -74,6 +76,7 @@ def skill(scene: Scene, stations: xr.Dataset) -> xr.Dataset:
         ds = _filled(scene)
         names = tuple(str(n) for n in ds.data_vars if ", " in str(n))
         return _scored(scene, ds, stations, variables=names, by=by, common=False)
+    by = (*by, SEASON)
     return _scored(scene, _whole_days(ds), stations, variables=rivals(scene), by=by, time=after_training(scene))
 
 
@@ -88,16 +91,10 @@ def _method(scene: Scene) -> dict[str, str]:
 
 
 def rivals(scene: Scene) -> tuple[str, ...]:
-    """The estimates and what they are compared with, of the same layers: land model, comparison, filled retrieval.
-
-    The last one only beside a fusion, which takes it as an input; with gaps it would leave the days of the gaps out.
-    """
-    layers, names = dict.fromkeys(layer_of(scene.ds, n) for n in scene.estimates), scene.holders
-    others = [names.get(roles[layer]) for roles in (MODELS, COMPARISONS) for layer in roles if layer in layers]
-    retrieval = names.get(RETRIEVAL, "")
-    if _method(scene) and "surface" in layers and "fill_method" in scene.ds.get(retrieval, xr.DataArray()).attrs:
-        others.append(retrieval)
-    return (*scene.estimates, *(n for n in others if n))
+    """The estimates and what they are compared with in the same layers: inputs, their mean, comparison."""
+    layers, names = dict.fromkeys(layer_of(scene.ds, n) or "surface" for n in scene.estimates), scene.holders
+    others = [n for la in layers for n in (*scene.inputs.get(la, ()), names.get(COMPARISONS.get(la, ""), ""))]
+    return (*scene.estimates, *(n for n in others if n in scene.ds))
 
 
 def after_training(scene: Scene) -> slice | None:
@@ -139,11 +136,10 @@ def skill_table(table: xr.Dataset, what: str) -> Table:
         one = table.sel(product=product)
         n = one["n"].values
         days = int(np.median(n[n > 0])) if (n > 0).any() else 0
-        means = [float(one[f"{s}_mean"]) for s in SCORED]
+        *means, count = _means(one)
         medians = [float(one["r_median"]), float(one["ubrmse_median"])]
-        depth, counts = DEPTHS[str(one["layer"].values)], [int(one["count"]), days]
-        words = depth, str(one["reference"].values), short(product, table)
-        rows.append([*words, *means, *medians, *counts, *_variation(one)])
+        words = DEPTHS[str(one["layer"].values)], str(one["reference"].values), short(product, table)
+        rows.append([*words, *means, *medians, count, days, *_variation(one)])
     columns = [
         ("Depth", "", ""), ("Stations at", "", ""), ("Product", "", ""), *MEANS,
         ("R median", "", ".2f"), ("ubRMSE median", UNIT, ".3f"), ("Stations", "n", "d"), ("Days", "median n", "d"),
@@ -277,10 +273,7 @@ def merged(classes: np.ndarray) -> np.ndarray:
 
 def _means(one: xr.Dataset) -> list[Any]:
     scored = one["n"].values > 0
-    return [
-        *(float(np.nanmean(one[s].values[scored])) if scored.any() else np.nan for s in SCORED),
-        int(scored.sum()),
-    ]
+    return [*(mean_and_half(one[s].values[scored]) for s in SCORED), int(scored.sum())]
 
 
 def _variation(one: xr.Dataset) -> list[float]:

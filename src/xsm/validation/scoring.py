@@ -105,10 +105,22 @@ def score_maps(
     return table
 
 
+def season_of(days: np.ndarray) -> np.ndarray:
+    """Number of the season of each day in `SEASONS`.
+
+    Examples
+    --------
+    >>> [SEASONS[k] for k in season_of(np.array(["2021-12-01", "2021-06-30"], "M8[D]"))]
+    ['DJF', 'JJA']
+    """
+    out: np.ndarray = (days.astype("M8[M]").astype(int) % 12 + 1) % 12 // 3
+    return out
+
+
 def _by_season(matched: Matched, sites: np.ndarray) -> xr.Dataset:
     """Scores of the days of each season at every station that has a quarter of the fewest days in it."""
     least = max(matching.LEAST_DAYS, matched.min_days // len(SEASONS))
-    season = (matched.pairs.days.astype("M8[M]").astype(int) % 12 + 1) % 12 // 3
+    season = season_of(matched.pairs.days)
     parts = []
     for number in range(len(SEASONS)):
         scored = []
