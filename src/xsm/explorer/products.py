@@ -16,7 +16,7 @@ from xsm.data.cells import daily
 from xsm.data.families import is_moisture
 from xsm.data.lines import KINDS, lines
 from xsm.data.positions import axes_of, edges
-from xsm.data.roles import role_of
+from xsm.data.roles import LAND_MODELS, role_of
 from xsm.errors import DataError, UsageError
 from xsm.io.styles import DROUGHT, RAMPS, classes_of, style_of
 from xsm.reporting.labels import label

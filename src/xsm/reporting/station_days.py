@@ -138,8 +138,8 @@ def gap_skill(scene: Scene, series: xr.Dataset) -> Table | None:
     caption = (
         f"{label(name, scene.ds)} after gap filling against the stations' UTC-day means, by the length of the gap that "
         f"a day lies in{others}; all days, those of training among them, pooled over stations after each station's "
-        "means are removed (R, ubRMSE). Rows of fewer than 10 station days are left out. The stations took no part in the "
-        "filling."
+        "means are removed (R, ubRMSE). Rows of fewer than 10 station days are left out. The stations took no part in "
+        "the filling."
     )
     return Table(columns, rows, caption)
 
