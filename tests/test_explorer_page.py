@@ -166,7 +166,7 @@ def test_a_place_shows_series_stations_and_what_is_usual(
         assert page.locator("path.station").count() >= 2
         rows = page.locator("#values tr").all_inner_texts()
         cell = maps.sel(
-            {d: maps[d][np.abs(maps[d] - v).argmin()] for d, v in zip("xy", _ease(stations), strict=True)}
+            {d: maps[d][np.abs(maps[d].values - v).argmin()] for d, v in zip("xy", _ease(stations), strict=True)}
         ).isel(time=-1)
         value = float(cell["sm_5cm_s2"])
         assert f"{value:.3f}" in rows[0] and f"{value - 1.96 * 0.04:.3f} to {value + 1.96 * 0.04:.3f}" in rows[0]
@@ -308,3 +308,23 @@ def test_an_end_of_the_server_is_said(browser: Any, data: tuple[xr.Dataset, xr.D
     page.fill("#date", "2017-01-01")
     page.get_by_text("start xsm view again").wait_for()
     page.close()
+
+
+def test_maps_from_0_to_360_degrees_and_of_other_quantities(browser: Any) -> None:
+    lat, lon = np.arange(50.0, 29, -1), np.arange(0.5, 360)
+    time = np.arange("2021-01-01", "2021-01-11", dtype="M8[D]").astype("M8[ns]")
+    rain = np.random.default_rng(0).uniform(0, 20, (10, 21, 360)).astype("f4")
+    dims = ("time", "lat", "lon")
+    data = {"soil": (dims, rain / 50, {"units": "m3 m-3"}), "precipitation": (dims, rain, {"units": "kg m-2"})}
+    explorer = View({"globe": xr.Dataset(data, {"time": time, "lat": lat, "lon": lon})})
+    with opened(browser, explorer.url) as page:
+        page.fill("#position", "40.2, -100.5")
+        page.click("#goto button")
+        page.wait_for_selector("path.series", state="attached")
+        assert page.inner_text("#place") == "40.20° N, 100.50° W"
+        assert f"{rain[-1, 10, 259] / 50:.3f}" in page.locator("#values tr").first.inner_text()
+        page.select_option("#product", "precipitation")
+        page.wait_for_selector("figure.chart:nth-child(2)")
+        assert "Precipitation of the UTC day (kg m⁻²)" in page.locator("figure.chart h3").all_inner_texts()
+        assert page.locator("#mode option[value=percentile]").is_disabled()
+    explorer.close()

@@ -18,7 +18,7 @@ from xsm.series.day_of_year import around, day_of_year
 from xsm.series.percentile import How
 
 MISSING = 65535
-KEPT_BYTES, BLOCK_BYTES = 320 << 20, 48 << 20
+KEPT_BYTES, BLOCK_BYTES = 256 << 20, 48 << 20
 """Bytes of all blocks that are kept, and of one."""
 MOST_DAYS = 64
 Window = tuple[slice, slice]
@@ -74,6 +74,7 @@ class Blocks:
     def __init__(self, catalogue: Catalogue) -> None:
         self.catalogue = catalogue
         self._kept: OrderedDict[tuple[str, str, int], Future[Packed]] = OrderedDict()
+        self._last = "", -1
         self._lock = threading.Lock()
         self._pool = ThreadPoolExecutor(2, "xsm-view")
 
@@ -93,7 +94,9 @@ class Blocks:
             number, within = divmod(position, self._step(product))
             block = self._block(product, name, number)
             packed = Packed(block.numbers[within], block.scale, block.offset)
-            self._ahead(product, name, number + 1)
+            if self._last == (product.key, position - 1):
+                self._ahead(product, name, number + 1)
+            self._last = product.key, position
         return packed if window is None else Packed(packed.numbers[window], packed.scale, packed.offset)
 
     def _step(self, product: Product) -> int:
@@ -120,7 +123,7 @@ class Blocks:
         return block
 
     def _ahead(self, product: Product, name: str, number: int) -> None:
-        """Begin to read the next block, which will be asked for when days play."""
+        """Begin to read the next block, which is needed soon when days play."""
         key = product.key, name, number
         if number * self._step(product) < len(product.days):
             with self._lock:

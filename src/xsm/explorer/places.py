@@ -113,7 +113,7 @@ def _add_scores(rows: dict[str, dict[str, Any]], ds: xr.Dataset, stations: xr.Da
             known = labels.get(str(product).partition(",")[0])
             if not int(one["n"]) or known is None or str(name) not in rows:
                 continue
-            scores = {n: float(f"{float(one[n]):.4g}") for n in SCORES}
+            scores = dict(zip(SCORES, _numbers(np.array([float(one[n]) for n in SCORES])), strict=True))
             rows[str(name)]["scores"].append(
                 {"product": known.key, "layer": str(one["layer"].item()), "depth": str(one["reference"].item())}
                 | scores

@@ -176,7 +176,7 @@ def _layer(ds: xr.Dataset, name: str) -> str:
 
 def _with_long_names(products: dict[str, Product]) -> dict[str, Product]:
     """Products whose labels are names in the code get the long names of the data, where those differ."""
-    long = {k: str(p.ds[p.name].attrs.get("long_name", "")) for k, p in products.items()}
+    long = {k: str((cf.canonical_attrs(p.name) | p.ds[p.name].attrs).get("long_name", "")) for k, p in products.items()}
     clear = {k for k, text in long.items() if text and products[k].label == products[k].name}
     clear = {k for k in clear if list(long.values()).count(long[k]) == 1}
     return {k: replace(p, label=long[k]) if k in clear else p for k, p in products.items()}

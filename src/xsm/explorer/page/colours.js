@@ -54,8 +54,10 @@ export const number = (value, digits = 3) =>
   value === null || value === undefined || Number.isNaN(value) ? "–" : value.toFixed(digits).replace("-", "−");
 export const digitsFor = (span) => Math.min(Math.max(0, 2 - Math.floor(Math.log10(span || 1))), 5);
 export const unit = (text) => text.replace(/\bm3 m-3\b/, "m³ m⁻³").replace(/-(\d)/g, (_, d) => "⁻" + "⁰¹²³⁴⁵⁶⁷⁸⁹"[d]).replace(/^1$/, "");
-export const position = (lon, lat) =>
-  `${Math.abs(lat).toFixed(2)}° ${lat < 0 ? "S" : "N"}, ${Math.abs(lon).toFixed(2)}° ${lon < 0 ? "W" : "E"}`;
+export const position = (lon, lat) => {
+  const east = ((((lon + 180) % 360) + 360) % 360) - 180;
+  return `${Math.abs(lat).toFixed(2)}° ${lat < 0 ? "S" : "N"}, ${Math.abs(east).toFixed(2)}° ${east < 0 ? "W" : "E"}`;
+};
 
 // Round numbers between two values.
 export const ticksBetween = (low, high, count) => {

@@ -166,7 +166,11 @@ const controls = () => {
   for (const box of $("depth").querySelectorAll("input")) { box.checked = box.value === p.layer; box.disabled = !about.products.some((q) => q.layer === box.value); }
   $("depth").hidden = !about.products.some((q) => q.layer);
   const possible = { value: true, spread: p.spread, difference: others().length > 0, percentile: p.moisture && !p.no_percentiles, drought: p.moisture && !p.no_percentiles };
-  for (const o of $("mode").options) { o.disabled = !possible[o.value]; o.title = ["percentile", "drought"].includes(o.value) ? p.no_percentiles : ""; }
+  for (const o of $("mode").options) {
+    o.dataset.name ??= o.textContent;
+    o.disabled = !possible[o.value];
+    o.textContent = `${o.dataset.name}${p.no_percentiles && ["percentile", "drought"].includes(o.value) ? ` (${p.no_percentiles})` : ""}`;
+  }
   if (!possible[state.mode]) state.mode = "value";
   $("mode").value = state.mode;
   $("other-label").hidden = state.mode !== "difference";
@@ -226,6 +230,12 @@ const recall = (text) => {
   return numbers("at").length === 2 ? numbers("at") : null;
 };
 
+// A longitude as the maps count it: they may run from 0 to 360.
+const turned = (lon) => {
+  const { west, east } = map.box;
+  return [lon, lon + 360, lon - 360].find((v) => v >= west && v <= east) ?? lon;
+};
+
 const choose = (lon, lat) => {
   map.place = [lon, lat];
   map.draw();
@@ -267,7 +277,7 @@ const listen = () => {
   $("goto").addEventListener("submit", (event) => {
     event.preventDefault();
     const [lat, lon] = $("position").value.split(/[,;\s]+/).map(Number);
-    if (Math.abs(lat) <= 90 && Math.abs(lon) <= 360) choose(lon, lat);
+    if (Math.abs(lat) <= 90 && Math.abs(lon) <= 360) choose(turned(lon), lat);
     else say(`"${$("position").value}" is no place: give latitude and longitude in degrees, such as 38.5, -98.2.`);
   });
   $("link").addEventListener("click", async () => {
@@ -299,7 +309,7 @@ const start = async () => {
   const [[west, east], [south, north]] = [ends(edges("lon")), ends(edges("lat"))];
   map.setBox([west, south, east, north]);
   map.setLines(about.lines);
-  map.stations = about.stations;
+  map.stations = about.stations.map((s) => ({ ...s, lon: turned(s.lon) }));
   panel = new Panel(about, {
     day: (day) => update({ day: nearest(day) }), span: () => remember(), error: fail, ready: (some) => { $("csv").disabled = !some; },
   });

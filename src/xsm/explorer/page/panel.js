@@ -5,7 +5,7 @@ import { source } from "xsm/source";
 
 const COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#8a6d00", "#3d3d9e", "#56b4e9", "#7f2704"];
 const DOTS = ["#1b1f24", "#7a3e9d", "#a40e26", "#00695c"];
-const TITLES = { surface: "Surface", subsurface: "Subsurface", other: "Other" };
+const TITLES = { surface: "Surface", subsurface: "Subsurface", other: "Soil moisture" };
 const $ = (id) => document.getElementById(id);
 const cell = (text, kind = "td", name = "") => { const node = document.createElement(kind); node.textContent = text; if (name) node.className = name; return node; };
 // A product without its depth: "5 cm, scenario 2" and "25 cm, scenario 2" are of one kind and have one colour.
@@ -24,14 +24,14 @@ export class Panel {
   }
 
   colour(product) { return COLOURS[Math.max(this.kinds.indexOf(stem(product.label)), 0) % COLOURS.length]; }
-  layer(product) { return product.layer || "other"; }
+  layer(product) { return product.moisture ? product.layer || "other" : product.key; }
+  name(layer) { return TITLES[layer] ?? this.about.products.find((p) => p.key === layer).label; }
 
   chart(layer) {
     if (!this.charts[layer]) {
-      const units = unit(this.products.find((p) => this.layer(p) === layer)?.units ?? "m3 m-3");
-      const chart = new Chart(`${TITLES[layer]}${units ? ` (${units})` : ""}`, units, { day: this.events.day, span: (span) => this.setSpan(span) });
+      const units = unit(this.about.products.find((p) => this.layer(p) === layer)?.units ?? "m3 m-3");
+      const chart = new Chart(`${this.name(layer)}${units ? ` (${units})` : ""}`, units, { day: this.events.day, span: (span) => this.setSpan(span) });
       this.charts[layer] = chart;
-      $("charts").replaceChildren(...Object.keys(TITLES).filter((l) => this.charts[l]).map((l) => this.charts[l].node));
     }
     return this.charts[layer];
   }
@@ -52,21 +52,25 @@ export class Panel {
     $("panel").hidden = false;
     const order = [...this.products].sort((a, b) => (b.key === current.key) - (a.key === current.key) || (b.layer === current.layer) - (a.layer === current.layer));
     const extra = current.moisture ? [] : [current];
-    const read = async (product) => {
-      const series = await source.series(product.key, lon, lat);
-      if (number !== this.asked || !series.values) return;
-      this.series.set(product.key, { product, ...series });
-      this.render();
-    };
     const fail = (error) => { if (number === this.asked) this.events.error(error); };
-    await Promise.all([...extra, ...order].map((p) => read(p).catch(fail)));
+    await Promise.all([...extra, ...order].map((p) => this.read(p).catch(fail)));
     if (number !== this.asked) return;
     if (!this.series.size) { $("hint").hidden = false; $("hint").textContent = "No map covers this place."; $("panel").hidden = true; return; }
     await Promise.all([this.compare(current), this.near(lon, lat, number)].map((p) => p.catch(fail)));
   }
 
+  async read(product) {
+    const number = this.asked;
+    const series = await source.series(product.key, ...this.place);
+    if (number !== this.asked || !series.values) return;
+    this.series.set(product.key, { product, ...series });
+    this.render();
+  }
+
+  // A product comes onto the map: what is usual of it, or its series where it is no soil moisture.
   async compare(product) {
-    if (!this.place || !product.moisture) return;
+    if (!this.place) return;
+    if (!product.moisture) return this.series.has(product.key) ? undefined : this.read(product);
     const number = this.asked;
     const usual = await source.usual(product.key, ...this.place);
     if (number !== this.asked) return;
@@ -103,7 +107,11 @@ export class Panel {
       days: s.product.days, values: s.values, low: s.low, high: s.high,
     }));
     const dots = this.dots();
-    for (const layer of new Set([...lines, ...dots].map((s) => s.layer))) {
+    const layers = [...Object.keys(TITLES), ...lines.map((s) => s.layer)].filter((l, i, all) => all.indexOf(l) === i && [...lines, ...dots].some((s) => s.layer === l));
+    for (const layer of Object.keys(this.charts)) if (!layers.includes(layer)) delete this.charts[layer];
+    const nodes = layers.map((layer) => this.chart(layer).node);
+    if (nodes.length !== $("charts").children.length || nodes.some((n, i) => n !== $("charts").children[i])) $("charts").replaceChildren(...nodes);
+    for (const layer of layers) {
       const chart = this.chart(layer);
       const shown = (list) => list.filter((s) => s.layer === layer && !this.hidden.has(s.key));
       Object.assign(chart, { day: this.day, series: shown(lines), dots: shown(dots), span: this.span, usual: this.usual && this.layer(this.usual.product) === layer ? this.usual : null });
@@ -119,7 +127,7 @@ export class Panel {
   values() {
     $("values-title").textContent = `Values on ${dateText(this.day)}`;
     const focused = document.activeElement?.dataset?.key;
-    const order = Object.keys(TITLES);
+    const order = Object.keys(this.charts);
     const all = [...(this.lines ?? []), ...(this.points ?? [])].sort((a, b) => order.indexOf(a.layer) - order.indexOf(b.layer));
     $("values").replaceChildren(...all.map((s) => {
       const i = s.days.indexOf(this.day);
@@ -133,7 +141,7 @@ export class Panel {
       const swatch = document.createElement("span");
       swatch.className = this.points.includes(s) ? "swatch dot" : "swatch";
       swatch.style.background = s.colour;
-      label.append(box, swatch, this.points.includes(s) ? `${s.label}, ${TITLES[s.layer].toLowerCase()}` : s.label);
+      label.append(box, swatch, this.points.includes(s) ? `${s.label}, ${this.name(s.layer).toLowerCase()}` : s.label);
       name.append(label);
       const ends = s.low && i >= 0 && s.low[i] !== null ? `${number(s.low[i])} to ${number(s.high[i])}` : "";
       row.append(name, cell(i < 0 ? "–" : number(s.values[i]), "td", "number"), cell(ends, "td", "number"));
