@@ -15,8 +15,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGES = [ROOT / "src/xsm", *sorted(ROOT.glob("plugins/xsm-*/src/xsm_*"))]
 ROOMS = {
-    "faces", "study", "ops", "reporting", "learning", "io", "validation", "kernels", "series", "compute", "twin",
-    "contracts", "web", "data",
+    "faces", "study", "explorer", "ops", "reporting", "learning", "io", "validation", "kernels", "series", "compute",
+    "twin", "contracts", "web", "data",
 }  # fmt: skip
 GROUND = {"atomic", "errors", "options", "progress", "_lazy", "_version"}
 TOP = {"__init__", "__main__", "testing", "plugin_api", "worker"}

@@ -44,6 +44,7 @@ _PUBLIC = _lazy.by_name(
         "xsm.ops.fetch": "fetch",
         "xsm.ops.read": "read",
         "xsm.ops.to_geotiff": "to_geotiff",
+        "xsm.explorer.view": "view",
         "xsm.ops.plot_map": "plot_map plot_animation plot_texture plot_series plot_availability",
         "xsm.ops.plot_skill": "plot_boxes plot_skill plot_scatter plot_calibration",
         "xsm.data.grids": "Grid EASE2_M03 EASE2_M09 EASE2_M36 grid_of",

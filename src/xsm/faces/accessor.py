@@ -82,6 +82,12 @@ class DatasetAccessor:
 
         return to_frame(self._dataset())
 
+    def view(self, stations: xr.Dataset | None = None, *, port: int = 0) -> Any:
+        """Explore the maps in a browser or a notebook, with the `stations` beside them; see `xsm.view`."""
+        from xsm.explorer.view import view
+
+        return view(self._dataset(), stations=stations, port=port)
+
     def __repr__(self) -> str:
         return summary.text(self._dataset())
 

@@ -1,4 +1,4 @@
-"""The commands that are not operations: lists, doctor, inspect, init, run, demo, twin, qgis."""
+"""The commands that are not operations: lists, doctor, inspect, init, run, demo, twin, view, qgis."""
 
 from __future__ import annotations
 
@@ -194,6 +194,41 @@ def twin(out: Path, region: str, days: str, seed: int) -> None:
         click.echo(str(path))
 
 
+@click.command("view", help="Explore maps in the browser: days, products, series, stations; or save a page to send.")
+@click.argument("paths", type=OUT, nargs=-1, required=True, metavar="PATH...")
+@click.option("--stations", type=OUT, help="Stations to show and to compare with: NetCDF, Zarr or CSV.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=0, help="Port on this machine; by default any that is free."
+)
+@click.option("--no-browser", is_flag=True, help="Print the address and open no browser.")
+@click.option("--save", type=OUT, help="Write one HTML file that needs no server, and stop.")
+@click.option("--region", help="West,south,east,north in degrees of the saved page.")
+@click.option("--time", help="Days of the saved page: 2022-07-01/2022-07-31.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing file.")
+def view(
+    paths: tuple[Path, ...], stations: Path | None, port: int, no_browser: bool, save: Path | None,
+    region: str | None, time: str | None, overwrite: bool,
+) -> None:  # fmt: skip
+    """Serve the explorer to this machine until it is interrupted."""
+    import webbrowser
+
+    from xsm.explorer.view import View
+    from xsm.io import files
+
+    maps = {path.stem if len({p.stem for p in paths}) == len(paths) else str(path): files.read_all(path)
+            for path in paths}  # fmt: skip
+    explorer = View(maps, None if stations is None else files.read_all(stations), port)
+    if save is not None:
+        click.echo(str(explorer.save(save, region=region, time=time, overwrite=overwrite)))
+        explorer.close()
+        return
+    click.echo(explorer.url)
+    click.echo("Stop with Ctrl+C.", err=True)
+    if not no_browser:
+        webbrowser.open(explorer.url)
+    explorer.wait()
+
+
 @click.group("qgis", help="Install the QGIS toolbox, build its zip, describe its operations.")
 def qgis() -> None:
     """Group of the QGIS tools."""
@@ -231,5 +266,5 @@ TOOLS: tuple[click.Command, ...] = (
     _listing("sources", "data sources", "name title options", "fetch_options variables"),
     _listing("models", "models", "name task title options"),
     _listing("ops", "operations", "id group summary owner", "params"),
-    doctor, inspect, init, run, demo, twin, qgis,
+    doctor, inspect, init, run, demo, twin, view, qgis,
 )  # fmt: skip
