@@ -110,7 +110,8 @@ def _overall(by_rival: Sequence[dict[str, Gain]]) -> str:
     if len(verdicts) == 1:
         return AGAINST[verdicts.pop()]
     if all(len(some) == 1 for some in by_score.values()):
-        parts = [f"{SHORT.get(*some, *some)} in {NAMES[score]}" for score, some in by_score.items()]
+        order = sorted(by_score.items(), key=lambda item: item[1] != {"better"})
+        parts = [f"{SHORT.get(*some, *some)} in {NAMES[score]}" for score, some in order]
         return f"{' and '.join(parts)}, against"
     better, worse = "better" in verdicts, "worse" in verdicts
     if better and worse:
