@@ -31,6 +31,7 @@ _PUBLIC = _lazy.by_name(
         "xsm.options": "threads device",
         "xsm.io.hdf5": "check_hdf5",
         "xsm.io.raster": "open_raster raster_window",
+        "xsm.io.soil_layers": "SoilProduct open_soil soil_depths soil_names",
         "xsm.data.cf": "add_history canonical_attrs drop_impossible same_units NO_FLAG",
         "xsm.data.units": "unit_of affine convert",
         "xsm.data.plausible": "check_bulk speak_for",
