@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -75,8 +76,7 @@ class SoilGridsSource:
                 hint="Add it, or choose other variables or another soil_depth.",
             )
 
-        assert names  # noqa: S101 - there is no file of another property
-        return open_soil(by_depth, depths, request, PRODUCT, absent).assign_attrs(
+        return open_soil(by_depth, depths, replace(request, variables=tuple(names)), PRODUCT, absent).assign_attrs(
             title=f"SoilGrids 2.0 soil properties, {'mean' if statistic == 'mean' else 'median'} of the predictions",
             source="SoilGrids 2.0",
             soil_layers="; ".join(f"{d} cm: {layer_of(d)} cm" for d in depths),
