@@ -29,6 +29,7 @@ _PUBLIC = _lazy.by_name(
         "xsm.compute.jit": "jit",
         "xsm.errors": "tell unknown",
         "xsm.options": "threads device",
+        "xsm.io.daily_maps": "DailyField Stored open_daily text_of",
         "xsm.io.hdf5": "check_hdf5",
         "xsm.io.raster": "open_raster raster_window",
         "xsm.io.soil_layers": "SoilProduct open_soil soil_depths soil_names",
