@@ -118,7 +118,8 @@ def test_another_unit_than_the_products_is_refused(tmp_path, product, unit):
     path = make(tmp_path, product=product, sm=(SM, {"units": unit}))
     with pytest.raises(DataError, match=r"unit"):
         open_([path]).load()
-    path = make(tmp_path, product=product, sm=(SM, {}))
+    (folder := tmp_path / "silent").mkdir()
+    path = make(folder, product=product, sm=(SM, {}))
     with pytest.raises(DataError, match="'sm' has no unit"):
         open_([path]).load()
 
