@@ -34,7 +34,8 @@ def vrt(folder: Path, tiles: list[tuple[str, tuple, tuple]], shape=(40, 60), bod
     path.write_text(
         f'<VRTDataset rasterXSize="{shape[1]}" rasterYSize="{shape[0]}"><SRS>{SRS}</SRS>'
         f"<GeoTransform>1000, 250, 0, 9000, 0, -250</GeoTransform>"
-        f'<VRTRasterBand dataType="Int16" band="1"><NoDataValue>{FILL}</NoDataValue>{text}{body}</VRTRasterBand></VRTDataset>'
+        f'<VRTRasterBand dataType="Int16" band="1"><NoDataValue>{FILL}</NoDataValue>{text}{body}</VRTRasterBand>'
+        "</VRTDataset>"
     )
     return path
 
@@ -90,19 +91,23 @@ def test_only_tiles_under_the_window_are_opened(tmp_path):
         assert (open_raster(path, None, decode=False, on_error="skip").values == FILL).all()
 
 
+def named(file: str, relative: int = 1, more: str = "") -> str:
+    return f'<ComplexSource><SourceFilename relativeToVRT="{relative}">{file}</SourceFilename>{more}</ComplexSource>'
+
+
 ENEMIES = {
-    "absolute": ('<SimpleSource><SourceFilename relativeToVRT="0">/etc/passwd.tif</SourceFilename></SimpleSource>', "below its"),
-    "rooted": ('<SimpleSource><SourceFilename relativeToVRT="1">/etc/passwd.tif</SourceFilename></SimpleSource>', "below its"),
-    "above": ('<SimpleSource><SourceFilename relativeToVRT="1">../secret.tif</SourceFilename></SimpleSource>', "below its"),
-    "web": ('<SimpleSource><SourceFilename relativeToVRT="1">/vsicurl/http://a.b/c.tif</SourceFilename></SimpleSource>', "below its"),
-    "database": ('<SimpleSource><SourceFilename relativeToVRT="1">PG:dbname=x</SourceFilename></SimpleSource>', "below its"),
+    "absolute": (named("/etc/passwd.tif", 0), "below its"),
+    "rooted": (named("/etc/passwd.tif"), "below its"),
+    "above": (named("../secret.tif"), "below its"),
+    "inside and above": (named("a/../../secret.tif"), "below its"),
+    "web": (named("/vsicurl/http://a.b/c.tif"), "below its"),
+    "zip": (named("/vsizip/a.zip/c.tif"), "below its"),
+    "database": (named("PG:dbname=x"), "below its"),
+    "another": (named("other.vrt"), "below its"),
     "code": ("<PixelFunctionType>x</PixelFunctionType>", "PixelFunctionType"),
     "kernel": ("<KernelFilteredSource/>", "KernelFilteredSource"),
-    "values": (
-        '<ComplexSource><SourceFilename relativeToVRT="1">a.tif</SourceFilename><ScaleRatio>2</ScaleRatio></ComplexSource>',
-        "changes values",
-    ),
-}  # fmt: skip
+    "values": (named("a.tif", 1, "<ScaleRatio>2</ScaleRatio>"), "changes values"),
+}
 
 
 @pytest.mark.parametrize("what", ENEMIES)
@@ -118,11 +123,11 @@ def test_entities_pages_and_damage_are_refused(tmp_path):
     path = tmp_path / "mosaic.vrt"
     for text in ("<!DOCTYPE a><VRTDataset/>", "<html>log in</html>", "", "<VRTDataset", "<VRTDataset/>"):
         path.write_text(text)
-        with pytest.raises(DataError, match="mosaic.vrt' is not a VRT"):
+        with pytest.raises(DataError, match=r"mosaic.vrt' is not a VRT"):
             open_raster(path, None)
     with pytest.raises(DataError, match="cannot be read"):
         open_raster(tmp_path / "gone.vrt", None)
     tile(tmp_path / "a.tif", (10, 10), 1)
     path = vrt(tmp_path, [("a.tif", (0, 0, 60, 40), (0, 0, 60, 40))])
-    with pytest.raises(DataError, match="other than its VRT says"):
+    with pytest.raises(DataError, match="not what its VRT says"):
         open_raster(path, None).load()

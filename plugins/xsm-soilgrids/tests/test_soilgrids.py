@@ -60,7 +60,11 @@ def test_a_world_comes_back_through_the_mosaic(world, written):
     ds = xsm.open("soilgrids", written, region=world.grid, margin=0)
     x, y = np.meshgrid(ds["x"], ds["y"])
     lon, lat = rasterio.warp.transform(IGH, "EPSG:4326", x.ravel(), y.ravel())
-    for name, twin, step in (("sand", "sandtotal", 0.1), ("clay", "claytotal", 0.1), ("bulk_density", "dbovendry", 0.01)):
+    for name, twin, step in (
+        ("sand", "sandtotal", 0.1),
+        ("clay", "claytotal", 0.1),
+        ("bulk_density", "dbovendry", 0.01),
+    ):
         for depth, middle in ((5, 2.5), (30, 22.5)):
             truth = world.soil_at(twin, middle, np.reshape(lon, x.shape), np.reshape(lat, x.shape))
             error = np.abs(ds[name].sel(soil_depth=depth).values - truth)
@@ -101,7 +105,12 @@ def test_units_are_those_of_the_product(tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "factor", "why"),
-    [("bdod", 0.01, "in g cm-3 already"), ("bdod", 10, "in kg m-3"), ("all", 0.1, "sum to 10 \\("), ("sand", 10, "sand of")],
+    [
+        ("bdod", 0.01, "in g cm-3 already"),
+        ("bdod", 10, "in kg m-3"),
+        ("all", 0.1, "sum to 10 \\("),
+        ("sand", 10, "sand of"),
+    ],
 )
 def test_copies_in_other_units_are_refused(tmp_path, name, factor, why):
     names = TEXTURE if name in ("all", "sand") else ("bdod",)
@@ -166,12 +175,18 @@ def test_damage_is_named_and_skipped(written, world, tmp_path):
 
 
 def test_fetch_lists_cuts_of_the_region_on_the_pixels(tmp_path):
-    plan = xsm.fetch("soilgrids", tmp_path, region=REGION, variables="clay,bulk_density", soil_depth="5,25,30", dry_run=True)
+    plan = xsm.fetch(
+        "soilgrids", tmp_path, region=REGION, variables="clay,bulk_density", soil_depth="5,25,30", dry_run=True
+    )
     assert [r.name.split("_")[:3] for r in plan.remotes] == [
         ["clay", "0-5cm", "mean"], ["clay", "15-30cm", "mean"], ["bdod", "0-5cm", "mean"], ["bdod", "15-30cm", "mean"]
     ]  # fmt: skip
     url = plan.remotes[2].url
-    assert "map=/map/bdod.map" in url and "COVERAGEID=bdod_0-5cm_mean&" in url and all(SOURCE.identify(Path(r.name)) for r in plan.remotes)
+    assert (
+        "map=/map/bdod.map" in url
+        and "COVERAGEID=bdod_0-5cm_mean&" in url
+        and all(SOURCE.identify(Path(r.name)) for r in plan.remotes)
+    )
     west, east = (int(v) for v in url.split("SUBSET=X(")[1].split(")")[0].split(","))
     assert (west + 19949750) % 250 == 0 and (east - west) % 250 == 0
     box = rasterio.warp.transform_bounds("EPSG:4326", IGH, *REGION, densify_pts=21)
@@ -180,7 +195,12 @@ def test_fetch_lists_cuts_of_the_region_on_the_pixels(tmp_path):
         layers(["clay"], [5], "mean", None)
 
 
-SERVER = "import http.server as h, sys\ns = h.ThreadingHTTPServer(('127.0.0.1', 0), h.SimpleHTTPRequestHandler)\nprint(s.server_port, flush=True)\ns.serve_forever()"
+SERVER = """
+import http.server
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), http.server.SimpleHTTPRequestHandler)
+print(server.server_port, flush=True)
+server.serve_forever()
+"""
 
 
 def test_layers_are_read_from_their_address(written, world):

@@ -40,7 +40,9 @@ def check_fits(values: np.ndarray, name: str, path: str, stored: str) -> None:
         return
     unit = canonical_attrs(name)["units"]
     likely = ("g cm-3" if median < low else "kg m-3") if name == "bulk_density" else "g kg-1"
-    why = f": it seems to be in {likely}{' already' if likely == unit else ''}" if not same_units(likely, stored) else ""
+    why = (
+        f": it seems to be in {likely}{' already' if likely == unit else ''}" if not same_units(likely, stored) else ""
+    )
     raise DataError(
         f"'{path}' gives {name} of {median:.3g} {unit} (median), expected {low:g} to {high:g}{why}.",
         hint=f"Give the product's own file, which contains {stored}, as distributed, or state the unit of its numbers: "

@@ -56,7 +56,9 @@ class Stored:
             raise ValueError(f"scale_factor {scale}, add_offset {offset}")
         if scale != 1:
             parts = 1 / scale
-            values = values / np.float32(round(parts)) if abs(parts - round(parts)) < 1e-6 else values * np.float32(scale)
+            values = (
+                values / np.float32(round(parts)) if abs(parts - round(parts)) < 1e-6 else values * np.float32(scale)
+            )
         return values + np.float32(offset) if offset else values
 
 
@@ -174,7 +176,9 @@ def open_daily(
     return ds.assign_attrs({k: v for k, v in notes.items() if v})
 
 
-def _look(files: Mapping[np.datetime64, Path], *, skip: bool) -> tuple[_Header | None, dict[np.datetime64, Path], list[str]]:
+def _look(
+    files: Mapping[np.datetime64, Path], *, skip: bool
+) -> tuple[_Header | None, dict[np.datetime64, Path], list[str]]:
     """The header that most of some files share, the files that can be read, and why others cannot."""
     usable, skipped = dict(files), list[str]()
     headers: dict[np.datetime64, _Header] = {}
@@ -201,7 +205,9 @@ def _look(files: Mapping[np.datetime64, Path], *, skip: bool) -> tuple[_Header |
     return usual, usable, skipped
 
 
-def _drop(usable: dict[np.datetime64, Path], day: np.datetime64, error: DataError, skipped: list[str], skip: bool) -> None:
+def _drop(
+    usable: dict[np.datetime64, Path], day: np.datetime64, error: DataError, skipped: list[str], skip: bool
+) -> None:
     if not skip:
         raise error
     skipped.append(str(error))
@@ -249,7 +255,11 @@ def _axis(file: Any, path: Path, name: str, limit: float) -> np.ndarray:
     values = values[:].astype("f8")
     step = (values[-1] - values[0]) / (values.size - 1)
     even = values[0] + step * np.arange(values.size)
-    if not np.isfinite(values).all() or np.abs(values).max() > limit or not np.abs(values - even).max() <= 0.02 * abs(step):
+    if (
+        not np.isfinite(values).all()
+        or np.abs(values).max() > limit
+        or not np.abs(values - even).max() <= 0.02 * abs(step)
+    ):
         raise DataError(f"'{path}' has a {name} axis that is not regular.", hint=AGAIN)
     return values - 360 if name == "lon" and values.min() >= 180 else values
 

@@ -87,9 +87,7 @@ def open_raster(
     left, top = step.c + cols.start * step.a, step.f + rows.start * step.e
     transform = from_origin(left, top, step.a, -step.e)
     array = xr.DataArray(
-        lazy_band(
-            path, band, rows, cols, decode, stand_in if on_error == "skip" else None, nodata, read=raster.read
-        ),
+        lazy_band(path, band, rows, cols, decode, stand_in if on_error == "skip" else None, nodata, read=raster.read),
         coords={
             "y": top + (np.arange(rows.stop - rows.start) + 0.5) * transform.e,
             "x": left + (np.arange(cols.stop - cols.start) + 0.5) * transform.a,
@@ -143,9 +141,7 @@ def _open_file(path: Path | str) -> _Raster:
 
 def _open_mosaic(path: Path | str) -> _Raster:
     mosaic = open_vrt(path)
-    return _Raster(
-        mosaic.crs, mosaic.transform, mosaic.shape, mosaic.band, mosaic.read, synthetic=mosaic.synthetic
-    )
+    return _Raster(mosaic.crs, mosaic.transform, mosaic.shape, mosaic.band, mosaic.read, synthetic=mosaic.synthetic)
 
 
 def raster_window(

@@ -12,7 +12,6 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
@@ -67,7 +66,9 @@ class Mosaic:
             if part is None:
                 continue
             values = _values(tile, part, self.band)
-            rows, cols = (slice(p.start - o, p.stop - o) for p, o in zip(part, (window.row_off, window.col_off), strict=True))
+            rows, cols = (
+                slice(p.start - o, p.stop - o) for p, o in zip(part, (window.row_off, window.col_off), strict=True)
+            )
             out[rows, cols] = np.where(values == fill, out[rows, cols], values)
         return out, out == fill
 
@@ -85,7 +86,7 @@ def _values(tile: Tile, part: tuple[slice, slice], band: Band) -> np.ndarray:
         size = (file.width, file.height)
         if file.count != 1 or file.dtypes[0] != band.dtype or cols[-1] >= size[0] or rows[-1] >= size[1]:
             raise DataError(
-                f"'{tile.path}' has {file.count} bands of {file.dtypes[0]} and {size[0]} x {size[1]} pixels, other than "
+                f"'{tile.path}' has {file.count} bands of {file.dtypes[0]} and {size[0]} x {size[1]} pixels, not what "
                 "its VRT says.",
                 hint="Get both again.",
             )

@@ -13,7 +13,7 @@ VARIABLES = (*MOISTURE, "soil_moisture_std", "saturation", "saturation_std", "ob
 
 INFO = SourceInfo(
     name="esa_cci_sm",
-    title="ESA CCI and C3S soil moisture, daily, 0.25 degree (ESACCI-SOILMOISTURE-*.nc, C3S-SOILMOISTURE-*.nc, C3S-RZSM-*.nc)",
+    title="ESA CCI and C3S soil moisture, daily, 0.25 degree (ESACCI-SOILMOISTURE-*.nc, C3S-*-DAILY-*.nc)",
     factory="xsm_esa_cci.source:EsaCciSource",
     options=(
         Param(
@@ -42,7 +42,11 @@ INFO = SourceInfo(
     licence="free and open; cite the references",
     fetch_options=(
         Param(
-            "Which product.", name="product", kind=Kind.CHOICE, choices=("COMBINED", "PASSIVE", "ACTIVE"), default="COMBINED"
+            "Which product.",
+            name="product",
+            kind=Kind.CHOICE,
+            choices=("COMBINED", "PASSIVE", "ACTIVE"),
+            default="COMBINED",
         ),
         Param("Version as CEDA writes it.", name="version", kind=Kind.STRING, default="v09.2"),
     ),

@@ -1,4 +1,4 @@
-"""List daily files of ESA CCI soil moisture at CEDA, which needs no account (documentation: Formats, ESA CCI, Access)."""
+"""List daily files of ESA CCI soil moisture at CEDA, without an account (documentation: Formats, ESA CCI)."""
 
 from __future__ import annotations
 
@@ -31,14 +31,15 @@ def days(time: tuple[np.datetime64, np.datetime64], product: str, version: str) 
     for year in range(first.astype("M8[Y]").astype(int) + 1970, last.astype("M8[Y]").astype(int) + 1971):
         for item in _listing(f"{ARCHIVE}/{product}/{version}/{year}?json"):
             name = str(item.get("name", ""))
-            text = name.split(f"-{product}-")[-1][:8]
+            text = name.rsplit(f"-{product}-", maxsplit=1)[-1][:8]
             if name.endswith(".nc") and text.isdigit():
                 day = np.datetime64(f"{text[:4]}-{text[4:6]}-{text[6:]}")
                 if first <= day <= last:
                     remotes.append(Remote(str(item["download"]), name, about=ABOUT, magic=(MAGIC,)))
     if not remotes:
         raise FetchError(
-            f"CEDA lists no file of {product} {version} from {first} to {last}.", hint="Check the period and <version=>."
+            f"CEDA lists no file of {product} {version} from {first} to {last}.",
+            hint="Check the period and <version=>.",
         )
     return sorted(remotes, key=lambda r: r.name)
 

@@ -52,7 +52,9 @@ def read_name(path: Path) -> Name | None:
     version = tuple(int(part) for part in match["version"].split(".") if part)
     product = about["product"] or "COMBINED"
     series = "ESA CCI" if cci else "C3S"
-    return Name(series, match["kind"], product, day, about.get("step") or "DAILY", (version, about.get("record") == "TCDR"))
+    return Name(
+        series, match["kind"], product, day, about.get("step") or "DAILY", (version, about.get("record") == "TCDR")
+    )
 
 
 def by_day(paths: Iterable[Path]) -> tuple[Name, dict[np.datetime64, Path]]:
@@ -90,7 +92,7 @@ def by_day(paths: Iterable[Path]) -> tuple[Name, dict[np.datetime64, Path]]:
             best[name.day] = name, path
     if not best:
         raise DataError(
-            f"None of the files is a daily file of ESA CCI or C3S soil moisture ({', '.join(p.name for p in every[:3])}).",
+            f"None of the files is a day of ESA CCI or C3S soil moisture ({', '.join(p.name for p in every[:3])}).",
             hint="Expected names like ESACCI-SOILMOISTURE-L3S-SSMV-COMBINED-20210601000000-fv09.1.nc.",
         )
     if others:

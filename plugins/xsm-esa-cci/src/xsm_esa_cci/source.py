@@ -40,7 +40,10 @@ FLAGS = (
 ADVISORY, NO_FLAG = 64, 127
 LAYERS = {"rzsm_1": "rzsm_0_10", "rzsm_2": "rzsm_10_40", "rzsm_3": "rzsm_40_100", "rzsm_1m": "rzsm_0_100"}
 """Root zone: names in the files and here, which say the layer in cm."""
-ACTIVE, PASSIVE = "ASCAT backscatter", "SMAP brightness temperatures; SMOS brightness temperatures; AMSR brightness temperatures"
+ACTIVE, PASSIVE = (
+    "ASCAT backscatter",
+    "SMAP brightness temperatures; SMOS brightness temperatures; AMSR brightness temperatures",
+)
 EPOCH = np.datetime64("1970-01-01", "ns")
 
 
@@ -178,7 +181,7 @@ def _able(maps: frozenset[str], name: Name, request: Request) -> dict[str, Daily
     if "gapmask" in maps:
         about = {"long_name": "Whether the value was interpolated", "flag_values": np.array([0, 1], "u1"),
                  "flag_meanings": "observed interpolated"}  # fmt: skip
-        able["gap_filled"] = DailyField(("gapmask",), lambda stored: (stored["gapmask"].values != 0), about, "u1", 0)
+        able["gap_filled"] = DailyField(("gapmask",), lambda stored: stored["gapmask"].values != 0, about, "u1", 0)
     return able
 
 

@@ -12,9 +12,12 @@ import xarray as xr
 SHAPE, STEP = (720, 1440), 0.25
 LAT, LON = 89.875 - STEP * np.arange(SHAPE[0]), -179.875 + STEP * np.arange(SHAPE[1])
 FILL, FREEZING = -9999.0, 273.15
-ERROR, SEEN = 0.04, 0.7
+ERROR, COVERED = 0.04, 0.7
 """Standard deviation of the retrieval in m3 m-3, and the share of cells that are observed on a day."""
-UNITS = {"SSMV": ("m3 m-3", 1.0, "Volumetric Soil Moisture"), "SSMS": ("percent", 100.0, "Percent of Saturation Soil Moisture")}
+UNITS = {
+    "SSMV": ("m3 m-3", 1.0, "Volumetric Soil Moisture"),
+    "SSMS": ("percent", 100.0, "Percent of Saturation Soil Moisture"),
+}
 
 
 def write(world: Any, dest: Path, *, product: str = "COMBINED") -> list[Path]:
@@ -62,7 +65,7 @@ def _file(
     unit, scale, long_name = UNITS[kind]
     hours = rng.uniform(5, 8, SHAPE)
     value = np.clip(mean + rng.normal(0, ERROR, SHAPE), 0, 1)
-    observed = land & ~frozen & (rng.random(SHAPE) < SEEN)
+    observed = land & ~frozen & (rng.random(SHAPE) < COVERED)
     flag = np.where(land, frozen, 127).astype("i1")
     start = float(day.astype("M8[D]").astype(int))
 
@@ -83,7 +86,10 @@ def _file(
             "lat": ("lat", LAT.astype("f4"), {"standard_name": "latitude", "units": "degrees_north"}),
             "lon": ("lon", LON.astype("f4"), {"standard_name": "longitude", "units": "degrees_east"}),
         },
-        {"title": "ESA CCI Surface Soil Moisture, synthetic", "synthetic": f"twin world, seed {world.seed}: not observed"},
+        {
+            "title": "ESA CCI Surface Soil Moisture, synthetic",
+            "synthetic": f"twin world, seed {world.seed}: not observed",
+        },
     )
     packed: dict[str, Any] = {"zlib": True, "complevel": 1, "chunksizes": (1, *SHAPE)}
     encoding = {n: packed | {"_FillValue": 127 if n == "flag" else FILL} for n in ds.data_vars}

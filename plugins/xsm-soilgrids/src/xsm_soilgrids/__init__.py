@@ -26,7 +26,11 @@ INFO = SourceInfo(
     title="SoilGrids 2.0 soil maps, 250 m, GeoTIFF and VRT ({property}_{layer}cm_{statistic}.vrt)",
     factory="xsm_soilgrids.source:SoilGridsSource",
     options=(SOIL_DEPTH, STATISTIC),
-    fetch_options=(Param("What to fetch.", name="variables", kind=Kind.STRINGS, default=VARIABLES), SOIL_DEPTH, STATISTIC),
+    fetch_options=(
+        Param("What to fetch.", name="variables", kind=Kind.STRINGS, default=VARIABLES),
+        SOIL_DEPTH,
+        STATISTIC,
+    ),
     variables=VARIABLES,
     requires=("rasterio", "rioxarray"),
     url="https://soilgrids.org",

@@ -7,7 +7,14 @@ import re
 PROPERTIES = {"sand": "sand", "silt": "silt", "clay": "clay", "bulk_density": "bdod"}
 UNITS = {**dict.fromkeys(("sand", "silt", "clay"), "g kg-1"), "bulk_density": "cg cm-3"}
 """Units of the stored numbers, by the product's table of properties; they are not in the files."""
-LAYERS = {"0-5": (0, 5), "5-15": (5, 15), "15-30": (15, 30), "30-60": (30, 60), "60-100": (60, 100), "100-200": (100, 200)}
+LAYERS = {
+    "0-5": (0, 5),
+    "5-15": (5, 15),
+    "15-30": (15, 30),
+    "30-60": (30, 60),
+    "60-100": (60, 100),
+    "100-200": (100, 200),
+}
 """Top and bottom in cm."""
 NODATA = -32768
 NAME = re.compile(

@@ -41,9 +41,9 @@ class SoilGridsSource:
         Parameters
         ----------
         request : Request
-            Files ``{property}_{layer}cm_{statistic}.vrt`` with their folders of tiles, or ``.tif``, whole or cut; http(s)
-            addresses are read by range requests, of a VRT only the tiles that the region touches. Variables: ``sand``,
-            ``silt``, ``clay``, ``bulk_density``, by default those of the files. Options:
+            Files ``{property}_{layer}cm_{statistic}.vrt`` with their folders of tiles, or ``.tif``, whole or cut;
+            http(s) addresses are read by range requests, of a VRT only the tiles that the region touches. Variables:
+            ``sand``, ``silt``, ``clay``, ``bulk_density``, by default those of the files. Options:
 
             soil_depth : sequence of int
                 Depths in cm. A map of SoilGrids is that of a layer; a depth takes the layer it lies in, a boundary the
@@ -96,7 +96,7 @@ class SoilGridsSource:
     ) -> Manifest:
         """Fetch the part of layers that touches a region; see `xsm_soilgrids.fetch.layers`.
 
-        Without downloading, `xsm.open` reads the same from the addresses of whole layers, `xsm_soilgrids.fetch.addresses`.
+        `xsm.open` reads the same from the addresses of whole layers, `xsm_soilgrids.fetch.addresses`.
         """
         from xsm.plugin_api import download
 

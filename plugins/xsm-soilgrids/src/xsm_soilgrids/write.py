@@ -17,7 +17,7 @@ from rasterio.transform import from_origin
 from rasterio.warp import transform, transform_bounds
 from xsm.plugin_api import convert
 
-from xsm_soilgrids.layout import IGH, LEFT, NODATA, PIXEL, PROPERTIES, SHAPE, SIDE, TILE, TOP, UNITS, LAYERS, layer_of
+from xsm_soilgrids.layout import IGH, LAYERS, LEFT, NODATA, PIXEL, PROPERTIES, SHAPE, SIDE, TILE, TOP, UNITS, layer_of
 
 MARGIN = 10
 TWIN = {"sand": "sandtotal", "silt": "silttotal", "clay": "claytotal", "bulk_density": "dbovendry"}
@@ -62,7 +62,9 @@ def _layer(dest: Path, name: str, stored: np.ndarray, corner: tuple[int, int], s
     sources = []
     for i, j in itertools.product(*(range(c // TILE, (e - 1) // TILE + 1) for c, e in zip(corner, ends, strict=True))):
         tile = np.full((TILE, TILE), NODATA, "i2")
-        rows, cols = (slice(max(k * TILE, c), min((k + 1) * TILE, e)) for k, c, e in zip((i, j), corner, ends, strict=True))
+        rows, cols = (
+            slice(max(k * TILE, c), min((k + 1) * TILE, e)) for k, c, e in zip((i, j), corner, ends, strict=True)
+        )
         tile[rows.start - i * TILE : rows.stop - i * TILE, cols.start - j * TILE : cols.stop - j * TILE] = stored[
             rows.start - corner[0] : rows.stop - corner[0], cols.start - corner[1] : cols.stop - corner[1]
         ]
