@@ -40,11 +40,13 @@ def vrt(folder: Path, tiles: list[tuple[str, tuple, tuple]], shape=(40, 60), bod
     return path
 
 
-def tile(path: Path, shape: tuple[int, int], seed: int) -> Path:
+def tile(path: Path, shape: tuple[int, int], seed: int, place=(0, 0, 1)) -> Path:
+    """A tile at a column and row of the mosaic, its pixels so many times as wide as those of the mosaic."""
     path.parent.mkdir(exist_ok=True)
     values = np.random.default_rng(seed).integers(1, 900, shape).astype("i2")
     values[values % 5 == 0] = FILL
-    return write_layer(path, values, SRS, (0, 0), 250, nodata=FILL)
+    corner = (1000 + 250 * place[0], 9000 - 250 * place[1])
+    return write_layer(path, values, SRS, corner, 250 * place[2], nodata=FILL)
 
 
 place = st.tuples(st.integers(0, 59), st.integers(0, 39), st.integers(2, 30), st.integers(2, 30), st.integers(1, 3))
@@ -60,7 +62,7 @@ def test_any_tiles_are_put_together_as_gdal_does(tmp_path_factory, places, row, 
         width, height = min(width, (60 - left) // coarse), min(height, (40 - top) // coarse)
         if width and height:
             name = f"t/tile-{i}.tif"
-            tile(folder / name, (height, width), i)
+            tile(folder / name, (height, width), i, (left, top, coarse))
             listed.append((name, (0, 0, width, height), (left, top, width * coarse, height * coarse)))
     if not listed:
         return
@@ -129,5 +131,14 @@ def test_entities_pages_and_damage_are_refused(tmp_path):
         open_raster(tmp_path / "gone.vrt", None)
     tile(tmp_path / "a.tif", (10, 10), 1)
     path = vrt(tmp_path, [("a.tif", (0, 0, 60, 40), (0, 0, 60, 40))])
-    with pytest.raises(DataError, match="not what its VRT says"):
+    with pytest.raises(DataError, match="than its VRT says.*a tile of .*mosaic.vrt"):
+        open_raster(path, None).load()
+
+
+@pytest.mark.parametrize("what", ["place", "crs", "size"])
+def test_a_tile_that_lies_elsewhere_is_refused(tmp_path, what):
+    shift, crs, wide = {"place": (3, SRS, 60), "crs": (0, "EPSG:3310", 60), "size": (0, SRS, 30)}[what]
+    write_layer(tmp_path / "a.tif", np.ones((40, 60), "i2"), crs, (1000 + 250 * shift, 9000), 250, nodata=FILL)
+    path = vrt(tmp_path, [("a.tif", (0, 0, wide, 40), (0, 0, 60, 40))])
+    with pytest.raises(DataError, match=r"lies elsewhere, than its VRT says"):
         open_raster(path, None).load()

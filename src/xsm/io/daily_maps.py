@@ -200,8 +200,8 @@ def _look(
     usual = next(h for h in headers.values() if h.kind == common)
     for day, header in headers.items():
         if header.kind != common:
-            error = DataError(f"'{files[day]}' is on another grid than other files.", hint="Give files of one grid.")
-            _drop(usable, day, error, skipped, skip)
+            why = f"'{files[day]}' is on another grid than other files."
+            _drop(usable, day, DataError(why, hint="Give files of one grid."), skipped, skip)
     return usual, usable, skipped
 
 
@@ -252,16 +252,16 @@ def _axis(file: Any, path: Path, name: str, limit: float) -> np.ndarray:
     values = file[name]
     if getattr(values, "ndim", 0) != 1 or not 1 < values.size <= LARGEST or values.dtype.kind not in "fiu":
         raise DataError(f"'{path}' has an axis {name} that is none.", hint=AGAIN)
-    values = values[:].astype("f8")
-    step = (values[-1] - values[0]) / (values.size - 1)
-    even = values[0] + step * np.arange(values.size)
+    values, at, half = values[:].astype("f8"), np.arange(values.size), values.size // 2
+    step = np.round(np.median(values[half:] - values[:-half]) / half, 7)  # one wrong value counts little
+    even = np.round(np.median(values - step * at), 5) + step * at
     if (
         not np.isfinite(values).all()
         or np.abs(values).max() > limit
         or not np.abs(values - even).max() <= 0.02 * abs(step)
     ):
         raise DataError(f"'{path}' has a {name} axis that is not regular.", hint=AGAIN)
-    return values - 360 if name == "lon" and values.min() >= 180 else values
+    return even - 360 if name == "lon" and even.min() >= 180 else even
 
 
 def text_of(value: Any) -> str:

@@ -12,18 +12,22 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
 from rasterio.crs import CRS
 from rasterio.errors import CRSError
 from rasterio.transform import Affine
+from rasterio.warp import transform
 from rasterio.windows import Window
 
 from xsm.errors import DataError
 from xsm.io.geotiff_bands import Band, open_tiff, stored_window
 
 START = (b"<VRTDataset",)
+ASIDE = 0.6
+"""Pixels of the mosaic by which a corner of a tile may lie aside; some coarse tiles of SoilGrids do by a half."""
 LARGEST = 2**27
 """Bytes of a VRT; that of a global layer of SoilGrids has a few million."""
 _GDAL = {"Byte": "uint8", **{f"{k}Int{b}": f"{k.lower()}int{b}" for k in ("", "U") for b in (16, 32)},
@@ -56,6 +60,7 @@ class Mosaic:
     band: Band
     tiles: tuple[Tile, ...]
     synthetic: str = ""
+    path: str = ""
 
     def read(self, window: Window) -> tuple[np.ndarray, np.ndarray | None]:
         """Read the stored numbers of a window, and where they stand for nothing; later tiles lie above earlier ones."""
@@ -65,36 +70,46 @@ class Mosaic:
             part = tile.overlap(window)
             if part is None:
                 continue
-            values = _values(tile, part, self.band)
+            try:
+                values = self._values(tile, part)
+            except DataError as error:
+                message = f"{error.message.rstrip('.')}; it is a tile of '{self.path}'."
+                raise DataError(message, hint=error.hint) from None
             rows, cols = (
                 slice(p.start - o, p.stop - o) for p, o in zip(part, (window.row_off, window.col_off), strict=True)
             )
             out[rows, cols] = np.where(values == fill, out[rows, cols], values)
         return out, out == fill
 
+    def _values(self, tile: Tile, part: tuple[slice, slice]) -> np.ndarray:
+        """The pixels of a tile in a part of the mosaic; those of a coarser tile are repeated."""
+        fill, dtype = self.band.missing[0], self.band.dtype
+        (left, top, width, height), (col, row, across, down) = tile.source, tile.target
+        rows = top + np.floor((np.arange(part[0].start, part[0].stop) - row + 0.5) * height / down).astype(int)
+        cols = left + np.floor((np.arange(part[1].start, part[1].stop) - col + 0.5) * width / across).astype(int)
+        with open_tiff(tile.path) as file:
+            fits = rows[-1] < file.height and cols[-1] < file.width and file.count == 1 and file.dtypes[0] == dtype
+            if not fits or not self._agrees(tile, file):
+                raise DataError(
+                    f"'{tile.path}' has other pixels, or lies elsewhere, than its VRT says.", hint="Get both again."
+                )
+            theirs = file.nodata
+        window = Window(cols[0], rows[0], cols[-1] - cols[0] + 1, rows[-1] - rows[0] + 1)
+        stored, _ = stored_window(tile.path, self.band, window)
+        if theirs is not None and theirs != fill:
+            stored[stored == theirs] = fill
+        return stored[np.ix_(rows - rows[0], cols - cols[0])]
 
-def _values(tile: Tile, part: tuple[slice, slice], band: Band) -> np.ndarray:
-    """The pixels of a tile in a part of the mosaic; those of a coarser tile are repeated."""
-    at = [
-        tile.source[i] + (np.arange(part[1 - i].start, part[1 - i].stop) - tile.target[i] + 0.5)
-        * tile.source[i + 2] / tile.target[i + 2]
-        for i in (0, 1)
-    ]  # fmt: skip
-    cols, rows = (np.floor(a).astype(int) for a in at)
-    window = Window(cols[0], rows[0], cols[-1] - cols[0] + 1, rows[-1] - rows[0] + 1)
-    with open_tiff(tile.path) as file:
-        size = (file.width, file.height)
-        if file.count != 1 or file.dtypes[0] != band.dtype or cols[-1] >= size[0] or rows[-1] >= size[1]:
-            raise DataError(
-                f"'{tile.path}' has {file.count} bands of {file.dtypes[0]} and {size[0]} x {size[1]} pixels, not what "
-                "its VRT says.",
-                hint="Get both again.",
-            )
-        theirs = file.nodata
-    stored, _ = stored_window(tile.path, band, window)
-    if theirs is not None and theirs != band.missing[0]:
-        stored[stored == theirs] = band.missing[0]
-    return stored[np.ix_(rows - rows[0], cols - cols[0])]
+    def _agrees(self, tile: Tile, file: Any) -> bool:
+        """Whether the corners of a tile lie, by its own place and CRS, where the mosaic has them."""
+        (left, top, width, height), (col, row, across, down) = tile.source, tile.target
+        theirs = [file.transform @ at for at in ((left, top), (left + width, top + height))]
+        ours = [self.transform @ at for at in ((col, row), (col + across, row + down))]
+        if file.crs != self.crs:
+            if file.crs is None:
+                return False
+            theirs = list(zip(*transform(file.crs, self.crs, *zip(*theirs, strict=True)), strict=True))
+        return bool(np.abs(np.subtract(theirs, ours)).max() <= ASIDE * self.transform.a)
 
 
 def is_vrt(path: Path | str) -> bool:
@@ -155,9 +170,9 @@ def _open(name: str, size: int, _: int) -> Mosaic:
             f"'{name}' is rotated, or has no nodata value or no tile; expected rows along x, north first.",
             hint="Convert it with gdalwarp to a GeoTIFF.",
         )
-    transform = Affine(across, turn, left, lean, down, top)
+    lattice = Affine(across, turn, left, lean, down, top)
     tags = {e.get("key"): e.text or "" for e in root.findall("Metadata/MDI")}
-    return Mosaic(crs, transform, shape, Band(1, dtype, (fill,)), tiles, tags.get("synthetic", ""))
+    return Mosaic(crs, lattice, shape, Band(1, dtype, (fill,)), tiles, tags.get("synthetic", ""), name)
 
 
 def _text(name: str, size: int) -> bytes:

@@ -11,7 +11,7 @@ import numpy as np
 from xsm import DataError, Grid, SkippedFile
 from xsm.plugin_api import check_hdf5, convert, tell, text_of, unit_of
 
-from xsm_ascat.layout import BITS, DESCENDING, MOISTURE, NOISE, SHARES
+from xsm_ascat.layout import BITS, DESCENDING, MOISTURE, NOISE, SHARES, SWATH_NAME, stamp
 
 DAMAGE = (OSError, RuntimeError, LookupError, ValueError, TypeError, AttributeError, OverflowError, MemoryError)
 EARTH = 6371.0
@@ -19,6 +19,8 @@ REACH = 0.75
 """Of the sampling: how far from a cell an observation may lie."""
 AROUND = 0.2
 """Degrees around a window that are read."""
+SLACK = 1 / 24
+"""Days by which times may lie outside those of the name."""
 LARGEST = 10_000_000
 """Observations that a file may say it has."""
 
@@ -215,4 +217,11 @@ def _days(file: Any, size: tuple[int, ...], path: Path, where: slice) -> np.ndar
         raise DataError(
             f"'{path}' has the unit '{unit}' of time, expected 'days since 1970-01-01 00:00:00'.", hint="Get it again."
         )
-    return _numbers(file, "time", size, path, where)
+    days = _numbers(file, "time", size, path, where)
+    match = SWATH_NAME.match(path.name)
+    assert match is not None  # noqa: S101 - swaths are chosen by their names
+    first, last = stamp(match["start"]), stamp(match["end"])
+    low, high = ((t - np.datetime64("1970-01-01", "s")) / np.timedelta64(1, "D") for t in (first, last))
+    if not low - SLACK <= np.nanmedian(days) <= high + SLACK:
+        raise DataError(f"'{path}' contains other times than its name says.", hint="Keep the product's names.")
+    return days

@@ -45,7 +45,7 @@ def write(world: Any, dest: Path) -> list[Path]:
     share = world.truth["sm_5cm"] / world.truth["porosity"].isel(soil_depth=0)
     share = share.transpose("time", "y", "x").values[:, row, col]
     cold = world.truth["soil_temperature_0_10"].transpose("time", "y", "x").values[:, row, col] < FREEZING
-    paths = []
+    paths: list[Path] = []
     for i, day in enumerate(world.days):
         for hour, flag in PASSES.values():
             rng = np.random.default_rng([world.seed, int(day.astype(int)), flag, 13])
@@ -85,7 +85,7 @@ def _file(
     days = (start - np.datetime64("1970-01-01", "s")) / np.timedelta64(1, "D") + np.linspace(0, 0.005, len(lon))
     known = np.isfinite(percent)
     hundredths = np.where(known, np.rint(100 * np.where(known, percent, 0)), FILLS["i2"])
-    datasets = {
+    datasets: dict[str, tuple[np.ndarray, str, dict[str, Any]]] = {
         "location_id": (number, "i4", {}),
         "latitude": (np.rint(lat * 1e6), "i4", {"scale_factor": 1e-6, "units": "degrees_north"}),
         "longitude": (np.rint(lon * 1e6), "i4", {"scale_factor": 1e-6, "units": "degrees_east"}),
