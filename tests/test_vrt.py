@@ -131,7 +131,7 @@ def test_entities_pages_and_damage_are_refused(tmp_path):
         open_raster(tmp_path / "gone.vrt", None)
     tile(tmp_path / "a.tif", (10, 10), 1)
     path = vrt(tmp_path, [("a.tif", (0, 0, 60, 40), (0, 0, 60, 40))])
-    with pytest.raises(DataError, match="than its VRT says.*a tile of .*mosaic.vrt"):
+    with pytest.raises(DataError, match=r"than its VRT says.*a tile of .*mosaic.vrt"):
         open_raster(path, None).load()
 
 

@@ -34,7 +34,7 @@ _PUBLIC = _lazy.by_name(
         "xsm.io.raster": "open_raster raster_window",
         "xsm.io.soil_layers": "SoilProduct open_soil soil_depths soil_names",
         "xsm.data.cf": "add_history canonical_attrs drop_impossible same_units NO_FLAG",
-        "xsm.data.units": "unit_of affine convert",
+        "xsm.data.units": "unit_of affine convert convert_in",
         "xsm.data.plausible": "check_bulk speak_for",
         "xsm.data.stamps": "read_stamps",
         "xsm.data.time": "SHORT whole_hours",

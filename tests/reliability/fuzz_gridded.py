@@ -298,7 +298,7 @@ GRIDDED: Mapping[str, Format] = {
     "NLDAS netCDF-4 deflated": Format("nldas", nldas_deflated, HDF5, (0, 5), checked=True, lies=lies.NLDAS),
     "NLDAS GRIB1": Format("nldas", grib, GRIB, (0, 5)),
     "SOLUS100 GeoTIFF": Format("solus100", solus, TIFF, (0, 2, 6), checked=True, lies=lies.LAYERS),
-    "SoilGrids VRT": Format("soilgrids", soilgrids, {}, (0, 2, 6), window=True),
+    "SoilGrids VRT": Format("soilgrids", soilgrids, {}, (0, 2, 6), window=True, lies=lies.MOSAIC),
     "ESA CCI netCDF-4": Format("esa_cci_sm", esa_cci, HDF5, window=True, checked=True, lies=lies.ESA_CCI),
     "ASCAT swath netCDF-4": Format("ascat", ascat, HDF5, window=True, lies=lies.ASCAT),
     "ASCAT index netCDF-4": Format("ascat", ascat_index, HDF5, lies=lies.INDEX),

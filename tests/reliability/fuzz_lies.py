@@ -112,6 +112,13 @@ def nldas_axes(path: Path, rng: random.Random) -> None:
         node[...] = values
 
 
+def digit_changed(path: Path, rng: random.Random) -> None:
+    """Another digit in the numbers of a text: the VRT stays one, and its tiles tell where they lie."""
+    text = path.read_text()
+    at = rng.choice([m.start() for m in re.finditer(r"\d", text)])
+    path.write_text(text[:at] + rng.choice([d for d in "0123456789" if d != text[at]]) + text[at + 1 :])
+
+
 def layer_shifted(path: Path, rng: random.Random) -> None:
     """Put one layer beside the others."""
     import rasterio
@@ -251,6 +258,7 @@ ESA_CCI: Mapping[str, Damage] = {
 }  # fmt: skip
 ASCAT: Mapping[str, Damage] = {"units swapped": units("surface_soil_moisture"), "times shifted": days_shifted}
 INDEX: Mapping[str, Damage] = {"times shifted": days_shifted, "axes contradict": nldas_axes}
+MOSAIC: Mapping[str, Damage] = {"digit changed": digit_changed}
 LAYERS: Mapping[str, Damage] = {"layer shifted": layer_shifted}
 USCRN: Mapping[str, Damage] = {
     "days contradict": rewritten(uscrn_day), "places contradict": rewritten(uscrn_other_side, uscrn_places_swapped),

@@ -186,7 +186,7 @@ def test_units_that_are_not_percent(tmp_path):
     with pytest.raises(DataError, match=r"of .* percent .median., expected 0 to 100"):
         open_([make(other, surface_soil_moisture=(100 * ssm, {"units": "1"}))], region=AREA).load()
     (third := tmp_path / "third").mkdir()
-    with pytest.raises(DataError, match="cannot become"):
+    with pytest.raises(DataError, match=r"has the unit .K., expected percent"):
         open_([make(third, surface_soil_moisture=(ssm, {"units": "K"}))], region=AREA).load()
 
 

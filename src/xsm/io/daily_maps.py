@@ -197,7 +197,9 @@ def _look(
     if not headers:
         return None, usable, skipped
     common = Counter(h.kind for h in headers.values()).most_common(1)[0][0]
-    usual = next(h for h in headers.values() if h.kind == common)
+    alike = [h for h in headers.values() if h.kind == common]
+    maps = Counter(h.maps for h in alike).most_common(1)[0][0]
+    usual = next(h for h in alike if h.maps == maps)
     for day, header in headers.items():
         if header.kind != common:
             why = f"'{files[day]}' is on another grid than other files."

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import h5py
 import numpy as np
 from xsm import DataError, Grid, SkippedFile
-from xsm.plugin_api import check_hdf5, convert, tell, text_of, unit_of
+from xsm.plugin_api import check_hdf5, convert_in, tell, text_of, unit_of
 
 from xsm_ascat.layout import BITS, DESCENDING, MOISTURE, NOISE, SHARES, SWATH_NAME, stamp
 
@@ -155,7 +155,7 @@ def _read(file: Any, path: Path, grid: Grid, options: Mapping[str, Any], stated:
     where = slice(int(inside.argmax()), int(inside.size - inside[::-1].argmax()))
     part = inside[where]
     unit = unit_of(text_of(file[moisture].attrs.get("units", "percent")), moisture, path, stated, known="saturation")
-    saturation = convert(_numbers(file, moisture, size, path, where)[part], unit, "percent")
+    saturation = convert_in(path, moisture, _numbers(file, moisture, size, path, where)[part], unit, "percent")
     if (saturation > 100.5).sum() * 2 > np.isfinite(saturation).sum() > 0:
         raise DataError(
             f"'{path}' has a {moisture} of {np.nanmedian(saturation):.3g} percent (median), expected 0 to 100.",

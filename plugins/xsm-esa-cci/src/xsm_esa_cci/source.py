@@ -17,6 +17,7 @@ from xsm.plugin_api import (
     Stored,
     canonical_attrs,
     convert,
+    convert_in,
     drop_impossible,
     open_daily,
     text_of,
@@ -197,7 +198,7 @@ def _values(
     """Values of a dataset in the unit of its product, without those that a flag calls unreliable."""
     data = stored[source]
     unit = unit_of(text_of(data.attrs.get("units", "")), source, data.path, stated, known=canonical)
-    if (convert(1.0, unit, "percent") == 1) != (kind == "SSMS"):
+    if (convert_in(data.path, source, 1.0, unit, "percent") == 1) != (kind == "SSMS"):
         raise DataError(
             f"In '{data.path}' '{source}' has the unit '{unit}', expected {UNITS[kind]} in files of {kind}.",
             hint="Get the file again.",
