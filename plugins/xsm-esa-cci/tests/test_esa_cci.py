@@ -9,6 +9,7 @@ import pytest
 import xarray as xr
 import xsm
 from xsm import DataError, UsageError
+from xsm.data.masks import with_masks
 from xsm.testing import check_source, open_files
 from xsm.twin import default_grid, make_world
 from xsm_esa_cci.fetch import days
@@ -67,7 +68,8 @@ def test_a_world_comes_back(world, tmp_path, product):
     scale = 1 if product == "COMBINED" else 100
     assert abs(float(ds[name].mean() - scale * truth.mean())) < 0.03 * scale  # 0.04 in each of some 35 cells
     assert float(ds[f"{name}_std"].max()) == pytest.approx(0.04 * scale, rel=1e-5)
-    assert ds[name].attrs["role"] == "retrieval" and "ASCAT" in ds[name].attrs["family"]
+    assert ds[name].attrs.get("role", "") == ("retrieval" if product == "COMBINED" else "")
+    assert "ASCAT" in ds[name].attrs["family"] and ds["obs_time"].attrs["family"] == ds[name].attrs["family"]
     assert ("SMAP" in ds[name].attrs["family"]) == (product == "COMBINED")
     gone = np.isnat(ds["obs_time"].values)
     np.testing.assert_array_equal(gone, np.isnan(ds[name].values) & gone)
@@ -84,7 +86,7 @@ def test_values_days_and_axes_are_those_of_the_files(tmp_path):
     np.testing.assert_array_equal(ds["soil_moisture"][0], plain)
     np.testing.assert_array_equal(ds["soil_moisture"][2], plain)
     assert ds["soil_moisture"][1].isnull().all() and np.isnat(ds["obs_time"][1].values).all()
-    assert (ds["flag"][1] == 127).all() and "flag_masks" in ds["flag"].attrs
+    assert (ds["flag"][1] == 65534).all() and "flag_masks" in ds["flag"].attrs
     assert (ds["obs_time"][0].values == np.datetime64("2021-06-01T06", "ns")).all()
     assert "sm" not in ds and ds["soil_moisture"].attrs["units"] == "m3 m-3"
     only = open_(
@@ -105,7 +107,9 @@ def test_flags_leave_values_out_but_for_barren_ground(tmp_path, bit):
         ds["soil_moisture"].values[0, 1, 1]
     )
     assert np.isfinite(open_([path], quality="all")["soil_moisture"].values[0, 2, 2])
-    assert int(ds["flag"].values[0, 2, 2]) == 1 << bit
+    assert int(ds["flag"].values[0, 2, 2]) == 1 << bit and int(ds["flag"].values[0, 1, 1]) == 65534
+    frozen = with_masks(ds)["frozen"].values
+    assert bool(frozen[0, 2, 2]) == (bit == 0) and not frozen[0, 1, 1]
 
 
 def test_active_is_saturation_and_by_porosity_soil_moisture(tmp_path):
@@ -144,6 +148,8 @@ def test_root_zone_and_gap_filled(tmp_path):
     ds = open_([path])
     np.testing.assert_allclose(ds["rzsm_10_40"].values[0], SM + 0.1, rtol=1e-6)
     assert ds["rzsm_40_100"].attrs["units"] == "m3 m-3" and "soil_moisture" not in ds
+    opened = xsm.open("esa_cci_sm", path)
+    assert (opened["rzsm_10_40"].attrs["role"], opened["rzsm_10_40"].attrs["depth"]) == ("comparison_root", "10-40 cm")
     mask = (np.arange(20).reshape(4, 5) % 2).astype("i1")
     filled = make(tmp_path, product="COMBINED_GAPFILLED", gapmask=(mask, {}))
     np.testing.assert_array_equal(open_([filled])["gap_filled"].values[0], mask)

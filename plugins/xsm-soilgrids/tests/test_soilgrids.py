@@ -14,6 +14,7 @@ import xsm
 from hypothesis import given
 from hypothesis import strategies as st
 from xsm import DataError, UsageError
+from xsm.data.roles import soil_slice
 from xsm.testing import check_source, open_files, write_layer
 from xsm.twin import make_world
 from xsm_soilgrids.fetch import layers
@@ -65,11 +66,11 @@ def test_a_world_comes_back_through_the_mosaic(world, written):
         ("clay", "claytotal", 0.1),
         ("bulk_density", "dbovendry", 0.01),
     ):
-        for depth, middle in ((5, 2.5), (30, 22.5)):
-            truth = world.soil_at(twin, middle, np.reshape(lon, x.shape), np.reshape(lat, x.shape))
+        for depth in (2.5, 22.5):
+            truth = world.soil_at(twin, depth, np.reshape(lon, x.shape), np.reshape(lat, x.shape))
             error = np.abs(ds[name].sel(soil_depth=depth).values - truth)
             assert np.isfinite(error).mean() > 0.5 and np.nanmax(error) <= 1.1 * step
-    assert ds.attrs["soil_layers"] == "5 cm: 0-5 cm; 30 cm: 15-30 cm" and "twin" in ds.attrs["synthetic"]
+    assert ds["soil_depth_bounds"].values.tolist() == [[0, 5], [15, 30]] and "twin" in ds.attrs["synthetic"]
 
 
 def test_mosaic_is_what_gdal_reads(world, written):
@@ -143,7 +144,7 @@ def test_layers_statistics_and_names(tmp_path):
     paths = [make(tmp_path, "clay", np.full((30, 40), v, "i2"), layer, stat) for v, layer, stat in (
         (100, "0-5", "mean"), (200, "15-30", "mean"), (300, "0-5", "Q0.5"), (400, "0-5", "Q0.05"))]  # fmt: skip
     with pytest.warns(UserWarning, match="not rescaled to 100, as sand, silt is missing"):
-        assert open_(paths[:2], soil_depth="5,25,30")["clay"].values[:, 0, 0].tolist() == [10, 20, 20]
+        assert open_(paths[:2], soil_depth="5,25,30")["clay"].values[:, 0, 0].tolist() == [10, 20]
     with pytest.warns(UserWarning, match="3 files are not layers of Q0.5 and are left out"):
         assert open_(paths, soil_depth=5, statistic="Q0.5")["clay"].values[0, 0, 0] == 30
     with pytest.raises(DataError, match=r"clay_5-15cm_mean is not among the files .* layers 0-5, 15-30"):
@@ -216,3 +217,12 @@ def test_layers_are_read_from_their_address(written, world):
             server.kill()
     local = xsm.open("soilgrids", written, region=world.grid, margin=0, variables=["bulk_density"])
     xr.testing.assert_equal(remote.drop_attrs(), local.drop_attrs())
+
+
+def test_scenarios_and_fusion_take_the_layer_of_their_depth(world, written):
+    """5 cm lies in 0-5 cm, 25 cm in 15-30 cm, also on the 9 km grid."""
+    cells = xsm.open("soilgrids", written, region=world.grid, margin=1).sm.regrid_ease9km(like=world.grid)
+    assert cells["soil_depth_bounds"].values.tolist() == [[0, 5], [15, 30]] and cells["sand"].attrs["role"] == "soil"
+    cube = xsm.cube(xsm.twin.make_world(world.grid, 2).smap, cells)
+    assert soil_slice(cube, "sand", 5).equals(cube["sand"].isel(soil_depth=0, drop=True))
+    assert soil_slice(cube, "sand", 25).equals(cube["sand"].isel(soil_depth=1, drop=True))

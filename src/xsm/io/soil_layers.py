@@ -20,7 +20,7 @@ from xsm.io.raster import open_raster
 DEPTH = {"long_name": "depth below the surface", "units": "cm", "positive": "down", "axis": "Z"}
 _META = np.empty((0, 0), "f4")
 
-Layers = Mapping[tuple[str, int], Path]
+Layers = Mapping[tuple[str, float], Path]
 """Files by canonical name and depth in cm."""
 
 
@@ -59,11 +59,12 @@ class SoilProduct:
 
 def open_soil(
     layers: Layers,
-    depths: Sequence[int],
+    depths: Sequence[float],
     request: Request,
     product: SoilProduct,
-    absent: Callable[[str, int], DataError],
+    absent: Callable[[str, float], DataError],
     *,
+    bounds: Sequence[tuple[float, float]] = (),
     rescale: bool = True,
 ) -> xr.Dataset:
     """Open soil layers as lazy maps ``(soil_depth, y, x)`` in the CRS of the files.
@@ -73,16 +74,18 @@ def open_soil(
 
     Parameters
     ----------
-    layers : mapping of (str, int) to Path
+    layers : mapping of (str, float) to Path
         Files by canonical name and depth.
-    depths : sequence of int
-        In cm, the coordinate ``soil_depth``.
+    depths : sequence of float
+        In cm, the coordinate ``soil_depth``; of layers their middles.
     request : Request
         Its region, variables, ``on_error`` and units count.
     product : SoilProduct
         What the layers have in common.
     absent : callable
         Makes the error for a property and a depth that are not among the layers.
+    bounds : sequence of (float, float)
+        Tops and bottoms of layers in cm, the coordinate ``soil_depth_bounds``; none for maps at points.
     rescale : bool
         Whether fractions become parts of their sum.
 
@@ -111,7 +114,7 @@ def open_soil(
     skipped: list[str] = []
     needed = [*SOIL_FRACTIONS, *names] if rescale and set(names) & set(SOIL_FRACTIONS) else names
     needed = [n for n in dict.fromkeys(needed) if n in names or any((n, d) in layers for d in depths)]
-    rasters: dict[tuple[str, int], xr.DataArray] = {}
+    rasters: dict[tuple[str, float], xr.DataArray] = {}
     for key in ((name, depth) for name in needed for depth in depths):
         try:
             if key not in layers:
@@ -130,8 +133,11 @@ def open_soil(
         _rescale(maps, names, ", ".join(map(repr, where)))
     ds = xr.Dataset(
         {n: (("soil_depth", "y", "x"), maps[n], canonical_attrs(n)) for n in names},
-        coords={"soil_depth": ("soil_depth", np.array(depths), DEPTH), **first.coords},
+        coords={"soil_depth": ("soil_depth", np.array(depths), dict(DEPTH)), **first.coords},
     )
+    if bounds:
+        ds = ds.assign_coords(soil_depth_bounds=(("soil_depth", "end"), np.array(bounds), {"units": "cm"}))
+        ds["soil_depth"].attrs["bounds"] = "soil_depth_bounds"
     for name in names:
         ds[name].encoding["grid_mapping"] = "spatial_ref"
     extra = {"synthetic": first.attrs["synthetic"], "skipped": skipped}
@@ -212,7 +218,7 @@ def _decoded(stored: np.ndarray, about: Mapping[str, Any], name: str, product: S
     return drop_impossible(values, name, about["path"])
 
 
-def _same_grid(rasters: Mapping[tuple[str, int], xr.DataArray]) -> xr.DataArray:
+def _same_grid(rasters: Mapping[tuple[str, float], xr.DataArray]) -> xr.DataArray:
     first = next(iter(rasters.values()))
     for raster in rasters.values():
         same = raster.shape == first.shape and raster.rio.transform() == first.rio.transform()

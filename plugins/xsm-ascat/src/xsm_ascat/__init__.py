@@ -9,7 +9,6 @@ from xsm.plugin_api import Kind, Param, SourceInfo, hookimpl
 XSM_PLUGIN_API = 2
 
 SWATH = ("saturation", "saturation_std", "obs_time")
-PRODUCTS = ("saturation", "soil_moisture", "swi")
 
 INFO = SourceInfo(
     name="ascat",
@@ -50,8 +49,9 @@ INFO = SourceInfo(
         ),
     ),
     variables=(*SWATH, "soil_moisture", "soil_moisture_std", "swi"),
-    families=dict.fromkeys(PRODUCTS, "ASCAT backscatter"),
-    roles=dict.fromkeys(PRODUCTS, "retrieval"),
+    families=dict.fromkeys((*SWATH, "soil_moisture", "swi"), "ASCAT backscatter"),
+    roles={"soil_moisture": "retrieval"},
+    depths={"soil_moisture": "0-5", "saturation": "0-5"},
     requires=("h5py", "netCDF4", "scipy"),
     url="https://hsaf.meteoam.it",
     doi="10.1127/0941-2948/2013/0399",

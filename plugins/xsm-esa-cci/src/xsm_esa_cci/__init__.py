@@ -8,8 +8,17 @@ from xsm.plugin_api import Kind, Param, SourceInfo, hookimpl
 
 XSM_PLUGIN_API = 2
 
-MOISTURE = ("soil_moisture", "rzsm_0_10", "rzsm_10_40", "rzsm_40_100", "rzsm_0_100")
-VARIABLES = (*MOISTURE, "soil_moisture_std", "saturation", "saturation_std", "obs_time", "flag", "gap_filled")
+ROOT_ZONE = ("rzsm_0_10", "rzsm_10_40", "rzsm_40_100", "rzsm_0_100")
+VARIABLES = (
+    "soil_moisture",
+    *ROOT_ZONE,
+    "soil_moisture_std",
+    "saturation",
+    "saturation_std",
+    "obs_time",
+    "flag",
+    "gap_filled",
+)
 
 INFO = SourceInfo(
     name="esa_cci_sm",
@@ -35,7 +44,8 @@ INFO = SourceInfo(
         ),
     ),
     variables=VARIABLES,
-    roles=dict.fromkeys((*MOISTURE, "saturation"), "retrieval"),
+    roles={"soil_moisture": "retrieval", "rzsm_0_10": "comparison_surface", "rzsm_10_40": "comparison_root"},
+    depths={"soil_moisture": "0-5", **{n: n.removeprefix("rzsm_").replace("_", "-") for n in ROOT_ZONE}},
     requires=("h5py", "netCDF4"),
     url="https://climate.esa.int/projects/soil-moisture/",
     doi="10.1016/j.rse.2017.07.001",

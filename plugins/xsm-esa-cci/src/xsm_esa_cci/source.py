@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 from xsm import DataError, UsageError
+from xsm.plugin_api import NO_FLAG as NONE
 from xsm.plugin_api import (
     Area,
     DailyField,
@@ -24,7 +25,7 @@ from xsm.plugin_api import (
     unit_of,
 )
 
-from xsm_esa_cci import INFO
+from xsm_esa_cci import INFO, ROOT_ZONE
 from xsm_esa_cci.names import Name, by_day, read_name
 
 if TYPE_CHECKING:
@@ -33,11 +34,13 @@ if TYPE_CHECKING:
 UNITS = {"SSMV": "m3 m-3", "RZSMV": "m3 m-3", "SSMS": "percent"}
 """Units of a product, which its files must agree with."""
 FLAGS = (
-    "snow_coverage_or_temperature_below_zero", "dense_vegetation", "no_convergence_in_the_model",
+    "snow_covered_or_frozen", "dense_vegetation", "no_convergence_in_the_model",
     "soil_moisture_value_exceeds_physical_boundary", "weight_of_measurement_below_threshold",
     "all_datasets_deemed_unreliable", "barren_ground_advisory",
 )  # fmt: skip
 """Meanings of the bits 0 to 6 of ``flag``."""
+RESTING = ("soil_moisture", *ROOT_ZONE, "saturation", "obs_time")
+"""Variables that get the family of the product."""
 ADVISORY, NO_FLAG = 64, 127
 LAYERS = {"rzsm_1": "rzsm_0_10", "rzsm_2": "rzsm_10_40", "rzsm_3": "rzsm_40_100", "rzsm_1m": "rzsm_0_100"}
 """Root zone: names in the files and here, which say the layer in cm."""
@@ -101,7 +104,7 @@ class EsaCciSource:
             references=f"https://doi.org/{INFO.doi}",
         )
         family = {"ACTIVE": ACTIVE, "PASSIVE": PASSIVE}.get(name.product, f"{ACTIVE}; {PASSIVE}")
-        about = {n: v.assign_attrs(family=family) for n, v in ds.data_vars.items() if n in INFO.roles}
+        about = {n: v.assign_attrs(family=family) for n, v in ds.data_vars.items() if n in RESTING}
         return ds.assign(about)
 
     def fetch(
@@ -176,9 +179,9 @@ def _able(maps: frozenset[str], name: Name, request: Request) -> dict[str, Daily
         about = canonical_attrs("obs_time")
         able["obs_time"] = DailyField(("t0",), _time, about, "M8[ns]", np.datetime64("NaT", "ns"))
     if "flag" in maps:
-        masks = (1 << np.arange(len(FLAGS))).astype("u1")
+        masks = (1 << np.arange(len(FLAGS))).astype("u2")
         about = {"long_name": "Condition flag", "flag_masks": masks, "flag_meanings": " ".join(FLAGS)}
-        able["flag"] = DailyField(("flag",), _flag, about, "u1", NO_FLAG)
+        able["flag"] = DailyField(("flag",), _flag, about, "u2", NONE)
     if "gapmask" in maps:
         about = {"long_name": "Whether the value was interpolated", "flag_values": np.array([0, 1], "u1"),
                  "flag_meanings": "observed interpolated"}  # fmt: skip
@@ -229,4 +232,5 @@ def _time(stored: Mapping[str, Stored]) -> np.ndarray:
 
 
 def _flag(stored: Mapping[str, Stored]) -> np.ndarray:
-    return stored["flag"].values.astype("i8") & 0xFF
+    flag = stored["flag"].values.astype("i8")
+    return np.where((flag < 0) | (flag >= NO_FLAG), NONE, flag)

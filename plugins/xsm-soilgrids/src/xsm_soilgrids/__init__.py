@@ -14,7 +14,7 @@ SOIL_DEPTH = Param(
     "Depths in cm, 1 to 200; each is that of the layer it lies in: 5 is 0-5 cm, 25 and 30 are 15-30 cm.",
     name="soil_depth",
     kind=Kind.STRINGS,
-    default=(5, 30),
+    default=(5, 25),
     unit="cm",
 )
 STATISTIC = Param(
@@ -32,6 +32,7 @@ INFO = SourceInfo(
         STATISTIC,
     ),
     variables=VARIABLES,
+    roles=dict.fromkeys(VARIABLES, "soil"),
     requires=("rasterio", "rioxarray"),
     url="https://soilgrids.org",
     doi="10.5194/soil-7-217-2021",

@@ -62,7 +62,7 @@ def layers(properties: Sequence[str], depths: Sequence[int], statistic: str, reg
 
 def addresses(
     properties: Sequence[str] = ("sand", "silt", "clay", "bdod"),
-    depths: Sequence[int] = (5, 30),
+    depths: Sequence[int] = (5, 25),
     statistic: str = "mean",
 ) -> list[str]:
     """Addresses of whole layers (VRT), of which ``xsm.open`` reads the tiles that a region touches.

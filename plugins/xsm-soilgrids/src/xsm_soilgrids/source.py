@@ -54,7 +54,8 @@ class SoilGridsSource:
         Returns
         -------
         xarray.Dataset
-            float32 (soil_depth, y, x), percent and g cm-3, in the CRS of the files. Attribute ``soil_layers``.
+            float32 (soil_depth, y, x), percent and g cm-3, in the CRS of the files. ``soil_depth`` is the middle of a
+            layer, ``soil_depth_bounds`` its top and bottom.
 
         Raises
         ------
@@ -63,23 +64,32 @@ class SoilGridsSource:
         UsageError
             For an unknown variable or depth.
         """
-        depths, statistic = _depths(request.options["soil_depth"]), request.options["statistic"]
+        statistic = request.options["statistic"]
+        layers = list(dict.fromkeys(map(layer_of, _depths(request.options["soil_depth"]))))
         files = find_files(request.paths, statistic)
         names = soil_names(request.variables, {name for name, _ in files}, PRODUCT)
-        by_depth = {(n, d): files[n, layer_of(d)] for n in PROPERTIES for d in depths if (n, layer_of(d)) in files}
+        middles = {sum(LAYERS[layer]) / 2: layer for layer in layers}
+        by_depth = {(n, d): files[n, layer] for n in PROPERTIES for d, layer in middles.items() if (n, layer) in files}
 
-        def absent(name: str, depth: int) -> DataError:
+        def absent(name: str, depth: float) -> DataError:
             known = ", ".join(layer for n, layer in files if n == name) or "none"
             return DataError(
-                f"{PROPERTIES[name]}_{layer_of(depth)}cm_{statistic} is not among the files (of "
+                f"{PROPERTIES[name]}_{middles[depth]}cm_{statistic} is not among the files (of "
                 f"{PROPERTIES[name]} there are the layers {known}).",
                 hint="Add it, or choose other variables or another soil_depth.",
             )
 
-        return open_soil(by_depth, depths, replace(request, variables=tuple(names)), PRODUCT, absent).assign_attrs(
+        ds = open_soil(
+            by_depth,
+            list(middles),
+            replace(request, variables=tuple(names)),
+            PRODUCT,
+            absent,
+            bounds=[LAYERS[layer] for layer in layers],
+        )
+        return ds.assign_attrs(
             title=f"SoilGrids 2.0 soil properties, {'mean' if statistic == 'mean' else 'median'} of the predictions",
             source="SoilGrids 2.0",
-            soil_layers="; ".join(f"{d} cm: {layer_of(d)} cm" for d in depths),
             references=f"https://doi.org/{INFO.doi}",
         )
 
@@ -91,7 +101,7 @@ class SoilGridsSource:
         time: slice | None,
         dry_run: bool,
         variables: Sequence[str] = tuple(PROPERTIES),
-        soil_depth: Iterable[int | str] | int | str = (5, 30),
+        soil_depth: Iterable[int | str] | int | str = (5, 25),
         statistic: str = "mean",
     ) -> Manifest:
         """Fetch the part of layers that touches a region; see `xsm_soilgrids.fetch.layers`.

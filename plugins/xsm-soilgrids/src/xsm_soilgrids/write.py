@@ -24,7 +24,7 @@ TWIN = {"sand": "sandtotal", "silt": "silttotal", "clay": "claytotal", "bulk_den
 PERCENT = {"bulk_density": "g cm-3"}
 
 
-def write(world: Any, dest: Path, *, depths: tuple[int, ...] = (5, 30)) -> list[Path]:
+def write(world: Any, dest: Path, *, depths: tuple[int, ...] = (5, 25)) -> list[Path]:
     """Write sand, silt, clay and bulk density of the world's box, 10 pixels more on every side.
 
     Parameters
