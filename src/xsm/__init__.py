@@ -1,4 +1,4 @@
-"""xsm: daily, gap-free maps of surface and subsurface soil moisture from SMAP, NLDAS-2 and SOLUS100.
+"""xsm: daily, gap-free maps of surface and subsurface soil moisture from satellites, land models and soil maps.
 
 ``import xsm`` registers the accessor ``ds.sm``; everything else loads on first use. Names for authors of plugins
 are in `xsm.plugin_api`.

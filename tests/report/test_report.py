@@ -24,7 +24,8 @@ def test_the_file_contains_everything_and_loads_nothing(full: Path) -> None:
     text = full.read_text(encoding="utf-8")
     page = Tables(text)
     assert sections(text) == SECTIONS
-    assert absent(text) == ["rows for a long outage of SMAP; the scored days contain none, or too few for a station."]
+    outage = "rows for a long outage of the satellite; the scored days contain none, or too few for a station."
+    assert absent(text) == [outage]
     assert not {"script", "link", "iframe", "object"} & page.tags
     assert not re.search(r"""(src|href)\s*=\s*["'](?!data:image/png;base64,|#)""", text)
     assert "url(" not in text and "@import" not in text

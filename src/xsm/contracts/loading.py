@@ -106,10 +106,15 @@ def load(points: Iterable[EntryPoint], *, strict: bool | None = None) -> Manager
         else:
             _load_one(pm, loaded, plugin, strict)
     _tell_unknown(loaded)
-    declare((info.parts for info in loaded.sources.values()), VARIABLES)
+    declare([info.parts for info in loaded.sources.values()], VARIABLES)
+    name_regions(loaded)
+    return loaded
+
+
+def name_regions(loaded: Manager) -> None:
+    """Add the regions that sources name; a name that is taken stays what it is."""
     for info in loaded.sources.values():
         REGIONS.update({name.lower(): box for name, box in info.regions.items() if name.lower() not in REGIONS})
-    return loaded
 
 
 def _is_ours(point: EntryPoint) -> bool:

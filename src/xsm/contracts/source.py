@@ -43,8 +43,8 @@ class SourceInfo:
     url, doi, licence : str
         Home page, reference and terms of the product.
     families : mapping of str to str
-        What the errors of a variable rest on, ``"Noah"``, several apart by a semicolon; `xsm.open` makes it the
-        attribute ``family``. Products that share a family are not independent.
+        What the errors of a variable rest on, the name of a model or an instrument, several apart by a semicolon;
+        `xsm.open` makes it the attribute ``family``. Products that share a family are not independent.
     roles : mapping of str to str
         The part that a variable can play, ``"retrieval"`` or ``"model_surface"`` (`xsm.data.roles.ROLES`); `xsm.open`
         makes it the attribute ``role``. The first variable of a role holds it, unless the user names another.

@@ -6,6 +6,7 @@ Several variables may have one role: the first one holds it, or the one that the
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 
 import numpy as np
@@ -62,10 +63,11 @@ def declare(parts: Iterable[Mapping[str, Part]], canonical: Iterable[str]) -> No
     canonical : iterable of str
         Names that any source may use.
     """
-    names = [name for part in parts for name in part]
-    shared = {n for n in names if names.count(n) > 1}.union(canonical)
+    every = [item for source in parts for item in source.items()]
+    names = set(canonical)
+    counts = Counter(name for name, _ in every)
     DECLARED.clear()
-    DECLARED.update({n: p for part in parts for n, p in part.items() if n not in shared})
+    DECLARED.update({n: part for n, part in every if counts[n] == 1 and n not in names})
 
 
 def with_parts(ds: xr.Dataset, parts: Mapping[str, Part]) -> xr.Dataset:
@@ -85,13 +87,15 @@ _ESTIMATES = dict.fromkeys(("sm_5cm", "sm_25cm"), Part(ESTIMATE))
 
 
 def role_of(ds: xr.Dataset, name: str) -> str:
-    """Role of a variable: its attribute ``role``, else what its name says; empty if unknown.
+    """Role of a variable: what the user names it for, its attribute ``role``, or what its name says; empty if unknown.
 
     Examples
     --------
     >>> role_of(xr.Dataset({"swvl1": ("x", [0.2], {"role": "model_surface"})}), "swvl1"), role_of(xr.Dataset(), "rain")
     ('model_surface', '')
     """
+    if name in (named := {n: r for r, n in named_in(ds).items()}):
+        return named[name]
     role, known = str(ds[name].attrs.get("role", "") if name in ds else ""), part_by_name(name).role
     return known if known and (not role or (role == LAND_MODEL and known in LAND_MODELS)) else role
 
@@ -115,7 +119,7 @@ def holders(ds: xr.Dataset) -> dict[str, str]:
     >>> holders(xsm.example("cube", size=16, days=20))["model_root"]
     'sm_noah_10_40'
     """
-    named = _named(ds)
+    named = named_in(ds)
     candidates = {r: [named[r]] if named.get(r) in ds else _candidates(ds, r) for r in CAN_BE_NAMED}
     return {r: names[0] for r, names in candidates.items() if names}
 
@@ -152,7 +156,8 @@ def described(role: str) -> str:
     return role.replace("_", " ") if name == role else f"{name} ({role.replace('_', ' ')})"
 
 
-def _named(ds: xr.Dataset) -> dict[str, str]:
+def named_in(ds: xr.Dataset) -> dict[str, str]:
+    """The variables that the user names, by role, as a dataset or scores carry them."""
     pairs = (text.partition("=") for text in str(ds.attrs.get(NAMED, "")).split(";") if "=" in text)
     return {role.strip(): name.strip() for role, _, name in pairs}
 
@@ -196,7 +201,7 @@ def with_roles(ds: xr.Dataset, roles: Mapping[str, str] | None = None) -> xr.Dat
             f"'{roles[ROOT]}' is named for both {SURFACE} and {ROOT}, expected two layers of a land model.",
             hint="Name the layer that contains 5 cm and the one that contains 25 cm.",
         )
-    both = _named(ds) | roles
+    both = named_in(ds) | roles
     if roles:
         ds = ds.assign_attrs({NAMED: "; ".join(f"{role}={name}" for role, name in both.items())})
     _tell_doubt(ds, both)
@@ -229,13 +234,22 @@ def bounds_of(ds: xr.Dataset, name: str) -> tuple[float, float] | None:
     >>> bounds_of(xr.Dataset({"swvl2": ("x", [0.2], {"depth": "7-28 cm"})}), "swvl2")
     (7.0, 28.0)
     """
-    text = str(ds[name].attrs.get("depth", "") if name in ds else "") or part_by_name(name).depth
-    ends = text.removesuffix("cm").split("-")
+    return bounds_of_text(str(ds[name].attrs.get("depth", "") if name in ds else "") or part_by_name(name).depth)
+
+
+def bounds_of_text(text: str) -> tuple[float, float] | None:
+    """Top and bottom in cm of a text such as ``"7-28 cm"``; None where it is none.
+
+    Examples
+    --------
+    >>> bounds_of_text("0-7"), bounds_of_text("5 cm")
+    ((0.0, 7.0), None)
+    """
     try:
-        top, bottom = (float(end) for end in ends)
+        top, bottom = (float(end) for end in text.removesuffix("cm").split("-"))
     except ValueError:
         return None
-    return top, bottom
+    return (top, bottom) if 0 <= top < bottom else None
 
 
 def soil_slice(ds: xr.Dataset, name: str, depth: float) -> xr.DataArray:

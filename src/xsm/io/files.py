@@ -38,7 +38,7 @@ NEARLY_FULL = 1 << 24
 MOST_CELLS, MOST_CHUNKS, MOST_ALONG = 2e11, 1e7, 1e8
 """Fifty years of the globe at 9 km are fewer: 1.1e11 cells in 1.8e6 chunks. Coordinates of dims are loaded whole."""
 UNITS = {"D": "days", "s": "seconds", "ms": "milliseconds", "us": "microseconds"}
-"""Units of times in files; those of maps (``obs_time``) have milliseconds, as in SMAP's product."""
+"""Units of times in files; those of maps (``obs_time``) have milliseconds."""
 FLAGS = {"uint8": "flag_values", "uint16": "flag_masks"}
 """Attribute that tells classes and flags, which have a fill value of their type, from other numbers."""
 NO_TIME = np.int64(np.iinfo("i8").min)

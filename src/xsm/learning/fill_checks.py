@@ -17,7 +17,7 @@ from xsm.errors import DataError, UsageError, render_hint, tell, unknown
 from xsm.learning.seasonal import Pattern, find_pattern
 from xsm.learning.values import check_values
 
-MODELLED = LAND_MODELS | {ESTIMATE, FORCING, SOIL_TEMPERATURE}
+MODELLED = LAND_MODELS | {ESTIMATE, FORCING, SOIL_TEMPERATURE, *QUANTITIES}
 """Roles of variables that are filled only where a user names them."""
 SAMPLE_CELLS = 384
 """Cells that show how a variable varies, and that a model learns from."""
@@ -82,7 +82,7 @@ def _default_variables(ds: xr.Dataset) -> list[str]:
 
 
 def _is_modelled(ds: xr.Dataset, name: str) -> bool:
-    return name in QUANTITIES or role_of(ds, name) in MODELLED
+    return not MODELLED.isdisjoint((name, role_of(ds, name)))
 
 
 def _whole_numbers(ds: xr.Dataset) -> list[str]:

@@ -27,12 +27,12 @@ WIDEST = 512
 @operation(title="Open a product", group="Data", accessor=False)
 def open(
     source: Annotated[str, Param("Data source; `xsm sources` lists them.")],
-    paths: Annotated[Any, Param("Files, folders or patterns such as 'SMAP/*.h5'.", kind=Kind.PATHS)],
+    paths: Annotated[Any, Param("Files, folders or patterns such as 'FOLDER/*.nc'.", kind=Kind.PATHS)],
     *,
     region: Annotated[
         Any,
         Param(
-            "Name ('conus'), west,south,east,north in degrees or a GeoJSON file; all of the files if omitted.",
+            "Name ('global'), west,south,east,north in degrees or a GeoJSON file; all of the files if omitted.",
             kind=Kind.REGION,
             choices=tuple(REGIONS),
         ),
@@ -68,7 +68,7 @@ def open(
     Parameters
     ----------
     source : str
-        Name of a registered data source, for example ``"smap"``.
+        Name of a registered data source; see `xsm.sources`.
     paths : str, Path or sequence of them
         Files, folders (searched for files of the product) or glob patterns.
     region : str, sequence of float, geometry, Path of GeoJSON or Grid, optional

@@ -10,7 +10,7 @@ from xsm.contracts.operation import Kind, Param, operation
 from xsm.reporting import single_figures
 
 Maps = Annotated[xr.Dataset, Param("Estimates, or gap-filled maps.", label="Maps")]
-Cube = Annotated[xr.Dataset | None, Param("Cube behind the maps: Noah, rain, soil, land cover.")]
+Cube = Annotated[xr.Dataset | None, Param("Cube behind the maps: land model, rain, soil, land cover.")]
 Stations = Annotated[xr.Dataset, Param("Stations to score the maps against.", kind=Kind.STATIONS)]
 
 
@@ -119,7 +119,7 @@ def plot_series(
     *,
     cube: Cube = None,
 ) -> Any:
-    """Draw both scenarios, Noah, station, precipitation and distributions (Figure 7 of Rabiei et al., 2024).
+    """Draw both scenarios, land model, station, precipitation and distributions (Figure 7 of Rabiei et al., 2024).
 
     Parameters
     ----------
@@ -130,7 +130,7 @@ def plot_series(
     station : str, optional
         Name of a station.
     cube : xarray.Dataset, optional
-        Adds Noah, precipitation, observed DCA and frozen days.
+        Adds land model, precipitation, the observed retrieval and frozen days.
 
     Returns
     -------

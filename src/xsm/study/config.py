@@ -81,6 +81,7 @@ class Study:
     fit: Fit | None = None
     geotiff: tuple[str, ...] = ()
     fuse: Fuse | None = None
+    roles: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def estimates(self) -> tuple[str, ...]:
@@ -105,7 +106,7 @@ _IS: Mapping[str, Callable[[Any], bool]] = {
 }
 _EXPECTED = {
     "out": TEXT, "title": TEXT, "time": TEXT, "on_error": TEXT, "seed": WHOLE, "margin": WHOLE, "geotiff": TEXTS,
-    "inputs": TABLE, "stations": TABLE, "options": TABLE, "units": TABLE, "method": TEXT, "mode": TEXT,
+    "inputs": TABLE, "stations": TABLE, "roles": TABLE, "options": TABLE, "units": TABLE, "method": TEXT, "mode": TEXT,
     "variables": TEXTS, "covariates": TEXTS, "model": TEXT, "estimates": TEXTS, "bundles": TABLE, "train": TEXT,
     "validation": TEXT, "fuse.stations": YES_NO,
 }  # fmt: skip
@@ -131,9 +132,7 @@ def parse(raw: Mapping[str, Any], folder: Path) -> Study:
     values = dict(raw)
     _known(values, Study, "study")
     if not values.get("inputs"):
-        raise UsageError(
-            "The study names no inputs.", hint="Add a table such as [inputs.smap] with paths = 'SMAP/*.h5'."
-        )
+        raise UsageError("The study names no inputs.", hint="Add a table [inputs.SOURCE] with paths = 'FOLDER/*.nc'.")
     for key in ("inputs", "stations"):
         values[key] = {name: _source(name, table, folder) for name, table in values.get(key, {}).items()}
     table = values.get("gapfill", False if "fuse" in values and "fit" not in values else {})
@@ -175,7 +174,7 @@ def _fusion(fuse: Fuse, values: Mapping[str, Any], folder: Path) -> Fuse:
     if fuse.stations and not values["stations"]:
         raise UsageError(
             "[fuse] has stations = true, but the study names no stations.",
-            hint="Add a table such as [stations.uscrn] with paths = 'USCRN'.",
+            hint="Add a table [stations.SOURCE] with paths = 'FOLDER'.",
         )
     if fuse.stations and fuse.model:
         raise UsageError("[fuse] has both a trained model and stations = true.", hint="Leave one of them out.")

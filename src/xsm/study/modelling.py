@@ -26,6 +26,7 @@ from xsm.ops.fuse import fuse
 from xsm.ops.gapfill import gapfill
 from xsm.study.config import Fill, Fit, Fuse, Study, depth_and_scenario
 from xsm.study.inputs import write_store
+from xsm.study.parts import check_parts
 
 WHEN_APPLIED = ("max_gap", "denoise")
 """Options of a study's [gapfill] that do not bear on the training of its model."""
@@ -34,7 +35,8 @@ AT_FILLING = (*WHEN_APPLIED, "allow_target_leak")
 
 
 def check_models(study: Study) -> None:
-    """Stop at models, options and training days that do not exist, before anything is opened."""
+    """Stop at variables, models, options and training days that there are not, before anything is opened."""
+    check_parts(study)
     fill, config, fusion = study.gapfill, study.fit, study.fuse
     if fill and fill.model is None:
         model_options(model_info(fill.method, "gapfill"), _model_options(fill))

@@ -67,7 +67,7 @@ class Sensors:
         if absent or set(stations["soil_moisture"].dims) != {"sensor", "time"}:
             raise DataError(
                 f"The stations lack {', '.join(absent) or 'the dims (sensor, time)'}.",
-                hint="Open them with <open()>, for example from the source uscrn or ismn.",
+                hint="Open them with <open()>, for example from the source ismn.",
             )
         cf.check_units(stations, ["soil_moisture"])
         self.ds = stations
