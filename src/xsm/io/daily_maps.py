@@ -37,7 +37,22 @@ AGAIN = "Get it again."
 
 @dataclass(frozen=True)
 class Stored:
-    """A window of a dataset as it is stored, ``(lat, lon)``, its attributes and its file."""
+    """A window of a dataset as it is stored.
+
+    Parameters
+    ----------
+    values : ndarray
+        ``(lat, lon)``.
+    attrs : mapping
+        Attributes of the dataset.
+    path : Path
+        The file.
+
+    Examples
+    --------
+    >>> Stored(np.array([[7, 255]], "u1"), {"_FillValue": 255, "scale_factor": 0.5}, Path("a.nc")).numbers()
+    array([[3.5, nan]], dtype=float32)
+    """
 
     values: np.ndarray
     attrs: Mapping[str, Any]
@@ -267,7 +282,22 @@ def _axis(file: Any, path: Path, name: str, limit: float) -> np.ndarray:
 
 
 def text_of(value: Any) -> str:
-    """First element of an attribute as text."""
+    """First element of an attribute of HDF5 as text.
+
+    Parameters
+    ----------
+    value : object
+        Bytes, text, or an array of them.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> text_of(np.bytes_(b"m3 m-3"))
+    'm3 m-3'
+    """
     value = np.ravel(value)[0]
     return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
 

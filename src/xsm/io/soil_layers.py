@@ -147,6 +147,24 @@ def open_soil(
 def soil_names(variables: Sequence[str] | None, present: Iterable[str], product: SoilProduct) -> list[str]:
     """Canonical names to open: those that are asked for, else those that the files have.
 
+    Parameters
+    ----------
+    variables : sequence of str or None
+        What the user asks for.
+    present : iterable of str
+        Canonical names of the files.
+    product : SoilProduct
+        Knows all names.
+
+    Returns
+    -------
+    list of str
+
+    Raises
+    ------
+    UsageError
+        For a name that the product does not have.
+
     Examples
     --------
     >>> acme = SoilProduct("ACME", {"clay": "cly", "sand": "snd"}, {}, 255, "u1")
@@ -163,6 +181,24 @@ def soil_names(variables: Sequence[str] | None, present: Iterable[str], product:
 
 def soil_depths(soil_depth: Iterable[int | str] | int | str, known: Iterable[int], product: str) -> list[int]:
     """Depths in cm as a user gives them, checked.
+
+    Parameters
+    ----------
+    soil_depth : int, str or iterable of them
+        Such as ``5``, ``"5,30"`` or ``[5, 30]``.
+    known : iterable of int
+        Depths that the product has.
+    product : str
+        Its name, for errors.
+
+    Returns
+    -------
+    list of int
+
+    Raises
+    ------
+    UsageError
+        For a depth that the product does not have, or none.
 
     Examples
     --------
