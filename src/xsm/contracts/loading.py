@@ -42,6 +42,7 @@ BUILTIN = (
 KNOWN_PLUGINS = {
     "smap": "xsm-smap", "smap_l4": "xsm-smap", "nldas": "xsm-nldas", "solus100": "xsm-solus100",
     "uscrn": "xsm-insitu", "scan": "xsm-insitu", "ismn": "xsm-insitu", "modis_landcover": "xsm-modis",
+    "soilgrids": "xsm-soilgrids", "esa_cci_sm": "xsm-esa-cci", "ascat": "xsm-ascat",
     "cru": "xsm-cru", "convlstm": "xsm-convlstm", "lstm": "xsm-lstm", "boosting": "xsm-boosting",
     "trees": "xsm-fuse",
 }  # fmt: skip

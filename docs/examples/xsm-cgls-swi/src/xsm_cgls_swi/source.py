@@ -4,12 +4,12 @@ import numpy as np
 import xarray as xr
 import xsm
 
-from xsm_ascat import INFO
+from xsm_cgls_swi import INFO
 
 HIGHEST = 200  # bytes above it are flags
 
 
-class Ascat:
+class SoilWaterIndex:
     """Soil water index (percent of saturation) as ``swi(time, lat, lon)``."""
 
     info = INFO

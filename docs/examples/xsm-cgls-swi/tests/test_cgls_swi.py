@@ -8,7 +8,7 @@ from xsm.twin import default_grid, make_world
 
 
 def test_contract(tmp_path):
-    check_source("ascat", world=make_world(default_grid(16), 4, seed=0), tmp=tmp_path)
+    check_source("cgls_swi", world=make_world(default_grid(16), 4, seed=0), tmp=tmp_path)
 
 
 def test_bytes_become_percent_and_flags_gaps(tmp_path):
@@ -16,7 +16,7 @@ def test_bytes_become_percent_and_flags_gaps(tmp_path):
     path = tmp_path / "c_gls_SWI_202106011200_GLOBE_ASCAT_V3.1.1.nc"
     coords = {"time": [np.datetime64("2021-06-01T12", "ns")], "lat": [36.05, 35.95], "lon": [-98.05, -97.95]}
     xr.Dataset({"SWI_010": (("time", "lat", "lon"), byte[None])}, coords).to_netcdf(path)
-    swi = xsm.open("ascat", path)["swi"]
+    swi = xsm.open("cgls_swi", path)["swi"]
     np.testing.assert_array_equal(swi.values[0], np.array([[0, 40.5], [100, np.nan]], "f4"))
 
 

@@ -2,13 +2,13 @@
 
 from xsm.plugin_api import Kind, Param, SourceInfo, hookimpl
 
-from xsm_ascat.index import soil_water_index
+from xsm_cgls_swi.index import soil_water_index
 
 XSM_PLUGIN_API = 2
 INFO = SourceInfo(
-    name="ascat",
+    name="cgls_swi",
     title="ASCAT soil water index, daily, 0.1 degree (netCDF)",
-    factory="xsm_ascat.source:Ascat",
+    factory="xsm_cgls_swi.source:SoilWaterIndex",
     options=(
         Param("Time scale of the index, days.", name="scale", kind=Kind.CHOICE, choices=(1, 5, 10, 20), default=10),
     ),
