@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
+import re
 
 from qgis.core import (
     NULL,
+    Qgis,
     QgsCoordinateReferenceSystem,
     QgsCoordinateTransform,
     QgsMapLayer,
+    QgsMapLayerType,
     QgsProcessingUtils,
     QgsVectorLayer,
 )
@@ -18,6 +22,11 @@ from qgis.PyQt.QtCore import Qt
 from .runner import CoreError
 
 PLACE = ("lat", "lon")
+FILTER = "Maps and tables (*.nc *.tif *.tiff *.csv zarr.json);;All files (*)"
+INPUTS = "xsm/inputs"
+"""Property of a layer: files that the run which made it was given."""
+RASTER = QgsMapLayerType.RasterLayer if Qgis.QGIS_VERSION_INT < 33000 else Qgis.LayerType.Raster
+ZARR_MARKS = ("zarr.json", ".zgroup", ".zattrs")
 
 
 def path_of(value, context):
@@ -29,6 +38,30 @@ def path_of(value, context):
     if layer.providerType() not in ("gdal", "ogr", "mdal"):
         raise CoreError(f"The layer '{layer.name()}' is not a file on this machine.", "Export it to a GeoTIFF first.")
     return path
+
+
+def store(path):
+    """Path of the data behind the path of a form: the folder of a Zarr store, the file of a layer."""
+    within = re.fullmatch(r'(?:NETCDF|HDF5|ZARR):"?(.+?)"?:[^:"]*', path)
+    path = within[1] if within else path
+    folder, last = os.path.split(path)
+    return folder if last in ZARR_MARKS else path
+
+
+def file_of(layer):
+    """File behind a layer of the project; empty if it has none."""
+    known = layer.providerType() in ("gdal", "mdal")
+    return store(layer.source().split("|")[0]) if known else ""
+
+
+def inputs_of(layer):
+    """Files of ``maps`` and ``stations`` that the run which made a layer was given."""
+    return json.loads(layer.customProperty(INPUTS) or "{}")
+
+
+def set_inputs(layer, inputs):
+    """Note in a layer what its run was given."""
+    layer.setCustomProperty(INPUTS, json.dumps(inputs))
 
 
 def points(value, text, context):

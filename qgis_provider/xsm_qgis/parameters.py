@@ -9,9 +9,6 @@ where they have a default; they are optional here, and the core applies the defa
 
 from __future__ import annotations
 
-import os
-import re
-
 from qgis.core import (
     NULL,
     QgsCoordinateReferenceSystem,
@@ -39,7 +36,6 @@ from .styling import RESULT
 
 OUTPUT = "OUTPUT"
 DATA_FILES = "Tables (*.nc *.csv zarr.json);;All files (*)"
-ZARR_MARKS = ("zarr.json", ".zgroup", ".zattrs")
 WRITTEN = {
     "table": "CSV (*.csv);;NetCDF (*.nc)",
     "figure": "PNG (*.png);;SVG (*.svg);;PDF (*.pdf)",
@@ -227,28 +223,20 @@ def _read_output(algorithm, name, inputs, context):
 
 
 def _read_file(algorithm, name, inputs, context):
-    return _store(algorithm.parameterAsFile(inputs, name, context))
+    return layers.store(algorithm.parameterAsFile(inputs, name, context))
 
 
 def _read_layer(algorithm, name, inputs, context):
     value = inputs.get(name)
     if not isinstance(value, QgsMapLayer):
         value = algorithm.parameterAsString(inputs, name, context)
-    return _store(layers.path_of(value, context))
+    return layers.store(layers.path_of(value, context))
 
 
 def _read_stations(algorithm, name, inputs, context):
     name = f"{name}_LAYER" if is_empty(inputs.get(name)) else name
     points = layers.points(inputs[name], algorithm.parameterAsString(inputs, name, context), context)
     return _read_layer(algorithm, name, inputs, context) if points is None else layers.to_csv(points, context)
-
-
-def _store(path):
-    """Path of the data behind the path of a form: the folder of a Zarr store, the file of a layer."""
-    within = re.fullmatch(r'(?:NETCDF|HDF5|ZARR):"?(.+?)"?:[^:"]*', path)
-    path = within[1] if within else path
-    folder, last = os.path.split(path)
-    return folder if last in ZARR_MARKS else path
 
 
 def _read_paths(algorithm, name, inputs, context):
@@ -260,7 +248,7 @@ def _read_paths(algorithm, name, inputs, context):
 def _read_layers(algorithm, name, inputs, context):
     value = inputs.get(name)
     values = value if isinstance(value, (list, tuple)) else str(value).split(";")
-    return [_store(layers.path_of(one, context)) for one in values if not is_empty(one)]
+    return [layers.store(layers.path_of(one, context)) for one in values if not is_empty(one)]
 
 
 def _read_choice(algorithm, name, inputs, context):

@@ -1,0 +1,108 @@
+"""Files as their providers deliver them: dropped on QGIS or opened in its browser they fill the form of their source."""
+
+from __future__ import annotations
+
+import os
+import re
+
+import processing
+from qgis.core import Qgis, QgsDataItem, QgsDataItemProvider, QgsDataProvider
+from qgis.gui import QgsCustomDropHandler
+from qgis.PyQt.QtWidgets import QAction
+
+from . import provider
+from .algorithm import ICON
+
+DELIVERED = {
+    "smap": r"SMAP_L[23]_SM_P.*\.(h5|nc4?)",
+    "smap_l4": r"SMAP_L4_SM_.*\.(h5|nc4?)",
+    "nldas": r"NLDAS_.*\.(nc4?|grb|grib|h5)",
+    "solus100": r"[a-z]+_\d+_cm_[a-z]+\.tif",
+    "modis": r"MCD12(Q1|C1).*\.(hdf|tif|nc4?)",
+    "uscrn": r"CRN[HDS].*\.txt",
+    "ismn": r".*\.stm",
+}
+"""Names of the files of sources that plugins of xsm read."""
+MOST_LOOKED_AT = 50
+"""Files of a folder by which its source is known."""
+FILES = (
+    Qgis.DataItemProviderCapability.Files
+    if hasattr(Qgis, "DataItemProviderCapability")
+    else QgsDataProvider.DataCapability.File
+)
+
+
+def source_of(path):
+    """The source of a file by its name, or of a folder by the files in it; empty if there is none."""
+    name = os.path.basename(path)
+    if os.path.isdir(path):
+        with os.scandir(path) as entries:
+            names = [entry.name for _, entry in zip(range(MOST_LOOKED_AT), entries)]
+        found = {source for source in map(_named, names) if source}
+        return found.pop() if len(found) == 1 else ""
+    return _named(name)
+
+
+def open_form(paths):
+    """Show the form of the source of some files or of a folder, filled in; returns it, or None if they have no one source."""
+    sources = {source_of(path) for path in paths}
+    if len(sources) != 1 or not (source := sources.pop()) or source not in provider.description().get("sources", {}):
+        return None
+    folder = len(paths) == 1 and os.path.isdir(paths[0])
+    values = {"PATHS": paths[0]} if folder else {"PATHS_FILES": list(paths)}
+    form = processing.createAlgorithmDialog(f"xsm:open{source.replace('_', '')}", values)
+    if form is not None:
+        form.show()
+    return form
+
+
+class Drops(QgsCustomDropHandler):
+    """Takes files and folders of one source that are dropped on the window."""
+
+    def __init__(self):
+        super().__init__()
+        self.form = None
+
+    def handleMimeDataV2(self, data):
+        paths = [url.toLocalFile() for url in data.urls() if url.isLocalFile()]
+        if not paths or not all(map(source_of, paths)):
+            return False
+        self.form = open_form(paths)
+        return self.form is not None
+
+
+class Item(QgsDataItem):
+    """A file of a source in the browser; a double click opens its form."""
+
+    def __init__(self, parent, name, path):
+        super().__init__(Qgis.BrowserItemType.Custom, parent, name, path, "xsm")
+        self.setIconName(ICON)
+        self.setState(Qgis.BrowserItemState.Populated)
+        self.form = None
+
+    def handleDoubleClick(self):
+        self.form = open_form([self.path()])
+        return self.form is not None
+
+    def actions(self, parent):
+        action = QAction("Open with XSM…", parent)
+        action.triggered.connect(self.handleDoubleClick)
+        return [action]
+
+
+class Items(QgsDataItemProvider):
+    """Shows the files of sources in the browser under the name of the source, beside those that QGIS opens itself."""
+
+    def name(self):
+        return "XSM"
+
+    def capabilities(self):
+        return FILES
+
+    def createDataItem(self, path, parent):
+        source = source_of(path) if path and os.path.isfile(path) else ""
+        return Item(parent, f"{os.path.basename(path)} ({source})", path) if source else None
+
+
+def _named(name):
+    return next((source for source, pattern in DELIVERED.items() if re.fullmatch(pattern, name)), "")
