@@ -41,7 +41,9 @@ def curves(cells, hidden=()):
             colour = COMPARED[number % len(COMPARED)] if several else series["colour"]
             numbers = [_number(day) for day in series["days"]]
             shown = series["shown"] if name not in hidden else not series["shown"]
-            out.append({**series, "name": name, "colour": colour, "numbers": numbers, "visible": shown})
+            dashed = series["dashed"] or (several and series["kind"] == "station")
+            changed = {"name": name, "colour": colour, "numbers": numbers, "visible": shown, "dashed": dashed}
+            out.append({**series, **changed})
     return out
 
 

@@ -8,6 +8,7 @@ import re
 import processing
 from qgis.core import Qgis, QgsDataItem, QgsDataItemProvider, QgsDataProvider
 from qgis.gui import QgsCustomDropHandler
+from qgis.PyQt import sip
 from qgis.PyQt.QtWidgets import QAction
 
 from . import provider
@@ -93,6 +94,11 @@ class Item(QgsDataItem):
 class Items(QgsDataItemProvider):
     """Shows the files of sources in the browser under the name of the source, beside those that QGIS opens itself."""
 
+    def __init__(self):
+        super().__init__()
+        self.made = []
+        """Items that QGIS shows; Python would forget its part of them."""
+
     def name(self):
         return "XSM"
 
@@ -101,7 +107,12 @@ class Items(QgsDataItemProvider):
 
     def createDataItem(self, path, parent):
         source = source_of(path) if path and os.path.isfile(path) else ""
-        return Item(parent, f"{os.path.basename(path)} ({source})", path) if source else None
+        if not source:
+            return None
+        item = Item(parent, f"{os.path.basename(path)} ({source})", path)
+        sip.transferto(item, None)
+        self.made = [one for one in self.made if not sip.isdeleted(one)] + [item]
+        return item
 
 
 def _named(name):

@@ -11,6 +11,7 @@ from qgis.core import (
     QgsGeometry,
     QgsPointXY,
     QgsProject,
+    QgsRasterLayer,
     QgsWkbTypes,
 )
 from qgis.gui import QgsDockWidget, QgsMapToolEmitPoint, QgsRubberBand
@@ -161,7 +162,10 @@ class Dock(QgsDockWidget):
 
     def _answered(self, answer):
         if self.places:
-            self._say(", ".join(f"{c['lat']:.3f}°, {c['lon']:.3f}°" for c in answer["cells"]))
+            self._say("; ".join(
+                f"{'ABCDEF'[i]}: {c['lat']:.3f}°, {c['lon']:.3f}°" + ("" if c["series"] else " (no data)")
+                for i, c in enumerate(answer["cells"])
+            ))  # fmt: skip
             self._show(answer)
             self._follow()
         self._go_on()
@@ -259,7 +263,7 @@ def files_of(project):
     for layer in project.mapLayers().values():
         inputs = layers.inputs_of(layer)
         own = layers.file_of(layer)
-        maps += [own] if own and layer.type() == layers.RASTER else []
+        maps += [own] if own and isinstance(layer, QgsRasterLayer) else []
         maps += inputs.get("maps", [])
         stations += inputs.get("stations", [])
     return [[path for path in dict.fromkeys(paths) if os.path.exists(path)] for paths in (maps, stations)]

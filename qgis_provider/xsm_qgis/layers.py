@@ -9,11 +9,9 @@ import re
 
 from qgis.core import (
     NULL,
-    Qgis,
     QgsCoordinateReferenceSystem,
     QgsCoordinateTransform,
     QgsMapLayer,
-    QgsMapLayerType,
     QgsProcessingUtils,
     QgsVectorLayer,
 )
@@ -25,7 +23,6 @@ PLACE = ("lat", "lon")
 FILTER = "Maps and tables (*.nc *.tif *.tiff *.csv zarr.json);;All files (*)"
 INPUTS = "xsm/inputs"
 """Property of a layer: files that the run which made it was given."""
-RASTER = QgsMapLayerType.RasterLayer if Qgis.QGIS_VERSION_INT < 33000 else Qgis.LayerType.Raster
 ZARR_MARKS = ("zarr.json", ".zgroup", ".zattrs")
 
 
@@ -64,7 +61,7 @@ def set_inputs(layer, inputs):
     layer.setCustomProperty(INPUTS, json.dumps(inputs))
 
 
-def points(value, text, context):
+def features_of(value, text, context):
     """The vector layer with geometries that a parameter names; None for a file, or for a table that comes from one."""
     layer = value if isinstance(value, QgsMapLayer) else None if os.path.exists(text) else context.getMapLayer(text)
     return layer if isinstance(layer, QgsVectorLayer) and layer.isSpatial() else None
@@ -90,6 +87,26 @@ def to_csv(layer, context):
             place = to_degrees.transform(points[0].x(), points[0].y())
             values = feature.attributes()
             rows.writerow([place.y(), place.x(), *(_text(values[i]) for i in kept)])
+    return path
+
+
+def to_geojson(layer, context):
+    """Write the polygons of a layer in WGS 84 to a temporary GeoJSON; returns its path."""
+    to_degrees = QgsCoordinateTransform(
+        layer.crs(), QgsCoordinateReferenceSystem("EPSG:4326"), context.transformContext()
+    )
+    names = [field.name() for field in layer.fields()]
+    features = []
+    for feature in layer.getFeatures():
+        geometry = feature.geometry()
+        if geometry.isNull():
+            continue
+        geometry.transform(to_degrees)
+        known = {name: _text(value) for name, value in zip(names, feature.attributes())}
+        features.append({"type": "Feature", "properties": known, "geometry": json.loads(geometry.asJson(9))})
+    path = QgsProcessingUtils.generateTempFilename("polygons.geojson")
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump({"type": "FeatureCollection", "features": features}, file, default=str)
     return path
 
 

@@ -9,8 +9,6 @@ from qgis.core import (
     QgsCoordinateReferenceSystem,
     QgsEditorWidgetSetup,
     QgsFeature,
-    QgsField,
-    QgsFields,
     QgsGeometry,
     QgsGraduatedSymbolRenderer,
     QgsMarkerSymbol,
@@ -21,7 +19,7 @@ from qgis.core import (
     QgsVectorLayer,
     QgsWkbTypes,
 )
-from qgis.PyQt.QtCore import QBuffer, QByteArray, QIODevice, QMetaType, QSize
+from qgis.PyQt.QtCore import QBuffer, QByteArray, QIODevice, QSize
 from qgis.utils import iface
 
 from . import chart, layers
@@ -55,11 +53,9 @@ def write(answer, output, inputs, context):
     if not rows:
         return {}
     path = os.path.splitext(output)[0] + END
-    fields = QgsFields()
-    for name, value in rows[0].items():
-        number = isinstance(value, (int, float))
-        fields.append(QgsField(name, QMetaType.Type.Double if number else QMetaType.Type.QString))
-    fields.append(QgsField(SERIES, QMetaType.Type.QString))
+    kinds = {name: "double" if isinstance(value, (int, float)) else "string" for name, value in rows[0].items()}
+    columns = "".join(f"&field={name}:{kind}" for name, kind in {**kinds, SERIES: "string(0,0)"}.items())
+    fields = QgsVectorLayer(f"Point?crs=EPSG:4326{columns}", "points", "memory").fields()
     options = QgsVectorFileWriter.SaveVectorOptions()
     options.driverName, options.layerName = "GPKG", "points"
     crs = QgsCoordinateReferenceSystem("EPSG:4326")
@@ -72,7 +68,8 @@ def write(answer, output, inputs, context):
         feature = QgsFeature(fields)
         feature.setGeometry(QgsGeometry.fromPointXY(QgsPointXY(row["lon"], row["lat"])))
         feature.setAttributes([*row.values(), _address(series)])
-        writer.addFeature(feature)
+        if not writer.addFeature(feature):
+            raise CoreError(f"'{path}' cannot be written ({writer.errorMessage()[:200]}).")
     del writer
     return {"path": path, "inputs": inputs, "names": list(rows[0]), **{n: answer[n] for n in ("groups", "scores")}}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import lru_cache
@@ -115,6 +116,13 @@ def _opened(path: str, stamp: tuple[int, int]) -> xr.Dataset:
 @lru_cache(maxsize=8)
 def _sensors(path: str, stamp: tuple[int, int], first: np.datetime64, last: np.datetime64) -> Sensors:
     return Sensors(as_reference(_opened(path, stamp)), np.arange(first, last + 1))
+
+
+@atexit.register
+def _forget() -> None:
+    """Close the files before the libraries that do so are gone."""
+    for kept in (_sensors, _opened):
+        kept.cache_clear()
 
 
 def _add_maps(ds: xr.Dataset, where: Places, found: list[dict[str, Any]]) -> list[np.ndarray]:
