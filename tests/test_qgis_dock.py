@@ -28,7 +28,7 @@ yield 1
 pulse["longest"], pulse["last"] = 0.0, time.monotonic()
 web = QgsCoordinateTransform(QgsCoordinateReferenceSystem("EPSG:4326"), canvas.mapSettings().destinationCrs(), project)
 state = {"stalls": []}
-for place, key in ((task["place"], Qt.NoModifier), ((task["place"][0] - 0.3, task["place"][1]), Qt.ControlModifier)):
+for place, key in ((task["place"], Qt.NoModifier), ((task["place"][0] - 0.3, task["place"][1] - 0.4), Qt.ControlModifier)):
     dock.pick(web.transform(QgsPointXY(place[1], place[0])), modifiers=key)
     yield lambda: dock.asked is None
     state["stalls"].append(pulse["longest"])
@@ -49,7 +49,7 @@ state["stalls"].append(pulse["longest"])
 keep("two")
 dock.save_picture(task["picture"])
 dock.save_table(task["table"])
-state["picture"] = QImage(task["picture"]).width() if False else os.path.getsize(task["picture"])
+state["picture"] = os.path.getsize(task["picture"])
 dock.clear()
 state["cleared"] = [dock.chart.cells, dock.bands]
 state["note"] = dock.note.text()
@@ -71,7 +71,7 @@ def world(tmp_path_factory):
 def test_a_click_shows_the_series_of_cells_while_qgis_goes_on(qgis, world, tmp_path):
     task = world | {n: str(tmp_path / n) for n in ("maps.nc", "picture.png", "table.csv")}
     task |= {"maps": task["maps.nc"], "picture": task["picture.png"], "table": task["table.csv"]}
-    state = window(qgis, CELLS, tmp_path / "window", task)
+    state = window(qgis, CELLS, tmp_path / "window", task, limit=120)
     (one,) = state["one"]
     assert one[0] == "5 cm, scenario 2" or one[0].startswith("5 cm"), "the estimate"
     assert {"SMAP DCA", "Noah 0-10 cm", "Noah 10-40 cm", "Twin 01, 0 km"} <= set(one), "inputs of the run, and a station"
@@ -113,7 +113,8 @@ state["legend"] = [r.label() for r in layer.renderer().ranges()]
 state["tips"] = iface.actionMapTips().isChecked()
 keep("points")
 
-desk = plugins_desk = __import__("qgis.utils", fromlist=["plugins"]).plugins["xsm_qgis"].desk
+from qgis.utils import plugins
+desk = plugins["xsm_qgis"].desk
 data = QMimeData()
 data.setUrls([QUrl.fromLocalFile(path) for path in task["granules"]])
 state["taken"] = [desk.drops.handleMimeDataV2(data)]
@@ -123,13 +124,14 @@ keep("form")
 form.close()
 data.setUrls([QUrl.fromLocalFile(task["cube"])])
 state["taken"].append(desk.drops.handleMimeDataV2(data))
-folder = os.path.dirname(task["granules"][0])
-item = QgsDirectoryItem(None, "granules", folder)
-children = item.createChildren()
-state["browser"] = sorted(c.name() for c in children if c.providerKey() == "xsm")
-entry = next(c for c in children if c.providerKey() == "xsm")
-state["opens"] = entry.handleDoubleClick()
-entry.form.close()
+item = QgsDataItem(Qgis.BrowserItemType.Custom, None, "granule", task["granules"][0], "gdal")
+menu = QMenu()
+desk.entries.populateContextMenu(item, menu, [item], QgsDataItemGuiContext())
+state["menu"] = [action.text() for action in menu.actions()]
+state["opens"] = desk.entries.handleDoubleClick(item, QgsDataItemGuiContext())
+desk.entries.form.close()
+native = QgsDataItem(Qgis.BrowserItemType.Custom, None, "cube", task["cube"], "gdal")
+state["native"] = desk.entries.handleDoubleClick(native, QgsDataItemGuiContext())
 
 desk.download()
 form = desk.form
@@ -143,7 +145,7 @@ yield lambda: form.plan_button.isEnabled()
 yield lambda: form.login.text() != "…"
 state["plan"], state["login"] = form.answer.toPlainText(), form.login.text()
 state["stall"] = pulse["longest"]
-form.grab().save(os.path.join(folder, "download.png"))
+form.grab().save(os.path.join(request["folder"], "download.png"))
 form.close()
 answer = state
 """
@@ -157,7 +159,7 @@ def test_scores_are_points_and_files_of_a_product_are_dropped(checked, world, tm
         path.write_bytes(b"")
     task = world | {"scores": str(tmp_path / "scores.csv"), "downloads": str(tmp_path / "S")}
     task |= {"granules": [str(p) for p in granules]}
-    state = window(checked, POINTS, tmp_path / "window", task)
+    state = window(checked, POINTS, tmp_path / "window", task, limit=120)
     title, groups = state["group"]
     assert title == "Validate against stations"
     names = [[f"{s}, {p}" for s in ("R", "ubRMSE [m³ m⁻³]", "Bias [m³ m⁻³]")] for p in ("Noah 0-10 cm", "SMAP DCA")]
@@ -171,8 +173,8 @@ def test_scores_are_points_and_files_of_a_product_are_dropped(checked, world, tm
     assert state["tips"]
     assert state["taken"] == [True, False], "a granule is taken, a cube is left to QGIS"
     assert state["form"] == ["xsm:opensmap", task["granules"]]
-    assert state["browser"] == [f"{p.name} (smap)" for p in granules]
-    assert state["opens"]
+    assert state["menu"] == ["Open with XSM…"]
+    assert (state["opens"], state["native"]) == (True, False)
     assert "4 files" in state["plan"]
     assert "Earthdata" in state["login"]
     assert state["stall"] < most_seconds() / 8

@@ -6,10 +6,8 @@ import os
 import re
 
 import processing
-from qgis.core import Qgis, QgsDataItem, QgsDataItemProvider, QgsDataProvider
-from qgis.gui import QgsCustomDropHandler
-from qgis.PyQt import sip
-from qgis.PyQt.QtWidgets import QAction
+from qgis.gui import QgsCustomDropHandler, QgsDataItemGuiProvider
+from qgis.PyQt.QtGui import QIcon
 
 from . import provider
 from .algorithm import ICON
@@ -26,11 +24,8 @@ DELIVERED = {
 """Names of the files of sources that plugins of xsm read."""
 MOST_LOOKED_AT = 50
 """Files of a folder by which its source is known."""
-FILES = (
-    Qgis.DataItemProviderCapability.Files
-    if hasattr(Qgis, "DataItemProviderCapability")
-    else QgsDataProvider.DataCapability.File
-)
+MAPS = (".tif", ".hdf")
+"""Endings of files that QGIS draws as they are."""
 
 
 def source_of(path):
@@ -72,47 +67,29 @@ class Drops(QgsCustomDropHandler):
         return self.form is not None
 
 
-class Item(QgsDataItem):
-    """A file of a source in the browser; a double click opens its form."""
-
-    def __init__(self, parent, name, path):
-        super().__init__(Qgis.BrowserItemType.Custom, parent, name, path, "xsm")
-        self.setIconName(ICON)
-        self.setState(Qgis.BrowserItemState.Populated)
-        self.form = None
-
-    def handleDoubleClick(self):
-        self.form = open_form([self.path()])
-        return self.form is not None
-
-    def actions(self, parent):
-        action = QAction("Open with XSM…", parent)
-        action.triggered.connect(self.handleDoubleClick)
-        return [action]
-
-
-class Items(QgsDataItemProvider):
-    """Shows the files of sources in the browser under the name of the source, beside those that QGIS opens itself."""
+class Entries(QgsDataItemGuiProvider):
+    """Opens files of a source from the browser: an entry of their menu, and a double click where QGIS sees no map."""
 
     def __init__(self):
         super().__init__()
-        self.made = []
-        """Items that QGIS shows; Python would forget its part of them."""
+        self.form = None
 
     def name(self):
         return "XSM"
 
-    def capabilities(self):
-        return FILES
+    def populateContextMenu(self, item, menu, selected, context):
+        paths = [one.path() for one in selected or [item]]
+        if paths and all(map(source_of, paths)):
+            menu.addAction(QIcon(ICON), "Open with XSM…").triggered.connect(lambda: self.open(paths))
 
-    def createDataItem(self, path, parent):
-        source = source_of(path) if path and os.path.isfile(path) else ""
-        if not source:
-            return None
-        item = Item(parent, f"{os.path.basename(path)} ({source})", path)
-        sip.transferto(item, None)
-        self.made = [one for one in self.made if not sip.isdeleted(one)] + [item]
-        return item
+    def handleDoubleClick(self, item, context):
+        path = item.path()
+        return os.path.isfile(path) and not path.endswith(MAPS) and bool(source_of(path)) and self.open([path])
+
+    def open(self, paths):
+        """Show the form of some files; returns whether there is one."""
+        self.form = open_form(paths)
+        return self.form is not None
 
 
 def _named(name):

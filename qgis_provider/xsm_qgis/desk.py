@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 
-from qgis.core import QgsApplication
+from qgis.gui import QgsGui
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtGui import QIcon
 from qgis.PyQt.QtWidgets import QAction
 
-from .deliveries import Drops, Items
+from .deliveries import Drops, Entries
 from .dock import Dock
 from .download import Download
 
@@ -33,9 +33,9 @@ class Desk:
         iface.addToolBarIcon(show)
         for action in self.actions:
             iface.addPluginToMenu(MENU, action)
-        self.drops, self.items = Drops(), Items()
+        self.drops, self.entries = Drops(), Entries()
         iface.registerCustomDropHandler(self.drops)
-        QgsApplication.dataItemProviderRegistry().addProvider(self.items)
+        QgsGui.dataItemGuiProviderRegistry().addProvider(self.entries)
 
     def download(self):
         """Show the form for downloads."""
@@ -47,7 +47,7 @@ class Desk:
     def close(self):
         """Remove everything from the window."""
         self.iface.unregisterCustomDropHandler(self.drops)
-        QgsApplication.dataItemProviderRegistry().removeProvider(self.items)
+        QgsGui.dataItemGuiProviderRegistry().removeProvider(self.entries)
         self.iface.removeToolBarIcon(self.actions[0])
         for action in self.actions:
             self.iface.removePluginMenu(MENU, action)
