@@ -155,7 +155,7 @@ class CoreAlgorithm(QgsProcessingAlgorithm):
         self.layers = [{**look, "inputs": inputs} for look in answer.get("layers", [])]
         if answer.get("points"):
             with failures_shown(feedback):
-                self.points = points.write(answer["points"], self.request["output"], inputs, context)
+                self.points = points.write(answer["points"], self.request["output"], inputs)
         results = {parameters.OUTPUT: self.request["output"]} if self.request["output"] else {}
         for param in self.operation["params"]:
             if parameters.names_output(param, self.operation["result"]):

@@ -9,6 +9,8 @@ where they have a default; they are optional here, and the core applies the defa
 
 from __future__ import annotations
 
+import os
+
 from qgis.core import (
     NULL,
     QgsCoordinateReferenceSystem,
@@ -245,6 +247,10 @@ def _read_stations(algorithm, name, inputs, context):
 
 
 def _read_polygons(algorithm, name, inputs, context):
+    path = algorithm.parameterAsString(inputs, name, context)
+    if os.path.exists(path) and not path.lower().endswith(("json", ".csv")):
+        polygons = algorithm.parameterAsVectorLayer(inputs, name, context)
+        return path if polygons is None else layers.to_geojson(polygons, context)
     return _read_features(algorithm, name, inputs, context, layers.to_geojson)
 
 

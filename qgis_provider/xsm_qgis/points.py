@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 from html import escape
 
 from qgis.core import (
-    QgsCoordinateReferenceSystem,
     QgsEditorWidgetSetup,
-    QgsFeature,
-    QgsGeometry,
     QgsGraduatedSymbolRenderer,
     QgsMarkerSymbol,
-    QgsPointXY,
     QgsRendererRange,
     QgsSingleSymbolRenderer,
-    QgsVectorFileWriter,
     QgsVectorLayer,
-    QgsWkbTypes,
 )
 from qgis.PyQt.QtCore import QBuffer, QByteArray, QIODevice, QSize
 from qgis.utils import iface
@@ -26,12 +21,12 @@ from . import chart, layers
 from .runner import CoreError
 
 PICTURE, SERIES = QSize(420, 170), "series"
-END = "_points.gpkg"
+END = "_points.geojson"
 MARKER = {"name": "circle", "size": "3.6", "outline_color": "#222222", "outline_width": "0.3"}
 PLAIN = "#0072b2"
 
 
-def write(answer, output, inputs, context):
+def write(answer, output, inputs):
     """Write the points of an answer beside its output; called in the algorithm's thread.
 
     Parameters
@@ -39,10 +34,9 @@ def write(answer, output, inputs, context):
     answer : dict
         ``rows``, ``groups``, ``scores`` and ``series``, see `xsm.faces.points`.
     output : str
-        File of the result; ``scores.csv`` gets ``scores_points.gpkg``.
+        File of the result; ``scores.csv`` gets ``scores_points.geojson``.
     inputs : dict
         Files of the run.
-    context : QgsProcessingContext
 
     Returns
     -------
@@ -53,24 +47,20 @@ def write(answer, output, inputs, context):
     if not rows:
         return {}
     path = os.path.splitext(output)[0] + END
-    kinds = {name: "double" if isinstance(value, (int, float)) else "string" for name, value in rows[0].items()}
-    columns = "".join(f"&field={name}:{kind}" for name, kind in {**kinds, SERIES: "string(0,0)"}.items())
-    fields = QgsVectorLayer(f"Point?crs=EPSG:4326{columns}", "points", "memory").fields()
-    options = QgsVectorFileWriter.SaveVectorOptions()
-    options.driverName, options.layerName = "GPKG", "points"
-    crs = QgsCoordinateReferenceSystem("EPSG:4326")
-    kind = QgsWkbTypes.Type.Point
-    writer = QgsVectorFileWriter.create(path, fields, kind, crs, context.transformContext(), options)
-    if writer.hasError() != QgsVectorFileWriter.WriterError.NoError:
-        raise CoreError(f"'{path}' cannot be written ({writer.errorMessage()}).", "Remove its layers from the project.")
     drawn = answer["series"] or [[]] * len(rows)
-    for row, series in zip(rows, drawn):
-        feature = QgsFeature(fields)
-        feature.setGeometry(QgsGeometry.fromPointXY(QgsPointXY(row["lon"], row["lat"])))
-        feature.setAttributes([*row.values(), _address(series)])
-        if not writer.addFeature(feature):
-            raise CoreError(f"'{path}' cannot be written ({writer.errorMessage()[:200]}).")
-    del writer
+    features = [
+        {
+            "type": "Feature",
+            "geometry": {"type": "Point", "coordinates": [row["lon"], row["lat"]]},
+            "properties": {**row, SERIES: _address(series)},
+        }
+        for row, series in zip(rows, drawn)
+    ]
+    try:
+        with open(path, "w", encoding="utf-8") as file:
+            json.dump({"type": "FeatureCollection", "features": features}, file)
+    except OSError as error:
+        raise CoreError(f"'{path}' cannot be written ({error.strerror}).", "Give another output.") from error
     return {"path": path, "inputs": inputs, "names": list(rows[0]), **{n: answer[n] for n in ("groups", "scores")}}
 
 
@@ -96,7 +86,7 @@ def add(title, shown, project):
 
 def _layer(shown, product, score):
     title = score["title"] if score else "Stations"
-    layer = QgsVectorLayer(f"{shown['path']}|layername=points", f"{title}, {product}" if product else title, "ogr")
+    layer = QgsVectorLayer(shown["path"], f"{title}, {product}" if product else title, "ogr")
     if product:
         quoted = product.replace("'", "''")
         layer.setSubsetString(f"\"product\" = '{quoted}'")
