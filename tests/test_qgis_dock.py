@@ -28,9 +28,10 @@ yield 1
 pulse["longest"], pulse["last"] = 0.0, time.monotonic()
 web = QgsCoordinateTransform(QgsCoordinateReferenceSystem("EPSG:4326"), canvas.mapSettings().destinationCrs(), project)
 state = {"stalls": []}
-for place, key in ((task["place"], Qt.NoModifier), ((task["place"][0] - 0.3, task["place"][1] - 0.4), Qt.ControlModifier)):
+lat, lon = task["place"]
+for place, key in (((lat, lon), Qt.NoModifier), ((lat - 0.3, lon - 0.4), Qt.ControlModifier)):
     dock.pick(web.transform(QgsPointXY(place[1], place[0])), modifiers=key)
-    yield lambda: dock.asked is None
+    yield lambda: dock.question is None
     state["stalls"].append(pulse["longest"])
     state["cells"] = [[s["name"] for s in c["series"]] for c in dock.chart.cells]
     state["outlines"] = [b.asGeometry().area() > 0 for b in dock.bands]
@@ -74,7 +75,9 @@ def test_a_click_shows_the_series_of_cells_while_qgis_goes_on(qgis, world, tmp_p
     state = window(qgis, CELLS, tmp_path / "window", task, limit=120)
     (one,) = state["one"]
     assert one[0] == "5 cm, scenario 2" or one[0].startswith("5 cm"), "the estimate"
-    assert {"SMAP DCA", "Noah 0-10 cm", "Noah 10-40 cm", "Twin 01, 0 km"} <= set(one), "inputs of the run, and a station"
+    assert {"SMAP DCA", "Noah 0-10 cm", "Noah 10-40 cm", "Twin 01, 0 km"} <= set(one), (
+        "inputs of the run, and a station"
+    )
     assert len(state["cells"]) == 2
     assert state["outlines"] == [True, True]
     assert state["day"] == "2021-04-06"

@@ -164,13 +164,13 @@ class CoreAlgorithm(QgsProcessingAlgorithm):
 
     def _inputs(self):
         """Files of maps and stations that the run was given."""
-        found = {"maps": [], "stations": []}
+        files = {"maps": [], "stations": []}
         for param in self.operation["params"]:
             value = self.request["values"].get(param["name"])
             kind = {"dataset": "maps", "datasets": "maps", "stations": "stations"}.get(param["kind"])
             if kind and value:
-                found[kind] += value if isinstance(value, list) else [value]
-        return found
+                files[kind] += value if isinstance(value, list) else [value]
+        return files
 
     def postProcessAlgorithm(self, context, feedback):
         """Show maps and points; called in the main thread, or for a step of a model in that of the model."""

@@ -58,7 +58,7 @@ def draw(painter, size, cells, classes=(), day=None, hidden=()):
     if not depths:
         return drawing
     days = [number for c in every for number in (c["numbers"][:1] + c["numbers"][-1:])]
-    drawing.first, drawing.last = min(days), max(max(days), min(days) + 1)
+    drawing.first, drawing.last = min(days), max(*days, min(days) + 1)
     each = (size.height() - height - BOTTOM - BETWEEN * (len(depths) - 1)) / len(depths)
     for row, depth in enumerate(depths):
         area = QRectF(LEFT, height + row * (each + BETWEEN), size.width() - LEFT - RIGHT, each)

@@ -1,4 +1,4 @@
-"""Files as their providers deliver them: dropped on QGIS or opened in its browser they fill the form of their source."""
+"""Files as their providers deliver them: dropped on QGIS or opened in its browser they fill a form."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ def source_of(path):
     if os.path.isdir(path):
         with os.scandir(path) as entries:
             names = [entry.name for _, entry in zip(range(MOST_LOOKED_AT), entries)]
-        found = {source for source in map(_named, names) if source}
-        return found.pop() if len(found) == 1 else ""
+        sources = {source for source in map(_named, names) if source}
+        return sources.pop() if len(sources) == 1 else ""
     return _named(name)
 
 
 def open_form(paths):
-    """Show the form of the source of some files or of a folder, filled in; returns it, or None if they have no one source."""
+    """Show the filled-in form of the one source of some files or of a folder; returns it, or None without one."""
     sources = {source_of(path) for path in paths}
     if len(sources) != 1 or not (source := sources.pop()) or source not in provider.description().get("sources", {}):
         return None

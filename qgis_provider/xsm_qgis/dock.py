@@ -82,7 +82,7 @@ class Dock(QgsDockWidget):
         self.iface, self.canvas = iface, iface.mapCanvas()
         self.core = Core(self)
         self.places, self.bands, self.maps, self.stations = [], [], [], []
-        self.asked = self.next = None
+        self.question = self.next = None
         self.tool = QgsMapToolEmitPoint(self.canvas)
         self.tool.canvasClicked.connect(self.pick)
         self.chart, self.note = Chart(), QLabel(HOW)
@@ -137,7 +137,7 @@ class Dock(QgsDockWidget):
         values = {"maps": [*maps, *self.maps], "places": self.places, "stations": [*stations, *self.stations]}
         if not values["maps"]:
             self._say("The project has no map of soil moisture: run 'Fuse' or 'Estimate', or add a file with 'Maps…'.")
-        elif self.asked is not None:
+        elif self.question is not None:
             self.next = values
         else:
             self._ask(values)
@@ -156,7 +156,7 @@ class Dock(QgsDockWidget):
         self.core.stop()
 
     def _ask(self, values):
-        self.asked = values
+        self.question = values
         self._say("Reading …")
         self.core.ask("cells", values, self._answered, self._failed)
 
@@ -175,7 +175,7 @@ class Dock(QgsDockWidget):
         self._go_on()
 
     def _go_on(self):
-        self.asked, values, self.next = None, self.next, None
+        self.question, values, self.next = None, self.next, None
         if values is not None:
             self._ask(values)
 
@@ -262,8 +262,8 @@ def files_of(project):
     maps, stations = [], []
     for layer in project.mapLayers().values():
         inputs = layers.inputs_of(layer)
-        own = layers.file_of(layer)
-        maps += [own] if own and isinstance(layer, QgsRasterLayer) else []
+        path = layers.file_of(layer)
+        maps += [path] if path and isinstance(layer, QgsRasterLayer) else []
         maps += inputs.get("maps", [])
         stations += inputs.get("stations", [])
     return [[path for path in dict.fromkeys(paths) if os.path.exists(path)] for paths in (maps, stations)]
@@ -279,7 +279,9 @@ def values_on(curves, day, classes):
             continue
         half = curve["half"][place] if curve["half"] else None
         drought = classes[curve["drought"][place]][1] if curve["drought"] and curve["drought"][place] < 6 else ""
-        lines.append(f"{curve['name']}: {value:.3f}" + (f" ± {half:.3f}" if half else "") + (f", {drought}" * bool(drought)))
+        lines.append(
+            f"{curve['name']}: {value:.3f}" + (f" ± {half:.3f}" if half else "") + (f", {drought}" * bool(drought))
+        )
     return lines
 
 

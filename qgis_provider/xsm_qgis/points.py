@@ -103,7 +103,10 @@ def _renderer(score):
         return QgsSingleSymbolRenderer(QgsMarkerSymbol.createSimple({**MARKER, "color": PLAIN}))
     ranges = []
     for low, high, colour in score["classes"]:
-        first, last = (low, high, colour) == tuple(score["classes"][0]), (low, high, colour) == tuple(score["classes"][-1])
+        first, last = (
+            (low, high, colour) == tuple(score["classes"][0]),
+            (low, high, colour) == tuple(score["classes"][-1]),
+        )
         text = f"up to {high:g}" if first else f"over {low:g}" if last else f"{low:g} to {high:g}"
         ranges.append(QgsRendererRange(low, high, QgsMarkerSymbol.createSimple({**MARKER, "color": colour}), text))
     return QgsGraduatedSymbolRenderer(score["field"], ranges)

@@ -60,7 +60,8 @@ def cells(
         ``cells``, one for each place: ``lat`` and ``lon`` of the place, ``outline`` of its cell (pairs of longitude and
         latitude), and ``series`` of ``days``, ``values`` and ``half`` (half the width of the 95 percent interval; m3
         m-3), ``name``, ``depth``, ``colour``, ``dashed``, ``kind`` (``"map"`` or ``"station"``), ``shown``
-        (false for a product that looks like an earlier one) and ``drought`` (numbers of classes, of five years). ``classes`` are colour and name of each class. Missing is null.
+        (false for a product that looks like an earlier one) and ``drought`` (numbers of classes, of five years).
+        ``classes`` are colour and name of each class. Missing is null.
 
     Raises
     ------
@@ -78,7 +79,7 @@ def cells(
     (['SMAP DCA', 'Noah 0-10 cm'], 5)
     """
     where = places_of(None, None, [tuple(place) for place in places])
-    found: list[dict[str, Any]] = [
+    answers: list[dict[str, Any]] = [
         {"lat": float(lat), "lon": float(lon), "outline": [], "series": []}
         for lat, lon in zip(where.lat, where.lon, strict=True)
     ]
@@ -86,8 +87,8 @@ def cells(
     with hear(thread=True):
         for path in maps:
             with suppress(DataError, UsageError):
-                days += _add_maps(_opened(path, _stamp(path)), where, found)
-        if not any(cell["series"] for cell in found):
+                days += _add_maps(_opened(path, _stamp(path)), where, answers)
+        if not any(cell["series"] for cell in answers):
             raise DataError(
                 "None of the maps has daily soil moisture here.",
                 hint="Click on a map, or add files that have the variable and the dim time.",
@@ -95,8 +96,11 @@ def cells(
         every = np.concatenate(days)
         for path in stations:
             with suppress(DataError, UsageError):
-                _add_stations(_sensors(path, _stamp(path), every.min(), every.max()), found, reach)
-    return {"cells": found, "classes": [list(pair) for pair in zip(DROUGHT, ("", "D0", "D1", "D2", "D3", "D4"))]}
+                _add_stations(_sensors(path, _stamp(path), every.min(), every.max()), answers, reach)
+    return {
+        "cells": answers,
+        "classes": [list(pair) for pair in zip(DROUGHT, ("", "D0", "D1", "D2", "D3", "D4"), strict=True)],
+    }
 
 
 def _stamp(path: str) -> tuple[int, int]:
@@ -125,7 +129,7 @@ def _forget() -> None:
         kept.cache_clear()
 
 
-def _add_maps(ds: xr.Dataset, where: Places, found: list[dict[str, Any]]) -> list[np.ndarray]:
+def _add_maps(ds: xr.Dataset, where: Places, answers: list[dict[str, Any]]) -> list[np.ndarray]:
     """Add the series of a file of maps to each cell; returns its days."""
     names = [str(n) for n, v in ds.data_vars.items() if "time" in v.dims and style_of(str(n)) == "soil_moisture"]
     names = [n for n in names if ds[n].ndim == 3 and ds[n].dtype.kind == "f"]
@@ -136,8 +140,8 @@ def _add_maps(ds: xr.Dataset, where: Places, found: list[dict[str, Any]]) -> lis
     days = at["time"].values.astype("M8[D]")
     classes = _drought(at[names], days)
     outlines = _outlines(ds, where)
-    seen: list[set[tuple[str, str, str]]] = [set() for _ in found]
-    for i, cell in enumerate(found):
+    looks: list[set[tuple[str, str, str]]] = [set() for _ in answers]
+    for i, cell in enumerate(answers):
         here = at.isel(place=i)
         if not np.isfinite(here["lat"]):
             continue
@@ -150,12 +154,12 @@ def _add_maps(ds: xr.Dataset, where: Places, found: list[dict[str, Any]]) -> lis
             style = look(name)
             alike = (style["color"], style["linestyle"], DEPTHS.get(layer_of(name) or "", "5 cm"))
             cell["series"].append(_series(days, values, {
-                "name": label(name, ds), "depth": alike[2], "kind": "map", "shown": alike not in seen[i],
+                "name": label(name, ds), "depth": alike[2], "kind": "map", "shown": alike not in looks[i],
                 "colour": style["color"], "dashed": style["linestyle"] != "-",
                 "half": None if spread is None else _numbers(spread),
                 "drought": classes[name].isel(place=i).values.tolist() if name in classes else None,
             }))  # fmt: skip
-            seen[i].add(alike)
+            looks[i].add(alike)
     return [days]
 
 
@@ -177,12 +181,12 @@ def _outlines(ds: xr.Dataset, where: Places) -> list[list[list[float]]]:
     return [np.stack(corners, 1).round(DIGITS).tolist() for corners in zip(lon, lat, strict=True)]
 
 
-def _add_stations(sensors: Sensors, found: list[dict[str, Any]], reach: float) -> None:
+def _add_stations(sensors: Sensors, answers: list[dict[str, Any]], reach: float) -> None:
     """Add the daily means of the nearest stations to each cell."""
     from pyproj import Geod
 
     station, network, lat, lon, depth = (sensors.coords[n] for n in ("station", "network", "lat", "lon", "depth"))
-    for cell in found:
+    for cell in answers:
         start = np.full(lat.shape, cell["lon"]), np.full(lat.shape, cell["lat"])
         away = Geod(ellps="WGS84").inv(*start, lon, lat)[2] / 1e3
         order = [int(i) for i in np.argsort(away, kind="stable") if away[i] <= reach]

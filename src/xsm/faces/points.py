@@ -36,9 +36,9 @@ def points_of(values: Mapping[str, Any], outcome: Outcome) -> dict[str, Any]:
     Returns
     -------
     dict
-        Empty, or ``rows`` (``station``, ``network``, ``lat``, ``lon`` and what is known of it), ``groups`` (names of the
-        products, in order), ``scores`` (``field``, ``title`` and ``classes`` of low, high and colour) and ``series``, a
-        list beside ``rows`` of the series as `xsm.faces.cells.cells` gives them.
+        Empty, or ``rows`` (``station``, ``network``, ``lat``, ``lon`` and what is known of it), ``groups`` (names of
+        products), ``scores`` (``field``, ``title`` and ``classes`` of low, high and colour) and ``series``, a list
+        beside ``rows`` of the series as `xsm.faces.cells.cells` gives them.
     """
     ds = outcome.value
     if not isinstance(ds, xr.Dataset) or not outcome.written:
@@ -75,7 +75,9 @@ def _scores(ds: xr.Dataset, values: Mapping[str, Any]) -> dict[str, Any]:
             known = {"product": label(product, ds), "station": station, "network": str(network[j])}
             rows.append({**known, **place, **scores})
             series.append(_drawn(product, pairs.get((product, station))) if len(series) < MOST_POINTS else [])
-    classes = {n: [[*limits, c] for *limits, c in zip(s, s[1:], COLOURS[n])] for n, s in STEPS.items()}
+    classes = {
+        n: [[*limits, c] for *limits, c in zip(s[:-1], s[1:], COLOURS[n], strict=True)] for n, s in STEPS.items()
+    }
     described = [{"field": n, "title": TITLES[n], "classes": classes[n]} for n in STEPS]
     return {"rows": rows, "groups": [label(p, ds) for p in products], "scores": described, "series": series}
 

@@ -39,7 +39,7 @@ def answer(line: bytes) -> dict[str, Any]:
     try:
         question = json.loads(line)
         number = question.get("id")
-        return {"event": "answer", "id": number, **_asked(question["ask"])(**question.get("of", {}))}
+        return {"event": "answer", "id": number, **_question(question["ask"])(**question.get("of", {}))}
     except XsmError as error:
         return {"event": "error", "id": number, "text": error.message, "hint": error.hint}
     except Exception as error:
@@ -77,7 +77,7 @@ def _cells(**values: Any) -> dict[str, Any]:
 QUESTIONS: dict[str, Callable[..., dict[str, Any]]] = {"cells": _cells, "login": login, "plan": plan}
 
 
-def _asked(name: str) -> Callable[..., dict[str, Any]]:
+def _question(name: str) -> Callable[..., dict[str, Any]]:
     if name not in QUESTIONS:
         raise unknown("question", name, QUESTIONS)
     return QUESTIONS[name]
