@@ -70,7 +70,7 @@ def test_stations_within_reach_are_daily_means(world):
 
 def test_intervals_and_droughts_come_with_the_maps(tmp_path):
     days = pd.date_range("2015-01-01", "2020-12-31")
-    grid = xsm.example("cube", size=16, days=2).isel(time=0, drop=True)
+    grid = xsm.example("cube", size=16, days=8).isel(time=0, drop=True)
     values = np.random.default_rng(0).uniform(0.1, 0.4, (len(days), 16, 16)).astype("f4")
     attrs = {"units": "m3 m-3"}
     maps = xr.Dataset(
@@ -152,4 +152,4 @@ def test_points_of_stations_have_their_depths(world, tmp_path):
     points = points_of({}, Outcome(stations, [tmp_path / "stations.nc"]))
     assert len(points["rows"]) == len(np.unique(stations["station"]))
     assert points["rows"][0]["depths"].split(", ")[:2] == ["5", "10"]
-    assert points_of({}, Outcome(xsm.example("cube", size=16, days=2), [tmp_path / "cube.nc"])) == {}
+    assert points_of({}, Outcome(xsm.example("cube", size=16, days=8), [tmp_path / "cube.nc"])) == {}

@@ -73,7 +73,7 @@ def cells(
     >>> import xsm, tempfile
     >>> from pathlib import Path
     >>> path = Path(tempfile.mkdtemp()) / "cube.nc"
-    >>> _ = files.write(xsm.example("cube", size=16, days=4), path)
+    >>> _ = files.write(xsm.example("cube", size=16, days=8), path)
     >>> (cell,) = cells([str(path)], [(35.9, -98.1)])["cells"]
     >>> [series["name"] for series in cell["series"]][:2], len(cell["outline"])
     (['SMAP DCA', 'Noah 0-10 cm'], 5)
