@@ -64,7 +64,8 @@ def _stations(ds: xr.Dataset) -> dict[str, Any]:
 def _scores(ds: xr.Dataset, values: Mapping[str, Any]) -> dict[str, Any]:
     pairs = _pairs(values)
     network = ds["network"].values if "network" in ds.variables else np.full(ds.sizes["station"], "")
-    rows, series = [], []
+    rows: list[dict[str, Any]] = []
+    series: list[list[dict[str, Any]]] = []
     products = [str(p) for p in ds["product"].values]
     for i, product in enumerate(products):
         for j, station in enumerate(map(str, ds["station"].values)):
