@@ -70,7 +70,7 @@ class Sensors:
                 hint="Open them with <open()>, for example from the source ismn.",
             )
         cf.check_units(stations, ["soil_moisture"])
-        self.ds = stations
+        self.ds, self.days = stations, days
         count = stations.sizes["sensor"]
         network = stations["network"].values if "network" in stations.variables else np.full(count, "")
         self.coords = {n: stations[n].values.astype(str) for n in ("station",)} | {"network": network.astype(str)}
