@@ -221,7 +221,12 @@ def _write_netcdf(ds: xr.Dataset, part: Path) -> None:
 def write_zarr(
     ds: xr.Dataset, part: Path, processes: int = 1, journal: Path | None = None, strict: bool = False
 ) -> None:
-    """Write a Zarr store; with a journal, continue the one that is there (see `xsm.compute.zarr_regions`)."""
+    """Write a Zarr store; with a journal, continue the one that is there (see `xsm.compute.zarr_regions`).
+
+    Its metadata are also put into one file, by which others open the store at an address, where no folder is listed.
+    """
+    import zarr
+
     ds, encoding = _encodings(ds)
     for name, variable in ds.data_vars.items():
         encoding[str(name)]["chunks"] = tuple(
@@ -230,6 +235,7 @@ def write_zarr(
     layout: dict[str, Any] = {"zarr_format": 3, "consolidated": False, "encoding": encoding}
     with _without_advice_of_zarr():
         write_groups(ds, part, layout, processes=processes, journal=journal, strict=strict)
+        zarr.consolidate_metadata(part)
     check_written(ds, part)
 
 
@@ -273,20 +279,24 @@ def _encodings(ds: xr.Dataset) -> tuple[xr.Dataset, dict[str, dict[str, Any]]]:
     ds = clean_encoding(ds)
     for text in [n for n, v in ds.variables.items() if v.dtype == object]:
         ds[text] = ds[text].astype(str)
+    for moment in [n for n, v in ds.variables.items() if v.dtype.kind == "M" and n not in ("time", *ds.dims)]:
+        ds[moment] = ds[moment].astype("M8[ms]")
     encoding: dict[str, dict[str, Any]] = {}
     for name, variable in ds.variables.items():
         how: dict[str, Any] = {}
-        if variable.dtype.kind == "f" and name not in ds.dims:
+        kind = variable.dtype.kind
+        if kind == "f" and name not in ds.dims:
             how["_FillValue"] = np.nan
         elif name in ("x", "y", "lat", "lon"):
             how["_FillValue"] = None
         elif FLAGS.get(str(variable.dtype)) in variable.attrs:
             how["_FillValue"] = fill_of(variable.dtype)
-        if variable.dtype.kind == "M" and (name == "time" or name in ds.dims):
+        if name in ("time", *ds.dims) and kind == "M":
             how |= _units(variable.values)
-        elif variable.dtype.kind == "M":
-            ds[name] = variable = variable.astype("M8[ms]")
+        elif kind == "M":
             how |= {"units": "milliseconds since 1970-01-01", "dtype": "i8", "_FillValue": NO_TIME}
+        for key in {"flag_values", "flag_masks"} & set(variable.attrs):  # CF wants them of the type of the variable
+            variable.attrs[key] = np.asarray(variable.attrs[key]).astype("i1" if kind == "b" else variable.dtype)
         if "grid_mapping" in variable.encoding:
             how["grid_mapping"] = variable.encoding["grid_mapping"]
         encoding[str(name)] = how

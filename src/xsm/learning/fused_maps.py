@@ -105,6 +105,7 @@ def fused_maps(ds: xr.Dataset, bundle: Bundle, depths: Sequence[int]) -> xr.Data
         out = out.assign(frozen=masks["frozen"])
     out = trim(with_context(out, ds, get_scenario(5, 2)), ds.attrs.get("xsm_region"))
     about = {
+        "title": "Soil moisture from satellite, land model and weather",
         "method": "fuse",
         "mode": bundle.card["options"]["mode"],
         "model_hash": bundle.hash,
@@ -152,10 +153,11 @@ def _named(depth: int, mean: xr.DataArray, spread: xr.DataArray, bundle: Bundle)
 def _weights(bundle: Bundle, depths: Sequence[int]) -> dict[str, xr.DataArray]:
     """What each map rests on, as small tables."""
     out = {}
+    retrieved = "retrieved", [False, True], {"long_name": "Whether the satellite retrieved soil moisture on the day"}
     if 5 in depths:
         out["weights_5cm"] = xr.DataArray(
             bundle.weights["weights_5cm"],
-            {"retrieved": [False, True], "source_5cm": list(SURFACE_SOURCES)},
+            {"retrieved": retrieved, "source_5cm": list(SURFACE_SOURCES)},
             attrs={"long_name": "Weights of the sources at 5 cm, on days without and with a retrieval", "units": "1"},
         )
     if 25 in depths:

@@ -80,6 +80,7 @@ class Study:
     gapfill: Fill | None = Fill()
     fit: Fit | None = None
     geotiff: tuple[str, ...] = ()
+    stac: bool = False
     fuse: Fuse | None = None
 
     @property
@@ -107,7 +108,7 @@ _EXPECTED = {
     "out": TEXT, "title": TEXT, "time": TEXT, "on_error": TEXT, "seed": WHOLE, "margin": WHOLE, "geotiff": TEXTS,
     "inputs": TABLE, "stations": TABLE, "options": TABLE, "units": TABLE, "method": TEXT, "mode": TEXT,
     "variables": TEXTS, "covariates": TEXTS, "model": TEXT, "estimates": TEXTS, "bundles": TABLE, "train": TEXT,
-    "validation": TEXT, "fuse.stations": YES_NO,
+    "validation": TEXT, "fuse.stations": YES_NO, "stac": YES_NO,
 }  # fmt: skip
 """What the values of a study file must be, by key, or by table and key."""
 
@@ -160,6 +161,10 @@ def parse(raw: Mapping[str, Any], folder: Path) -> Study:
     if not (values["gapfill"] or values["fit"] or values["fuse"]):
         raise UsageError("The study neither fills gaps nor estimates.", hint="Add a table [gapfill], [fit] or [fuse].")
     values["geotiff"] = tuple(values.get("geotiff", ()))
+    if values.get("stac") and not values["geotiff"]:
+        raise UsageError(
+            "The study has stac = true, but writes no GeoTIFF.", hint='Name maps, such as geotiff = ["sm_5cm"].'
+        )
     study = Study(**values)
     maps = [f"{name}{end}" for name in study.estimates for end in BESIDE]
     for name in study.geotiff if maps else ():

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from xsm.compute.cluster import block_threads
 from xsm.options import check_device
+from xsm.study.catalogue import check_stac, write_stac
 from xsm.study.config import Fill, Fit, Fuse, Study
 from xsm.study.inputs import (
     about_cube,
@@ -60,6 +61,8 @@ def run_study(study: Study, step: Callable[[str], None] | None = None, *, proces
     """
     check_device()
     check_models(study)
+    if study.stac:
+        check_stac()
     with alone(study.out):
         run_stages(stages_of(study, processes), study.out, step)
         clear(study.out)
@@ -113,6 +116,11 @@ def stages_of(study: Study, processes: int = 1) -> list[Stage]:
         table.append(
             Stage("geotiff", [last, ready], lambda: study.geotiff, out / "geotiff",
                   partial(write_geotiffs, study.geotiff, maps))
+        )  # fmt: skip
+    if study.stac:
+        table.append(
+            Stage("stac", ["geotiff"], lambda: study.title, out / "stac",
+                  partial(write_stac, study.title, study.geotiff, maps, out / "geotiff", out / "stac"))
         )  # fmt: skip
     table.append(
         Stage("report", [last, ready, *networks], partial(about_report, study), out / "report",

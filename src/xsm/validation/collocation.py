@@ -208,7 +208,7 @@ def _table(coords: Mapping[str, Any], series: Sequence[np.ndarray], count: np.nd
         table[f"{name}_median"] = (
             table[name]
             .median("station")
-            .assign_attrs(long_name=f"{long_name}, median of the stations", units=units, cell_methods="station: median")
+            .assign_attrs(long_name=f"{long_name}, median of the stations", units=units)
         )
     table["n"] = "station", count.astype("i4"), {"long_name": "Number of days", "units": "1"}
     notes = [_why(table.isel(station=i)) for i in range(table.sizes["station"])]
