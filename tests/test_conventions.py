@@ -47,13 +47,11 @@ def results(tmp_path_factory):
 def as_netcdf(store, path):
     """The metadata of a Zarr store as NetCDF; JSON has no types, so flags take that of their variable."""
     ds = xr.open_zarr(store, decode_cf=False)
-    for name, variable in ds.variables.items():
+    ds = ds.assign({name: v.astype("i1") for name, v in ds.variables.items() if v.dtype.kind == "b"})
+    for variable in ds.variables.values():
         variable.encoding = {} if "_FillValue" in variable.attrs else {"_FillValue": None}
-        kind = np.dtype("i1") if variable.dtype.kind == "b" else variable.dtype
         for key in {"flag_values", "flag_masks"} & set(variable.attrs):
-            variable.attrs[key] = np.asarray(variable.attrs[key], kind)
-        if variable.dtype.kind == "b":
-            ds[name] = variable.astype("i1")
+            variable.attrs[key] = np.asarray(variable.attrs[key], variable.dtype)
     ds.to_netcdf(path)
     return path
 

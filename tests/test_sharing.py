@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import functools
-import threading
+import subprocess
+import sys
 import warnings
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pystac
@@ -40,22 +39,26 @@ def results(tmp_path_factory):
     return run_study(config.load(small_study(folder, more="stac = true\n")))
 
 
+SERVER = """
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+class Files(SimpleHTTPRequestHandler):
+    def list_directory(self, path):
+        self.send_error(404)
+server = ThreadingHTTPServer(("127.0.0.1", 0), Files)
+print(server.server_port, flush=True)
+server.serve_forever()
+"""
+
+
 @pytest.fixture
-def address(results):
-    """The address of the results behind a plain web server, which lists no folders."""
-
-    class Files(SimpleHTTPRequestHandler):
-        def list_directory(self, path):
-            self.send_error(404)
-
-        def log_message(self, *_):
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Files, directory=str(results)))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
+def address(results, monkeypatch):
+    """The address of the results behind a plain web server, which lists no folders; a process, for GDAL locks ours."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    command = [sys.executable, "-c", SERVER]
+    with subprocess.Popen(command, cwd=results, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as server:
+        yield f"http://127.0.0.1:{server.stdout.readline().strip()}"
+        server.kill()
 
 
 def test_the_catalogue_is_valid_and_leads_to_the_maps(results):

@@ -81,7 +81,7 @@ VARIABLES: Mapping[str, Canonical] = {
     "clay": Canonical("percent", "Clay, mass share of the fine earth", low=0, high=100),
     "bulk_density": Canonical("g cm-3", "Oven-dry bulk density of the fine earth", low=0, high=2.65),
     "land_cover": Canonical("", "IGBP land cover class", kind="class"),
-    "land": Canonical("", "Land mask", "land_binary_mask", kind="class"),
+    "land": Canonical("", "Land mask", kind="class"),
     "frozen": Canonical("", "Frozen ground", kind="class"),
     "sm_5cm": Canonical("m3 m-3", "Soil moisture at 5 cm", _SM, low=0, high=1),
     "sm_25cm": Canonical("m3 m-3", "Soil moisture at 25 cm", _SM, low=0, high=1),
