@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -147,12 +147,12 @@ def about_model(study: Study, config: Fit, pair: str, surface: Path | None) -> A
 
 def train_model(
     study: Study, config: Fit, pair: str, cube: Callable[[], xr.Dataset], surface: Path | None, stations: Path | None,
-    part: Path,
+    part: Path, span: Sequence[str] | None,
 ) -> None:  # fmt: skip
     """Train the model of a depth and scenario."""
     depth, scenario = depth_and_scenario(pair)
     bundle = fit(
-        cube(), depth=depth, scenario=scenario, model=config.model, train=config.train, validation=config.validation,
+        cube().sel(time=slice(*(span or (None, None)))), depth=depth, scenario=scenario, model=config.model, train=config.train, validation=config.validation,
         surface=surface, stations=None if stations is None else files.read(stations), seed=study.seed,
         **dict(config.options),
     )  # fmt: skip
@@ -170,28 +170,31 @@ def about_fusion_model(study: Study, config: Fuse) -> Any:
     return [asdict(config), study.seed]
 
 
-def train_fusion(study: Study, config: Fuse, cube: Path, stations: Path | None, part: Path) -> None:
+def train_fusion(
+    study: Study, config: Fuse, cube: Path, stations: Path | None, part: Path, span: Sequence[str] | None
+) -> None:
     """Train the models of the fusion, with stations where the study says so."""
     bundle = fit(
-        _to_fuse(cube), task="fuse", model=config.method, train=config.train, validation=config.validation,
+        _to_fuse(cube).sel(time=slice(*(span or (None, None)))), task="fuse", model=config.method, train=config.train, validation=config.validation,
         stations=None if stations is None else files.read(stations), seed=study.seed, mode=config.mode,
         **dict(config.options),
     )  # fmt: skip
     bundle.save(part)
 
 
-def _fusion_model(config: Fuse, trained: Path | None) -> Bundle:
+def fusion_model(config: Fuse, trained: Path | None) -> Bundle:
+    """The bundle that the study file names, or the one that was trained."""
     return load_bundle(config.model, "fuse") if trained is None else Bundle.load(trained)
 
 
 def about_fusion(config: Fuse, trained: Path | None) -> Any:
     """What the fused maps depend on besides the cube."""
-    return [_fusion_model(config, trained).hash, config.mode]
+    return [fusion_model(config, trained).hash, config.mode]
 
 
 def write_fusion(config: Fuse, cube: Path, trained: Path | None, part: Path) -> None:
     """Write the fused maps of all depths that the bundle has."""
-    bundle = _fusion_model(config, trained)
+    bundle = fusion_model(config, trained)
     depths = tuple(name.removeprefix("sm_").removesuffix("cm") for name in bundle.card["targets"])
     fused = fuse(_to_fuse(cube), depth=depths, mode=config.mode, model=bundle)
     warn_of_shipped(config.model, "fuse")

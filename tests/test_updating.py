@@ -1,0 +1,230 @@
+"""`xsm update`: days that come, change, are late or get lost, beside one run of them all."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from xsm.errors import DataError, hear
+from xsm.faces.cli import main
+from xsm.io import day_store
+from xsm.study import config, stages, template
+from xsm.study.example import Size, make_files, study_changes
+from xsm.study.pipeline import run_study
+from xsm.study.updating import update_study
+
+SIZE = Size(6, "2021-05-01", 46)
+TRAINED = 40
+LATE, LAGS = "2021-06-02", ("2021-06-13", "2021-06-14")
+"""A day whose SMAP granule comes late, and days for which NLDAS is not there at first."""
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    """Files of all days, the results of one run of them, and those of a run of the first ones."""
+    base = tmp_path_factory.mktemp("updating")
+    make_files(base / "files", SIZE, seed=1)
+    text = template.template(**study_changes(SIZE, "files")).split("[gapfill]")[0]
+    text = text.replace("[stations.uscrn]", "").replace('paths = "files/USCRN"', "")
+    text = text.replace('time = "2021-05-01/2021-06-15"', 'time = "2021-05-01/"')
+    text += '[fuse]\nmode = "filter"\ntrain = "2021-05-01/2021-06-05"\noptions = { trees = 10 }\n'
+    text += '[update]\nprovisional = 10\nreference = "2021-05-01/2021-06-05"\n'
+    (base / "study.toml").write_text(text)
+    with hear():
+        run_study(replace(study_in(base), out=base / "whole"))
+        shutil.move(base / "files", base / "every")
+        arrive(base, SIZE.dates[:TRAINED])
+        run_study(replace(study_in(base), out=base / "begun"))
+    return base
+
+
+def study_in(base):
+    return config.load(base / "study.toml")
+
+
+def arrive(base, days, products=("SMAP", "NLDAS")):
+    """Copy the granules of some days, and all files without a day, to where the study looks for them."""
+    for path in sorted((base / "every").rglob("*.*")):
+        there = base / "files" / path.relative_to(base / "every")
+        daily = path.parent.name in ("SMAP", "NLDAS")
+        if (not daily or path.parent.name in products) and not there.exists():
+            if not daily or any(str(day).replace("-", "") in path.name for day in days):
+                there.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(path, there)
+
+
+def granules_of(base, product, day):
+    return sorted((base / "files" / product).glob(f"*{day.replace('-', '')}*"))
+
+
+@pytest.fixture
+def begun(world, tmp_path):
+    """A study that was run on the first days, whose granules may be touched."""
+    shutil.copytree(world / "begun", tmp_path / "results")
+    shutil.copytree(world / "files", tmp_path / "files", copy_function=os.link)
+    (tmp_path / "every").symlink_to(world / "every")
+    shutil.copy2(world / "study.toml", tmp_path)
+    shutil.copytree(world / "begun" / "models", tmp_path / "models")
+    return tmp_path
+
+
+def update(base, **more):
+    with hear():
+        return update_study(replace(study_in(base), out=base / "results"), **more)
+
+
+def archive(out):
+    return day_store.read(out / "archive.zarr").load()
+
+
+def same(got, expected, days=slice(None)):
+    """Whether archives are equal to the bit, apart from what a day is beside its status."""
+    for name in expected.data_vars:
+        if "time" in expected[name].dims and name != "day_status":
+            a, b = (ds[name].sel(time=days).values for ds in (got, expected))
+            np.testing.assert_array_equal(a, b, err_msg=str(name))
+
+
+def with_model_of_the_run(world, base):
+    """The whole run with the models that the shorter one trained: its training days are the same."""
+    whole, begun = (json.loads((p / "models" / "fuse" / "card.json").read_text()) for p in (world / "whole", base))
+    return whole["training"] == begun["training"]
+
+
+def test_days_that_come_one_by_one_make_the_archive_of_one_run(world, begun):
+    assert with_model_of_the_run(world, begun)
+    for day in SIZE.dates[TRAINED:]:
+        arrive(begun, [day])
+        made = update(begun)
+        assert made.added == [str(day)] and made.newest == str(day)
+        assert made.products == {"smap": str(day), "nldas": str(day)}
+        assert set(made.changed) == {str(day - 10)}  # which became final
+        assert (made.provisional, made.final) == (10, (day - SIZE.dates[0]).astype(int) + 1 - 10)
+    got, expected = archive(begun / "results"), archive(world / "whole")
+    same(got, expected)
+    np.testing.assert_array_equal(got["day_status"], expected["day_status"])
+    assert got["day_status"].attrs["flag_meanings"] == "provisional final"
+    assert {"sm_5cm_percentile", "sm_25cm_anomaly", "sm_5cm_std"} <= set(got.data_vars)
+    nothing = update(begun)
+    assert (nothing.added, nothing.changed) == ([], {}) and nothing.newest == str(SIZE.dates[-1])
+    assert len((begun / "results" / ".xsm" / "updates.jsonl").read_text().splitlines()) == len(SIZE.dates) - TRAINED + 1
+    assert (begun / "results" / "geotiff" / f"sm_25cm_{SIZE.dates[-1]}.tif").is_file()
+
+
+def test_a_late_granule_redoes_its_day_and_those_that_rest_on_it(world, begun):
+    for path in granules_of(begun, "SMAP", LATE):
+        path.unlink()
+    arrive(begun, SIZE.dates[TRAINED:])
+    for path in granules_of(begun, "SMAP", LATE):
+        path.unlink()
+    removed = update(begun)
+    assert removed.changed[LATE].startswith("granules of smap") and "2021-06-01" not in removed.changed
+    before = archive(begun / "results")
+    same(before, archive(world / "whole"), slice(None, "2021-06-01"))
+    assert bool((before["sm_5cm"] != archive(world / "whole")["sm_5cm"]).sel(time=slice(LATE, None)).any())
+    arrive(begun, [np.datetime64(LATE)])
+    late = update(begun)
+    assert late.added == [] and min(late.changed) == LATE and late.changed["2021-06-15"] == "an earlier day changed"
+    same(archive(begun / "results"), archive(world / "whole"))
+
+
+def test_a_product_that_lags_does_not_stop_the_day(world, begun):
+    arrive(begun, SIZE.dates[TRAINED:])
+    for day in LAGS:
+        for path in granules_of(begun, "NLDAS", day):
+            path.unlink()
+    for path in granules_of(begun, "NLDAS", "2021-06-15"):
+        path.unlink()
+    made = update(begun)
+    assert made.newest == "2021-06-15" and made.products["nldas"] == "2021-06-12"
+    without, whole = archive(begun / "results"), archive(world / "whole")
+    same(without, whole, slice(None, "2021-06-12"))
+    last = {"time": "2021-06-15"}
+    assert bool((without["sm_5cm"].sel(last).notnull() == whole["sm_5cm"].sel(last).notnull()).all())
+    for name in ("sm_5cm_std", "sm_25cm_std"):
+        spreads = [float(without[name].sel(time=day).mean()) for day in ("2021-06-12", *LAGS, "2021-06-15")]
+        assert spreads == sorted(spreads) and spreads[-1] > spreads[0], name
+    arrive(begun, SIZE.dates[-3:])
+    update(begun)
+    same(archive(begun / "results"), whole)
+
+
+def test_a_crash_while_days_are_moved_in_is_finished_by_the_next_run(world, begun, monkeypatch):
+    arrive(begun, SIZE.dates[TRAINED:])
+    real, count = os.replace, 0
+
+    def dies(*paths):
+        nonlocal count
+        count += "archive.zarr" in str(paths[1]) and "/c/" in str(paths[1]) and ".part" not in str(paths[1])
+        if count == 20:
+            raise KeyboardInterrupt
+        real(*paths)
+
+    monkeypatch.setattr(os, "replace", dies)
+    monkeypatch.setattr(shutil, "rmtree", lambda *a, **k: None)  # as where the process was killed
+    with pytest.raises(KeyboardInterrupt):
+        update(begun)
+    monkeypatch.undo()
+    assert xr.open_zarr(begun / "results" / "archive.zarr").sizes["time"] == TRAINED
+    update(begun)
+    same(archive(begun / "results"), archive(world / "whole"))
+    assert not list((begun / "results").rglob("*.part"))
+
+
+def test_clock_zone_and_copies_of_granules_change_nothing(world, begun, monkeypatch):
+    arrive(begun, SIZE.dates[TRAINED:])
+    update(begun)
+    for path in (begun / "files").rglob("*.h5"):
+        os.utime(path, (2_000_000_000, 1))
+    monkeypatch.setenv("TZ", "Pacific/Kiritimati")
+    time.tzset()
+    try:
+        made = update(begun)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert (made.added, made.changed) == ([], {})
+
+
+def test_a_second_update_at_once_is_refused(begun):
+    with stages.alone(begun / "results"), pytest.raises(DataError, match="Another run is using"):
+        update(begun)
+
+
+def test_the_models_are_trained_again_on_request_alone(world, begun, capsys):
+    trained = (begun / "results" / "models" / "fuse" / "card.json").read_text()
+    path = granules_of(begun, "SMAP", "2021-05-20")[0]
+    path.unlink()
+    arrive(begun, SIZE.dates[TRAINED:])
+    path.unlink()
+    made = update(begun)
+    assert made.changed["2021-05-20"].startswith("granules of smap")
+    assert (begun / "results" / "models" / "fuse" / "card.json").read_text() == trained
+    out = ["out = 'results'" if line.startswith("out =") else line
+           for line in (begun / "study.toml").read_text().splitlines()]  # fmt: skip
+    (begun / "study.toml").write_text("\n".join(out))
+    assert main(["update", str(begun / "study.toml"), "--retrain", "--json"]) == 0
+    line = json.loads(capsys.readouterr().out)
+    assert line["newest"] == str(SIZE.dates[-1]) and "trained again" in str(line["changed"])
+    assert (begun / "results" / "models" / "fuse" / "card.json").read_text() != trained
+    assert main(["update", str(begun / "study.toml")]) == 0
+    assert "newest of smap" in capsys.readouterr().out
+
+
+def test_a_longer_period_costs_only_the_new_days(world, begun):
+    """`xsm run` and `xsm update` share one engine."""
+    arrive(begun, SIZE.dates[TRAINED:])
+    before = {p: p.stat().st_mtime_ns for p in (begun / "results" / "data" / "cube.zarr").rglob("c/*/0/0")}
+    with hear():
+        run_study(replace(study_in(begun), out=begun / "results"))
+    assert all(path.stat().st_mtime_ns == at for path, at in before.items())
+    same(archive(begun / "results"), archive(world / "whole"))
+    assert Path(begun / "results" / "estimates.nc").is_file()
