@@ -68,7 +68,7 @@ def test_a_store_that_is_changed_day_by_day_is_the_one_of_its_days(tmp_path_fact
 
 
 def test_an_update_cut_off_anywhere_leaves_the_old_days_and_can_be_repeated(tmp_path, monkeypatch):
-    """The process dies at each file that is moved or replaced; readers see whole stores, and new days at once or not."""
+    """The process dies at each file that is moved or replaced; readers see the old days or all."""
     write(tmp_path / "old.zarr", axis_of(5), axis_of(5), 0)
     (tmp_path / "new").mkdir()
     write(tmp_path / "new" / "a.zarr", axis_of(7), axis_of(7)[5:], 0)

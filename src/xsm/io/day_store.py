@@ -1,9 +1,9 @@
 """Zarr stores that grow by days: each day has chunks of its own, and an update of days is moved in as one.
 
 An update is a second store beside the first, on all days but with the chunks of the new and changed ones only. When it
-is on the disk, it is marked as whole and its chunks are moved into the store (`absorb`). What a crash leaves is either no
-mark, and the store as it was, or a mark, and the move is finished later: it can be repeated. Days beyond those of before
-become visible at once, with the consolidated metadata of the store.
+is on the disk, it is marked as whole and its chunks are moved into the store (`absorb`). A crash leaves either no mark,
+and the store as it was, or a mark, and the move is finished later: it can be repeated. New days become visible at once,
+with the consolidated metadata of the store.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 

@@ -236,7 +236,7 @@ def write_zarr(
 
 @contextmanager
 def without_advice_of_zarr() -> Iterator[None]:
-    """Warn of nothing: names of sources and stations are texts, whose type the third version of Zarr does not specify."""
+    """Hide a warning: names of sources and stations are texts, whose type Zarr 3 does not specify."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*Zarr (format 3|V3 specification).*")
         yield

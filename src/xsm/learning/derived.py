@@ -32,8 +32,8 @@ class Carry:
     Parameters
     ----------
     before : mapping of str to ndarray
-        Float64 ``(3, ...)`` by the predictor's text, as `xsm.series.recursive.new_state` makes them; one that is missing
-        begins.
+        Float64 ``(3, ...)`` by the predictor's text, as `xsm.series.recursive.new_state` makes them; those that are
+        missing begin.
     after : dict of str to ndarray
         Is filled with the states after the last day.
     """
@@ -159,9 +159,7 @@ def _source(ds: xr.Dataset, tree: Derived) -> xr.DataArray:
     return variable
 
 
-def _applied(
-    ds: xr.Dataset, tree: Derived | str, use: np.ndarray, observed: bool, carry: Carry | None
-) -> xr.DataArray:
+def _applied(ds: xr.Dataset, tree: Derived | str, use: np.ndarray, observed: bool, carry: Carry | None) -> xr.DataArray:
     """Values of a predictor without attributes; ``observed`` leaves the filled values of its variable out."""
     if isinstance(tree, str):
         variable, mark = ds[tree].drop_attrs(), f"{tree}_observed"

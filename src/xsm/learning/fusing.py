@@ -164,9 +164,7 @@ def depth_filter(sample: xr.Dataset, days: np.ndarray) -> np.ndarray:
     return np.linalg.solve(gram + RIDGE_SHARE * np.trace(gram) / len(gram) * np.eye(len(gram)), x @ y)
 
 
-def root_parts(
-    ds: xr.Dataset, fused: xr.DataArray, bundle: Bundle, carry: Carry | None = None
-) -> xr.Dataset:
+def root_parts(ds: xr.Dataset, fused: xr.DataArray, bundle: Bundle, carry: Carry | None = None) -> xr.Dataset:
     """Parts of the fused second layer (`fusion_weights.ROOT_SOURCES`) and the spread of the taught one."""
     change = (fused - ds[SURFACE]).drop_attrs().assign_attrs(units="m3 m-3", long_name="Fusion minus land model")
     ds = ds.assign({FUSED: fused.assign_attrs(units="m3 m-3", long_name="Fused soil moisture"), CHANGE: change})

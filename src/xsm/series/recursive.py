@@ -120,7 +120,8 @@ def other_days(values: np.ndarray, days: float, side: Side = "both", state: np.n
     side : {"both", "past"}
         Days before and after, or only before.
     state : ndarray, optional
-        As `new_state` makes it; the filter continues from it and leaves in it what the next day needs; of the past side.
+        Of the past side, as `new_state` makes it; the filter continues from it and leaves in it what the next day
+        needs.
 
     Returns
     -------
@@ -145,7 +146,8 @@ def distance(values: np.ndarray, side: Side = "both", state: np.ndarray | None =
     side : {"both", "past"}
         Days before and after, or only before.
     state : ndarray, optional
-        As `new_state` makes it; the filter continues from it and leaves in it what the next day needs; of the past side.
+        Of the past side, as `new_state` makes it; the filter continues from it and leaves in it what the next day
+        needs.
 
     Returns
     -------

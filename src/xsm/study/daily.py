@@ -47,7 +47,7 @@ def granules(study: Study, name: str) -> dict[str, list[Path]] | None:
 
 
 def has_days(study: Study) -> bool:
-    """Whether a study can be made day by day: its first input has granules of days, and no gaps are filled in series."""
+    """Whether a study can be made day by day: its first input has granules of days, and no series are filled."""
     return study.gapfill is None and granules(study, in_order(study)[0]) is not None
 
 
@@ -59,15 +59,15 @@ def about_granules(study: Study, source: Source) -> Any:
 
 def about_maps(study: Study, name: str) -> Any:
     """What an input without granules of days depends on: not on the period, if it turns out to have no time."""
-    about, file = about_input(study, name, study.inputs[name]), study.out / ".xsm" / "static.json"
-    mark = short([about, name])
+    timeless = about_input(replace(study, time=None), name, study.inputs[name])
+    file, mark = study.out / ".xsm" / "static.json", short([timeless, name])
     known = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
     if mark not in known:
         known[mark] = "time" not in opened(study, name).dims
         if file.parent.is_dir():
             with atomic.fresh(file, overwrite=True) as part:
                 part.write_text(json.dumps(known), encoding="utf-8")
-    return about_input(replace(study, time=None), name, study.inputs[name]) if known[mark] else about
+    return timeless if known[mark] else about_input(study, name, study.inputs[name])
 
 
 def granule_days(study: Study, name: str, below: Mapping[str, Days]) -> Days:
@@ -162,10 +162,3 @@ def write_cube_days(study: Study, stores: Mapping[str, Path], part: Path, days: 
         return mark(joined, lost or ["-"]) if _counts(study) else joined
 
     day_store.write_days(part, *axis_of(days, todo), make, about=short(days))
-
-
-def read_span(path: Path, span: Sequence[str] | None) -> xr.Dataset:
-    """A store of days, cut to those that are learnt from."""
-    ds = day_store.read(path)
-    return ds if span is None else ds.sel(time=slice(*span))
-

@@ -115,13 +115,14 @@ def _to_fill(fill: Fill, path: Path) -> xr.Dataset:
     return _with_all_days(files.read(path), fill.covariates, "The covariates")
 
 
-def _with_all_days(cube: xr.Dataset, names: Iterable[str], what: str) -> xr.Dataset:
-    """The cube; where files were left out, series of these names that lack days are interpolated in time."""
-    series = {n: cube[n] for n in names if n in cube and "time" in cube[n].dims} if LEFT_OUT in cube else {}
+def _with_all_days(cube: xr.Dataset, names: Iterable[str], what: str, late: bool = False) -> xr.Dataset:
+    """The cube; where files were left out or late, series of these names that lack days are interpolated in time."""
+    some = names if late or LEFT_OUT in cube else ()
+    series = {n: cube[n] for n in some if n in cube and "time" in cube[n].dims}
     gappy = [n for n, v in series.items() if bool((v.isnull() & v.notnull().any("time")).any())]
     if not gappy:
         return cube
-    tell(f"{what} {', '.join(gappy)} lack days because files were left out; these days are interpolated in time.")
+    tell(f"{what} {', '.join(gappy)} lack days because files were left out or missing; they are interpolated in time.")
     whole = gapfill(cube[gappy], "linear", variables=gappy)
     return cube.assign({n: whole[n] for n in gappy})
 
@@ -152,11 +153,17 @@ def train_model(
     """Train the model of a depth and scenario."""
     depth, scenario = depth_and_scenario(pair)
     bundle = fit(
-        cube().sel(time=slice(*(span or (None, None)))), depth=depth, scenario=scenario, model=config.model, train=config.train, validation=config.validation,
+        _within(cube(), span), depth=depth, scenario=scenario, model=config.model, train=config.train,
+        validation=config.validation,
         surface=surface, stations=None if stations is None else files.read(stations), seed=study.seed,
         **dict(config.options),
     )  # fmt: skip
     bundle.save(part)
+
+
+def _within(cube: xr.Dataset, span: Sequence[str] | None) -> xr.Dataset:
+    """The cube on the days from which is learnt: the first and the last of them, or all."""
+    return cube if span is None else cube.sel(time=slice(*span))
 
 
 def write_estimate(pair: str, cube: Callable[[], xr.Dataset], bundle: Path, part: Path) -> None:
@@ -175,7 +182,8 @@ def train_fusion(
 ) -> None:
     """Train the models of the fusion, with stations where the study says so."""
     bundle = fit(
-        _to_fuse(cube).sel(time=slice(*(span or (None, None)))), task="fuse", model=config.method, train=config.train, validation=config.validation,
+        _within(_to_fuse(cube, late=span is not None), span), task="fuse", model=config.method, train=config.train,
+        validation=config.validation,
         stations=None if stations is None else files.read(stations), seed=study.seed, mode=config.mode,
         **dict(config.options),
     )  # fmt: skip
@@ -201,7 +209,10 @@ def write_fusion(config: Fuse, cube: Path, trained: Path | None, part: Path) -> 
     write_store(fused, part)
 
 
-def _to_fuse(path: Path) -> xr.Dataset:
-    """The cube with gaps in the retrieval alone; it is cut to the region of the study later, as the estimates are."""
+def _to_fuse(path: Path, late: bool = False) -> xr.Dataset:
+    """The cube with gaps in the retrieval alone; it is cut to the region of the study later, as the estimates are.
+
+    Days are looked for that are missing because files were left out or, where they may be ``late``, not there.
+    """
     names = [name for role, name in HOLDERS.items() if role != RETRIEVAL]
-    return _with_all_days(with_surface(path, None), names, "Land model and weather:")
+    return _with_all_days(with_surface(path, None), names, "Land model and weather:", late)

@@ -54,7 +54,7 @@ from xsm.study.modelling import (
     write_filling,
     write_fusion,
 )
-from xsm.study.stages import DONE, Stage, alone, clear, finish, run_stages, states_of
+from xsm.study.stages import DONE, Stage, alone, clear, run_stages, states_of
 
 
 @block_threads()

@@ -24,7 +24,7 @@ from xsm import atomic
 from xsm._version import __version__
 from xsm.atomic import lock, to_disk
 from xsm.contracts.bundle import versions
-from xsm.data.skipped import listen
+from xsm.data.skipped import day_in, listen
 from xsm.errors import DataError, tell
 from xsm.io import day_store
 
@@ -80,26 +80,10 @@ class Stage:
 
 @dataclass(frozen=True)
 class Task:
-    """What a stage has to do.
+    """What a stage has to do: its state, what it is ``about``, the digest of all that it depends on except days.
 
-    Parameters
-    ----------
-    state : str
-        `DONE`, `LOST` or `CHANGED`.
-    about : object
-        What the stage depends on apart from other stages.
-    digest : str
-        Of all that it depends on, except of days where it has some.
-    span : tuple of str, optional
-        First and last day that it learns from.
-    days : mapping
-        Digests of its days.
-    todo : sequence of str
-        Days to write.
-    before : mapping
-        Digests of the days that it had before.
-    added : bool
-        Whether its other days stay as they are.
+    ``span`` are the first and the last day that it learns from, ``days`` and ``before`` the digests of its days now and
+    before, ``todo`` those to write; ``added`` says whether the others stay as they are.
     """
 
     state: str
@@ -208,8 +192,9 @@ def _do(stage: Stage, task: Task, out: Path, done: Manifest) -> None:
     _clear(target.parent, f".{target.name}.*.part", keep)
     more = [task.days, task.todo] if stage.days else [task.span] if stage.trains else []
 
-    def entry(part: Path, skipped: Mapping[str, str]) -> dict[str, Any]:
-        lost = {file: why for file, why in done[stage.name]["left_out"].items()} if task.added else {}
+    def entry(skipped: Mapping[str, str]) -> dict[str, Any]:
+        before = done[stage.name]["left_out"] if task.added else {}
+        lost = {file: why for file, why in before.items() if str(day_in(Path(file).name)) not in task.todo}
         values = {
             "digest": task.digest, "path": str(target.relative_to(out)),
             "seconds": round(time.monotonic() - start, 1), "rests_on": list(stage.rests_on), "about": task.about,
@@ -219,7 +204,7 @@ def _do(stage: Stage, task: Task, out: Path, done: Manifest) -> None:
 
     def put(part: Path) -> None:
         mark = part.parent / ENTRY
-        mark.with_suffix(".new").write_text(json.dumps([stage.name, entry(part, skipped_files)]), encoding="utf-8")
+        mark.with_suffix(".new").write_text(json.dumps([stage.name, entry(skipped_files)]), encoding="utf-8")
         to_disk(mark.with_suffix(".new"))
         atomic.replace(mark.with_suffix(".new"), mark)
         _absorb(mark, out, done)
@@ -233,7 +218,7 @@ def _do(stage: Stage, task: Task, out: Path, done: Manifest) -> None:
         if not task.added and done.pop(stage.name, None):
             save_manifest(out, done)
     if not task.added:
-        done[stage.name] = entry(target, skipped_files) | {"kept": _size(target)}
+        done[stage.name] = entry(skipped_files) | {"kept": _size(target)}
         save_manifest(out, done)
     log.info("%-24s %6.1f s", stage.name, time.monotonic() - start)
 
