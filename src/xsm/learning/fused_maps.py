@@ -19,6 +19,7 @@ from xsm.data.roles import HOLDERS, RETRIEVAL, ROOT, SURFACE, in_roles
 from xsm.data.scenarios import get_scenario
 from xsm.errors import DataError, UsageError, render_hint, tell
 from xsm.learning import fusing
+from xsm.learning.derived import Carry
 from xsm.learning.estimating import trim, with_context
 from xsm.learning.fitting_fuse import fit_fuse
 from xsm.learning.fuse_inputs import check_information, checked_cube
@@ -65,8 +66,8 @@ def checked_depths(depth: Iterable[Any] | None) -> tuple[int, ...]:
     return tuple(sorted({int(d) for d in depths}))
 
 
-def fused_maps(ds: xr.Dataset, bundle: Bundle, depths: Sequence[int]) -> xr.Dataset:
-    """Fused soil moisture with its spread, weights and masks; see `xsm.fuse`."""
+def fused_maps(ds: xr.Dataset, bundle: Bundle, depths: Sequence[int], carry: Carry | None = None) -> xr.Dataset:
+    """Fused soil moisture with its spread, weights and masks; see `xsm.fuse`. With ``carry``, of days that follow."""
     ds, reason = checked_cube(ds, depths)
     needed = [n for n in bundle.card["inputs"] if n != HOLDERS[RETRIEVAL] and (25 in depths or n != HOLDERS[ROOT])]
     if missing := [n for n in needed if n not in ds]:
@@ -83,15 +84,15 @@ def fused_maps(ds: xr.Dataset, bundle: Bundle, depths: Sequence[int]) -> xr.Data
         )
     masks, inside = with_masks(ds), reason == 0
     roles = fusing.inputs_of(ds, depths)
-    parts = fusing.surface_parts(roles, bundle)
-    if not is_lazy(parts[[RETRIEVAL]]) and not parts[RETRIEVAL].notnull().any():
+    parts = fusing.surface_parts(roles, bundle, carry)
+    if carry is None and not is_lazy(parts[[RETRIEVAL]]) and not parts[RETRIEVAL].notnull().any():
         tell("No day has a retrieval on thawed ground: the maps rest on the land model and the weather alone.")
     fused = fusing.merged_surface(parts, bundle.weights["weights_5cm"])
     maps: dict[int, tuple[xr.DataArray, xr.DataArray]] = {}
     if 5 in depths:
         maps[5] = fused, fusing.surface_spread(parts, bundle.weights["spread_5cm"])
     if 25 in depths:
-        deep = fusing.root_parts(roles, fused, bundle)
+        deep = fusing.root_parts(roles, fused, bundle, carry)
         root = fusing.merged_root(deep, bundle.weights["weights_25cm"])
         maps[25] = root, fusing.root_spread(deep, root, parts, bundle.weights["spread_25cm"])
     out = xr.Dataset(coords=ds[HOLDERS[SURFACE]].coords)

@@ -43,6 +43,10 @@ MinDays = Annotated[
     int | None, Param("Fewest days that a station needs; by default 60, or a third of a shorter period.", minimum=3)
 ]
 Common = Annotated[bool, Param("Score all products of a layer on the same days and stations.", advanced=True)]
+AnomalyFrom = Annotated[
+    Literal["moving", "climatology"],
+    Param("What anomalies are taken from: the moving mean, or the climatology of each series.", advanced=True),
+]
 Period = Annotated[slice | None, Param("Period, both days included.", kind=Kind.PERIOD)]
 
 
@@ -68,6 +72,7 @@ def validate(
         Param("Confidence intervals: of R, or of all by a block bootstrap.", advanced=True),
     ] = "fisher",
     anomaly: Annotated[bool, Param("Also correlate the anomalies from a moving mean of 35 days.")] = False,
+    anomaly_from: AnomalyFrom = "moving",
     common: Common = True,
     time: Period = None,
     include_training_stations: Annotated[
@@ -123,7 +128,10 @@ def validate(
         95 percent intervals: Fisher's of R with the effective number of days, or of R, RMSE, bias and ubRMSE by a block
         bootstrap (30 days, 1000 draws), which takes about 50 ms per product and station.
     anomaly : bool
-        Adds ``r_anomaly``, the correlation of the anomalies from a moving mean of 35 days.
+        Adds ``r_anomaly``, the correlation of the anomalies from a moving mean of 35 days, or as ``anomaly_from`` says.
+    anomaly_from : {"moving", "climatology"}
+        Short-term anomalies from the moving mean, or those from the `climatology` of each series on the days that are
+        compared, which also show whole seasons that are wet or dry.
     common : bool
         Whether all products of a layer share days and stations.
     time : slice, optional
@@ -168,12 +176,13 @@ def validate(
         data, reference,
         variables=names, by=by, method=method, subsurface=subsurface, surface=surface, depth=depth,
         depth_method=depth_method, tolerance=tolerance, rescale=rescale,
-        min_days=min_days, interval=interval, anomaly=anomaly, common=common, time=time,
+        min_days=min_days, interval=interval, anomaly=anomaly_from if anomaly else None, common=common, time=time,
         include_training_stations=include_training_stations,
     )  # fmt: skip
     return cf.add_history(table, "validate", variables=variables, by=by, method=method, surface=surface,
                           subsurface=subsurface, depth=depth, tolerance=tolerance,
                           rescale=None if rescale == "none" else rescale,
                           min_days=table.attrs["min_days"], interval=interval, anomaly=anomaly,
+                          anomaly_from=anomaly_from if anomaly else None,
                           common=common, time=time,
                           include_training_stations=include_training_stations or None)  # fmt: skip

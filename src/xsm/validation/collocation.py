@@ -17,6 +17,7 @@ from xsm.data.families import NOAH, SMAP, families_of, origin, same_series, shar
 from xsm.data.period import days as period
 from xsm.data.ranges import checked
 from xsm.errors import DataError, UsageError, render_hint, tell, unknown
+from xsm.series.reference_period import tell_base
 from xsm.validation import matching, metrics
 from xsm.validation.pairing import pair
 from xsm.validation.products import Layers, every_series, is_estimate, layers_of, only_observed
@@ -49,7 +50,7 @@ def collocate(
     stations: xr.Dataset,
     variables: Sequence[str] | None,
     *,
-    anomaly: bool = False,
+    anomaly: str | None = None,
     min_days: int | None = None,
     time: Any = None,
     depth: Sequence[Any] | None = None,
@@ -76,8 +77,8 @@ def collocate(
     several = [np.where(valid, v, np.nan)[use].astype("f8") for v in (*series.x, series.y[hourly])]
     _refuse_same([*series.names, "station"], several)
     if anomaly:
-        number = (pairs.days - pairs.days[0]).astype("f8")
-        several = [metrics.anomalies(v, number) for v in several]
+        tell_base(anomaly, pairs.days)
+        several = [metrics.anomalies(v, pairs.days, anomaly) for v in several]
     place = {k: ("station", v[use]) for k, v in matching.site_coords(pairs.sites).items()}
     table = _table({"product": [*series.names, "station"], **place}, several, count[use], interval is not False)
     table = pairs.annotate(table, "Triple collocation of soil moisture", stations, ds)
@@ -88,7 +89,7 @@ def collocate_products(
     ds: xr.Dataset,
     variables: Sequence[str] | None,
     *,
-    anomaly: bool = False,
+    anomaly: str | None = None,
     min_days: int | None = None,
     time: Any = None,
     interval: bool | None = None,
@@ -100,6 +101,8 @@ def collocate_products(
     _one_layer(layers_of(ds, variables, free=True))
     ds, days = daily(checked(only_observed(ds, variables), variables), None if time is None else period(time))
     least = _least(min_days, len(days), "cells")
+    if anomaly:
+        tell_base(anomaly, days)
     arrays = [ds[name] for name in variables]
     if "frozen" in ds:
         arrays = [a.where(~ds["frozen"].astype(bool)) for a in arrays]
@@ -110,14 +113,13 @@ def collocate_products(
     if not lazy:
         flat = [a.transpose(..., "time").values.reshape(cells, -1)[:: max(cells // PICKED, 1)] for a in arrays]
         _refuse_same(variables, flat)
-    number = (days - days[0]).astype("f8")
 
     def errors(*rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         valid = np.isfinite(np.stack(rows)).all(0)
         count = valid.sum(-1)
         use = valid & (count >= least)[:, None]
         series = [np.where(use, row, np.nan) for row in rows]
-        series = [metrics.anomalies(v, number) for v in series] if anomaly else series
+        series = [metrics.anomalies(v, days, anomaly) for v in series] if anomaly else series
         return np.moveaxis(np.concatenate([*_parts(series, with_ends).values()]), -1, 0), count.astype("f8")
 
     ends = ("", "_low", "_high") if with_ends else ("",)
@@ -188,8 +190,8 @@ def _least(min_days: int | None, days: int, what: str) -> int:
     return least
 
 
-def _values(anomaly: bool) -> str:
-    return "anomalies" if anomaly else "values"
+def _values(anomaly: str | None) -> str:
+    return f"anomalies from {metrics.BASES[anomaly]}" if anomaly else "values"
 
 
 def _about(name: str, end: str) -> dict[str, str]:
