@@ -69,7 +69,19 @@ def faults(path):
     return [f"{result.name}: {text}" for result in short for text in result.msgs if not LETTERS.match(text)]
 
 
-NAMES = ["SMAP", "NLDAS", "SOLUS100", "MODIS_LANDCOVER", "USCRN", "cube", "filled", "estimate", "fused", "scores", "pairs"]
+NAMES = [
+    "SMAP",
+    "NLDAS",
+    "SOLUS100",
+    "MODIS_LANDCOVER",
+    "USCRN",
+    "cube",
+    "filled",
+    "estimate",
+    "fused",
+    "scores",
+    "pairs",
+]
 
 
 @pytest.mark.parametrize("ending", ["nc", "zarr"])

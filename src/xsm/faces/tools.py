@@ -1,16 +1,16 @@
-"""The commands that are not operations: lists, doctor, inspect, init, run, update, demo, twin, qgis."""
+"""The commands that are not operations: lists, doctor, inspect, init, run, demo, twin, qgis; see also `unattended`."""
 
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
 from xsm.errors import DataError, UsageError, unknown
+from xsm.faces.text_table import table
+from xsm.faces.unattended import status, update, watch
 
 OUT = click.Path(path_type=Path)
 
@@ -23,17 +23,6 @@ def add_to(group: click.Group) -> None:
         if tool.name not in group.commands:
             tool.params += common()
             group.add_command(tool)
-
-
-def _table(rows: Iterable[Iterable[Any]], header: tuple[str, ...]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(*header, box=None, header_style="bold", pad_edge=False)
-    for row in rows:
-        table.add_row(*(str(cell) for cell in row))
-    width = None if sys.stdout.isatty() else 160
-    Console(width=width, highlight=False, soft_wrap=False).print(table)
 
 
 def _listing(name: str, about: str, shown: str, further: str = "") -> click.Command:
@@ -50,7 +39,7 @@ def _listing(name: str, about: str, shown: str, further: str = "") -> click.Comm
         if as_json:
             click.echo(json.dumps(listed, indent=1, default=str))
         else:
-            _table(([row[f] for f in shown.split()] for row in listed), tuple(shown.split()))
+            table(([row[f] for f in shown.split()] for row in listed), tuple(shown.split()))
 
     return show
 
@@ -68,7 +57,7 @@ def doctor() -> int:
     from xsm.faces.doctor import checks
 
     rows = checks()
-    _table(((("ok" if ok else "FAILED"), name, detail) for name, ok, detail in rows), ("", "check", "result"))
+    table(((("ok" if ok else "FAILED"), name, detail) for name, ok, detail in rows), ("", "check", "result"))
     return 0 if all(ok for _, ok, _ in rows) else 1
 
 
@@ -155,38 +144,6 @@ def run(study: Path, dry_run: bool, like: Path | None, allow_skipped: bool) -> N
             )
 
 
-@click.command("update", help="Add the days to a study that are new or have changed since its last run or update.")
-@click.argument("study", type=OUT)
-@click.option("--fetch", is_flag=True, help="Download new granules first.")
-@click.option("--retrain", is_flag=True, help="Train the models again on all days, and renew the reference period.")
-@click.option("--json", "as_json", is_flag=True, help="Print one line of JSON.")
-def update(study: Path, fetch: bool, retrain: bool, as_json: bool) -> None:
-    """Bring a study up to date; prints what was done."""
-    from xsm.faces.command import setting
-    from xsm.faces.progress_bar import show
-    from xsm.options import threads
-    from xsm.study.config import load
-    from xsm.study.updating import update_study
-
-    with show(setting("progress"), "xsm update") as begin:
-        made = update_study(load(study), fetch=fetch, retrain=retrain, step=begin, processes=threads())
-    if as_json:
-        click.echo(made.as_json())
-        return
-    rows = [("newest day", made.newest or "none")]
-    rows += [(f"newest of {name}", day) for name, day in made.products.items()]
-    rows += [("days added", _days(made.added)), ("days made again", _days([*made.changed]))]
-    rows += [(f"  {why}", _days([d for d in made.changed if made.changed[d] == why]))
-             for why in dict.fromkeys(made.changed.values())]  # fmt: skip
-    rows += [("provisional", made.provisional), ("final", made.final), ("files left out", len(made.left_out))]
-    _table([*rows, ("seconds", made.seconds)], ("update", ""))
-
-
-def _days(days: Sequence[str]) -> str:
-    """Number of days, with the first and the last one."""
-    return f"{len(days)} ({days[0]} to {days[-1]})" if len(days) > 1 else ", ".join(days) or "0"
-
-
 @click.command("demo", help="Run the whole workflow on synthetic data: files, fill, train, estimate, validate, report.")
 @click.argument("out", type=OUT, default=Path("xsm-demo"))
 @click.option("--quick", is_flag=True, help="At most 60 days and 90 seconds.")
@@ -259,5 +216,5 @@ TOOLS: tuple[click.Command, ...] = (
     _listing("sources", "data sources", "name title options", "fetch_options variables"),
     _listing("models", "models", "name task title options"),
     _listing("ops", "operations", "id group summary owner", "params"),
-    doctor, inspect, init, run, update, demo, twin, qgis,
+    doctor, inspect, init, run, update, watch, status, demo, twin, qgis,
 )  # fmt: skip

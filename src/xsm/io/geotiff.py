@@ -1,4 +1,4 @@
-"""Maps as cloud-optimized GeoTIFF: days as bands with ISO names, units, statistics, a style for QGIS beside the file."""
+"""Maps as cloud-optimized GeoTIFF: days as bands with ISO names, units, statistics; a style for QGIS."""
 
 from __future__ import annotations
 

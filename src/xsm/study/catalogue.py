@@ -63,9 +63,8 @@ def write_stac(title: str, names: Sequence[str], maps: Path, geotiffs: Path, tar
     if not by_day:
         raise DataError(f"'{geotiffs}' has no maps of days.", hint="Name maps with time in geotiff = [...].")
     status = _status(ds)
-    extent = pystac.Extent(
-        pystac.SpatialExtent([list(grid.bbox)]), pystac.TemporalExtent([[_moment(min(by_day)), _moment(max(by_day), 1)]])
-    )  # fmt: skip
+    period = [_moment(min(by_day)), _moment(max(by_day), 1)]
+    extent = pystac.Extent(pystac.SpatialExtent([list(grid.bbox)]), pystac.TemporalExtent([period]))
     whole = {"archive": pystac.Asset(str(maps), "All days", media_type=MEDIA[maps.suffix], roles=["data"])}
     fixed = {n: _asset(geotiffs / f"{n}.tif", about[n]) for n in names if (geotiffs / f"{n}.tif").exists()}
     collection = pystac.Collection(

@@ -84,6 +84,23 @@ class Renewal:
 
 
 @dataclass(frozen=True)
+class Health:
+    """Limits of a study's results over their last ``days`` (`xsm status`); those that are not set are not checked.
+
+    Days since the newest map and days by which a product lags behind it, at most; share of cells and days that the
+    satellite observed, at least; relative change of the mean spread, at most; scores at the stations.
+    """
+
+    days: int = 60
+    max_age: float | None = None
+    max_lag: float | None = None
+    min_observed: float | None = None
+    max_drift: float | None = None
+    max_ubrmse: float | None = None
+    min_r: float | None = None
+
+
+@dataclass(frozen=True)
 class Study:
     """Everything that `xsm.study.pipeline.run_study` needs; paths are relative to the file's folder."""
 
@@ -102,6 +119,7 @@ class Study:
     stac: bool = False
     fuse: Fuse | None = None
     update: Renewal = Renewal()
+    health: Health = Health()
 
     @property
     def estimates(self) -> tuple[str, ...]:
@@ -116,8 +134,8 @@ BESIDE = ("", "_std", "_reference_std")
 """Ends of the names of an estimate and of its spread."""
 RELATIVE = ("_percentile", "_anomaly")
 """Ends of the names of the maps that an archive of days has besides."""
-TEXT, WHOLE, TEXTS, TABLE, YES_NO = (
-    "text in quotes", "a whole number", "a list of texts in quotes", "a table", "true or false",
+TEXT, WHOLE, TEXTS, TABLE, YES_NO, NUMBER = (
+    "text in quotes", "a whole number", "a list of texts in quotes", "a table", "true or false", "a number",
 )  # fmt: skip
 _IS: Mapping[str, Callable[[Any], bool]] = {
     TEXT: lambda v: isinstance(v, str),
@@ -125,13 +143,15 @@ _IS: Mapping[str, Callable[[Any], bool]] = {
     TEXTS: lambda v: isinstance(v, list | tuple) and all(isinstance(item, str) for item in v),
     TABLE: lambda v: isinstance(v, Mapping),
     YES_NO: lambda v: isinstance(v, bool),
+    NUMBER: lambda v: type(v) in (int, float),
 }
 _EXPECTED = {
     "out": TEXT, "title": TEXT, "time": TEXT, "on_error": TEXT, "seed": WHOLE, "margin": WHOLE, "geotiff": TEXTS,
     "inputs": TABLE, "stations": TABLE, "options": TABLE, "units": TABLE, "method": TEXT, "mode": TEXT,
     "variables": TEXTS, "covariates": TEXTS, "model": TEXT, "estimates": TEXTS, "bundles": TABLE, "train": TEXT,
     "validation": TEXT, "fuse.stations": YES_NO, "stac": YES_NO, "provisional": WHOLE, "lag": WHOLE, "reference": TEXT,
-    "retrain": WHOLE, "fetch": TABLE, "update": TABLE,
+    "retrain": WHOLE, "fetch": TABLE, "update": TABLE, "health": TABLE, "days": WHOLE,
+    **dict.fromkeys(("max_age", "max_lag", "min_observed", "max_drift", "max_ubrmse", "min_r"), NUMBER),
 }  # fmt: skip
 """What the values of a study file must be, by key, or by table and key."""
 
@@ -188,6 +208,7 @@ def parse(raw: Mapping[str, Any], folder: Path) -> Study:
         raise UsageError(
             "The study has stac = true, but writes no GeoTIFF.", hint='Name maps, such as geotiff = ["sm_5cm"].'
         )
+    values["health"] = _table(Health, values.get("health", {}), "health")
     values["update"] = _table(Renewal, values.get("update", {}), "update")
     study = Study(**values)
     maps = [f"{name}{end}" for name in study.estimates for end in BESIDE]
