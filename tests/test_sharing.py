@@ -1,10 +1,13 @@
-"""Results that others open: a catalogue of the days, maps and archive behind a web server."""
+"""Studies whose results others open by an address, and that run unattended: catalogue, status, watch, notify."""
 
 from __future__ import annotations
 
+import json
+import shlex
 import subprocess
 import sys
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pystac
@@ -14,11 +17,15 @@ import xarray as xr
 from pystac.validation.stac_validator import JsonSchemaSTACValidator
 from rio_cogeo.cogeo import cog_validate
 
-from xsm.errors import UsageError
+import xsm
+from xsm.errors import DataError, UsageError
+from xsm.faces.cli import main
 from xsm.io import files
 from xsm.study import config, template
 from xsm.study.example import Size, make_files, study_changes
+from xsm.study.health import status_of
 from xsm.study.pipeline import run_study
+from xsm.study.unattended import notify, seconds_in
 
 SMALL = Size(12, "2021-06-01", 20)
 FUSION = '[fuse]\nmodel = "pretrained"\nmode = "smoother"\n'
@@ -37,6 +44,18 @@ def small_study(folder, *, more=""):
 def results(tmp_path_factory):
     folder = tmp_path_factory.mktemp("shared")
     return run_study(config.load(small_study(folder, more="stac = true\n")))
+
+
+@pytest.fixture(scope="module")
+def study(results):
+    return config.load(results.parent / "study.toml")
+
+
+def run(*args):
+    """Exit code of a command."""
+    with pytest.raises(SystemExit) as stop:
+        main([str(a) for a in args])
+    return stop.value.code
 
 
 SERVER = """
@@ -70,8 +89,8 @@ def test_the_catalogue_is_valid_and_leads_to_the_maps(results):
         about = thing.to_dict(transform_hrefs=False)
         validator.validate_core(about, thing.STAC_OBJECT_TYPE, about["stac_version"])
     items = things[2:]
-    assert [item.id for item in items] == [str(day) for day in SMALL.dates]
     maps = files.read(results / "estimates.nc")
+    assert [item.id for item in items] == maps["time"].values.astype("M8[D]").astype(str).tolist()
     for item in items[::7]:
         assert set(item.assets) == {"sm_5cm", "sm_25cm", "archive"}
         for name in ("sm_5cm", "sm_25cm"):
@@ -92,7 +111,7 @@ def test_a_catalogue_needs_maps(tmp_path):
     source = {"inputs": {"smap": {"paths": "x"}}}
     with pytest.raises(UsageError, match=r"stac = true, but writes no GeoTIFF.*geotiff ="):
         config.parse(source | {"stac": True}, tmp_path)
-    with pytest.raises(UsageError, match="'stac' of .study. is 'yes', expected true or false"):
+    with pytest.raises(UsageError, match=r"'stac' of .study. is 'yes', expected true or false"):
         config.parse(source | {"stac": "yes"}, tmp_path)
 
 
@@ -117,7 +136,103 @@ def test_attributes_that_come_last_are_at_the_address_too(results, address, tmp_
 
 
 def test_maps_open_by_their_address(results, address):
-    day = str(SMALL.dates[3])
+    day = str(SMALL.dates[5])
     with rasterio.open(f"{address}/geotiff/sm_5cm_{day}.tif") as file:
         there = file.read(1)
     np.testing.assert_array_equal(there, files.read(results / "estimates.nc")["sm_5cm"].sel(time=day).squeeze())
+
+
+def test_the_status_is_that_of_the_last_days(results, study):
+    state = status_of(study, today="2021-06-25")
+    maps, stations = files.read(results / "estimates.nc").load(), files.read(results / "data" / "stations.nc")
+    assert (state.newest, state.age, state.faults) == ("2021-06-20", 5, [])
+    assert set(state.products) == {"smap", "nldas"}
+    smap = files.read(results / "data" / "smap.zarr")["sm_dca"]
+    valued = smap["time"][np.isfinite(smap.values).any((1, 2))].values.astype("M8[D]")
+    assert state.products["smap"] >= str(valued[-1])
+    inside = np.isfinite(maps["sm_5cm"].values)
+    assert state.observed == pytest.approx(maps["retrieval_observed"].values[inside].mean(), abs=1e-4)
+    scores = xsm.validate(maps, stations, variables=("sm_5cm", "sm_25cm"))
+    for name in ("sm_5cm", "sm_25cm"):
+        assert state.skill[name]["ubrmse"] == pytest.approx(float(scores["ubrmse_mean"].sel(product=name)), abs=1e-4)
+    assert json.loads(state.as_json())["newest"] == "2021-06-20"
+
+
+def test_the_drift_is_about_the_days_before(results, study):
+    spread = files.read(results / "estimates.nc")["sm_25cm_std"].values
+    state = status_of(replace(study, health=config.Health(days=6)))
+    assert state.drift["sm_25cm"] == pytest.approx(np.nanmean(spread[-6:]) / np.nanmean(spread[-12:-6]) - 1, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("limit", "crossed", "fine", "sentence"),
+    [
+        ("max_age", 4, 5, "The newest map is 5 days old, expected at most 4."),
+        ("max_lag", 0, 3, "'smap' is 1 days behind the maps, expected at most 0."),
+        ("min_observed", 0.99, 0.01, "The share observed is"),
+        ("max_drift", 0.0, 9.0, "The spread of 'sm_5cm' changed by"),
+        ("max_ubrmse", 0.001, 0.5, "The ubRMSE of 'sm_5cm' is"),
+        ("min_r", 0.999, -1.0, "R of 'sm_5cm' is"),
+    ],
+)
+def test_each_limit_is_watched(study, limit, crossed, fine, sentence):
+    def faults(value):
+        health = config.Health(days=6 if limit == "max_drift" else 60, **{limit: value})
+        return status_of(replace(study, health=health), today="2021-06-25").faults
+
+    assert any(text.startswith(sentence) for text in faults(crossed)), faults(crossed)
+    assert faults(fine) == []
+
+
+def test_the_exit_code_says_whether_a_limit_is_crossed(results, capsys):
+    assert run("status", results.parent / "study.toml", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["newest"] == "2021-06-20"
+    strict = results.parent / "strict.toml"
+    strict.write_text((results.parent / "study.toml").read_text() + "[health]\nmax_age = 3\n")
+    assert run("status", strict) == 4
+    assert "expected at most 3" in capsys.readouterr().err
+    strict.write_text(strict.read_text() + "max_lag = 'much'\n")
+    assert run("status", strict) == 2
+    assert "'max_lag' of [health] is 'much', expected a number" in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_study_without_results_says_so(study, tmp_path):
+    with pytest.raises(DataError, match=r"has no results yet.*xsm run STUDY"):
+        status_of(replace(study, out=tmp_path / "nothing"))
+
+
+def test_each_update_is_a_line_that_a_program_gets(results, tmp_path, capsys):
+    """One that works, and one that fails, of which the status then tells."""
+    program = tmp_path / "program.py"
+    program.write_text(f"import sys; open({str(tmp_path / 'lines')!r}, 'a').write(sys.stdin.read())")
+    path, command = results.parent / "study.toml", shlex.join([sys.executable, str(program)])
+    how = ["watch", path, "--every", "1s", "--json", "--notify", command, "--progress", "off"]
+    assert run(*how, "--times", 2) == 0
+    lines = [json.loads(text) for text in capsys.readouterr().out.splitlines()]
+    assert [json.loads(text) for text in (tmp_path / "lines").read_text().splitlines()] == lines
+    assert [line["ok"] for line in lines] == [True, True]
+    assert all(line["added"] == [] and line["faults"] == [] for line in lines)
+    broken = results.parent / "broken.toml"
+    broken.write_text(path.read_text().replace("files/NLDAS", "files/GONE"))
+    assert run("update", broken, "--json", "--notify", command) == 1
+    line = json.loads(capsys.readouterr().out)
+    assert not line["ok"] and line["exit_code"] == 1 and "GONE" in line["error"]
+    assert json.loads((tmp_path / "lines").read_text().splitlines()[-1]) == line
+    assert "The last run failed" in status_of(config.load(path)).faults[0]
+    assert run("update", path, "--json") == 0
+    assert status_of(config.load(path)).faults == []
+
+
+def test_no_shell_reads_the_program(tmp_path, recwarn):
+    notify(f"{sys.executable} -c pass ; touch {tmp_path}/x", "{}")
+    assert not (tmp_path / "x").exists()
+    notify("no-such-program", "{}")
+    notify(f"{sys.executable} -c 'raise SystemExit(3)'", "{}")
+    assert [str(w.message)[-40:] for w in recwarn][-1].endswith("ended with exit code 3.")
+    assert "could not be notified" in str(recwarn[-2].message)
+
+
+@pytest.mark.parametrize("text", ["", "1", "0h", "1w", "h", "-1h", "1h30m"])
+def test_an_interval_is_a_number_and_a_unit(text):
+    with pytest.raises(UsageError, match=r"expected a number and s, m, h or d"):
+        seconds_in(text)
