@@ -61,11 +61,11 @@ def faults(path):
     CheckSuite.load_all_available_checkers()
     suite = CheckSuite()
     ds = suite.load_dataset(str(path))
-    found, failed = suite.run_all(ds, [VERSION])[VERSION]
+    checks, failed = suite.run_all(ds, [VERSION])[VERSION]
     texts = any(v.dtype is str and v.dimensions == (name,) for name, v in ds.variables.items())
     assert set(failed) <= (OF_TEXTS if texts else set()), failed
     ds.close()
-    short = [result for result in found if isinstance(result.value, tuple) and result.value[0] < result.value[1]]
+    short = [result for result in checks if isinstance(result.value, tuple) and result.value[0] < result.value[1]]
     return [f"{result.name}: {text}" for result in short for text in result.msgs if not LETTERS.match(text)]
 
 

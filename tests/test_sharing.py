@@ -23,7 +23,7 @@ from xsm.faces.cli import main
 from xsm.io import files
 from xsm.study import config, template
 from xsm.study.example import Size, make_files, study_changes
-from xsm.study.health import status_of
+from xsm.study.health import faults_of, status_of
 from xsm.study.pipeline import run_study
 from xsm.study.unattended import notify, seconds_in
 
@@ -49,6 +49,13 @@ def results(tmp_path_factory):
 @pytest.fixture(scope="module")
 def study(results):
     return config.load(results.parent / "study.toml")
+
+
+@pytest.fixture(scope="module")
+def states(study):
+    """The status over all days, and over the last ones."""
+    last = replace(study, health=config.Health(days=6))
+    return {"all": status_of(study, today="2021-06-25"), "last": status_of(last, today="2021-06-25")}
 
 
 def run(*args):
@@ -142,8 +149,8 @@ def test_maps_open_by_their_address(results, address):
     np.testing.assert_array_equal(there, files.read(results / "estimates.nc")["sm_5cm"].sel(time=day).squeeze())
 
 
-def test_the_status_is_that_of_the_last_days(results, study):
-    state = status_of(study, today="2021-06-25")
+def test_the_status_is_that_of_the_last_days(results, states):
+    state = states["all"]
     maps, stations = files.read(results / "estimates.nc").load(), files.read(results / "data" / "stations.nc")
     assert (state.newest, state.age, state.faults) == ("2021-06-20", 5, [])
     assert set(state.products) == {"smap", "nldas"}
@@ -158,10 +165,11 @@ def test_the_status_is_that_of_the_last_days(results, study):
     assert json.loads(state.as_json())["newest"] == "2021-06-20"
 
 
-def test_the_drift_is_about_the_days_before(results, study):
+def test_the_drift_is_about_the_days_before(results, states):
     spread = files.read(results / "estimates.nc")["sm_25cm_std"].values
-    state = status_of(replace(study, health=config.Health(days=6)))
-    assert state.drift["sm_25cm"] == pytest.approx(np.nanmean(spread[-6:]) / np.nanmean(spread[-12:-6]) - 1, abs=1e-3)
+    assert states["last"].drift["sm_25cm"] == pytest.approx(
+        np.nanmean(spread[-6:]) / np.nanmean(spread[-12:-6]) - 1, abs=1e-3
+    )
 
 
 @pytest.mark.parametrize(
@@ -175,13 +183,11 @@ def test_the_drift_is_about_the_days_before(results, study):
         ("min_r", 0.999, -1.0, "R of 'sm_5cm' is"),
     ],
 )
-def test_each_limit_is_watched(study, limit, crossed, fine, sentence):
-    def faults(value):
-        health = config.Health(days=6 if limit == "max_drift" else 60, **{limit: value})
-        return status_of(replace(study, health=health), today="2021-06-25").faults
-
-    assert any(text.startswith(sentence) for text in faults(crossed)), faults(crossed)
-    assert faults(fine) == []
+def test_each_limit_is_watched(states, limit, crossed, fine, sentence):
+    state = states["last"] if limit == "max_drift" else states["all"]
+    faults = faults_of(config.Health(**{limit: crossed}), state)
+    assert faults and faults[0].startswith(sentence)
+    assert faults_of(config.Health(**{limit: fine}), state) == []
 
 
 def test_the_exit_code_says_whether_a_limit_is_crossed(results, capsys):

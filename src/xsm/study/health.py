@@ -97,7 +97,7 @@ def status_of(study: Study, today: str | None = None) -> Status:
         lag={name: max(_days(last - np.datetime64(day, "D")), 0) for name, day in products.items()},
         observed=_observed(recent), drift=_drift(ds, recent), skill=_skill(study, recent), last_run=last_run(study.out),
     )  # fmt: skip
-    return Status(**{**vars(known), "faults": _faults(study.health, known)})
+    return Status(**{**vars(known), "faults": faults_of(study.health, known)})
 
 
 def last_run(out: Path) -> dict[str, Any]:
@@ -176,7 +176,7 @@ def _skill(study: Study, recent: xr.Dataset) -> dict[str, dict[str, float]]:
     }
 
 
-def _faults(limits: Health, status: Status) -> list[str]:
+def faults_of(limits: Health, status: Status) -> list[str]:
     """A sentence for each limit that is crossed, and one for a last run that failed."""
     values: list[tuple[str, float | None, float | None, float]] = [
         ("The newest map is {} days old, expected at most {}.", status.age, limits.max_age, 1),
