@@ -202,7 +202,10 @@ def test_oldest_constraints_are_the_lower_bounds() -> None:
     wanted: dict[str, set[str]] = {}
     for folder in (ROOT, *PLUGINS):
         groups = project(folder).get("optional-dependencies", {})
-        texts = [*project(folder)["dependencies"], *groups.get("fetch", ()), *groups.get("distributed", ())]
+        texts = [
+            *project(folder)["dependencies"],
+            *(r for name in ("fetch", "distributed", "stac") for r in groups.get(name, ())),
+        ]
         for requirement in map(Requirement, texts):
             if not requirement.name.startswith("xsm"):
                 wanted.setdefault(requirement.name, set()).update(s.version for s in requirement.specifier)

@@ -18,6 +18,7 @@ from xsm.data.roles import ESTIMATE, RETRIEVAL, SURFACE
 from xsm.data.scenarios import get_scenario
 from xsm.errors import DataError, UsageError, render_hint, tell
 from xsm.learning import fusing
+from xsm.learning.derived import Carry
 from xsm.learning.estimating import trim, with_context
 from xsm.learning.fitting_fuse import fit_fuse
 from xsm.learning.fuse_inputs import check_information, checked_cube, in_roles, taken
@@ -65,8 +66,8 @@ def checked_depths(depth: Iterable[Any] | None) -> tuple[int, ...]:
     return tuple(sorted({int(d) for d in depths}))
 
 
-def fused_maps(ds: xr.Dataset, bundle: Bundle, depths: Sequence[int]) -> xr.Dataset:
-    """Fused soil moisture with its spread, weights and masks; see `xsm.fuse`."""
+def fused_maps(ds: xr.Dataset, bundle: Bundle, depths: Sequence[int], carry: Carry | None = None) -> xr.Dataset:
+    """Fused soil moisture with its spread, weights and masks; see `xsm.fuse`. With ``carry``, of days that follow."""
     ds, reason = checked_cube(ds, depths)
     names = taken(ds, depths)
     check_products(ds, names, bundle, depths)
@@ -79,15 +80,15 @@ def fused_maps(ds: xr.Dataset, bundle: Bundle, depths: Sequence[int]) -> xr.Data
         )
     masks, inside = with_masks(ds), reason == 0
     roles = fusing.inputs_of(ds, depths)
-    parts = fusing.surface_parts(roles, bundle)
-    if not is_lazy(parts[[RETRIEVAL]]) and not parts[RETRIEVAL].notnull().any():
+    parts = fusing.surface_parts(roles, bundle, carry)
+    if carry is None and not is_lazy(parts[[RETRIEVAL]]) and not parts[RETRIEVAL].notnull().any():
         tell("No day has a retrieval on thawed ground: the maps rest on the land model and the weather alone.")
     fused = fusing.merged_surface(parts, bundle.weights["weights_5cm"])
     maps: dict[int, tuple[xr.DataArray, xr.DataArray]] = {}
     if 5 in depths:
         maps[5] = fused, fusing.surface_spread(parts, bundle.weights["spread_5cm"])
     if 25 in depths:
-        deep = fusing.root_parts(roles, fused, bundle)
+        deep = fusing.root_parts(roles, fused, bundle, carry)
         root = fusing.merged_root(deep, bundle.weights["weights_25cm"])
         maps[25] = root, fusing.root_spread(deep, root, parts, bundle.weights["spread_25cm"])
     out = xr.Dataset(coords=ds[names[SURFACE]].coords)
@@ -101,6 +102,7 @@ def fused_maps(ds: xr.Dataset, bundle: Bundle, depths: Sequence[int]) -> xr.Data
         out = out.assign(frozen=masks["frozen"])
     out = trim(with_context(out, ds, get_scenario(5, 2)), ds.attrs.get("xsm_region"))
     about = {
+        "title": "Soil moisture from satellite, land model and weather",
         "method": "fuse",
         "mode": bundle.card["options"]["mode"],
         "model_hash": bundle.hash,
@@ -148,10 +150,11 @@ def _named(depth: int, mean: xr.DataArray, spread: xr.DataArray, bundle: Bundle)
 def _weights(bundle: Bundle, depths: Sequence[int]) -> dict[str, xr.DataArray]:
     """What each map rests on, as small tables."""
     out = {}
+    retrieved = "retrieved", [False, True], {"long_name": "Whether the satellite retrieved soil moisture on the day"}
     if 5 in depths:
         out["weights_5cm"] = xr.DataArray(
             bundle.weights["weights_5cm"],
-            {"retrieved": [False, True], "source_5cm": list(SURFACE_SOURCES)},
+            {"retrieved": retrieved, "source_5cm": list(SURFACE_SOURCES)},
             attrs={"long_name": "Weights of the sources at 5 cm, on days without and with a retrieval", "units": "1"},
         )
     if 25 in depths:

@@ -6,6 +6,7 @@ import hashlib
 import itertools
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -80,9 +81,10 @@ def fingerprint(path: Path) -> tuple[int, int, str]:
     return stat.st_size, 0 if small else stat.st_mtime_ns, hashlib.sha256(ends).hexdigest()[:16]
 
 
-def opened(study: Study, name: str) -> xr.Dataset:
-    """Open an input of a study on its window, lazily."""
-    ds = _read(study, name, study.inputs[name], margin=study.margin)
+def opened(study: Study, name: str, paths: Any = None, time: str | None = None) -> xr.Dataset:
+    """Open an input of a study on its window, lazily; or some of its files and days."""
+    source = study.inputs[name] if paths is None else replace(study.inputs[name], paths=paths)
+    ds = _read(replace(study, time=time or study.time), name, source, margin=study.margin)
     if name == in_order(study)[0] and grid_of(ds) is not None:
         return ds
     return regrid_ease9km(ds, region=study.region and EASE2_M09.region(study.region).grow(study.margin))

@@ -209,9 +209,7 @@ def _table(coords: Mapping[str, Any], series: Sequence[np.ndarray], count: np.nd
         for end, values in parts.items():
             table[name + end] = ("product", "station"), values[i], _about(name, end)
         table[f"{name}_median"] = (
-            table[name]
-            .median("station")
-            .assign_attrs(long_name=f"{long_name}, median of the stations", units=units, cell_methods="station: median")
+            table[name].median("station").assign_attrs(long_name=f"{long_name}, median of the stations", units=units)
         )
     table["n"] = "station", count.astype("i4"), {"long_name": "Number of days", "units": "1"}
     notes = [_why(table.isel(station=i)) for i in range(table.sizes["station"])]

@@ -43,6 +43,14 @@ class Site:
         return next(iter(next(iter(self.sensors.values()))))
 
 
+POSITION: Mapping[str, dict[str, str]] = {
+    "lat": {"standard_name": "latitude", "units": "degrees_north"},
+    "lon": {"standard_name": "longitude", "units": "degrees_east"},
+    "depth": {"long_name": "Depth below the surface", "units": "cm", "positive": "down"},
+}
+"""Attributes of where stations and sensors are."""
+
+
 def site_coords(sites: Sequence[Site]) -> dict[str, np.ndarray]:
     """Coordinates of sites; a name that two networks share gets its network in brackets."""
     times = Counter(s.station for s in sites)

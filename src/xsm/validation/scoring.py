@@ -226,7 +226,7 @@ def _summarise(table: xr.Dataset, by: Sequence[str]) -> xr.Dataset:
 def _summary(name: str, how: str, over: str) -> dict[str, str]:
     long_name, units = {**SCORES, **OPTIONAL}[name]
     of = "all stations" if over == "stations" else f"the stations of a {over.replace('_', ' ')}"
-    return {"long_name": f"{long_name}, {how} of {of}", "units": units, "cell_methods": f"station: {how}"}
+    return {"long_name": f"{long_name}, {how} of {of}", "units": units}
 
 
 def to_frame(table: xr.Dataset) -> pd.DataFrame:
