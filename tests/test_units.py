@@ -169,3 +169,16 @@ def test_units_reach_the_source_from_command_and_study(tmp_path: Path) -> None:
     study["inputs"]["nldas"]["units"] = {"SoilM_0_10cm": 3}
     with pytest.raises(UsageError, match=r"'SoilM_0_10cm' of \[nldas\.units\] is 3"):
         parse(study, tmp_path)
+
+
+def test_threads_that_convert_first_share_one_registry():
+    """In a process of its own, in which nothing was converted before."""
+    code = """
+from concurrent.futures import ThreadPoolExecutor
+from xsm.data.units import convert
+pairs = [("cg cm-3", "g cm-3"), ("g kg-1", "percent"), ("kg m-3", "g cm-3"), ("mm/day", "kg m-2")] * 4
+with ThreadPoolExecutor(16) as pool:
+    print(sum(pool.map(lambda pair: convert(1.0, *pair), pairs)))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert float(done.stdout) == pytest.approx(4 * (0.01 + 0.1 + 0.001 + 1))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import re
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -15,6 +16,7 @@ from typing import Any, TypeVar
 from xsm.errors import DataError
 
 Values = TypeVar("Values")
+_ALONE = threading.Lock()
 LONGEST = 64
 """Letters that a unit may have."""
 _EXAMPLES = "'m3 m-3', 'percent', 'kg m-2', 'mm/day', 'K', 'degC' or 'g cm-3'"
@@ -48,8 +50,13 @@ class _Unit:
     kind: str = ""
 
 
-@functools.cache
 def _registry() -> Any:
+    with _ALONE:  # quantities of two registries, which threads would make, cannot be compared
+        return _only_registry()
+
+
+@functools.cache
+def _only_registry() -> Any:
     import pint
 
     return pint.UnitRegistry(cache_folder=None)
