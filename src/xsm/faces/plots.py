@@ -29,11 +29,11 @@ class Plots:
     Examples
     --------
     >>> import xsm
-    >>> cube = xsm.example("cube", size=16, days=3)
+    >>> cube = xsm.example("cube", size=16, days=8)
     >>> cube.sm.plot
     <ds.sm.plot: animation, availability, boxes, calibration, map, scatter, series, skill, texture>
     >>> cube.sm.plot.map(variable="sm_noah_0_10").axes[0].get_title(loc="left")
-    'Noah 0-10 cm: mean, 2021-04-01 to 2021-04-03'
+    'Noah 0-10 cm: mean, 2021-04-01 to 2021-04-08'
     """
 
     def __init__(self, accessor: Any) -> None:

@@ -126,7 +126,7 @@ def plot_animation(
     >>> import xsm
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
-    ...     cube = xsm.example("cube", size=16, days=3)
+    ...     cube = xsm.example("cube", size=16, days=8)
     ...     film = cube.sm.plot_animation(f"{folder}/noah.gif", variable="sm_noah_0_10")
     ...     film.name
     'noah.gif'
