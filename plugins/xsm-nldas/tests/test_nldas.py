@@ -11,7 +11,7 @@ from nldas_files import SOURCE, UNITS, hourly, make, name, open_, read, values
 from xsm import DataError, UsageError
 from xsm.plugin_api import Area
 from xsm_nldas.files import NAME
-from xsm_nldas.source import daily_mean
+from xsm.plugin_api import daily_mean
 
 
 def test_daily_values_equal_an_independent_reading(two_days):
