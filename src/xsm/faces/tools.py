@@ -69,7 +69,11 @@ def doctor() -> int:
 
     rows = checks()
     _table(((("ok" if ok else "FAILED"), name, detail) for name, ok, detail in rows), ("", "check", "result"))
-    return 0 if all(ok for _, ok, _ in rows) else 1
+    if failed := [name for name, ok, _ in rows if not ok]:
+        click.echo(f"{len(failed)} of {len(rows)} checks failed ({', '.join(failed)}); what does not need them works.")
+        return 1
+    click.echo("All checks passed. Next: xsm demo --quick (90 s), or xsm init rabiei2024 --example and xsm run.")
+    return 0
 
 
 @click.command("inspect", help="Show what a model bundle or a data file contains.")
