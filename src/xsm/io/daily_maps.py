@@ -17,22 +17,23 @@ from xsm.contracts.source import Request, SourceInfo
 from xsm.data.cf import find_coord
 from xsm.data.time import whole_hours
 from xsm.errors import DataError, tell, unknown
-from xsm.io.daily_reading import OpenParts, Reader, opened, other_time, scale_of
+from xsm.io.daily_reading import OpenParts, Reader, close, other_time, reading, scale_of
 from xsm.io.day_plan import DailyMap, Part, Plan, days_of, plan_of
 from xsm.io.lattice import east, window_of
 
 __all__ = ["DailyMap", "maps_of", "open_daily"]
+SHOWN = 3
 SAME = 1e-3
 """Degrees by which the same cell may differ between files."""
 
 
-def maps_of(ds: xr.Dataset, where: object) -> xr.Dataset:
+def maps_of(file: xr.Dataset, where: object) -> xr.Dataset:
     """The maps of a dataset with the dims ``(time, lat, lon)``, however its axes are called and ordered; lazy.
 
     Parameters
     ----------
-    ds : Dataset
-        As xarray opens a file; dims of one step are dropped, and variables with others are left out.
+    file : Dataset
+        As xarray opens it; closing the maps closes it. Dims of one step are dropped, and variables with others are left out.
     where : object
         File, for errors.
 
@@ -42,14 +43,16 @@ def maps_of(ds: xr.Dataset, where: object) -> xr.Dataset:
     >>> dict(maps_of(xr.Dataset({"t2m": (tuple(axes), np.zeros((1, 2, 1)))}, axes), "a.nc").sizes)
     {'time': 1, 'lat': 2, 'lon': 1}
     """
-    axes = {new: find_coord(ds, axis) for new, axis in (("time", "time"), ("lat", "y"), ("lon", "x"))}
-    if lacking := [new for new, name in axes.items() if name is None or ds[name].ndim != 1]:
+    axes = {new: find_coord(file, axis) for new, axis in (("time", "time"), ("lat", "y"), ("lon", "x"))}
+    if lacking := [new for new, name in axes.items() if name is None or file[name].ndim != 1]:
         raise DataError(f"'{where}' has no axis {lacking[0]}, expected maps in time, latitude and longitude.",
                         hint="Get the file again as maps on a regular grid.")  # fmt: skip
-    ds = ds.rename({name: new for new, name in axes.items() if name and name != new})
+    ds = file.rename({name: new for new, name in axes.items() if name and name != new})
     single = [str(d) for d, size in ds.sizes.items() if size == 1 and d not in axes]
     ds = ds.squeeze(single, drop=True)
-    return ds[[n for n, v in ds.data_vars.items() if set(v.dims) == set(axes) and v.dtype.kind in "fiu"]]
+    maps = ds[[n for n, v in ds.data_vars.items() if set(v.dims) == set(axes) and v.dtype.kind in "fiu"]]
+    maps.set_close(file.close)
+    return maps
 
 
 def open_daily(
@@ -135,8 +138,10 @@ def _look(
             if stamp is not None and parts and len(parts[0].times) == 1:
                 parts.append(replace(parts[0], path=path, times=np.array([stamp], "M8[ns]")))
                 continue
-            with opened(path, open_parts) as datasets:
+            with reading(path):
+                datasets = open_parts(path)
                 looked = [_part(path, i, ds) for i, ds in enumerate(datasets)]
+                close(datasets)
             if stamp is not None and any(p.times.tolist() != [stamp.astype("M8[ns]").astype(int)] for p in looked):
                 raise other_time(path, stamp, looked[0].times[0])
             for part in looked:
@@ -151,13 +156,18 @@ def _look(
 
 def _part(path: Path, number: int, ds: xr.Dataset) -> Part:
     times = whole_hours(np.asarray(ds["time"].values))
-    lat, lon = (np.asarray(ds[n].values, "f8") for n in ("lat", "lon"))
+    lat, lon = (_degrees(ds[n].values) for n in ("lat", "lon"))
     if times.dtype.kind != "M" or np.isnat(times).any() or not len(times):
         raise DataError(f"'{path}' has times that are no days (type {times.dtype}).", hint="Get the file again.")
     if not (np.isfinite(lat).all() and np.isfinite(lon).all() and lat.size and lon.size and abs(lat).max() <= 90):
         raise DataError(f"'{path}' has latitudes or longitudes that are no degrees.", hint="Get the file again.")
     units = {str(n): str(v.attrs.get("units", "")) for n, v in ds.data_vars.items()}
     return Part(path, number, times.astype("M8[ns]"), lat, east(lon), units, str(ds.attrs.get("synthetic", "")))
+
+
+def _degrees(axis: np.ndarray) -> np.ndarray:
+    """Degrees as they are meant: 45.1 where single precision has 45.099998."""
+    return axis.astype("f8").round(5) if axis.dtype == np.float32 else axis.astype("f8")
 
 
 def _check_grid(part: Part, first: Part) -> None:
@@ -198,9 +208,8 @@ def _incomplete(plans: Sequence[Plan], days: np.ndarray, least: float) -> dict[s
     short = {day: hours for day, hours in covered.items() if hours < 24}
     if not short:
         return {}
-    examples = ", ".join(f"{day} ({hours:g} h)" for day, hours in list(short.items())[:3])
-    tell(
-        f"{len(short)} of {len(days)} days have fewer than 24 hours ({examples}{', ...' if len(short) > 3 else ''}); "
-        f"the {sum(hours < least for hours in short.values())} days with fewer than {least} are left empty."
-    )
+    if (lost := [day for day, hours in short.items() if hours < least]):
+        more = ", ..." if len(lost) > SHOWN else ""
+        tell(f"{len(lost)} of {len(days)} days have fewer than {least} hours and are left empty: "
+             f"{', '.join(f'{day} ({short[day]:g} h)' for day in lost[:SHOWN])}{more}.")  # fmt: skip
     return {"incomplete_days": ", ".join(f"{day} ({hours:g})" for day, hours in short.items())}

@@ -57,21 +57,29 @@ class Reader:
         return da.concatenate(blocks, axis=1)
 
     def read(self, days: Sequence[Day]) -> np.ndarray:
-        """Daily values of some days: float32 (variable, day, row, column)."""
-        return np.stack([self._day(day) for day in days], axis=1)
+        """Daily values of some days: float32 (variable, day, row, column); a file stays open while it is needed."""
+        files: dict[Path, Sequence[xr.Dataset]] = {}
+        values = []
+        try:
+            for number, day in enumerate(days, 1):
+                values.append(self._day(day, files))
+                later = {self.parts[p][0] for p in _places(days[number])} if number < len(days) else set()
+                for path in set(files) - later:
+                    close(files.pop(path))
+        finally:
+            for parts in files.values():
+                close(parts)
+        return np.stack(values, axis=1)
 
-    def _day(self, day: Day) -> np.ndarray:
+    def _day(self, day: Day, files: dict[Path, Sequence[xr.Dataset]]) -> np.ndarray:
         steps = [np.full((len(s), *self.window.shape), np.nan, "f4") for s in day]
-        wanted: dict[int, list[tuple[int, int, int]]] = {}
-        for which, ones in enumerate(day):
-            for row, step in enumerate(ones):
-                for part, at in step.places:
-                    wanted.setdefault(part, []).append((which, row, at))
-        for part, places in wanted.items():
+        for part, places in _places(day).items():
             path, number = self.parts[part]
             try:
-                with opened(path, self.open_parts) as datasets:
-                    self._fill(steps, day, datasets[number], path, places)
+                with reading(path):
+                    if path not in files:
+                        files[path] = self.open_parts(path)
+                    self._fill(steps, day, files[path][number], path, places)
             except DataError as error:
                 if not self.skip:
                     raise
@@ -165,14 +173,17 @@ def reading(path: Path) -> Iterator[None]:
         raise DataError(f"'{path}' cannot be read ({reason}).", hint="Get the file again.") from None
 
 
-@contextmanager
-def opened(path: Path, open_parts: OpenParts) -> Iterator[Sequence[xr.Dataset]]:
-    """The parts of a file, closed afterwards; what fails while they are read is a `DataError`."""
-    parts: Sequence[xr.Dataset] = ()
-    try:
-        with reading(path):
-            parts = open_parts(path)
-            yield parts
-    finally:
-        for part in parts:
-            part.close()
+def close(parts: Sequence[xr.Dataset]) -> None:
+    """Close the parts of a file."""
+    for part in parts:
+        part.close()
+
+
+def _places(day: Day) -> dict[int, list[tuple[int, int, int]]]:
+    """What a day needs of each part: variable, row among the steps of the day, step in the part."""
+    places: dict[int, list[tuple[int, int, int]]] = {}
+    for which, steps in enumerate(day):
+        for row, step in enumerate(steps):
+            for part, at in step.places:
+                places.setdefault(part, []).append((which, row, at))
+    return places
