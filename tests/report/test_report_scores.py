@@ -18,7 +18,7 @@ from tests.report_page import AFTER, TRAINED, Tables, shown
 from xsm.data.grids import grid_of
 from xsm.ops.report import report
 from xsm.ops.validate import validate
-from xsm.reporting import score_figures, score_tables, station_days
+from xsm.reporting import labels, score_figures, score_tables, station_days
 from xsm.reporting.scene import days_after_training, make_scene, station_series
 from xsm.validation.products import layer_of
 
@@ -297,6 +297,6 @@ def test_a_fusion_is_scored_beside_its_inputs_and_called_by_its_name(
 def test_only_a_fusion_is_called_one(attrs: dict[str, str], expected: str) -> None:
     maps = xr.Dataset({"sm_5cm": 0.0, "sm_5cm_s1": 0.0})
     for ds in (maps.assign_attrs(attrs), maps.assign(sm_5cm=maps["sm_5cm"].assign_attrs(attrs))):
-        assert score_tables.label("sm_5cm", ds) == expected
-        assert score_tables.label("sm_5cm_s1", ds) == "5 cm, scenario 1"
-    assert score_tables.label("sm_5cm") == "5 cm"
+        assert labels.label("sm_5cm", ds) == expected
+        assert labels.label("sm_5cm_s1", ds) == "5 cm, scenario 1"
+    assert labels.label("sm_5cm") == "5 cm"

@@ -25,6 +25,9 @@ from xsm.contracts import api1, hookspecs
 from xsm.contracts.model import ModelInfo, with_memory
 from xsm.contracts.operation import Operation
 from xsm.contracts.source import SourceInfo
+from xsm.data.cf import VARIABLES
+from xsm.data.region import REGIONS
+from xsm.data.roles import declare
 from xsm.errors import LIBRARIES, MissingPlugin, XsmError, tell, unknown
 
 log = logging.getLogger("xsm")
@@ -103,6 +106,9 @@ def load(points: Iterable[EntryPoint], *, strict: bool | None = None) -> Manager
         else:
             _load_one(pm, loaded, plugin, strict)
     _tell_unknown(loaded)
+    declare((info.parts for info in loaded.sources.values()), VARIABLES)
+    for info in loaded.sources.values():
+        REGIONS.update({name.lower(): box for name, box in info.regions.items() if name.lower() not in REGIONS})
     return loaded
 
 

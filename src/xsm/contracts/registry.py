@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from xsm.contracts import api1
@@ -66,6 +66,11 @@ def missing_or_unknown(kind: str, name: str, known: Mapping[str, Any]) -> Except
             hint=f"Install {dist} (see `xsm plugins` for those that failed or are blocked).",
         )
     return unknown(kind, name, known)
+
+
+def providers(names: Iterable[str]) -> list[str]:
+    """Names of the sources that have one of some variables, sorted."""
+    return sorted(info.name for info in sources().values() if set(names) & set(info.variables))
 
 
 def models() -> Mapping[str, ModelInfo]:

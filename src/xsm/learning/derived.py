@@ -16,8 +16,9 @@ from xsm.compute.cell_blocks import SERIES_CELLS, SERIES_POINTS
 from xsm.compute.chunks import anchored
 from xsm.data.cf import VARIABLES, kind
 from xsm.data.derived_text import FORMS, OF_TRAINING_DAYS, Derived, behind, canonical, is_derived, parse
-from xsm.data.families import families_of, role_of
+from xsm.data.families import families_of
 from xsm.data.period import check_days
+from xsm.data.roles import role_of
 from xsm.errors import DataError, tell
 from xsm.learning.samples import days_within
 

@@ -18,9 +18,10 @@ from xsm.contracts.bundle import Bundle
 from xsm.contracts.model import DRIEST, WETTEST, Model
 from xsm.contracts.registry import get_model
 from xsm.data.derived_text import behind, is_derived
-from xsm.data.roles import RETRIEVAL, ROOT, SURFACE, in_roles
+from xsm.data.roles import RETRIEVAL, ROOT, SURFACE
 from xsm.errors import DataError
 from xsm.learning.derived import with_derived
+from xsm.learning.fuse_inputs import in_roles
 from xsm.learning.fusion_weights import MODEL_MEAN, ROOT_SOURCES, SURFACE_SOURCES, spread_of
 
 PREDICTION, TAUGHT, OPERATOR = "prediction", "taught", "operator"

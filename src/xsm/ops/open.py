@@ -10,10 +10,10 @@ from xsm.contracts.operation import Kind, Param, operation
 from xsm.contracts.registry import get_source
 from xsm.contracts.source import MARGIN, area_of, check_stated, make_request
 from xsm.data.cf import add_history, check_maps
-from xsm.data.families import declared
 from xsm.data.grids import EASE2_M09
 from xsm.data.period import days
 from xsm.data.region import REGIONS
+from xsm.data.roles import with_parts
 from xsm.data.skipped import listen, settled, tell_skipped
 from xsm.errors import DataError, render_hint, tell
 from xsm.io.paths import expand, in_history, other_days
@@ -130,7 +130,7 @@ def open(
             raise
         check_stated(request, source)
         ds = check_maps(settled(ds, files, period), source, skip=on_error == "skip")
-        ds = declared(ds, plugin.info.families, plugin.info.roles)
+        ds = with_parts(ds, plugin.info.parts)
         tell_skipped(ds, files)
     if region is None and ds.nbytes > LARGE:
         tell(render_hint(f"All cells are read, {ds.nbytes / 1e9:.1f} GB: give <region=> to read less."))

@@ -10,7 +10,7 @@ from xsm.contracts.operation import Kind, Param, operation
 from xsm.reporting import single_figures
 
 Maps = Annotated[xr.Dataset, Param("Estimates, or gap-filled maps.", label="Maps")]
-Cube = Annotated[xr.Dataset | None, Param("Cube behind the maps: Noah, rain, soil, land cover.")]
+Cube = Annotated[xr.Dataset | None, Param("Cube behind the maps: land model, rain, soil, land cover.")]
 Stations = Annotated[xr.Dataset, Param("Stations to score the maps against.", kind=Kind.STATIONS)]
 
 

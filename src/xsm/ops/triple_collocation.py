@@ -8,7 +8,9 @@ import xarray as xr
 
 from xsm.contracts.operation import Kind, Param, operation
 from xsm.data import cf
+from xsm.data.roles import with_roles
 from xsm.io.tables import as_data, as_reference
+from xsm.ops.cube import Roles
 from xsm.ops.validate import AnomalyFrom, AtDepth, Data, Period
 from xsm.validation.collocation import collocate, collocate_products
 
@@ -22,7 +24,7 @@ def triple_collocation(
     *,
     variables: Annotated[
         tuple[str, ...] | None,
-        Param("Products: by default sm_dca and sm_noah_0_10 beside stations, without stations all soil moisture."),
+        Param("Products: by default retrieval and land model beside stations, without stations all soil moisture."),
     ] = None,
     depth: AtDepth = None,
     anomaly: Annotated[bool, Param("Compare anomalies from a moving mean of 35 days.")] = False,
@@ -36,6 +38,7 @@ def triple_collocation(
         Param("Intervals by a block bootstrap; by default for stations and for up to 1000 cells.", advanced=True),
     ] = None,
     time: Period = None,
+    roles: Roles = None,
 ) -> xr.Dataset:
     """Estimate the errors of three or more products without a truth.
 
@@ -70,6 +73,9 @@ def triple_collocation(
         Whether to add intervals, which take about 0.1 s for each cell.
     time : slice, optional
         First and last day.
+    roles : mapping of str to str, optional
+        Variables that hold a role where several could, or none says so: ``{"model_surface": "swvl1"}``; see
+        `xsm.data.roles`.
 
     Returns
     -------
@@ -96,7 +102,7 @@ def triple_collocation(
     >>> errors["product"].values.tolist()
     ['sm_dca', 'sm_noah_0_10', 'station']
     """
-    data = as_data(ds)
+    data = with_roles(as_data(ds), roles)
     how: dict[str, Any] = {
         "anomaly": anomaly_from if anomaly else None,
         "min_days": min_days,

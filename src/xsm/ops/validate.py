@@ -8,7 +8,9 @@ import xarray as xr
 
 from xsm.contracts.operation import Kind, Param, operation
 from xsm.data import cf
+from xsm.data.roles import with_roles
 from xsm.io.tables import as_pair
+from xsm.ops.cube import Roles
 from xsm.validation.scoring import GROUPINGS, score_maps
 
 Data = Annotated[Any, Param("Daily soil moisture: maps or series.", label="Maps", kind=Kind.DATASET)]
@@ -78,11 +80,12 @@ def validate(
     include_training_stations: Annotated[
         bool, Param("Also score at stations that the maps learnt from.", advanced=True)
     ] = False,
+    roles: Roles = None,
 ) -> xr.Dataset:
     """Score soil moisture, maps or series, against stations or other series.
 
-    Estimates and land model are compared with UTC-day means of the stations (at least 20 of 24 hours), SMAP retrievals
-    with the station's hour nearest to ``obs_time``, or the day where either has no hours. Days that ``frozen`` marks in
+    Estimates and land model are compared with UTC-day means of the stations (at least 20 of 24 hours), retrievals with
+    the station's hour nearest to ``obs_time``, or the day where either has no hours. Days that ``frozen`` marks in
     the cell, and hours below 273.15 K in the station's own soil, take no part.
 
     Parameters
@@ -100,8 +103,8 @@ def validate(
         at their places, at the depth in their attribute ``depth`` or else at ``depth``. Where ``ds`` and ``stations``
         are tables with several columns of the same names, these are compared with each other.
     variables : sequence of str, optional
-        Names in `PRODUCTS`, variables with an attribute ``depth`` (cm, or a range such as ``"0-100"``), or any with
-        ``depth``.
+        Estimates, variables whose attribute ``role`` says what they are, with an attribute ``depth`` (cm, or a range
+        such as ``"0-100"``), or any with ``depth``.
     by : sequence of str
         Groupings: ``network``, ``land_cover``, ``texture`` (USDA class of the upper layer), ``texture_group``; and
         ``season`` for the scores of December to February and so on.
@@ -138,6 +141,10 @@ def validate(
         First and last day.
     include_training_stations : bool
         Fused maps that learnt from stations are not scored there unless this says so, with a warning.
+    roles : mapping of str to str, optional
+        Variables that hold a role where several could, or none says so: ``{"model_surface": "swvl1"}``; see
+        `xsm.data.roles`. A retrieval is judged at
+        5 cm, a land model at the depth of its role.
 
     Returns
     -------
@@ -173,7 +180,7 @@ def validate(
     """
     data, reference, names = as_pair(ds, stations, variables)
     table = score_maps(
-        data, reference,
+        with_roles(data, roles), reference,
         variables=names, by=by, method=method, subsurface=subsurface, surface=surface, depth=depth,
         depth_method=depth_method, tolerance=tolerance, rescale=rescale,
         min_days=min_days, interval=interval, anomaly=anomaly_from if anomaly else None, common=common, time=time,
@@ -185,4 +192,4 @@ def validate(
                           min_days=table.attrs["min_days"], interval=interval, anomaly=anomaly,
                           anomaly_from=anomaly_from if anomaly else None,
                           common=common, time=time,
-                          include_training_stations=include_training_stations or None)  # fmt: skip
+                          include_training_stations=include_training_stations or None, roles=roles)  # fmt: skip

@@ -11,7 +11,8 @@ from xsm.data.cf import add_history, kind
 from xsm.data.emptiness import tell_emptied, valid_share
 from xsm.data.places import map_names
 from xsm.data.ranges import checked
-from xsm.data.series import SOURCE, derived
+from xsm.data.roles import SOURCE
+from xsm.data.series import derived
 from xsm.data.zones import zones_of
 from xsm.errors import render_hint, unknown
 from xsm.kernels.zones import zonal_statistics

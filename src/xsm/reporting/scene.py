@@ -17,6 +17,7 @@ import xarray as xr
 from xsm.data import cf
 from xsm.data.cells import Cells, daily, spots_of
 from xsm.data.grids import grid_of
+from xsm.data.roles import NAMED, RETRIEVAL, ROOT, SURFACE, holders
 from xsm.data.soil_texture import texture_of
 from xsm.data.windows import take
 from xsm.errors import DataError
@@ -25,12 +26,14 @@ from xsm.validation import matching
 from xsm.validation.depths import Depth
 from xsm.validation.products import layer_of
 
-FROM_CUBE = ("sm_dca", "sm_dca_std", "sm_dca_observed", "sm_noah_0_10", "sm_noah_10_40", "sm_surface", "sm_rootzone",
-             "precipitation", "frozen", "obs_time", "sand", "silt", "clay", "bulk_density")  # fmt: skip
+FROM_CUBE = ("frozen", "obs_time", "sand", "silt", "clay", "bulk_density")
 CLASSES = ("land_cover", "texture", "land")
 ESTIMATE = re.compile(r"sm_(5|25)cm(_s\d+)?")
-NOAH = {"surface": "sm_noah_0_10", "subsurface": "sm_noah_10_40"}
-LEVEL_4 = {"surface": "sm_surface", "subsurface": "sm_rootzone"}
+MODELS = {"surface": SURFACE, "subsurface": ROOT}
+COMPARISONS = {"surface": "comparison_surface", "subsurface": "comparison_root"}
+"""Roles of what is shown beside the estimates, by layer."""
+BESIDE = (RETRIEVAL, *MODELS.values(), *COMPARISONS.values(), "precipitation")
+"""Roles of what the cube adds to the maps."""
 GAP_EDGES = np.array([1, 2, 3, 4, 8, 15, 31, 91])
 GAP_NAMES = ("1", "2", "3", "4-7", "8-14", "15-30", "31-90", "> 90")
 LEAST_SHARE = 0.05
@@ -59,6 +62,16 @@ class Scene:
         return self.estimates + self.filled
 
     @property
+    def holders(self) -> dict[str, str]:
+        """Variables by role."""
+        return holders(self.ds)
+
+    @property
+    def models(self) -> dict[str, str]:
+        """The land model's variables by layer."""
+        return {layer: self.holders[role] for layer, role in MODELS.items() if role in self.holders}
+
+    @property
     def no_spread(self) -> str:
         """Why there is no standard deviation, in words."""
         names = [f"{n}_reference_std" for n in self.moisture if f"{n}_reference_std" in self.ds]
@@ -74,7 +87,7 @@ class Scene:
     @property
     def best(self) -> str:
         """The map that is shown for one day: the foremost surface estimate, else the first map."""
-        surface = [n for n in self.estimates if layer_of(n) == "surface"]
+        surface = [n for n in self.estimates if layer_of(self.ds, n) == "surface"]
         return foremost(surface) if surface else (*self.moisture, *self.others)[0]
 
 
@@ -113,7 +126,8 @@ def make_scene(ds: xr.Dataset, cube: xr.Dataset | None) -> Scene:
         ds = _join(ds, _plain(cube), days)
     filled = tuple(n for n in spread if _is_moisture(ds[n], n))
     others = tuple(n for n in spread if n not in filled)
-    candidates = ["sm_dca", *filled, *others, *(n for n in names if _is_moisture(ds[n], n))]
+    retrieval = [n for role, n in holders(ds).items() if role == RETRIEVAL]
+    candidates = [*retrieval, *filled, *others, *(n for n in names if _is_moisture(ds[n], n))]
     marked = [n for n in candidates if n in ds and f"{n}_observed" in ds]
     watched = (marked or [n for n in candidates if n in ds and n not in estimates] or [""])[0]
     if watched:
@@ -248,7 +262,7 @@ def series_names(scene: Scene) -> list[str]:
     """Variables whose series are shown."""
     names = scene.moisture or scene.others[:1]
     spreads = [f"{n}_std" for n in (*names, scene.watched)]
-    extra = (*spreads, scene.watched, *NOAH.values(), "precipitation", "frozen", "observed")
+    extra = (*spreads, scene.watched, *scene.models.values(), scene.holders.get("precipitation"), "frozen", "observed")
     return list(dict.fromkeys(n for n in (*names, *extra) if n and n in scene.ds))
 
 
@@ -271,7 +285,11 @@ def _is_moisture(variable: xr.DataArray, name: str) -> bool:
 
 
 def _join(ds: xr.Dataset, cube: xr.Dataset, days: np.ndarray) -> xr.Dataset:
-    extra = cube[[n for n in (*FROM_CUBE, *CLASSES) if n in cube.variables and n not in ds.variables]]
+    beside = [n for role, n in holders(cube).items() if role in BESIDE]
+    marks = [f"{n}{end}" for n in beside for end in ("_std", "_observed")]
+    names = dict.fromkeys((*beside, *marks, *FROM_CUBE, *CLASSES))
+    extra = cube[[n for n in names if n in cube.variables and n not in ds.variables]]
+    ds = ds.assign_attrs({k: v for k, v in cube.attrs.items() if k == NAMED})
     grid = grid_of(ds)
     if grid is not None and grid_of(extra) is not None:
         extra = take(extra, grid)

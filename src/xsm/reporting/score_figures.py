@@ -9,9 +9,10 @@ import numpy as np
 import xarray as xr
 
 from xsm.io.styles import colours
+from xsm.reporting.labels import label, model_name, role_in, short
 from xsm.reporting.map_figures import DPI, UNIT, degrees, ends, limits, round_degrees
-from xsm.reporting.scene import ESTIMATE, NOAH, foremost
-from xsm.reporting.score_tables import DEPTHS, METRICS, SCORED, label, merged, short
+from xsm.reporting.scene import ESTIMATE, MODELS, foremost
+from xsm.reporting.score_tables import DEPTHS, METRICS, SCORED, merged
 from xsm.reporting.series_figures import BLUE, WIDE, look, open_axes
 from xsm.validation import metrics
 
@@ -65,9 +66,11 @@ def boxes(table: xr.Dataset, grouping: str) -> Figure:
                 values = table[score].sel(product=name).values
                 parts = [values[(labels == g) & np.isfinite(values)] for g in groups]
                 place = np.arange(len(groups)) + (k - (len(names) - 1) / 2) * width
-                colour = look(name)["color"]
+                colour = look(name, table)["color"]
                 _boxplot(axes, parts, place, width * 0.85, colour)
-                entries["Noah" if name in NOAH.values() else short(name, table)] = Patch(facecolor=colour, alpha=0.75)
+                model = role_in(table, name) in MODELS.values()
+                text = model_name(name, table) if model else short(name, table)
+                entries[text] = Patch(facecolor=colour, alpha=0.75)
             if score == "bias":
                 axes.axhline(0, color="black", linewidth=0.8)
             axes.set_ylabel(_with_unit(title, unit) if column == 0 else "")
@@ -224,7 +227,7 @@ def reliability(shares: Mapping[str, np.ndarray], ds: xr.Dataset | None = None) 
     axes = figure.subplots()
     axes.plot([0, 100], [0, 100], color="black", linewidth=0.9, linestyle="--", label="perfect")
     for (name, share), mark in zip(shares.items(), "os^Dv<>", strict=False):
-        style = look(name) | {"linestyle": ":" if "25cm" in name else "-"}
+        style = look(name, ds) | {"linestyle": ":" if "25cm" in name else "-"}
         axes.plot(LEVELS * 100, share * 100, marker=mark, markersize=4, label=label(name, ds), **style)
     axes.set(xlim=(0, 100), ylim=(0, 100), xlabel="Interval of the map (nominal %)", ylabel="Station days inside (%)")
     axes.grid(alpha=0.3)

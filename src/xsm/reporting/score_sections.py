@@ -8,16 +8,21 @@ from dataclasses import dataclass, field
 import numpy as np
 import xarray as xr
 
+from xsm.data.roles import RETRIEVAL, SURFACE
 from xsm.errors import DataError
 from xsm.reporting import score_figures, score_tables, station_days
 from xsm.reporting.html_page import Page, plain_table
+from xsm.reporting.labels import label
 from xsm.reporting.scene import Scene
-from xsm.reporting.score_tables import label
 
 BOXES_NEED = 6
-KINDS = {"observed": "observed days", "not observed": "days without observation", "outage": "a long outage of SMAP"}
+KINDS = {
+    "observed": "observed days",
+    "not observed": "days without observation",
+    "outage": "a long outage of the satellite",
+}
 NEEDED = {
-    "teachers": "observed SMAP DCA and Noah of 0-10 cm are not both there.",
+    "teachers": "an observed retrieval and the upper layer of a land model are not both there.",
     "skill": "there is no soil moisture map.",
 }
 
@@ -38,7 +43,7 @@ def score(scene: Scene, stations: xr.Dataset) -> Scores:
     tables: dict[str, xr.Dataset | None] = {"teachers": None, "skill": None}
     reasons = {"no_teachers": "", "no_skill": ""}
     for name, function, needs in (
-        ("teachers", score_tables.teachers, {"sm_dca", "sm_noah_0_10"} <= set(scene.ds.data_vars)),
+        ("teachers", score_tables.teachers, {RETRIEVAL, SURFACE} <= set(scene.holders)),
         ("skill", score_tables.skill, bool(scene.moisture)),
     ):
         if not needs:
@@ -105,7 +110,8 @@ def _what_is_scored(scene: Scene) -> str:
         days = f"days after the training{' and validation' if known else ''} days only"
         days += "" if known else " (days that stopped the training may be among them)"
     what = "Means and medians over the stations (as Table 3 of Rabiei et al., 2024)"
-    filled = " SMAP DCA is gap-filled." if "sm_dca" in score_tables.rivals(scene) else ""
+    retrieval = scene.holders.get(RETRIEVAL)
+    filled = f" {label(retrieval, scene.ds)} is gap-filled." if retrieval in score_tables.rivals(scene) else ""
     return f"{what}, same days and stations within a depth; {days}.{filled}"
 
 

@@ -10,9 +10,13 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from xsm.data import article
+from xsm.data.families import families_of
+from xsm.data.roles import NAMED, RETRIEVAL, SURFACE, part_by_name, role_of
 from xsm.errors import DataError
+from xsm.reporting.labels import LABELLED, label, long_label, short
 from xsm.reporting.map_figures import UNIT
-from xsm.reporting.scene import ESTIMATE, LEVEL_4, NOAH, Scene, days_after_training, is_fused
+from xsm.reporting.scene import COMPARISONS, MODELS, Scene, days_after_training, is_fused
 from xsm.validation import matching
 from xsm.validation.matched import MIN_DAYS
 from xsm.validation.products import layer_of
@@ -23,18 +27,6 @@ METRICS = (("R", "", ".2f"), ("RMSE", UNIT, ".3f"), ("Bias", UNIT, "+.3f"), ("ub
 MEANS = tuple((f"{name} mean", unit, form) for name, unit, form in METRICS)
 VARIATION = (("SD ratio mean", "", ".2f"), ("KGE mean", "", ".2f"))
 SCORED = ("r", "rmse", "bias", "ubrmse")
-LABELS = {
-    "sm_dca": "SMAP DCA",
-    "sm_scav": "SMAP SCA-V",
-    "sm_scah": "SMAP SCA-H",
-    "sm_noah_0_10": "Noah 0-10 cm",
-    "sm_noah_10_40": "Noah 10-40 cm",
-    "sm_surface": "SMAP L4 0-5 cm",
-    "sm_rootzone": "SMAP L4 0-100 cm",
-    "soil_moisture": "Soil moisture",
-}
-OUTAGES = (("2019-06-19", "2019-07-23"), ("2022-08-06", "2022-09-20"))
-"""Weeks without SMAP (documentation: SMAP, Outages)."""
 DEPTHS = {"surface": "5 cm", "subsurface": "25 cm"}
 OTHER_DEPTH = "depth is not compared"
 SHRUBS = ("Open shrublands", "Closed shrublands")
@@ -49,35 +41,28 @@ class Table:
     caption: str
 
 
-def label(name: str, ds: xr.Dataset | None = None) -> str:
-    """Name of a product for people; maps or scores (``ds``) tell whether an estimate is a fusion."""
-    base, comma, days = name.partition(", ")
-    match = ESTIMATE.fullmatch(base)
-    if match:
-        number = (match[2] or "").removeprefix("_s")
-        kind = f", scenario {number}" if number else ", fusion" if ds is not None and is_fused(ds, base) else ""
-        return f"{match[1]} cm{kind}"
-    return LABELS.get(base, base) + comma + days
-
-
-def short(name: str, ds: xr.Dataset | None = None) -> str:
-    """Name of a product where its depth is known from the context."""
-    full = label(name, ds)
-    return full.split(", ")[-1].capitalize() if ESTIMATE.fullmatch(name) and ", " in full else full
-
-
 def teachers(scene: Scene, stations: xr.Dataset) -> xr.Dataset:
-    """Score observed DCA and Noah at the surface on the same days and stations, all days."""
-    ds = scene.ds
-    if "sm_dca_observed" in ds:
-        ds = ds.assign(sm_dca=ds["sm_dca"].where(ds["sm_dca_observed"].astype(bool)))
-    names = tuple(n for n in ("sm_dca", "sm_noah_0_10") if n in ds)
+    """Score the observed retrieval and the land model at the surface on the same days and stations, all days."""
+    ds, retrieval = scene.ds, scene.holders[RETRIEVAL]
+    if (mark := f"{retrieval}_observed") in ds:
+        ds = ds.assign({retrieval: ds[retrieval].where(ds[mark].astype(bool))})
     by = ("land_cover",) if "land_cover" in ds else ()
-    return score_maps(ds, stations, variables=names, by=by)
+    return _scored(scene, ds, stations, variables=(retrieval, scene.holders[SURFACE]), by=by)
+
+
+def _scored(scene: Scene, ds: xr.Dataset, stations: xr.Dataset, **how: Any) -> xr.Dataset:
+    """Scores, with the roles and labels of products that their names do not tell, and whether estimates are fused."""
+    table = score_maps(ds, stations, **how)
+    others = [str(p) for p in table["product"].values if str(p) in ds and not part_by_name(str(p)).role]
+    texts = {
+        NAMED: [f"{role_of(ds, n)}={n}" for n in others if role_of(ds, n)],
+        LABELLED: [f"{n}={long_label(n, ds)}" for n in others if long_label(n, ds)],
+    }
+    return table.assign_attrs({k: "; ".join(v) for k, v in texts.items() if v} | _method(scene))
 
 
 def skill(scene: Scene, stations: xr.Dataset) -> xr.Dataset:
-    """Score the estimates and Noah on the same days and stations, after the training days where those are known.
+    """Score the estimates and the land model on the same days and stations, after the training where that is known.
 
     Without estimates the gap-filled soil moisture is scored on all, on observed and on filled days.
     """
@@ -88,9 +73,8 @@ def skill(scene: Scene, stations: xr.Dataset) -> xr.Dataset:
     if not scene.estimates:
         ds = _filled(scene)
         names = tuple(str(n) for n in ds.data_vars if ", " in str(n))
-        return score_maps(ds, stations, variables=names, by=by, common=False)
-    table = score_maps(_whole_days(ds), stations, variables=rivals(scene), by=by, time=after_training(scene))
-    return table.assign_attrs(_method(scene))
+        return _scored(scene, ds, stations, variables=names, by=by, common=False)
+    return _scored(scene, _whole_days(ds), stations, variables=rivals(scene), by=by, time=after_training(scene))
 
 
 def _whole_days(ds: xr.Dataset) -> xr.Dataset:
@@ -104,15 +88,16 @@ def _method(scene: Scene) -> dict[str, str]:
 
 
 def rivals(scene: Scene) -> tuple[str, ...]:
-    """The estimates and what they are compared with, of the same layers: Noah, SMAP Level 4, and the filled DCA.
+    """The estimates and what they are compared with, of the same layers: land model, comparison, filled retrieval.
 
     The last one only beside a fusion, which takes it as an input; with gaps it would leave the days of the gaps out.
     """
-    layers = dict.fromkeys(layer_of(n) for n in scene.estimates)
-    others = [known[layer] for known in (NOAH, LEVEL_4) for layer in known if layer in layers]
-    if _method(scene) and "surface" in layers and "fill_method" in scene.ds.get("sm_dca", xr.DataArray()).attrs:
-        others.append("sm_dca")
-    return (*scene.estimates, *(n for n in others if n in scene.ds))
+    layers, names = dict.fromkeys(layer_of(scene.ds, n) for n in scene.estimates), scene.holders
+    others = [names.get(roles[layer]) for roles in (MODELS, COMPARISONS) for layer in roles if layer in layers]
+    retrieval = names.get(RETRIEVAL, "")
+    if _method(scene) and "surface" in layers and "fill_method" in scene.ds.get(retrieval, xr.DataArray()).attrs:
+        others.append(retrieval)
+    return (*scene.estimates, *(n for n in others if n))
 
 
 def after_training(scene: Scene) -> slice | None:
@@ -131,17 +116,18 @@ def teacher_table(table: xr.Dataset) -> Table:
         inside = (classes == cover) & (networks == network)
         for p in table["product"].values:
             one = table.sel(product=p).isel(station=inside)
-            rows.append([cover, str(network), label(str(p)), *_means(one), *_variation(one)])
+            rows.append([cover, str(network), label(str(p), table), *_means(one), *_variation(one)])
     every = ", ".join(sorted({str(n) for n in networks if str(n)})) or "all"
     rows += [
-        ["All", every, label(str(p)), *_means(table.sel(product=p)), *_variation(table.sel(product=p))]
+        ["All", every, label(str(p), table), *_means(table.sel(product=p)), *_variation(table.sel(product=p))]
         for p in table["product"].values
     ]
     words = [("Land cover", "", ""), ("Network", "", ""), ("Product", "", "")]
     columns = [*words, *MEANS, ("Stations", "n", "d"), *VARIATION]
     caption = (
         "The two references of the training against stations: means over the stations of a land cover (as Table 1 of "
-        f"Rabiei et al., 2024). DCA on observed days only, both products on the same days and stations. {terms(table)}"
+        f"Rabiei et al., 2024). The retrieval on observed days only, both products on the same days and stations. "
+        f"{terms(table)}"
     )
     return Table(columns, rows, caption)
 
@@ -167,14 +153,14 @@ def skill_table(table: xr.Dataset, what: str) -> Table:
 
 
 def skill_by_days(scene: Scene, stations: xr.Dataset) -> dict[str, xr.Dataset]:
-    """Score the estimates and Noah on observed days, on days without observation and in long outages, as in `skill`.
+    """Score as in `skill` on observed days, on days without observation and in long outages.
 
     A day counts as observed where ``observed`` marks the cell. What cannot be scored is left out.
     """
     period = after_training(scene) or slice(None, None)
     days = scene.days[scene.days >= period.start] if period.start is not None else scene.days
     marks = {"observed": scene.ds["observed"], "not observed": ~scene.ds["observed"]} if scene.watched else {}
-    for first, last in OUTAGES:
+    for first, last in outages(scene):
         inside = (scene.days >= np.datetime64(first)) & (scene.days <= np.datetime64(last))
         if inside.any():
             marks[f"outage {first} to {last}"] = xr.DataArray(inside, dims="time")
@@ -187,11 +173,19 @@ def skill_by_days(scene: Scene, stations: xr.Dataset) -> dict[str, xr.Dataset]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # the table of all days has raised them
             try:
-                table = score_maps(ds, stations, variables=rivals(scene), min_days=least, time=after_training(scene))
+                by_kind[kind] = _scored(
+                    scene, ds, stations, variables=rivals(scene), min_days=least, time=after_training(scene)
+                )
             except DataError:
                 continue
-        by_kind[kind] = table.assign_attrs(_method(scene))
     return by_kind
+
+
+def outages(scene: Scene) -> list[tuple[str, str]]:
+    """Weeks without the satellite that the maps rest on, as first and last day."""
+    names = (*scene.estimates, *([scene.watched] if scene.watched else []))
+    families = frozenset[str]().union(*(families_of(scene.ds, n) for n in names)) or article.TEACHERS
+    return [weeks for family, all_weeks in article.OUTAGES.items() if family in families for weeks in all_weeks]
 
 
 def days_table(tables: Mapping[str, xr.Dataset]) -> Table:
@@ -265,7 +259,7 @@ def _filled(scene: Scene) -> xr.Dataset:
         if f"{name}_observed" in ds:
             observed = ds[f"{name}_observed"].astype(bool)
             parts |= {"observed days": values.where(observed), "filled days": values.where(~observed)}
-        depth = values.attrs.get("depth", 25 if layer_of(name) == "subsurface" else 5)
+        depth = values.attrs.get("depth", 25 if layer_of(ds, name) == "subsurface" else 5)
         out = out.assign({f"{name}, {k}": v.assign_attrs(values.attrs, depth=depth) for k, v in parts.items()})
     return out
 

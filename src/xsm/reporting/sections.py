@@ -17,10 +17,11 @@ from xsm.data.variation import WORDS, tell_flat
 from xsm.errors import unknown
 from xsm.reporting import series_figures
 from xsm.reporting.html_page import Page, plain_table, show
+from xsm.reporting.labels import label, role_in
 from xsm.reporting.map_figures import Frame, degrees, frame_of, texture_map, value_maps
-from xsm.reporting.scene import LEAST_SHARE, Scene, attributes, foremost, gap_day, soil_maps
+from xsm.reporting.scene import LEAST_SHARE, MODELS, Scene, attributes, foremost, gap_day, soil_maps
 from xsm.reporting.score_sections import Scores
-from xsm.reporting.score_tables import Table, label
+from xsm.reporting.score_tables import Table
 
 MAPS_MOST = 8
 
@@ -53,7 +54,8 @@ def summary(page: Page, scene: Scene, over: xr.Dataset, parts: Sequence[xr.Datas
     shown = over[f"mean_{scene.best}"].notnull()
     facts["Cells with values"] = f"{int(shown.sum()):,} of {shown.size:,}"
     if scene.watched:
-        facts["Observed"] = f"{float(over['share'].mean()) * 100:.0f} % of the cell-days of {label(scene.watched)}"
+        share = float(over["share"].mean()) * 100
+        facts["Observed"] = f"{share:.0f} % of the cell-days of {label(scene.watched, scene.ds)}"
     hashes = {labels[n]: str(scene.ds[n].attrs["model_hash"]) for n in names if "model_hash" in scene.ds[n].attrs}
     if hashes or "model_hash" in attrs:
         facts["Models"] = "; ".join(f"{n}: {h}" for n, h in hashes.items()) or attrs["model_hash"]
@@ -122,7 +124,7 @@ def _day(page: Page, scene: Scene, over: xr.Dataset, frame: Frame) -> None:
     if f"{name}_std" in scene.ds:
         parts["std"] = scene.ds[f"{name}_std"]
     one = xr.Dataset(parts).isel(time=position).compute()
-    observed, shown = f"{label(scene.watched)}, observed", label(name, scene.ds)
+    observed, shown = f"{label(scene.watched, scene.ds)}, observed", label(name, scene.ds)
     moisture, unit = name in scene.moisture, _unit(scene.ds[name])
     both = {observed: one["observed"], shown: one["map"]}
     first, second = value_maps(frame, both, "soil_moisture" if moisture else "", unit)
@@ -162,7 +164,7 @@ def gaps(page: Page, scene: Scene, over: xr.Dataset) -> None:
     if not scene.watched:
         page.absent("no variable shows what was observed.")
         return
-    name = label(scene.watched)
+    name = label(scene.watched, scene.ds)
     share = over["share"].values
     figure = series_figures.availability(scene.days, share, name)
     page.wide(
@@ -210,7 +212,8 @@ def _typical(at_sites: xr.Dataset, skill: xr.Dataset | None) -> list[tuple[int, 
             return [(i, "station without a score") for i in range(min(3, len(names)))]
         return [(i, "a cell with many observations") for i in range(len(names))]
     surface = skill["product"].values[skill["layer"].values == "surface"]
-    maps = [str(p) for p in surface if not str(p).startswith("sm_noah")] or [str(p) for p in skill["product"].values]
+    maps = [str(p) for p in surface if role_in(skill, str(p)) not in MODELS.values()]
+    maps = maps or [str(p) for p in skill["product"].values]
     shown = next((p for p in maps if p.endswith(", all days")), foremost(maps))
     r = skill["r"].sel(product=shown)
     both = skill["r"].notnull().all("product")

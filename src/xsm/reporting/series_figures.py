@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
+from xsm.data.roles import RETRIEVAL
+from xsm.reporting.labels import label, model_name, role_in, short
 from xsm.reporting.map_figures import DPI, UNIT
-from xsm.reporting.scene import ESTIMATE, GAP_NAMES, NOAH, Scene, foremost
-from xsm.reporting.score_tables import DEPTHS, label, short
+from xsm.reporting.scene import COMPARISONS, ESTIMATE, GAP_NAMES, MODELS, Scene, foremost
+from xsm.reporting.score_tables import DEPTHS
 from xsm.validation.metrics import NORMAL_95
 from xsm.validation.products import layer_of
 
@@ -22,16 +24,18 @@ INDIGO = "#332288"
 LOOK = {"font.size": 9, "axes.titlesize": 10, "legend.fontsize": 8.5, "axes.linewidth": 0.7, "svg.hashsalt": "xsm"}
 """Settings of matplotlib for all figures."""
 WIDE = 9.5
+LINES = {
+    **{role: {"color": GREEN, "linestyle": "--", "linewidth": 1.1} for role in MODELS.values()},
+    **{role: {"color": PINK, "linestyle": "-.", "linewidth": 1.1} for role in COMPARISONS.values()},
+    RETRIEVAL: {"color": RED, "linestyle": ":", "linewidth": 1.2},
+}
+"""Colour and line by role."""
 
 
-def look(name: str) -> dict[str, Any]:
-    """Colour and line of a product, the same in all figures."""
-    if name in NOAH.values():
-        return {"color": GREEN, "linestyle": "--", "linewidth": 1.1}
-    if name in ("sm_surface", "sm_rootzone"):
-        return {"color": PINK, "linestyle": "-.", "linewidth": 1.1}
-    if name.startswith(("sm_dca", "sm_scav", "sm_scah")):
-        return {"color": RED, "linestyle": ":", "linewidth": 1.2}
+def look(name: str, ds: xr.Dataset | None = None) -> dict[str, Any]:
+    """Colour and line of a product of maps or scores, the same in all figures."""
+    if (role := role_in(ds, name.partition(", ")[0])) in LINES:
+        return dict(LINES[role])
     if name.endswith("_s1"):
         return {"color": ORANGE, "linestyle": "-", "linewidth": 1.2}
     if ESTIMATE.fullmatch(name) and not name.endswith("_s2"):
@@ -68,24 +72,24 @@ def gap_lengths(gaps: np.ndarray, missing: np.ndarray) -> Figure:
 
 
 def series(scene: Scene, site: xr.Dataset, title: str) -> Figure:
-    """Series of one station or cell: estimates, Noah, station, observations, uncertainty, precipitation.
+    """Series of one station or cell: estimates, land model, station, observations, uncertainty, precipitation.
 
     For a station the distributions of its days stand beside them (Figure 7 of the paper).
     """
     from matplotlib.figure import Figure
 
     names = [n for n in (scene.moisture or scene.others[:1]) if np.isfinite(site[n].values).any()]
-    layers = [la for la in DEPTHS if any((layer_of(n) or "surface") == la for n in names)]
+    layers = [la for la in DEPTHS if any((layer_of(scene.ds, n) or "surface") == la for n in names)]
     stations = any(_has(site, f"in_situ_{la}") for la in layers)
     figure = Figure(figsize=(WIDE, 0.75 + 2.25 * len(layers)), dpi=DPI, layout="constrained")
     shape = {"width_ratios": [5.2, 1]} if stations else {}
     grid = figure.subplots(len(layers), 2 if stations else 1, squeeze=False, sharey="row", gridspec_kw=shape)
     entries: dict[str, Any] = {}
     for layer, row in zip(layers, grid, strict=True):
-        here = [n for n in names if (layer_of(n) or "surface") == layer]
+        here = [n for n in names if (layer_of(scene.ds, n) or "surface") == layer]
         _draw(row[0], scene, site, layer, here, entries)
         if stations:
-            _distributions(row[1], site, layer, here)
+            _distributions(row[1], scene, site, layer, here)
     grid[0][0].set_title(title, loc="left", fontsize=10, fontweight="bold")
     if stations:
         grid[0][1].set_title("CDF", fontsize=9)
@@ -100,9 +104,10 @@ def _draw(axes: Any, scene: Scene, site: xr.Dataset, layer: str, names: Sequence
     from matplotlib.ticker import MaxNLocator
 
     days = scene.days
-    if layer == "surface" and _has(site, "precipitation"):
+    fall = scene.holders.get("precipitation", "")
+    if layer == "surface" and _has(site, fall):
         rain = axes.twinx()
-        amount = np.nan_to_num(site["precipitation"].values)
+        amount = np.nan_to_num(site[fall].values)
         entries["Precipitation"] = rain.bar(days, amount, width=1.0, color=SKY, alpha=0.8)
         top = max(float(amount.max()), 10.0)
         rain.set_ylim(top * 3, 0)
@@ -119,20 +124,21 @@ def _draw(axes: Any, scene: Scene, site: xr.Dataset, layer: str, names: Sequence
     if best and f"{best}_std" in site:
         middle, half = site[best].values, NORMAL_95 * site[f"{best}_std"].values
         entries[f"95 % interval ({short(best, scene.ds)})"] = axes.fill_between(
-            days, middle - half, middle + half, color=look(best)["color"], alpha=0.2, linewidth=0
+            days, middle - half, middle + half, color=look(best, scene.ds)["color"], alpha=0.2, linewidth=0
         )
     if _has(site, f"in_situ_{layer}"):
         (entries["Station"],) = axes.plot(days, site[f"in_situ_{layer}"].values, color="black", linewidth=1.3)
-    if NOAH[layer] in site and _has(site, NOAH[layer]):
-        (entries["Noah"],) = axes.plot(days, site[NOAH[layer]].values, **look(NOAH[layer]))
+    if (model := scene.models.get(layer, "")) and _has(site, model):
+        (entries[model_name(model, scene.ds)],) = axes.plot(days, site[model].values, **look(model, scene.ds))
     for name in names:
-        (entries[short(name, scene.ds)],) = axes.plot(days, site[name].values, **look(name))
-    if layer == "surface" and scene.watched and scene.watched in (*names, "sm_dca") and scene.watched in site:
+        (entries[short(name, scene.ds)],) = axes.plot(days, site[name].values, **look(name, scene.ds))
+    shown = scene.watched and scene.watched in (*names, scene.holders.get(RETRIEVAL))
+    if layer == "surface" and shown and scene.watched in site:
         dots = np.where(site["observed"].values.astype(bool), site[scene.watched].values, np.nan)
         style = {"linestyle": "none", "marker": "o", "markersize": 3, "color": RED, "markeredgewidth": 0, "zorder": 5}
-        (entries[f"{label(scene.watched)}, observed"],) = axes.plot(days, dots, **style)
+        (entries[f"{label(scene.watched, scene.ds)}, observed"],) = axes.plot(days, dots, **style)
     moisture = bool(scene.moisture)
-    depth = DEPTHS[layer] if scene.estimates else (label(names[0]) if names else "")
+    depth = DEPTHS[layer] if scene.estimates else (label(names[0], scene.ds) if names else "")
     axes.set_ylabel(f"{depth} ({UNIT})" if moisture else depth)
     axes.set_xlim(days[0], days[-1])
     if moisture:
@@ -140,9 +146,9 @@ def _draw(axes: Any, scene: Scene, site: xr.Dataset, layer: str, names: Sequence
     _dates(axes)
 
 
-def _distributions(axes: Any, site: xr.Dataset, layer: str, names: Sequence[str]) -> None:
+def _distributions(axes: Any, scene: Scene, site: xr.Dataset, layer: str, names: Sequence[str]) -> None:
     truth = site[f"in_situ_{layer}"].values
-    drawn = [(NOAH[layer], look(NOAH[layer])), *((n, look(n)) for n in names)]
+    drawn = [(n, look(n, scene.ds)) for n in (scene.models.get(layer, ""), *names)]
     shown = [(site[n].values, style) for n, style in drawn if n in site and _has(site, n)]
     use = np.isfinite(truth)
     if not use.any():

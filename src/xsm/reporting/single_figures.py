@@ -15,6 +15,7 @@ from xsm.data.period import day_of
 from xsm.errors import DataError, UsageError, unknown
 from xsm.io.styles import classes_of, style_of
 from xsm.reporting import map_figures, score_figures, score_tables, series_figures, station_days
+from xsm.reporting.labels import label
 from xsm.reporting.scene import Scene, cell_series, make_scene, overview, places, soil_maps, station_series
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def one_map(ds: xr.Dataset, variable: str | None, day: str | None) -> Figure:
         raise DataError(f"The data are not maps (dims {dict(ds.sizes)}).", hint="Give dims (time, y, x).")
     if name not in drawable:
         raise unknown("variable", name, drawable)
-    values, title = ds[name], score_tables.label(name, ds)
+    values, title = ds[name], label(name, ds)
     if "soil_depth" in values.dims:
         values = values.isel(soil_depth=0)
         title = f"{title}, {values['soil_depth'].item():g} cm"
@@ -79,7 +80,7 @@ def availability(ds: xr.Dataset) -> Figure:
     if not scene.watched:
         raise DataError("No variable shows what was observed.", hint="Give maps with gaps, or those of gapfill.")
     share = overview(scene)["share"].values
-    return _drawn(lambda: series_figures.availability(scene.days, share, score_tables.label(scene.watched)))
+    return _drawn(lambda: series_figures.availability(scene.days, share, label(scene.watched, scene.ds)))
 
 
 def series(ds: xr.Dataset, stations: xr.Dataset | None, station: str | None, cube: xr.Dataset | None) -> Figure:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
+from xsm.reporting.labels import label
 from xsm.reporting.map_figures import UNIT
-from xsm.reporting.scene import GAP_EDGES, GAP_NAMES, NOAH, Scene, foremost, gap_lengths
+from xsm.reporting.scene import GAP_EDGES, GAP_NAMES, Scene, foremost, gap_lengths
 from xsm.reporting.score_figures import LEVELS
-from xsm.reporting.score_tables import Cell, Table, after_training, label
+from xsm.reporting.score_tables import Cell, Table, after_training
 from xsm.validation import metrics
 from xsm.validation.metrics import NORMAL_95
 from xsm.validation.products import layer_of
@@ -17,13 +18,13 @@ from xsm.validation.products import layer_of
 def station_days(scene: Scene, series: xr.Dataset, table: xr.Dataset, name: str) -> tuple[np.ndarray, np.ndarray]:
     """Values of a map and of the stations that are scored in a table, on the days that count, else NaN (site, day).
 
-    Days count that are not frozen, lie after the training and have a value of every map and of Noah of that depth.
+    Days count that are not frozen, lie after the training and have a value of every map and the land model there.
     """
-    layer = layer_of(name) or "surface"
+    layer = layer_of(scene.ds, name) or "surface"
     some = _counted(series, table, name)
-    same = [n for n in scene.moisture if (layer_of(n) or "surface") == layer]
+    same = [n for n in scene.moisture if (layer_of(scene.ds, n) or "surface") == layer]
     if scene.estimates:
-        same += [NOAH[layer]] if NOAH[layer] in series else []
+        same += [n for model, n in scene.models.items() if model == layer and n in series]
     x, y = series[name].values[some].astype("f8"), series[f"in_situ_{layer}"].values[some].astype("f8")
     use = np.isfinite(y) & np.all([np.isfinite(series[n].values[some]) for n in same], axis=0)
     if "frozen" in series:
@@ -37,7 +38,7 @@ def pairs(scene: Scene, series: xr.Dataset, table: xr.Dataset) -> dict[str, tupl
     """Pooled station days (map, station) of the foremost map of each depth."""
     by_map = {}
     for layer in ("surface", "subsurface"):
-        names = [n for n in scene.moisture if (layer_of(n) or "surface") == layer]
+        names = [n for n in scene.moisture if (layer_of(scene.ds, n) or "surface") == layer]
         if names and scored(table, name := foremost(names)):
             x, y = station_days(scene, series, table, name)
             use = np.isfinite(x) & np.isfinite(y)
@@ -91,7 +92,7 @@ def coverage(scene: Scene, series: xr.Dataset, table: xr.Dataset) -> tuple[Table
 def gap_skill(scene: Scene, series: xr.Dataset) -> Table | None:
     """Gap-filled observations against stations by the length of the gap, beside the observed days; None without any."""
     name = scene.watched
-    layer = layer_of(name) or "surface"
+    layer = layer_of(scene.ds, name) or "surface"
     truth = series.get(f"in_situ_{layer}")
     if not name or name not in series or truth is None:
         return None
@@ -121,9 +122,9 @@ def gap_skill(scene: Scene, series: xr.Dataset) -> Table | None:
         ("Station days", "n", "d"),
     ]  # fmt: skip
     caption = (
-        f"{label(name)} after gap filling against the stations' UTC-day means, by the length of the gap that a day "
-        "lies in; all days, pooled over stations after each station's means are removed (R, ubRMSE). Rows of fewer "
-        "than 10 station days are left out. The stations took no part in the filling."
+        f"{label(name, scene.ds)} after gap filling against the stations' UTC-day means, by the length of the gap "
+        "that a day lies in; all days, pooled over stations after each station's means are removed (R, ubRMSE). Rows "
+        "of fewer than 10 station days are left out. The stations took no part in the filling."
     )
     return Table(columns, rows, caption)
 

@@ -13,7 +13,7 @@ import xarray as xr
 from xsm.contracts.bundle import Bundle
 from xsm.contracts.registry import get_model, model_info
 from xsm.data.period import days, split_days
-from xsm.data.roles import HOLDERS, RETRIEVAL
+from xsm.data.roles import FUSED, RETRIEVAL, holders
 from xsm.data.skipped import LEFT_OUT
 from xsm.errors import tell
 from xsm.io import files
@@ -200,5 +200,6 @@ def write_fusion(config: Fuse, cube: Path, trained: Path | None, part: Path) -> 
 
 def _to_fuse(path: Path) -> xr.Dataset:
     """The cube with gaps in the retrieval alone; it is cut to the region of the study later, as the estimates are."""
-    names = [name for role, name in HOLDERS.items() if role != RETRIEVAL]
-    return _with_all_days(with_surface(path, None), names, "Land model and weather:")
+    cube = with_surface(path, None)
+    names = [name for role, name in holders(cube).items() if role in FUSED and role != RETRIEVAL]
+    return _with_all_days(cube, names, "Land model and weather:")

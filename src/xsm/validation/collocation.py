@@ -11,11 +11,13 @@ import xarray as xr
 
 from xsm.compute.along_time import along_time
 from xsm.data import cf
+from xsm.data.article import TEACHERS
 from xsm.data.cells import daily
 from xsm.data.emptiness import tell_emptied
-from xsm.data.families import NOAH, SMAP, families_of, origin, same_series, shared
+from xsm.data.families import families_of, origin, same_series, shared
 from xsm.data.period import days as period
 from xsm.data.ranges import checked
+from xsm.data.roles import RETRIEVAL, SURFACE, holders
 from xsm.errors import DataError, UsageError, render_hint, tell, unknown
 from xsm.series.reference_period import tell_base
 from xsm.validation import matching, metrics
@@ -23,8 +25,6 @@ from xsm.validation.pairing import pair
 from xsm.validation.products import Layers, every_series, is_estimate, layers_of, only_observed
 from xsm.validation.references import as_stations
 
-UNKNOWN_ESTIMATE = frozenset({SMAP, NOAH})
-"""What an estimate rests on that does not say so."""
 RESULTS = {
     "error_std": ("Standard deviation of the error", "m3 m-3"),
     "snr": ("Signal-to-noise ratio", "dB"),
@@ -37,8 +37,8 @@ NEGATIVE = "an error variance is negative: errors depend on each other, or there
 NOTES = ("result", "too_few_days", "no_common_variation", "negative_error_variance")
 """Meanings of the flag ``note`` of cells."""
 _NOTE = {"long_name": "Why a product lacks a result"}
-USUAL = ("sm_dca", "sm_noah_0_10")
-"""Products that are compared with stations where none are named."""
+USUAL = (RETRIEVAL, SURFACE)
+"""Roles of the products that are compared with stations where none are named."""
 FEW_CELLS = 1000
 """Number of cells up to which intervals are computed unless asked otherwise."""
 PICKED = 200
@@ -57,7 +57,8 @@ def collocate(
     interval: bool | None = None,
 ) -> xr.Dataset:
     """Errors of products and of the stations; see `xsm.triple_collocation`."""
-    variables = _named(ds, variables, USUAL, 2)
+    names = holders(ds)
+    variables = _named(ds, variables, [names[role] for role in USUAL if role in names], 2)
     stations = as_stations(stations, ds, depth)
     free = bool(np.isnan(stations["depth"].values.astype("f8")).all()) if "depth" in stations.variables else False
     layers, depths = _one_layer(layers_of(ds, variables, depth=depth, free=free))
@@ -155,7 +156,7 @@ def collocate_products(
 def _named(ds: xr.Dataset, variables: Sequence[str] | None, usual: Sequence[str], fewest: int) -> list[str]:
     """The products, by default the usual ones or all soil moisture; fewer than enough stop."""
     if variables is None:
-        variables = usual if usual and set(usual) <= set(ds.data_vars) else every_series(ds)
+        variables = usual if len(usual) == len(USUAL) else every_series(ds)
     names = list(variables)
     for name in names:
         if name not in ds:
@@ -164,7 +165,7 @@ def _named(ds: xr.Dataset, variables: Sequence[str] | None, usual: Sequence[str]
         count = "two beside the stations, or more" if fewest == 2 else "three or more, as there are no stations"
         raise UsageError(
             f"Triple collocation got {', '.join(names) or 'no product'}, expected {count}.",
-            hint="Name each product once, such as <variables=sm_dca,sm_noah_0_10>.",
+            hint=f"Name each product once: <variables={','.join(every_series(ds)[:fewest])}>.",
         )
     return names
 
@@ -256,7 +257,7 @@ def _check_independent(ds: xr.Dataset, variables: Sequence[str]) -> None:
     """Stop where two products share a family, by their attributes or names; warn where a family is not known."""
     for couple in combinations(variables, 2):
         for one, other in (couple, couple[::-1]):
-            families = families_of(ds, one) or UNKNOWN_ESTIMATE
+            families = families_of(ds, one) or TEACHERS
             common = shared(families, families_of(ds, other) or {other})
             if is_estimate(ds, one) and (common or is_estimate(ds, other)):
                 words = " and ".join(sorted(f.removesuffix(" brightness temperatures") for f in families)[::-1])

@@ -32,7 +32,18 @@ def _info(name: str, title: str, url: str, doi: str) -> SourceInfo:
         options=(MIN_HOURS,),
         variables=(*moisture(name), *TEMPERATURE, *FORCING),
         families=dict.fromkeys((*moisture(name), *TEMPERATURE), "HTESSEL"),
-        roles=dict.fromkeys(moisture(name), "land model"),
+        roles={
+            **dict.fromkeys(moisture(name), "land model"),
+            moisture(name)[0]: "model_surface",
+            moisture(name)[1]: "model_root",
+            **dict.fromkeys((*TEMPERATURE, *FORCING), "forcing"),
+            TEMPERATURE[0]: "soil_temperature",
+        },
+        depths={
+            n: layer.replace("_", "-")
+            for part in (moisture(name), TEMPERATURE)
+            for n, layer in zip(part, LAYERS, strict=True)
+        },
         requires=("netCDF4",),
         url=url,
         doi=doi,
@@ -46,13 +57,13 @@ def _info(name: str, title: str, url: str, doi: str) -> SourceInfo:
 
 LAND = _info(
     "era5_land",
-    "ERA5-Land hourly, 0.1 degree, all land (netCDF, zip or GRIB of the Climate Data Store)",
+    "ERA5-Land hourly, 0.1 degree, all land (netCDF or zip of the Climate Data Store)",
     "https://cds.climate.copernicus.eu/datasets/reanalysis-era5-land",
     "10.24381/cds.e2161bac",
 )
 GLOBE = _info(
     "era5",
-    "ERA5 hourly on single levels, 0.25 degree (netCDF, zip or GRIB of the Climate Data Store)",
+    "ERA5 hourly on single levels, 0.25 degree (netCDF or zip of the Climate Data Store)",
     "https://cds.climate.copernicus.eu/datasets/reanalysis-era5-single-levels",
     "10.24381/cds.adbb2d47",
 )

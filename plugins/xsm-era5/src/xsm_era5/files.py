@@ -1,4 +1,4 @@
-"""Files of the Climate Data Store, old and new: netCDF, zip archives of it, and GRIB (documentation: Formats, ERA5)."""
+"""Files of the Climate Data Store, old and new: netCDF, and zip archives of it (documentation: Formats, ERA5)."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import zipfile
 from pathlib import Path
 
 import xarray as xr
-from xsm import DataError, MissingPlugin
+from xsm import DataError
 from xsm.plugin_api import check_hdf5, maps_of
 
 HDF5, CLASSIC, ZIP, GRIB = b"\x89HDF", b"CDF", b"PK\x03\x04", b"GRIB"
-SUFFIXES = (".nc", ".nc4", ".grib", ".grb", ".grib2", ".zip")
+SUFFIXES = (".nc", ".nc4", ".zip", ".grib", ".grb", ".grib2")
 NAMED = re.compile(r"era[-_ ]?5|adaptor\.mars|data_stream-|reanalysis", re.IGNORECASE)
 NAMED_LAND = re.compile(r"era[-_ ]?5[-_ ]?land|reanalysis-era5-land", re.IGNORECASE)
 ECMWF = 98
@@ -21,7 +21,7 @@ ECMWF = 98
 START = 1 << 16
 """Bytes of a file that are searched for the names of the centre."""
 VERSIONS = ("expver", "step")
-"""Dims that each are a part of their own: final and preliminary data (old netCDF), and steps of a forecast (GRIB)."""
+"""Dims of which every index is a part: final and preliminary data (old store), and steps of a forecast (cfgrib)."""
 
 
 def is_ours(path: Path) -> bool:
@@ -49,7 +49,8 @@ def open_parts(path: Path) -> list[xr.Dataset]:
     if start == ZIP:
         return _members(path)
     if start == GRIB:
-        return [part for ds in _grib(path) for part in split(ds, path)]
+        raise DataError(f"'{path}' is GRIB, expected netCDF or an archive of it.",
+                        hint="Request the format netcdf, or convert the file with cfgrib or grib_to_netcdf.")  # fmt: skip
     if start != HDF5 and start[:3] != CLASSIC:
         page = "a web page, as after a failed login" if start.lstrip()[:1] == b"<" else "no netCDF, zip or GRIB file"
         raise DataError(f"'{path}' is {page}.", hint="Get the file again.")
@@ -83,9 +84,9 @@ def _members(path: Path) -> list[xr.Dataset]:
     parts: list[xr.Dataset] = []
     try:
         with zipfile.ZipFile(path) as archive:
-            inside = [i for i in archive.infolist() if Path(i.filename).suffix.lower() in SUFFIXES[:-1]]
+            inside = [i for i in archive.infolist() if Path(i.filename).suffix.lower() in SUFFIXES[:2]]
             if not inside:
-                raise DataError(f"'{path}' contains no netCDF or GRIB file.", hint="Get the file again.")
+                raise DataError(f"'{path}' contains no netCDF file.", hint="Get the file again.")
             if sum(i.file_size for i in inside) > shutil.disk_usage(folder).free:
                 raise DataError(f"'{path}' does not fit into '{folder.parent}' unpacked.", hint="Unpack it yourself.")
             for number, info in enumerate(inside):
@@ -105,11 +106,3 @@ def _members(path: Path) -> list[xr.Dataset]:
 
     parts[-1].set_close(leave)
     return parts
-
-
-def _grib(path: Path) -> list[xr.Dataset]:
-    try:
-        import cfgrib
-    except ImportError as error:
-        raise MissingPlugin(f"Reading GRIB files needs the package cfgrib ({error}).", hint="pip install cfgrib") from None
-    return cfgrib.open_datasets(str(path), backend_kwargs={"indexpath": ""})
