@@ -151,14 +151,15 @@ def plan_of(one: DailyMap, parts: Sequence[Part], step: float) -> Plan:
 
 
 def days_of(plans: Sequence[Plan], time: slice | None) -> np.ndarray:
-    """Every day from the first to the last one, or of a period; a day at an end that a variable lacks is left out.
+    """Every day from the first to the last one, or of a period.
 
-    The time 00 UTC after a day belongs to its amounts, and the first 00 UTC to those of the day before.
+    A day at an end of which a variable has nothing, or one step of several, is left out: 00 UTC after a day belongs to
+    its amounts.
     """
     keys = [day for plan in plans for day in plan.days]
     first, last = min(keys), max(keys)
     for edge in (first, last):
-        if first < last and not all(plan.covered(edge) for plan in plans):
+        if first < last and not all(plan.covered(edge) > plan.hours % 24 for plan in plans):
             first, last = (first + (edge == first), last - (edge == last))
     if time is not None:
         first = first if time.start is None else np.datetime64(time.start, "D")
