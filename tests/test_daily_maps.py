@@ -56,16 +56,22 @@ def opened(paths, step=1, rain="sum", land="", **request) -> xr.Dataset:
     return ds.compute(scheduler="synchronous")
 
 
+def columns(array: xr.DataArray) -> pd.DataFrame:
+    """Cells as columns, south-west first."""
+    array = array.transpose("time", "lat", "lon").sortby(["lat", "lon"])
+    return pd.DataFrame(array.values.reshape(array.sizes["time"], -1), array.get_index("time"))
+
+
 def by_pandas(array: xr.DataArray, shift: float, least: int, factor: float, *, offset=0.0, total=1) -> pd.DataFrame:
     """Days of a variable, cells as columns; ``shift`` hours back is the day of a value."""
-    frame = array.transpose("time", "lat", "lon").sortby(["lat", "lon"]).stack(cell=("lat", "lon")).to_pandas().astype("f8")
+    frame = columns(array).astype("f8")
     frame.index = frame.index - pd.Timedelta(hours=shift)
     days = frame.resample("1D")
     return (days.mean() * factor * total + offset).where(days.count() >= least)
 
 
 def same(ds: xr.Dataset, name: str, expected: pd.DataFrame) -> None:
-    ours = ds[name].sortby(["lat", "lon"]).stack(cell=("lat", "lon")).to_pandas()
+    ours = columns(ds[name])
     common = ours.index.intersection(expected.index)
     assert len(common) >= len(ours) - 1
     np.testing.assert_allclose(ours.loc[common], expected.loc[common].to_numpy(), rtol=2e-6, atol=1e-6)
@@ -166,7 +172,9 @@ def test_region_and_period_are_windows(tmp_path):
     period = slice(np.datetime64("2021-06-02"), np.datetime64("2021-06-07"))
     part = opened([tmp_path / "a.nc"], region=area, time=period)
     assert part.sizes["lon"] == 8 - 1 and part.sizes["time"] == 6
-    xr.testing.assert_equal(part["sm_acme"][:3], whole["sm_acme"].sel(time=part["time"][:3], lon=part["lon"], lat=part["lat"]))
+    xr.testing.assert_equal(
+        part["sm_acme"][:3], whole["sm_acme"].sel(time=part["time"][:3], lon=part["lon"], lat=part["lat"])
+    )
     assert np.isnan(part["sm_acme"][3:]).all()
 
 
@@ -231,7 +239,7 @@ def test_a_file_that_changes_after_opening_is_refused_or_left_out(tmp_path):
                         open_parts, step=1)  # fmt: skip
         later = hours(24)
         later.assign_coords(time=later["time"] + np.timedelta64(1, "h")).to_netcdf(tmp_path / "a.nc")
-        with contextlib.nullcontext() if skip else pytest.raises(DataError, match="should be of .* and says"):
+        with contextlib.nullcontext() if skip else pytest.raises(DataError, match=r"should be of .* and says"):
             assert np.isnan(ds["sm_acme"].values).all()
 
 
@@ -246,7 +254,9 @@ def test_days_that_lack_hours_are_empty_and_listed(tmp_path):
     ds = hours(72)
     ds.isel(time=np.r_[0:30, 48:72]).to_netcdf(tmp_path / "a.nc")
     with pytest.warns(UserWarning, match=r"1 of 3 days have fewer than 20 hours .*2021-06-02 \(6 h\)"):
-        ours = open_daily(make_request(INFO, [tmp_path / "a.nc"], variables=["sm_acme"]), INFO, maps(), open_parts, step=1)
+        ours = open_daily(
+            make_request(INFO, [tmp_path / "a.nc"], variables=["sm_acme"]), INFO, maps(), open_parts, step=1
+        )
     assert ours.attrs["incomplete_days"] == "2021-06-02 (6)"
     assert np.isnan(ours["sm_acme"]).any(("lat", "lon")).values.tolist() == [False, True, False]
 

@@ -33,7 +33,8 @@ def maps_of(file: xr.Dataset, where: object) -> xr.Dataset:
     Parameters
     ----------
     file : Dataset
-        As xarray opens it; closing the maps closes it. Dims of one step are dropped, and variables with others are left out.
+        As xarray opens it; closing the maps closes it. Other dims of one step are dropped, variables with longer ones
+        left out.
     where : object
         File, for errors.
 
@@ -43,7 +44,7 @@ def maps_of(file: xr.Dataset, where: object) -> xr.Dataset:
     >>> dict(maps_of(xr.Dataset({"t2m": (tuple(axes), np.zeros((1, 2, 1)))}, axes), "a.nc").sizes)
     {'time': 1, 'lat': 2, 'lon': 1}
     """
-    axes = {new: find_coord(file, axis) for new, axis in (("time", "time"), ("lat", "y"), ("lon", "x"))}
+    axes = {"time": find_coord(file, "time"), "lat": find_coord(file, "y"), "lon": find_coord(file, "x")}
     if lacking := [new for new, name in axes.items() if name is None or file[name].ndim != 1]:
         raise DataError(f"'{where}' has no axis {lacking[0]}, expected maps in time, latitude and longitude.",
                         hint="Get the file again as maps on a regular grid.")  # fmt: skip
@@ -70,8 +71,8 @@ def open_daily(
     maps : sequence of DailyMap
         What it provides; of several ways to one variable the first one is taken of which the files have all inputs.
     open_parts : callable
-        Path to its parts: datasets with the dims ``(time, lat, lon)``, see `maps_of`. Where two of them have a step, the
-        values of the first count, and those of the other where it has none.
+        Path to its parts: datasets with the dims ``(time, lat, lon)``, see `maps_of`. Where two of them have a step,
+        the values of the first count, and those of the other where it has none.
     step : float
         Hours between the times of the whole product.
     time_of : callable, optional
@@ -167,13 +168,14 @@ def _part(path: Path, number: int, ds: xr.Dataset) -> Part:
 
 def _degrees(axis: np.ndarray) -> np.ndarray:
     """Degrees as they are meant: 45.1 where single precision has 45.099998."""
-    return axis.astype("f8").round(5) if axis.dtype == np.float32 else axis.astype("f8")
+    return axis.astype("f8").round(4) if axis.dtype == np.float32 else axis.astype("f8")
 
 
 def _check_grid(part: Part, first: Part) -> None:
-    same = (a.shape == b.shape and np.abs(a - b).max() < SAME for a, b in ((part.lat, first.lat), (part.lon, first.lon)))
-    if not all(same):
-        raise DataError(f"'{part.path}' is on another grid than '{first.path}'.", hint="Open files of one area at a time.")
+    for ours, theirs in ((part.lat, first.lat), (part.lon, first.lon)):
+        if ours.shape != theirs.shape or np.abs(ours - theirs).max() > SAME:
+            raise DataError(f"'{part.path}' is on another grid than '{first.path}'.",
+                            hint="Open files of one area at a time.")  # fmt: skip
 
 
 def _able(maps: Sequence[DailyMap], parts: Sequence[Part], request: Request) -> list[DailyMap]:
@@ -208,7 +210,7 @@ def _incomplete(plans: Sequence[Plan], days: np.ndarray, least: float) -> dict[s
     short = {day: hours for day, hours in covered.items() if hours < 24}
     if not short:
         return {}
-    if (lost := [day for day, hours in short.items() if hours < least]):
+    if lost := [day for day, hours in short.items() if hours < least]:
         more = ", ..." if len(lost) > SHOWN else ""
         tell(f"{len(lost)} of {len(days)} days have fewer than {least} hours and are left empty: "
              f"{', '.join(f'{day} ({short[day]:g} h)' for day in lost[:SHOWN])}{more}.")  # fmt: skip

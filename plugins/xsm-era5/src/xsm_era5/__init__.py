@@ -40,9 +40,7 @@ def _info(name: str, title: str, url: str, doi: str) -> SourceInfo:
             TEMPERATURE[0]: "soil_temperature",
         },
         depths={
-            n: layer.replace("_", "-")
-            for part in (moisture(name), TEMPERATURE)
-            for n, layer in zip(part, LAYERS, strict=True)
+            n: layer.replace("_", "-") for n, layer in zip((*moisture(name), *TEMPERATURE), LAYERS * 2, strict=True)
         },
         requires=("netCDF4",),
         url=url,

@@ -105,7 +105,9 @@ def _retrieve(dataset: str, request: dict[str, Any], path: Path) -> None:
     try:
         import cdsapi
     except ImportError:
-        raise MissingPlugin("Downloads from the Climate Data Store need the package cdsapi.", hint="pip install cdsapi") from None
+        raise MissingPlugin(
+            "Downloads from the Climate Data Store need the package cdsapi.", hint="pip install cdsapi"
+        ) from None
     part = path.with_name(f"{path.name}.part")
     try:
         cdsapi.Client(quiet=True, progress=False).retrieve(dataset, request, str(part))

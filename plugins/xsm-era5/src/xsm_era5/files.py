@@ -50,9 +50,9 @@ def open_parts(path: Path) -> list[xr.Dataset]:
         return _members(path)
     if start == GRIB:
         raise DataError(f"'{path}' is GRIB, expected netCDF or an archive of it.",
-                        hint="Request the format netcdf, or convert the file with cfgrib or grib_to_netcdf.")  # fmt: skip
+                        hint="Request the format netcdf, or convert the file with grib_to_netcdf.")  # fmt: skip
     if start != HDF5 and start[:3] != CLASSIC:
-        page = "a web page, as after a failed login" if start.lstrip()[:1] == b"<" else "no netCDF, zip or GRIB file"
+        page = "a web page, as after a failed login" if start.lstrip()[:1] == b"<" else "no netCDF or zip file"
         raise DataError(f"'{path}' is {page}.", hint="Get the file again.")
     check_hdf5(path)
     return split(xr.open_dataset(path, engine="netcdf4"), path)

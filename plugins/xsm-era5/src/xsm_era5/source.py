@@ -71,8 +71,9 @@ class Era5Land:
         return ds
 
     def fetch(
-        self, dest: Path, *, region: Area | None, time: slice | None, dry_run: bool, variables: tuple[str, ...] | None
-    ) -> Manifest:
+        self, dest: Path, *, region: Area | None, time: slice | None, dry_run: bool,
+        variables: tuple[str, ...] | None = None,
+    ) -> Manifest:  # fmt: skip
         """Fetch the hours of a region, an archive for each month; see `xsm_era5.fetch.fetch`."""
         from xsm_era5.fetch import fetch
 

@@ -10,7 +10,7 @@ XSM_PLUGIN_API = 2
 LAYERS = ("0_10", "10_40", "40_100", "100_200")
 """Tops and bottoms of Noah's layers of soil in cm."""
 FORCING = ("precipitation", "air_temperature", "evaporation", "shortwave_radiation")
-MOISTURE, TEMPERATURE = tuple(f"sm_gldas_{n}" for n in LAYERS), tuple(f"soil_temperature_{n}" for n in LAYERS)
+MOISTURE, TEMPERATURE = (tuple(f"{name}_{layer}" for layer in LAYERS) for name in ("sm_gldas", "soil_temperature"))
 
 INFO = SourceInfo(
     name="gldas",
@@ -26,7 +26,7 @@ INFO = SourceInfo(
         **dict.fromkeys((*TEMPERATURE, *FORCING), "forcing"),
         TEMPERATURE[0]: "soil_temperature",
     },
-    depths={n: layer.replace("_", "-") for part in (MOISTURE, TEMPERATURE) for n, layer in zip(part, LAYERS, strict=True)},
+    depths={n: layer.replace("_", "-") for n, layer in zip((*MOISTURE, *TEMPERATURE), LAYERS * 2, strict=True)},
     requires=("netCDF4",),
     url="https://disc.gsfc.nasa.gov/datasets/GLDAS_NOAH025_3H_2.1/summary",
     doi="10.5067/E7TYRXPJKWOQ",

@@ -65,15 +65,16 @@ class GldasSource:
         return open_daily(request, INFO, MAPS, open_parts, step=STEP, time_of=time_of)
 
     def fetch(
-        self, dest: Path, *, region: Area | None, time: slice | None, dry_run: bool, product: str, version: str
-    ) -> Manifest:
+        self, dest: Path, *, region: Area | None, time: slice | None, dry_run: bool,
+        product: str = "GLDAS_NOAH025_3H", version: str = "2.1",
+    ) -> Manifest:  # fmt: skip
         """Fetch files of the whole grid, and the one of 00 UTC after the last day; ``region`` cuts nothing off."""
         from xsm.plugin_api import EARTHDATA, closed_period, download, search_earthdata
 
         first, last = closed_period(time)
         listed = search_earthdata(product, version, time=(first, last + 1), suffix=".nc4", magic=(MAGIC,))
         end = np.datetime64(last + 1, "m")
-        remotes = [r for r in listed if NAME.match(r.name) and first <= time_of(Path(r.name), checked=False) <= end]
+        remotes = [r for r in listed if (stamp := stamp_of(Path(r.name))) is not None and first <= stamp <= end]
         return download(sorted(remotes, key=lambda r: r.name), dest, login=EARTHDATA, dry_run=dry_run)
 
     def write(self, world: Any, dest: Path) -> list[Path]:
@@ -83,12 +84,19 @@ class GldasSource:
         return write(world, dest)
 
 
-def time_of(path: Path, checked: bool = True) -> np.datetime64 | None:
+def time_of(path: Path) -> np.datetime64 | None:
+    """The time that the name of a netCDF-4 file says; None where it is no name of the product."""
+    stamp = stamp_of(path)
+    _check_magic(path)
+    return stamp
+
+
+def stamp_of(path: Path) -> np.datetime64 | None:
     """The time that a name says; None where it is no name of the product.
 
     Examples
     --------
-    >>> time_of(Path("GLDAS_NOAH025_3H.A20160101.0300.021.nc4"), checked=False)
+    >>> stamp_of(Path("GLDAS_NOAH025_3H.A20160101.0300.021.nc4"))
     np.datetime64('2016-01-01T03:00')
     """
     match = NAME.match(path.name)
@@ -98,8 +106,6 @@ def time_of(path: Path, checked: bool = True) -> np.datetime64 | None:
         what = {"3H": "3-hourly maps", "D": "daily maps", "M": "monthly means"}[match["step"]]
         raise DataError(f"'{path}' contains {what} of the model {match['model']}, expected 3-hourly maps of NOAH.",
                         hint="Give files of GLDAS_NOAH025_3H.")  # fmt: skip
-    if checked:
-        _check_magic(path)
     date, clock = match["date"], match["clock"]
     try:
         return np.datetime64(f"{date[:4]}-{date[4:6]}-{date[6:]}T{clock[:2]}:{clock[2:]}", "m")
