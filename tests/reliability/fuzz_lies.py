@@ -237,6 +237,10 @@ NLDAS: Mapping[str, Damage] = {
     "units swapped": units("SoilM_0_10cm", "SoilM_10_40cm", "SoilT_0_10cm", "SoilT_10_40cm"),
     "times shifted": nldas_times, "axes contradict": nldas_axes,
 }  # fmt: skip
+GLDAS: Mapping[str, Damage] = {
+    "units swapped": units("SoilMoi0_10cm_inst", "SoilMoi10_40cm_inst", "Tair_f_inst"),
+    "times shifted": nldas_times, "axes contradict": nldas_axes,
+}  # fmt: skip
 LAYERS: Mapping[str, Damage] = {"layer shifted": layer_shifted}
 USCRN: Mapping[str, Damage] = {
     "days contradict": rewritten(uscrn_day), "places contradict": rewritten(uscrn_other_side, uscrn_places_swapped),

@@ -19,12 +19,11 @@ from xsm.data.time import whole_hours
 from xsm.errors import DataError, tell, unknown
 from xsm.io.daily_reading import OpenParts, Reader, close, other_time, reading, scale_of
 from xsm.io.day_plan import DailyMap, Part, Plan, days_of, plan_of
-from xsm.io.lattice import east, window_of
+from xsm.io.lattice import SAME, degrees, east, is_even, window_of
 
 __all__ = ["DailyMap", "maps_of", "open_daily"]
 SHOWN = 3
-SAME = 1e-3
-"""Degrees by which the same cell may differ between files."""
+"""Days that a warning names."""
 
 
 def maps_of(file: xr.Dataset, where: object) -> xr.Dataset:
@@ -157,18 +156,16 @@ def _look(
 
 def _part(path: Path, number: int, ds: xr.Dataset) -> Part:
     times = whole_hours(np.asarray(ds["time"].values))
-    lat, lon = (_degrees(ds[n].values) for n in ("lat", "lon"))
+    lat, lon = (degrees(ds[n].values) for n in ("lat", "lon"))
     if times.dtype.kind != "M" or np.isnat(times).any() or not len(times):
         raise DataError(f"'{path}' has times that are no days (type {times.dtype}).", hint="Get the file again.")
     if not (np.isfinite(lat).all() and np.isfinite(lon).all() and lat.size and lon.size and abs(lat).max() <= 90):
         raise DataError(f"'{path}' has latitudes or longitudes that are no degrees.", hint="Get the file again.")
+    if not (is_even(lat) and is_even(lon)):
+        raise DataError(f"'{path}' has latitudes or longitudes in unequal steps, expected a regular grid.",
+                        hint="Get the file again.")  # fmt: skip
     units = {str(n): str(v.attrs.get("units", "")) for n, v in ds.data_vars.items()}
     return Part(path, number, times.astype("M8[ns]"), lat, east(lon), units, str(ds.attrs.get("synthetic", "")))
-
-
-def _degrees(axis: np.ndarray) -> np.ndarray:
-    """Degrees as they are meant: 45.1 where single precision has 45.099998."""
-    return axis.astype("f8").round(4) if axis.dtype == np.float32 else axis.astype("f8")
 
 
 def _check_grid(part: Part, first: Part) -> None:

@@ -17,7 +17,7 @@ from xsm.data.time import whole_hours
 from xsm.data.units import affine, unit_of
 from xsm.errors import DataError, SkippedFile, XsmError, tell
 from xsm.io.day_plan import DailyMap, Step
-from xsm.io.lattice import Window
+from xsm.io.lattice import SAME, Window, degrees, east
 from xsm.series.daily import daily_mean
 
 BLOCK_BYTES, BLOCK_DAYS = 2**25, 16
@@ -92,6 +92,7 @@ class Reader:
         """Put the values of a part into the steps that have none yet."""
         land: np.ndarray | None = None
         times = whole_hours(ds["time"].values)
+        self._check_axes(ds, path)
         if self.land in ds:
             land = np.isnan(self._cut(ds[self.land], [0])[0]) | (self._cut(ds[self.land], [0])[0] >= 0.5)
         for which in dict.fromkeys(which for which, _, _ in places):
@@ -105,6 +106,14 @@ class Reader:
             values = values if land is None else np.where(land, values, np.nan)
             target = steps[which][rows]
             steps[which][rows] = np.where(np.isnan(target), values, target)
+
+    def _check_axes(self, ds: xr.Dataset, path: Path) -> None:
+        lat, lon = degrees(ds["lat"].values), east(degrees(ds["lon"].values))
+        window = self.window
+        ours = np.concatenate([lat[window.rows], *(lon[c] for c in window.columns)])
+        theirs = np.concatenate([window.lat, window.lon])
+        if ours.shape != theirs.shape or not np.abs(ours - theirs).max() < SAME:
+            raise DataError(f"'{path}' is on another grid than the others.", hint="Open files of one area at a time.")
 
     def _input(self, ds: xr.Dataset, one: DailyMap, name: str, at: Sequence[int], path: Path) -> Any:
         slope, offset = scale_of(str(ds[name].attrs.get("units", "")), one, name, path, self.units)

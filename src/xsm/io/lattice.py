@@ -10,6 +10,8 @@ import numpy as np
 from xsm.contracts.source import Area
 from xsm.errors import DataError
 
+SAME = 1e-3
+"""Degrees by which the same cell may differ between files."""
 MARGIN = 3
 """Cells beside a region, for bicubic interpolation."""
 
@@ -38,6 +40,23 @@ def east(lon: np.ndarray) -> np.ndarray:
     array([   0.  , -180.  ,   -0.25, -179.875])
     """
     return np.where((lon >= 180) | (lon < -180), (lon + 180) % 360 - 180, lon)
+
+
+def degrees(axis: np.ndarray) -> np.ndarray:
+    """Degrees as they are meant: 45.1 where single precision has 45.099998."""
+    return axis.astype("f8").round(4) if axis.dtype == np.float32 else axis.astype("f8")
+
+
+def is_even(axis: np.ndarray) -> bool:
+    """Whether an axis has equal steps, which may count on from 360 or 180 degrees.
+
+    Examples
+    --------
+    >>> is_even(np.array([359.5, 0.0, 0.5])), is_even(np.array([0.0, 0.5, 1.6]))
+    (True, False)
+    """
+    steps = (np.diff(axis) + 180) % 360 - 180
+    return axis.size < 2 or bool(np.abs(steps - np.median(steps)).max() < SAME)
 
 
 def window_of(lat: np.ndarray, lon: np.ndarray, region: Area | None, path: Path) -> Window:
