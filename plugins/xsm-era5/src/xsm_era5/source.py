@@ -81,9 +81,12 @@ class Era5Land:
 
     def write(self, world: Any, dest: Path) -> list[Path]:
         """Write a synthetic world as the Climate Data Store delivers it; see `xsm_era5.write.write`."""
+        from xsm.twin import NETCDF
+
         from xsm_era5.write import write
 
-        return write(world, dest, self.info.name)
+        with NETCDF:
+            return write(world, dest, self.info.name)
 
 
 class Era5(Era5Land):

@@ -79,9 +79,12 @@ class GldasSource:
 
     def write(self, world: Any, dest: Path) -> list[Path]:
         """Write a synthetic world as GLDAS_NOAH025_3H files of version 2.1; see `xsm_gldas.write.write`."""
+        from xsm.twin import NETCDF
+
         from xsm_gldas.write import write
 
-        return write(world, dest)
+        with NETCDF:
+            return write(world, dest)
 
 
 def time_of(path: Path) -> np.datetime64 | None:
