@@ -37,7 +37,7 @@ def east(lon: np.ndarray) -> np.ndarray:
     Examples
     --------
     >>> east(np.array([0.0, 180.0, 359.75, -179.875]))
-    array([   0.  , -180.  ,   -0.25, -179.875])
+    array([   0.   , -180.   ,   -0.25 , -179.875])
     """
     return np.where((lon >= 180) | (lon < -180), (lon + 180) % 360 - 180, lon)
 
@@ -74,7 +74,7 @@ def window_of(lat: np.ndarray, lon: np.ndarray, region: Area | None, path: Path)
     --------
     >>> lat, lon = 90 - np.arange(181.0), east(np.arange(360.0))
     >>> window = window_of(lat, lon, None, Path("a.nc"))
-    >>> window.columns, window.lon[0]
+    >>> window.columns, float(window.lon[0])
     ((slice(180, 360, None), slice(0, 180, None)), -180.0)
     """
     order = np.argsort(lon, kind="stable")
