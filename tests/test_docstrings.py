@@ -15,7 +15,10 @@ import pytest
 
 import xsm
 
-PACKAGES = ("xsm", "xsm_smap", "xsm_nldas", "xsm_solus100", "xsm_insitu", "xsm_modis", "xsm_cru", "xsm_convlstm")
+PACKAGES = (
+    "xsm", "xsm_smap", "xsm_nldas", "xsm_era5", "xsm_gldas", "xsm_solus100", "xsm_insitu", "xsm_modis", "xsm_cru",
+    "xsm_convlstm",
+)  # fmt: skip
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 

@@ -321,7 +321,7 @@ def test_real_gldas_maps(real_data):
 
 
 def test_the_rule_is_that_of_daily_nldas():
-    from xsm_nldas.source import daily_mean
+    from xsm.plugin_api import daily_mean
 
     ds = steps(share=0.15)
     expected = daily_mean(ds["sm_a"].values[:24], 20)

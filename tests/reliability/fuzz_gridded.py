@@ -162,6 +162,15 @@ def nldas_deflated(folder: Path) -> list[Path]:
     return paths
 
 
+def gldas(folder: Path) -> list[Path]:
+    return get_source("gldas").write(small_world(), folder)  # type: ignore[attr-defined]
+
+
+def era5_land(folder: Path) -> list[Path]:
+    """The archive of a day and the one of 00 UTC after it."""
+    return get_source("era5_land").write(small_world(), folder)  # type: ignore[attr-defined]
+
+
 # GRIB
 
 
@@ -297,6 +306,8 @@ GRIDDED: Mapping[str, Format] = {
     "NLDAS netCDF-4": Format("nldas", nldas, HDF5, (0, 5), lies=lies.NLDAS),
     "NLDAS netCDF-4 deflated": Format("nldas", nldas_deflated, HDF5, (0, 5), checked=True, lies=lies.NLDAS),
     "NLDAS GRIB1": Format("nldas", grib, GRIB, (0, 5)),
+    "GLDAS netCDF-4": Format("gldas", gldas, HDF5, (1, 4), lies=lies.GLDAS),
+    "ERA5-Land zip": Format("era5_land", era5_land, {}, checked=True),
     "SOLUS100 GeoTIFF": Format("solus100", solus, TIFF, (0, 2, 6), checked=True, lies=lies.LAYERS),
     "SoilGrids VRT": Format("soilgrids", soilgrids, {}, (0, 2, 6), window=True, lies=lies.MOSAIC),
     "ESA CCI netCDF-4": Format("esa_cci_sm", esa_cci, HDF5, window=True, checked=True, lies=lies.ESA_CCI),

@@ -259,6 +259,10 @@ ESA_CCI: Mapping[str, Damage] = {
 ASCAT: Mapping[str, Damage] = {"units swapped": units("surface_soil_moisture"), "times shifted": days_shifted}
 INDEX: Mapping[str, Damage] = {"times shifted": days_shifted, "axes contradict": nldas_axes}
 MOSAIC: Mapping[str, Damage] = {"digit changed": digit_changed}
+GLDAS: Mapping[str, Damage] = {
+    "units swapped": units("SoilMoi0_10cm_inst", "SoilMoi10_40cm_inst", "Tair_f_inst"),
+    "times shifted": nldas_times, "axes contradict": nldas_axes,
+}  # fmt: skip
 LAYERS: Mapping[str, Damage] = {"layer shifted": layer_shifted}
 USCRN: Mapping[str, Damage] = {
     "days contradict": rewritten(uscrn_day), "places contradict": rewritten(uscrn_other_side, uscrn_places_swapped),

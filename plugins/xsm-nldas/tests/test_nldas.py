@@ -9,9 +9,8 @@ import pytest
 import xarray as xr
 from nldas_files import SOURCE, UNITS, hourly, make, name, open_, read, values
 from xsm import DataError, UsageError
-from xsm.plugin_api import Area
+from xsm.plugin_api import Area, daily_mean
 from xsm_nldas.files import NAME
-from xsm_nldas.source import daily_mean
 
 
 def test_daily_values_equal_an_independent_reading(two_days):

@@ -41,6 +41,7 @@ BUILTIN = (
 """Modules of `xsm.ops`, each named after an operation of its own."""
 KNOWN_PLUGINS = {
     "smap": "xsm-smap", "smap_l4": "xsm-smap", "nldas": "xsm-nldas", "solus100": "xsm-solus100",
+    "era5_land": "xsm-era5", "era5": "xsm-era5", "gldas": "xsm-gldas",
     "uscrn": "xsm-insitu", "scan": "xsm-insitu", "ismn": "xsm-insitu", "modis_landcover": "xsm-modis",
     "soilgrids": "xsm-soilgrids", "esa_cci_sm": "xsm-esa-cci", "ascat": "xsm-ascat",
     "cru": "xsm-cru", "convlstm": "xsm-convlstm", "lstm": "xsm-lstm", "boosting": "xsm-boosting",

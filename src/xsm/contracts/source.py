@@ -10,7 +10,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import numpy as np
 import xarray as xr
 
-from xsm.contracts.operation import Param
+from xsm.contracts.operation import Kind, Param
 from xsm.data.canonical import Part
 from xsm.data.grids import Grid
 from xsm.data.units import Stated
@@ -18,6 +18,11 @@ from xsm.errors import UsageError, unknown
 
 MARGIN = 32
 """Cells read beyond a region by default: half of the larger patch of a model."""
+MIN_HOURS = Param(
+    "Hours that a UTC day needs to count; a day with fewer is missing.",
+    name="min_hours", kind=Kind.INTEGER, default=20, minimum=1, maximum=24, unit="h", advanced=True,
+)  # fmt: skip
+"""Option of sources that make days of hours, as in `xsm.to_daily`; 20 hours are 7 steps of 3."""
 
 
 @dataclass(frozen=True)

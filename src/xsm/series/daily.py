@@ -91,6 +91,27 @@ def days_of_steps(
     return (at + np.timedelta64(round(offset * 3.6e12), "ns")).astype("M8[D]")
 
 
+def daily_mean(values: np.ndarray, least: int) -> np.ndarray:
+    """Mean over the first axis in float64; NaN where fewer than ``least`` values are there.
+
+    Parameters
+    ----------
+    values : ndarray of float
+        Steps of a day first, NaN where missing.
+    least : int
+        Values that a mean needs.
+
+    Examples
+    --------
+    >>> daily_mean(np.array([[1.0, 1.0], [3.0, np.nan]]), 2)
+    array([ 2., nan])
+    """
+    valid = ~np.isnan(values)
+    count = valid.sum(0)
+    total = np.where(valid, values, 0).sum(0, dtype="f8")
+    return np.divide(total, count, out=np.full(count.shape, np.nan), where=count >= least)
+
+
 def is_amount(attrs: Mapping[str, Any]) -> bool:
     """Whether a variable is an amount of each step, by its cell methods, GRIB step or standard name: it is summed."""
     standard = str(attrs.get("standard_name", ""))

@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from xsm.twin.errors_model import Errors, Hard, HardErrors
     from xsm.twin.retrieval import brightness, retrieve
     from xsm.twin.world import World, default_grid, make_world
-    from xsm.twin.write import write_world
+    from xsm.twin.write import NETCDF, write_world
 
 _PUBLIC = {
+    "NETCDF": "xsm.twin.write",
     "Errors": "xsm.twin.errors_model",
     "Hard": "xsm.twin.errors_model",
     "HardErrors": "xsm.twin.errors_model",
@@ -30,6 +31,7 @@ _PUBLIC = {
     "write_world": "xsm.twin.write",
 }
 __all__ = [
+    "NETCDF",
     "Errors",
     "Hard",
     "HardErrors",

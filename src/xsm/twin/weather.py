@@ -18,6 +18,8 @@ from xsm.twin.fields import Field, rng, smooth
 SQUARE = 600e3
 REACH = 1.05e6, 0.85e6
 """Farthest that a system rains from the square it was drawn in, east and north, metres (speeds are limited)."""
+TROPICS = 20.0
+"""Latitude within which the year is equally warm and its seasons fade; those of the south are opposite."""
 DEGREE = 17367530.4451615 / 180
 Box = tuple[float, float, float, float]
 
@@ -172,10 +174,11 @@ class Weather:
         """Weather of a day; ``rain`` (parts, y, x) saves computing it where it is known."""
         rain = self.steps(day) if rain is None else rain
         doy, lat = (day + 0.5) % 365.25, self.lat[:, None]
-        season = np.cos(2 * np.pi * (doy - 203) / 365.25)
+        season = np.cos(2 * np.pi * (doy - 203) / 365.25) * np.clip(lat / TROPICS, -1, 1)
         wet = 1 - np.exp(-rain.sum(0) / 4)
         cloud = np.maximum(1 / (1 + np.exp(-1.4 * self._cloud(day + 0.5))), wet)
-        mean = 288.6 - 0.75 * (lat - 36) + (12.3 + 0.25 * (lat - 36)) * season
+        away = np.maximum(abs(lat), TROPICS) - 36
+        mean = 288.6 - 0.75 * away + (12.3 + 0.25 * away) * season
         temperature = (
             mean
             + 0.8 * self._hills

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from xsm import EASE2_M09, DataError, Grid, UsageError
-from xsm.plugin_api import DailyField, Request, Stored, canonical_attrs, open_daily, tell
+from xsm.plugin_api import DailyField, Request, Stored, canonical_attrs, open_day_files, tell
 
 from xsm_ascat import INFO, SWATH
 from xsm_ascat.layout import HIGHEST, STEP, SWATH_NAME, SWI_NAME, stamp
@@ -233,7 +233,9 @@ def _open_index(paths: Sequence[Path], request: Request) -> xr.Dataset:
             )
         return {"swi": DailyField((name,), functools.partial(_percent, name=name), about)}
 
-    return open_daily(files, choose, request).assign_attrs(title="ASCAT soil water index", source="Copernicus Land SWI")
+    return open_day_files(files, choose, request).assign_attrs(
+        title="ASCAT soil water index", source="Copernicus Land SWI"
+    )
 
 
 def _version(path: Path) -> tuple[int, ...]:

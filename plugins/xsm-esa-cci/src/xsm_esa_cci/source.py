@@ -20,7 +20,7 @@ from xsm.plugin_api import (
     convert,
     convert_in,
     drop_impossible,
-    open_daily,
+    open_day_files,
     text_of,
     unit_of,
 )
@@ -98,7 +98,7 @@ class EsaCciSource:
                 f"{name.product} is soil moisture in m3 m-3, expected no porosity.", hint="Leave <porosity=> out."
             )
         choose = functools.partial(_choose, name=name, request=request)
-        ds = open_daily(files, choose, request).assign_attrs(
+        ds = open_day_files(files, choose, request).assign_attrs(
             title=f"{name.series} soil moisture, {name.product}",
             source=f"{name.series} {name.product}",
             references=f"https://doi.org/{INFO.doi}",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from xsm.plugin_api import Kind, Param, SourceInfo, hookimpl
+from xsm.plugin_api import MIN_HOURS, Kind, Param, SourceInfo, hookimpl
 
 XSM_PLUGIN_API = 2
 
@@ -12,18 +12,7 @@ INFO = SourceInfo(
     name="nldas",
     title="NLDAS-2 Noah hourly land model output, 0.125 degree, netCDF-4 version 2.0 or GRIB1 (NLDAS_NOAH0125_H)",
     factory="xsm_nldas.source:NldasSource",
-    options=(
-        Param(
-            "Hours that a UTC day needs to count; a day with fewer is missing.",
-            name="min_hours",
-            kind=Kind.INTEGER,
-            default=20,
-            minimum=1,
-            maximum=24,
-            unit="h",
-            advanced=True,
-        ),
-    ),
+    options=(MIN_HOURS,),
     variables=(
         "sm_noah_0_10",
         "sm_noah_10_40",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 from xsm import DataError, SkippedFile, UsageError
-from xsm.plugin_api import Area, Request, canonical_attrs, drop_impossible, tell
+from xsm.plugin_api import Area, Request, canonical_attrs, daily_mean, drop_impossible, tell
 
 from xsm_nldas import INFO
 from xsm_nldas.decode import scale_of
@@ -216,20 +216,6 @@ def read_days(
                 total += hourly[recipe.product][inputs[recipe.product].index(name)]
             out[i, day] = daily_mean(total, min_hours) * recipe.factor
     return out
-
-
-def daily_mean(hourly: np.ndarray, min_hours: int) -> np.ndarray:
-    """Average over the first axis in float64; NaN where fewer than ``min_hours`` values are there.
-
-    Examples
-    --------
-    >>> daily_mean(np.array([[1.0, 1.0], [3.0, np.nan]]), min_hours=2)
-    array([ 2., nan])
-    """
-    valid = ~np.isnan(hourly)
-    count = valid.sum(0)
-    total = np.where(valid, hourly, 0).sum(0, dtype="f8")
-    return np.divide(total, count, out=np.full(count.shape, np.nan), where=count >= min_hours)
 
 
 def _lazy(

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
+from xsm.twin import NETCDF
 
 from xsm_nldas.decode import FILL
 
@@ -51,7 +52,10 @@ def write(world: Any, dest: Path) -> list[Path]:
         hours = world.nldas_hours(day)
         names = [n for n in hours.data_vars if n in LONG_NAMES]
         if not image:
-            image, places = compose(hours[names], f"twin world, seed {world.seed}: no measurement and no model output")
+            with NETCDF:
+                image, places = compose(
+                    hours[names], f"twin world, seed {world.seed}: no measurement and no model output"
+                )
         stamps = hours["time"].values.astype("M8[h]")
         values = {n: _filled(hours[n]) for n in names}
         for step, stamp in enumerate(stamps):
