@@ -63,8 +63,9 @@ class Pairs:
         for name, (texts, long_name) in about.items():
             table[name] = "sensor", np.array(texts, dtype=str), {"long_name": long_name}
         table = table.assign_coords({f"sensor_{k}": ("sensor", v) for k, v in self.sensors.coords.items()})
-        for name in (n for n in table.coords if str(n).removeprefix("sensor_") in matching.POSITION):
-            table[name].attrs = matching.POSITION[str(name).removeprefix("sensor_")]
+        for name in map(str, table.coords):
+            if attrs := matching.POSITION.get(name.removeprefix("sensor_")):
+                table[name].attrs = dict(attrs)
         table.attrs = {k: v for source in sources for k, v in source.attrs.items() if k == "synthetic"} | {
             "title": title,
             "period": f"{self.days[0]}/{self.days[-1]}",
