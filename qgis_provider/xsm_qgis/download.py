@@ -45,8 +45,7 @@ class Download(QDialog):
 
     def _fill(self):
         for name, about in provider.description().get("sources", {}).items():
-            if about.get("fetches", bool(about["fetch_options"])):
-                self.source.addItem(about["title"], name)
+            self.source.addItem(about["title"], name)
         degrees = QgsCoordinateReferenceSystem("EPSG:4326")
         canvas = self.iface.mapCanvas()
         self.extent.setOutputCrs(degrees)

@@ -73,7 +73,7 @@ def main(argv: list[str] | None = None) -> int:
 def description() -> dict[str, Any]:
     """Everything that a form needs: protocol, version, operations with their digest, sources, models, and problems."""
     from xsm._version import __version__
-    from xsm.contracts.registry import describe, get_source, models, operations, sources
+    from xsm.contracts.registry import describe, models, operations, sources
     from xsm.faces.doctor import checks
 
     return {
@@ -84,7 +84,6 @@ def description() -> dict[str, Any]:
         "sources": {
             n: {
                 "title": info.title,
-                "fetches": hasattr(get_source(n), "fetch"),
                 "options": [p.to_json() for p in info.options],
                 "fetch_options": [p.to_json() for p in info.fetch_options],
             }
