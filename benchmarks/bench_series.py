@@ -135,6 +135,7 @@ def main() -> None:
                 float(np.nanmax(np.abs(result.isel(y=y, x=x).values - e)))
                 for (y, x), e in zip(some, expected, strict=True)
             )
+            del result
             each = seconds / cells
             print(
                 f"| {name} | {seconds:.2f} | {seconds * scale:.0f} | {cpu * scale:.0f} | {1e3 * alone:.3g} | "

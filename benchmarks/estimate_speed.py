@@ -16,7 +16,7 @@ from torch.nn import functional as F
 import xsm
 from xsm.contracts.bundle import Bundle
 from xsm.contracts.model import Samples, Spec
-from xsm.data.scenarios import get_scenario
+from xsm.data.scenarios import scenario_of
 
 CONUS = (307, 622)
 GOAL, GOAL_STEP, GOAL_ERROR = 5.0, 1.5, 0.002
@@ -90,7 +90,8 @@ class Plain(nn.Module):
 
 def example_task(preset: str, size: int, steps: int) -> tuple[Samples, Spec]:
     """Samples of all days of a synthetic cube, and the specification of 5 cm, scenario 2."""
-    cube, of = xsm.example("cube", size=size, days=40), get_scenario(5, 2)
+    cube = xsm.example("cube", size=size, days=40)
+    of = scenario_of(cube, 5, 2)
     soil = cube[list(of.statics)].sel(soil_depth=of.soil_depth)
     arrays = {n: cube[n].values for n in (*of.inputs, *of.references)} | {n: soil[n].values for n in soil}
     days = cube["time"].values.astype("M8[D]")

@@ -3,6 +3,7 @@
     python -m benchmarks.lattice --data DATA.nc --split DATE --out PRED.nc   train before DATE, predict from it on
     python -m benchmarks.lattice --data DATA.nc --folds --out PRED.nc        four folds of 30-day blocks, joined
     ... --cross                                                              cross-prediction
+    ... --cross --model cru                                                  the same by the gap filler
 
 DATA.nc has the dims (time, cell): `soil_moisture` with gaps, daily weather without, maps of soil and vegetation.
 PRED.nc gets `soil_moisture` and `soil_moisture_std`. Everything that is learnt of soil moisture, the mean and spread of
@@ -12,7 +13,8 @@ Cross-prediction estimates the retrieval of a day from weather and from the retr
 trained as before: a retrieval of the fold (or from DATE on) is neither learnt from nor a predictor of what is learnt
 from. When it predicts, a day's predictors are the retrievals of all other days, those of the same fold among them, and
 never that of the day itself: this measures how well other days and the weather tell what a retrieval will be, not how
-well a gap of 30 days is filled.
+well a gap of 30 days is filled. The gap filler, trained likewise, smooths with a tenth of the fold's retrievals hidden
+at a time.
 """
 
 from __future__ import annotations
@@ -42,7 +44,11 @@ OTHERS = (
 OPTIONS = {
     "boosting": {"memories": (), "lags": 1, "trees": 800, "learning_rate": 0.06, "leaves": 63, "members": 2},
     "lstm": {},
+    "cru": {"epochs": 30},
 }
+COVARIATES = (*WEATHER, "water", "snow", "balance", "storage_50", "storage_200")
+HIDDEN = 10
+"""Parts of a fold's retrievals that the gap filler predicts one after the other."""
 FOLDS, BLOCK_DAYS = 4, 30
 HOURS, SECONDS, MEGA = 24, 86400, 1e-6
 
@@ -91,6 +97,25 @@ def predict(ds: xr.Dataset, train: np.ndarray, model: str, seed: int, cross: boo
     return xr.Dataset({"soil_moisture": estimates["sm_5cm"], "soil_moisture_std": estimates["sm_5cm_reference_std"]})
 
 
+def smooth(ds: xr.Dataset, train: np.ndarray, seed: int) -> xr.Dataset:
+    """Train the gap filler on the days of a boolean mask; each retrieval of other days is hidden once and predicted."""
+    days = xr.DataArray(train, dims="time")
+    bundle = xsm.fit(
+        ds.assign(soil_moisture=ds["soil_moisture"].where(days)), task="gapfill", model="cru",
+        variables=("soil_moisture",), covariates=COVARIATES, seed=seed, **OPTIONS["cru"],
+    )  # fmt: skip
+    observed = ds["soil_moisture"]
+    part = xr.DataArray(np.random.default_rng(seed).integers(HIDDEN, size=observed.shape), dims=observed.dims)
+    out = xr.Dataset()
+    for k in range(HIDDEN):
+        hidden = (part == k) & ~days
+        filled = xsm.gapfill(ds.assign(soil_moisture=observed.where(~hidden)), model=bundle,
+                             variables=("soil_moisture",), covariates=COVARIATES)  # fmt: skip
+        names = ("soil_moisture", "soil_moisture_std")
+        out = xr.Dataset({n: filled[n].where(hidden, out[n] if k else filled[n]) for n in names})
+    return out
+
+
 def main() -> None:
     """Predict the days that the arguments name and write them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -104,15 +129,23 @@ def main() -> None:
     how.add_argument("--folds", action="store_true")
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
+    if args.model == "cru" and not args.cross:
+        parser.error("the gap filler predicts from retrievals of other days: add --cross")
     ds = load(args.data)
+
+    def estimate(train: np.ndarray) -> xr.Dataset:
+        if args.model == "cru":
+            return smooth(ds, train, args.seed)
+        return predict(ds, train, args.model, args.seed, args.cross)
+
     if args.split:
         train = ds["time"].values < np.datetime64(args.split)
-        estimates = predict(ds, train, args.model, args.seed, args.cross).isel(time=~train)
+        estimates = estimate(train).isel(time=~train)
     else:
         observed = np.flatnonzero(np.isfinite(ds["soil_moisture"]).any("cell"))
         ds = ds.isel(time=slice(observed[0], observed[-1] + 1))
         fold = (np.arange(ds.sizes["time"]) // BLOCK_DAYS) % FOLDS
-        parts = [predict(ds, fold != k, args.model, args.seed, args.cross).isel(time=fold == k) for k in range(FOLDS)]
+        parts = [estimate(fold != k).isel(time=fold == k) for k in range(FOLDS)]
         estimates = xr.concat(parts, "time", coords="minimal", compat="override").sortby("time")
     estimates.to_netcdf(args.out)
 

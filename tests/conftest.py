@@ -17,7 +17,7 @@ from tests.web_server import Server
 from xsm import __version__
 from xsm.contracts.registry import manager
 from xsm.data.grids import EASE2_M09
-from xsm.data.scenarios import SCENARIOS, SMAP_ANCILLARY
+from xsm.data.scenarios import PREDICTORS, SCENARIOS
 from xsm.io import files
 
 UNITS = {
@@ -65,7 +65,7 @@ def law_cube() -> xr.Dataset:
     grid = EASE2_M09.window(300, 340, 1000, 1045)
     time = np.arange("2021-06-01", "2021-07-31", dtype="M8[D]").astype("M8[ns]")
     shape = (len(time), *grid.shape)
-    base = {n: rng.normal(size=shape).astype("f4") for n in SMAP_ANCILLARY}
+    base = {n: rng.normal(size=shape).astype("f4") for n in PREDICTORS}
     soil = {
         n: np.broadcast_to(rng.uniform(20, 40, (1, *grid.shape)), (2, *grid.shape)).astype("f4")
         for n in ("sand", "silt")

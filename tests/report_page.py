@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 DAYS = 100
 TRAINED = "2021-04-01 to 2021-05-10"
 AFTER = slice("2021-05-11", None)
-SECTIONS = ["summary", "maps", "soil", "gaps", "series", "scores", "uncertainty", "provenance"]
+SECTIONS = ["summary", "maps", "scores", "uncertainty", "weights", "series", "gaps", "soil", "provenance"]
 
 
 class Tables(HTMLParser):
@@ -43,7 +43,9 @@ class Tables(HTMLParser):
             self.tables[-1][-1][-1] += data
 
     def rows(self, *starts: str) -> list[list[str]]:
-        return [row for table in self.tables for row in table if tuple(row[: len(starts)]) == starts]
+        """Rows that begin so, means without their intervals."""
+        plain = [[cell.partition("\xa0±")[0] for cell in row] for table in self.tables for row in table]
+        return [row for row in plain if tuple(row[: len(starts)]) == starts]
 
 
 def sections(text: str) -> list[str]:

@@ -102,6 +102,24 @@ def test_validation_has_the_same_anomalies():
     data = series().transpose("lat", "lon", "time")
     np.testing.assert_array_equal(metrics.anomalies(data.values), xsm.anomaly(data).values)
     assert metrics.anomalies(np.empty((2, 0))).shape == (2, 0)
+    days = data["time"].values
+    theirs = xsm.anomaly(data, method="climatology").values
+    np.testing.assert_allclose(metrics.anomalies(data.values, days, "climatology"), theirs, atol=1e-15)
+
+
+def test_validation_takes_anomalies_from_the_climatology_of_each_series():
+    data = series().isel(lat=0, lon=0, drop=True)
+    other = data + 0.02 * np.random.default_rng(3).standard_normal(data.shape)
+    scores = xsm.validate(data, other, anomaly=True, anomaly_from="climatology")
+    both = np.isfinite(data) & np.isfinite(other)
+    pair = [xsm.anomaly(v.where(both), method="climatology") for v in (data, other)]
+    np.testing.assert_allclose(scores["r_anomaly"].item(), float(xr.corr(*pair)), atol=1e-9)
+    assert "climatology" in scores["r_anomaly"].attrs["long_name"]
+
+
+def test_a_short_record_is_said_to_resemble_its_climatology():
+    with pytest.warns(UserWarning, match="rests on 1 year only"):
+        xsm.anomaly(series().sel(time="2019"), method="climatology")
 
 
 def test_days_of_another_rule_are_matched_by_the_attribute():

@@ -6,8 +6,10 @@ import os
 import subprocess
 import sys
 
+import click
 import pytest
 
+from xsm.faces.cli import SECTIONS, cli
 from xsm.faces.doctor import checks
 from xsm.options import set_options
 
@@ -34,6 +36,17 @@ def test_what_is_broken_fails(check, tmp_path):
     failed = [line for line in done.stdout.splitlines() if line.startswith("FAILED")]
     assert any(check in line for line in failed), done.stdout
     assert "Traceback" not in done.stderr
+    assert "checks failed" in done.stdout.splitlines()[-1]
+
+
+def test_every_command_stands_in_a_section_of_the_help():
+    done = subprocess.run([sys.executable, "-m", "xsm", "--help"], capture_output=True, text=True, check=True)
+    listed = [line.split()[0] for line in done.stdout.splitlines() if line.startswith("  ") and line[2:3].isalpha()]
+    with click.Context(cli) as ctx:
+        assert set(cli.list_commands(ctx)) <= set(listed)
+    for tool in (*SECTIONS["Studies"][:3], "inspect", "doctor"):
+        assert listed.count(tool) == 1
+    assert "First steps" in done.stdout
 
 
 def test_a_device_that_is_not_there_fails():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,8 @@ import xsm
 from tests.station_world import DAYS, make_maps, make_stations
 from xsm import DataError, UsageError
 from xsm.contracts.registry import sources
-from xsm.data.families import FAMILIES, ROLES, families_behind, same_series, shared
+from xsm.data.article import PARTS
+from xsm.data.families import families_behind, same_series, shared
 from xsm.ops.regrid import regrid_ease9km
 from xsm.ops.triple_collocation import triple_collocation
 
@@ -71,10 +73,9 @@ def test_an_unknown_product_warns_and_a_shared_family_is_refused() -> None:
 
 def test_sources_declare_what_the_canonical_names_say() -> None:
     for info in sources().values():
-        assert set(info.families) <= set(info.variables) and set(info.roles) <= set(info.variables)
-        for name in info.variables:
-            assert info.families.get(name, "") == FAMILIES.get(name, "")
-            assert info.roles.get(name, "") == ROLES.get(name, "")
+        assert set(info.parts) <= set(info.variables)
+        for name in (n for n in info.variables if n in PARTS):
+            assert info.parts[name] == replace(PARTS[name], label="")
     assert families_behind(xr.Dataset(), ["sm_dca", "sm_noah_0_10"]) == ["Noah", "SMAP brightness temperatures"]
 
 

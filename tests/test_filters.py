@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import correlate
 
-from xsm.series import filters
+from xsm.series import filters, recursive
 
 SERIES = st.builds(
     lambda seed, days, cells, share: gappy(np.random.default_rng(seed), days, cells, share),
@@ -115,13 +115,32 @@ def test_other_days_are_the_same_to_the_bit_whatever_the_day_says(values, days, 
     assert ALL["other"](values, days, "past")[t].tobytes() == ALL["other"](later, days, "past")[t].tobytes()
 
 
+CONTINUED = {
+    "exponential": filters.exponential_filter,
+    "antecedent": filters.antecedent,
+    "other": lambda v, days, state: filters.other_days(v, days, "past", state),
+    "distance": lambda v, days, state: filters.distance(v, "past", state),
+}
+
+
+@pytest.mark.parametrize("name", CONTINUED)
+@settings(max_examples=40, deadline=None)
+@given(values=SERIES, days=DAYS, data=st.data())
+def test_a_filter_that_continues_gives_the_whole_series_to_the_bit(name, values, days, data):
+    whole = CONTINUED[name](values, days, None)
+    cuts = data.draw(st.lists(st.integers(0, len(values)), max_size=6).map(sorted))
+    state = recursive.new_state(values.shape[1])
+    parts = [CONTINUED[name](part, days, state) for part in np.split(values, cuts)]
+    assert np.concatenate(parts).tobytes() == whole.tobytes()
+
+
 @pytest.mark.parametrize("name", ALL)
 @pytest.mark.parametrize("side", ["both", "past"])
 def test_cells_do_not_depend_on_their_neighbours(name, side):
     """Also beyond the cells that are filtered at once, and whatever the layout in memory."""
-    values = gappy(np.random.default_rng(2), 50, 2 * filters.CELLS + 3, 0.5)
+    values = gappy(np.random.default_rng(2), 50, 2 * recursive.CELLS + 3, 0.5)
     whole = ALL[name](values, 3.0, side)
-    for cells in (slice(0, 1), slice(7, 300), slice(filters.CELLS, None, 5)):
+    for cells in (slice(0, 1), slice(7, 300), slice(recursive.CELLS, None, 5)):
         assert ALL[name](values[:, cells], 3.0, side).tobytes() == whole[:, cells].tobytes()
     assert ALL[name](np.asfortranarray(values), 3.0, side).tobytes() == whole.tobytes()
 

@@ -8,7 +8,7 @@ import xarray as xr
 
 import xsm
 from xsm.data.period import split_days
-from xsm.data.scenarios import get_scenario
+from xsm.data.scenarios import scenario_of
 from xsm.errors import DataError, UsageError
 from xsm.learning.fitting import TASKS, arguments_of
 
@@ -41,7 +41,7 @@ def test_filled_reference_days_do_not_count(law_cube):
     from xsm.learning.predictors import references
 
     filled = law_cube.assign(sm_dca=law_cube["sm_noah_0_10"] * 0 + 0.3, sm_dca_observed=law_cube["sm_dca"].notnull())
-    observed = references(filled, get_scenario(5, 1))["sm_dca"]
+    observed = references(filled, scenario_of(filled, 5, 1))["sm_dca"]
     np.testing.assert_array_equal(observed.notnull().values, law_cube["sm_dca"].notnull().values)
 
 
@@ -182,7 +182,7 @@ LABELS = {"estimate": "Estimate", "gapfill": "Gap filling", "fuse": "Fusion"}
 
 
 def test_each_argument_of_fit_belongs_to_a_task_and_its_help_says_to_which():
-    params = {p.name: p for p in xsm.fit.operation.params if p.name not in ("ds", "task", "options")}
+    params = {p.name: p for p in xsm.fit.operation.params if p.name not in ("ds", "task", "roles", "options")}
     assert set(params) == {name for task in TASKS for name in arguments_of(task)}
     assert set(xsm.fit.operation.param("task").choices) == set(TASKS)
     for name, param in params.items():

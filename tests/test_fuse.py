@@ -9,16 +9,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import xsm
-from xsm.data.roles import RETRIEVAL, SURFACE, in_roles
-from xsm.data.scenarios import SMAP_ANCILLARY
+from xsm.data.roles import RETRIEVAL, SURFACE
+from xsm.data.scenarios import PREDICTORS
 from xsm.faces.cli import main
 from xsm.learning import fusing
+from xsm.learning.fuse_inputs import in_roles
 from xsm.learning.fusion_weights import MODEL_MEAN, SURFACE_WEIGHTS, corrected
 
 QUICK = {"trees": 25, "leaf_size": 20, "samples": 8000}
 DAYS = 120
 TRAIN, VALIDATION = np.arange(DAYS) < 70, (np.arange(DAYS) >= 70) & (np.arange(DAYS) < 95)
-SATELLITE = (*SMAP_ANCILLARY, "sm_dca", "sm_scav", "sm_scah", "sm_surface", "sm_rootzone")
+SATELLITE = (*PREDICTORS, "sm_dca", "sm_scav", "sm_scah", "sm_surface", "sm_rootzone")
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ import xsm
 from tests.station_world import GRID, make_maps, make_stations
 from xsm import UsageError, XsmError
 from xsm.contracts.param import Kind
-from xsm.reporting.map_figures import _oriented, frame_of
+from xsm.reporting.frames import frame_of, oriented
 
 WRONG = {
     "list": [xr.Dataset()],
@@ -103,7 +103,7 @@ def test_every_plot_has_north_up_and_true_axes(kind: str, change: str) -> None:
     assert (frame.x_ticks, frame.y_ticks) == (plain.x_ticks, plain.y_ticks)
     in_degrees = [("°" in text) for _, text in frame.x_ticks]
     assert all(in_degrees) if kind in ("ease", "degrees") else not any(in_degrees)
-    drawn = _oriented(frame, part["v"])
+    drawn = oriented(frame, part["v"])
     expected = (
         values if change != "dropped" else np.where(np.isin(np.arange(12), cut["dropped"][y])[:, None], values, np.nan)
     )

@@ -47,7 +47,7 @@ def sensor(tmp_path_factory) -> Path:
 
 def test_they_are_listed_with_the_adapter(env):
     rows = {row["name"]: row for row in json.loads(run(*XSM, "plugins", "--json", env=env))}
-    for name in ("mysensor", "ascat", "cycle"):
+    for name in ("mysensor", "cgls_swi", "cycle"):
         assert (rows[name]["status"], rows[name]["reason"]) == ("ok", ADAPTED)
     assert rows["tiny"]["reason"] == ""
 
@@ -74,10 +74,10 @@ print(dict(ds.sizes), float(ds["soil_moisture"].max()))
 def test_option_of_a_source_and_its_operation(env, tmp_path):
     code = f"""
 from xsm.twin import default_grid, make_world, write_world
-write_world(make_world(default_grid(8), 3, seed=0), {str(tmp_path)!r}, ["ascat"])
+write_world(make_world(default_grid(8), 3, seed=0), {str(tmp_path)!r}, ["cgls_swi"])
 """
     run(sys.executable, "-W", "ignore", "-c", code, env=env)
-    run(*XSM, "open", "ascat", tmp_path / "ASCAT", tmp_path / "swi.nc", "-o", "scale=5", env=env)
+    run(*XSM, "open", "cgls_swi", tmp_path / "CGLS_SWI", tmp_path / "swi.nc", "-o", "scale=5", env=env)
     with xr.open_dataset(tmp_path / "swi.nc") as ds:
         assert ds["swi"].attrs["long_name"] == "Soil water index, 005 days"
     run(*XSM, "soil-water-index", tmp_path / "swi.nc", tmp_path / "index.nc", "--variable", "swi", env=env)

@@ -16,6 +16,7 @@ from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
+import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -140,7 +141,7 @@ def names_of_xsm(tree: ast.AST) -> Iterator[tuple[int, str]]:
                     yield node.lineno, f"xsm.{home}.{name}"
 
 
-OUTSIDERS = [*PLUGINS, ROOT / "plugins/_template", ROOT / "docs/examples/xsm-ascat"]
+OUTSIDERS = [*PLUGINS, ROOT / "plugins/_template", ROOT / "docs/examples/xsm-cgls-swi"]
 
 
 @pytest.mark.parametrize("plugin", OUTSIDERS, ids=lambda p: p.name)
@@ -201,8 +202,39 @@ def test_oldest_constraints_are_the_lower_bounds() -> None:
     wanted: dict[str, set[str]] = {}
     for folder in (ROOT, *PLUGINS):
         groups = project(folder).get("optional-dependencies", {})
-        texts = [*project(folder)["dependencies"], *groups.get("fetch", ()), *groups.get("distributed", ())]
+        texts = [
+            *project(folder)["dependencies"],
+            *(r for name in ("fetch", "distributed", "stac") for r in groups.get(name, ())),
+        ]
         for requirement in map(Requirement, texts):
             if not requirement.name.startswith("xsm"):
                 wanted.setdefault(requirement.name, set()).update(s.version for s in requirement.specifier)
     assert {name: f"=={version}" for name, (version,) in wanted.items()} == pinned
+
+
+CONDA = {"dask": "dask-core", "matplotlib": "matplotlib-base", "torch": "pytorch"}
+"""Names that conda-forge gives to what else has its own."""
+
+
+def test_the_conda_recipe_requires_what_the_distributions_require():
+    recipe = yaml.safe_load((ROOT / "conda/recipe.yaml").read_text().replace("${{ version }}", xsm.__version__))
+    extras = project(ROOT)["optional-dependencies"]
+    wanted = [r for folder in (ROOT, *PLUGINS) for r in requirements(folder, extras=False)]
+    wanted += [Requirement(text) for text in (*extras["fetch"], *extras["distributed"])]
+    by_name = {canonicalize_name(r.name): str(r.specifier) for r in wanted if not r.name.startswith("xsm")}
+    expected = {f"{CONDA.get(name, name)} {version}" for name, version in by_name.items()}
+    assert set(recipe["requirements"]["run"]) == {f"python {project(ROOT)['requires-python']}", *expected}
+    assert recipe["context"]["version"] == xsm.__version__
+    modules = {
+        p.name for folder in (ROOT, *PLUGINS) for p in (folder / "src").iterdir() if (p / "__init__.py").exists()
+    }
+    assert set(recipe["tests"][0]["python"]["imports"]) == modules
+
+
+def test_the_dockerfile_copies_and_installs_what_is_there():
+    lines = (ROOT / "Dockerfile").read_text().splitlines()
+    copied = [line.split()[1] for line in lines if line.startswith("COPY") and "--from" not in line]
+    assert all((ROOT / name).exists() for name in copied)
+    extras = re.search(r'"xsm\[(.+)\]"', "\n".join(lines))
+    assert extras is not None and set(extras[1].split(",")) <= set(project(ROOT)["optional-dependencies"])
+    assert [line for line in lines if line.startswith("USER")] == ["USER xsm"]

@@ -36,8 +36,8 @@ def test_first_source_has_forty_lines():
 
 
 def test_third_sensor_goes_all_the_way(tmp_path):
-    """docs/examples/xsm-ascat: its own tests, the example, the command line, and what QGIS gets."""
-    project = DOCS / "examples" / "xsm-ascat"
+    """docs/examples/xsm-cgls-swi: its own tests, the example, the command line, and what QGIS gets."""
+    project = DOCS / "examples" / "xsm-cgls-swi"
     env = install(tmp_path / "site", project)
     tests = project / "tests"
     run(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", tests, env=env, cwd=tmp_path)
@@ -45,13 +45,13 @@ def test_third_sensor_goes_all_the_way(tmp_path):
     assert printed.splitlines()[0] == "['tb_h', 'tb_v', 'swi'] percent"
     assert int(printed.splitlines()[1].split()[0]) > 5000
     xsm = (sys.executable, "-m", "xsm")
-    run(*xsm, "open", "ascat", tmp_path / "data/ASCAT", tmp_path / "swi.nc", "-o", "scale=5", env=env)
+    run(*xsm, "open", "cgls_swi", tmp_path / "data/CGLS_SWI", tmp_path / "swi.nc", "-o", "scale=5", env=env)
     run(*xsm, "open", "smap", tmp_path / "data/SMAP", tmp_path / "smap.nc", "--region=-98.6,35.4,-97.4,36.4", env=env)
     out = tmp_path / "index.nc"
     run(*xsm, "soil-water-index", tmp_path / "smap.nc", out, "--variable", "sm_dca", "--scale", "5", env=env)
     assert out.exists()
     described = json.loads(run(sys.executable, "-m", "xsm", "worker", "describe", env=env))
-    assert described["sources"]["ascat"]["options"][0]["name"] == "scale"
+    assert described["sources"]["cgls_swi"]["options"][0]["name"] == "scale"
     operation = next(op for op in described["operations"] if op["id"] == "soil_water_index")
     assert operation["analyst"]
     assert [p["name"] for p in operation["params"]] == ["ds", "variable", "scale"]

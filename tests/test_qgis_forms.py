@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from pyproj import Transformer
 
+import xsm
 from tests.qgis_process import inside
 from xsm.contracts.registry import operations
 from xsm.io import files
@@ -201,3 +202,30 @@ def test_a_layer_shows_the_day_of_the_map_and_nothing_on_days_without_one(checke
     period, *shown = inside(checked, PLAYING, task)
     assert period == ["2021-04-01", "2021-04-07"]
     assert shown == [list(frames.values())] * 2
+
+
+POLYGONS = """
+from qgis.core import QgsCoordinateReferenceSystem, QgsCoordinateTransform, QgsFeature, QgsGeometry, QgsRectangle
+layer = QgsVectorLayer("Polygon?crs=EPSG:3857&field=name:string", "basins", "memory")
+to_web = QgsCoordinateTransform(QgsCoordinateReferenceSystem("EPSG:4326"), layer.crs(), QgsProject.instance())
+for name, box in task.items():
+    feature = QgsFeature(layer.fields())
+    outline = QgsGeometry.fromRect(QgsRectangle(*box))
+    outline.transform(to_web)
+    feature.setGeometry(outline)
+    feature.setAttributes([name])
+    layer.dataProvider().addFeature(feature)
+from xsm_qgis import layers
+with open(layers.to_geojson(layer, QgsProcessingContext())) as file:
+    answer = json.load(file)
+"""
+
+
+def test_polygons_of_a_layer_in_any_crs_are_geojson_in_degrees(qgis):
+    boxes = {"upper": [-98.2, 35.9, -98.0, 36.1], "lower": [-98.1, 35.7, -97.9, 35.9]}
+    written = inside(qgis, POLYGONS, boxes)
+    cube = xsm.example("cube", size=16, days=8)[["sm_noah_0_10"]]
+    means = cube.sm.zonal(written)["sm_noah_0_10_mean"]
+    expected = cube.sm.zonal({name: tuple(box) for name, box in boxes.items()})["sm_noah_0_10_mean"]
+    assert means["region"].values.tolist() == list(boxes)
+    np.testing.assert_allclose(means, expected, rtol=1e-4)

@@ -15,6 +15,8 @@ from xsm.contracts.operation import Kind
 from xsm.faces.qgis import plugin_folder
 
 PLUGIN = plugin_folder()
+FEATURES = {"regions": "polygons", "points": "places"}
+"""Kinds that only the forms have."""
 SOURCES = sorted(PLUGIN.glob("*.py"))
 STDLIB_ONLY = ("__init__.py", "runner.py", "interpreter.py", "opening.py")
 QGIS_ONLY = ("qgis", "processing")
@@ -129,4 +131,4 @@ def test_every_kind_of_parameter_can_be_drawn_and_read():
         for node in tree.body
         if isinstance(node, ast.Assign) and node.targets[0].id in ("MAKE", "READ")
     }
-    assert tables["MAKE"] == tables["READ"] == {str(kind) for kind in Kind}
+    assert tables["MAKE"] == tables["READ"] == {str(kind) for kind in Kind} | set(FEATURES.values())

@@ -85,3 +85,12 @@ def test_written_stations_come_back(tmp_path):
         flag = stations["flag"].values[mine][0]
         good = np.isin(flag, [i for i, word in enumerate(words) if word[0] not in "CDM"])
         np.testing.assert_array_equal(back["soil_moisture"].values[theirs][0], np.where(good, ours, np.nan))
+
+
+def test_a_series_without_a_place_is_a_series(tmp_path):
+    path = tmp_path / "probe.csv"
+    path.write_text("Date;SM [%];flag\n2021-06-01;21;G\n2021-06-02;20;D01\n2021-06-03;19;G\n")
+    series = files.read(path)
+    assert dict(series.sizes) == {"time": 3}
+    assert set(series.coords) == {"time"}
+    np.testing.assert_allclose(series["soil_moisture"], [0.21, np.nan, 0.19], rtol=1e-6)

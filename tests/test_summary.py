@@ -42,8 +42,8 @@ def test_gaps_are_counted_in_cells_that_have_values(examples):
 
 def test_what_a_fusion_lacks_is_what_fuse_refuses(examples):
     cube = examples["cube"]
-    for name in ("sm_dca", "sm_noah_0_10"):
-        without = cube.drop_vars(name)
+    for name, also in (("sm_dca", ["sm_scav", "sm_scah"]), ("sm_noah_0_10", [])):
+        without = cube.drop_vars([name, *also])
         assert rows_by_name(without)["fusion"] == f"lacks {name}" and "fuse" not in rows_by_name(without)["next"]
         with pytest.raises(DataError, match=name):
             without.sm.fuse(depth=5)

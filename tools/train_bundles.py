@@ -26,7 +26,7 @@ import xsm
 from xsm.contracts.bundle import Bundle
 from xsm.data.grids import EASE2_M09, Grid
 from xsm.data.period import split_days
-from xsm.data.scenarios import SMAP_ANCILLARY
+from xsm.data.scenarios import PREDICTORS
 from xsm.learning.calibration import Place, to_stations
 from xsm.ops.gapfill import gapfill
 from xsm.study.example import Size
@@ -78,7 +78,7 @@ def _once(path: Path, train: Callable[[], Bundle]) -> Bundle:
 
 def gappy(cube: xr.Dataset) -> list[str]:
     """Variables of a cube that come from SMAP and have gaps."""
-    return [str(n) for n in cube.data_vars if n in (*SMAP_ANCILLARY, "sm_dca")]
+    return [str(n) for n in cube.data_vars if n in (*PREDICTORS, "sm_dca")]
 
 
 def _calibrated(cube: xr.Dataset, places: list[Place], **what: Any) -> Bundle:

@@ -13,13 +13,14 @@ from qgis.core import (
     QgsMessageLog,
     QgsProcessingAlgorithm,
     QgsProcessingException,
+    QgsProcessingMultiStepFeedback,
     QgsProcessingOutputMultipleLayers,
 )
 from qgis.PyQt.QtCore import QCoreApplication
 from qgis.PyQt.QtGui import QIcon
 from qgis.utils import iface
 
-from . import interpreter, manual, opening, parameters, runner, settings, styling
+from . import interpreter, manual, opening, parameters, points, runner, settings, styling
 
 ICON = os.path.join(os.path.dirname(__file__), "icon.svg")
 SHOWN_LINES = 200
@@ -41,7 +42,7 @@ class CoreAlgorithm(QgsProcessingAlgorithm):
     def __init__(self, operation, edition):
         super().__init__()
         self.operation, self.edition = operation, edition
-        self.request, self.layers = {}, []
+        self.request, self.layers, self.points = {}, [], {}
 
     def createInstance(self):
         return CoreAlgorithm(self.operation, self.edition)
@@ -146,19 +147,37 @@ class CoreAlgorithm(QgsProcessingAlgorithm):
 
     def processAlgorithm(self, inputs, context, feedback):
         self.request["output"] = self._output(inputs, context)
+        self.request["points"] = iface is not None and not isinstance(feedback, QgsProcessingMultiStepFeedback)
         answer = carry_out("run", self.request, feedback)
         for path in answer["outputs"]:
             feedback.pushInfo(f"Wrote {path}")
-        self.layers = answer.get("layers", [])
+        inputs = self._inputs()
+        self.layers = [{**look, "inputs": inputs} for look in answer.get("layers", [])]
+        if answer.get("points"):
+            with failures_shown(feedback):
+                self.points = points.write(answer["points"], self.request["output"], inputs)
         results = {parameters.OUTPUT: self.request["output"]} if self.request["output"] else {}
         for param in self.operation["params"]:
             if parameters.names_output(param, self.operation["result"]):
                 results[param["name"].upper()] = self.request["values"].get(param["name"])
         return {**results, FILES: answer["outputs"]} if self.outputDefinition(FILES) else results
 
+    def _inputs(self):
+        """Files of maps and stations that the run was given."""
+        files = {"maps": [], "stations": []}
+        for param in self.operation["params"]:
+            value = self.request["values"].get(param["name"])
+            kind = {"dataset": "maps", "datasets": "maps", "stations": "stations"}.get(param["kind"])
+            if kind and value:
+                files[kind] += value if isinstance(value, list) else [value]
+        return files
+
     def postProcessAlgorithm(self, context, feedback):
-        """Show the maps; called in the main thread, or for a step of a model in that of the model."""
+        """Show maps and points; called in the main thread, or for a step of a model in that of the model."""
         styling.load(self.displayName(), self.layers, self.request["output"], context)
+        if self.points and context.project() is not None:
+            shown, project = self.points, context.project()
+            styling.in_main_thread(lambda: points.add(self.displayName(), shown, project))
         return {}
 
 

@@ -11,6 +11,8 @@ HINTS = {
     ("fit", "model"): "models",
 }
 """Parameters that name a source or a model; the forms suggest those that the environment has."""
+FEATURES = {("zonal", "regions"): "polygons", ("at", "points"): "places"}
+"""Files of features, which are layers in QGIS."""
 
 
 def operations(description):
@@ -51,7 +53,8 @@ def _hinted(operation, description):
     for param in operation["params"]:
         known = description.get(HINTS.get((operation["id"], param["name"])), {})
         fitting = [n for n, info in known.items() if operation["id"] != "gapfill" or info["task"] == "gapfill"]
-        params.append({**param, "choices": fitting} if fitting else param)
+        kind = FEATURES.get((operation["id"], param["name"]), param["kind"])
+        params.append({**param, "kind": kind, **({"choices": fitting} if fitting else {})})
         for name in fitting:
             options = ", ".join(option["name"] for option in known[name].get(options_of, ()))
             option_help += f" {name}: {options}." if options else ""

@@ -10,7 +10,6 @@ where they have a default; they are optional here, and the core applies the defa
 from __future__ import annotations
 
 import os
-import re
 
 from qgis.core import (
     NULL,
@@ -39,7 +38,6 @@ from .styling import RESULT
 
 OUTPUT = "OUTPUT"
 DATA_FILES = "Tables (*.nc *.csv zarr.json);;All files (*)"
-ZARR_MARKS = ("zarr.json", ".zgroup", ".zattrs")
 WRITTEN = {
     "table": "CSV (*.csv);;NetCDF (*.nc)",
     "figure": "PNG (*.png);;SVG (*.svg);;PDF (*.pdf)",
@@ -52,7 +50,7 @@ ENDINGS = {
     "region": ["", "_NAME"],
     "paths": ["", "_FILES"],
 }
-LAYERS = ("dataset", "datasets", "stations")
+LAYERS = ("dataset", "datasets", "stations", "polygons", "places")
 """Kinds that are layers or files; the core reads more files than QGIS can load."""
 
 
@@ -153,6 +151,12 @@ def _stations(param):
     return [QgsProcessingParameterVectorLayer(name, label, [vector], None, _optional(param)), former]
 
 
+def _features(param):
+    name, label = _common(param)
+    kinds = {"polygons": QgsProcessing.SourceType.TypeVectorPolygon, "places": QgsProcessing.SourceType.TypeVectorPoint}
+    return [QgsProcessingParameterVectorLayer(name, label, [kinds[param["kind"]]], None, _optional(param))]
+
+
 def _layers(param):
     name, label = _common(param)
     kind = QgsProcessing.SourceType.TypeRaster
@@ -227,28 +231,36 @@ def _read_output(algorithm, name, inputs, context):
 
 
 def _read_file(algorithm, name, inputs, context):
-    return _store(algorithm.parameterAsFile(inputs, name, context))
+    return layers.store(algorithm.parameterAsFile(inputs, name, context))
 
 
 def _read_layer(algorithm, name, inputs, context):
     value = inputs.get(name)
     if not isinstance(value, QgsMapLayer):
         value = algorithm.parameterAsString(inputs, name, context)
-    return _store(layers.path_of(value, context))
+    return layers.store(layers.path_of(value, context))
 
 
 def _read_stations(algorithm, name, inputs, context):
     name = f"{name}_LAYER" if is_empty(inputs.get(name)) else name
-    points = layers.points(inputs[name], algorithm.parameterAsString(inputs, name, context), context)
-    return _read_layer(algorithm, name, inputs, context) if points is None else layers.to_csv(points, context)
+    return _read_places(algorithm, name, inputs, context)
 
 
-def _store(path):
-    """Path of the data behind the path of a form: the folder of a Zarr store, the file of a layer."""
-    within = re.fullmatch(r'(?:NETCDF|HDF5|ZARR):"?(.+?)"?:[^:"]*', path)
-    path = within[1] if within else path
-    folder, last = os.path.split(path)
-    return folder if last in ZARR_MARKS else path
+def _read_polygons(algorithm, name, inputs, context):
+    path = algorithm.parameterAsString(inputs, name, context)
+    if os.path.exists(path) and not path.lower().endswith(("json", ".csv")):
+        polygons = algorithm.parameterAsVectorLayer(inputs, name, context)
+        return path if polygons is None else layers.to_geojson(polygons, context)
+    return _read_features(algorithm, name, inputs, context, layers.to_geojson)
+
+
+def _read_places(algorithm, name, inputs, context):
+    return _read_features(algorithm, name, inputs, context, layers.to_csv)
+
+
+def _read_features(algorithm, name, inputs, context, write):
+    features = layers.features_of(inputs[name], algorithm.parameterAsString(inputs, name, context), context)
+    return _read_layer(algorithm, name, inputs, context) if features is None else write(features, context)
 
 
 def _read_paths(algorithm, name, inputs, context):
@@ -260,7 +272,7 @@ def _read_paths(algorithm, name, inputs, context):
 def _read_layers(algorithm, name, inputs, context):
     value = inputs.get(name)
     values = value if isinstance(value, (list, tuple)) else str(value).split(";")
-    return [_store(layers.path_of(one, context)) for one in values if not is_empty(one)]
+    return [layers.store(layers.path_of(one, context)) for one in values if not is_empty(one)]
 
 
 def _read_choice(algorithm, name, inputs, context):
@@ -306,14 +318,15 @@ def _read_region(algorithm, name, inputs, context):
 MAKE = {
     "dataset": _layer, "table": _file, "figure": _file, "path": _file, "paths": _paths, "model": _folder,
     "folder": _folder,
-    "datasets": _layers, "stations": _stations,
+    "datasets": _layers, "stations": _stations, "polygons": _features, "places": _features,
     "choice": _choice, "integer": _integer, "number": _number, "boolean": _boolean, "string": _string,
     "strings": _string, "mapping": _string, "options": _options, "period": _period, "region": _region,
 }  # fmt: skip
 READ = {
     "dataset": _read_layer, "table": _read_file, "figure": _read_file, "path": _read_file, "folder": _read_file,
     "paths": _read_paths,
-    "model": _read_string, "datasets": _read_layers, "stations": _read_stations, "choice": _read_choice,
+    "model": _read_string, "datasets": _read_layers, "stations": _read_stations,
+    "polygons": _read_polygons, "places": _read_places, "choice": _read_choice,
     "integer": _read_integer, "number": _read_number, "boolean": _read_boolean, "string": _read_string,
     "strings": _read_string, "mapping": _read_string, "options": _read_options,
     "period": _read_period, "region": _read_region,

@@ -91,6 +91,19 @@ def open_controller(project, days, first):
     follow()
 
 
+def current_day(canvas):
+    """The first day of the map's time as ISO text; None without one."""
+    time = canvas.temporalRange()
+    return None if time.isInfinite() else time.begin().toUTC().toString("yyyy-MM-dd")
+
+
+def go_to(canvas, day):
+    """Show a day, if the temporal controller plays a period that has it."""
+    controller = canvas.temporalController()
+    if controller is not None and controller.navigationMode() == ANIMATED:
+        controller.setCurrentFrameNumber(controller.findBestFrameNumberForFrameStart(_moment(day)))
+
+
 def period(days):
     """From the start of the first to the end of the last span."""
     return QgsDateTimeRange(_moment(days[0]), _span(days, len(days) - 1).end(), True, False)

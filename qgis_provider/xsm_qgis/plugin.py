@@ -1,10 +1,11 @@
-"""The plugin: adds the provider to Processing and takes it away."""
+"""The plugin: adds the provider to Processing, a dock, a form and drops to the window, and takes them away."""
 
 from __future__ import annotations
 
 import os
 
 from qgis.core import Qgis, QgsApplication, QgsMessageLog
+from qgis.utils import iface as window
 
 from . import playing
 from .provider import XsmProvider
@@ -14,7 +15,7 @@ class XsmPlugin:
     """Started by QGIS (``initGui``) and qgis_process (``initProcessing``)."""
 
     def __init__(self):
-        self.provider = None
+        self.provider = self.desk = None
 
     def initProcessing(self):
         registry = QgsApplication.processingRegistry()
@@ -29,10 +30,14 @@ class XsmPlugin:
     def initGui(self):
         self.initProcessing()
         if self.provider is not None:
+            from .desk import Desk
+
             playing.start()
+            self.desk = Desk(window)
 
     def unload(self):
         if self.provider is not None:
+            self.desk.close() if self.desk else None
             playing.stop()
             QgsApplication.processingRegistry().removeProvider(self.provider)
-            self.provider = None
+            self.provider = self.desk = None

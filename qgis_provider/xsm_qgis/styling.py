@@ -16,6 +16,7 @@ from qgis.core import (
 from qgis.PyQt.QtCore import QCoreApplication, QObject, pyqtSignal, pyqtSlot
 from qgis.PyQt.QtGui import QColor
 
+from . import layers as files
 from . import playing
 
 MOST_LAYERS = 8
@@ -34,20 +35,25 @@ class MainThread(QObject):
     what a layer that was built there refers to is gone some time later, and with it every map of that system.
     """
 
-    ready = pyqtSignal(str, object, object)
+    ready = pyqtSignal(object)
 
     def __init__(self):
         super().__init__()
         self.moveToThread(QCoreApplication.instance().thread())
         self.ready.connect(self.take)
 
-    @pyqtSlot(str, object, object)
-    def take(self, title, layers, project):
+    @pyqtSlot(object)
+    def take(self, call):
         """Called in the main thread, at once if that is where the results come from."""
-        add(title, layers, project)
+        call()
 
 
 _main_thread = MainThread()
+
+
+def in_main_thread(call):
+    """Call something in the main thread, soon or at once."""
+    _main_thread.ready.emit(call)
 
 
 def load(title, layers, destination, context):
@@ -59,7 +65,7 @@ def load(title, layers, destination, context):
         Of the group, if the result has no name of its own.
     layers : list of dict
         ``path``, ``variable`` (empty if the file has only one), ``name``, ``units``, ``role``, ``main``, ``ramp``
-        (value and colour), ``classes`` (value, colour and meaning) and ``days``, one for each band.
+        (value and colour), ``classes`` (value, colour and meaning), ``days``, one for each band, and ``inputs``.
     destination : str or None
         File of the result, by which QGIS knows what it is to load.
     context : QgsProcessingContext
@@ -71,7 +77,8 @@ def load(title, layers, destination, context):
     context.setLayersToLoadOnCompletion(waiting)
     if details.project is not None and layers:
         name = title if details.name in ("", RESULT) else details.name
-        _main_thread.ready.emit(name, layers, details.project)
+        project = details.project
+        in_main_thread(lambda: add(name, layers, project))
 
 
 def add(title, layers, project):
@@ -117,6 +124,7 @@ def raster(look):
     uri = f'NETCDF:"{path}":{variable}' if variable else path
     layer = QgsRasterLayer(uri, f"{name} [{units}]" if units else name)
     paint(layer, look)
+    files.set_inputs(layer, look.get("inputs", {}))
     if look["days"]:
         playing.set_days(layer, look["days"])
     return layer

@@ -1,4 +1,4 @@
-"""xsm: daily, gap-free maps of surface and subsurface soil moisture from SMAP, NLDAS-2 and SOLUS100.
+"""xsm: daily, gap-free maps of surface and subsurface soil moisture from satellites, land models and soil maps.
 
 ``import xsm`` registers the accessor ``ds.sm``; everything else loads on first use. Names for authors of plugins
 are in `xsm.plugin_api`.
@@ -44,8 +44,8 @@ _PUBLIC = _lazy.by_name(
         "xsm.ops.fetch": "fetch",
         "xsm.ops.read": "read",
         "xsm.ops.to_geotiff": "to_geotiff",
-        "xsm.ops.plot_map": "plot_map plot_texture plot_series plot_availability",
         "xsm.explorer.view": "view",
+        "xsm.ops.plot_map": "plot_map plot_animation plot_texture plot_series plot_availability",
         "xsm.ops.plot_skill": "plot_boxes plot_skill plot_scatter plot_calibration",
         "xsm.data.grids": "Grid EASE2_M03 EASE2_M09 EASE2_M36 grid_of",
         "xsm.data.windows": "take",

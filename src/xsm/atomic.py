@@ -9,7 +9,7 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -61,13 +61,15 @@ _unfinished: set[Path] = set()
 
 
 @contextmanager
-def fresh(path: Path, overwrite: bool = False, *, keep: str = "") -> Iterator[Path]:
+def fresh(
+    path: Path, overwrite: bool = False, *, keep: str = "", put: Callable[[Path], None] | None = None
+) -> Iterator[Path]:
     """Yield a temporary name beside a path, which replaces the path when the body succeeds and is removed otherwise.
 
     What a killed process left there for the same path is removed first.
 
     With ``keep`` the temporary folder has this mark in its name and stays when the body fails: the next body with the
-    same mark continues with it.
+    same mark continues with it. ``put`` takes what is complete to its place where it does not replace the path.
     """
     check_output(path, overwrite)
     before = _identity(path)
@@ -89,7 +91,7 @@ def fresh(path: Path, overwrite: bool = False, *, keep: str = "") -> Iterator[Pa
         if part.is_file():
             to_disk(part)
         with _alone(path.parent):
-            _put(part, path, before, folder / "replaced")
+            _put(part, path, before, folder / "replaced") if put is None else put(part)
         keep = ""
     except (OSError, RuntimeError) as error:
         if isinstance(error, DataError) or not (isinstance(error, OSError) or _of_reading(error)):

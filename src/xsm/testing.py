@@ -20,6 +20,7 @@ from xsm.contracts.registry import get_source, sources
 from xsm.contracts.source import Area, DataSource, SourceInfo, make_request
 from xsm.data.cf import VARIABLES
 from xsm.data.grids import EASE2_M09, Grid, grid_of
+from xsm.data.roles import DEPTHS, ROLES, ROOT, SURFACE, bounds_of_text
 from xsm.learning.contract_test import check_model, small_task
 
 __all__ = ["check_canonical", "check_model", "check_source", "leaky_series", "open_files", "raise_if_computes",
@@ -198,6 +199,15 @@ def _check_info(info: SourceInfo) -> None:
     assert info.name.isidentifier() and info.name == info.name.lower(), f"{info.name}: names are lower case identifiers"
     assert ":" in info.factory, f"{info.name}: factory is 'module:Class'"
     assert info.variables, f"{info.name}: lists no variables"
+    for key, part in info.parts.items():
+        where = f"{info.name}: {key}"
+        assert key in info.variables, f"{where} has a role, family or depth, but is not among its variables"
+        assert part.role in ("", *ROLES), f"{where} has the role '{part.role}', expected one of {', '.join(ROLES)}"
+        layer, depth = bounds_of_text(part.depth), DEPTHS.get(part.role)
+        assert layer or not part.depth, f"{where} has the depth '{part.depth}', expected top and bottom such as '7-28'"
+        assert not layer or not depth or layer[0] <= depth <= layer[1] or part.role not in (SURFACE, ROOT), (
+            f"{where} is of {part.depth} cm, expected a layer that contains {depth} cm as {part.role}"
+        )
     for option in (*info.options, *info.fetch_options):
         assert option.name and option.kind and option.help, (
             f"{info.name}: option {option.name} lacks name, kind or help"

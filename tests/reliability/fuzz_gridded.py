@@ -209,6 +209,28 @@ def whole_globe(folder: Path) -> list[Path]:
     return write_global(small_world(), folder)
 
 
+def soilgrids(folder: Path) -> list[Path]:
+    return get_source("soilgrids").write(small_world(), folder)  # type: ignore[attr-defined]
+
+
+def _three_days() -> Any:
+    return make_world(small_world().grid, days=slice("2021-05-01", "2021-05-03"), seed=4)
+
+
+def esa_cci(folder: Path) -> list[Path]:
+    return get_source("esa_cci_sm").write(_three_days(), folder)  # type: ignore[attr-defined]
+
+
+def ascat(folder: Path) -> list[Path]:
+    return get_source("ascat").write(_three_days(), folder)  # type: ignore[attr-defined]
+
+
+def ascat_index(folder: Path) -> list[Path]:
+    from xsm_ascat.write import write_index
+
+    return write_index(_three_days(), folder)
+
+
 def _rewritten(**changes: Any) -> Damage:
     def damage(path: Path, rng: random.Random) -> None:
         import rasterio
@@ -276,6 +298,10 @@ GRIDDED: Mapping[str, Format] = {
     "NLDAS netCDF-4 deflated": Format("nldas", nldas_deflated, HDF5, (0, 5), checked=True, lies=lies.NLDAS),
     "NLDAS GRIB1": Format("nldas", grib, GRIB, (0, 5)),
     "SOLUS100 GeoTIFF": Format("solus100", solus, TIFF, (0, 2, 6), checked=True, lies=lies.LAYERS),
+    "SoilGrids VRT": Format("soilgrids", soilgrids, {}, (0, 2, 6), window=True, lies=lies.MOSAIC),
+    "ESA CCI netCDF-4": Format("esa_cci_sm", esa_cci, HDF5, window=True, checked=True, lies=lies.ESA_CCI),
+    "ASCAT swath netCDF-4": Format("ascat", ascat, HDF5, window=True, lies=lies.ASCAT),
+    "ASCAT index netCDF-4": Format("ascat", ascat_index, HDF5, lies=lies.INDEX),
     "MCD12Q1 HDF4": Format("modis_landcover", tiles, HDF4, window=True, checked=True),
     "MCD12C1 HDF4": Format("modis_landcover", whole_globe, HDF4, window=True, checked=True),
     "MCD12Q1 GeoTIFF": Format("modis_landcover", land_cover, TIFF, checked=True),

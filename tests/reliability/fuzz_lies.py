@@ -89,6 +89,15 @@ def nldas_times(path: Path, rng: random.Random) -> None:
             )
 
 
+def days_shifted(path: Path, rng: random.Random) -> None:
+    """Give the observations of a day another day."""
+    import h5py
+
+    with h5py.File(path, "r+") as file:
+        per_day = 1 if "days" in str(file["time"].attrs["units"]) else 24
+        file["time"][...] = file["time"][...] + per_day * rng.choice([-400, -2, 2, 3, 31])
+
+
 def nldas_axes(path: Path, rng: random.Random) -> None:
     """Shift an axis of one hour, or one of its values."""
     import h5py
@@ -101,6 +110,13 @@ def nldas_axes(path: Path, rng: random.Random) -> None:
         else:
             values[rng.randrange(len(values))] += rng.uniform(0.05, 3)
         node[...] = values
+
+
+def digit_changed(path: Path, rng: random.Random) -> None:
+    """Another digit in the numbers of a text: the VRT stays one, and its tiles tell where they lie."""
+    text = path.read_text()
+    at = rng.choice([m.start() for m in re.finditer(r"\d", text)])
+    path.write_text(text[:at] + rng.choice([d for d in "0123456789" if d != text[at]]) + text[at + 1 :])
 
 
 def layer_shifted(path: Path, rng: random.Random) -> None:
@@ -237,6 +253,12 @@ NLDAS: Mapping[str, Damage] = {
     "units swapped": units("SoilM_0_10cm", "SoilM_10_40cm", "SoilT_0_10cm", "SoilT_10_40cm"),
     "times shifted": nldas_times, "axes contradict": nldas_axes,
 }  # fmt: skip
+ESA_CCI: Mapping[str, Damage] = {
+    "units swapped": units("sm", "sm_uncertainty"), "times shifted": days_shifted, "axes contradict": nldas_axes,
+}  # fmt: skip
+ASCAT: Mapping[str, Damage] = {"units swapped": units("surface_soil_moisture"), "times shifted": days_shifted}
+INDEX: Mapping[str, Damage] = {"times shifted": days_shifted, "axes contradict": nldas_axes}
+MOSAIC: Mapping[str, Damage] = {"digit changed": digit_changed}
 LAYERS: Mapping[str, Damage] = {"layer shifted": layer_shifted}
 USCRN: Mapping[str, Damage] = {
     "days contradict": rewritten(uscrn_day), "places contradict": rewritten(uscrn_other_side, uscrn_places_swapped),

@@ -12,15 +12,13 @@ import xsm
 from tests.report_page import DAYS, TRAINED
 from xsm.data.grids import grid_of
 from xsm.ops.report import report
-from xsm.reporting import map_figures, score_figures, series_figures
+from xsm.reporting import theme
 
 
 @pytest.fixture(scope="package", autouse=True)
 def _coarse_images() -> object:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(map_figures, "DPI", 40)
-        patch.setattr(series_figures, "DPI", 40)
-        patch.setattr(score_figures, "DPI", 40)
+        patch.setattr(theme, "DPI", 40)
         yield
 
 

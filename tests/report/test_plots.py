@@ -54,7 +54,7 @@ def test_maps_of_a_day_and_of_the_mean(world: tuple[xr.Dataset, xr.Dataset, xr.D
     image = figure.axes[0].images[0]
     np.testing.assert_allclose(image.get_array(), estimates["sm_5cm_s2"].mean("time"), rtol=1e-6)
     day = estimates.chunk({"time": 7}).sm.plot_map(variable="sm_25cm_s2_std", day="2021-05-02")
-    assert day.axes[0].get_title(loc="left") == "sm_25cm_s2_std, 2021-05-02"
+    assert day.axes[0].get_title(loc="left") == "25 cm, scenario 2: standard deviation, 2021-05-02"
     np.testing.assert_allclose(day.axes[0].images[0].get_array(), estimates["sm_25cm_s2_std"].sel(time="2021-05-02"))
     with pytest.raises(UsageError, match="have no day 2031-01-01"):
         estimates.sm.plot_map(day="2031-01-01")
@@ -140,14 +140,14 @@ def test_a_fusion_is_drawn_first_and_by_its_name(world: tuple[xr.Dataset, xr.Dat
     estimates, cube, stations = world
     fused = estimates.rename({f"sm_{d}cm_s2{end}": f"sm_{d}cm{end}" for d in (5, 25) for end in ("", "_std")})
     fused = fused.assign_attrs(method="fuse")
-    assert fused.sm.plot_map().axes[0].get_title(loc="left") == "5 cm, fusion: mean"
+    assert fused.sm.plot_map().axes[0].get_title(loc="left") == "5 cm, fusion: mean, 2021-04-01 to 2021-06-29"
     assert (
         fused.sm.plot_map(variable="sm_25cm", day="2021-05-02").axes[0].get_title(loc="left").startswith("25 cm, fus")
     )
     figure = fused.sm.plot_series(stations, cube=cube)
     assert {"Scenario 1", "Fusion", "95 % interval (Fusion)"} <= {t.get_text() for t in figure.legends[0].get_texts()}
     assert fused.sm.plot_scatter(stations, cube=cube).axes[0].get_ylabel().startswith("5 cm, fusion")
-    legend = fused.sm.plot_calibration(stations, cube=cube).axes[0].get_legend()
+    legend = fused.sm.plot_calibration(stations, cube=cube).legends[0]
     assert {"5 cm, scenario 1", "5 cm, fusion", "25 cm, fusion"} <= {t.get_text() for t in legend.get_texts()}
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xsm.data.grids import EASE2_M09
-from xsm.reporting import map_figures
+from xsm.reporting import frames, map_figures
 from xsm.reporting.scene import LEAST_SHARE, gap_counts, gap_day, make_scene, overview
 
 
@@ -60,13 +60,13 @@ def test_a_spread_that_is_not_shown_is_told(estimates: xr.Dataset) -> None:
 def test_maps_have_north_up_and_true_aspect() -> None:
     lat, lon = np.array([40.0, 40.5, 41.0]), np.array([-100.0, -99.5])
     field = xr.DataArray(np.arange(6.0).reshape(3, 2), {"lat": lat, "lon": lon}, ("lat", "lon"))
-    frame = map_figures.frame_of(field.to_dataset(name="a"))
+    frame = frames.frame_of(field.to_dataset(name="a"))
     assert frame is not None and frame.extent == (-100.25, -99.25, 39.75, 41.25)
     assert frame.aspect == pytest.approx(1 / np.cos(np.radians(40.5)))
     image = map_figures.value_maps(frame, {"title": field}, bar="K")[0].axes[0].images[0]
     assert np.asarray(image.get_array()).tolist() == [[4, 5], [2, 3], [0, 1]]
     grid = EASE2_M09.window(300, 320, 800, 840)
-    ease = map_figures.frame_of(grid.assign(xr.Dataset({"a": (("y", "x"), np.zeros(grid.shape))})))
+    ease = frames.frame_of(grid.assign(xr.Dataset({"a": (("y", "x"), np.zeros(grid.shape))})))
     assert ease is not None and ease.tall == pytest.approx(0.5)
     x, y = ease.place(grid.lon[[3]], grid.lat[[7]])
     assert (x[0], y[0]) == pytest.approx((grid.x[3], grid.y[7]), abs=1e-3)
@@ -78,7 +78,7 @@ def test_maps_have_north_up_and_true_aspect() -> None:
 
 def test_maps_of_a_figure_share_a_scale_that_the_data_set() -> None:
     grid = EASE2_M09.window(300, 320, 800, 840)
-    frame = map_figures.frame_of(grid.assign(xr.Dataset({"a": (("y", "x"), np.zeros(grid.shape))})))
+    frame = frames.frame_of(grid.assign(xr.Dataset({"a": (("y", "x"), np.zeros(grid.shape))})))
     assert frame is not None
     rng = np.random.default_rng(0)
     one, two = (

@@ -18,7 +18,7 @@ from tests.report_page import AFTER, TRAINED, Tables, shown
 from xsm.data.grids import grid_of
 from xsm.ops.report import report
 from xsm.ops.validate import validate
-from xsm.reporting import score_figures, score_tables, station_days
+from xsm.reporting import labels, score_figures, score_tables, station_days
 from xsm.reporting.scene import days_after_training, make_scene, station_series
 from xsm.validation.products import layer_of
 
@@ -27,8 +27,10 @@ def test_scores_are_those_of_validate_after_the_training_days(
     full: Path, estimates: xr.Dataset, cube: xr.Dataset, stations: xr.Dataset
 ) -> None:
     page = Tables(full.read_text(encoding="utf-8"))
-    ds = estimates.assign({n: cube[n] for n in ("sm_noah_0_10", "sm_noah_10_40")})
-    table = validate(ds, stations, time=slice(*map(np.datetime64, ("2021-05-11", "2021-07-09"))), min_days=20)
+    scene = make_scene(estimates, cube)
+    ds, names = scene.ds, score_tables.rivals(scene)
+    period = slice(*map(np.datetime64, ("2021-05-11", "2021-07-09")))
+    table = validate(ds, stations, variables=names, time=period, min_days=20)
     assert table.sizes["station"] >= 6
     names = {
         "sm_5cm_s1": ("5 cm", "5 cm", "Scenario 1"),
@@ -63,7 +65,9 @@ def test_the_teachers_are_scored_on_observed_days_by_land_cover(
             assert row[7] == str(int(inside.sum()))
 
 
-def test_the_share_inside_the_interval_is_counted(full: Path, estimates: xr.Dataset, stations: xr.Dataset) -> None:
+def test_the_share_inside_the_interval_is_counted(
+    full: Path, estimates: xr.Dataset, cube: xr.Dataset, stations: xr.Dataset
+) -> None:
     page = Tables(full.read_text(encoding="utf-8"))
     grid = grid_of(estimates)
     assert grid is not None
@@ -74,7 +78,9 @@ def test_the_share_inside_the_interval_is_counted(full: Path, estimates: xr.Data
         means = hours.resample("1D").mean().where(hours.resample("1D").count() >= 20)
         row, col = grid.rowcol(float(one["lon"]), float(one["lat"]))
         cell = estimates.isel(y=int(row) - grid.row0, x=int(col) - grid.col0)
-        frame = pd.DataFrame({"e": cell["sm_5cm_s2"], "s": cell["sm_5cm_s2_std"], "cold": cell["frozen"]}, means.index)
+        dca = cube["sm_dca"].isel(y=int(row) - grid.row0, x=int(col) - grid.col0)
+        values = {"e": cell["sm_5cm_s2"], "s": cell["sm_5cm_s2_std"], "cold": cell["frozen"], "dca": dca}
+        frame = pd.DataFrame(values, means.index)
         frame = frame.assign(y=means).dropna().loc[AFTER.start :].query("~cold")
         if len(frame) >= 20:
             inside += int(((frame["e"] - frame["y"]).abs() <= 1.96 * frame["s"]).sum())
@@ -122,7 +128,8 @@ def test_level_4_is_a_row_where_the_cube_has_it(cube: xr.Dataset, estimates: xr.
     table = score_tables.skill(scene, stations)
     rows = score_tables.skill_table(table, "").rows
     (row,) = [r for r in rows if r[2] == "SMAP L4 0-5 cm"]
-    assert row[0] == "5 cm" and row[3] == pytest.approx(float(table["r_mean"].sel(product="sm_surface")))
+    mean = float(table["r_mean"].sel(product="sm_surface"))
+    assert row[0] == "5 cm" and isinstance(row[3], tuple) and row[3][0] == pytest.approx(mean)
 
 
 def test_gap_filling_is_scored_by_the_length_of_the_gap(
@@ -144,6 +151,7 @@ def test_gap_filling_is_scored_by_the_length_of_the_gap(
         lengths = [0 if v == 0 else len(run) for run in runs for v in run]
         a, b = cube["sm_dca"].isel(at).values.astype("f8"), series["in_situ_surface"].values[i].astype("f8")
         use = np.isfinite(a) & np.isfinite(b) & ~cube["frozen"].isel(at).values
+        use &= np.isfinite(estimates["sm_5cm_s2"].isel(at).values)  # all rows of a gap have the same days
         if use.any():
             x.append(np.where(use, a, np.nan))
             y.append(np.where(use, b, np.nan))
@@ -156,10 +164,10 @@ def test_gap_filling_is_scored_by_the_length_of_the_gap(
         if here.sum() < 10:
             continue
         compared += 1
-        row = next(r for r in page.rows(gap) if len(r) == 7)
+        (row,) = (r for r in page.rows(gap, "SMAP DCA") if len(r) == 8)
         r = np.corrcoef(about[0][here], about[1][here])[0, 1]
         rmse, ub = (np.sqrt(np.mean((p[here] - q[here]) ** 2)) for p, q in ((a, b), about))
-        assert row[1:4] == [f"{r:.2f}", f"{rmse:.3f}", f"{ub:.3f}"] and row[6] == str(int(here.sum()))
+        assert row[2:5] == [f"{r:.2f}", f"{rmse:.3f}", f"{ub:.3f}"] and row[7] == str(int(here.sum()))
     assert compared >= 3
 
 
@@ -260,9 +268,9 @@ def test_days_after_training() -> None:
 
 
 def test_scenarios_of_a_product_share_its_layer() -> None:
-    assert layer_of("sm_5cm_s1") == layer_of("sm_5cm") == "surface"
-    assert layer_of("sm_25cm_s2") == "subsurface"
-    assert layer_of("sm_5cm_s1_std") is None and layer_of("sm_5cm_std") is None
+    layers = {name: layer_of(xr.Dataset(), name) for name in ("sm_5cm", "sm_5cm_s1", "sm_25cm_s2")}
+    assert layers == {"sm_5cm": "surface", "sm_5cm_s1": "surface", "sm_25cm_s2": "subsurface"}
+    assert not any(layer_of(xr.Dataset(), name) for name in ("sm_5cm_s1_std", "sm_5cm_std"))
 
 
 def test_a_fusion_is_scored_beside_its_inputs_and_called_by_its_name(
@@ -297,6 +305,6 @@ def test_a_fusion_is_scored_beside_its_inputs_and_called_by_its_name(
 def test_only_a_fusion_is_called_one(attrs: dict[str, str], expected: str) -> None:
     maps = xr.Dataset({"sm_5cm": 0.0, "sm_5cm_s1": 0.0})
     for ds in (maps.assign_attrs(attrs), maps.assign(sm_5cm=maps["sm_5cm"].assign_attrs(attrs))):
-        assert score_tables.label("sm_5cm", ds) == expected
-        assert score_tables.label("sm_5cm_s1", ds) == "5 cm, scenario 1"
-    assert score_tables.label("sm_5cm") == "5 cm"
+        assert labels.label("sm_5cm", ds) == expected
+        assert labels.label("sm_5cm_s1", ds) == "5 cm, scenario 1"
+    assert labels.label("sm_5cm") == "5 cm"

@@ -8,7 +8,7 @@ import pytest
 import xarray as xr
 
 from xsm.data.cf import VARIABLES
-from xsm.data.scenarios import SMAP_ANCILLARY
+from xsm.data.scenarios import PREDICTORS
 from xsm.errors import DataError, UsageError
 from xsm.ops.example import example
 from xsm.twin import default_grid, make_world, write_world
@@ -173,14 +173,14 @@ def test_frozen_winter():
 def test_example_cube_is_complete_and_honest():
     cube, gappy, smap = (example(n, size=16, days=24) for n in ("cube", "gappy_cube", "smap"))
     land = cube["land"]
-    for name in (*SMAP_ANCILLARY, "sm_noah_0_10", "sm_noah_10_40", "precipitation", "sand", "bulk_density"):
+    for name in (*PREDICTORS, "sm_noah_0_10", "sm_noah_10_40", "precipitation", "sand", "bulk_density"):
         assert not np.isnan(cube[name].where(land, 0)).any(), name
         assert cube[name].dtype == np.float32 and np.isnan(cube[name].where(~land)).all()
     assert np.isnan(gappy["tb_h"].where(land, 0)).any()
     assert set(cube.data_vars) <= set(VARIABLES) and cube["frozen"].dtype == bool
     for name in ("sm_dca", "retrieval_flag", "obs_time"):
         xr.testing.assert_equal(cube[name], smap[name])
-    for name in SMAP_ANCILLARY:
+    for name in PREDICTORS:
         want = pd.DataFrame(smap[name].values.reshape(24, -1)).interpolate(limit_direction="both")
         np.testing.assert_allclose(cube[name].values.reshape(24, -1), want, rtol=2e-6)
         assert cube[name].attrs["fill_method"] == "linear (example)" and "fill_method" not in smap[name].attrs

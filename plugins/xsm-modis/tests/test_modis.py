@@ -31,7 +31,7 @@ def test_classes_and_metadata(tmp_path):
     assert ds["land_cover"].dtype == np.uint8 and ds["land_cover"].dims == ("y", "x")
     assert ds["land_cover"].attrs["flag_values"].tolist() == list(range(1, 18))
     assert len(ds["land_cover"].attrs["flag_meanings"].split()) == 17
-    assert ds["land_cover"].attrs["standard_name"] == "land_cover"
+    assert ds["land_cover"].attrs["long_name"] == "IGBP land cover class"
     assert ds["land_cover"].attrs["_FillValue"] == 255
     assert ds.attrs["year"] == 2020 and ds.attrs["source"] == "MCD12Q1"
     assert ds.rio.crs.to_epsg() == 4326

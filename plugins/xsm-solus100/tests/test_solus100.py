@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 from rasterio.transform import from_origin
 from soil_layers import LEFT, TEXTURE, TOP, files, make, stored
 from xsm import DataError, UsageError
+from xsm.data.soil_values import share
 from xsm.io.geotiff_bands import vsi_name
 from xsm.plugin_api import Area
 from xsm.testing import check_source, open_files
 from xsm_solus100.backend import Solus100Backend
 from xsm_solus100.source import Solus100Source
-from xsm_solus100.values import decode, share
 
 SOURCE = Solus100Source()
 open_ = functools.partial(open_files, SOURCE)
@@ -244,10 +244,6 @@ def test_shares_sum_to_hundred_and_keep_their_ratio(rows):
     assert np.isnan(shares[:, empty]).all()
     np.testing.assert_allclose(shares[:, ~empty].sum(0), 100, rtol=5e-7)
     np.testing.assert_allclose(shares * parts.sum(0), 100 * parts * ~empty / np.where(empty, np.nan, 1), rtol=5e-7)
-
-
-def test_decode_of_integers_that_divide_exactly():
-    np.testing.assert_array_equal(decode(np.array([0, 100, 255], "u1"), 255, 100), np.float32([0, 1, np.nan]))
 
 
 @pytest.mark.skipif("XSM_TEST_DATA" not in os.environ, reason="XSM_TEST_DATA is not set")

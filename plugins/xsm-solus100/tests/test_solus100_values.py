@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from soil_layers import SHAPE, TEXTURE, files, make, stored
 from xsm import DataError
+from xsm.data.soil_values import check_fits
 from xsm.testing import open_files
 from xsm_solus100.source import Solus100Source
-from xsm_solus100.values import check_fits, decode
 
 open_ = functools.partial(open_files, Solus100Source())
 
@@ -33,7 +33,7 @@ def test_density_that_was_scaled_before_is_refused(tmp_path, factor, dtype, why)
 @given(st.integers(8, 220), st.integers(0, 40))
 def test_every_density_of_the_product_is_accepted(middle, spread):
     values = np.clip(np.random.default_rng(spread).normal(middle, spread, 50), 6, 250).astype("u1")
-    check_fits(decode(values, 255, 100), "bulk_density", "a.tif")
+    check_fits(values / 100, "bulk_density", "a.tif", "cg cm-3")
 
 
 @pytest.mark.parametrize("dtype", ["u1", "i2", "u2", "i4", "f4"])

@@ -25,6 +25,9 @@ from xsm.contracts import api1, hookspecs
 from xsm.contracts.model import ModelInfo, with_memory
 from xsm.contracts.operation import Operation
 from xsm.contracts.source import SourceInfo
+from xsm.data.cf import VARIABLES
+from xsm.data.region import REGIONS
+from xsm.data.roles import declare
 from xsm.errors import LIBRARIES, MissingPlugin, XsmError, tell, unknown
 
 log = logging.getLogger("xsm")
@@ -39,6 +42,7 @@ BUILTIN = (
 KNOWN_PLUGINS = {
     "smap": "xsm-smap", "smap_l4": "xsm-smap", "nldas": "xsm-nldas", "solus100": "xsm-solus100",
     "uscrn": "xsm-insitu", "scan": "xsm-insitu", "ismn": "xsm-insitu", "modis_landcover": "xsm-modis",
+    "soilgrids": "xsm-soilgrids", "esa_cci_sm": "xsm-esa-cci", "ascat": "xsm-ascat",
     "cru": "xsm-cru", "convlstm": "xsm-convlstm", "lstm": "xsm-lstm", "boosting": "xsm-boosting",
     "trees": "xsm-fuse",
 }  # fmt: skip
@@ -102,7 +106,15 @@ def load(points: Iterable[EntryPoint], *, strict: bool | None = None) -> Manager
         else:
             _load_one(pm, loaded, plugin, strict)
     _tell_unknown(loaded)
+    declare([info.parts for info in loaded.sources.values()], VARIABLES)
+    name_regions(loaded)
     return loaded
+
+
+def name_regions(loaded: Manager) -> None:
+    """Add the regions that sources name; a name that is taken stays what it is."""
+    for info in loaded.sources.values():
+        REGIONS.update({name.lower(): box for name, box in info.regions.items() if name.lower() not in REGIONS})
 
 
 def _is_ours(point: EntryPoint) -> bool:

@@ -21,7 +21,7 @@ Progress = Callable[[float, str], None]
 DRIEST, WETTEST = 0.02, 0.6
 """Limits of an estimate of soil moisture, m3 m-3; the upper one where the porosity is not known."""
 MEMORY = Param(
-    "Days of exponential filters that are predictors too: of sm_dca where it is no reference, else of all series.",
+    "Days of exponential filters that are predictors: of the retrieval where it is no reference, else of all series.",
     "memory",
     kind=Kind.STRINGS,
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from xsm.contracts import api1
@@ -12,6 +12,7 @@ from xsm.contracts.loading import KNOWN_PLUGINS, Plugin, builtin, load_factory, 
 from xsm.contracts.model import Model, ModelInfo, Task
 from xsm.contracts.operation import Operation
 from xsm.contracts.source import DataSource, SourceInfo
+from xsm.data.roles import part_by_name
 from xsm.errors import MissingPlugin, UsageError, unknown
 
 
@@ -47,12 +48,23 @@ def sources() -> Mapping[str, SourceInfo]:
     return manager().sources
 
 
-def get_source(name: str) -> DataSource:
-    """Return the data source of a name, or say which plugin brings it."""
+def source_info(name: str) -> SourceInfo:
+    """Return the description of a data source, or say which plugin brings it; the source itself is not imported."""
     known = sources()
     if name not in known:
         raise missing_or_unknown("source", name, known)
-    info = known[name]
+    return known[name]
+
+
+def roles_of(name: str) -> dict[str, str]:
+    """Roles of the variables of a data source, as it declares them or as their names say; empty where neither does."""
+    info = source_info(name)
+    return {n: info.roles.get(n, "") or part_by_name(n).role for n in info.variables}
+
+
+def get_source(name: str) -> DataSource:
+    """Return the data source of a name, or say which plugin brings it."""
+    info = source_info(name)
     source = load_factory(info.factory, f"source '{name}'", info.requires)
     return api1.adapt(source) if api1.is_written_for(source) else source
 
@@ -66,6 +78,11 @@ def missing_or_unknown(kind: str, name: str, known: Mapping[str, Any]) -> Except
             hint=f"Install {dist} (see `xsm plugins` for those that failed or are blocked).",
         )
     return unknown(kind, name, known)
+
+
+def providers(names: Iterable[str]) -> list[str]:
+    """Names of the sources that have one of some variables, sorted."""
+    return sorted(info.name for info in sources().values() if set(names) & set(info.variables))
 
 
 def models() -> Mapping[str, ModelInfo]:

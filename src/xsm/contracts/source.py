@@ -11,6 +11,7 @@ import numpy as np
 import xarray as xr
 
 from xsm.contracts.operation import Param
+from xsm.data.canonical import Part
 from xsm.data.grids import Grid
 from xsm.data.units import Stated
 from xsm.errors import UsageError, unknown
@@ -42,10 +43,16 @@ class SourceInfo:
     url, doi, licence : str
         Home page, reference and terms of the product.
     families : mapping of str to str
-        What the errors of a variable rest on, ``"Noah"``, several apart by a semicolon; `xsm.open` makes it the
-        attribute ``family``. Products that share a family are not independent.
+        What the errors of a variable rest on, the name of a model or an instrument, several apart by a semicolon;
+        `xsm.open` makes it the attribute ``family``. Products that share a family are not independent.
     roles : mapping of str to str
-        ``"land model"`` or ``"retrieval"`` by variable; `xsm.open` makes it the attribute ``role``.
+        The part that a variable can play, ``"retrieval"`` or ``"model_surface"`` (`xsm.data.roles.ROLES`); `xsm.open`
+        makes it the attribute ``role``. The first variable of a role holds it, unless the user names another.
+    depths : mapping of str to str
+        Top and bottom in cm of the layer of soil that a variable is of, ``"7-28"``; `xsm.open` makes it the attribute
+        ``depth`` (``"7-28 cm"``).
+    regions : mapping of str to tuple of float
+        Names of regions that the product brings along, as west, south, east, north in degrees.
 
     Examples
     --------
@@ -66,6 +73,14 @@ class SourceInfo:
     fetch_options: tuple[Param, ...] = ()
     families: Mapping[str, str] = field(default_factory=dict, hash=False)
     roles: Mapping[str, str] = field(default_factory=dict, hash=False)
+    depths: Mapping[str, str] = field(default_factory=dict, hash=False)
+    regions: Mapping[str, tuple[float, float, float, float]] = field(default_factory=dict, hash=False)
+
+    @property
+    def parts(self) -> dict[str, Part]:
+        """What the source declares of its variables, by name."""
+        names = dict.fromkeys((*self.roles, *self.families, *self.depths))
+        return {n: Part(self.roles.get(n, ""), self.families.get(n, ""), self.depths.get(n, "")) for n in names}
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,14 @@ from __future__ import annotations
 import datetime
 import logging
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
 
 from xsm._version import __version__
+from xsm.data import article
+from xsm.data.canonical import MOISTURE, Canonical
 from xsm.data.plausible import check_bulk, watched
 from xsm.data.units import affine, same_units
 from xsm.errors import DataError, tell
@@ -27,66 +28,25 @@ __all__ = [
 log = logging.getLogger("xsm")
 
 
-@dataclass(frozen=True)
-class Canonical:
-    """A variable of the cube: unit, names, kind, physical range (values outside are clipped or refused).
-
-    ``when_frozen``: values mean the same on frozen ground, so gap filling learns from them; retrievals do not.
-    """
-
-    units: str
-    long_name: str
-    standard_name: str = ""
-    kind: Literal["continuous", "class", "flag"] = "continuous"
-    low: float = -np.inf
-    high: float = np.inf
-    when_frozen: bool = False
-
-
-_SM = "volume_fraction_of_condensed_water_in_soil"
 VARIABLES: Mapping[str, Canonical] = {
-    "tb_h": Canonical(
-        "K", "Brightness temperature, horizontal polarization", "brightness_temperature", low=0, high=340
-    ),
-    "tb_v": Canonical("K", "Brightness temperature, vertical polarization", "brightness_temperature", low=0, high=340),
-    "albedo": Canonical("1", "Single-scattering albedo (DCA)", low=0, high=1),
-    "roughness": Canonical("1", "Roughness coefficient (DCA)", low=0, high=5),
-    "vegetation_opacity": Canonical("1", "Vegetation opacity along the line of sight (DCA)", low=0, high=5),
-    "vegetation_water_content": Canonical("kg m-2", "Vegetation water content", low=0, high=30, when_frozen=True),
-    "surface_temperature": Canonical(
-        "K", "Effective surface temperature", "surface_temperature", low=200, high=350, when_frozen=True
-    ),
-    "sm_dca": Canonical("m3 m-3", "Soil moisture, dual channel algorithm", _SM, low=0, high=1),
-    "sm_scav": Canonical("m3 m-3", "Soil moisture, single channel algorithm, V", _SM, low=0, high=1),
-    "sm_scah": Canonical("m3 m-3", "Soil moisture, single channel algorithm, H", _SM, low=0, high=1),
-    "retrieval_flag": Canonical("", "Retrieval quality flag (DCA)", kind="flag"),
-    "surface_flag": Canonical("", "Surface condition flag", kind="flag"),
+    **article.VARIABLES,
     "obs_time": Canonical("", "Mean time of the observations in the cell", "time"),
-    "sm_noah_0_10": Canonical("m3 m-3", "Soil moisture, Noah, 0-10 cm", _SM, low=0, high=1),
-    "sm_noah_10_40": Canonical("m3 m-3", "Soil moisture, Noah, 10-40 cm", _SM, low=0, high=1),
-    "soil_temperature_0_10": Canonical(
-        "K", "Soil temperature, 0-10 cm", "soil_temperature", low=200, high=350, when_frozen=True
-    ),
-    "soil_temperature_10_40": Canonical(
-        "K", "Soil temperature, 10-40 cm", "soil_temperature", low=200, high=350, when_frozen=True
-    ),
     "air_temperature": Canonical("K", "Air temperature at 2 m", "air_temperature", low=180, high=340, when_frozen=True),
     "precipitation": Canonical(
         "kg m-2", "Precipitation of the UTC day", "precipitation_amount", low=0, high=3000, when_frozen=True
     ),
-    "sm_surface": Canonical("m3 m-3", "Soil moisture, SMAP Level 4, 0-5 cm", _SM, low=0, high=1),
-    "sm_rootzone": Canonical("m3 m-3", "Soil moisture, SMAP Level 4, 0-100 cm", _SM, low=0, high=1),
     "sand": Canonical("percent", "Sand, mass share of the fine earth", low=0, high=100),
     "silt": Canonical("percent", "Silt, mass share of the fine earth", low=0, high=100),
     "clay": Canonical("percent", "Clay, mass share of the fine earth", low=0, high=100),
     "bulk_density": Canonical("g cm-3", "Oven-dry bulk density of the fine earth", low=0, high=2.65),
-    "land_cover": Canonical("", "IGBP land cover class", "land_cover", kind="class"),
-    "land": Canonical("", "Land mask", "land_binary_mask", kind="class"),
+    "land_cover": Canonical("", "IGBP land cover class", kind="class"),
+    "land": Canonical("", "Land mask", kind="class"),
     "frozen": Canonical("", "Frozen ground", kind="class"),
-    "sm_5cm": Canonical("m3 m-3", "Soil moisture at 5 cm", _SM, low=0, high=1),
-    "sm_25cm": Canonical("m3 m-3", "Soil moisture at 25 cm", _SM, low=0, high=1),
-    "soil_moisture": Canonical("m3 m-3", "Soil moisture", _SM, low=0, high=1),
+    "sm_5cm": Canonical("m3 m-3", "Soil moisture at 5 cm", MOISTURE, low=0, high=1),
+    "sm_25cm": Canonical("m3 m-3", "Soil moisture at 25 cm", MOISTURE, low=0, high=1),
+    "soil_moisture": Canonical("m3 m-3", "Soil moisture", MOISTURE, low=0, high=1),
 }
+"""Names of products are those of the article; what others are called is theirs to say."""
 SOIL_FRACTIONS = ("sand", "silt", "clay")
 IGBP = (
     "evergreen_needleleaf_forests", "evergreen_broadleaf_forests", "deciduous_needleleaf_forests",
@@ -169,10 +129,11 @@ def drop_impossible(values: np.ndarray, name: str, where: object, *, scale: floa
     return out
 
 
-def check_units(ds: xr.Dataset, names: Iterable[str]) -> None:
-    """Stop with a sentence where a canonical variable has another unit than the cube's."""
+def check_units(ds: xr.Dataset, names: Iterable[str], like: Mapping[str, str] | None = None) -> None:
+    """Stop with a sentence where a variable has another unit than its canonical one, or than that which it is like."""
     for name in names:
-        expected, got = VARIABLES[name].units if name in VARIABLES else "", ds[name].attrs.get("units")
+        spec, got = VARIABLES.get((like or {}).get(name, name)), ds[name].attrs.get("units")
+        expected = spec.units if spec else ""
         if not expected or got is None:
             continue
         try:

@@ -1,4 +1,4 @@
-"""The text of derived predictors: ``memory(tb_h, 20)``, ``others(neighbours(sm_dca, 3), 5)``.
+"""The text of derived predictors: ``memory(tb_h, 20)``, ``others(neighbours(sm, 3), 5)``.
 
 What is made from which days decides whether a target may enter: `reach`.
 """

@@ -1,4 +1,4 @@
-"""On what a variable rests: the family of its product and its role, which decide whether errors are independent."""
+"""On what a variable rests: the family of its product, which decides whether errors are independent."""
 
 from __future__ import annotations
 
@@ -9,30 +9,18 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from xsm.data import article
 from xsm.data.cf import same_units
 from xsm.data.derived_text import behind
-from xsm.data.ranges import SOURCE
+from xsm.data.roles import ESTIMATE, LAND_MODELS, RETRIEVAL, SOURCE, part_by_name, role_of
 
-SMAP, NOAH, CATCHMENT = "SMAP brightness temperatures", "Noah", "Catchment"
-LAND_MODEL, RETRIEVAL, ESTIMATE = "land model", "retrieval", "estimate"
-FAMILIES: Mapping[str, str] = {
-    **dict.fromkeys(
-        ("tb_h", "tb_v", "albedo", "roughness", "vegetation_opacity", "sm_dca", "sm_scav", "sm_scah"), SMAP
-    ),
-    **dict.fromkeys(("sm_noah_0_10", "sm_noah_10_40", "soil_temperature_0_10", "soil_temperature_10_40"), NOAH),
-    **dict.fromkeys(("sm_surface", "sm_rootzone"), f"{SMAP}; {CATCHMENT}"),
-}
-"""Families of canonical variables without the attribute ``family``, several apart by a semicolon."""
-ROLES: Mapping[str, str] = {
-    **dict.fromkeys(("sm_noah_0_10", "sm_noah_10_40", "sm_surface", "sm_rootzone"), LAND_MODEL),
-    **dict.fromkeys(("sm_dca", "sm_scav", "sm_scah"), RETRIEVAL),
-    **dict.fromkeys(("sm_5cm", "sm_25cm"), ESTIMATE),
-}
+MOIST = LAND_MODELS | {RETRIEVAL, ESTIMATE}
+"""Roles of series of soil moisture."""
 EQUAL, SAME, FEWEST = 1e-3, 0.99999, 30
 """Of two series that are the same: largest difference in standard deviations, correlation, number of values."""
 COMMON = {
     "lsm", "land", "surface", "model", "models", "brightness", "temperature", "temperatures", "soil", "moisture",
-    "product", "data", "version", "nldas", "gldas", "reanalysis", "the",
+    "product", "data", "version", "reanalysis", "the", *article.COLLECTIONS,
 }  # fmt: skip
 """Words of a family that do not tell which one it is."""
 ABOUT_ANOTHER = re.compile(
@@ -43,8 +31,6 @@ ABOUT_ANOTHER = re.compile(
 """Words of what tells of the values of another variable."""
 PHRASE = re.compile(r"[,;(]| (with|from|by|after|where)\b")
 """Ends of the first phrase of a long name."""
-KNOWN = {"noah": "noah", "smap": "smap", "catchment": "catchment", "clsm": "catchment"}
-"""Starts of words that stand for a family, with or without what is attached to them (``NOAH0125``, ``NoahLSM``)."""
 
 
 def origin(ds: xr.Dataset, name: str) -> str:
@@ -66,7 +52,7 @@ def families_of(ds: xr.Dataset, name: str) -> frozenset[str]:
     ['Catchment', 'SMAP brightness temperatures']
     """
     text = str(ds[name].attrs.get("family", "")) if name in ds else ""
-    known = frozenset(part.strip() for part in (text or FAMILIES.get(name, "")).split(";") if part.strip())
+    known = frozenset(part.strip() for part in (text or part_by_name(name).family).split(";") if part.strip())
     source = origin(ds, name)
     return known or (families_of(ds, source) if source != name else known)
 
@@ -90,7 +76,7 @@ def shared(one: Iterable[str], other: Iterable[str]) -> frozenset[str]:
 def _core(text: str) -> frozenset[str]:
     """The words of a family that tell which one it is, without versions."""
     words = [w for w in re.findall(r"[^\W\d_]{2,}", text.casefold()) if w not in COMMON]
-    return frozenset(next((k for start, k in KNOWN.items() if w.startswith(start)), w) for w in words)
+    return frozenset(next((k for start, k in article.ALIASES.items() if w.startswith(start)), w) for w in words)
 
 
 def families_behind(ds: xr.Dataset, names: Iterable[str]) -> list[str]:
@@ -99,25 +85,16 @@ def families_behind(ds: xr.Dataset, names: Iterable[str]) -> list[str]:
     return sorted(set().union(*known)) if known else []
 
 
-def role_of(ds: xr.Dataset, name: str) -> str:
-    """Role of a variable (``"land model"``): its attribute, else that of its canonical name; empty if unknown."""
-    return str(ds[name].attrs.get("role", "") if name in ds else "") or ROLES.get(name, "")
-
-
 def is_moisture(ds: xr.Dataset, name: str) -> bool:
     """Whether a variable is a series of soil moisture, by its role, standard name or unit."""
-    if name in ROLES:
+    if part_by_name(name).role in MOIST:
         return True
     attrs = ds[name].attrs if name in ds else {}
     if is_about_another(name, attrs):
         return False
     moist = "soil" in str(attrs.get("standard_name", "")) and "water" in str(attrs.get("standard_name", ""))
     volume = bool(attrs.get("units")) and same_units(str(attrs["units"]), "m3 m-3")
-    return (
-        name in ds
-        and "time" in ds[name].dims
-        and (moist or volume or role_of(ds, name) in (LAND_MODEL, RETRIEVAL, ESTIMATE))
-    )
+    return name in ds and "time" in ds[name].dims and (moist or volume or role_of(ds, name) in MOIST)
 
 
 def is_about_another(name: str, attrs: Mapping[str, Any]) -> bool:
@@ -144,13 +121,6 @@ def is_about_another(name: str, attrs: Mapping[str, Any]) -> bool:
 def spaced(text: str) -> str:
     """Words of a name apart by spaces, in small letters."""
     return re.sub(r"[\W_]+", " ", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", text)).casefold()
-
-
-def declared(ds: xr.Dataset, families: Mapping[str, str], roles: Mapping[str, str]) -> xr.Dataset:
-    """The dataset with the families and roles that a source declares as attributes of its variables."""
-    for key, texts in (("family", families), ("role", roles)):
-        ds = ds.assign({n: ds[n].assign_attrs({key: t}) for n, t in texts.items() if n in ds.data_vars})
-    return ds
 
 
 def same_series(one: np.ndarray, other: np.ndarray, *, scaled: bool = False) -> bool:

@@ -5,11 +5,15 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
+from xsm.data import article
 from xsm.data.cf import NO_CLASS, NO_FLAG, canonical_attrs
+from xsm.data.roles import PREDICTOR, RETRIEVAL, SOIL_TEMPERATURE, SURFACE, holders, with_role
 
 FREEZING = 273.15
-FROZEN_BITS = (1 << 7) | (1 << 8)
-"""Of ``surface_flag``: frozen ground by the radiometer and by the model."""
+FROZEN = "frozen"
+"""Part of the meaning of a bit that says that the ground is frozen."""
+SKIN = "surface_temperature"
+"""Standard name of the temperature that a satellite measures."""
 WATER = 17
 
 
@@ -25,17 +29,34 @@ def with_masks(ds: xr.Dataset) -> xr.Dataset:
 
 
 def _land(ds: xr.Dataset) -> xr.DataArray | None:
-    if "land_cover" in ds:
-        return ~ds["land_cover"].isin([0, WATER, NO_CLASS])
-    for name in ("sand", "sm_noah_0_10", "sm_dca", "surface_temperature"):
-        if name in ds:
-            return ds[name].notnull().any([d for d in ds[name].dims if d not in ("y", "x")])
-    return None
+    names = holders(ds)
+    if "land_cover" in names:
+        return ~ds[names["land_cover"]].isin([0, WATER, NO_CLASS])
+    signs = (*(names[r] for r in ("sand", SURFACE, RETRIEVAL) if r in names), *_temperatures(ds))
+    return next((ds[n].notnull().any([d for d in ds[n].dims if d not in ("y", "x")]) for n in signs), None)
+
+
+def _temperatures(ds: xr.Dataset) -> list[str]:
+    """Temperatures of the upper soil: those of a model, and what a satellite measures beside soil moisture."""
+    measured = [
+        n for n in with_role(ds, PREDICTOR)
+        if ds[n].attrs.get("standard_name", canonical_attrs(n).get("standard_name")) == SKIN
+    ]  # fmt: skip
+    return [*with_role(ds, SOIL_TEMPERATURE), *measured]
 
 
 def _frozen(ds: xr.Dataset) -> xr.DataArray | None:
-    signs = [ds[n] < FREEZING for n in ("soil_temperature_0_10", "surface_temperature") if n in ds]
-    if "surface_flag" in ds:
-        flag = ds["surface_flag"]
-        signs.append((flag != NO_FLAG) & ((flag & np.uint16(FROZEN_BITS)) != 0))
+    signs = [ds[n] < FREEZING for n in _temperatures(ds)]
+    flags = [(v, bits) for n, v in ds.data_vars.items() if (bits := _frozen_bits(v, str(n)))]
+    signs += [(flag != NO_FLAG) & ((flag & flag.dtype.type(bits)) != 0) for flag, bits in flags]
     return None if not signs else xr.concat(signs, "sign", coords="minimal", compat="override").any("sign")
+
+
+def _frozen_bits(flag: xr.DataArray, name: str) -> int:
+    """Bits of a flag that mean frozen ground, by its attributes, else by its name."""
+    if flag.dtype.kind not in "iu":
+        return 0
+    masks, meanings = np.ravel(flag.attrs.get("flag_masks", ())), str(flag.attrs.get("flag_meanings", "")).split()
+    if len(masks) != len(meanings) or not meanings:
+        return article.FROZEN_BITS.get(name, 0)
+    return sum(int(bit) for bit, meaning in zip(masks, meanings, strict=True) if FROZEN in meaning)

@@ -56,7 +56,7 @@ def _daily(ds: xr.Dataset, what: str) -> xr.Dataset:
         log.info("%s: %d missing days are added as empty days", what, len(every) - len(day))
     attrs = {"standard_name": "time", "axis": "T", "long_name": "UTC day"}
     ds = ds.assign_coords(time=("time", day.astype("M8[ns]"), attrs))
-    return ds if len(every) == len(day) else _reindex(ds, every.astype("M8[ns]"))
+    return ds if len(every) == len(day) else on_days(ds, every.astype("M8[ns]"))
 
 
 def _place(other: xr.Dataset, grid: Grid, cube: xr.Dataset, what: str) -> xr.Dataset:
@@ -81,10 +81,11 @@ def _place(other: xr.Dataset, grid: Grid, cube: xr.Dataset, what: str) -> xr.Dat
         )
     if common < len(days):
         tell(f"{what} lacks {len(days) - common} of {len(days)} days; they are empty.")
-    return placed if np.array_equal(days, placed["time"].values) else _reindex(placed, days)
+    return placed if np.array_equal(days, placed["time"].values) else on_days(placed, days)
 
 
-def _reindex(ds: xr.Dataset, days: np.ndarray) -> xr.Dataset:
+def on_days(ds: xr.Dataset, days: np.ndarray) -> xr.Dataset:
+    """The dataset on certain days; those that it lacks are empty."""
     ds, fill = with_room(ds)
     moved = ds.reindex(time=days, fill_value=fill)
     moved["time"].attrs = ds["time"].attrs

@@ -17,14 +17,13 @@ import xarray as xr
 
 from xsm.data.cf import VARIABLES, kind
 from xsm.data.plausible import Once, doubt, quantity_of
+from xsm.data.roles import SOURCE
 from xsm.data.units import affine, same_units
 from xsm.errors import Counted, DataError
 
 SLACK, FAR, OFTEN = 1e-6, 1.0, 1e-3
 """In shares of a range: what rounding adds to it, and the distance from it at which a single value is told of; share of
 the values at which nearer ones are."""
-SOURCE = "source_variable"
-"""Attribute of what is derived from a variable: the name of that variable."""
 CHANGES = {
     "anomaly", "anomalies", "anom", "bias", "biases", "trend", "increment", "increments", "innovation", "difference",
     "diff", "change", "changes", "delta", "departure", "residual", "residuals", "error", "tendency", "slope", "offset",

@@ -11,15 +11,16 @@ from typing import Any
 
 import numpy as np
 
+from xsm.data import article
 from xsm.errors import DataError, UsageError, unknown
 
 BBox = tuple[float, float, float, float]
 
 REGIONS: dict[str, BBox] = {
     "global": (-180.0, -85.0445664, 180.0, 85.0445664),
-    "conus": (-125.0, 25.0, -67.0, 53.0),
+    **article.REGION,
 }
-"""Named regions as (west, south, east, north) in degrees; "conus" is the NLDAS-2 box."""
+"""Named regions as (west, south, east, north) in degrees; sources may declare others."""
 
 ENDINGS = (".geojson", ".json")
 WGS84 = re.compile(r"(?i)(CRS84|EPSG:+4326)$")

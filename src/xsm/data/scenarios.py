@@ -1,23 +1,27 @@
-"""The four pairs of depth and scenario of the paper (Table 2) as data."""
+"""The four pairs of depth and scenario of the article (Table 2), with its references by role."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import xarray as xr
+
+from xsm.data import article
 from xsm.data.derived_text import behind
+from xsm.data.roles import holders, usual
 from xsm.errors import UsageError
 
-SMAP_ANCILLARY = ("tb_h", "tb_v", "albedo", "roughness", "vegetation_opacity", "vegetation_water_content",
-                  "surface_temperature")  # fmt: skip
-SOIL = ("sand", "silt", "clay", "bulk_density")
+SOIL = article.SOIL
+PREDICTORS = article.PREDICTORS
 
 
 @dataclass(frozen=True)
 class Scenario:
     """Predictors and references of one depth and scenario.
 
-    ``soil_depth`` (cm) is the SOLUS100 slice of the static predictors, ``needs_surface`` whether the estimated
-    ``sm_5cm`` is a predictor, ``lead_in`` the days at the start of a period that have no estimate.
+    ``references`` are roles (`xsm.data.roles`), or names of variables (`scenario_of`). ``soil_depth`` (cm) is the slice
+    of the static predictors, ``needs_surface`` whether the estimated ``sm_5cm`` is a predictor, ``lead_in`` the days at
+    the start of a period that have no estimate.
     """
 
     depth: int
@@ -42,16 +46,7 @@ class Scenario:
         return any(behind(n) == "sm_5cm" for n in (*self.inputs, *self.statics))
 
 
-_SURFACE, _SUBSURFACE = ("sm_noah_0_10", "sm_dca"), ("sm_noah_10_40",)
-SCENARIOS = {
-    (s.depth, s.number): s
-    for s in (
-        Scenario(5, 1, SMAP_ANCILLARY, (), _SURFACE, 5),
-        Scenario(5, 2, SMAP_ANCILLARY, SOIL, _SURFACE, 5),
-        Scenario(25, 1, SMAP_ANCILLARY, SOIL, _SUBSURFACE, 30),
-        Scenario(25, 2, (*SMAP_ANCILLARY, "sm_5cm"), SOIL, _SUBSURFACE, 30, lead_in=4),
-    )
-}
+SCENARIOS = {(s.depth, s.number): s for s in (Scenario(*row) for row in article.SCENARIOS)}
 
 
 def get_scenario(depth: int, number: int) -> Scenario:
@@ -62,3 +57,16 @@ def get_scenario(depth: int, number: int) -> Scenario:
             hint="Depth is 5 or 25 (cm), scenario 1 or 2 (Table 2 of Rabiei et al. 2024).",
         )
     return SCENARIOS[depth, number]
+
+
+def scenario_of(ds: xr.Dataset, depth: int, number: int) -> Scenario:
+    """The scenario with the variables of a cube that hold its references.
+
+    Examples
+    --------
+    >>> import xsm
+    >>> scenario_of(xsm.example("cube", size=16, days=20), 25, 1).references
+    ('sm_noah_10_40',)
+    """
+    scenario, names = get_scenario(depth, number), holders(ds)
+    return replace(scenario, references=tuple(names.get(r) or usual(r) for r in scenario.references))

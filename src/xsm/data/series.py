@@ -10,7 +10,8 @@ import numpy as np
 import xarray as xr
 
 from xsm.data.families import families_of, is_about_another, is_moisture, spaced
-from xsm.data.ranges import SOURCE, checked
+from xsm.data.ranges import checked
+from xsm.data.roles import SOURCE
 from xsm.data.time import utc_times
 from xsm.errors import DataError, UsageError, unknown
 

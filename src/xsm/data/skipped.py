@@ -20,8 +20,8 @@ from xsm.errors import LEFT_OUT as PREFIX
 from xsm.errors import SkippedFile, hear, listened, merged, tell
 
 LEFT_OUT = "files_left_out"
-DATED = re.compile(r"(?<!\d)((?:19|20)\d{2})(-?)([01]\d)\2([0-3]\d)(?!\d)")
-"""The date in a file's name."""
+DATED = re.compile(r"(?<!\d)((?:19|20)\d{2})(-?)([01]\d)\2([0-3]\d)(?:\d{6})?(?!\d)")
+"""The date in a file's name, also one with the time of day."""
 ITEMS = re.compile(r"\n|; (?=\S*\.\w)")
 """Between items of a text: the end of a line, or a semicolon before a file name; other semicolons are in sentences."""
 SHOWN = 10

@@ -65,7 +65,7 @@ def texture_of(ds: xr.Dataset) -> xr.DataArray:
     if missing:
         raise DataError(
             f"Soil texture needs sand, silt and clay; {', '.join(missing)} is not in the dataset.",
-            hint="Open the soil maps with <open()> from the source solus100.",
+            hint="Open soil maps with <open()>; `xsm sources` lists who has sand, silt and clay.",
         )
     units = {name: ds[name].attrs["units"] for name in cf.SOIL_FRACTIONS if "units" in ds[name].attrs}
     if any(not cf.same_units(a, b) for a in units.values() for b in units.values()):

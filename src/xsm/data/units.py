@@ -94,6 +94,41 @@ def convert(values: Values, unit: str, to: str, *, step: str = "day") -> Values:
     return result + offset if offset else result
 
 
+def convert_in(where: object, name: str, values: Values, unit: str, to: str) -> Values:
+    """Convert values of a variable of a file; an error names both.
+
+    Parameters
+    ----------
+    where : object
+        The file.
+    name : str
+        Variable in the file.
+    values, unit, to
+        As in `convert`.
+
+    Returns
+    -------
+    float, ndarray or DataArray
+
+    Raises
+    ------
+    DataError
+        For a unit that is not known, or that cannot become the other.
+
+    Examples
+    --------
+    >>> convert_in("a.nc", "sm", 7.0, "%", "m3 m-3")
+    0.07
+    """
+    try:
+        return convert(values, unit, to)
+    except DataError:
+        raise DataError(
+            f"In '{where}' '{name}' has the unit '{unit}', expected {to} or one that becomes it.",
+            hint="Get the file again, or correct its attribute 'units'.",
+        ) from None
+
+
 def same_units(a: str, b: str) -> bool:
     """Whether two unit strings mean the same unit, spellings of the products included.
 

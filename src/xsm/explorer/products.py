@@ -13,12 +13,13 @@ import xarray as xr
 from xsm.data import cf
 from xsm.data.areas import DEGREES, EASE, transformer
 from xsm.data.cells import daily
-from xsm.data.families import LAND_MODEL, is_moisture, role_of
+from xsm.data.families import is_moisture
 from xsm.data.lines import KINDS, lines
 from xsm.data.positions import axes_of, edges
+from xsm.data.roles import LAND_MODELS, role_of
 from xsm.errors import DataError, UsageError
 from xsm.io.styles import DROUGHT, RAMPS, classes_of, style_of
-from xsm.reporting.score_tables import label
+from xsm.reporting.labels import label
 from xsm.series.day_of_year import day_of_year
 from xsm.series.drought import LIMITS
 from xsm.series.percentile import How
@@ -142,7 +143,7 @@ def _rank(ds: xr.Dataset, name: str) -> int:
     """Maps that are complete come before those with gaps."""
     if is_estimate(ds, name) or f"{name}_std" in ds:
         return 0
-    return 1 if role_of(ds, name) == LAND_MODEL else 2
+    return 1 if role_of(ds, name) in LAND_MODELS else 2
 
 
 def _grid(ds: xr.Dataset) -> Grid:
@@ -168,7 +169,7 @@ def _same(one: Grid, other: Grid) -> bool:
 def _layer(ds: xr.Dataset, name: str) -> str:
     """``"surface"`` or ``"subsurface"`` by name, else by the attribute ``depth``; empty where neither says."""
     digits = "".join(c if c.isdigit() or c == "." else " " for c in str(ds[name].attrs.get("depth", ""))).split()
-    if layer := layer_of(name):
+    if layer := layer_of(ds, name):
         return layer
     return "" if not digits else "surface" if float(digits[-1]) <= SHALLOW else "subsurface"
 

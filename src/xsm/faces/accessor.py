@@ -17,6 +17,7 @@ from xsm.contracts.operation import Operation
 from xsm.contracts.registry import builtin, operations
 from xsm.errors import unknown
 from xsm.faces import summary
+from xsm.faces.plots import Plots, SharedPlots
 
 NAME = "sm"
 
@@ -70,6 +71,11 @@ class DatasetAccessor:
             raise AttributeError(str(unknown("operation of ds.sm", name, dir(self))), name=name)
         return _bound(op).__get__(self)
 
+    @property
+    def plot(self) -> Plots:
+        """Plots under their short names: ``ds.sm.plot.map()`` is ``ds.sm.plot_map()``."""
+        return Plots(self)
+
     def to_frame(self) -> Any:
         """Scores or pairs as a tidy table of pandas; see `xsm.to_frame`."""
         from xsm.validation.scoring import to_frame
@@ -92,7 +98,7 @@ class DatasetAccessor:
         return self._obj
 
     def __dir__(self) -> list[str]:
-        return sorted(op.id for op in operations().values() if op.accessor)
+        return sorted(["plot", *(op.id for op in operations().values() if op.accessor)])
 
 
 class DataArrayAccessor(DatasetAccessor):
@@ -137,6 +143,11 @@ class SharedName(xr.DataArray):
 
     def _run(self, op: Operation, *args: Any, **kwargs: Any) -> Any:
         return self._accessor._run(op, *args, **kwargs)
+
+    @property
+    def plot(self) -> Any:  # type: ignore[override]
+        """Plots of the variable as xarray draws them; where xarray has none of a name, those of the dataset."""
+        return SharedPlots(self, self._accessor)
 
     def __getattr__(self, name: str) -> Any:
         try:

@@ -6,7 +6,7 @@ import logging
 import sys
 import traceback
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -22,6 +22,19 @@ from xsm.faces.streams import guarded, open_closed, speak_utf8
 INTERRUPTED = 130
 READERS = ("", "plugins", "sources", "models", "ops", "doctor", "inspect")
 """Commands whose only result is what they print."""
+SECTIONS: Mapping[str, tuple[str, ...]] = {
+    "Studies": ("demo", "init", "run", "update", "watch", "status"),
+    **dict.fromkeys(("Data", "Gap filling", "Soil", "Estimation", "Validation", "Series", "Plots"), ()),
+    "Files": ("inspect", "view", "twin"),
+    "Installation": ("doctor", "plugins", "sources", "models", "ops", "qgis"),
+}
+"""Sections of the help, those of operations by their group, and the tools in each."""
+START = """\b
+First steps:
+  xsm doctor                                  checks the installation
+  xsm demo --quick                            a whole study on synthetic data
+  xsm init rabiei2024 --example && xsm run rabiei2024.toml
+"""
 
 
 class Commands(click.Group):
@@ -39,6 +52,20 @@ class Commands(click.Group):
         op = operations().get(cmd_name.replace("-", "_"))
         return None if op is None else command(op)
 
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the commands in the order of work, not of the alphabet."""
+        section = {tool: name for name, tools in SECTIONS.items() for tool in tools}
+        rows: dict[str, list[tuple[str, str]]] = {name: [] for name in SECTIONS}
+        for name in sorted(self.list_commands(ctx), key=_place):
+            op = operations().get(name.replace("-", "_"))
+            about = op.summary if op else super().get_command(ctx, name).get_short_help_str(200)  # type: ignore[union-attr]
+            group = op.group if op else section.get(name, "Files")
+            rows.setdefault(group, []).append((name, about.replace("`", "").rstrip(".")))
+        for title, lines in rows.items():
+            if lines:
+                with formatter.section(title):
+                    formatter.write_dl(lines)
+
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         """Resolve a command; an unknown name suggests the nearest one."""
         from xsm.errors import unknown
@@ -48,10 +75,17 @@ class Commands(click.Group):
         return super().resolve_command(ctx, args)
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+def _place(name: str) -> tuple[int, str]:
+    tools = [tool for names in SECTIONS.values() for tool in names]
+    return (tools.index(name) if name in tools else len(tools)), name
+
+
+@click.group(
+    cls=Commands, epilog=START, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}
+)
 @click.version_option(__version__, prog_name="xsm")
 def cli() -> None:
-    """Daily, gap-free surface and subsurface soil moisture with an uncertainty, from SMAP, NLDAS-2 and SOLUS100."""
+    """Daily, gap-free surface and subsurface soil moisture with an uncertainty, from satellite, land model and soil."""
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from html import escape
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from xsm.data.cf import VARIABLES
+from xsm.contracts.registry import providers
+from xsm.data.families import is_moisture
 from xsm.data.grids import grid_of
-from xsm.data.roles import HOLDERS, RETRIEVAL, ROOT, SURFACE
-from xsm.data.scenarios import SCENARIOS, SMAP_ANCILLARY, SOIL, Scenario
+from xsm.data.roles import RETRIEVAL, ROOT, SURFACE, holders, usual
+from xsm.data.scenarios import PREDICTORS, SCENARIOS, SOIL, Scenario, scenario_of
 
 LARGEST = 20_000_000
 """Number of values above which the gaps of a variable are not counted."""
-SMAP = 'xsm.open("smap", ...).sm.gapfill_cru()'
-SOLUS = 'xsm.open("solus100", ...).sm.regrid_ease9km()'
+STEPS = {PREDICTORS: "gapfill_cru", SOIL: "regrid_ease9km"}
+"""What is done to a product with some variables before it joins a cube."""
 Rows = list[tuple[str, str]]
 
 
@@ -65,13 +67,15 @@ def rows_of(ds: xr.Dataset) -> Rows:
     if grid is None:
         rows = [("", f"{_period(ds)}{_shape(ds)}, on no EASE-Grid"), *_contents(ds, {})]
         return [*rows, ("next", _ungridded(ds))]
-    predictors = [n for n in SMAP_ANCILLARY if n in ds] or [n for n in ("sm_dca",) if n in ds]
+    names = holders(ds)
+    predictors = [n for n in PREDICTORS if n in ds] or [n for role, n in names.items() if role == RETRIEVAL]
     gaps = {n: _gaps(ds, n) for n in predictors}
     rows = [("", f"{_period(ds)}{grid.rows} x {grid.cols} cells of {grid.name}"), *_contents(ds, gaps)]
-    if any(str(n).startswith(("sm_5cm", "sm_25cm")) for n in ds) and "tb_h" not in ds:
+    if any(str(n).startswith(("sm_5cm", "sm_25cm")) for n in ds) and not predictors:
         return [*rows, ("next", 'ds.sm.validate(stations) or ds.sm.report("report.html")')]
     rows.append(("fusion", _fusion(ds)))
-    rows += [(f"{s.depth} cm scenario {s.number}", _state(ds, s, gaps)) for s in SCENARIOS.values()]
+    scenarios = [scenario_of(ds, *key) for key in SCENARIOS]
+    rows += [(f"{s.depth} cm scenario {s.number}", _state(ds, s, gaps)) for s in scenarios]
     return [*rows, ("next", _next(ds, gaps))]
 
 
@@ -103,9 +107,9 @@ def _shape(ds: xr.Dataset) -> str:
 
 def _contents(ds: xr.Dataset, gaps: dict[str, float | None]) -> Rows:
     contents: dict[str, list[Any]] = {
-        "predictors": [n for n in SMAP_ANCILLARY if n in ds],
+        "predictors": [n for n in PREDICTORS if n in ds],
         "soil": [n for n in SOIL if n in ds],
-        "soil moisture": [n for n in ds if n in VARIABLES and VARIABLES[str(n)].standard_name.startswith("volume_")],
+        "soil moisture": [n for n in ds if is_moisture(ds, str(n))],
     }
     known = {n for names in contents.values() for n in names}
     contents["also"] = [n for n in ds if n not in known and not str(n).endswith(("_std", "_observed"))]
@@ -126,10 +130,11 @@ def _gaps(ds: xr.Dataset, name: str) -> float | None:
 
 
 def _fusion(ds: xr.Dataset) -> str:
-    absent = [HOLDERS[role] for role in (RETRIEVAL, SURFACE, ROOT) if HOLDERS[role] not in ds]
+    names = holders(ds)
+    absent = [usual(role) for role in (RETRIEVAL, SURFACE, ROOT) if role not in names]
     if not absent:
         return "ready at 5 and 25 cm"
-    return f"ready at 5 cm; lacks {absent[0]} for 25 cm" if absent == [HOLDERS[ROOT]] else f"lacks {', '.join(absent)}"
+    return f"ready at 5 cm; lacks {absent[0]} for 25 cm" if absent == [usual(ROOT)] else f"lacks {', '.join(absent)}"
 
 
 def _state(ds: xr.Dataset, scenario: Scenario, gaps: dict[str, float | None]) -> str:
@@ -170,5 +175,11 @@ def _next_for_scenarios(ds: xr.Dataset, gaps: dict[str, float | None]) -> str:
         first = "ds.sm.gapfill_cru() if there are gaps, then " if any(_uncounted(ds, n, gaps) for n in gaps) else ""
         return f"{first}ds.sm.estimate(depth={ready[-1].depth}, scenario={ready[-1].number})"
     fewest = {n.split()[0] for n in min(absent.values(), key=len)}
-    parts = [SMAP] * bool(fewest & set(SMAP_ANCILLARY)) + ["ds"] + [SOLUS] * bool(fewest & set(SOIL))
+    satellite, soil = (_opened(fewest.intersection(names), step) for names, step in STEPS.items())
+    parts = [*satellite, "ds", *soil]
     return f"xsm.cube({', '.join(parts)})"
+
+
+def _opened(names: Iterable[str], step: str) -> list[str]:
+    """How the first source with some variables is opened and prepared, as code; empty without one."""
+    return [f'xsm.open("{source}", ...).sm.{step}()' for source in providers(names)[:1]]

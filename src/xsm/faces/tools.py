@@ -1,16 +1,16 @@
-"""The commands that are not operations: lists, doctor, inspect, init, run, demo, twin, view, qgis."""
+"""The commands that are not operations: lists, doctor, inspect, init, run, demo, twin, view, qgis; see `unattended`."""
 
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import click
 
 from xsm.errors import DataError, UsageError, unknown
+from xsm.faces.text_table import table
+from xsm.faces.unattended import status, update, watch
 
 OUT = click.Path(path_type=Path)
 
@@ -23,17 +23,6 @@ def add_to(group: click.Group) -> None:
         if tool.name not in group.commands:
             tool.params += common()
             group.add_command(tool)
-
-
-def _table(rows: Iterable[Iterable[Any]], header: tuple[str, ...]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(*header, box=None, header_style="bold", pad_edge=False)
-    for row in rows:
-        table.add_row(*(str(cell) for cell in row))
-    width = None if sys.stdout.isatty() else 160
-    Console(width=width, highlight=False, soft_wrap=False).print(table)
 
 
 def _listing(name: str, about: str, shown: str, further: str = "") -> click.Command:
@@ -50,7 +39,7 @@ def _listing(name: str, about: str, shown: str, further: str = "") -> click.Comm
         if as_json:
             click.echo(json.dumps(listed, indent=1, default=str))
         else:
-            _table(([row[f] for f in shown.split()] for row in listed), tuple(shown.split()))
+            table(([row[f] for f in shown.split()] for row in listed), tuple(shown.split()))
 
     return show
 
@@ -68,8 +57,12 @@ def doctor() -> int:
     from xsm.faces.doctor import checks
 
     rows = checks()
-    _table(((("ok" if ok else "FAILED"), name, detail) for name, ok, detail in rows), ("", "check", "result"))
-    return 0 if all(ok for _, ok, _ in rows) else 1
+    table(((("ok" if ok else "FAILED"), name, detail) for name, ok, detail in rows), ("", "check", "result"))
+    if failed := [name for name, ok, _ in rows if not ok]:
+        click.echo(f"{len(failed)} of {len(rows)} checks failed ({', '.join(failed)}); what does not need them works.")
+        return 1
+    click.echo("All checks passed. Next: xsm demo --quick (90 s), or xsm init rabiei2024 --example and xsm run.")
+    return 0
 
 
 @click.command("inspect", help="Show what a model bundle or a data file contains.")
@@ -262,5 +255,5 @@ TOOLS: tuple[click.Command, ...] = (
     _listing("sources", "data sources", "name title options", "fetch_options variables"),
     _listing("models", "models", "name task title options"),
     _listing("ops", "operations", "id group summary owner", "params"),
-    doctor, inspect, init, run, demo, twin, view, qgis,
+    doctor, inspect, init, run, update, watch, status, demo, twin, view, qgis,
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""JSON-lines worker for QGIS: ``python -I -X utf8 -m xsm worker describe``, ``check`` or ``run``.
+"""JSON-lines worker for QGIS: ``python -I -X utf8 -m xsm worker describe``, ``check``, ``run`` or ``ask``.
 
 One request line comes on stdin, which stays open; when it is closed, the caller is gone. Answers go to stdout, one JSON
 object a line: ``hello``, ``progress``, ``log``, ``result``, ``describe``, ``error``. Whatever else is printed goes to
@@ -37,7 +37,7 @@ GRACE_S = 1.5
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Answer ``describe`` or ``check``, or carry out ``run``; returns the exit code."""
+    """Answer ``describe``, ``check`` or the questions of ``ask``, or carry out ``run``; returns the exit code."""
     verb = (sys.argv[1:] if argv is None else argv)[:1]
     channel = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
@@ -52,8 +52,13 @@ def main(argv: list[str] | None = None) -> int:
     if verb == ["describe"]:
         emit({"event": "describe", **description()})
         return 0
+    if verb == ["ask"]:
+        from xsm.faces.questions import answer_all
+
+        _hello(emit)
+        return answer_all(emit)
     if verb not in (["run"], ["check"]):
-        text = f"Got the verb '{' '.join(verb)}', expected 'describe', 'check' or 'run'."
+        text = f"Got the verb '{' '.join(verb)}', expected 'describe', 'check', 'run' or 'ask'."
         emit({"event": "error", "type": "UsageError", "text": text, "hint": "Run `xsm qgis install`."})
         return 2
     signal.signal(signal.SIGTERM, _interrupt)
@@ -68,7 +73,7 @@ def main(argv: list[str] | None = None) -> int:
 def description() -> dict[str, Any]:
     """Everything that a form needs: protocol, version, operations with their digest, sources, models, and problems."""
     from xsm._version import __version__
-    from xsm.contracts.registry import describe, models, operations, sources
+    from xsm.contracts.registry import describe, get_source, models, operations, sources
     from xsm.faces.doctor import checks
 
     return {
@@ -79,6 +84,7 @@ def description() -> dict[str, Any]:
         "sources": {
             n: {
                 "title": info.title,
+                "fetches": hasattr(get_source(n), "fetch"),
                 "options": [p.to_json() for p in info.options],
                 "fetch_options": [p.to_json() for p in info.fetch_options],
             }
@@ -119,6 +125,7 @@ def _run(line: str, emit: Emit) -> int:
     from xsm.errors import UsageError, XsmError
     from xsm.faces.execute import execute
     from xsm.faces.layers import layers_of
+    from xsm.faces.points import points_of
     from xsm.faces.progress_bar import show
 
     try:
@@ -129,9 +136,11 @@ def _run(line: str, emit: Emit) -> int:
         op = _operation(request, digest)
         with _forwarded(emit), show("json", op.title, emit):
             outcome = execute(op, request["values"], request.get("output"), overwrite=bool(request.get("overwrite")))
+            points = points_of(request["values"], outcome) if request.get("points") else {}
         if op.result is Kind.FOLDER:
             emit({"event": "log", "level": "info", "text": outcome.text})
-        emit({"event": "result", "outputs": [str(p) for p in outcome.written], "layers": layers_of(outcome)})
+        layers = layers_of(outcome)
+        emit({"event": "result", "outputs": [str(p) for p in outcome.written], "layers": layers, "points": points})
     except XsmError as error:
         emit({"event": "error", "type": type(error).__name__, "text": error.message, "hint": error.hint})
         return error.exit_code

@@ -38,7 +38,7 @@ NEARLY_FULL = 1 << 24
 MOST_CELLS, MOST_CHUNKS, MOST_ALONG = 2e11, 1e7, 1e8
 """Fifty years of the globe at 9 km are fewer: 1.1e11 cells in 1.8e6 chunks. Coordinates of dims are loaded whole."""
 UNITS = {"D": "days", "s": "seconds", "ms": "milliseconds", "us": "microseconds"}
-"""Units of times in files; those of maps (``obs_time``) have milliseconds, as in SMAP's product."""
+"""Units of times in files; those of maps (``obs_time``) have milliseconds."""
 FLAGS = {"uint8": "flag_values", "uint16": "flag_masks"}
 """Attribute that tells classes and flags, which have a fill value of their type, from other numbers."""
 NO_TIME = np.int64(np.iinfo("i8").min)
@@ -57,8 +57,8 @@ def read(path: str | Path) -> xr.Dataset:
                 raise DataError(f"The folder '{path}' is not a Zarr store.", hint="Granules are read with <open()>.")
             check_zarr(path)
             _check_sizes(ZarrStore.open_group(path, mode="r", consolidated=False), path)
-            with _without_advice_of_zarr():
-                return _in_order(_opened(ZarrStore.open_group(path, mode="r", consolidated=False), path))
+            with without_advice_of_zarr():
+                return _in_order(opened(ZarrStore.open_group(path, mode="r", consolidated=False), path))
         if path.suffix.lower() in (".tif", ".tiff"):
             from xsm.io import geotiff_read
 
@@ -81,7 +81,7 @@ def read(path: str | Path) -> xr.Dataset:
         store = partial(H5NetCDFStore.open, phony_dims="sort") if hdf5 else NetCDF4DataStore.open
         with closing(store(path)) as raw:
             _check_sizes(raw, path)
-        return _opened(store(path), path)
+        return opened(store(path), path)
     except (OSError, ValueError, KeyError) as error:
         if isinstance(error, DataError):
             raise
@@ -172,7 +172,8 @@ def _check_sizes(store: AbstractDataStore, path: Path) -> None:
             )
 
 
-def _opened(store: AbstractDataStore, path: Path) -> xr.Dataset:
+def opened(store: AbstractDataStore, path: Path) -> xr.Dataset:
+    """A dataset of an open store, lazy and decoded."""
     return _decoded(xr.open_dataset(NamedStore(store, path), chunks={}, decode_coords="all"))
 
 
@@ -201,7 +202,7 @@ def _decoded(ds: xr.Dataset) -> xr.Dataset:
 def _write_netcdf(ds: xr.Dataset, part: Path) -> None:
     import dask
 
-    ds, encoding = _encodings(ds)
+    ds, encoding = encodings(ds)
     for name, variable in ds.variables.items():
         if variable.ndim >= 2 and variable.dtype.kind in "fiu":
             size = [min(s, 64 if d == "time" else 256) for d, s in zip(variable.dims, variable.shape, strict=True)]
@@ -221,21 +222,27 @@ def _write_netcdf(ds: xr.Dataset, part: Path) -> None:
 def write_zarr(
     ds: xr.Dataset, part: Path, processes: int = 1, journal: Path | None = None, strict: bool = False
 ) -> None:
-    """Write a Zarr store; with a journal, continue the one that is there (see `xsm.compute.zarr_regions`)."""
-    ds, encoding = _encodings(ds)
+    """Write a Zarr store; with a journal, continue the one that is there (see `xsm.compute.zarr_regions`).
+
+    Its metadata are also put into one file, by which others open the store at an address, where no folder is listed.
+    """
+    import zarr
+
+    ds, encoding = encodings(ds)
     for name, variable in ds.data_vars.items():
         encoding[str(name)]["chunks"] = tuple(
             min(s, CHUNKS.get(str(d), s)) or 1 for d, s in zip(variable.dims, variable.shape, strict=True)
         )
     layout: dict[str, Any] = {"zarr_format": 3, "consolidated": False, "encoding": encoding}
-    with _without_advice_of_zarr():
+    with without_advice_of_zarr():
         write_groups(ds, part, layout, processes=processes, journal=journal, strict=strict)
+        zarr.consolidate_metadata(part)
     check_written(ds, part)
 
 
 @contextmanager
-def _without_advice_of_zarr() -> Iterator[None]:
-    """Names of sources and stations are texts, whose type the third version of Zarr does not specify."""
+def without_advice_of_zarr() -> Iterator[None]:
+    """Hide a warning: names of sources and stations are texts, whose type Zarr 3 does not specify."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*Zarr (format 3|V3 specification).*")
         yield
@@ -268,25 +275,29 @@ def _record_skipped(part: Path, skipped: list[str]) -> None:
         zarr.open_group(part, mode="r+").attrs["skipped"] = skipped
 
 
-def _encodings(ds: xr.Dataset) -> tuple[xr.Dataset, dict[str, dict[str, Any]]]:
+def encodings(ds: xr.Dataset) -> tuple[xr.Dataset, dict[str, dict[str, Any]]]:
     """The dataset with clean encodings, and what each variable is written with."""
     ds = clean_encoding(ds)
     for text in [n for n, v in ds.variables.items() if v.dtype == object]:
         ds[text] = ds[text].astype(str)
+    for moment in [n for n, v in ds.variables.items() if v.dtype.kind == "M" and n not in ("time", *ds.dims)]:
+        ds[moment] = ds[moment].astype("M8[ms]")
     encoding: dict[str, dict[str, Any]] = {}
     for name, variable in ds.variables.items():
         how: dict[str, Any] = {}
-        if variable.dtype.kind == "f" and name not in ds.dims:
+        kind = variable.dtype.kind
+        if kind == "f" and name not in ds.dims:
             how["_FillValue"] = np.nan
         elif name in ("x", "y", "lat", "lon"):
             how["_FillValue"] = None
         elif FLAGS.get(str(variable.dtype)) in variable.attrs:
             how["_FillValue"] = fill_of(variable.dtype)
-        if variable.dtype.kind == "M" and (name == "time" or name in ds.dims):
+        if name in ("time", *ds.dims) and kind == "M":
             how |= _units(variable.values)
-        elif variable.dtype.kind == "M":
-            ds[name] = variable = variable.astype("M8[ms]")
+        elif kind == "M":
             how |= {"units": "milliseconds since 1970-01-01", "dtype": "i8", "_FillValue": NO_TIME}
+        for key in {"flag_values", "flag_masks"} & set(variable.attrs):  # CF wants them of the type of the variable
+            variable.attrs[key] = np.asarray(variable.attrs[key]).astype("i1" if kind == "b" else variable.dtype)
         if "grid_mapping" in variable.encoding:
             how["grid_mapping"] = variable.encoding["grid_mapping"]
         encoding[str(name)] = how

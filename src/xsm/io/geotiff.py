@@ -1,7 +1,8 @@
-"""Maps as GeoTIFF: days as bands with ISO names, units, statistics, and a style for QGIS beside the file."""
+"""Maps as cloud-optimized GeoTIFF: days as bands with ISO names, units, statistics; a style for QGIS."""
 
 from __future__ import annotations
 
+import errno
 import glob
 import itertools
 import json
@@ -26,6 +27,8 @@ from xsm.io.styles import is_of_xsm, qml, signed
 log = logging.getLogger("xsm")
 DAYS_AT_ONCE = 64
 DERIVED = (".aux.xml", ".ovr")
+BLOCK = 256
+"""Cells on a side of a tile, and at most of the smallest overview."""
 IRREGULAR = 1e-3
 """Share of a step by which the distances of coordinates may differ."""
 
@@ -125,7 +128,8 @@ def _geotiff(
 ) -> Iterator[Callable[[xr.DataArray], None]]:
     """Open the file of a variable; yields a function that writes the next bands.
 
-    ``about`` is written when the body ends, with what it contains then.
+    ``about`` is written when the body ends, with what it contains then. The bands go to a draft, for nothing may change
+    in a cloud-optimized file: its directory, overviews and tiles lie in the order in which they are asked for.
     """
     import rasterio
 
@@ -133,37 +137,31 @@ def _geotiff(
     fill = _fill(array)
     labels = _labels(array)
     units, bands, extremes = array.attrs.get("units", ""), itertools.count(1), []
-    profile: dict[str, Any] = {
-        "driver": "GTiff",
-        **_place(array),
-        "count": len(labels),
-        "dtype": dtype,
-        "nodata": fill,
-        "compress": "deflate",
-        "tiled": True,
-        "blockxsize": 256,
-        "blockysize": 256,
-        "interleave": "band",
-        "predictor": 3 if dtype.kind == "f" else 2,
-    }
-    with fresh(path, overwrite) as part, rasterio.open(part, "w", **profile) as file:
+    layout: dict[str, Any] = {"driver": "GTiff", "tiled": True, "blockxsize": BLOCK, "blockysize": BLOCK,
+                              "interleave": "band", "bigtiff": "if_safer"}  # fmt: skip
+    packed = {"compress": "deflate", "predictor": 3 if dtype.kind == "f" else 2}
+    profile = layout | _place(array) | {"count": len(labels), "dtype": dtype, "nodata": fill}
+    with fresh(path, overwrite) as part:
+        draft = part.with_name("draft")
+        with rasterio.open(draft, "w", **profile) as file:
 
-        def put(block: xr.DataArray) -> None:
-            for values, band in zip(_banded(block).values.astype(dtype), bands, strict=False):
-                file.write(values, band)
-                if statistics := _statistics(values, fill):
-                    file.update_tags(band, **statistics)
-                    extremes.extend([statistics["STATISTICS_MINIMUM"], statistics["STATISTICS_MAXIMUM"]])
+            def put(block: xr.DataArray) -> None:
+                for values, band in zip(_banded(block).values.astype(dtype), bands, strict=False):
+                    file.write(values, band)
+                    if statistics := _statistics(values, fill):
+                        file.update_tags(band, **statistics)
+                        extremes.extend([statistics["STATISTICS_MINIMUM"], statistics["STATISTICS_MAXIMUM"]])
 
-        yield put
-        file.descriptions = labels
-        file.units = [units] * len(labels)
-        tags = {"units": units, "long_name": array.attrs.get("long_name", str(array.name))}
-        plain = {str(k): str(v) for k, v in about.items() if np.ndim(v) == 0}
-        plain |= {"skipped": "\n".join(listed(about))} if "skipped" in about else {}
-        file.update_tags(**(plain | tags), variable=str(array.name))
-        file.update_tags(ns=TAGS, dataset=_json(about), variable=_json(array.attrs), beside=beside)
-        file.update_tags(ns=TAGS, dtype=str(array.dtype))
+            yield put
+            file.descriptions = labels
+            file.units = [units] * len(labels)
+            tags = {"units": units, "long_name": array.attrs.get("long_name", str(array.name))}
+            plain = {str(k): str(v) for k, v in about.items() if np.ndim(v) == 0}
+            plain |= {"skipped": "\n".join(listed(about))} if "skipped" in about else {}
+            file.update_tags(**(plain | tags), variable=str(array.name))
+            file.update_tags(ns=TAGS, dataset=_json(about), variable=_json(array.attrs), beside=beside)
+            file.update_tags(ns=TAGS, dtype=str(array.dtype))
+        _optimize(draft, part, layout | packed, averaged=kind(array) == "continuous" and array.dtype.kind != "b")
     _remove_derived(path)
     style = path.with_suffix(".qml")
     if style.exists() and not _is_of_xsm(style):
@@ -172,6 +170,29 @@ def _geotiff(
     with fresh(style, overwrite=True) as part:
         low, high = min(extremes, default=0.0), max(extremes, default=1.0)
         part.write_text(signed(qml(str(array.name), array.attrs, low, high)), encoding="utf-8")
+
+
+def _optimize(draft: Path, part: Path, layout: Mapping[str, Any], *, averaged: bool) -> None:
+    """Copy a draft into a cloud-optimized file with overviews: means of values, every other cell of classes and flags.
+
+    GDAL's own driver for such files has bands side by side from version 3.11 on only: a day would need all of them.
+    """
+    import rasterio
+    from rasterio._err import CPLE_BaseError
+    from rasterio.enums import Resampling
+    from rasterio.shutil import copy
+
+    try:
+        with rasterio.Env(GDAL_TIFF_OVR_BLOCKSIZE=BLOCK):
+            with rasterio.open(draft, "r+") as file:
+                size = max(file.shape)
+                levels = [2**n for n in range(1, size.bit_length()) if size > BLOCK * 2 ** (n - 1)]
+                if levels:
+                    file.build_overviews(levels, Resampling.average if averaged else Resampling.nearest)
+            copy(draft, part, copy_src_overviews=True, copy_src_mdd=True, **layout)
+    except CPLE_BaseError as error:
+        raise OSError(errno.EIO, str(error)) from error
+    draft.unlink()
 
 
 def _place(array: xr.DataArray) -> dict[str, Any]:

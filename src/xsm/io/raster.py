@@ -1,7 +1,10 @@
-"""A band of a GeoTIFF as a lazy array that reads only the windows it needs."""
+"""A band of a GeoTIFF, or of a mosaic of them, as a lazy array that reads only the windows it needs."""
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,8 +18,11 @@ from rasterio.windows import Window
 from xsm.contracts.source import Area
 from xsm.errors import DataError, SkippedFile, tell
 from xsm.io.geotiff_bands import Band, bands_of, check_place, is_classes, open_tiff, stored_window, values_of
+from xsm.io.vrt import is_vrt, open_vrt
 
 CHUNK = 1024
+Read = Callable[[Window], tuple[np.ndarray, np.ndarray | None]]
+"""Reads the stored numbers of a window, and where they stand for nothing."""
 
 
 def open_raster(
@@ -27,14 +33,15 @@ def open_raster(
     on_error: Literal["raise", "skip"] = "raise",
     decode: bool = True,
 ) -> xr.DataArray | None:
-    """Open the only band of a GeoTIFF lazily.
+    """Open the only band of a GeoTIFF, or of a VRT that puts GeoTIFFs beside it together, lazily.
 
     Chunks are aligned with the file, so that no internal tile is decoded twice.
 
     Parameters
     ----------
     path : Path or str
-        Local file, or an http(s) address, which is read by range requests.
+        Local file, or an http(s) address, which is read by range requests. Of the tiles of a VRT (``.vrt``) those are
+        opened that the area touches.
     area : Area, optional
         What to read: the pixels of its box in the raster's CRS, and ``margin`` more on each side.
     margin : int
@@ -67,6 +74,51 @@ def open_raster(
     >>> open_raster("layer.tif", None).shape
     (4, 5)
     """
+    raster = _open_mosaic(path) if is_vrt(path) else _open_file(path)
+    window = raster_window(raster.crs, raster.transform, raster.shape, area, margin=margin)
+    if window is None:
+        return None
+    band, (rows, cols), step = raster.band, window, raster.transform
+    decode = decode and not raster.classes
+    floats = decode and band.out().kind == "f"
+    nodata = band.missing[0] if band.missing else 255 if band.masked and band.dtype == "uint8" else None
+    nodata = np.nan if decode and not band.plain() else nodata
+    stand_in = np.nan if floats else 255 if nodata is None and band.dtype == "uint8" else nodata
+    left, top = step.c + cols.start * step.a, step.f + rows.start * step.e
+    transform = from_origin(left, top, step.a, -step.e)
+    array = xr.DataArray(
+        lazy_band(path, band, rows, cols, decode, stand_in if on_error == "skip" else None, nodata, read=raster.read),
+        coords={
+            "y": top + (np.arange(rows.stop - rows.start) + 0.5) * transform.e,
+            "x": left + (np.arange(cols.stop - cols.start) + 0.5) * transform.a,
+        },
+        dims=("y", "x"),
+        attrs={
+            "nodata": nodata,
+            "scale": 1.0 if decode else band.scale,
+            "offset": 0.0 if decode else band.offset,
+            "units": raster.units,
+            "synthetic": raster.synthetic,
+        },
+    )
+    return array.rio.write_crs(raster.crs).rio.write_transform(transform).rio.write_coordinate_system()
+
+
+@dataclass(frozen=True)
+class _Raster:
+    """Where a band lies, and how its windows are read."""
+
+    crs: Any
+    transform: Any
+    shape: tuple[int, int]
+    band: Band
+    read: Read
+    units: str = ""
+    synthetic: str = ""
+    classes: bool = False
+
+
+def _open_file(path: Path | str) -> _Raster:
     with open_tiff(path) as file:
         bands = bands_of(file)
         if len(bands) != 1:
@@ -74,34 +126,22 @@ def open_raster(
         check_place(file, path)
         if file.crs is None:
             raise DataError(f"'{path}' has no CRS.", hint="Set it with `gdal_edit.py -a_srs`.")
-        window = raster_window(file.crs, file.transform, file.shape, area, margin=margin)
-        if window is None:
-            return None
         (band,) = bands
-        rows, cols = window
-        decode = decode and not is_classes(file, band)
-        floats = decode and band.out().kind == "f"
-        nodata = band.missing[0] if band.missing else 255 if band.masked and band.dtype == "uint8" else None
-        nodata = np.nan if decode and not band.plain() else nodata
-        stand_in = np.nan if floats else 255 if nodata is None and band.dtype == "uint8" else nodata
-        left, top = (file.transform.c + cols.start * file.transform.a, file.transform.f + rows.start * file.transform.e)
-        transform = from_origin(left, top, file.transform.a, -file.transform.e)
-        array = xr.DataArray(
-            lazy_band(path, band, rows, cols, decode, stand_in if on_error == "skip" else None, nodata),
-            coords={
-                "y": top + (np.arange(rows.stop - rows.start) + 0.5) * transform.e,
-                "x": left + (np.arange(cols.stop - cols.start) + 0.5) * transform.a,
-            },
-            dims=("y", "x"),
-            attrs={
-                "nodata": nodata,
-                "scale": 1.0 if decode else band.scale,
-                "offset": 0.0 if decode else band.offset,
-                "units": file.units[band.number - 1] or "",
-                "synthetic": file.tags().get("synthetic", ""),
-            },
+        return _Raster(
+            file.crs,
+            file.transform,
+            file.shape,
+            band,
+            functools.partial(stored_window, path, band),
+            file.units[band.number - 1] or "",
+            file.tags().get("synthetic", ""),
+            is_classes(file, band),
         )
-        return array.rio.write_crs(file.crs).rio.write_transform(transform).rio.write_coordinate_system()
+
+
+def _open_mosaic(path: Path | str) -> _Raster:
+    mosaic = open_vrt(path)
+    return _Raster(mosaic.crs, mosaic.transform, mosaic.shape, mosaic.band, mosaic.read, synthetic=mosaic.synthetic)
 
 
 def raster_window(
@@ -158,6 +198,8 @@ def lazy_band(
     decode: bool,
     stand_in: float | None = None,
     fill: float | None = None,
+    *,
+    read: Read | None = None,
 ) -> Any:
     """A window of a band as a lazy array: decoded, or the stored numbers with ``fill`` where they are missing.
 
@@ -166,11 +208,12 @@ def lazy_band(
     import dask.array as da
 
     dtype = band.out() if decode else np.dtype(band.dtype)
+    window_of = read or functools.partial(stored_window, path, band)
 
-    def read(block_info: Any = None) -> np.ndarray:
+    def block(block_info: Any = None) -> np.ndarray:
         (r0, r1), (c0, c1) = block_info[None]["array-location"]
         try:
-            stored, missing = stored_window(path, band, Window(cols.start + c0, rows.start + r0, c1 - c0, r1 - r0))
+            stored, missing = window_of(Window(cols.start + c0, rows.start + r0, c1 - c0, r1 - r0))
         except DataError as error:
             if stand_in is None:
                 raise
@@ -188,7 +231,7 @@ def lazy_band(
         return stored
 
     chunks = tuple(tuple(_sizes(span)) for span in (rows, cols))
-    return da.map_blocks(read, chunks=chunks, dtype=dtype, meta=np.empty((0, 0), dtype))
+    return da.map_blocks(block, chunks=chunks, dtype=dtype, meta=np.empty((0, 0), dtype))
 
 
 def _sizes(span: slice) -> list[int]:

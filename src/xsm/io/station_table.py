@@ -13,7 +13,7 @@ from xsm.data.cf import canonical_attrs, drop_impossible
 from xsm.data.units import convert
 from xsm.errors import DataError, tell
 from xsm.io.table_clock import read_times
-from xsm.io.table_columns import COLUMNS, MISSING, find_columns, without_units_row
+from xsm.io.table_columns import COLUMNS, MISSING, find_columns, is_series, without_units_row
 from xsm.io.table_rows import SHARE, Rows, flagged, of_moisture, read_rows
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ _DIRECTIONS = {
 
 
 def read(path: str | Path) -> xr.Dataset:
-    r"""Read a CSV of stations.
+    r"""Read a CSV of stations, or of a single series, which has ``time`` and ``soil_moisture`` alone.
 
     Parameters
     ----------
@@ -48,7 +48,8 @@ def read(path: str | Path) -> xr.Dataset:
     Returns
     -------
     xarray.Dataset
-        ``soil_moisture(sensor, time)`` with the coordinates of stations (documentation: Decisions, "Stations").
+        ``soil_moisture(sensor, time)`` with the coordinates of stations (documentation: Decisions, "Stations"), or
+        ``soil_moisture(time)`` of a series.
 
     Raises
     ------
@@ -65,7 +66,12 @@ def read(path: str | Path) -> xr.Dataset:
     >>> dict(read(path).sizes)
     {'sensor': 1, 'time': 2}
     """
-    return _stations(path, *_frame(path, read_rows(Path(path))))
+    rows = read_rows(Path(path))
+    if not is_series(rows.header):
+        return _stations(path, *_frame(path, rows))
+    station = {"station": Path(path).stem, "lat": "0", "lon": "0", "depth": f"{SURFACE_CM:g}"}
+    placed = rows._replace(header=[*rows.header, *station], rows=[[*row, *station.values()] for row in rows.rows])
+    return _stations(path, *_frame(path, placed)).isel(sensor=0, drop=True)
 
 
 def of_frame(frame: pd.DataFrame) -> xr.Dataset:

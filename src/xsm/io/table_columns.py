@@ -73,6 +73,18 @@ class Columns:
     """Units of all columns that have one, by position."""
 
 
+def is_series(header: Sequence[str]) -> bool:
+    """Whether a table has soil moisture in time, but neither a station nor a place or a depth.
+
+    Examples
+    --------
+    >>> is_series(["Date", "SM [%]"]), is_series(["Date", "SM [%]", "lat"])
+    (True, False)
+    """
+    kinds = {_kind(heading(text)[0]) for text in header}
+    return {"time", "soil_moisture"} <= kinds and kinds.isdisjoint(("station", "lat", "lon", "depth"))
+
+
 def find_columns(path: object, header: Sequence[str]) -> Columns:
     """Find the columns of a table; those that mean nothing here are named in one warning.
 
@@ -109,7 +121,8 @@ def find_columns(path: object, header: Sequence[str]) -> Columns:
     if absent:
         raise DataError(
             f"'{path}' has the columns {', '.join(header)}; {', '.join(absent)} is missing.",
-            hint="A CSV of stations needs station, time, soil_moisture (m3 m-3), lat, lon and should have depth (cm).",
+            hint="A CSV of stations needs station, time, soil_moisture (m3 m-3), lat, lon and should have depth (cm); "
+            "a single series needs time and soil_moisture.",
         )
     same_clock = sorted(range(len(names)), key=lambda i: plain[i][1] != out.units["time"])
     out.dates = [i for i in same_clock if names[i] in DATES]

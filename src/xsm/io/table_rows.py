@@ -20,7 +20,7 @@ GOOD = (
     "g", "u", "v", "a", "p", "good", "ok", "okay", "pass", "passed", "valid", "accepted", "approved", "provisional",
     "unknown", "unflagged", "not flagged", "unchecked", "no flag", "-",
 )  # fmt: skip
-"""Flags of values that are kept: good and unknown as in ISMN, valid in SCAN, approved and provisional in USGS."""
+"""Flags of values that are kept: good and unknown as in ISMN, valid in AWDB, approved and provisional in USGS."""
 _ISMN_GOOD = re.compile(r"[gu]\d*")
 MOISTURE = re.compile(
     r"sm|swc|vwc|theta|(?:surface_)?soil_moisture|soil_(?:moisture|water)(?:_content)?|"

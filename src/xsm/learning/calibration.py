@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 
 from xsm.contracts.bundle import Bundle, spread_name
+from xsm.data.roles import RETRIEVAL, SURFACE, holders
 from xsm.errors import DataError, tell
 from xsm.learning.derived import with_predictors
 from xsm.learning.estimating import estimate_maps, lead_days
@@ -17,8 +18,8 @@ INTERVAL, NORMAL_95 = 0.95, 1.959964
 FEWEST_STATIONS, FEWEST_DAYS = 3, 30
 FEWEST_TRIPLES, LARGEST_SHARE = 300, 0.9
 """Station-days that the stations' error is estimated from, and its largest share of the mean squared difference."""
-TRIPLE = {5: ("sm_dca", "sm_noah_0_10")}
-"""Two products, independent of each other and of the stations, by depth; none is known at 25 cm."""
+TRIPLE = {5: (RETRIEVAL, SURFACE)}
+"""Roles of two products, independent of each other and of the stations, by depth; none is known at 25 cm."""
 LAYERS = {5: ("surface", "5"), 25: ("subsurface", "20")}
 
 
@@ -89,7 +90,7 @@ def factor_beside(misses: np.ndarray, spread: np.ndarray, other: float) -> float
 
 
 def station_error(places: Sequence[Place], depth: int) -> tuple[float, int]:
-    """The stations' representativeness error, by triple collocation with observed DCA and Noah.
+    """The stations' representativeness error, by triple collocation with an observed retrieval and a land model.
 
     All station-days of all places are pooled and means are not removed, because most of the difference between a point
     and its cell is constant in time. Estimates take no part.
@@ -117,12 +118,13 @@ def station_error(places: Sequence[Place], depth: int) -> tuple[float, int]:
 
 
 def _triples(place: Place, depth: int) -> tuple[np.ndarray, np.ndarray] | None:
-    """Index of the station, and the values of station, DCA and Noah, on every day that has all three."""
+    """Index of the station, and the values of station, retrieval and land model, on every day that has all three."""
     from xsm.validation.pairing import pair
     from xsm.validation.products import only_observed
 
-    names = TRIPLE.get(depth, ())
-    if not names or any(n not in place.cube for n in names):
+    known_names = holders(place.cube)
+    names = [known_names[role] for role in TRIPLE.get(depth, ()) if role in known_names]
+    if len(names) < 2:
         return None
     layer, at = LAYERS[depth]
     observed = only_observed(place.cube, names)
@@ -229,7 +231,7 @@ def _with_spread(bundle: Bundle, spread: dict[str, Any]) -> Bundle:
     if spread.get("station_error"):
         limits = (
             "The spread is calibrated to stations, without their representativeness error of "
-            f"{spread['station_error']:.3f} m3 m-3, which triple collocation with DCA and Noah gave."
+            f"{spread['station_error']:.3f} m3 m-3, which triple collocation with a retrieval and a land model gave."
         )
     elif spread["of"] == "truth":
         limits = (

@@ -85,9 +85,9 @@ def small_task(model: Model, options: Mapping[str, Any]) -> tuple[Samples, Spec]
     drive = rng.normal(size=shape).astype("f4")
     soil = np.broadcast_to(np.linspace(10, 60, 40, dtype="f4"), shape[1:]).copy()
     law = (0.25 + 0.04 * drive - 0.001 * soil).astype("f4")
-    arrays = {"tb_h": 240 + 10 * drive, "sand": soil, "sm_noah_0_10": law, "sm_dca": law + 0.01}
-    spec = Spec("estimate", ("tb_h",), ("sm_5cm",), ("sand",), ("sm_noah_0_10", "sm_dca"),
-                {"tb_h": "K", "sand": "percent", "sm_noah_0_10": "m3 m-3", "sm_dca": "m3 m-3", "sm_5cm": "m3 m-3"}, 5,
+    arrays = {"tb_h": 240 + 10 * drive, "sand": soil, "layer": law, "retrieved": law + 0.01}
+    spec = Spec("estimate", ("tb_h",), ("sm_5cm",), ("sand",), ("layer", "retrieved"),
+                {"tb_h": "K", "sand": "percent", "layer": "m3 m-3", "retrieved": "m3 m-3", "sm_5cm": "m3 m-3"}, 5,
                 2, dict(options))  # fmt: skip
     use = np.arange(60) >= 2
     return Samples(arrays, days, use, np.ones(shape[1:], bool), np.ones(shape, bool)), spec

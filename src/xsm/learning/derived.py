@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,17 +16,44 @@ import xarray as xr
 from xsm.compute.cell_blocks import SERIES_CELLS, SERIES_POINTS
 from xsm.compute.chunks import anchored
 from xsm.data.cf import VARIABLES, kind
-from xsm.data.derived_text import FORMS, OF_TRAINING_DAYS, Derived, behind, canonical, is_derived, parse
-from xsm.data.families import families_of, role_of
+from xsm.data.derived_text import AFTER, FORMS, OF_TRAINING_DAYS, Derived, behind, canonical, is_derived, parse
+from xsm.data.families import families_of
 from xsm.data.period import check_days
+from xsm.data.roles import role_of
 from xsm.errors import DataError, tell
 from xsm.learning.samples import days_within
 
-__all__ = ["canonical", "with_derived", "with_predictors"]
+__all__ = ["Carry", "canonical", "with_derived", "with_predictors"]
+
+
+@dataclass(frozen=True)
+class Carry:
+    """States of predictors at the end of one run of days, from which the next one continues.
+
+    Parameters
+    ----------
+    before : mapping of str to ndarray
+        Float64 ``(3, ...)`` by the predictor's text, as `xsm.series.recursive.new_state` makes them; those that are
+        missing begin.
+    after : dict of str to ndarray
+        Is filled with the states after the last day.
+    """
+
+    before: Mapping[str, np.ndarray] = field(default_factory=dict)
+    after: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def state(self, name: str, shape: tuple[int, ...]) -> np.ndarray:
+        """The state of a predictor on cells of some shape, to be changed in place."""
+        from xsm.series.recursive import new_state
+
+        state = self.before.get(name)
+        flat = new_state(int(np.prod(shape))) if state is None else state.reshape(3, -1).astype("f8")
+        self.after[name] = flat.reshape(3, *shape)
+        return flat
 
 
 def with_derived(
-    ds: xr.Dataset, names: Iterable[str], *, train: np.ndarray | Sequence[str] | None = None
+    ds: xr.Dataset, names: Iterable[str], *, train: np.ndarray | Sequence[str] | None = None, carry: Carry | None = None
 ) -> xr.Dataset:
     """Add derived predictors under their canonical text as names.
 
@@ -43,6 +71,8 @@ def with_derived(
     train : ndarray of bool or sequence of str, optional
         Days of ``mean``, ``spread`` and ``standard``, or their periods as a bundle's card has them; all days by
         default, and, with a warning, where the dataset has none of them.
+    carry : Carry, optional
+        States from which predictors of earlier days continue, for a dataset in memory; the others stop.
 
     Returns
     -------
@@ -66,7 +96,7 @@ def with_derived(
     if trees and "time" in ds.dims:
         check_days(ds)
     use = _training_days(ds, [tree for tree in trees if OF_TRAINING_DAYS & set(tree.forms)], train)
-    return ds.assign({str(tree): _derived(ds, tree, use) for tree in trees})
+    return ds.assign({str(tree): _derived(ds, tree, use, carry) for tree in trees})
 
 
 def with_predictors(ds: xr.Dataset, card: Mapping[str, Any]) -> xr.Dataset:
@@ -90,10 +120,10 @@ def _training_days(ds: xr.Dataset, trees: Sequence[Derived], train: Any) -> np.n
     return mask
 
 
-def _derived(ds: xr.Dataset, tree: Derived, use: np.ndarray) -> xr.DataArray:
+def _derived(ds: xr.Dataset, tree: Derived, use: np.ndarray, carry: Carry | None) -> xr.DataArray:
     """A derived variable with its attributes."""
     source = _source(ds, tree)
-    out = _applied(ds, tree, use, tree.observed)
+    out = _applied(ds, tree, use, tree.observed, carry)
     units = str(source.attrs.get("units", "")) or getattr(VARIABLES.get(tree.variable), "units", "")
     name = source.attrs.get("long_name") or tree.variable
     inner = f" of {tree.of}" if isinstance(tree.of, Derived) else ""
@@ -130,32 +160,42 @@ def _source(ds: xr.Dataset, tree: Derived) -> xr.DataArray:
     return variable
 
 
-def _applied(ds: xr.Dataset, tree: Derived | str, use: np.ndarray, observed: bool) -> xr.DataArray:
+def _applied(ds: xr.Dataset, tree: Derived | str, use: np.ndarray, observed: bool, carry: Carry | None) -> xr.DataArray:
     """Values of a predictor without attributes; ``observed`` leaves the filled values of its variable out."""
     if isinstance(tree, str):
         variable, mark = ds[tree].drop_attrs(), f"{tree}_observed"
         return variable.where(ds[mark] == 1) if observed and mark in ds else variable
     from xsm.series import filters
 
-    of = _applied(ds, tree.of, use, observed)
+    of = _applied(ds, tree.of, use, observed, carry)
     if tree.form == "neighbours":
         return _over_cells(of, tree)
     if "time" not in of.dims:
         raise DataError(f"'{tree}' needs a series, '{tree.of}' has the dims {of.dims}.", hint="Leave it out.")
+    more = {} if carry is None else {"state": _state(of, tree, carry)}
     match tree.form:
         case "memory":
-            return _along_time(of, functools.partial(filters.exponential_filter, days=tree.days))
+            return _along_time(of, functools.partial(filters.exponential_filter, days=tree.days, **more))
         case "others":
-            return _along_time(of, functools.partial(filters.other_days, days=tree.days, side=tree.side))
+            return _along_time(of, functools.partial(filters.other_days, days=tree.days, side=tree.side, **more))
         case "distance":
-            return _along_time(of, functools.partial(filters.distance, side=tree.side))
+            return _along_time(of, functools.partial(filters.distance, side=tree.side, **more))
         case "antecedent":
-            return _along_time(of, functools.partial(filters.antecedent, days=tree.days))
+            return _along_time(of, functools.partial(filters.antecedent, days=tree.days, **more))
         case "mean":
             return _along_time(of, functools.partial(filters.day_mean, use=use), keep=False)
         case "spread":
             return _along_time(of, functools.partial(filters.day_spread, use=use), keep=False)
     return _along_time(of, functools.partial(filters.standardised, use=use))
+
+
+def _state(of: xr.DataArray, tree: Derived, carry: Carry) -> np.ndarray:
+    """State of a predictor, which must need nothing of later days."""
+    if AFTER in Derived(tree.form, tree.variable, side=tree.side).reach:
+        raise DataError(
+            f"'{tree}' rests on later days and cannot be continued from day to day.", hint="Fuse with <mode=filter>."
+        )
+    return carry.state(str(tree), tuple(n for d, n in of.sizes.items() if d != "time"))
 
 
 def _along_time(variable: xr.DataArray, kernel: Any, keep: bool = True) -> xr.DataArray:

@@ -19,8 +19,9 @@ from xsm.contracts.registry import get_model
 from xsm.data.cf import canonical_attrs, check_units, same_units
 from xsm.data.derived_text import behind, memory_days
 from xsm.data.emptiness import tell_emptied, valid_share
-from xsm.data.families import ESTIMATE, families_behind
+from xsm.data.families import families_behind
 from xsm.data.grids import EASE2_M09, grid_of, require_grid
+from xsm.data.roles import ESTIMATE
 from xsm.data.scenarios import Scenario, get_scenario
 from xsm.data.soil_texture import texture_of
 from xsm.data.variation import WORDS, map_ratios, tell_flat

@@ -10,16 +10,15 @@ import xarray as xr
 from xsm.compute.cell_blocks import cells_of
 from xsm.compute.chunks import is_lazy
 from xsm.data.cf import VARIABLES, check_units, kind
-from xsm.data.families import ESTIMATE, LAND_MODEL, is_moisture, role_of, same_series
+from xsm.data.families import is_moisture, same_series
 from xsm.data.period import check_order
+from xsm.data.roles import ESTIMATE, FORCING, LAND_MODELS, PREDICTOR, QUANTITIES, RETRIEVAL, SOIL_TEMPERATURE, role_of
 from xsm.errors import DataError, UsageError, render_hint, tell, unknown
 from xsm.learning.seasonal import Pattern, find_pattern
 from xsm.learning.values import check_values
 
-NEVER = ("sm_noah_0_10", "sm_noah_10_40", "sm_surface", "sm_rootzone",
-         "soil_temperature_0_10", "soil_temperature_10_40", "air_temperature", "precipitation", "sm_5cm",
-         "sm_25cm")  # fmt: skip
-"""Variables that are filled only where a user names them."""
+MODELLED = LAND_MODELS | {ESTIMATE, FORCING, SOIL_TEMPERATURE, *QUANTITIES}
+"""Roles of variables that are filled only where a user names them."""
 SAMPLE_CELLS = 384
 """Cells that show how a variable varies, and that a model learns from."""
 
@@ -77,9 +76,13 @@ def _default_variables(ds: xr.Dataset) -> list[str]:
     return [
         str(n)
         for n, v in sorted(ds.data_vars.items(), key=lambda item: order.get(str(item[0]), len(order)))
-        if "time" in v.dims and v.dtype.kind == "f" and n not in NEVER and not str(n).endswith(spread)
-        and (n in VARIABLES or len(ds.data_vars) == 1)
+        if "time" in v.dims and v.dtype.kind == "f" and not str(n).endswith(spread) and not _is_modelled(ds, str(n))
+        and (n in VARIABLES or role_of(ds, str(n)) in (RETRIEVAL, PREDICTOR) or len(ds.data_vars) == 1)
     ]  # fmt: skip
+
+
+def _is_modelled(ds: xr.Dataset, name: str) -> bool:
+    return not MODELLED.isdisjoint((name, role_of(ds, name)))
 
 
 def _whole_numbers(ds: xr.Dataset) -> list[str]:
@@ -104,13 +107,13 @@ def refuse_leaks(ds: xr.Dataset, covariates: Sequence[str], allowed: bool) -> No
         tell(
             f"The covariates {', '.join(unknown_role)} are soil moisture of an unknown role: if a land model made "
             "them, they leak the reference of the estimates into the filled series. "
-            + render_hint("Give them the attribute role ('retrieval', 'land model'), or <allow_target_leak=True>.")
+            + render_hint("Give them the attribute role ('retrieval', 'model_surface'), or <allow_target_leak=True>.")
         )
 
 
 def leaks(ds: xr.Dataset, covariates: Sequence[str]) -> list[str]:
     """Covariates that are references of the soil moisture estimates: what a land model says of soil moisture."""
-    return [c for c in covariates if is_moisture(ds, c) and role_of(ds, c) in (LAND_MODEL, ESTIMATE)]
+    return [c for c in covariates if is_moisture(ds, c) and role_of(ds, c) in LAND_MODELS | {ESTIMATE}]
 
 
 def _refuse_copies(ds: xr.Dataset, names: Sequence[str], covariates: Sequence[str]) -> None:

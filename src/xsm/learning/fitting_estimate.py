@@ -17,7 +17,7 @@ from xsm.data.derived_text import behind
 from xsm.data.families import families_behind
 from xsm.data.grids import grid_of
 from xsm.data.period import Splits, split_days
-from xsm.data.scenarios import Scenario, get_scenario
+from xsm.data.scenarios import Scenario, scenario_of
 from xsm.data.variation import map_ratios, tell_flat
 from xsm.errors import DataError, UsageError, hear, tell
 from xsm.learning.calibration import Place, to_reference, to_stations
@@ -70,7 +70,7 @@ def fit_estimate(
     info = model_info(model or "convlstm", "estimate")
     learner = get_model(info.name, "estimate")
     memory, checked = split_memory(info, model_options(info, options))
-    case = get_scenario(depth, scenario)
+    case = scenario_of(ds, depth, scenario)
     if predictors is not None or target is not None or memory:
         case = free_scenario(ds, predictors, target, depth, scenario, memory)
     if surface is not None and not case.needs_surface:

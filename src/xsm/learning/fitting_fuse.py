@@ -16,11 +16,11 @@ from xsm.contracts.registry import get_model
 from xsm.data.families import families_behind
 from xsm.data.masks import with_masks
 from xsm.data.period import split_days
-from xsm.data.roles import HOLDERS, RETRIEVAL, ROOT, SURFACE
+from xsm.data.roles import RETRIEVAL, ROOT, SURFACE, bounds_of, holders
 from xsm.errors import DataError, UsageError, render_hint, tell
 from xsm.learning import fusing, fusion_weights
 from xsm.learning.derived import with_derived
-from xsm.learning.fuse_inputs import check_information, check_thawed, checked_cube
+from xsm.learning.fuse_inputs import check_information, check_thawed, checked_cube, taken
 from xsm.learning.fuse_stations import at_stations
 from xsm.learning.samples import model_options, periods, sample_cells
 from xsm.progress import quiet
@@ -55,7 +55,7 @@ def fit_fuse(
         raise UsageError(f"mode is '{mode}', expected one of {', '.join(MODES)}.")
     learner = get_model(model or DEFAULT, "fuse")
     checked = model_options(learner.info, options)
-    depths = (5, 25) if HOLDERS[ROOT] in ds else (5,)
+    depths = (5, 25) if ROOT in holders(ds) else (5,)
     ds, _ = checked_cube(ds, depths)
     day = ds["time"].values.astype("M8[D]")
     training, validation_days = split_days(day, train, validation)
@@ -67,7 +67,7 @@ def fit_fuse(
     except DataError:
         check_thawed(ds)
         raise
-    check_information(sample.isel(time=training))
+    check_information(sample.isel(time=training), holders(ds))
     log.info("training the fusion on %d cells and %d days", sample.sizes.get("cell", 1), training.sum())
     with quiet() as progress:
         learn = partial(_learn, learner, checked, training, seed, progress)
@@ -138,24 +138,26 @@ def _joined(
 ) -> Bundle:  # fmt: skip
     """One bundle of all components, with fixed weights and the spread that goes with them."""
     day = ds["time"].values.astype("M8[D]")
-    roles = [HOLDERS[n] for n in HOLDERS if HOLDERS[n] in ds]
+    names = taken(ds)
+    variables = list(names.values())
     weights = {f"{name}/{key}": w for name, part in parts.items() for key, w in part.weights.items()}
     card = {
         "format": BUNDLE_FORMAT,
         "task": "fuse",
         "model": learner.info.name,
-        "inputs": [n for n in roles if "time" in ds[n].dims],
-        "statics": [n for n in roles if "time" not in ds[n].dims],
+        "inputs": [n for n in variables if "time" in ds[n].dims],
+        "statics": [n for n in variables if "time" not in ds[n].dims],
         "targets": [f"sm_{d}cm" for d in depths],
-        "references": [HOLDERS[RETRIEVAL], *([HOLDERS[ROOT]] if 25 in depths else [])],
-        "units": {n: str(ds[n].attrs.get("units", "")) for n in roles} | {f"sm_{d}cm": "m3 m-3" for d in depths},
+        "references": [names[RETRIEVAL], *([names[ROOT]] if 25 in depths else [])],
+        "units": {n: str(ds[n].attrs.get("units", "")) for n in variables} | {f"sm_{d}cm": "m3 m-3" for d in depths},
         "options": {"mode": mode, "components": {n: _without_origin(p.card) for n, p in parts.items()}},
         "training": {"days": _bounds(day[training]), "periods": periods(day[training])},
         "validation": {"days": _bounds(day[validation])},
         "metrics": {f"rmse_{n}": p.card["metrics"]["rmse"] for n, p in parts.items() if "rmse" in p.card["metrics"]},
         "sources": {
             "history": str(ds.attrs.get("history", "")).split("\n"),
-            "families": families_behind(ds, roles),
+            "families": families_behind(ds, variables),
+            "roles": {role: _about(ds, name) for role, name in names.items()},
             "stations": [],
         },
         "synthetic": str(ds.attrs.get("synthetic", "")),
@@ -166,6 +168,12 @@ def _joined(
         "limits": LIMITS,
     }
     return Bundle(card, weights | fusion_weights.fixed())
+
+
+def _about(ds: xr.Dataset, name: str) -> dict[str, Any]:
+    """What a card says of the variable that held a role: its name, its families and its layer in cm."""
+    layer = bounds_of(ds, name)
+    return {"name": name, "families": families_behind(ds, [name]), **({"layer": list(layer)} if layer else {})}
 
 
 def _without_origin(card: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,15 +13,16 @@ from xsm.compute.chunks import is_lazy
 from xsm.contracts.bundle import Bundle
 from xsm.data.cf import canonical_attrs
 from xsm.data.derived_text import memory_days
-from xsm.data.families import ESTIMATE
 from xsm.data.masks import with_masks
-from xsm.data.roles import HOLDERS, RETRIEVAL, ROOT, SURFACE, in_roles
+from xsm.data.roles import ESTIMATE, RETRIEVAL, SURFACE
 from xsm.data.scenarios import get_scenario
 from xsm.errors import DataError, UsageError, render_hint, tell
 from xsm.learning import fusing
+from xsm.learning.derived import Carry
 from xsm.learning.estimating import trim, with_context
 from xsm.learning.fitting_fuse import fit_fuse
-from xsm.learning.fuse_inputs import check_information, checked_cube
+from xsm.learning.fuse_inputs import check_information, checked_cube, in_roles, taken
+from xsm.learning.fused_products import check_products
 from xsm.learning.fusion_weights import ROOT_SOURCES, SURFACE_SOURCES
 from xsm.learning.shipped import load_bundle
 
@@ -41,7 +42,7 @@ def fusion_bundle(
         return fit_fuse(ds, model=None, stations=stations, options={"mode": mode}, **training)
     roles = in_roles(ds)
     if not is_lazy(roles[[RETRIEVAL, SURFACE]]):
-        check_information(roles)
+        check_information(roles, taken(ds))
     if lost := [n for n, v in {"stations": stations, **training}.items() if n != "seed" and v is not None]:
         raise UsageError(f"{', '.join(lost)} only matter for training, but a model was given.", hint="Leave them out.")
     if not isinstance(model, Bundle | str | Path):
@@ -65,36 +66,32 @@ def checked_depths(depth: Iterable[Any] | None) -> tuple[int, ...]:
     return tuple(sorted({int(d) for d in depths}))
 
 
-def fused_maps(ds: xr.Dataset, bundle: Bundle, depths: Sequence[int]) -> xr.Dataset:
-    """Fused soil moisture with its spread, weights and masks; see `xsm.fuse`."""
+def fused_maps(ds: xr.Dataset, bundle: Bundle, depths: Sequence[int], carry: Carry | None = None) -> xr.Dataset:
+    """Fused soil moisture with its spread, weights and masks; see `xsm.fuse`. With ``carry``, of days that follow."""
     ds, reason = checked_cube(ds, depths)
-    needed = [n for n in bundle.card["inputs"] if n != HOLDERS[RETRIEVAL] and (25 in depths or n != HOLDERS[ROOT])]
-    if missing := [n for n in needed if n not in ds]:
-        raise DataError(
-            f"The fusion bundle needs {', '.join(missing)}, which the cube lacks.",
-            hint="Add them with <cube()>, or train a bundle on this cube.",
-        )
+    names = taken(ds, depths)
+    check_products(ds, names, bundle, depths)
     components = bundle.card["options"]["components"].values()
     of_maps = any("neighbours(" in name for card in components for name in card["inputs"])
-    if of_maps and not {"y", "x"} <= set(ds[HOLDERS[SURFACE]].dims):
+    if of_maps and not {"y", "x"} <= set(ds[names[SURFACE]].dims):
         raise DataError(
-            f"The fusion bundle was trained on maps, the cube has the dims {ds[HOLDERS[SURFACE]].dims}.",
+            f"The fusion bundle was trained on maps, the cube has the dims {ds[names[SURFACE]].dims}.",
             hint="Fuse maps (y, x), or train a bundle on these series: leave <model=> out.",
         )
     masks, inside = with_masks(ds), reason == 0
     roles = fusing.inputs_of(ds, depths)
-    parts = fusing.surface_parts(roles, bundle)
-    if not is_lazy(parts[[RETRIEVAL]]) and not parts[RETRIEVAL].notnull().any():
+    parts = fusing.surface_parts(roles, bundle, carry)
+    if carry is None and not is_lazy(parts[[RETRIEVAL]]) and not parts[RETRIEVAL].notnull().any():
         tell("No day has a retrieval on thawed ground: the maps rest on the land model and the weather alone.")
     fused = fusing.merged_surface(parts, bundle.weights["weights_5cm"])
     maps: dict[int, tuple[xr.DataArray, xr.DataArray]] = {}
     if 5 in depths:
         maps[5] = fused, fusing.surface_spread(parts, bundle.weights["spread_5cm"])
     if 25 in depths:
-        deep = fusing.root_parts(roles, fused, bundle)
+        deep = fusing.root_parts(roles, fused, bundle, carry)
         root = fusing.merged_root(deep, bundle.weights["weights_25cm"])
         maps[25] = root, fusing.root_spread(deep, root, parts, bundle.weights["spread_25cm"])
-    out = xr.Dataset(coords=ds[HOLDERS[SURFACE]].coords)
+    out = xr.Dataset(coords=ds[names[SURFACE]].coords)
     for depth, (mean, spread) in maps.items():
         out = out.assign(_named(depth, mean.where(inside), spread.where(inside), bundle))
     observed = (
@@ -105,6 +102,7 @@ def fused_maps(ds: xr.Dataset, bundle: Bundle, depths: Sequence[int]) -> xr.Data
         out = out.assign(frozen=masks["frozen"])
     out = trim(with_context(out, ds, get_scenario(5, 2)), ds.attrs.get("xsm_region"))
     about = {
+        "title": "Soil moisture from satellite, land model and weather",
         "method": "fuse",
         "mode": bundle.card["options"]["mode"],
         "model_hash": bundle.hash,
@@ -152,10 +150,11 @@ def _named(depth: int, mean: xr.DataArray, spread: xr.DataArray, bundle: Bundle)
 def _weights(bundle: Bundle, depths: Sequence[int]) -> dict[str, xr.DataArray]:
     """What each map rests on, as small tables."""
     out = {}
+    retrieved = "retrieved", [False, True], {"long_name": "Whether the satellite retrieved soil moisture on the day"}
     if 5 in depths:
         out["weights_5cm"] = xr.DataArray(
             bundle.weights["weights_5cm"],
-            {"retrieved": [False, True], "source_5cm": list(SURFACE_SOURCES)},
+            {"retrieved": retrieved, "source_5cm": list(SURFACE_SOURCES)},
             attrs={"long_name": "Weights of the sources at 5 cm, on days without and with a retrieval", "units": "1"},
         )
     if 25 in depths:

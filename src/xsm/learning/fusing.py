@@ -18,9 +18,10 @@ from xsm.contracts.bundle import Bundle
 from xsm.contracts.model import DRIEST, WETTEST, Model
 from xsm.contracts.registry import get_model
 from xsm.data.derived_text import behind, is_derived
-from xsm.data.roles import RETRIEVAL, ROOT, SURFACE, in_roles
+from xsm.data.roles import RETRIEVAL, ROOT, SURFACE
 from xsm.errors import DataError
-from xsm.learning.derived import with_derived
+from xsm.learning.derived import Carry, with_derived
+from xsm.learning.fuse_inputs import in_roles
 from xsm.learning.fusion_weights import MODEL_MEAN, ROOT_SOURCES, SURFACE_SOURCES, spread_of
 
 PREDICTION, TAUGHT, OPERATOR = "prediction", "taught", "operator"
@@ -93,7 +94,7 @@ def component(bundle: Bundle, name: str) -> Bundle:
 
 
 def predict(
-    ds: xr.Dataset, bundle: Bundle, name: str, *, rename: Mapping[str, str] | None = None
+    ds: xr.Dataset, bundle: Bundle, name: str, *, rename: Mapping[str, str] | None = None, carry: Carry | None = None
 ) -> list[xr.DataArray]:
     """Prediction of a component and the spread of what it learnt from, lazy where the dataset is.
 
@@ -108,7 +109,7 @@ def predict(
             f"The fusion bundle needs {', '.join(missing)}, which the cube lacks.",
             hint="Add them with <cube()>, or train a bundle on this cube.",
         )
-    ds = with_derived(ds, named.values())
+    ds = with_derived(ds, named.values(), carry=carry)
     arrays = xr.Dataset({n: ds[v] for n, v in named.items()})
     target = part.card["targets"][0]
 
@@ -119,13 +120,13 @@ def predict(
     return map_series(block, arrays, inputs, statics, 2)
 
 
-def surface_parts(ds: xr.Dataset, bundle: Bundle) -> xr.Dataset:
+def surface_parts(ds: xr.Dataset, bundle: Bundle, carry: Carry | None = None) -> xr.Dataset:
     """What the fused surface is merged from: `SURFACE_SOURCES`, the spread of the prediction, the mean's correction."""
-    mean, spread = predict(ds, bundle, PREDICTION)
+    mean, spread = predict(ds, bundle, PREDICTION, carry=carry)
     dims = ds[SURFACE].dims
     lasting = others_of(INNOVATION, LASTING, bundle.card["options"]["mode"])
     parts = {RETRIEVAL: ds[RETRIEVAL], SURFACE: ds[SURFACE], PREDICTION: mean, "spread": spread}
-    parts["lasting"] = with_derived(ds, [lasting])[lasting]
+    parts["lasting"] = with_derived(ds, [lasting], carry=carry)[lasting]
     return xr.Dataset({n: v.transpose(*dims).drop_attrs() for n, v in parts.items()})
 
 
@@ -164,16 +165,17 @@ def depth_filter(sample: xr.Dataset, days: np.ndarray) -> np.ndarray:
     return np.linalg.solve(gram + RIDGE_SHARE * np.trace(gram) / len(gram) * np.eye(len(gram)), x @ y)
 
 
-def root_parts(ds: xr.Dataset, fused: xr.DataArray, bundle: Bundle) -> xr.Dataset:
+def root_parts(ds: xr.Dataset, fused: xr.DataArray, bundle: Bundle, carry: Carry | None = None) -> xr.Dataset:
     """Parts of the fused second layer (`fusion_weights.ROOT_SOURCES`) and the spread of the taught one."""
     change = (fused - ds[SURFACE]).drop_attrs().assign_attrs(units="m3 m-3", long_name="Fusion minus land model")
     ds = ds.assign({FUSED: fused.assign_attrs(units="m3 m-3", long_name="Fused soil moisture"), CHANGE: change})
     filters = [f"memory({CHANGE}, {d})" for d in MEMORIES]
-    of_change = with_derived(ds, filters)
+    of_change = with_derived(ds, filters, carry=carry)
     shift: Any = sum(k * of_change[n] for k, n in zip(bundle.weights["filter_25cm"], filters, strict=True))
-    taught, spread = predict(ds, bundle, TAUGHT)
+    taught, spread = predict(ds, bundle, TAUGHT, carry=carry)
     inputs = component(bundle, OPERATOR).card["inputs"]
-    operator, _ = predict(ds, bundle, OPERATOR, rename={n: n.replace(SURFACE, FUSED) for n in inputs if is_derived(n)})
+    of_fused = {n: n.replace(SURFACE, FUSED) for n in inputs if is_derived(n)}
+    operator, _ = predict(ds, bundle, OPERATOR, rename=of_fused, carry=carry)
     dims = ds[SURFACE].dims
     parts = {"model_root": ds[ROOT] + shift, "taught": taught, "operator": operator, "spread": spread}
     return xr.Dataset({n: v.transpose(*dims).drop_attrs().astype("f4") for n, v in parts.items()})

@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from xsm.contracts.registry import providers
 from xsm.data.cf import VARIABLES, check_units, kind, same_units
 from xsm.data.derived_text import HINT, STATIC, TODAY, behind, canonical, is_derived, parse, reach
 from xsm.data.families import families_of, is_moisture, same_series, shared
 from xsm.data.period import check_days
-from xsm.data.scenarios import Scenario, get_scenario
+from xsm.data.roles import RETRIEVAL, holders, soil_bounds, soil_slice
+from xsm.data.scenarios import Scenario, scenario_of
 from xsm.errors import DataError, render_hint, tell
 from xsm.learning.samples import days_within
 
@@ -30,7 +32,7 @@ def require(ds: xr.Dataset, scenario: Scenario, *, with_references: bool = False
     if missing:
         raise DataError(
             f"{scenario.depth} cm scenario {scenario.number} needs {', '.join(missing)}, which the cube lacks.",
-            hint="Add them with <cube()>: SMAP, NLDAS-2 Noah and SOLUS100 contain them.",
+            hint=f"Add them with <cube()>{_from(providers(missing))}, or name others with <predictors=> or <roles=>.",
         )
     if "time" not in ds.dims or ds.sizes["time"] <= scenario.lead_in:
         raise DataError(
@@ -40,25 +42,27 @@ def require(ds: xr.Dataset, scenario: Scenario, *, with_references: bool = False
     check_days(ds)
 
 
+def _from(sources: Sequence[str]) -> str:
+    return f" from {' or '.join(sources)}" if sources else ""
+
+
 def split_predictors(ds: xr.Dataset, scenario: Scenario) -> tuple[xr.Dataset, xr.Dataset]:
     """Dynamic predictors (time, y, x) and static ones (y, x) at the scenario's soil depth."""
     statics = {}
     for name in scenario.statics:
-        variable = ds[name]
-        if "soil_depth" in variable.dims:
-            if scenario.soil_depth not in ds["soil_depth"].values:
-                raise DataError(
-                    f"'{name}' has the soil depths {ds['soil_depth'].values.tolist()} cm, "
-                    f"{scenario.depth} cm scenario {scenario.number} needs {scenario.soil_depth}.",
-                    hint="Open SOLUS100 with <soil_depth=5,30>.",
-                )
-            variable = variable.sel(soil_depth=scenario.soil_depth, drop=True)
-        statics[name] = variable
+        layers = "soil_depth" in ds[name].dims and soil_bounds(ds) is not None
+        if "soil_depth" in ds[name].dims and not layers and scenario.soil_depth not in ds["soil_depth"].values:
+            raise DataError(
+                f"'{name}' has the soil depths {ds['soil_depth'].values.tolist()} cm, "
+                f"{scenario.depth} cm scenario {scenario.number} needs {scenario.soil_depth}.",
+                hint="Open the soil maps with <soil_depth=5,30>.",
+            )
+        statics[name] = soil_slice(ds, name, scenario.depth if layers else scenario.soil_depth)
     return ds[list(scenario.inputs)], xr.Dataset(statics)
 
 
 def references(ds: xr.Dataset, scenario: Scenario) -> xr.Dataset:
-    """References as observed: a filled DCA soil moisture counts only where ``sm_dca_observed`` says so."""
+    """References as observed: a filled retrieval counts only where its ``_observed`` says so."""
     observed = {}
     for name in scenario.references:
         if "denoised" in ds[name].attrs:
@@ -101,14 +105,15 @@ def domain(dynamic: xr.Dataset, static: xr.Dataset, land: xr.DataArray | None = 
     return reasons(dynamic, static, land, None) == 0
 
 
-def with_units(ds: xr.Dataset, names: Iterable[str]) -> xr.Dataset:
+def with_units(ds: xr.Dataset, names: Iterable[str], like: Mapping[str, str] | None = None) -> xr.Dataset:
     """Check the units of variables; one without units gets those of its canonical name, with a warning.
 
-    There is no warning for dimensionless numbers, which need no units in CF.
+    ``like`` gives the canonical variables whose units others have. There is no warning for dimensionless numbers, which
+    need no units in CF.
     """
-    names = list(names)
-    check_units(ds, names)
-    bare = {n: VARIABLES[n].units for n in names if n in VARIABLES and "units" not in ds[n].attrs}
+    canonical_names = {n: (like or {}).get(n, n) for n in names}
+    check_units(ds, canonical_names, like)
+    bare = {n: VARIABLES[c].units for n, c in canonical_names.items() if c in VARIABLES and "units" not in ds[n].attrs}
     if assumed := ", ".join(f"{n} ({u})" for n, u in bare.items() if not same_units(u, "")):
         tell(f"These variables have no 'units' and are assumed to be in the units in brackets: {assumed}.")
     return ds.assign({n: ds[n].assign_attrs(units=u) for n, u in bare.items() if u})
@@ -191,9 +196,9 @@ def free_scenario(
 ) -> Scenario:
     """A scenario with other predictors or another reference, both of which are checked, and filters of ``memory`` days.
 
-    The filters are those of DCA where it is in the dataset and no reference, else those of all series.
+    The filters are those of the retrieval where the dataset has one that is no reference, else those of all series.
     """
-    base = get_scenario(depth, number)
+    base = scenario_of(ds, depth, number)
     names = (*base.inputs, *base.statics) if predictors is None else predictors
     names = tuple(dict.fromkeys(n if n in ds else canonical(n) for n in names))
     references = base.references if target is None else (target,)
@@ -215,7 +220,7 @@ def free_scenario(
             f"None of the predictors ({', '.join(names) or 'no names'}) changes with time, expected at least one.",
             hint="Name one with the dimension time.",
         )
-    retrieval = [n for n in ("sm_dca",) if n in ds and n not in references]
+    retrieval = [n for role, n in holders(ds).items() if role == RETRIEVAL and n not in references]
     filtered = retrieval or [n for n in dynamic if not is_derived(n)]
     filters = [canonical(f"memory({name!r}, {days})") for name in filtered for days in memory]
     dynamic = tuple(dict.fromkeys((*dynamic, *filters)))

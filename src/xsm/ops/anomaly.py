@@ -12,9 +12,10 @@ from xsm.data.cf import add_history
 from xsm.data.emptiness import tell_emptied, valid_share
 from xsm.data.series import series_of
 from xsm.errors import UsageError
+from xsm.ops.climatology import Variables
 from xsm.series.anomaly import as_climatology, from_climatology, from_moving_mean, leap_rule
 from xsm.series.climatology import How, climatology_of
-from xsm.series.reference_period import period_mask
+from xsm.series.reference_period import period_mask, tell_base
 
 
 @operation(title="Anomaly", group="Series", keeps_type=True)
@@ -37,7 +38,7 @@ def anomaly(
         bool | None, Param("Count 29 February in every year; by default as the climatology does.", advanced=True)
     ] = None,
     time: Annotated[Any, Param("Reference period of the climatology; by default all.", kind=Kind.PERIOD)] = None,
-    variables: Annotated[tuple[str, ...] | None, Param("Variables; by default all soil moisture.")] = None,
+    variables: Variables = None,
 ) -> xr.Dataset:
     """Compute anomalies from a moving mean or from a climatology.
 
@@ -107,6 +108,8 @@ def anomaly(
         why = "Too few values lie in its windows, or all are the same."
     else:
         how = How(window=window, leap_days=leap_days is not False, min_obs=min_obs, std=standardise)
+        if climatology is None:
+            tell_base(method, days[period_mask(days, time)], "method")
         base = _base(ds, days, names, climatology, how, time)
         rule = leap_rule(base)
         if leap_days is not None and rule is not None and rule != leap_days:

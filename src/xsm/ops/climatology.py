@@ -13,6 +13,8 @@ from xsm.errors import UsageError
 from xsm.series.climatology import How, climatology_of
 from xsm.series.reference_period import period_mask, tell_too_few
 
+Variables = Annotated[tuple[str, ...] | None, Param("Variables; by default all soil moisture of the input.")]
+
 
 @operation(title="Climatology", group="Series", keeps_type=True)
 def climatology(
@@ -34,7 +36,7 @@ def climatology(
     min_obs: Annotated[int, Param("Fewest values of a smoothed day, or of a harmonic fit.", minimum=1)] = 1,
     min_years: Annotated[int, Param("Fewest years with a value in the window of a day of year.", minimum=1)] = 1,
     time: Annotated[Any, Param("Reference period, both days included; by default all.", kind=Kind.PERIOD)] = None,
-    variables: Annotated[tuple[str, ...] | None, Param("Variables; by default all soil moisture.")] = None,
+    variables: Variables = None,
 ) -> xr.Dataset:
     """Compute what is usual on each day of the year.
 
@@ -60,7 +62,8 @@ def climatology(
         Number of waves.
     leap_days : bool
         True: 29 February is day 60 and 1 March day 61 of every year (pytesmo's ``respect_leap_years=False``). False:
-        days count from 1 January, and 1 March is day 61 in leap years only.
+        days count from 1 January, and 1 March is day 61 in leap years only. In pytesmo the default of
+        ``calc_climatology`` is the former and that of ``calc_anomaly`` the latter: give both the same.
     std : bool
         Adds the standard deviation over the years of the (smoothed) values of a day of year.
     min_obs : int

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import xarray as xr
 
-from xsm.contracts.operation import Param, operation
+from xsm.contracts.operation import Kind, Param, operation
 from xsm.data.cf import add_history
 from xsm.data.merging import merge_products
+from xsm.data.roles import with_roles
 from xsm.data.time import utc_times
+
+Roles = Annotated[
+    Any,
+    Param(
+        "Variables that hold roles where several could: 'model_surface=swvl1; model_root=swvl2'.",
+        kind=Kind.MAPPING,
+        advanced=True,
+    ),
+]
 
 
 @operation(title="Build a cube", group="Data", accessor=False)
 def cube(
-    first: Annotated[xr.Dataset, Param("Sets window and days; normally SMAP.")],
+    first: Annotated[xr.Dataset, Param("Sets window and days; normally the satellite.")],
     *others: Annotated[xr.Dataset, Param("Further products on the same grid.")],
+    roles: Roles = None,
 ) -> xr.Dataset:
     """Merge products on one EASE-Grid window and one run of days.
 
@@ -26,6 +37,9 @@ def cube(
     *others : xarray.Dataset
         Placed by integer row and column and by day, never by comparing coordinates; cells and days that they do not
         cover are empty and counted in a warning.
+    roles : mapping of str to str, optional
+        Variables that hold a role where several could, or none says so: ``{"model_surface": "swvl1"}``; see
+        `xsm.data.roles`. They stay with the cube.
 
     Returns
     -------
@@ -45,4 +59,5 @@ def cube(
     >>> both["sm_noah_0_10"].shape == both["tb_h"].shape
     True
     """
-    return add_history(merge_products(*map(utc_times, (first, *others))), "cube", products=1 + len(others))
+    merged = with_roles(merge_products(*map(utc_times, (first, *others))), roles)
+    return add_history(merged, "cube", products=1 + len(others), roles=roles)

@@ -9,6 +9,7 @@ import xarray as xr
 from xsm.contracts.operation import Param, operation
 from xsm.data.cf import add_history
 from xsm.data.series import series_of
+from xsm.ops.climatology import Variables
 from xsm.series.drydowns import drydowns
 
 
@@ -24,7 +25,7 @@ def drydown(
     ] = 0.02,
     min_r2: Annotated[float, Param("Least share of the variance that a fit explains.", minimum=0, maximum=1)] = 0.7,
     events: Annotated[bool, Param("Add a table of the events.")] = False,
-    variables: Annotated[tuple[str, ...] | None, Param("Variables; by default all soil moisture of the input.")] = None,
+    variables: Variables = None,
 ) -> xr.Dataset:
     """Measure how fast soil dries after rain, event by event.
 

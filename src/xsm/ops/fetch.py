@@ -29,7 +29,7 @@ def fetch(
     region: Annotated[
         Any,
         Param(
-            "Name ('conus'), west,south,east,north in degrees or a GeoJSON file: files that touch it are fetched.",
+            "Name ('global'), west,south,east,north in degrees or a GeoJSON file: files that touch it are fetched.",
             kind=Kind.REGION,
             choices=tuple(REGIONS),
         ),

@@ -9,9 +9,10 @@ import xarray as xr
 
 from xsm.contracts.bundle import Bundle
 from xsm.contracts.operation import Kind, Param, operation
-from xsm.data.roles import as_variables
+from xsm.data.roles import as_variables, with_roles
 from xsm.data.time import utc_times
 from xsm.learning.fitting import fit_task
+from xsm.ops.cube import Roles
 from xsm.options import check_device
 
 
@@ -58,6 +59,7 @@ def fit(
         ),
     ] = None,
     seed: Annotated[int, Param("Seed of everything random.", minimum=0)] = 0,
+    roles: Roles = None,
     **options: Any,
 ) -> Bundle:
     """Train a model on a cube.
@@ -97,9 +99,12 @@ def fit(
         it is that of the reference and called ``_reference_std``. Fusion: they also correct the weights.
     seed : int
         Seed of sampling, initial weights and batches.
+    roles : mapping of str to str, optional
+        Variables that hold a role where several could, or none says so: ``{"model_surface": "swvl1"}``; see
+        `xsm.data.roles`.
     **options
         Options of the model; see ``xsm models``. All that estimate have ``memory``, days of exponential filters that
-        are predictors too: of ``sm_dca``, or of every daily predictor where the cube lacks it or it is a reference.
+        are predictors too: of the retrieval, or of every daily predictor where the cube lacks it or it is a reference.
         Fusion has ``mode="smoother"`` or ``"filter"``.
 
     Returns
@@ -129,7 +134,7 @@ def fit(
     ['tb_h', 'memory(sm_dca, 5)']
     """
     check_device()
-    ds = utc_times(ds) if task != "fuse" else as_variables(utc_times(ds))
+    ds = with_roles(utc_times(ds) if task != "fuse" else as_variables(utc_times(ds)), roles)
     stations = None if stations is None else utc_times(stations, "The stations")
     arguments = {
         "depth": depth, "scenario": scenario, "model": model, "train": train, "validation": validation,

@@ -8,10 +8,11 @@ import xarray as xr
 
 from xsm.contracts.operation import Kind, Param, operation
 from xsm.data.cf import add_history
-from xsm.data.roles import as_variables
+from xsm.data.roles import as_variables, with_roles
 from xsm.data.time import utc_times
 from xsm.learning.fused_maps import checked_depths, fused_maps, fusion_bundle
 from xsm.learning.shipped import warn_of_shipped
+from xsm.ops.cube import Roles
 
 
 @operation(title="Fuse satellite, land model and weather", group="Estimation")
@@ -36,6 +37,7 @@ def fuse(
     train: Annotated[Any, Param("Days to learn from.", kind=Kind.PERIOD, advanced=True)] = None,
     validation: Annotated[Any, Param("Days that calibrate the spread.", kind=Kind.PERIOD, advanced=True)] = None,
     seed: Annotated[int, Param("Seed of sampling and training.", minimum=0, advanced=True)] = 0,
+    roles: Roles = None,
 ) -> xr.Dataset:
     """Fuse satellite, land model and weather into daily soil moisture at 5 and 25 cm with its spread.
 
@@ -47,9 +49,9 @@ def fuse(
     Parameters
     ----------
     ds : xarray.Dataset
-        Cube, dims (time, y, x): ``sm_dca`` with gaps or filled (only its observed values are used), ``sm_noah_0_10``,
-        for 25 cm ``sm_noah_10_40``; better with ``precipitation``, ``air_temperature``, ``sand``, ``clay`` and
-        ``land_cover``. Land model and weather without gaps.
+        Cube, dims (time, y, x), with variables of the roles ``retrieval``, with gaps or filled (only its observed
+        values are used), ``model_surface``, and for 25 cm ``model_root``; better with ``precipitation``,
+        ``air_temperature``, ``sand``, ``clay`` and ``land_cover``. Land model and weather without gaps.
     depth : sequence of int
         5, 25 or both, in cm.
     stations : xarray.Dataset, optional
@@ -64,6 +66,9 @@ def fuse(
         Days of the training that happens here, as in `xsm.fit`.
     seed : int
         Seed of that training.
+    roles : mapping of str to str, optional
+        Variables that hold a role where several could, or none says so: ``{"model_surface": "swvl1"}``; see
+        `xsm.data.roles`.
 
     Returns
     -------
@@ -85,7 +90,7 @@ def fuse(
     >>> fused["sm_5cm"].dims, fused["sm_5cm_std"].attrs["units"]
     (('time', 'y', 'x'), 'm3 m-3')
     """
-    ds = as_variables(utc_times(ds))
+    ds = with_roles(as_variables(utc_times(ds)), roles)
     stations = None if stations is None else utc_times(stations, "The stations")
     depths = checked_depths(depth)
     bundle = fusion_bundle(

@@ -13,7 +13,7 @@ from xsm.options import check_device
 
 Variables = Annotated[
     tuple[str, ...] | None,
-    Param("Variables to fill, such as sm_dca alone; by default all daily satellite variables, which takes longer."),
+    Param("Variables to fill, such as one; by default all daily satellite variables, which takes longer."),
 ]
 Covariates = Annotated[tuple[str, ...], Param("Gap-free series (precipitation, ...) or maps that help.")]
 ModelArg = Annotated[

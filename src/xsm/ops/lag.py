@@ -9,6 +9,7 @@ import xarray as xr
 from xsm.contracts.operation import Kind, Param, operation
 from xsm.data.cf import add_history
 from xsm.data.series import days_of
+from xsm.ops.climatology import Variables
 from xsm.series.alongside import compared
 from xsm.series.lags import lagged, on_days_around
 
@@ -22,7 +23,7 @@ def lag(
         str | None, Param("Variable of the reference; of the input itself where no reference is given.")
     ] = None,
     max_lag: Annotated[int, Param("Largest lag.", unit="days", minimum=1, maximum=366)] = 30,
-    variables: Annotated[tuple[str, ...] | None, Param("Variables; by default all soil moisture of the input.")] = None,
+    variables: Variables = None,
 ) -> xr.Dataset:
     """Correlate series with a reference some days earlier and later.
 

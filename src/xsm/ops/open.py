@@ -10,10 +10,10 @@ from xsm.contracts.operation import Kind, Param, operation
 from xsm.contracts.registry import get_source
 from xsm.contracts.source import MARGIN, area_of, check_stated, make_request
 from xsm.data.cf import add_history, check_maps
-from xsm.data.families import declared
 from xsm.data.grids import EASE2_M09
 from xsm.data.period import days
 from xsm.data.region import REGIONS
+from xsm.data.roles import with_parts
 from xsm.data.skipped import listen, settled, tell_skipped
 from xsm.errors import DataError, render_hint, tell
 from xsm.io.paths import expand, in_history, other_days
@@ -27,12 +27,12 @@ WIDEST = 512
 @operation(title="Open a product", group="Data", accessor=False)
 def open(
     source: Annotated[str, Param("Data source; `xsm sources` lists them.")],
-    paths: Annotated[Any, Param("Files, folders or patterns such as 'SMAP/*.h5'.", kind=Kind.PATHS)],
+    paths: Annotated[Any, Param("Files, folders or patterns such as 'FOLDER/*.nc'.", kind=Kind.PATHS)],
     *,
     region: Annotated[
         Any,
         Param(
-            "Name ('conus'), west,south,east,north in degrees or a GeoJSON file; all of the files if omitted.",
+            "Name ('global'), west,south,east,north in degrees or a GeoJSON file; all of the files if omitted.",
             kind=Kind.REGION,
             choices=tuple(REGIONS),
         ),
@@ -68,7 +68,7 @@ def open(
     Parameters
     ----------
     source : str
-        Name of a registered data source, for example ``"smap"``.
+        Name of a registered data source; see `xsm.sources`.
     paths : str, Path or sequence of them
         Files, folders (searched for files of the product) or glob patterns.
     region : str, sequence of float, geometry, Path of GeoJSON or Grid, optional
@@ -130,7 +130,7 @@ def open(
             raise
         check_stated(request, source)
         ds = check_maps(settled(ds, files, period), source, skip=on_error == "skip")
-        ds = declared(ds, plugin.info.families, plugin.info.roles)
+        ds = with_parts(ds, plugin.info.parts)
         tell_skipped(ds, files)
     if region is None and ds.nbytes > LARGE:
         tell(render_hint(f"All cells are read, {ds.nbytes / 1e9:.1f} GB: give <region=> to read less."))

@@ -9,6 +9,7 @@ import xarray as xr
 from xsm.contracts.operation import Kind, Param, operation
 from xsm.data.cf import add_history
 from xsm.data.series import series_of
+from xsm.ops.climatology import Variables
 from xsm.series.percentile import How, percentiles_of
 from xsm.series.reference_period import period_mask, tell_too_few
 
@@ -21,7 +22,7 @@ def percentile(
     window: Annotated[int, Param("Width of the window of days of year.", unit="days", minimum=1, maximum=365)] = 31,
     min_years: Annotated[int, Param("Fewest years with a value in the window.", minimum=1)] = 5,
     time: Annotated[Any, Param("Reference period, both days included; by default all.", kind=Kind.PERIOD)] = None,
-    variables: Annotated[tuple[str, ...] | None, Param("Variables; by default all soil moisture.")] = None,
+    variables: Variables = None,
 ) -> xr.Dataset:
     """Rank each day among the days of all years around its day of year, in percent.
 

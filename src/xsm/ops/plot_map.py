@@ -1,17 +1,22 @@
-"""Figures of maps and series, one at a time."""
+"""Figures and films of maps, and figures of series, one at a time."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
 import xarray as xr
 
 from xsm.contracts.operation import Kind, Param, operation
-from xsm.reporting import single_figures
+from xsm.reporting import single_figures, single_maps
 
 Maps = Annotated[xr.Dataset, Param("Estimates, or gap-filled maps.", label="Maps")]
-Cube = Annotated[xr.Dataset | None, Param("Cube behind the maps: Noah, rain, soil, land cover.")]
+Cube = Annotated[xr.Dataset | None, Param("Cube behind the maps: land model, rain, soil, land cover.")]
 Stations = Annotated[xr.Dataset, Param("Stations to score the maps against.", kind=Kind.STATIONS)]
+
+Vmin = Annotated[float | None, Param("Lower end of the colour scale.", label="Lower end", advanced=True)]
+Vmax = Annotated[float | None, Param("Upper end of the colour scale.", label="Upper end", advanced=True)]
+Robust = Annotated[bool, Param("Leave the outermost percent of the values out of the scale.", advanced=True)]
 
 
 @operation(title="Plot a map", group="Plots", result=Kind.FIGURE, analyst=False)
@@ -19,9 +24,19 @@ def plot_map(
     ds: Maps,
     *,
     variable: Annotated[str | None, Param("What to draw; by default the best surface soil moisture.")] = None,
-    day: Annotated[str | None, Param("Day to draw (2022-07-01); by default the mean of all days.")] = None,
+    day: Annotated[str | None, Param("Day to draw (2022-07-01); by default what all days have in common.")] = None,
+    how: Annotated[
+        Literal["mean", "median", "min", "max", "std", "count"],
+        Param("What is shown of all days; count is the number of days with a value.", label="All days"),
+    ] = "mean",
+    vmin: Vmin = None,
+    vmax: Vmax = None,
+    robust: Robust = True,
 ) -> Any:
-    """Draw a map of one day or the mean of all days.
+    """Draw a map of one day, or the mean of all days, with coast and borders.
+
+    The map is in the CRS of the data, with degrees at its edges. Cells without a value are grey, which no colour scale
+    contains. Every product of soil moisture has the same colours, from light (dry) to dark (wet).
 
     Parameters
     ----------
@@ -31,6 +46,12 @@ def plot_map(
         Name of a variable, ``_std`` included; of soil maps the uppermost depth is drawn.
     day : str, optional
         A day of the maps.
+    how : {"mean", "median", "min", "max", "std", "count"}
+        What is shown of many days; ``count`` is the number of days with a value.
+    vmin, vmax : float, optional
+        Ends of the colour scale, in the unit of the variable.
+    robust : bool
+        Whether the scale leaves out the lowest and the highest percent of the values; arrows at its ends say so.
 
     Returns
     -------
@@ -47,9 +68,70 @@ def plot_map(
     --------
     >>> import xsm
     >>> xsm.example("cube", size=16, days=20).sm.plot_map(variable="sm_noah_0_10").axes[0].get_title(loc="left")
-    'Noah 0-10 cm: mean'
+    'Noah 0-10 cm: mean, 2021-04-01 to 2021-04-20'
     """
-    return single_figures.one_map(ds, variable, day)
+    return single_maps.one_map(ds, variable, day, how, vmin, vmax, robust)
+
+
+@operation(title="Make a film of maps", group="Plots", result=Kind.PATH, analyst=False)
+def plot_animation(
+    ds: Maps,
+    output: Annotated[Path, Param("GIF or MP4 file to write; MP4 needs ffmpeg.")],
+    *,
+    variable: Annotated[str | None, Param("What to draw; by default the best surface soil moisture.")] = None,
+    every: Annotated[int, Param("Show each day (1), each second day (2), ...", minimum=1)] = 1,
+    fps: Annotated[float, Param("Maps per second.", minimum=0.1, maximum=60)] = 6.0,
+    vmin: Vmin = None,
+    vmax: Vmax = None,
+    robust: Robust = True,
+    overwrite: Annotated[bool, Param("Replace an existing file.", advanced=True)] = False,
+) -> Path:
+    """Write a film of the daily maps as GIF or MP4, all days on one colour scale.
+
+    Days are read some at a time, so that a film of years needs little memory.
+
+    Parameters
+    ----------
+    ds : xarray.Dataset
+        Maps with dims ``(time, y, x)`` or ``(time, lat, lon)``; cut the days before, with ``ds.sel(time=...)``.
+    output : Path
+        File to write; its ending, ``.gif`` or ``.mp4``, says which.
+    variable : str, optional
+        Name of a variable, ``_std`` included.
+    every : int
+        Step in days.
+    fps : float
+        Maps per second.
+    vmin, vmax : float, optional
+        Ends of the colour scale, in the unit of the variable.
+    robust : bool
+        Whether the scale leaves out the lowest and the highest percent of the values.
+    overwrite : bool
+        Replace an existing file.
+
+    Returns
+    -------
+    Path
+        The file.
+
+    Raises
+    ------
+    DataError
+        For data that are not daily maps.
+    UsageError
+        For another ending, for MP4 where ffmpeg is not installed, or where the output exists already.
+
+    Examples
+    --------
+    >>> import xsm
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     cube = xsm.example("cube", size=16, days=3)
+    ...     film = cube.sm.plot_animation(f"{folder}/noah.gif", variable="sm_noah_0_10")
+    ...     film.name
+    'noah.gif'
+    """
+    return single_maps.film(ds, output, variable, every, fps, vmin, vmax, robust, overwrite)
 
 
 @operation(title="Plot soil texture", group="Plots", result=Kind.FIGURE, analyst=False)
@@ -119,7 +201,7 @@ def plot_series(
     *,
     cube: Cube = None,
 ) -> Any:
-    """Draw both scenarios, Noah, station, precipitation and distributions (Figure 7 of Rabiei et al., 2024).
+    """Draw both scenarios, land model, station, precipitation and distributions (Figure 7 of Rabiei et al., 2024).
 
     Parameters
     ----------
@@ -130,7 +212,7 @@ def plot_series(
     station : str, optional
         Name of a station.
     cube : xarray.Dataset, optional
-        Adds Noah, precipitation, observed DCA and frozen days.
+        Adds land model, precipitation, the observed retrieval and frozen days.
 
     Returns
     -------

@@ -86,7 +86,7 @@ def plot_scatter(ds: Maps, stations: Stations, *, cube: Cube = None) -> Any:
     stations : xarray.Dataset
         ``soil_moisture(sensor, time)``.
     cube : xarray.Dataset, optional
-        Adds Noah and frozen days, so that the days are those of the report.
+        Adds the land model and frozen days, so that the days are those of the report.
 
     Returns
     -------

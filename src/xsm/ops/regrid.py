@@ -18,7 +18,7 @@ _Like = Annotated[Any, Param("Dataset on an EASE-Grid 2.0 whose window is taken.
 _Region = Annotated[
     Any,
     Param(
-        "Name ('conus'), west,south,east,north in degrees or a GeoJSON file; that of the input if not given.",
+        "Name ('global'), west,south,east,north in degrees or a GeoJSON file; that of the input if not given.",
         kind=Kind.REGION,
         choices=tuple(REGIONS),
     ),

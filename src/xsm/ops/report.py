@@ -8,6 +8,8 @@ from typing import Annotated
 import xarray as xr
 
 from xsm.contracts.operation import Kind, Param, operation
+from xsm.data.roles import with_roles
+from xsm.ops.cube import Roles
 from xsm.reporting.report import write_report
 
 
@@ -16,11 +18,12 @@ def report(
     ds: Annotated[xr.Dataset, Param("Estimates, or gap-filled maps.")],
     output: Annotated[Path, Param("HTML file to write.")],
     *,
-    cube: Annotated[xr.Dataset | None, Param("Cube behind the maps: DCA, Noah, rain, soil, land cover.")] = None,
+    cube: Annotated[xr.Dataset | None, Param("Cube behind the maps: retrieval, land model, rain, soil.")] = None,
     stations: Annotated[xr.Dataset | None, Param("Stations to score the maps against.", kind=Kind.STATIONS)] = None,
     sites: Annotated[tuple[str, ...], Param("Stations whose series are shown; by default three typical ones.")] = (),
     title: Annotated[str, Param("Title of the report.")] = "Soil moisture",
     overwrite: Annotated[bool, Param("Replace an existing report.", advanced=True)] = False,
+    roles: Roles = None,
 ) -> Path:
     """Write one self-contained HTML report of soil moisture maps.
 
@@ -37,8 +40,8 @@ def report(
     output : Path
         File to write. The figures are also written as PNG and SVG files into the folder ``figures`` beside it.
     cube : xarray.Dataset, optional
-        Adds ``sm_dca``, ``sm_noah_*``, SMAP Level 4 (``sm_surface``, ``sm_rootzone``), ``precipitation``, ``frozen``,
-        soil maps and land cover, on the same grid.
+        Adds what has a role (retrieval, land model, comparison), ``precipitation``, ``frozen``, soil maps and land
+        cover, on the same grid.
     stations : xarray.Dataset, optional
         ``soil_moisture(sensor, time)`` (documentation: Decisions, "Stations").
     sites : sequence of str
@@ -47,6 +50,9 @@ def report(
         Title of the page.
     overwrite : bool
         Replace an existing file.
+    roles : mapping of str to str, optional
+        Variables that hold a role where several could, or none says so: ``{"model_surface": "swvl1"}``; see
+        `xsm.data.roles`. They are those of the cube where one is given.
 
     Returns
     -------
@@ -66,4 +72,5 @@ def report(
     >>> filled = xsm.example("smap").sm.gapfill_cru()  # doctest: +SKIP
     >>> filled.sm.report("report.html")  # doctest: +SKIP
     """
+    ds, cube = (with_roles(ds, roles), None) if cube is None else (ds, with_roles(cube, roles))
     return write_report(ds, output, cube=cube, stations=stations, sites=sites, title=title, overwrite=overwrite)

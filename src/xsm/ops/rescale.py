@@ -10,6 +10,7 @@ from xsm.contracts.operation import Kind, Param, operation
 from xsm.data.cf import add_history
 from xsm.data.period import day_mask
 from xsm.data.series import days_of
+from xsm.ops.climatology import Variables
 from xsm.series.alongside import compared
 from xsm.series.rescaling import rescaled
 
@@ -26,9 +27,7 @@ def rescale(
         Literal["mean_std", "linreg", "cdf", "qdm"], Param("What of the reference the result shall have.")
     ] = "mean_std",
     time: Annotated[Any, Param("Period to learn from, both days included.", kind=Kind.PERIOD)] = None,
-    variables: Annotated[
-        tuple[str, ...] | None, Param("Variables to rescale; by default all soil moisture of the input.")
-    ] = None,
+    variables: Variables = None,
 ) -> xr.Dataset:
     """Rescale series to the mean, the spread or the distribution of a reference.
 

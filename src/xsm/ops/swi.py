@@ -10,6 +10,7 @@ from xsm.contracts.operation import Kind, Param, operation
 from xsm.data.cf import add_history
 from xsm.data.series import days_of, series_of
 from xsm.errors import UsageError
+from xsm.ops.climatology import Variables
 from xsm.series.alongside import compared
 from xsm.series.swi import soil_water_index
 
@@ -25,9 +26,7 @@ def swi(
     to: Annotated[
         str | None, Param("Variable of the reference; of the input itself where no reference is given.")
     ] = None,
-    variables: Annotated[
-        tuple[str, ...] | None, Param("Variables to filter; by default all soil moisture of the input.")
-    ] = None,
+    variables: Variables = None,
     quality: Annotated[bool, Param("Add how much of the filter's weight lies on observed days.")] = False,
 ) -> xr.Dataset:
     """Filter surface soil moisture exponentially into a soil water index.

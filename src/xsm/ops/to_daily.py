@@ -37,7 +37,7 @@ def to_daily(
 
     A step lies in the day of its middle where the data have bounds of time; instants (``cell_methods`` of
     ``time: point``) and steps without bounds lie in that of their time. A day with too few values is missing. The sum
-    of a day that lacks some of its steps is its mean times their number, as in daily NLDAS-2 (`xsm.open`).
+    of a day that lacks some of its steps is its mean times their number, as in daily products (`xsm.open`).
 
     Parameters
     ----------

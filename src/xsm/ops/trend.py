@@ -9,6 +9,7 @@ import xarray as xr
 from xsm.contracts.operation import Param, operation
 from xsm.data.cf import add_history
 from xsm.data.series import series_of
+from xsm.ops.climatology import Variables
 from xsm.series.trends import trends
 
 
@@ -23,7 +24,7 @@ def trend(
     per: Annotated[Literal["decade", "year"], Param("Unit of time of the slope.")] = "decade",
     min_share: Annotated[float, Param("Share of its days that a year or month needs.", minimum=0, maximum=1)] = 0.3,
     min_years: Annotated[int, Param("Fewest years of a trend.", minimum=3)] = 5,
-    variables: Annotated[tuple[str, ...] | None, Param("Variables; by default all soil moisture of the input.")] = None,
+    variables: Variables = None,
 ) -> xr.Dataset:
     """Estimate robust trends with an interval and a test.
 

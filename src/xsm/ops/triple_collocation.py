@@ -8,8 +8,10 @@ import xarray as xr
 
 from xsm.contracts.operation import Kind, Param, operation
 from xsm.data import cf
+from xsm.data.roles import with_roles
 from xsm.io.tables import as_data, as_reference
-from xsm.ops.validate import AtDepth, Data, Period
+from xsm.ops.cube import Roles
+from xsm.ops.validate import AnomalyFrom, AtDepth, Data, Period
 from xsm.validation.collocation import collocate, collocate_products
 
 
@@ -22,10 +24,11 @@ def triple_collocation(
     *,
     variables: Annotated[
         tuple[str, ...] | None,
-        Param("Products: by default sm_dca and sm_noah_0_10 beside stations, without stations all soil moisture."),
+        Param("Products: by default retrieval and land model beside stations, without stations all soil moisture."),
     ] = None,
     depth: AtDepth = None,
     anomaly: Annotated[bool, Param("Compare anomalies from a moving mean of 35 days.")] = False,
+    anomaly_from: AnomalyFrom = "moving",
     min_days: Annotated[
         int | None,
         Param("Fewest days that all products have; by default 100, or a third of a shorter period.", minimum=10),
@@ -35,6 +38,7 @@ def triple_collocation(
         Param("Intervals by a block bootstrap; by default for stations and for up to 1000 cells.", advanced=True),
     ] = None,
     time: Period = None,
+    roles: Roles = None,
 ) -> xr.Dataset:
     """Estimate the errors of three or more products without a truth.
 
@@ -57,7 +61,11 @@ def triple_collocation(
     depth : str, optional
         Depth of the stations, as of `validate`.
     anomaly : bool
-        Compare anomalies from a moving mean of 35 days, so that a common season is not taken for agreement.
+        Compare anomalies from a moving mean of 35 days, so that a common season is not taken for agreement;
+        or as ``anomaly_from`` says.
+    anomaly_from : {"moving", "climatology"}
+        Short-term anomalies from the moving mean, or those from the `climatology` of each series on the days that are
+        compared, which also show whole seasons that are wet or dry.
     min_days : int, optional
         Fewest days that all have; 100 by default, or a third of a period of less than 300 days, with a warning: errors
         from so few days are uncertain, as their intervals show.
@@ -65,6 +73,9 @@ def triple_collocation(
         Whether to add intervals, which take about 0.1 s for each cell.
     time : slice, optional
         First and last day.
+    roles : mapping of str to str, optional
+        Variables that hold a role where several could, or none says so: ``{"model_surface": "swvl1"}``; see
+        `xsm.data.roles`.
 
     Returns
     -------
@@ -91,8 +102,13 @@ def triple_collocation(
     >>> errors["product"].values.tolist()
     ['sm_dca', 'sm_noah_0_10', 'station']
     """
-    data = as_data(ds)
-    how: dict[str, Any] = {"anomaly": anomaly, "min_days": min_days, "time": time, "interval": intervals}
+    data = with_roles(as_data(ds), roles)
+    how: dict[str, Any] = {
+        "anomaly": anomaly_from if anomaly else None,
+        "min_days": min_days,
+        "time": time,
+        "interval": intervals,
+    }
     if stations is None:
         table = collocate_products(data, variables, **how)
         products = table["product"].values.tolist()
@@ -100,4 +116,5 @@ def triple_collocation(
         table = collocate(data, as_reference(stations), variables, depth=depth, **how)
         products = table["product"].values.tolist()[:-1]
     return cf.add_history(table, "triple_collocation", variables=tuple(products), anomaly=anomaly,
+                          anomaly_from=anomaly_from if anomaly else None,
                           min_days=table.attrs["min_days"], time=time)  # fmt: skip

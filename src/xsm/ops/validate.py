@@ -8,14 +8,16 @@ import xarray as xr
 
 from xsm.contracts.operation import Kind, Param, operation
 from xsm.data import cf
+from xsm.data.roles import with_roles
 from xsm.io.tables import as_pair
+from xsm.ops.cube import Roles
 from xsm.validation.scoring import GROUPINGS, score_maps
 
 Data = Annotated[Any, Param("Daily soil moisture: maps or series.", label="Maps", kind=Kind.DATASET)]
 Reference = Annotated[
     Any,
     Param(
-        "Stations as opened from USCRN, SCAN or ISMN, or a CSV with station, time, soil_moisture, lat, lon, depth.",
+        "Stations as opened from ISMN or another network, or a CSV with station, time, soil_moisture, lat, lon, depth.",
         kind=Kind.STATIONS,
     ),
 ]
@@ -43,6 +45,10 @@ MinDays = Annotated[
     int | None, Param("Fewest days that a station needs; by default 60, or a third of a shorter period.", minimum=3)
 ]
 Common = Annotated[bool, Param("Score all products of a layer on the same days and stations.", advanced=True)]
+AnomalyFrom = Annotated[
+    Literal["moving", "climatology"],
+    Param("What anomalies are taken from: the moving mean, or the climatology of each series.", advanced=True),
+]
 Period = Annotated[slice | None, Param("Period, both days included.", kind=Kind.PERIOD)]
 
 
@@ -68,16 +74,18 @@ def validate(
         Param("Confidence intervals: of R, or of all by a block bootstrap.", advanced=True),
     ] = "fisher",
     anomaly: Annotated[bool, Param("Also correlate the anomalies from a moving mean of 35 days.")] = False,
+    anomaly_from: AnomalyFrom = "moving",
     common: Common = True,
     time: Period = None,
     include_training_stations: Annotated[
         bool, Param("Also score at stations that the maps learnt from.", advanced=True)
     ] = False,
+    roles: Roles = None,
 ) -> xr.Dataset:
     """Score soil moisture, maps or series, against stations or other series.
 
-    Estimates and land model are compared with UTC-day means of the stations (at least 20 of 24 hours), SMAP retrievals
-    with the station's hour nearest to ``obs_time``, or the day where either has no hours. Days that ``frozen`` marks in
+    Estimates and land model are compared with UTC-day means of the stations (at least 20 of 24 hours), retrievals with
+    the station's hour nearest to ``obs_time``, or the day where either has no hours. Days that ``frozen`` marks in
     the cell, and hours below 273.15 K in the station's own soil, take no part.
 
     Parameters
@@ -95,8 +103,8 @@ def validate(
         at their places, at the depth in their attribute ``depth`` or else at ``depth``. Where ``ds`` and ``stations``
         are tables with several columns of the same names, these are compared with each other.
     variables : sequence of str, optional
-        Names in `PRODUCTS`, variables with an attribute ``depth`` (cm, or a range such as ``"0-100"``), or any with
-        ``depth``.
+        Estimates, variables whose attribute ``role`` says what they are, with an attribute ``depth`` (cm, or a range
+        such as ``"0-100"``), or any with ``depth``.
     by : sequence of str
         Groupings: ``network``, ``land_cover``, ``texture`` (USDA class of the upper layer), ``texture_group``; and
         ``season`` for the scores of December to February and so on.
@@ -123,13 +131,19 @@ def validate(
         95 percent intervals: Fisher's of R with the effective number of days, or of R, RMSE, bias and ubRMSE by a block
         bootstrap (30 days, 1000 draws), which takes about 50 ms per product and station.
     anomaly : bool
-        Adds ``r_anomaly``, the correlation of the anomalies from a moving mean of 35 days.
+        Adds ``r_anomaly``, the correlation of the anomalies from a moving mean of 35 days, or as ``anomaly_from`` says.
+    anomaly_from : {"moving", "climatology"}
+        Short-term anomalies from the moving mean, or those from the `climatology` of each series on the days that are
+        compared, which also show whole seasons that are wet or dry.
     common : bool
         Whether all products of a layer share days and stations.
     time : slice, optional
         First and last day.
     include_training_stations : bool
         Fused maps that learnt from stations are not scored there unless this says so, with a warning.
+    roles : mapping of str to str, optional
+        Variables that hold a role where several could, or none says so: ``{"model_surface": "swvl1"}``; see
+        `xsm.data.roles`. A retrieval is judged at 5 cm, a land model at the depth of its role.
 
     Returns
     -------
@@ -165,15 +179,16 @@ def validate(
     """
     data, reference, names = as_pair(ds, stations, variables)
     table = score_maps(
-        data, reference,
+        with_roles(data, roles), reference,
         variables=names, by=by, method=method, subsurface=subsurface, surface=surface, depth=depth,
         depth_method=depth_method, tolerance=tolerance, rescale=rescale,
-        min_days=min_days, interval=interval, anomaly=anomaly, common=common, time=time,
+        min_days=min_days, interval=interval, anomaly=anomaly_from if anomaly else None, common=common, time=time,
         include_training_stations=include_training_stations,
     )  # fmt: skip
     return cf.add_history(table, "validate", variables=variables, by=by, method=method, surface=surface,
                           subsurface=subsurface, depth=depth, tolerance=tolerance,
                           rescale=None if rescale == "none" else rescale,
                           min_days=table.attrs["min_days"], interval=interval, anomaly=anomaly,
+                          anomaly_from=anomaly_from if anomaly else None,
                           common=common, time=time,
-                          include_training_stations=include_training_stations or None)  # fmt: skip
+                          include_training_stations=include_training_stations or None, roles=roles)  # fmt: skip

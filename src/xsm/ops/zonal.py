@@ -11,7 +11,8 @@ from xsm.data.cf import add_history, kind
 from xsm.data.emptiness import tell_emptied, valid_share
 from xsm.data.places import map_names
 from xsm.data.ranges import checked
-from xsm.data.series import SOURCE, derived
+from xsm.data.roles import SOURCE
+from xsm.data.series import derived
 from xsm.data.zones import zones_of
 from xsm.errors import render_hint, unknown
 from xsm.kernels.zones import zonal_statistics
@@ -44,7 +45,7 @@ def zonal(
         Maps on an EASE-Grid or on latitudes and longitudes, of any further dims.
     regions : path, mapping, GeoDataFrame, geometry, str or sequence of these
         A GeoJSON file or mapping, a table or a single object with ``__geo_interface__``, such as a GeoDataFrame or a
-        geometry of shapely, a mapping of names to geometries, names of regions (``"conus"``), or boxes (west, south,
+        geometry of shapely, a mapping of names to geometries, names of regions (``"global"``), or boxes (west, south,
         east, north) in degrees. Edges are straight on degrees; polygons may overlap.
     statistics : sequence of str
         ``"mean"``, ``"std"`` (of the population) and ``"share"`` (of the area that has a value, 0 to 1).

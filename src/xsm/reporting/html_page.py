@@ -5,25 +5,49 @@ from __future__ import annotations
 import base64
 import io
 import math
+from collections.abc import Sequence
 from html import escape
 from importlib.resources import files
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import quote
 
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from xsm.data.grids import grid_of
 from xsm.reporting.score_tables import Cell, Table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+FOLDER = "figures"
+"""Folder beside the page with its figures and their data."""
+KINDS: dict[str, dict[str, Any]] = {"png": {"Software": None}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}
+"""Formats of the figures, and what is left out so that the same figure is the same file."""
+MOST_ROWS = 200_000
+"""Most rows of a table of data beside a figure; of more, every second, third, ... is written."""
 DASH, MINUS, NO_BREAK = "\u2013", "\u2212", "\u00a0"
 
 
-class Page:
-    """Sections of a report in their order, its numbered figures and tables, and the figures as PNG and SVG files."""
+class Drawing(NamedTuple):
+    """A figure, its alternative text, and the data that it shows."""
 
-    def __init__(self, title: str, lead: str) -> None:
-        self.title, self.lead = title, lead
+    figure: Figure
+    alt: str
+    data: pd.DataFrame | xr.DataArray
+
+
+class Page:
+    """Sections of a report in their order, its numbered figures and tables, and the files beside it.
+
+    ``files`` are the figures as PNG, SVG and PDF and their data as CSV, under names that begin with ``stem``.
+    """
+
+    def __init__(self, title: str, lead: str, stem: str = "report") -> None:
+        self.title, self.lead, self.stem = title, lead, stem
         self.sections: list[tuple[str, str, list[str]]] = []
-        self.images: dict[str, bytes] = {}
+        self.files: dict[str, bytes] = {}
         self._figures = self._tables = 0
 
     def section(self, key: str, title: str) -> None:
@@ -42,18 +66,30 @@ class Page:
         """Say in one line why there is nothing here."""
         self.text(f"Not here: {reason}", "absent")
 
-    def panels(self, figures: dict[str, tuple[Figure, str]], caption: str, *, columns: str = "two") -> None:
-        """Add small figures side by side: name to figure and alternative text; they share number and caption."""
+    def panels(self, drawings: dict[str, Drawing], caption: str, *, columns: str = "two") -> None:
+        """Add small figures side by side, by the names of their files; they share number and caption."""
         self._figures += 1
-        images = "".join(f"<div>{self._image(name, *one)}</div>" for name, one in figures.items())
-        count = "one" if len(figures) == 1 else columns
+        images = "".join(f"<div>{self._image(name, *one)}</div>" for name, one in drawings.items())
+        count = "one" if len(drawings) == 1 else columns
         self.add(f'<figure><div class="panels {count}">{images}</div>{self._caption(caption)}</figure>')
 
-    def wide(self, name: str, figure: Figure, alt: str, caption: str) -> None:
+    def wide(self, name: str, drawing: Drawing, caption: str) -> None:
         """Add one figure over the whole width; on a telephone it scrolls."""
         self._figures += 1
-        image = f'<div class="scroll" tabindex="0">{self._image(name, figure, alt)}</div>'
+        image = f'<div class="scroll" tabindex="0">{self._image(name, *drawing)}</div>'
         self.add(f'<figure class="wide">{image}{self._caption(caption)}</figure>')
+
+    def verdict(self, words: str, numbers: str) -> None:
+        """Add a judgement and the numbers behind it."""
+        self.add(f'<p class="verdict"><b>{_prose(words)}</b> {_prose(numbers)}</p>')
+
+    def cards(self, cards: Sequence[tuple[str, str, str]]) -> None:
+        """Add large numbers: the number, what it is, and what to compare it with."""
+        shown = "".join(
+            f"<div><b>{escape(number)}</b><span>{_prose(what)}</span><small>{_prose(beside)}</small></div>"
+            for number, what, beside in cards
+        )
+        self.add(f'<div class="cards">{shown}</div>')
 
     def table(self, table: Table) -> None:
         """Add a numbered table."""
@@ -90,17 +126,43 @@ class Page:
             f"</div></header><main>{body}<footer>{escape(footer)}</footer></main></body></html>\n"
         )
 
-    def _image(self, name: str, figure: Figure, alt: str) -> str:
-        for kind, about in (("png", {"Software": None}), ("svg", {"Date": None})):
+    def _image(self, name: str, figure: Figure, alt: str, data: pd.DataFrame | xr.DataArray) -> str:
+        for kind, about in KINDS.items():
             buffer = io.BytesIO()
             figure.savefig(buffer, format=kind, facecolor="white", metadata=about)
-            self.images[f"{name}.{kind}"] = buffer.getvalue()
+            self.files[f"{name}.{kind}"] = buffer.getvalue()
             figure.set_layout_engine("none")  # laid out once
-        data = base64.b64encode(self.images[f"{name}.png"]).decode()
-        return f'<img src="data:image/png;base64,{data}" alt="{escape(alt)}">'
+        self.files[f"{name}.csv"] = csv_of(data).encode()
+        image = base64.b64encode(self.files[f"{name}.png"]).decode()
+        return f'<img src="data:image/png;base64,{image}" alt="{escape(alt)}">{self._links(name)}'
 
     def _caption(self, caption: str) -> str:
         return f"<figcaption><b>Figure {self._figures}.</b> {_prose(caption)}</figcaption>"
+
+    def _links(self, name: str) -> str:
+        """Links to the files of a figure beside the page."""
+        links = (
+            f'<a href="{FOLDER}/{quote(f"{self.stem}_{name}.{kind}")}">{kind.upper()}</a>'
+            for kind in ("csv", "svg", "pdf")
+        )
+        return f'<div class="files">{" ".join(links)}</div>'
+
+
+def frame_by(name: str, index: np.ndarray, **columns: np.ndarray) -> pd.DataFrame:
+    """A table of data of a figure."""
+    return pd.DataFrame({name: index, **columns})
+
+
+def csv_of(data: pd.DataFrame | xr.DataArray) -> str:
+    """Data of a figure as CSV: a map as one row for each cell with a value, with its longitude and latitude."""
+    if isinstance(data, xr.DataArray):
+        grid = grid_of(data.to_dataset(name="value"))
+        if grid is not None:
+            data = data.assign_coords(lat=("y", grid.lat), lon=("x", grid.lon))
+        plain = data.drop_vars([n for n in data.coords if n not in (*data.dims, "lat", "lon")])
+        data = plain.to_dataframe(name=str(data.name or "value")).dropna().reset_index()
+    rows = data.iloc[:: max(1, -(-len(data) // MOST_ROWS))]
+    return rows.to_csv(index=False, float_format="%.6g", lineterminator="\n")
 
 
 def plain_table(table: Table) -> str:
@@ -126,7 +188,10 @@ def _body(table: Table) -> str:
 
 
 def show(value: Cell, form: str) -> str:
-    """A value as the tables show it; a dash where there is none, a true minus sign."""
+    """A value as the tables show it, with half its interval; a dash where there is none, a true minus sign."""
+    if isinstance(value, tuple):
+        half = "" if math.isnan(value[1]) else f" ± {show(value[1], form.lstrip('+'))}"
+        return show(value[0], form) + half.replace(" ", NO_BREAK)
     if isinstance(value, float) and math.isnan(value):
         return DASH
     return format(value, form).replace("-", MINUS) if form else str(value)

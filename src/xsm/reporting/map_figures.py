@@ -1,112 +1,63 @@
-"""Figures of maps: true aspect, longitudes and latitudes at the edges, grey where there is no value."""
+"""Figures of maps: true aspect, degrees at the edges, coast and borders, grey where there is no value."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
 
-from xsm.data import cf
-from xsm.data.areas import DEGREES, EASE, transformer
-from xsm.data.positions import axes_of
 from xsm.data.soil_texture import CLASSES
-from xsm.errors import DataError
 from xsm.io.styles import FIXED, RAMPS, TEXTURE, colours
+from xsm.reporting import theme
+from xsm.reporting.frames import Frame, draw_lines, oriented
+from xsm.reporting.theme import MISSING, SMALL
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-WIDTH, DPI = 4.0, 150
 STEPS = {"soil_moisture": 0.05, "uncertainty": 0.01}
 """Limits of colour scales are whole multiples of these."""
-UNEVEN, MOST_ROWS = 0.2, 4000
-"""Share of a step by which steps may differ on an even axis, and the most rows that an uneven one becomes."""
-GREY = "#c8c8c8"
 UNIT = "m³ m⁻³"
 BARS = {"soil_moisture": f"Soil moisture ({UNIT})", "uncertainty": f"Standard deviation ({UNIT})"}
+LEFT, ACROSS = 0.13, 0.82
+"""Left edge and width of a map, shares of the figure."""
+LEAST, MOST = 1.3, 5.4
+"""Least and largest height of a map in inches."""
+NO_VALUE = "No value"
 
 
-@dataclass(frozen=True)
-class Frame:
-    """Where a map lies on the page: extent (left, right, bottom, top), aspect, ticks as (position, label)."""
-
-    extent: tuple[float, float, float, float]
-    aspect: float
-    x_ticks: list[tuple[float, str]]
-    y_ticks: list[tuple[float, str]]
-    epsg: int | None
-    dims: tuple[str, str]
-    cell: float
-
-    @property
-    def tall(self) -> float:
-        """Height over width as drawn."""
-        left, right, bottom, top = self.extent
-        return (top - bottom) * self.aspect / (right - left)
-
-    def place(self, lon: np.ndarray, lat: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Positions of points in degrees."""
-        if self.epsg is None:
-            return np.asarray(lon), np.asarray(lat)
-        return transformer(DEGREES, EASE).transform(lon, lat)
-
-
-def frame_of(ds: xr.Dataset) -> Frame | None:
-    """Frame of maps on an EASE-Grid 2.0, on latitudes and longitudes or on any two axes; None for others."""
-    try:
-        y, x, cell = axes_of(ds)
-    except DataError:
-        return _plain_frame(ds)
-    if min(ds[y].size, ds[x].size) < 2 and not cell:
-        return None
-    (west, east), (south, north) = (_edges(ds[n].values, cell) for n in (x, y))
-    box, extent, epsg, aspect = (west, south, east, north), (west, east, south, north), None, 1.0
-    if cell:
-        box, epsg = transformer(DEGREES, EASE).transform_bounds(*box, direction="INVERSE"), 6933
-    else:
-        aspect = 1 / float(np.cos(np.radians((south + north) / 2)))
-    dims = str(ds[y].dims[0]), str(ds[x].dims[0])
-    cell = (extent[1] - extent[0]) / ds.sizes[dims[1]]
-    bare = Frame(extent, aspect, [], [], epsg, dims, cell)
-    lon, lat = round_degrees(box[0], box[2]), round_degrees(box[1], box[3])
-    at_x, at_y = bare.place(lon, np.full_like(lon, box[1]))[0], bare.place(np.full_like(lat, box[0]), lat)[1]
-    x_ticks = [(float(p), degrees(v, "E", "W")) for p, v in zip(at_x, lon, strict=True)]
-    y_ticks = [(float(p), degrees(v, "N", "S")) for p, v in zip(at_y, lat, strict=True)]
-    return Frame(extent, aspect, x_ticks, y_ticks, epsg, dims, cell)
-
-
-def _plain_frame(ds: xr.Dataset) -> Frame | None:
-    """Frame on axes whose CRS is not known: kilometres where the unit is metres, else the numbers themselves."""
-    y, x = cf.find_coord(ds, "y"), cf.find_coord(ds, "x")
-    if y is None or x is None or ds[y].dims != (y,) or ds[x].dims != (x,) or min(ds[y].size, ds[x].size) < 2:
-        return None
-    (west, east), (south, north) = (_edges(ds[n].values, 0.0) for n in (x, y))
-    metres = max(abs(west), abs(east), abs(south), abs(north)) > 1000
-    factor, unit = (1000.0, " km") if metres else (1.0, "")
-    x_ticks, y_ticks = (
-        [(float(t * factor), f"{t:g}{unit}") for t in round_degrees(low / factor, high / factor)]
-        for low, high in ((west, east), (south, north))
-    )
-    cell = (east - west) / ds.sizes[x]
-    return Frame((west, east, south, north), 1.0, x_ticks, y_ticks, None, (y, x), cell)
-
-
-def limits(panels: Iterable[ArrayLike], ramp: str) -> tuple[float, float]:
+def limits(
+    panels: Iterable[ArrayLike],
+    ramp: str,
+    vmin: float | None = None,
+    vmax: float | None = None,
+    *,
+    robust: bool = True,
+) -> tuple[float, float]:
     """Limits that panels share: the ramp's (`FIXED`), or their 1st and 99th percentile, rounded outwards (`STEPS`).
 
-    Those of departures (``"bias"``) lie as far on both sides of zero.
+    Those of departures (``"bias"``) lie as far on both sides of zero. ``robust=False`` takes the least and the largest
+    value; ``vmin`` and ``vmax`` replace one end.
     """
+    low, high = _limits(panels, ramp, robust)
+    if ramp == "bias" and (vmin is None) != (vmax is None):
+        edge = abs(vmin if vmin is not None else vmax or 0.0)
+        return -edge, edge
+    low, high = low if vmin is None else vmin, high if vmax is None else vmax
+    return low, high if high > low or None not in (vmin, vmax) else low + abs(high - low or 1)
+
+
+def _limits(panels: Iterable[ArrayLike], ramp: str, robust: bool) -> tuple[float, float]:
     if ramp in FIXED:
         return RAMPS[ramp][0][0], RAMPS[ramp][-1][0]
     every = np.concatenate([np.empty(0), *(np.ravel(p) for p in panels)])
     every = every[np.isfinite(every)]
     if not every.size:
         return (RAMPS[ramp][0][0], RAMPS[ramp][-1][0]) if ramp else (0.0, 1.0)
-    low, high = (float(v) for v in np.percentile(every, [1, 99]))
+    low, high = (float(v) for v in np.percentile(every, [1, 99] if robust else [0, 100]))
     if ramp == "bias":
         edge = max(abs(low), abs(high)) or 1.0
         return -edge, edge
@@ -123,12 +74,19 @@ def ends(values: ArrayLike, low: float, high: float) -> str:
     return {(True, True): "both", (True, False): "min", (False, True): "max"}.get((under, over), "neither")
 
 
-def value_maps(frame: Frame, panels: Mapping[str, xr.DataArray], ramp: str = "", bar: str = "") -> list[Figure]:
+def value_maps(
+    frame: Frame,
+    panels: Mapping[str, xr.DataArray],
+    ramp: str = "",
+    bar: str = "",
+    scale: tuple[float, float] | None = None,
+    sites: xr.Dataset | None = None,
+) -> list[Figure]:
     """Maps by title, all on one scale: in a ramp of `xsm.io.styles`, or in viridis with a name for the colour bar."""
-    low, high = limits(panels.values(), ramp)
+    low, high = scale or limits(panels.values(), ramp)
     style = {"cmap": colours(ramp) if ramp else "viridis", "vmin": low, "vmax": high}
-    bar = BARS.get(ramp, bar)
-    return [_map(frame, values, title, bar, style, ends(values, low, high)) for title, values in panels.items()]
+    bar = bar or BARS.get(ramp, "")
+    return [_map(frame, values, title, bar, style, sites) for title, values in panels.items()]
 
 
 def texture_map(frame: Frame, values: xr.DataArray, sites: xr.Dataset | None) -> Figure:
@@ -146,99 +104,87 @@ def class_map(
 ) -> Figure:
     """Map of classes ``(value, colour, meaning)`` with a legend of those that are there, and the stations."""
     from matplotlib.colors import to_rgba
-    from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
-    shown = _oriented(frame, values)
+    shown = oriented(frame, values)
     present = [c for c in classes if (shown == c[0]).any()]
     columns = 3 if max((len(word) for *_, word in present), default=0) <= 16 else 1
-    lines = -(-(len(present) + (0 if sites is None else 2)) // columns)
-    figure, axes = _figure(frame, title, extra=0.3 + 0.18 * lines)
+    lines = -(-(len(present) + 1 + (0 if sites is None else 2)) // columns)
+    figure, axes = _figure(frame, title, extra=0.08 + 0.165 * lines)
     image = np.zeros((*shown.shape, 4))
     for value, colour, _ in present:
         image[shown == value] = to_rgba(colour)
     axes.imshow(image, extent=frame.extent, interpolation="nearest", aspect=frame.aspect)
     handles: list[Any] = [Patch(color=colour, label=word[:1].upper() + word[1:]) for _, colour, word in present]
-    if sites is not None:
-        for network, marker in zip(sorted(set(sites["network"].values.tolist())), "o^sDv*", strict=False):
-            of = sites["network"].values == network
-            x, y = frame.place(sites["lon"].values[of], sites["lat"].values[of])
-            look: dict[str, Any] = {"marker": marker, "markersize": 6, "mfc": "white", "mec": "black"}
-            axes.plot(x, y, linestyle="none", **look)
-            handles.append(Line2D([], [], linestyle="none", label=network or "Station", **look))
-    figure.legend(handles=handles, loc="lower center", ncols=columns, frameon=False, fontsize=8)
+    if not (image[..., 3] > 0).all():
+        handles.append(Patch(color=MISSING, label=NO_VALUE))
+    _say_empty(axes, not present)
+    draw_lines(axes, frame)
+    handles += [] if sites is None else draw_sites(axes, frame, sites)
+    figure.legend(handles=handles, loc="lower center", ncols=columns, frameon=False)
     return figure
 
 
-def _map(frame: Frame, values: xr.DataArray, title: str, bar: str, style: dict[str, Any], extend: str) -> Figure:
+def draw_sites(axes: Any, frame: Frame, sites: xr.Dataset) -> list[Any]:
+    """Mark stations by network; returns the entries of a legend."""
+    from matplotlib.lines import Line2D
+
+    handles = []
+    for network, marker in zip(sorted(set(sites["network"].values.tolist())), "o^sDv*", strict=False):
+        of = sites["network"].values == network
+        x, y = frame.place(sites["lon"].values[of], sites["lat"].values[of])
+        look: dict[str, Any] = {"marker": marker, "markersize": 4.5, "mfc": "white", "mec": "black", "mew": 0.7}
+        axes.plot(x, y, linestyle="none", zorder=3, **look)
+        handles.append(Line2D([], [], linestyle="none", label=network or "Station", **look))
+    return handles
+
+
+def _map(
+    frame: Frame, values: xr.DataArray, title: str, bar: str, style: dict[str, Any], sites: xr.Dataset | None
+) -> Figure:
+    from matplotlib.patches import Patch
     from matplotlib.ticker import MaxNLocator
 
-    figure, axes = _figure(frame, title, extra=0.62)
-    image = axes.imshow(
-        _oriented(frame, values), extent=frame.extent, interpolation="nearest", aspect=frame.aspect, **style
-    )
-    height = figure.get_figheight()
-    cax = figure.add_axes((0.13, 0.4 / height, 0.82, 0.12 / height))
-    figure.colorbar(image, cax=cax, orientation="horizontal", extend=extend, label=bar, ticks=MaxNLocator(5))
+    figure, axes = _figure(frame, title, extra=0.56)
+    shown = oriented(frame, values)
+    image = axes.imshow(shown, extent=frame.extent, interpolation="nearest", aspect=frame.aspect, **style)
+    draw_lines(axes, frame)
+    handles = [] if sites is None else draw_sites(axes, frame, sites)
+    missing = ~np.isfinite(shown)
+    _say_empty(axes, bool(missing.all()))
+    if missing.any():
+        handles.append(Patch(facecolor=MISSING, edgecolor="black", linewidth=0.4, label=NO_VALUE))
+    height, across = figure.get_figheight(), ACROSS - 0.22 * bool(handles)
+    cax = figure.add_axes((LEFT, 0.4 / height, across, 0.1 / height))
+    extend = ends(shown, style["vmin"], style["vmax"])
+    ticks = MaxNLocator(5, steps=[1, 2, 5, 10])
+    figure.colorbar(image, cax=cax, orientation="horizontal", extend=extend, label=bar, ticks=ticks)
+    if handles:
+        place: dict[str, Any] = {"loc": "upper right", "bbox_to_anchor": (LEFT + ACROSS + 0.01, 0.56 / height)}
+        figure.legend(handles=handles, frameon=False, handlelength=1.2, borderpad=0, borderaxespad=0, **place)
     return figure
+
+
+def _say_empty(axes: Any, empty: bool) -> None:
+    if empty:
+        axes.text(0.5, 0.5, "No cell has a value", ha="center", va="center", transform=axes.transAxes, zorder=4)
 
 
 def _figure(frame: Frame, title: str, extra: float) -> tuple[Figure, Any]:
     from matplotlib.figure import Figure
 
-    wide = WIDTH * 0.82
-    tall = float(np.clip(wide * frame.tall, 1.6, 6.0))
-    height = tall + 0.5 + extra
+    wide = theme.SINGLE * ACROSS
+    tall = float(np.clip(wide * frame.tall, LEAST, MOST))
+    below = 0.22 + 0.16 * bool(frame.names[0])
+    height = tall + 0.26 + below + extra
     columns = (frame.extent[1] - frame.extent[0]) / frame.cell
-    figure = Figure(figsize=(WIDTH, height), dpi=DPI * max(1, int(np.ceil(columns / (wide * DPI)))))
-    axes = figure.add_axes((0.13, (extra + 0.25) / height, 0.82, tall / height))
-    axes.set_facecolor(GREY)
-    axes.set_title(title, loc="left", fontsize=10)
+    sharp = theme.DPI * max(1, int(np.ceil(columns / (wide * theme.DPI))))
+    figure = Figure(figsize=(theme.SINGLE, height), dpi=sharp)
+    axes = figure.add_axes((LEFT + 0.03 * bool(frame.names[1]), (extra + below) / height, ACROSS, tall / height))
+    axes.set_facecolor(MISSING)
+    axes.set_title(title)
     for ticks, axis in ((frame.x_ticks, axes.xaxis), (frame.y_ticks, axes.yaxis)):
         axis.set_ticks([p for p, _ in ticks], [t for _, t in ticks])
-    axes.grid(color="black", alpha=0.18, linewidth=0.5)
-    axes.tick_params(labelsize=8, length=3)
-    for side in axes.spines.values():
-        side.set_linewidth(0.6)
+    axes.set(xlabel=frame.names[0], ylabel=frame.names[1])
+    axes.tick_params(labelsize=SMALL)
     return figure, axes
-
-
-def _oriented(frame: Frame, values: xr.DataArray) -> np.ndarray:
-    """Values with north up and west left, on even rows and columns."""
-    values = values.transpose(*frame.dims)
-    for dim, ascending in zip(frame.dims, (False, True), strict=True):
-        values = _even(values, dim)
-        if values.sizes[dim] > 1:
-            values = values.sortby(dim, ascending=ascending)
-    out: np.ndarray = values.values
-    return out
-
-
-def _even(values: xr.DataArray, dim: str) -> xr.DataArray:
-    """Values on an even axis, nearest by value; rows and columns that are left out become missing."""
-    axis = np.sort(values[dim].values.astype("f8")) if dim in values.coords else np.empty(0)
-    steps = np.diff(axis)
-    if not len(steps) or np.ptp(steps) <= UNEVEN * steps.min():
-        return values
-    count = min(round(float(np.ptp(axis) / steps.min())) + 1, MOST_ROWS)
-    even, reach = np.linspace(axis[0], axis[-1], count), float(steps.min()) * (0.5 + UNEVEN)
-    fill = {} if values.dtype.kind == "f" else {"fill_value": values.dtype.type(0)}
-    return values.sortby(dim).reindex({dim: even}, method="nearest", tolerance=reach, **fill)
-
-
-def _edges(axis: np.ndarray, cell: float) -> tuple[float, float]:
-    half = (cell or float(np.diff(np.sort(axis)).min())) / 2
-    return float(axis.min()) - half, float(axis.max()) + half
-
-
-def round_degrees(low: float, high: float) -> np.ndarray:
-    """Up to five round numbers between two degrees."""
-    from matplotlib.ticker import MaxNLocator
-
-    ticks: Sequence[float] = MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)
-    return np.array([t for t in ticks if low <= t <= high])
-
-
-def degrees(value: float, positive: str, negative: str, digits: int = 4) -> str:
-    """Degrees with the letter of their side."""
-    return f"{abs(round(value, digits)):g}°{positive if value > 0 else negative if value < 0 else ''}"

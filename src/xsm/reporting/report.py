@@ -10,9 +10,10 @@ import xarray as xr
 from xsm import atomic
 from xsm._version import __version__
 from xsm.reporting import score_sections, sections
-from xsm.reporting.html_page import Page
+from xsm.reporting.html_page import FOLDER, Page
 from xsm.reporting.scene import Scene, cell_series, is_fused, make_scene, overview, station_series
-from xsm.reporting.series_figures import LOOK
+from xsm.reporting.theme import styled
+from xsm.reporting.weights import rests_on
 
 PAPER = "doi:10.20944/preprints202412.1356.v1"
 
@@ -28,17 +29,15 @@ def write_report(
     overwrite: bool = False,
 ) -> Path:
     """Write a report of maps; see `xsm.report`."""
-    import matplotlib as mpl
-
     output = Path(output)
     atomic.check_output(output, overwrite)
     scene = make_scene(ds, cube)
-    page = Page(title, f"{scene.days[0]} to {scene.days[-1]}, daily")
-    with mpl.rc_context(LOOK):  # type: ignore[arg-type]
+    page = Page(title, f"{scene.days[0]} to {scene.days[-1]}, daily", output.stem)
+    with styled():
         _compose(page, scene, [ds, cube, stations], sites)
-    for name, image in page.images.items():
-        with atomic.fresh(output.parent / "figures" / f"{output.stem}_{name}", overwrite=True) as part:
-            part.write_bytes(image)
+    for name, content in page.files.items():
+        with atomic.fresh(output.parent / FOLDER / f"{output.stem}_{name}", overwrite=True) as part:
+            part.write_bytes(content)
     text = page.html(f"Written by xsm {__version__}. Method: {_method(scene)}")
     with atomic.fresh(output, overwrite) as part:
         part.write_text(text, encoding="utf-8")
@@ -61,11 +60,13 @@ def _compose(page: Page, scene: Scene, parts: list[xr.Dataset | None], sites: Se
     scores = score_sections.Scores() if stations is None else score_sections.score(scene, stations)
     scored = stations is not None and (scores.skill is not None or scores.teachers is not None)
     series = station_series(scene, stations) if scored and stations is not None else cell_series(scene, over)
+    scores = score_sections.with_coverage(scene, series, scores)
     sections.summary(page, scene, over, parts, scores)
     sections.maps(page, scene, over)
-    sections.soil(page, scene, series if scored else None)
-    sections.gaps(page, scene, over)
-    sections.series(page, scene, series, scores, sites)
     score_sections.validation(page, scene, series, scores)
     score_sections.uncertainty(page, scene, series, scores)
+    rests_on(page, scene.ds)
+    sections.series(page, scene, series, scores, sites)
+    sections.gaps(page, scene, over)
+    sections.soil(page, scene, series if scored else None)
     sections.provenance(page, parts)

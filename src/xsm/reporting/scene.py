@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -17,20 +17,24 @@ import xarray as xr
 from xsm.data import cf
 from xsm.data.cells import Cells, daily, spots_of
 from xsm.data.grids import grid_of
+from xsm.data.roles import NAMED, RETRIEVAL, ROOT, SURFACE, holders
 from xsm.data.soil_texture import texture_of
 from xsm.data.windows import take
 from xsm.errors import DataError
-from xsm.reporting.map_figures import degrees
+from xsm.reporting.baselines import with_baselines
+from xsm.reporting.frames import degrees
 from xsm.validation import matching
 from xsm.validation.depths import Depth
 from xsm.validation.products import layer_of
 
-FROM_CUBE = ("sm_dca", "sm_dca_std", "sm_dca_observed", "sm_noah_0_10", "sm_noah_10_40", "sm_surface", "sm_rootzone",
-             "precipitation", "frozen", "obs_time", "sand", "silt", "clay", "bulk_density")  # fmt: skip
+FROM_CUBE = ("frozen", "obs_time", "sand", "silt", "clay", "bulk_density")  # fmt: skip
 CLASSES = ("land_cover", "texture", "land")
 ESTIMATE = re.compile(r"sm_(5|25)cm(_s\d+)?")
-NOAH = {"surface": "sm_noah_0_10", "subsurface": "sm_noah_10_40"}
-LEVEL_4 = {"surface": "sm_surface", "subsurface": "sm_rootzone"}
+MODELS = {"surface": SURFACE, "subsurface": ROOT}
+COMPARISONS = {"surface": "comparison_surface", "subsurface": "comparison_root"}
+"""Roles of what is shown beside the estimates, by layer."""
+BESIDE = (RETRIEVAL, *MODELS.values(), *COMPARISONS.values(), "precipitation")
+"""Roles of what the cube adds to the maps."""
 GAP_EDGES = np.array([1, 2, 3, 4, 8, 15, 31, 91])
 GAP_NAMES = ("1", "2", "3", "4-7", "8-14", "15-30", "31-90", "> 90")
 LEAST_SHARE = 0.05
@@ -43,7 +47,8 @@ class Scene:
 
     ``estimates`` are model estimates at 5 and 25 cm, ``filled`` other soil moisture that is shown (gap-filled, or as it
     came where nothing is), ``others`` further gap-filled variables, ``watched`` the observed product whose gaps are
-    shown; the variable ``observed`` marks its values.
+    shown; the variable ``observed`` marks its values. ``inputs`` are what the estimates of a layer have to beat
+    (`xsm.reporting.baselines`).
     """
 
     ds: xr.Dataset
@@ -52,11 +57,22 @@ class Scene:
     filled: tuple[str, ...]
     others: tuple[str, ...]
     watched: str
+    inputs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def moisture(self) -> tuple[str, ...]:
         """Soil moisture maps."""
         return self.estimates + self.filled
+
+    @property
+    def holders(self) -> dict[str, str]:
+        """Variables by role."""
+        return holders(self.ds)
+
+    @property
+    def models(self) -> dict[str, str]:
+        """The land model's variables by layer."""
+        return {layer: self.holders[role] for layer, role in MODELS.items() if role in self.holders}
 
     @property
     def no_spread(self) -> str:
@@ -74,7 +90,7 @@ class Scene:
     @property
     def best(self) -> str:
         """The map that is shown for one day: the foremost surface estimate, else the first map."""
-        surface = [n for n in self.estimates if layer_of(n) == "surface"]
+        surface = [n for n in self.estimates if layer_of(self.ds, n) == "surface"]
         return foremost(surface) if surface else (*self.moisture, *self.others)[0]
 
 
@@ -89,6 +105,12 @@ def foremost(names: Iterable[str]) -> str:
     return max(names, key=lambda n: (bool((match := ESTIMATE.fullmatch(n)) and not match[2]), n))
 
 
+def _in_order(estimates: Iterable[str]) -> tuple[str, ...]:
+    """Estimates by depth, in each first the one without a scenario, then the scenarios."""
+    matches = [(n, ESTIMATE.fullmatch(n)) for n in estimates]
+    return tuple(n for n, m in sorted(matches, key=lambda one: (int(one[1][1]), one[1][2] or "")) if m)  # type: ignore[index]
+
+
 def is_fused(ds: xr.Dataset, name: str) -> bool:
     """Whether an estimate comes from a fusion, by its own attribute ``method`` or that of the dataset."""
     attrs = ds[name].attrs if name in ds.data_vars else {}
@@ -100,7 +122,7 @@ def make_scene(ds: xr.Dataset, cube: xr.Dataset | None) -> Scene:
     """Put maps and cube together and sort their variables."""
     ds, days = daily(_plain(ds), None)
     names = [str(n) for n, v in ds.data_vars.items() if "time" in v.dims and v.dtype.kind == "f"]
-    estimates = tuple(n for n in names if ESTIMATE.fullmatch(n))
+    estimates = _in_order(n for n in names if ESTIMATE.fullmatch(n))
     spread = [n for n in names if f"{n}_std" in ds and n not in estimates]
     if not estimates and not spread:
         spread = [n for n in names if _is_moisture(ds[n], n)]
@@ -113,13 +135,15 @@ def make_scene(ds: xr.Dataset, cube: xr.Dataset | None) -> Scene:
         ds = _join(ds, _plain(cube), days)
     filled = tuple(n for n in spread if _is_moisture(ds[n], n))
     others = tuple(n for n in spread if n not in filled)
-    candidates = ["sm_dca", *filled, *others, *(n for n in names if _is_moisture(ds[n], n))]
+    retrieval = [n for role, n in holders(ds).items() if role == RETRIEVAL]
+    candidates = [*retrieval, *filled, *others, *(n for n in names if _is_moisture(ds[n], n))]
     marked = [n for n in candidates if n in ds and f"{n}_observed" in ds]
     watched = (marked or [n for n in candidates if n in ds and n not in estimates] or [""])[0]
     if watched:
         mark = ds[f"{watched}_observed"].astype(bool) if marked else ds[watched].notnull()
         ds = ds.assign(observed=mark)
-    return Scene(ds, days, estimates, filled, others, watched)
+    ds, inputs = with_baselines(ds, dict.fromkeys(layer_of(ds, n) or "surface" for n in estimates))
+    return Scene(ds, days, estimates, filled, others, watched, inputs)
 
 
 def overview(scene: Scene) -> xr.Dataset:
@@ -248,7 +272,9 @@ def series_names(scene: Scene) -> list[str]:
     """Variables whose series are shown."""
     names = scene.moisture or scene.others[:1]
     spreads = [f"{n}_std" for n in (*names, scene.watched)]
-    extra = (*spreads, scene.watched, *NOAH.values(), "precipitation", "frozen", "observed")
+    inputs = [n for names in scene.inputs.values() for n in names]
+    others = (*scene.models.values(), *inputs, scene.holders.get("precipitation"))
+    extra = (*spreads, scene.watched, *others, "frozen", "observed")
     return list(dict.fromkeys(n for n in (*names, *extra) if n and n in scene.ds))
 
 
@@ -271,7 +297,11 @@ def _is_moisture(variable: xr.DataArray, name: str) -> bool:
 
 
 def _join(ds: xr.Dataset, cube: xr.Dataset, days: np.ndarray) -> xr.Dataset:
-    extra = cube[[n for n in (*FROM_CUBE, *CLASSES) if n in cube.variables and n not in ds.variables]]
+    beside = [n for role, n in holders(cube).items() if role in BESIDE]
+    marks = [f"{n}{end}" for n in beside for end in ("_std", "_observed")]
+    names = dict.fromkeys((*beside, *marks, *FROM_CUBE, *CLASSES))
+    extra = cube[[n for n in names if n in cube.variables and n not in ds.variables]]
+    ds = ds.assign_attrs({k: v for k, v in cube.attrs.items() if k == NAMED})
     grid = grid_of(ds)
     if grid is not None and grid_of(extra) is not None:
         extra = take(extra, grid)

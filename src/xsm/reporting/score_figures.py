@@ -1,4 +1,4 @@
-"""Figures of scores at stations: boxplots by group, maps with histograms, pooled scatter, coverage of the spread."""
+"""Figures of scores at stations: boxplots by group, density of station days, coverage of the spread."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from xsm.io.styles import colours
-from xsm.reporting.map_figures import DPI, UNIT, degrees, ends, limits, round_degrees
-from xsm.reporting.scene import ESTIMATE, NOAH, foremost
-from xsm.reporting.score_tables import DEPTHS, METRICS, SCORED, label, merged, short
-from xsm.reporting.series_figures import BLUE, WIDE, look, open_axes
+from xsm.data.roles import role_of
+from xsm.reporting import theme
+from xsm.reporting.labels import label, model_name, short
+from xsm.reporting.map_figures import UNIT
+from xsm.reporting.scene import ESTIMATE, MODELS, foremost
+from xsm.reporting.score_tables import DEPTHS, METRICS, SCORED, merged
+from xsm.reporting.series_figures import look
+from xsm.reporting.theme import open_axes, signed, with_unit
 from xsm.validation import metrics
 
 if TYPE_CHECKING:
@@ -20,12 +23,14 @@ if TYPE_CHECKING:
 
 BOX_NEEDS = 5
 """Groups with fewer stations are shown as points."""
-FEW = 4
-"""Most names of groups that fit side by side; more are rotated."""
+FEW, ROOM = 4, 0.5
+"""Most names of groups that fit side by side; more are rotated. Least width of a group in inches."""
 GROUPS: Mapping[str, Sequence[str]] = {"texture_group": ("fine", "medium", "coarse")}
 """Order of the groups of a grouping; others go by their number of stations."""
-MAPPED = ("r", "ubrmse", "bias")
 LEVELS = np.array([0.05, *np.arange(0.1, 0.91, 0.1), 0.95, 0.99])
+BINS, MOST_POINTS = 100, 20_000
+"""Cells of the density on each side, and the most station days that are drawn as points."""
+MARKS = "os^Dv<>P"
 
 
 def best(table: xr.Dataset) -> list[str]:
@@ -38,9 +43,13 @@ def best(table: xr.Dataset) -> list[str]:
 
 
 def groups_of(table: xr.Dataset, grouping: str) -> tuple[np.ndarray, list[str]]:
-    """Group of each station, open and closed shrublands merged, and the groups in the order of the figure."""
+    """Group of each station, open and closed shrublands merged, and the groups in the order of the figure.
+
+    Groups without a scored station are left out.
+    """
     labels = merged(table[grouping].values) if grouping == "land_cover" else table[grouping].values.astype(str)
-    names, counts = np.unique(labels, return_counts=True)
+    scored = (table["n"].values > 0).any(0) if "n" in table else np.ones(len(labels), bool)
+    names, counts = np.unique(labels[scored], return_counts=True)
     by_size = [str(n) for n in names[np.argsort(-counts, kind="stable")]]
     order = GROUPS.get(grouping, by_size)
     return labels, [n for n in order if n in by_size]
@@ -49,15 +58,26 @@ def groups_of(table: xr.Dataset, grouping: str) -> tuple[np.ndarray, list[str]]:
 def boxes(table: xr.Dataset, grouping: str) -> Figure:
     """Boxplots of the scores over the stations of groups, both depths (Figures 3 and 4 of the paper)."""
     from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
-    layers = list(dict.fromkeys(table["layer"].values.tolist()))
-    labels, groups = groups_of(table, grouping)
-    figure = Figure(figsize=(WIDE, 8.2), dpi=DPI, layout="constrained")
-    grid = figure.subplots(len(SCORED), len(layers), squeeze=False, sharey="row", sharex="col")
-    entries: dict[str, Any] = {}
-    for column, layer in enumerate(layers):
+    scored = table["n"].values > 0
+    layers = [la for la in dict.fromkeys(table["layer"].values.tolist()) if scored[table["layer"].values == la].any()]
+    labels, _ = groups_of(table, grouping)
+    columns = []
+    for layer in layers:
         names = [str(p) for p in table["product"].values[table["layer"].values == layer]]
+        here = (table["n"].sel(product=names).values > 0).any(0)
+        columns.append((layer, names, here, groups_of(table.isel(station=here), grouping)[1]))
+    room = [max(len(groups), 1) for *_, groups in columns]
+    most = max(len(names) for _, names, *_ in columns)
+    wide = float(np.clip(0.9 + sum(n * max(ROOM, 0.16 * most) for n in room), theme.SINGLE, theme.DOUBLE))
+    figure = Figure(figsize=(wide, 6.6), dpi=theme.DPI, layout="constrained")
+    shape = {"width_ratios": room}
+    grid = figure.subplots(len(SCORED), len(layers), squeeze=False, sharey="row", sharex="col", gridspec_kw=shape)
+    entries: dict[str, Any] = {}
+    points = False
+    for column, (layer, names, here, groups) in enumerate(columns):
         width = 0.8 / len(names)
         for row, (score, (title, unit, _)) in enumerate(zip(SCORED, METRICS, strict=True)):
             axes = grid[row][column]
@@ -65,170 +85,127 @@ def boxes(table: xr.Dataset, grouping: str) -> Figure:
                 values = table[score].sel(product=name).values
                 parts = [values[(labels == g) & np.isfinite(values)] for g in groups]
                 place = np.arange(len(groups)) + (k - (len(names) - 1) / 2) * width
-                colour = look(name)["color"]
-                _boxplot(axes, parts, place, width * 0.85, colour)
-                entries["Noah" if name in NOAH.values() else short(name, table)] = Patch(facecolor=colour, alpha=0.75)
+                colour, mark = look(name, table)["color"], MARKS[k % len(MARKS)]
+                points |= _boxplot(axes, parts, place, width * 0.85, colour, mark)
+                model = role_of(table, name) in MODELS.values()
+                text = model_name(name, table) if model else short(name, table)
+                entries[text] = Patch(facecolor=colour, alpha=0.75)
             if score == "bias":
-                axes.axhline(0, color="black", linewidth=0.8)
-            axes.set_ylabel(_with_unit(title, unit) if column == 0 else "")
+                axes.axhline(0, color="black", linewidth=0.7)
+            axes.set_ylabel(with_unit(title, unit) if column == 0 else "")
             axes.grid(axis="y", alpha=0.3)
-        scored = (table["n"].sel(product=names).values > 0).any(0)
-        counts = [int(((labels == g) & scored).sum()) for g in groups]
+            axes.set_xlim(-0.6, len(groups) - 0.4)
+        counts = [int(((labels == g) & here).sum()) for g in groups]
         if len(groups) <= FEW:
             ticks = [f"{_folded(g)}\n({n})" for g, n in zip(groups, counts, strict=True)]
             grid[-1][column].set_xticks(np.arange(len(groups)), ticks)
         else:
-            ticks = [f"{g.capitalize()} ({n})" for g, n in zip(groups, counts, strict=True)]
-            turned: dict[str, Any] = {"rotation": 70, "ha": "right", "rotation_mode": "anchor", "fontsize": 7.5}
+            ticks = [f"{_folded(g)} ({n})" for g, n in zip(groups, counts, strict=True)]
+            turned: dict[str, Any] = {"rotation": 50, "ha": "right", "rotation_mode": "anchor"}
             grid[-1][column].set_xticks(np.arange(len(groups)), ticks, **turned)
-        grid[0][column].set_title(DEPTHS.get(layer, layer), loc="left", fontsize=10)
-    figure.legend(entries.values(), entries.keys(), loc="outside lower center", ncols=5, frameon=False)
+        grid[0][column].set_title(DEPTHS.get(layer, layer))
+    if points:
+        entries[f"One station (fewer than {BOX_NEEDS})"] = Line2D(
+            [], [], linestyle="none", marker="o", color="white", markeredgecolor="black", markersize=4
+        )
+    figure.legend(entries.values(), entries.keys(), loc="outside lower center", ncols=int(wide / 1.4), frameon=False)
     open_axes(grid.ravel())
     return figure
 
 
-def _boxplot(axes: Any, parts: Sequence[np.ndarray], place: np.ndarray, width: float, colour: str) -> None:
-    for part, x in zip(parts, place, strict=True):
-        if len(part) < BOX_NEEDS:
-            axes.plot(np.full(len(part), x), part, "o", color=colour, markeredgecolor="black", markersize=5)
-    axes.boxplot(
-        [p if len(p) >= BOX_NEEDS else [] for p in parts], positions=place, widths=width, patch_artist=True,
-        manage_ticks=False, boxprops={"facecolor": colour, "alpha": 0.75},
-        medianprops={"color": "black", "linewidth": 1.4}, flierprops={"markersize": 3},
-    )  # fmt: skip
-
-
-def skill_maps(table: xr.Dataset, products: Sequence[str]) -> Figure:
-    """Maps of R, ubRMSE and bias at the stations with histograms and medians (Figure 5 of the paper)."""
-    from matplotlib.figure import Figure
-    from matplotlib.ticker import MaxNLocator
-
-    where = _window(table)
-    scales = {score: _scale(score, table[score].sel(product=list(products)).values) for score in MAPPED}
-    titles = dict(zip(SCORED, METRICS, strict=True))
-    tall = float(np.clip(2.7 * where[2] / where[3], 1.4, 4.2))
-    figure = Figure(figsize=(WIDE, len(products) * (tall + 2.3)), dpi=DPI, layout="constrained")
-    figure.get_layout_engine().set(hspace=0.06)  # type: ignore[union-attr, call-arg]
-    rows = figure.subplots(
-        2 * len(products), len(MAPPED), squeeze=False, gridspec_kw={"height_ratios": [tall, 1.1] * len(products)}
-    )
-    for k, product in enumerate(products):
-        for column, score in enumerate(MAPPED):
-            title, unit, _ = titles[score]
-            values = table[score].sel(product=product).values
-            use = np.isfinite(values)
-            axes = rows[2 * k][column]
-            _draw_window(axes, where)
-            size = float(np.clip(2500 / max(use.sum(), 1), 9, 26))
-            dots = axes.scatter(
-                table["lon"].values[use], table["lat"].values[use], c=values[use], s=size, edgecolors="black",
-                linewidths=0.4, zorder=3, **scales[score],
-            )  # fmt: skip
-            axes.set_title(f"{label(product, table)}: {title}", loc="left", fontsize=9)
-            arrows = ends(values[use], *dots.get_clim())
-            bar = figure.colorbar(dots, ax=axes, orientation="horizontal", shrink=0.9, pad=0.03, extend=arrows)
-            bar.ax.tick_params(labelsize=7)
-            bar.locator = MaxNLocator(5)
-            bar.update_ticks()
-            bar.set_label(_with_unit(title, unit), fontsize=8)
-            _histogram(rows[2 * k + 1][column], values[use], title, unit)
-    return figure
-
-
-def _window(table: xr.Dataset) -> tuple[tuple[float, float], tuple[float, float], float, float]:
-    """Longitudes, latitudes, height and width as drawn."""
-    lon, lat = table["lon"].values, table["lat"].values
-    pad = max(0.06 * float(max(np.ptp(lon), np.ptp(lat))), 0.1)
-    x, y = (lon.min() - pad, lon.max() + pad), (lat.min() - pad, lat.max() + pad)
-    return x, y, float(y[1] - y[0]), float((x[1] - x[0]) * np.cos(np.radians(np.mean(y))))
-
-
-def _draw_window(axes: Any, where: tuple[tuple[float, float], tuple[float, float], float, float]) -> None:
-    x, y, _, _ = where
-    axes.set(xlim=x, ylim=y, aspect=1 / np.cos(np.radians(np.mean(y))), facecolor="#f2f2f2")
-    lon, lat = round_degrees(*x), round_degrees(*y)
-    axes.set_xticks(lon[:: 1 + len(lon) // 4], [degrees(v, "E", "W") for v in lon[:: 1 + len(lon) // 4]])
-    axes.set_yticks(lat, [degrees(v, "N", "S") for v in lat])
-    axes.tick_params(labelsize=7, length=2)
-    axes.grid(color="black", alpha=0.18, linewidth=0.5)
-
-
-def _scale(score: str, values: np.ndarray) -> dict[str, Any]:
-    """Colours of a score, the same for all maps of it: R from 0 to 1, white below; the bias about 0."""
-    from matplotlib import colormaps
-
-    if score == "r":
-        return {"cmap": colormaps["viridis"].with_extremes(under="white"), "vmin": 0.0, "vmax": 1.0}
-    if score == "bias":
-        _, edge = limits([np.abs(values)], "soil_moisture")
-        return {"cmap": colours("bias"), "vmin": -edge, "vmax": edge}
-    return dict(zip(("cmap", "vmin", "vmax"), (colours("uncertainty"), *limits([values], "uncertainty")), strict=True))
-
-
-def _with_unit(title: str, unit: str) -> str:
-    return f"{title} ({unit})" if unit else title
-
-
-def _histogram(axes: Any, values: np.ndarray, title: str, unit: str) -> None:
-    from matplotlib.ticker import MaxNLocator
-
-    axes.hist(values, bins=min(20, max(5, len(values) // 4)), color=BLUE, alpha=0.75)
-    middle = float(np.median(values)) if len(values) else np.nan
-    axes.axvline(middle, color="black", linewidth=1.3)
-    form = next(form for name, _, form in METRICS if name == title)
-    axes.set_title(f"median {middle:{form}}".replace("-", "\u2212"), fontsize=8, loc="right", pad=2)
-    axes.set_xlabel(_with_unit(title, unit), fontsize=8)
-    axes.set_ylabel("Stations", fontsize=8)
-    axes.tick_params(labelsize=7)
-    axes.xaxis.set_major_locator(MaxNLocator(5))
-    axes.yaxis.get_major_locator().set_params(integer=True)
-    open_axes([axes])
+def _boxplot(axes: Any, parts: Sequence[np.ndarray], place: np.ndarray, width: float, colour: str, mark: str) -> bool:
+    """Boxes of the groups that have enough stations, points of the others; whether there were points."""
+    few = [(p, x) for p, x in zip(parts, place, strict=True) if 0 < len(p) < BOX_NEEDS]
+    for part, x in few:
+        axes.plot(np.full(len(part), x), part, mark, color=colour, markeredgecolor="black", markersize=4, mew=0.6)
+    boxed = [(p, x) for p, x in zip(parts, place, strict=True) if len(p) >= BOX_NEEDS]
+    if boxed:
+        axes.boxplot(
+            [p for p, _ in boxed], positions=[x for _, x in boxed], widths=width, patch_artist=True,
+            manage_ticks=False, boxprops={"facecolor": colour, "alpha": 0.75, "linewidth": 0.6},
+            medianprops={"color": "black", "linewidth": 1.2}, flierprops={"markersize": 2.5, "markeredgewidth": 0.5},
+            whiskerprops={"linewidth": 0.6}, capprops={"linewidth": 0.6},
+        )  # fmt: skip
+    return bool(few)
 
 
 def scatter(
     pooled: Mapping[str, tuple[np.ndarray, np.ndarray]], title: str = "", ds: xr.Dataset | None = None
 ) -> Figure:
-    """Density of station days, map against station, with pooled scores (Figure 6 of the paper)."""
-    from matplotlib.colors import LogNorm
+    """Station days, map against station, coloured by their density, with pooled scores (Figure 6 of the paper)."""
     from matplotlib.figure import Figure
-    from matplotlib.ticker import ScalarFormatter
 
     high = float(np.ceil(max(np.percentile(np.concatenate(pair), 99.8) for pair in pooled.values()) * 20) / 20)
-    figure = Figure(figsize=(WIDE * len(pooled) / 2, WIDE / 2 - 0.8), dpi=DPI, layout="compressed")
-    figure.suptitle(title, fontsize=8)
-    for axes, (name, (x, y)) in zip(figure.subplots(1, len(pooled), squeeze=False)[0], pooled.items(), strict=True):
-        counts, edges, _ = np.histogram2d(y, x, bins=80, range=[[0, high], [0, high]])
-        shown = np.where(counts > 0, counts, np.nan).T
-        most = max(counts.max(), 2)
-        image = axes.pcolormesh(edges, edges, shown, cmap="viridis_r", norm=LogNorm(1, most), rasterized=True)
-        axes.plot([0, high], [0, high], color="black", linewidth=0.9, linestyle="--")
+    wide = theme.DOUBLE * (len(pooled) if len(pooled) > 1 else 1.1) / 2
+    figure = Figure(figsize=(wide, theme.DOUBLE / 2 - 0.9), dpi=theme.DPI, layout="compressed")
+    if title:
+        figure.suptitle(title, fontsize=theme.SMALL)
+    grid = figure.subplots(1, len(pooled), squeeze=False)[0]
+    for axes, (name, (x, y)) in zip(grid, pooled.items(), strict=True):
+        values = density(x, y, high)
+        shown = np.argsort(values)[:: max(1, -(-len(values) // MOST_POINTS))]
+        size = float(np.clip(3e4 / max(len(shown), 1), 2, 12))
+        dots = axes.scatter(y[shown], x[shown], c=values[shown], s=size, cmap="viridis", linewidths=0, rasterized=True,
+                            vmin=0)  # fmt: skip
+        axes.plot([0, high], [0, high], color="black", linewidth=0.8, linestyle="--")
+        if np.std(y) > 0:
+            slope = float(np.cov(x, y)[0, 1] / np.var(y, ddof=1))
+            ends = np.percentile(y, [1, 99])
+            axes.plot(ends, np.mean(x) + slope * (ends - np.mean(y)), color=theme.RED, linewidth=1.2)
         r, rmse, bias, ub = (float(f(x, y)) for f in (metrics.pearson, metrics.rmse, metrics.bias, metrics.ubrmse))
-        text = f"pooled\nR {r:.2f}\nRMSE {rmse:.3f}\nbias {bias:+.3f}\nubRMSE {ub:.3f}\nn {len(x):,}".replace(
-            "-", "\u2212"
-        )
+        text = f"pooled\nR {r:.2f}\nRMSE {rmse:.3f}\nbias {bias:+.3f}\nubRMSE {ub:.3f}\nn {len(x):,}"
         box = {"facecolor": "white", "alpha": 0.85, "edgecolor": "none", "pad": 2}
-        axes.text(0.03, 0.97, text, transform=axes.transAxes, va="top", fontsize=8.5, bbox=box)
+        axes.text(0.03, 0.97, text.replace("-", "\u2212"), transform=axes.transAxes, va="top", fontsize=theme.SMALL,
+                  bbox=box)  # fmt: skip
         axes.set(xlim=(0, high), ylim=(0, high), aspect="equal")
         axes.set(xlabel=f"Station ({UNIT})", ylabel=f"{label(name, ds)} ({UNIT})")
-        bar = figure.colorbar(image, ax=axes, label="Station days", format=ScalarFormatter())
-        bar.ax.minorticks_off()
-        bar.set_ticks([t for t in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000) if t <= most])
+        figure.colorbar(dots, ax=axes, label="Density (% of days per square of 0.01 m³ m⁻³)")
+    open_axes(grid)
     return figure
+
+
+def density(x: np.ndarray, y: np.ndarray, high: float) -> np.ndarray:
+    """Density of points at the points: percent of them per square of 0.01 m3 m-3, by a Gaussian kernel.
+
+    The width of the kernel is that of Scott (1992) for two dimensions, from the standard deviation of each series; the
+    sum of the density over the plane is 100 %.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> a, b = rng.normal(0.3, 0.05, (2, 50_000))
+    >>> peak = density(a, b, 0.6).max()
+    >>> bool(0.9 < peak / (100 * 1e-4 / (2 * np.pi * 0.05**2)) < 1.05)
+    True
+    """
+    from scipy.ndimage import gaussian_filter, map_coordinates
+
+    step = high / BINS
+    edges = np.arange(-BINS // 4, BINS + BINS // 4 + 1) * step
+    counts, _, _ = np.histogram2d(y, x, bins=[edges, edges])
+    widths = [max(float(np.std(v)) * len(v) ** (-1 / 6) / step, 0.7) for v in (y, x)]
+    smooth = gaussian_filter(counts, widths, mode="constant") / max(len(x), 1) / step**2 * 100 * 1e-4
+    at = [np.clip((v - edges[0]) / step - 0.5, 0, len(edges) - 2) for v in (y, x)]
+    out: np.ndarray = map_coordinates(smooth, at, order=1)
+    return out
 
 
 def reliability(shares: Mapping[str, np.ndarray], ds: xr.Dataset | None = None) -> Figure:
     """Share of station days inside intervals of growing width, against the nominal share."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(5.2, 4.4), dpi=DPI, layout="constrained")
+    figure = Figure(figsize=(theme.SINGLE * 1.4, theme.SINGLE * 0.92), dpi=theme.DPI, layout="constrained")
     axes = figure.subplots()
-    axes.plot([0, 100], [0, 100], color="black", linewidth=0.9, linestyle="--", label="perfect")
-    for (name, share), mark in zip(shares.items(), "os^Dv<>", strict=False):
-        style = look(name) | {"linestyle": ":" if "25cm" in name else "-"}
-        axes.plot(LEVELS * 100, share * 100, marker=mark, markersize=4, label=label(name, ds), **style)
+    axes.plot([0, 100], [0, 100], color="black", linewidth=0.8, linestyle="--", label="perfect")
+    for (name, share), mark in zip(shares.items(), MARKS, strict=False):
+        style = look(name, ds) | {"linestyle": ":" if "25cm" in name else "-"}
+        axes.plot(LEVELS * 100, share * 100, marker=mark, markersize=3, label=label(name, ds), **style)
+    axes.text(97, 3, "spread too small", ha="right", color=theme.SOFT, fontsize=theme.SMALL)
+    axes.text(3, 97, "spread too large", color=theme.SOFT, fontsize=theme.SMALL, va="top")
     axes.set(xlim=(0, 100), ylim=(0, 100), xlabel="Interval of the map (nominal %)", ylabel="Station days inside (%)")
     axes.grid(alpha=0.3)
-    axes.legend(frameon=False, loc="upper left")
+    figure.legend(frameon=False, loc="outside right upper")
+    axes.set_aspect("equal")
     open_axes([axes])
     return figure
 
@@ -239,3 +216,8 @@ def _folded(name: str) -> str:
     for word in name.capitalize().split():
         lines = [*lines[:-1], f"{lines[-1]} {word}".strip()] if len(lines[-1]) + len(word) < 12 else [*lines, word]
     return "\n".join(line for line in lines if line)
+
+
+def median_text(values: np.ndarray, form: str) -> str:
+    """The median of a histogram in words."""
+    return f"median {signed(float(np.median(values)), form)}" if len(values) else "no station"

@@ -3,34 +3,63 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
+from xsm.data.roles import RETRIEVAL, SURFACE
 from xsm.errors import DataError
-from xsm.reporting import score_figures, score_tables, station_days
-from xsm.reporting.html_page import Page, plain_table
+from xsm.reporting import breakdown, score_figures, score_tables, skill_maps, station_days
+from xsm.reporting.baselines import best_input
+from xsm.reporting.breakdown import compared, outcomes
+from xsm.reporting.html_page import Drawing, Page, plain_table
+from xsm.reporting.labels import label
 from xsm.reporting.scene import Scene
-from xsm.reporting.score_tables import label
+from xsm.reporting.score_tables import Table
+from xsm.reporting.verdict import gain_table
 
 BOXES_NEED = 6
-KINDS = {"observed": "observed days", "not observed": "days without observation", "outage": "a long outage of SMAP"}
+KINDS = {
+    "observed": "observed days",
+    "not observed": "days without observation",
+    "outage": "a long outage of the satellite",
+}
 NEEDED = {
-    "teachers": "observed SMAP DCA and Noah of 0-10 cm are not both there.",
+    "teachers": "an observed retrieval and the upper layer of a land model are not both there.",
     "skill": "there is no soil moisture map.",
 }
 
 
 @dataclass(frozen=True)
 class Scores:
-    """Results of `validate` for the teachers, for the maps and by kind of day, or why there are none."""
+    """Results of `validate` for the teachers, for the maps and by kind of day, or why there are none.
+
+    ``coverage`` has the station days inside the intervals of the maps, as a table and by map for growing intervals.
+    """
 
     teachers: xr.Dataset | None = None
     skill: xr.Dataset | None = None
     by_days: Mapping[str, xr.Dataset] = field(default_factory=dict)
+    coverage: tuple[Table, dict[str, np.ndarray]] | None = None
     no_teachers: str = "no stations were given."
     no_skill: str = "no stations were given."
+
+    @property
+    def inside(self) -> dict[str, tuple[float, float]]:
+        """Percent of station days inside the 95 % interval, with and without the means of the stations, by map."""
+        if self.coverage is None:
+            return {}
+        table, shares = self.coverage
+        return {name: (float(row[1]), float(row[2])) for name, row in zip(shares, table.rows, strict=True)}  # type: ignore[arg-type]
+
+
+def with_coverage(scene: Scene, series: xr.Dataset, scores: Scores) -> Scores:
+    """Scores with the share of station days inside the intervals of the maps, from the series at the stations."""
+    if scores.skill is None:
+        return scores
+    return replace(scores, coverage=station_days.coverage(scene, series, scores.skill))
 
 
 def score(scene: Scene, stations: xr.Dataset) -> Scores:
@@ -38,7 +67,7 @@ def score(scene: Scene, stations: xr.Dataset) -> Scores:
     tables: dict[str, xr.Dataset | None] = {"teachers": None, "skill": None}
     reasons = {"no_teachers": "", "no_skill": ""}
     for name, function, needs in (
-        ("teachers", score_tables.teachers, {"sm_dca", "sm_noah_0_10"} <= set(scene.ds.data_vars)),
+        ("teachers", score_tables.teachers, {RETRIEVAL, SURFACE} <= set(scene.holders)),
         ("skill", score_tables.skill, bool(scene.moisture)),
     ):
         if not needs:
@@ -50,7 +79,7 @@ def score(scene: Scene, stations: xr.Dataset) -> Scores:
             reasons[f"no_{name}"] = error.message
     some = scene.estimates and tables["skill"] is not None
     by_days = score_tables.skill_by_days(scene, stations) if some else {}
-    return Scores(tables["teachers"], tables["skill"], by_days, **reasons)
+    return Scores(tables["teachers"], tables["skill"], by_days, None, **reasons)
 
 
 def validation(page: Page, scene: Scene, series: xr.Dataset, scores: Scores) -> None:
@@ -72,6 +101,8 @@ def validation(page: Page, scene: Scene, series: xr.Dataset, scores: Scores) -> 
         page.absent(f"the scores of the maps; {lower(scores.no_skill)}")
     else:
         page.table(score_tables.skill_table(scores.skill, _what_is_scored(scene)))
+        if (gained := gain_table(scores.skill, scene)).rows:
+            page.table(gained)
         if scores.by_days:
             page.table(score_tables.days_table(scores.by_days))
         absent = [words for kind, words in KINDS.items() if not any(k.startswith(kind) for k in scores.by_days)]
@@ -80,6 +111,7 @@ def validation(page: Page, scene: Scene, series: xr.Dataset, scores: Scores) -> 
         _boxes(page, scores.skill)
         _where(page, scene, scores.skill)
         _scatter(page, scene, series, scores.skill)
+        _breakdown(page, scene, scores.skill)
     _left_out(page, [table for table in (scores.teachers, scores.skill) if table is not None])
 
 
@@ -105,7 +137,8 @@ def _what_is_scored(scene: Scene) -> str:
         days = f"days after the training{' and validation' if known else ''} days only"
         days += "" if known else " (days that stopped the training may be among them)"
     what = "Means and medians over the stations (as Table 3 of Rabiei et al., 2024)"
-    filled = " SMAP DCA is gap-filled." if "sm_dca" in score_tables.rivals(scene) else ""
+    retrieval = scene.holders.get(RETRIEVAL)
+    filled = f" {label(retrieval, scene.ds)} is gap-filled." if retrieval in score_tables.rivals(scene) else ""
     return f"{what}, same days and stations within a depth; {days}.{filled}"
 
 
@@ -125,8 +158,10 @@ def _boxes(page: Page, scored: xr.Dataset) -> None:
         elif any("," in str(p) for p in scored["product"].values):
             page.absent(f"boxplots by {words.split(',')[0]}; there are no estimates.")
         else:
+            data = outcomes(scored, [str(p) for p in scored["product"].values])
+            drawing = Drawing(score_figures.boxes(scored, grouping), f"Boxplots of the scores by {words}", data)
             page.wide(
-                f"boxes_{grouping}", score_figures.boxes(scored, grouping), f"Boxplots of the scores by {words}",
+                f"boxes_{grouping}", drawing,
                 f"Scores of the stations by {words} (as Figure {number} of Rabiei et al., 2024); line: median, box: "
                 "quartiles, whiskers: up to 1.5 times the box. Groups of fewer than "
                 f"{score_figures.BOX_NEEDS} stations are shown as points; in brackets the number of stations.",
@@ -135,24 +170,56 @@ def _boxes(page: Page, scored: xr.Dataset) -> None:
 
 def _where(page: Page, scene: Scene, scored: xr.Dataset) -> None:
     best = score_figures.best(scored)
-    figure = score_figures.skill_maps(scored, best)
+    figure = skill_maps.skill_maps(scored, best)
     names = " and ".join(label(n, scored) for n in best)
+    alt = "Maps and histograms of R, ubRMSE and bias at the stations"
     page.wide(
-        "skill_maps", figure, "Maps and histograms of R, ubRMSE and bias at the stations",
+        "skill_maps", Drawing(figure, alt, outcomes(scored, best)),
         f"R, ubRMSE and bias at the stations, {names} (as Figure 5 of Rabiei et al., 2024), each score on one scale "
         "for both depths; R below 0 is white, bias is map minus station. Line in the histograms: median of the "
         "stations.",
     )  # fmt: skip
+    gained: dict[str, dict[str, np.ndarray]] = {}
+    rivals = {}
+    for layer, (name, *baselines) in compared(scored, scene).items():
+        if best_input(scored, baselines):
+            rivals[layer] = {s: best_input(scored, baselines, s) for s in ("r", "ubrmse")}
+            signs = {"r": 1, "ubrmse": -1}
+            gained[name] = {s: signs[s] * (scored[s].sel(product=name) - scored[s].sel(product=n)).values
+                            for s, n in rivals[layer].items()}  # fmt: skip
+    if gained:
+        frames = [pd.DataFrame({"product": n, **g} | {c: scored[c].values for c in ("station", "lon", "lat")})
+                  for n, g in gained.items()]  # fmt: skip
+        against = " and ".join(dict.fromkeys(label(n, scored) for best in rivals.values() for n in best.values()))
+        figure = skill_maps.gain_maps(scored, gained)
+        page.wide(
+            "gain_maps", Drawing(figure, "Maps of the gain over the best input", pd.concat(frames)),
+            f"Gain over the best input of each depth and score ({against}) at the stations: blue is better.",
+        )  # fmt: skip
 
 
 def _scatter(page: Page, scene: Scene, series: xr.Dataset, scored: xr.Dataset) -> None:
     pairs = station_days.pairs(scene, series, scored)
     if pairs:
+        data = pd.concat([pd.DataFrame({"product": n, "map": x, "station": y}) for n, (x, y) in pairs.items()])
+        figure = score_figures.scatter(pairs, ds=scene.ds)
         page.wide(
-            "scatter", score_figures.scatter(pairs, ds=scene.ds), "Density of station days, map against station",
+            "scatter", Drawing(figure, "Density of station days, map against station", data),
             "Map against station, scores pooled over all station days that are scored (as Figure 6 of Rabiei et al., "
-            "2024); the dashed line is equality.",
+            "2024). Colour: density of the station days by a Gaussian kernel; dashed: equality; red: regression.",
         )  # fmt: skip
+
+
+def _breakdown(page: Page, scene: Scene, scored: xr.Dataset) -> None:
+    if not breakdown.compared(scored, scene):
+        return
+    if "r_by_season" in scored and (seasons := breakdown.season_table(scored, scene)).rows:
+        page.table(seasons)
+        data = breakdown.season_data(scored, scene)
+        drawing = Drawing(breakdown.season_figure(data, scored), "Scores by season with their intervals", data)
+        page.wide("seasons", drawing, "Means over the stations by season with their 95 % intervals.")
+    if (groups := breakdown.group_table(scored, scene)).rows:
+        page.table(groups)
 
 
 def uncertainty(page: Page, scene: Scene, series: xr.Dataset, scores: Scores) -> None:
@@ -161,16 +228,13 @@ def uncertainty(page: Page, scene: Scene, series: xr.Dataset, scores: Scores) ->
     if scores.skill is None:
         page.absent(f"the share inside the interval; {lower(scores.no_skill)}")
         return
-    table, shares = station_days.coverage(scene, series, scores.skill)
-    if table.rows:
+    if scores.coverage is not None and scores.coverage[0].rows:
+        table, shares = scores.coverage
         page.table(table)
+        data = pd.DataFrame({"nominal": score_figures.LEVELS} | shares)
+        figure = score_figures.reliability(shares, scene.ds)
         page.panels(
-            {
-                "reliability": (
-                    score_figures.reliability(shares, scene.ds),
-                    "Share of station days inside intervals of growing width",
-                )
-            },
+            {"reliability": Drawing(figure, "Share of station days inside intervals of growing width", data)},
             "Share of station days inside the interval of a map, against the nominal share: below the dashed line the "
             "standard deviation is too small, above it too large. Pooled as in the table.",
         )

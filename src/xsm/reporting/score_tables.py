@@ -10,31 +10,26 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from xsm.data import article
+from xsm.data.families import families_of
+from xsm.data.roles import NAMED, RETRIEVAL, SURFACE, part_by_name, role_of
 from xsm.errors import DataError
+from xsm.reporting.baselines import BRIDGED, MEAN
+from xsm.reporting.labels import LABELLED, label, long_label, short
 from xsm.reporting.map_figures import UNIT
-from xsm.reporting.scene import ESTIMATE, LEVEL_4, NOAH, Scene, days_after_training, is_fused
+from xsm.reporting.scene import COMPARISONS, Scene, days_after_training, is_fused
 from xsm.validation import matching
+from xsm.validation.contrasts import mean_and_half
 from xsm.validation.matched import MIN_DAYS
 from xsm.validation.products import layer_of
-from xsm.validation.scoring import score_maps
+from xsm.validation.scoring import SEASON, score_maps
 
-Cell = str | float | int
+Cell = str | float | int | tuple[float, float]
+"""A value of a table: words, a number, or a mean and half its 95 percent interval."""
 METRICS = (("R", "", ".2f"), ("RMSE", UNIT, ".3f"), ("Bias", UNIT, "+.3f"), ("ubRMSE", UNIT, ".3f"))
 MEANS = tuple((f"{name} mean", unit, form) for name, unit, form in METRICS)
 VARIATION = (("SD ratio mean", "", ".2f"), ("KGE mean", "", ".2f"))
 SCORED = ("r", "rmse", "bias", "ubrmse")
-LABELS = {
-    "sm_dca": "SMAP DCA",
-    "sm_scav": "SMAP SCA-V",
-    "sm_scah": "SMAP SCA-H",
-    "sm_noah_0_10": "Noah 0-10 cm",
-    "sm_noah_10_40": "Noah 10-40 cm",
-    "sm_surface": "SMAP L4 0-5 cm",
-    "sm_rootzone": "SMAP L4 0-100 cm",
-    "soil_moisture": "Soil moisture",
-}
-OUTAGES = (("2019-06-19", "2019-07-23"), ("2022-08-06", "2022-09-20"))
-"""Weeks without SMAP (documentation: SMAP, Outages)."""
 DEPTHS = {"surface": "5 cm", "subsurface": "25 cm"}
 OTHER_DEPTH = "depth is not compared"
 SHRUBS = ("Open shrublands", "Closed shrublands")
@@ -49,35 +44,27 @@ class Table:
     caption: str
 
 
-def label(name: str, ds: xr.Dataset | None = None) -> str:
-    """Name of a product for people; maps or scores (``ds``) tell whether an estimate is a fusion."""
-    base, comma, days = name.partition(", ")
-    match = ESTIMATE.fullmatch(base)
-    if match:
-        number = (match[2] or "").removeprefix("_s")
-        kind = f", scenario {number}" if number else ", fusion" if ds is not None and is_fused(ds, base) else ""
-        return f"{match[1]} cm{kind}"
-    return LABELS.get(base, base) + comma + days
-
-
-def short(name: str, ds: xr.Dataset | None = None) -> str:
-    """Name of a product where its depth is known from the context."""
-    full = label(name, ds)
-    return full.split(", ")[-1].capitalize() if ESTIMATE.fullmatch(name) and ", " in full else full
-
-
 def teachers(scene: Scene, stations: xr.Dataset) -> xr.Dataset:
-    """Score observed DCA and Noah at the surface on the same days and stations, all days."""
-    ds = scene.ds
-    if "sm_dca_observed" in ds:
-        ds = ds.assign(sm_dca=ds["sm_dca"].where(ds["sm_dca_observed"].astype(bool)))
-    names = tuple(n for n in ("sm_dca", "sm_noah_0_10") if n in ds)
-    by = ("land_cover",) if "land_cover" in ds else ()
-    return score_maps(ds, stations, variables=names, by=by)
+    """Score the observed retrieval and the land model at the surface on the same days and stations, all days."""
+    ds, retrieval = scene.ds, scene.holders[RETRIEVAL]
+    if (mark := f"{retrieval}_observed") in ds:
+        ds = ds.assign({retrieval: ds[retrieval].where(ds[mark].astype(bool))})
+    names = (retrieval, scene.holders[SURFACE], *([MEAN] if MEAN in ds else []))
+    return _scored(scene, ds, stations, variables=names, by=("land_cover",) if "land_cover" in ds else ())
+
+
+def _scored(scene: Scene, ds: xr.Dataset, stations: xr.Dataset, **how: Any) -> xr.Dataset:
+    """Scores, with the roles and labels of products that their names do not tell, and whether estimates are fused."""
+    table = score_maps(ds, stations, **how)
+    others = [str(p) for p in table["product"].values if str(p) in ds and not part_by_name(str(p)).role]
+    roles = {n: role_of(ds, n.removesuffix(BRIDGED)) for n in others}
+    labels = {n.removesuffix(BRIDGED): long_label(n, ds) for n in others}
+    texts = {NAMED: [f"{r}={n}" for n, r in roles.items() if r], LABELLED: [f"{n}={w}" for n, w in labels.items() if w]}
+    return table.assign_attrs({k: "; ".join(v) for k, v in texts.items() if v} | _method(scene))
 
 
 def skill(scene: Scene, stations: xr.Dataset) -> xr.Dataset:
-    """Score the estimates and Noah on the same days and stations, after the training days where those are known.
+    """Score the estimates and their inputs on the same days and stations, after the training where that is known.
 
     Without estimates the gap-filled soil moisture is scored on all, on observed and on filled days.
     """
@@ -88,9 +75,9 @@ def skill(scene: Scene, stations: xr.Dataset) -> xr.Dataset:
     if not scene.estimates:
         ds = _filled(scene)
         names = tuple(str(n) for n in ds.data_vars if ", " in str(n))
-        return score_maps(ds, stations, variables=names, by=by, common=False)
-    table = score_maps(_whole_days(ds), stations, variables=rivals(scene), by=by, time=after_training(scene))
-    return table.assign_attrs(_method(scene))
+        return _scored(scene, ds, stations, variables=names, by=by, common=False)
+    by = (*by, SEASON)
+    return _scored(scene, _whole_days(ds), stations, variables=rivals(scene), by=by, time=after_training(scene))
 
 
 def _whole_days(ds: xr.Dataset) -> xr.Dataset:
@@ -104,14 +91,9 @@ def _method(scene: Scene) -> dict[str, str]:
 
 
 def rivals(scene: Scene) -> tuple[str, ...]:
-    """The estimates and what they are compared with, of the same layers: Noah, SMAP Level 4, and the filled DCA.
-
-    The last one only beside a fusion, which takes it as an input; with gaps it would leave the days of the gaps out.
-    """
-    layers = dict.fromkeys(layer_of(n) for n in scene.estimates)
-    others = [known[layer] for known in (NOAH, LEVEL_4) for layer in known if layer in layers]
-    if _method(scene) and "surface" in layers and "fill_method" in scene.ds.get("sm_dca", xr.DataArray()).attrs:
-        others.append("sm_dca")
+    """The estimates and what they are compared with in the same layers: inputs, their mean, comparison."""
+    layers, names = dict.fromkeys(layer_of(scene.ds, n) or "surface" for n in scene.estimates), scene.holders
+    others = [n for la in layers for n in (*scene.inputs.get(la, ()), names.get(COMPARISONS.get(la, ""), ""))]
     return (*scene.estimates, *(n for n in others if n in scene.ds))
 
 
@@ -131,17 +113,18 @@ def teacher_table(table: xr.Dataset) -> Table:
         inside = (classes == cover) & (networks == network)
         for p in table["product"].values:
             one = table.sel(product=p).isel(station=inside)
-            rows.append([cover, str(network), label(str(p)), *_means(one), *_variation(one)])
+            rows.append([cover, str(network), label(str(p), table), *_means(one), *_variation(one)])
     every = ", ".join(sorted({str(n) for n in networks if str(n)})) or "all"
     rows += [
-        ["All", every, label(str(p)), *_means(table.sel(product=p)), *_variation(table.sel(product=p))]
+        ["All", every, label(str(p), table), *_means(table.sel(product=p)), *_variation(table.sel(product=p))]
         for p in table["product"].values
     ]
     words = [("Land cover", "", ""), ("Network", "", ""), ("Product", "", "")]
     columns = [*words, *MEANS, ("Stations", "n", "d"), *VARIATION]
     caption = (
         "The two references of the training against stations: means over the stations of a land cover (as Table 1 of "
-        f"Rabiei et al., 2024). DCA on observed days only, both products on the same days and stations. {terms(table)}"
+        f"Rabiei et al., 2024). The retrieval on observed days only, both products on the same days and stations. "
+        f"{terms(table)}"
     )
     return Table(columns, rows, caption)
 
@@ -153,11 +136,10 @@ def skill_table(table: xr.Dataset, what: str) -> Table:
         one = table.sel(product=product)
         n = one["n"].values
         days = int(np.median(n[n > 0])) if (n > 0).any() else 0
-        means = [float(one[f"{s}_mean"]) for s in SCORED]
+        *means, count = _means(one)
         medians = [float(one["r_median"]), float(one["ubrmse_median"])]
-        depth, counts = DEPTHS[str(one["layer"].values)], [int(one["count"]), days]
-        words = depth, str(one["reference"].values), short(product, table)
-        rows.append([*words, *means, *medians, *counts, *_variation(one)])
+        words = DEPTHS[str(one["layer"].values)], str(one["reference"].values), short(product, table)
+        rows.append([*words, *means, *medians, count, days, *_variation(one)])
     columns = [
         ("Depth", "", ""), ("Stations at", "", ""), ("Product", "", ""), *MEANS,
         ("R median", "", ".2f"), ("ubRMSE median", UNIT, ".3f"), ("Stations", "n", "d"), ("Days", "median n", "d"),
@@ -167,14 +149,14 @@ def skill_table(table: xr.Dataset, what: str) -> Table:
 
 
 def skill_by_days(scene: Scene, stations: xr.Dataset) -> dict[str, xr.Dataset]:
-    """Score the estimates and Noah on observed days, on days without observation and in long outages, as in `skill`.
+    """Score as in `skill` on observed days, on days without observation and in long outages.
 
     A day counts as observed where ``observed`` marks the cell. What cannot be scored is left out.
     """
     period = after_training(scene) or slice(None, None)
     days = scene.days[scene.days >= period.start] if period.start is not None else scene.days
     marks = {"observed": scene.ds["observed"], "not observed": ~scene.ds["observed"]} if scene.watched else {}
-    for first, last in OUTAGES:
+    for first, last in outages(scene):
         inside = (scene.days >= np.datetime64(first)) & (scene.days <= np.datetime64(last))
         if inside.any():
             marks[f"outage {first} to {last}"] = xr.DataArray(inside, dims="time")
@@ -187,11 +169,19 @@ def skill_by_days(scene: Scene, stations: xr.Dataset) -> dict[str, xr.Dataset]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # the table of all days has raised them
             try:
-                table = score_maps(ds, stations, variables=rivals(scene), min_days=least, time=after_training(scene))
+                by_kind[kind] = _scored(
+                    scene, ds, stations, variables=rivals(scene), min_days=least, time=after_training(scene)
+                )
             except DataError:
                 continue
-        by_kind[kind] = table.assign_attrs(_method(scene))
     return by_kind
+
+
+def outages(scene: Scene) -> list[tuple[str, str]]:
+    """Weeks without the satellite that the maps rest on, as first and last day."""
+    names = (*scene.estimates, *([scene.watched] if scene.watched else []))
+    families = frozenset[str]().union(*(families_of(scene.ds, n) for n in names)) or article.TEACHERS
+    return [weeks for family, all_weeks in article.OUTAGES.items() if family in families for weeks in all_weeks]
 
 
 def days_table(tables: Mapping[str, xr.Dataset]) -> Table:
@@ -265,7 +255,7 @@ def _filled(scene: Scene) -> xr.Dataset:
         if f"{name}_observed" in ds:
             observed = ds[f"{name}_observed"].astype(bool)
             parts |= {"observed days": values.where(observed), "filled days": values.where(~observed)}
-        depth = values.attrs.get("depth", 25 if layer_of(name) == "subsurface" else 5)
+        depth = values.attrs.get("depth", 25 if layer_of(ds, name) == "subsurface" else 5)
         out = out.assign({f"{name}, {k}": v.assign_attrs(values.attrs, depth=depth) for k, v in parts.items()})
     return out
 
@@ -283,10 +273,7 @@ def merged(classes: np.ndarray) -> np.ndarray:
 
 def _means(one: xr.Dataset) -> list[Any]:
     scored = one["n"].values > 0
-    return [
-        *(float(np.nanmean(one[s].values[scored])) if scored.any() else np.nan for s in SCORED),
-        int(scored.sum()),
-    ]
+    return [*(mean_and_half(one[s].values[scored]) for s in SCORED), int(scored.sum())]
 
 
 def _variation(one: xr.Dataset) -> list[float]:

@@ -13,20 +13,25 @@ import xarray as xr
 
 from xsm.contracts.installed import show_versions
 from xsm.data.grids import grid_of
+from xsm.data.roles import role_of
 from xsm.data.variation import WORDS, tell_flat
 from xsm.errors import unknown
 from xsm.reporting import series_figures
-from xsm.reporting.html_page import Page, plain_table, show
-from xsm.reporting.map_figures import Frame, degrees, frame_of, texture_map, value_maps
-from xsm.reporting.scene import LEAST_SHARE, Scene, attributes, foremost, gap_day, soil_maps
-from xsm.reporting.score_sections import Scores
-from xsm.reporting.score_tables import Table, label
+from xsm.reporting.frames import Frame, degrees, frame_of
+from xsm.reporting.html_page import Drawing, Page, frame_by, plain_table, show
+from xsm.reporting.labels import label
+from xsm.reporting.map_figures import texture_map, value_maps
+from xsm.reporting.scene import GAP_NAMES, LEAST_SHARE, MODELS, Scene, attributes, foremost, gap_day, soil_maps
+from xsm.reporting.score_sections import Scores, lower
+from xsm.reporting.score_tables import Table
+from xsm.reporting.single_maps import bar_of, title_of
+from xsm.reporting.verdict import executive
 
 MAPS_MOST = 8
 
 
 def summary(page: Page, scene: Scene, over: xr.Dataset, parts: Sequence[xr.Dataset | None], scores: Scores) -> None:
-    """What, where, when, from which models; synthetic data say so first."""
+    """Three numbers and the verdict; what, where, when, from which models; synthetic data say so first."""
     page.section("summary", "Summary")
     attrs = attributes(parts)
     if "synthetic" in attrs:
@@ -39,6 +44,7 @@ def summary(page: Page, scene: Scene, over: xr.Dataset, parts: Sequence[xr.Datas
         noted = {k: scene.ds[name].attrs.get(f"std_ratio_{k}", 1.0) for k in WORDS}
         if sentence := tell_flat(labels[name], noted, "its reference in training"):
             page.banner("Hardly any variation.", sentence)
+    executive(page, scene, scores.skill, scores.inside, lower(scores.no_skill.rstrip(".")))
     facts = {"Maps": "; ".join(f"{text} ({n})" if text != n else n for n, text in labels.items())}
     grid = grid_of(scene.ds)
     if grid is not None:
@@ -53,7 +59,8 @@ def summary(page: Page, scene: Scene, over: xr.Dataset, parts: Sequence[xr.Datas
     shown = over[f"mean_{scene.best}"].notnull()
     facts["Cells with values"] = f"{int(shown.sum()):,} of {shown.size:,}"
     if scene.watched:
-        facts["Observed"] = f"{float(over['share'].mean()) * 100:.0f} % of the cell-days of {label(scene.watched)}"
+        share = float(over["share"].mean()) * 100
+        facts["Observed"] = f"{share:.0f} % of the cell-days of {label(scene.watched, scene.ds)}"
     hashes = {labels[n]: str(scene.ds[n].attrs["model_hash"]) for n in names if "model_hash" in scene.ds[n].attrs}
     if hashes or "model_hash" in attrs:
         facts["Models"] = "; ".join(f"{n}: {h}" for n, h in hashes.items()) or attrs["model_hash"]
@@ -80,8 +87,9 @@ def maps(page: Page, scene: Scene, over: xr.Dataset) -> None:
         shown = scene.others[:MAPS_MOST]
         more = f" {len(scene.others) - MAPS_MOST} more are not shown." if len(scene.others) > MAPS_MOST else ""
         page.panels(
-            {f"mean_{n}": (value_maps(frame, {n: over[f"mean_{n}"]}, bar=_unit(scene.ds[n]))[0],
-                           f"Map of the mean of {n}") for n in shown},
+            {f"mean_{n}": Drawing(value_maps(frame, {title_of(n, scene.ds): over[f"mean_{n}"]},
+                                             bar=bar_of(scene.ds, n, ""))[0],
+                                  f"Map of the mean of {n}", over[f"mean_{n}"]) for n in shown},
             f"Means of the other gap-filled variables.{more}", columns="three",
         )  # fmt: skip
     _day(page, scene, over, frame)
@@ -99,7 +107,10 @@ def _means(page: Page, scene: Scene, over: xr.Dataset, frame: Frame) -> None:
         shown = {f"{text}: {words}": over[f"{part}_{n}"] for n, text in zip(names, labels, strict=True)}
         figures = value_maps(frame, shown, ramp)
         alts = [f"Map of the {words} of soil moisture, {text}" for text in labels]
-        panels.append({f"{file}_{n}": (figure, alt) for n, figure, alt in zip(names, figures, alts, strict=True)})
+        panels.append({
+            f"{file}_{n}": Drawing(figure, alt, over[f"{part}_{n}"])
+            for n, figure, alt in zip(names, figures, alts, strict=True)
+        })  # fmt: skip
     means, spreads = panels
     grey = "Grey: no value (water, or a predictor that is never there)."
     spread = "mean over the days of the standard deviation"
@@ -122,15 +133,18 @@ def _day(page: Page, scene: Scene, over: xr.Dataset, frame: Frame) -> None:
     if f"{name}_std" in scene.ds:
         parts["std"] = scene.ds[f"{name}_std"]
     one = xr.Dataset(parts).isel(time=position).compute()
-    observed, shown = f"{label(scene.watched)}, observed", label(name, scene.ds)
-    moisture, unit = name in scene.moisture, _unit(scene.ds[name])
+    observed, shown = f"{label(scene.watched, scene.ds)}, observed", label(name, scene.ds)
+    ramp = "soil_moisture" if name in scene.moisture else ""
+    bar = bar_of(scene.ds, name, ramp)
     both = {observed: one["observed"], shown: one["map"]}
-    first, second = value_maps(frame, both, "soil_moisture" if moisture else "", unit)
-    figures = {"day_observed": (first, f"Map of {observed}, {day}"), "day_map": (second, f"Map of {shown}, {day}")}
+    first, second = value_maps(frame, both, ramp, bar)
+    figures = {"day_observed": Drawing(first, f"Map of {observed}, {day}", one["observed"]),
+               "day_map": Drawing(second, f"Map of {shown}, {day}", one["map"])}  # fmt: skip
     if "std" in one:
         panels = {f"{shown}: standard deviation": one["std"]}
-        (third,) = value_maps(frame, panels, "uncertainty" if moisture else "", unit)
-        figures["day_std"] = (third, f"Map of the standard deviation of {shown}, {day}")
+        ramp = "uncertainty" if ramp else ""
+        (third,) = value_maps(frame, panels, ramp, bar_of(scene.ds, f"{name}_std", ramp))
+        figures["day_std"] = Drawing(third, f"Map of the standard deviation of {shown}, {day}", one["std"])
     share = float(over["share"][position]) * 100
     least = f"{LEAST_SHARE * 100:.0f} %"
     empty = int((over["share"] < LEAST_SHARE).sum())
@@ -150,8 +164,10 @@ def soil(page: Page, scene: Scene, sites: xr.Dataset | None) -> None:
         page.absent("there are no soil maps (sand, silt and clay).")
         return
     where = " and the stations" if sites is not None else ""
+    classes = classes.compute()
+    alt = f"Map of USDA soil texture classes{where}"
     page.panels(
-        {"texture": (texture_map(frame, classes.compute(), sites), f"Map of USDA soil texture classes{where}")},
+        {"texture": Drawing(texture_map(frame, classes, sites), alt, classes.where(classes > 0))},
         f"USDA texture classes of the upper soil{where} (as Figure 2 of Rabiei et al., 2024).",
     )
 
@@ -162,19 +178,21 @@ def gaps(page: Page, scene: Scene, over: xr.Dataset) -> None:
     if not scene.watched:
         page.absent("no variable shows what was observed.")
         return
-    name = label(scene.watched)
+    name = label(scene.watched, scene.ds)
     share = over["share"].values
     figure = series_figures.availability(scene.days, share, name)
+    data = frame_by("day", scene.days, share_observed=share, cells_with_a_map=over["cells"].values)
     page.wide(
-        "availability", figure, f"Share of observed cells of {name} per day",
+        "availability", Drawing(figure, f"Share of observed cells of {name} per day", data),
         f"Share of the cells with {name}, of all cells that were ever observed; mean {share.mean() * 100:.0f} %.",
     )  # fmt: skip
     if not int(over["gaps"].sum()):
         page.absent("gap lengths; there is no gap.")
         return
-    figure = series_figures.gap_lengths(over["gaps"].values, over["missing"].values)
+    counts = over["gaps"].values, over["missing"].values
+    data = frame_by("days", np.array(GAP_NAMES), gaps=counts[0], missing_cell_days=counts[1])
     page.wide(
-        "gap_lengths", figure, "Histogram of gap lengths",
+        "gap_lengths", Drawing(series_figures.gap_lengths(*counts), "Histogram of gap lengths", data),
         "Gaps in the series of the cells by length. Gaps at the first or last day are cut by the period.",
     )  # fmt: skip
 
@@ -191,7 +209,8 @@ def series(page: Page, scene: Scene, at_sites: xr.Dataset, scores: Scores, names
         network = f", {site['network'].values}" if "network" in site.coords and str(site["network"].values) else ""
         name = f"{site['station'].values}{network}"
         figure = series_figures.series(scene, site, name)
-        page.wide(f"series_{number}", figure, f"Soil moisture series at {name}", f"{name}: {why}.")
+        data = site.drop_vars([n for n in site.coords if n != "time"]).to_dataframe().reset_index()
+        page.wide(f"series_{number}", Drawing(figure, f"Soil moisture series at {name}", data), f"{name}: {why}.")
 
 
 def _named(at_sites: xr.Dataset, names: Sequence[str]) -> list[tuple[int, str]]:
@@ -210,7 +229,8 @@ def _typical(at_sites: xr.Dataset, skill: xr.Dataset | None) -> list[tuple[int, 
             return [(i, "station without a score") for i in range(min(3, len(names)))]
         return [(i, "a cell with many observations") for i in range(len(names))]
     surface = skill["product"].values[skill["layer"].values == "surface"]
-    maps = [str(p) for p in surface if not str(p).startswith("sm_noah")] or [str(p) for p in skill["product"].values]
+    maps = [str(p) for p in surface if role_of(skill, str(p)) not in MODELS.values()]
+    maps = maps or [str(p) for p in skill["product"].values]
     shown = next((p for p in maps if p.endswith(", all days")), foremost(maps))
     r = skill["r"].sel(product=shown)
     both = skill["r"].notnull().all("product")
@@ -243,7 +263,3 @@ def provenance(page: Page, parts: Sequence[xr.Dataset | None]) -> None:
     for what, pairs in (("Attributes", attributes(parts)), ("Versions", dict(show_versions()))):
         rows = [[k, v] for k, v in pairs.items()]
         page.fold(what, plain_table(Table([("Name", "", ""), ("Value", "", "")], rows, "")))
-
-
-def _unit(variable: xr.DataArray) -> str:
-    return str(variable.attrs.get("units", "")) or "no unit"

@@ -15,6 +15,9 @@ from xsm.errors import DataError, UsageError
 from xsm.series.alongside import same_cells, same_dims
 from xsm.series.day_of_year import DIM, LENGTH, RULES, day_of_year
 
+DAYS = 64
+"""Days of maps in memory whose anomalies are computed at once."""
+
 
 def from_moving_mean(
     ds: xr.Dataset, days: np.ndarray, names: Sequence[str], window: int, standardise: bool, min_obs: int
@@ -41,13 +44,30 @@ def from_climatology(
     out = xr.Dataset()
     for name in names:
         mean, std = _of_variable(ds, name, names, climatology, standardise)
-        anomalies = ds[name] - mean.sel({DIM: number}).drop_vars(DIM)
-        if std is not None:
-            anomalies = _scaled(anomalies, std.sel({DIM: number}).drop_vars(DIM))
-        anomalies = anomalies.transpose(*ds[name].dims).astype(
-            "f4" if ds[name].dtype == np.float32 else "f8", copy=False
-        )
+        anomalies = _differences(ds[name], mean, std, number)
         out[f"{name}_anomaly"] = _described(anomalies, ds, name, "the climatology", standardise)
+    return out
+
+
+def _differences(
+    values: xr.DataArray, mean: xr.DataArray, std: xr.DataArray | None, number: xr.DataArray
+) -> xr.DataArray:
+    """Values less the mean of their days of year; what is in memory a few days at a time."""
+    dtype = np.dtype("f4" if values.dtype == np.float32 else "f8")
+
+    def of_days(at: slice) -> xr.DataArray:
+        day = {DIM: number.isel(time=at)}
+        anomalies = values.isel(time=at) - mean.sel(day).drop_vars(DIM)
+        if std is not None:
+            anomalies = _scaled(anomalies, std.sel(day).drop_vars(DIM))
+        return anomalies.transpose(*values.dims).astype(dtype, copy=False)
+
+    if values.chunks is not None or mean.chunks is not None:
+        return of_days(slice(None))
+    out = values.astype(dtype)
+    for first in range(0, values.sizes["time"], DAYS):
+        at = slice(first, first + DAYS)
+        out[{"time": at}] = of_days(at).variable
     return out
 
 

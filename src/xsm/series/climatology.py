@@ -74,6 +74,18 @@ def _rows(rows: np.ndarray, days: np.ndarray, how: How) -> tuple[np.ndarray, np.
     return np.where(years >= how.min_years, climate, np.nan), std
 
 
+def usual(rows: np.ndarray, days: np.ndarray) -> np.ndarray:
+    """The climatology of rows ``(cell, time)``, on each of their days.
+
+    Examples
+    --------
+    >>> days = np.arange("2019-01-01", "2021-01-01", dtype="M8[D]")
+    >>> usual(np.full((1, len(days)), 0.25), days)[0, :2]
+    array([0.25, 0.25])
+    """
+    return _rows(rows, days, How())[0][:, day_of_year(days, How().leap_days) - 1]
+
+
 def _around_the_year(values: np.ndarray, window: int) -> np.ndarray:
     """Moving mean over days of year, from December on into January."""
     half = window // 2

@@ -9,7 +9,7 @@ import xarray as xr
 
 from xsm.data.cf import NO_CLASS, same_units
 from xsm.data.positions import axes_of
-from xsm.data.series import SOURCE
+from xsm.data.roles import SOURCE
 from xsm.errors import DataError, tell
 
 LIMITS = {"D0": 30.0, "D1": 20.0, "D2": 10.0, "D3": 5.0, "D4": 2.0}

@@ -13,10 +13,19 @@ from xsm.data.period import day_mask
 from xsm.errors import render_hint, tell
 from xsm.series.day_of_year import around, years_around
 
+FEW_YEARS = 3
+
 
 def period_mask(days: np.ndarray, period: Any) -> np.ndarray:
     """Which days lie in the reference period: a period, or None for all."""
     return np.ones(len(days), bool) if period is None else day_mask(days, period, "time")
+
+
+def tell_base(base: str, days: np.ndarray, option: str = "anomaly_from") -> None:
+    """Warn where anomalies are taken from a climatology of so few years that it resembles them."""
+    if base == "climatology" and (years := len(np.unique(days.astype("M8[Y]")))) < FEW_YEARS:
+        short = f"The climatology rests on {years} year{'s' * (years > 1)} only, which it resembles"
+        tell(f"{short}: anomalies are too small. {render_hint(f'Give a longer record, or <{option}=moving>.')}")
 
 
 def tell_too_few(

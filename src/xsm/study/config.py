@@ -16,11 +16,15 @@ from xsm.errors import DataError, UsageError, unknown
 
 @dataclass(frozen=True)
 class Source:
-    """Files of one product; ``options`` are those of the data source, ``units`` those that its files do not tell."""
+    """Files of one product; ``options`` are those of the data source, ``units`` those that its files do not tell.
+
+    ``fetch`` are options of the source's download, for `xsm update --fetch`.
+    """
 
     paths: Any
     options: Mapping[str, Any] = field(default_factory=dict)
     units: Mapping[str, str] = field(default_factory=dict)
+    fetch: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,38 @@ class Fuse:
 
 
 @dataclass(frozen=True)
+class Renewal:
+    """How a study is kept up to date (`xsm update`).
+
+    Days are ``provisional`` for so many days, and made without products that are late by at most ``lag`` days.
+    ``reference`` is the period that percentiles and anomalies are about, by default the one of the first run; after
+    ``retrain`` new days the models are trained again, by default never.
+    """
+
+    provisional: int = 14
+    lag: int = 14
+    reference: str | None = None
+    retrain: int | None = None
+
+
+@dataclass(frozen=True)
+class Health:
+    """Limits of a study's results over their last ``days`` (`xsm status`); those that are not set are not checked.
+
+    Days since the newest map and days by which a product lags behind it, at most; share of cells and days that the
+    satellite observed, at least; relative change of the mean spread, at most; scores at the stations.
+    """
+
+    days: int = 60
+    max_age: float | None = None
+    max_lag: float | None = None
+    min_observed: float | None = None
+    max_drift: float | None = None
+    max_ubrmse: float | None = None
+    min_r: float | None = None
+
+
+@dataclass(frozen=True)
 class Study:
     """Everything that `xsm.study.pipeline.run_study` needs; paths are relative to the file's folder."""
 
@@ -80,7 +116,11 @@ class Study:
     gapfill: Fill | None = Fill()
     fit: Fit | None = None
     geotiff: tuple[str, ...] = ()
+    stac: bool = False
     fuse: Fuse | None = None
+    roles: Mapping[str, str] = field(default_factory=dict)
+    update: Renewal = Renewal()
+    health: Health = Health()
 
     @property
     def estimates(self) -> tuple[str, ...]:
@@ -93,8 +133,10 @@ FUSED = ("sm_5cm", "sm_25cm")
 """Names of the estimates of a fusion."""
 BESIDE = ("", "_std", "_reference_std")
 """Ends of the names of an estimate and of its spread."""
-TEXT, WHOLE, TEXTS, TABLE, YES_NO = (
-    "text in quotes", "a whole number", "a list of texts in quotes", "a table", "true or false",
+RELATIVE = ("_percentile", "_anomaly")
+"""Ends of the names of the maps that an archive of days has besides."""
+TEXT, WHOLE, TEXTS, TABLE, YES_NO, NUMBER = (
+    "text in quotes", "a whole number", "a list of texts in quotes", "a table", "true or false", "a number",
 )  # fmt: skip
 _IS: Mapping[str, Callable[[Any], bool]] = {
     TEXT: lambda v: isinstance(v, str),
@@ -102,12 +144,15 @@ _IS: Mapping[str, Callable[[Any], bool]] = {
     TEXTS: lambda v: isinstance(v, list | tuple) and all(isinstance(item, str) for item in v),
     TABLE: lambda v: isinstance(v, Mapping),
     YES_NO: lambda v: isinstance(v, bool),
+    NUMBER: lambda v: type(v) in (int, float),
 }
 _EXPECTED = {
     "out": TEXT, "title": TEXT, "time": TEXT, "on_error": TEXT, "seed": WHOLE, "margin": WHOLE, "geotiff": TEXTS,
-    "inputs": TABLE, "stations": TABLE, "options": TABLE, "units": TABLE, "method": TEXT, "mode": TEXT,
+    "inputs": TABLE, "stations": TABLE, "roles": TABLE, "options": TABLE, "units": TABLE, "method": TEXT, "mode": TEXT,
     "variables": TEXTS, "covariates": TEXTS, "model": TEXT, "estimates": TEXTS, "bundles": TABLE, "train": TEXT,
-    "validation": TEXT, "fuse.stations": YES_NO,
+    "validation": TEXT, "fuse.stations": YES_NO, "stac": YES_NO, "provisional": WHOLE, "lag": WHOLE, "reference": TEXT,
+    "retrain": WHOLE, "fetch": TABLE, "update": TABLE, "health": TABLE, "days": WHOLE,
+    **dict.fromkeys(("max_age", "max_lag", "min_observed", "max_drift", "max_ubrmse", "min_r"), NUMBER),
 }  # fmt: skip
 """What the values of a study file must be, by key, or by table and key."""
 
@@ -131,9 +176,7 @@ def parse(raw: Mapping[str, Any], folder: Path) -> Study:
     values = dict(raw)
     _known(values, Study, "study")
     if not values.get("inputs"):
-        raise UsageError(
-            "The study names no inputs.", hint="Add a table such as [inputs.smap] with paths = 'SMAP/*.h5'."
-        )
+        raise UsageError("The study names no inputs.", hint="Add a table [inputs.SOURCE] with paths = 'FOLDER/*.nc'.")
     for key in ("inputs", "stations"):
         values[key] = {name: _source(name, table, folder) for name, table in values.get(key, {}).items()}
     table = values.get("gapfill", False if "fuse" in values and "fit" not in values else {})
@@ -160,8 +203,15 @@ def parse(raw: Mapping[str, Any], folder: Path) -> Study:
     if not (values["gapfill"] or values["fit"] or values["fuse"]):
         raise UsageError("The study neither fills gaps nor estimates.", hint="Add a table [gapfill], [fit] or [fuse].")
     values["geotiff"] = tuple(values.get("geotiff", ()))
+    if values.get("stac") and not values["geotiff"]:
+        raise UsageError(
+            "The study has stac = true, but writes no GeoTIFF.", hint='Name maps, such as geotiff = ["sm_5cm"].'
+        )
+    values["health"] = _table(Health, values.get("health", {}), "health")
+    values["update"] = _table(Renewal, values.get("update", {}), "update")
     study = Study(**values)
     maps = [f"{name}{end}" for name in study.estimates for end in BESIDE]
+    maps += [f"{name}{end}" for name in FUSED for end in RELATIVE if study.fuse and not study.gapfill]
     for name in study.geotiff if maps else ():
         if name not in maps and not name.startswith(("mask_reason", "frozen", "retrieval_observed")):
             raise unknown("map in geotiff", name, study.estimates)
@@ -175,7 +225,7 @@ def _fusion(fuse: Fuse, values: Mapping[str, Any], folder: Path) -> Fuse:
     if fuse.stations and not values["stations"]:
         raise UsageError(
             "[fuse] has stations = true, but the study names no stations.",
-            hint="Add a table such as [stations.uscrn] with paths = 'USCRN'.",
+            hint="Add a table [stations.SOURCE] with paths = 'FOLDER'.",
         )
     if fuse.stations and fuse.model:
         raise UsageError("[fuse] has both a trained model and stations = true.", hint="Leave one of them out.")
@@ -239,4 +289,5 @@ def _source(name: str, table: Any, folder: Path) -> Source:
     options = {k: tuple(v) if isinstance(v, list) else v for k, v in table.get("options", {}).items()}
     for variable, unit in table.get("units", {}).items():
         _check(variable, unit, f"{name}.units", TEXT)
-    return Source([p if "://" in p else str(_path(folder, p)) for p in paths], options, table.get("units", {}))
+    return Source([p if "://" in p else str(_path(folder, p)) for p in paths], options, table.get("units", {}),
+                  table.get("fetch", {}))  # fmt: skip

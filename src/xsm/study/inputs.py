@@ -6,13 +6,15 @@ import hashlib
 import itertools
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import xarray as xr
 
-from xsm.contracts.registry import get_source
-from xsm.data.grids import EASE2_M09
+from xsm.contracts.registry import get_source, roles_of
+from xsm.data.grids import EASE2_M09, grid_of
+from xsm.data.roles import RETRIEVAL
 from xsm.data.skipped import mark
 from xsm.errors import hear
 from xsm.io import files
@@ -23,14 +25,13 @@ from xsm.ops.regrid import regrid_ease9km
 from xsm.study.config import Source, Study
 from xsm.study.stages import left_out_by
 
-FIRST = "smap"
 ENDS = 2**16
 """Bytes at each end of a file by which it is recognised."""
 
 
 def in_order(study: Study) -> list[str]:
-    """Names of a study's inputs as the cube takes them: first what is on its grid already."""
-    return sorted(study.inputs, key=lambda name: name != FIRST)
+    """Names of a study's inputs as the cube takes them: first the satellite, whose window and days it has."""
+    return sorted(study.inputs, key=lambda name: RETRIEVAL not in roles_of(name).values())
 
 
 def is_strict(study: Study, *sources: Source) -> bool:
@@ -80,10 +81,11 @@ def fingerprint(path: Path) -> tuple[int, int, str]:
     return stat.st_size, 0 if small else stat.st_mtime_ns, hashlib.sha256(ends).hexdigest()[:16]
 
 
-def opened(study: Study, name: str) -> xr.Dataset:
-    """Open an input of a study on its window, lazily."""
-    ds = _read(study, name, study.inputs[name], margin=study.margin)
-    if name == FIRST:
+def opened(study: Study, name: str, paths: Any = None, time: str | None = None) -> xr.Dataset:
+    """Open an input of a study on its window, lazily; or some of its files and days."""
+    source = study.inputs[name] if paths is None else replace(study.inputs[name], paths=paths)
+    ds = _read(replace(study, time=time or study.time), name, source, margin=study.margin)
+    if name == in_order(study)[0] and grid_of(ds) is not None:
         return ds
     return regrid_ease9km(ds, region=study.region and EASE2_M09.region(study.region).grow(study.margin))
 
@@ -104,13 +106,13 @@ def write_store(ds: xr.Dataset, part: Path, processes: int = 1, *, strict: bool 
 
 
 def about_cube(study: Study) -> Any:
-    """What the cube depends on besides its inputs: their order, and the files that they left out."""
-    return [in_order(study), _left_out(study)]
+    """What the cube depends on besides its inputs: their order, the files that they left out, and named roles."""
+    return [in_order(study), _left_out(study), *([dict(study.roles)] if study.roles else [])]
 
 
 def write_cube(study: Study, stores: Mapping[str, Path], part: Path) -> None:
     """Join the inputs of a study; days of files that were left out are marked."""
-    joined = cube(*(files.read(stores[name]) for name in in_order(study)))
+    joined = cube(*(files.read(stores[name]) for name in in_order(study)), roles=study.roles or None)
     write_store(mark(joined, _left_out(study)), part)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import xarray as xr
 from xsm.contracts.bundle import Bundle
 from xsm.contracts.registry import get_model, model_info
 from xsm.data.period import days, split_days
-from xsm.data.roles import HOLDERS, RETRIEVAL
+from xsm.data.roles import FUSED, RETRIEVAL, holders
 from xsm.data.skipped import LEFT_OUT
 from xsm.errors import tell
 from xsm.io import files
@@ -26,6 +26,7 @@ from xsm.ops.fuse import fuse
 from xsm.ops.gapfill import gapfill
 from xsm.study.config import Fill, Fit, Fuse, Study, depth_and_scenario
 from xsm.study.inputs import write_store
+from xsm.study.parts import check_parts
 
 WHEN_APPLIED = ("max_gap", "denoise")
 """Options of a study's [gapfill] that do not bear on the training of its model."""
@@ -34,7 +35,8 @@ AT_FILLING = (*WHEN_APPLIED, "allow_target_leak")
 
 
 def check_models(study: Study) -> None:
-    """Stop at models, options and training days that do not exist, before anything is opened."""
+    """Stop at variables, models, options and training days that there are not, before anything is opened."""
+    check_parts(study)
     fill, config, fusion = study.gapfill, study.fit, study.fuse
     if fill and fill.model is None:
         model_options(model_info(fill.method, "gapfill"), _model_options(fill))
@@ -115,13 +117,14 @@ def _to_fill(fill: Fill, path: Path) -> xr.Dataset:
     return _with_all_days(files.read(path), fill.covariates, "The covariates")
 
 
-def _with_all_days(cube: xr.Dataset, names: Iterable[str], what: str) -> xr.Dataset:
-    """The cube; where files were left out, series of these names that lack days are interpolated in time."""
-    series = {n: cube[n] for n in names if n in cube and "time" in cube[n].dims} if LEFT_OUT in cube else {}
+def _with_all_days(cube: xr.Dataset, names: Iterable[str], what: str, late: bool = False) -> xr.Dataset:
+    """The cube; where files were left out or late, series of these names that lack days are interpolated in time."""
+    some = names if late or LEFT_OUT in cube else ()
+    series = {n: cube[n] for n in some if n in cube and "time" in cube[n].dims}
     gappy = [n for n, v in series.items() if bool((v.isnull() & v.notnull().any("time")).any())]
     if not gappy:
         return cube
-    tell(f"{what} {', '.join(gappy)} lack days because files were left out; these days are interpolated in time.")
+    tell(f"{what} {', '.join(gappy)} lack days because files were left out or missing; they are interpolated in time.")
     whole = gapfill(cube[gappy], "linear", variables=gappy)
     return cube.assign({n: whole[n] for n in gappy})
 
@@ -147,16 +150,22 @@ def about_model(study: Study, config: Fit, pair: str, surface: Path | None) -> A
 
 def train_model(
     study: Study, config: Fit, pair: str, cube: Callable[[], xr.Dataset], surface: Path | None, stations: Path | None,
-    part: Path,
+    part: Path, span: Sequence[str] | None,
 ) -> None:  # fmt: skip
     """Train the model of a depth and scenario."""
     depth, scenario = depth_and_scenario(pair)
     bundle = fit(
-        cube(), depth=depth, scenario=scenario, model=config.model, train=config.train, validation=config.validation,
+        _within(cube(), span), depth=depth, scenario=scenario, model=config.model, train=config.train,
+        validation=config.validation,
         surface=surface, stations=None if stations is None else files.read(stations), seed=study.seed,
         **dict(config.options),
     )  # fmt: skip
     bundle.save(part)
+
+
+def _within(cube: xr.Dataset, span: Sequence[str] | None) -> xr.Dataset:
+    """The cube on the days from which is learnt: the first and the last of them, or all."""
+    return cube if span is None else cube.sel(time=slice(*span))
 
 
 def write_estimate(pair: str, cube: Callable[[], xr.Dataset], bundle: Path, part: Path) -> None:
@@ -170,35 +179,43 @@ def about_fusion_model(study: Study, config: Fuse) -> Any:
     return [asdict(config), study.seed]
 
 
-def train_fusion(study: Study, config: Fuse, cube: Path, stations: Path | None, part: Path) -> None:
+def train_fusion(
+    study: Study, config: Fuse, cube: Path, stations: Path | None, part: Path, span: Sequence[str] | None
+) -> None:
     """Train the models of the fusion, with stations where the study says so."""
     bundle = fit(
-        _to_fuse(cube), task="fuse", model=config.method, train=config.train, validation=config.validation,
+        _within(_to_fuse(cube, late=span is not None), span), task="fuse", model=config.method, train=config.train,
+        validation=config.validation,
         stations=None if stations is None else files.read(stations), seed=study.seed, mode=config.mode,
         **dict(config.options),
     )  # fmt: skip
     bundle.save(part)
 
 
-def _fusion_model(config: Fuse, trained: Path | None) -> Bundle:
+def fusion_model(config: Fuse, trained: Path | None) -> Bundle:
+    """The bundle that the study file names, or the one that was trained."""
     return load_bundle(config.model, "fuse") if trained is None else Bundle.load(trained)
 
 
 def about_fusion(config: Fuse, trained: Path | None) -> Any:
     """What the fused maps depend on besides the cube."""
-    return [_fusion_model(config, trained).hash, config.mode]
+    return [fusion_model(config, trained).hash, config.mode]
 
 
 def write_fusion(config: Fuse, cube: Path, trained: Path | None, part: Path) -> None:
     """Write the fused maps of all depths that the bundle has."""
-    bundle = _fusion_model(config, trained)
+    bundle = fusion_model(config, trained)
     depths = tuple(name.removeprefix("sm_").removesuffix("cm") for name in bundle.card["targets"])
     fused = fuse(_to_fuse(cube), depth=depths, mode=config.mode, model=bundle)
     warn_of_shipped(config.model, "fuse")
     write_store(fused, part)
 
 
-def _to_fuse(path: Path) -> xr.Dataset:
-    """The cube with gaps in the retrieval alone; it is cut to the region of the study later, as the estimates are."""
-    names = [name for role, name in HOLDERS.items() if role != RETRIEVAL]
-    return _with_all_days(with_surface(path, None), names, "Land model and weather:")
+def _to_fuse(path: Path, late: bool = False) -> xr.Dataset:
+    """The cube with gaps in the retrieval alone; it is cut to the region of the study later, as the estimates are.
+
+    Days are looked for that are missing because files were left out or, where they may be ``late``, not there.
+    """
+    cube = with_surface(path, None)
+    names = [name for role, name in holders(cube).items() if role in FUSED and role != RETRIEVAL]
+    return _with_all_days(cube, names, "Land model and weather:", late)

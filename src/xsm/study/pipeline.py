@@ -3,18 +3,31 @@
 Each stage writes under a temporary name and is entered into ``.xsm/manifest.json`` when its files are whole. It is
 done again when its parameters, its input files (name, size, time, both ends) or a stage that it rests on changed. Large
 stages are written region by region (`xsm.compute.zarr_regions`), and an interrupted run continues after the last whole
-region.
+region. Where a study can be made day by day, only days that are new or changed are (`xsm.io.day_store`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
 from xsm.compute.cluster import block_threads
 from xsm.options import check_device
+from xsm.study.catalogue import check_stac, write_stac
 from xsm.study.config import Fill, Fit, Fuse, Study
+from xsm.study.daily import (
+    about_cube_days,
+    about_granules,
+    about_maps,
+    cube_days,
+    granule_days,
+    granules,
+    has_days,
+    write_cube_days,
+    write_granules,
+)
+from xsm.study.fused import about_archive, archive_days, chained, write_archive, write_day_maps, write_fused_days
 from xsm.study.inputs import (
     about_cube,
     about_input,
@@ -60,6 +73,8 @@ def run_study(study: Study, step: Callable[[str], None] | None = None, *, proces
     """
     check_device()
     check_models(study)
+    if study.stac:
+        check_stac()
     with alone(study.out):
         run_stages(stages_of(study, processes), study.out, step)
         clear(study.out)
@@ -76,23 +91,15 @@ def done_before(study: Study) -> dict[str, bool]:
     return {name: state == DONE for name, state in states_of(stages_of(study), study.out).items()}
 
 
-def stages_of(study: Study, processes: int = 1) -> list[Stage]:
-    """The stages of a study, in the order in which they run: name, what it rests on, about, target, work, strict."""
+def stages_of(study: Study, processes: int = 1, *, renew: bool = False) -> list[Stage]:
+    """The stages of a study, in the order in which they run; ``renew`` takes all days as reference of the archive."""
     out, data, fill, fit, fuse = study.out, study.out / "data", study.gapfill, study.fit, study.fuse
     stores = {name: data / f"{name}.zarr" for name in in_order(study)}
     joined, stations = data / "cube.zarr", data / "stations.nc" if study.stations else None
     ready, cube = ("fill gaps", data / "filled.zarr") if fill else ("cube", joined)
     last, maps = ("estimate", out / "estimates.nc") if fit or fuse else ("maps", out / "maps.nc")
-    networks = ["open stations"] * bool(study.stations)
-    table = [
-        Stage(f"open {name}", [], partial(about_input, study, name, source), stores[name],
-              partial(write_input, study, name, processes), is_strict(study, source))
-        for name, source in study.inputs.items()
-    ]  # fmt: skip
-    table.append(
-        Stage("cube", [f"open {name}" for name in stores], partial(about_cube, study), joined,
-              partial(write_cube, study, stores))
-    )  # fmt: skip
+    networks, by_day = ["open stations"] * bool(study.stations), has_days(study)
+    table = _opening(study, stores, joined, processes, by_day)
     if fill:
         table += _filling(study, fill, joined, cube)
     if stations:
@@ -100,25 +107,65 @@ def stages_of(study: Study, processes: int = 1) -> list[Stage]:
             Stage("open stations", [], partial(about_stations, study), stations, partial(write_stations, study),
                   is_strict(study, *study.stations.values()))
         )  # fmt: skip
-    fusing = _fusing(study, fuse, joined, stations) if fuse else []
+    fusing = _fusing(study, fuse, joined, stations, by_day) if fuse else []
     estimating = _estimating(study, fit, ready, cube, stations) if fit else []
     table += [*fusing, *estimating]
+    archive = out / "archive.zarr" if fusing and fusing[-1].days else None
+    if archive:
+        table.append(
+            Stage("archive", ["fuse", "cube"], partial(about_archive, study, renew), archive,
+                  partial(write_archive, study, renew, fusing[-1].target, joined),
+                  days=partial(archive_days, study, renew))
+        )  # fmt: skip
     if fit or fuse:
         results = {s.name: s.target for s in (*estimating, *fusing) if not s.name.startswith("train ")}
         names = [name.removeprefix("estimate ") for name in results]
         table.append(Stage(last, [*results], lambda: names, maps, partial(write_estimates, results, cube)))
     else:
         table.append(Stage(last, [ready], partial(filled_names, cube), maps, partial(write_filled, cube)))
-    if study.geotiff:
+    if study.geotiff and archive:
+        table.append(
+            Stage("geotiff", ["archive"], lambda: study.geotiff, out / "geotiff",
+                  partial(write_day_maps, study.geotiff, archive), days=lambda below: below["archive"])
+        )  # fmt: skip
+    elif study.geotiff:
         table.append(
             Stage("geotiff", [last, ready], lambda: study.geotiff, out / "geotiff",
                   partial(write_geotiffs, study.geotiff, maps))
+        )  # fmt: skip
+    if study.stac:
+        table.append(
+            Stage("stac", ["geotiff"], lambda: study.title, out / "stac",
+                  partial(write_stac, study.title, study.geotiff, archive or maps, out / "geotiff", out / "stac"))
         )  # fmt: skip
     table.append(
         Stage("report", [last, ready, *networks], partial(about_report, study), out / "report",
               partial(write_report, study, maps, cube, stations))
     )  # fmt: skip
     return table
+
+
+def _opening(study: Study, stores: Mapping[str, Path], joined: Path, processes: int, by_day: bool) -> list[Stage]:
+    """The stages that open the inputs and join them, by days where that is possible."""
+    table = []
+    for name, source in study.inputs.items():
+        strict = is_strict(study, source)
+        if by_day and granules(study, name):
+            table.append(
+                Stage(f"open {name}", [], partial(about_granules, study, source), stores[name],
+                      partial(write_granules, study, name), strict, partial(granule_days, study, name))
+            )  # fmt: skip
+        else:
+            about = partial(about_maps, study, name) if by_day else partial(about_input, study, name, source)
+            work = partial(write_input, study, name, processes)
+            table.append(Stage(f"open {name}", [], about, stores[name], work, strict))
+    rests_on = [f"open {name}" for name in stores]
+    if by_day:
+        cube = Stage("cube", rests_on, partial(about_cube_days, study), joined,
+                     partial(write_cube_days, study, stores), days=partial(cube_days, study))  # fmt: skip
+    else:
+        cube = Stage("cube", rests_on, partial(about_cube, study), joined, partial(write_cube, study, stores))
+    return [*table, cube]
 
 
 def _filling(study: Study, fill: Fill, joined: Path, filled: Path) -> list[Stage]:
@@ -137,20 +184,20 @@ def _filling(study: Study, fill: Fill, joined: Path, filled: Path) -> list[Stage
     ]  # fmt: skip
 
 
-def _fusing(study: Study, fuse: Fuse, joined: Path, stations: Path | None) -> list[Stage]:
+def _fusing(study: Study, fuse: Fuse, joined: Path, stations: Path | None, by_day: bool) -> list[Stage]:
     """The stages that fuse, from what was observed; the models have a stage of their own, as those of the filling."""
-    fused = study.out / "data" / "fused.zarr"
-    if fuse.model is not None:
-        return [Stage("fuse", ["cube"], partial(about_fusion, fuse, None), fused,
-                      partial(write_fusion, fuse, joined, None))]  # fmt: skip
-    bundle = study.out / "models" / "fuse"
     networks = ["open stations"] * fuse.stations
-    return [
+    bundle = None if fuse.model else study.out / "models" / "fuse"
+    table = [] if bundle is None else [
         Stage("train fuse", ["cube", *networks], partial(about_fusion_model, study, fuse), bundle,
-              partial(train_fusion, study, fuse, joined, stations if fuse.stations else None)),
-        Stage("fuse", ["cube", "train fuse"], partial(about_fusion, fuse, bundle), fused,
-              partial(write_fusion, fuse, joined, bundle)),
+              partial(train_fusion, study, fuse, joined, stations if fuse.stations else None), trains=True),
     ]  # fmt: skip
+    work, days = partial(write_fusion, fuse, joined, bundle), None
+    if by_day and fuse.mode == "filter":
+        work, days = partial(write_fused_days, study, fuse, joined, bundle), chained
+    rests_on = ["cube", *(stage.name for stage in table)]
+    about, fused = partial(about_fusion, fuse, bundle), study.out / "data" / "fused.zarr"
+    return [*table, Stage("fuse", rests_on, about, fused, work, days=days)]
 
 
 def _estimating(study: Study, fit: Fit, ready: str, cube: Path, stations: Path | None) -> list[Stage]:
@@ -168,7 +215,8 @@ def _estimating(study: Study, fit: Fit, ready: str, cube: Path, stations: Path |
             bundles[pair] = study.out / "models" / pair
             table.append(
                 Stage(train, [*rests_on, *networks], partial(about_model, study, fit, pair, surface_bundle),
-                      bundles[pair], partial(train_model, study, fit, pair, predictors, surface_bundle, stations))
+                      bundles[pair], partial(train_model, study, fit, pair, predictors, surface_bundle, stations),
+                      trains=True)
             )  # fmt: skip
             rests_on.append(train)
         estimates[pair] = study.out / "data" / f"estimate-{pair}.zarr"

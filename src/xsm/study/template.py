@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from xsm.data.scenarios import SMAP_ANCILLARY
+from xsm.data.article import PREDICTORS
 from xsm.errors import UsageError
 
 TEMPLATE = """\
@@ -71,7 +71,7 @@ ARTICLE = {
     "preset": "rabiei2024",
     "more": "",
     "fill_options": "",
-    "filled": "[" + ", ".join(f'"{n}"' for n in (*SMAP_ANCILLARY, "sm_dca")) + "]",
+    "filled": "[" + ", ".join(f'"{n}"' for n in (*PREDICTORS, "sm_dca")) + "]",
     "split": 'train = "2018-01-01/2020-12-31"\nvalidation = "2021-01-01/2021-12-31"\n',
 }
 """Entries of the template for the study of the article."""

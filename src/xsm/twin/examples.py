@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import xarray as xr
 
+from xsm.data.article import FROZEN_BITS, PREDICTORS
 from xsm.data.cf import NO_FLAG, canonical_attrs
-from xsm.data.masks import FREEZING, FROZEN_BITS
-from xsm.data.scenarios import SMAP_ANCILLARY
+from xsm.data.masks import FREEZING
 from xsm.errors import DataError
 from xsm.twin.world import World, default_grid, make_world
 
@@ -38,10 +38,10 @@ def _merged(world: World, *, fill: bool) -> xr.Dataset:
     cube = smap.assign(noah.data_vars).assign(still.data_vars)
     if fill:
         land = truth["land"].values
-        for name in SMAP_ANCILLARY:
+        for name in PREDICTORS:
             attrs = smap[name].attrs | {"fill_method": "linear (example)"}
             cube[name] = ("time", "y", "x"), _interpolate(smap[name].values, land), attrs
-    flagged = (smap["surface_flag"] != NO_FLAG) & ((smap["surface_flag"] & FROZEN_BITS) > 0)
+    flagged = (smap["surface_flag"] != NO_FLAG) & ((smap["surface_flag"] & FROZEN_BITS["surface_flag"]) > 0)
     frozen = (noah["soil_temperature_0_10"] < FREEZING) | (smap["surface_temperature"] < FREEZING) | flagged
     cube["frozen"] = frozen.dims, frozen.values, canonical_attrs("frozen")
     cube.attrs |= {"title": "xsm example cube, synthetic", **world.attrs}

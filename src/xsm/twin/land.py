@@ -16,7 +16,7 @@ from xsm.twin.errors_model import ERRORS, Errors, digest
 from xsm.twin.fields import Waves, smooth
 from xsm.twin.projection import to_albers, transformer
 from xsm.twin.sites import choose_sites
-from xsm.twin.soil import WATER, Ground, Hydraulics, Landscape, saxton_rawls, vegetation
+from xsm.twin.soil import WATER, Ground, Hydraulics, Landscape, See, saxton_rawls, vegetation
 from xsm.twin.water import Column, Run, run
 from xsm.twin.weather import Weather
 
@@ -189,20 +189,27 @@ class Land:
             (y, x) float32, NaN over water.
         """
         x, y = np.asarray(x, "f8"), np.asarray(y, "f8")
-        if name not in SOIL_NAMES and name != "dbovendry":
-            raise UsageError(f"No soil property '{name}'.", hint=f"Known: {', '.join(SOIL_NAMES)}, dbovendry.")
         fields = _fields(self.seed, x.tobytes(), y.tobytes())
-
-        def see(wave: Waves) -> np.ndarray:
-            if id(wave) not in fields:
-                fields[id(wave)] = wave, wave.on(x, y)(0.0)
-            return fields[id(wave)][1]
-
-        land = self.landscape
-        values = land.bulk_density(depth, see) if name == "dbovendry" else land.texture(depth, see)[SOIL_NAMES[name]]
+        values = self._soil(name, depth, _once(fields, lambda wave: wave.on(x, y)(0.0)))
         if "water" not in fields:
-            fields["water"] = land.sea_or_lake(x[None, :], y[:, None])
+            fields["water"] = self.landscape.sea_or_lake(x[None, :], y[:, None])
         return np.where(fields["water"], np.nan, values).astype("f4")
+
+    def soil_at(self, name: str, depth: float, lon: np.ndarray, lat: np.ndarray) -> np.ndarray:
+        """Soil property, as in `soil100`, at points in degrees: float32, NaN over water."""
+        x, y = to_albers(np.asarray(lon, "f8"), np.asarray(lat, "f8"))
+        fields = _fields(self.seed, x.tobytes(), y.tobytes() + b"points")
+        values = self._soil(name, depth, _once(fields, lambda wave: wave.at(x, y)))
+        if "water" not in fields:
+            fields["water"] = self.landscape.sea_or_lake(x, y)
+        return np.where(fields["water"], np.nan, values).astype("f4")
+
+    def _soil(self, name: str, depth: float, see: See) -> np.ndarray:
+        if name == "dbovendry":
+            return self.landscape.bulk_density(depth, see)
+        if name not in SOIL_NAMES:
+            raise UsageError(f"No soil property '{name}'.", hint=f"Known: {', '.join(SOIL_NAMES)}, dbovendry.")
+        return self.landscape.texture(depth, see)[SOIL_NAMES[name]]
 
     def land_cover_at(self, lon: np.ndarray, lat: np.ndarray) -> np.ndarray:
         """IGBP class (1 to 17) at points in degrees, uint8."""
@@ -230,6 +237,17 @@ def _fine(grid: Grid, each: int) -> tuple[np.ndarray, np.ndarray]:
     x, y = left + (np.arange(grid.cols * each) + 0.5) * step, top - (np.arange(grid.rows * each) + 0.5) * step
     to_degrees = transformer("EPSG:6933", "EPSG:4326").transform
     return to_degrees(x, np.zeros_like(x))[0], to_degrees(np.zeros_like(y), y)[1]
+
+
+def _once(fields: dict[Any, Any], evaluate: See) -> See:
+    """Evaluate each wave once; what is there is in ``fields``."""
+
+    def see(wave: Waves) -> np.ndarray:
+        if id(wave) not in fields:
+            fields[id(wave)] = wave, evaluate(wave)
+        return fields[id(wave)][1]
+
+    return see
 
 
 @functools.lru_cache(maxsize=3)

@@ -11,19 +11,20 @@ import xarray as xr
 
 from xsm.compute.along_time import along_time
 from xsm.data import cf
+from xsm.data.article import TEACHERS
 from xsm.data.cells import daily
 from xsm.data.emptiness import tell_emptied
-from xsm.data.families import NOAH, SMAP, families_of, origin, same_series, shared
+from xsm.data.families import families_of, origin, same_series, shared
 from xsm.data.period import days as period
 from xsm.data.ranges import checked
+from xsm.data.roles import RETRIEVAL, SURFACE, holders
 from xsm.errors import DataError, UsageError, render_hint, tell, unknown
+from xsm.series.reference_period import tell_base
 from xsm.validation import matching, metrics
 from xsm.validation.pairing import pair
 from xsm.validation.products import Layers, every_series, is_estimate, layers_of, only_observed
 from xsm.validation.references import as_stations
 
-UNKNOWN_ESTIMATE = frozenset({SMAP, NOAH})
-"""What an estimate rests on that does not say so."""
 RESULTS = {
     "error_std": ("Standard deviation of the error", "m3 m-3"),
     "snr": ("Signal-to-noise ratio", "dB"),
@@ -36,8 +37,8 @@ NEGATIVE = "an error variance is negative: errors depend on each other, or there
 NOTES = ("result", "too_few_days", "no_common_variation", "negative_error_variance")
 """Meanings of the flag ``note`` of cells."""
 _NOTE = {"long_name": "Why a product lacks a result"}
-USUAL = ("sm_dca", "sm_noah_0_10")
-"""Products that are compared with stations where none are named."""
+USUAL = (RETRIEVAL, SURFACE)
+"""Roles of the products that are compared with stations where none are named."""
 FEW_CELLS = 1000
 """Number of cells up to which intervals are computed unless asked otherwise."""
 PICKED = 200
@@ -49,14 +50,15 @@ def collocate(
     stations: xr.Dataset,
     variables: Sequence[str] | None,
     *,
-    anomaly: bool = False,
+    anomaly: str | None = None,
     min_days: int | None = None,
     time: Any = None,
     depth: Sequence[Any] | None = None,
     interval: bool | None = None,
 ) -> xr.Dataset:
     """Errors of products and of the stations; see `xsm.triple_collocation`."""
-    variables = _named(ds, variables, USUAL, 2)
+    names = holders(ds)
+    variables = _named(ds, variables, [names[role] for role in USUAL if role in names], 2)
     stations = as_stations(stations, ds, depth)
     free = bool(np.isnan(stations["depth"].values.astype("f8")).all()) if "depth" in stations.variables else False
     layers, depths = _one_layer(layers_of(ds, variables, depth=depth, free=free))
@@ -76,8 +78,8 @@ def collocate(
     several = [np.where(valid, v, np.nan)[use].astype("f8") for v in (*series.x, series.y[hourly])]
     _refuse_same([*series.names, "station"], several)
     if anomaly:
-        number = (pairs.days - pairs.days[0]).astype("f8")
-        several = [metrics.anomalies(v, number) for v in several]
+        tell_base(anomaly, pairs.days)
+        several = [metrics.anomalies(v, pairs.days, anomaly) for v in several]
     place = {k: ("station", v[use]) for k, v in matching.site_coords(pairs.sites).items()}
     table = _table({"product": [*series.names, "station"], **place}, several, count[use], interval is not False)
     table = pairs.annotate(table, "Triple collocation of soil moisture", stations, ds)
@@ -88,7 +90,7 @@ def collocate_products(
     ds: xr.Dataset,
     variables: Sequence[str] | None,
     *,
-    anomaly: bool = False,
+    anomaly: str | None = None,
     min_days: int | None = None,
     time: Any = None,
     interval: bool | None = None,
@@ -100,6 +102,8 @@ def collocate_products(
     _one_layer(layers_of(ds, variables, free=True))
     ds, days = daily(checked(only_observed(ds, variables), variables), None if time is None else period(time))
     least = _least(min_days, len(days), "cells")
+    if anomaly:
+        tell_base(anomaly, days)
     arrays = [ds[name] for name in variables]
     if "frozen" in ds:
         arrays = [a.where(~ds["frozen"].astype(bool)) for a in arrays]
@@ -110,14 +114,13 @@ def collocate_products(
     if not lazy:
         flat = [a.transpose(..., "time").values.reshape(cells, -1)[:: max(cells // PICKED, 1)] for a in arrays]
         _refuse_same(variables, flat)
-    number = (days - days[0]).astype("f8")
 
     def errors(*rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         valid = np.isfinite(np.stack(rows)).all(0)
         count = valid.sum(-1)
         use = valid & (count >= least)[:, None]
         series = [np.where(use, row, np.nan) for row in rows]
-        series = [metrics.anomalies(v, number) for v in series] if anomaly else series
+        series = [metrics.anomalies(v, days, anomaly) for v in series] if anomaly else series
         return np.moveaxis(np.concatenate([*_parts(series, with_ends).values()]), -1, 0), count.astype("f8")
 
     ends = ("", "_low", "_high") if with_ends else ("",)
@@ -153,7 +156,7 @@ def collocate_products(
 def _named(ds: xr.Dataset, variables: Sequence[str] | None, usual: Sequence[str], fewest: int) -> list[str]:
     """The products, by default the usual ones or all soil moisture; fewer than enough stop."""
     if variables is None:
-        variables = usual if usual and set(usual) <= set(ds.data_vars) else every_series(ds)
+        variables = usual if len(usual) == len(USUAL) else every_series(ds)
     names = list(variables)
     for name in names:
         if name not in ds:
@@ -162,7 +165,7 @@ def _named(ds: xr.Dataset, variables: Sequence[str] | None, usual: Sequence[str]
         count = "two beside the stations, or more" if fewest == 2 else "three or more, as there are no stations"
         raise UsageError(
             f"Triple collocation got {', '.join(names) or 'no product'}, expected {count}.",
-            hint="Name each product once, such as <variables=sm_dca,sm_noah_0_10>.",
+            hint=f"Name each product once: <variables={','.join(every_series(ds)[:fewest])}>.",
         )
     return names
 
@@ -188,8 +191,8 @@ def _least(min_days: int | None, days: int, what: str) -> int:
     return least
 
 
-def _values(anomaly: bool) -> str:
-    return "anomalies" if anomaly else "values"
+def _values(anomaly: str | None) -> str:
+    return f"anomalies from {metrics.BASES[anomaly]}" if anomaly else "values"
 
 
 def _about(name: str, end: str) -> dict[str, str]:
@@ -206,9 +209,7 @@ def _table(coords: Mapping[str, Any], series: Sequence[np.ndarray], count: np.nd
         for end, values in parts.items():
             table[name + end] = ("product", "station"), values[i], _about(name, end)
         table[f"{name}_median"] = (
-            table[name]
-            .median("station")
-            .assign_attrs(long_name=f"{long_name}, median of the stations", units=units, cell_methods="station: median")
+            table[name].median("station").assign_attrs(long_name=f"{long_name}, median of the stations", units=units)
         )
     table["n"] = "station", count.astype("i4"), {"long_name": "Number of days", "units": "1"}
     notes = [_why(table.isel(station=i)) for i in range(table.sizes["station"])]
@@ -254,7 +255,7 @@ def _check_independent(ds: xr.Dataset, variables: Sequence[str]) -> None:
     """Stop where two products share a family, by their attributes or names; warn where a family is not known."""
     for couple in combinations(variables, 2):
         for one, other in (couple, couple[::-1]):
-            families = families_of(ds, one) or UNKNOWN_ESTIMATE
+            families = families_of(ds, one) or TEACHERS
             common = shared(families, families_of(ds, other) or {other})
             if is_estimate(ds, one) and (common or is_estimate(ds, other)):
                 words = " and ".join(sorted(f.removesuffix(" brightness temperatures") for f in families)[::-1])

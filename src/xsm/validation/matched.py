@@ -157,7 +157,8 @@ ATTRS: Mapping[str, Mapping[str, str]] = {
     "reference": {"long_name": "Soil moisture of the station", "units": "m3 m-3"},
     "depth": {"long_name": "Depth at which the station is taken"},
     "matching": {"long_name": "How the station is matched in time"},
-    "lat": {"units": "degrees_north"},
-    "lon": {"units": "degrees_east"},
+    "time": {"standard_name": "time"},
+    "lat": matching.POSITION["lat"],
+    "lon": matching.POSITION["lon"],
     "distance": {"long_name": "Distance of the station from the centre of its cell", "units": "km"},
 }

@@ -43,6 +43,14 @@ class Site:
         return next(iter(next(iter(self.sensors.values()))))
 
 
+POSITION: Mapping[str, dict[str, str]] = {
+    "lat": {"standard_name": "latitude", "units": "degrees_north"},
+    "lon": {"standard_name": "longitude", "units": "degrees_east"},
+    "depth": {"long_name": "Depth below the surface", "units": "cm", "positive": "down"},
+}
+"""Attributes of where stations and sensors are."""
+
+
 def site_coords(sites: Sequence[Site]) -> dict[str, np.ndarray]:
     """Coordinates of sites; a name that two networks share gets its network in brackets."""
     times = Counter(s.station for s in sites)
@@ -67,10 +75,10 @@ class Sensors:
         if absent or set(stations["soil_moisture"].dims) != {"sensor", "time"}:
             raise DataError(
                 f"The stations lack {', '.join(absent) or 'the dims (sensor, time)'}.",
-                hint="Open them with <open()>, for example from the source uscrn or ismn.",
+                hint="Open them with <open()>, for example from the source ismn.",
             )
         cf.check_units(stations, ["soil_moisture"])
-        self.ds = stations
+        self.ds, self.days = stations, days
         count = stations.sizes["sensor"]
         network = stations["network"].values if "network" in stations.variables else np.full(count, "")
         self.coords = {n: stations[n].values.astype(str) for n in ("station",)} | {"network": network.astype(str)}

@@ -21,6 +21,9 @@ NORMAL_95 = 1.959963984540054
 """Standard deviations on each side of the mean that 95 % of a normal distribution lie in."""
 WINDOW = 35
 """Days of the centred moving mean that anomalies are taken from; at the ends of a series it is cut."""
+MOVING, CLIMATOLOGY = "moving", "climatology"
+BASES = {MOVING: f"the moving mean of {WINDOW} days", CLIMATOLOGY: "the climatology of each series"}
+"""What anomalies are taken from."""
 BLOCKS = 5
 """Fewest blocks that a bootstrap draws from a series."""
 
@@ -84,7 +87,7 @@ def kge(x: ArrayLike, y: ArrayLike) -> Array:
     return _Moments(x, y).kge
 
 
-def anomalies(x: ArrayLike, days: ArrayLike | None = None) -> Array:
+def anomalies(x: ArrayLike, days: ArrayLike | None = None, base: str = MOVING) -> Array:
     """Take the moving mean of `WINDOW` days away (Dorigo et al., 2015; ``pytesmo.time_series.anomaly``).
 
     Parameters
@@ -92,7 +95,9 @@ def anomalies(x: ArrayLike, days: ArrayLike | None = None) -> Array:
     x : array_like
         Series along the last axis.
     days : array_like, optional
-        Day numbers in ascending order; default one value per day.
+        Dates or day numbers in ascending order; default one value per day.
+    base : {"moving", "climatology"}
+        The moving mean, or the climatology of `xsm.climatology`, for which ``days`` must be dates.
 
     Returns
     -------
@@ -100,11 +105,15 @@ def anomalies(x: ArrayLike, days: ArrayLike | None = None) -> Array:
         In the unit of ``x``; NaN stays NaN.
     """
     from xsm.compute.moving import moving_mean
+    from xsm.series.climatology import usual
 
     a = np.asarray(x, "f8")
-    day = np.arange(a.shape[-1]) if days is None else np.asarray(days, "f8")
     rows = np.ascontiguousarray(_rows(a))
-    return a - moving_mean(rows, day, WINDOW).reshape(a.shape)
+    if base == CLIMATOLOGY:
+        return a - usual(rows, np.asarray(days, "M8[D]")).reshape(a.shape)
+    dates = np.arange(a.shape[-1]) if days is None else np.asarray(days)
+    number = dates.astype("M8[D]").astype("f8") if dates.dtype.kind == "M" else dates.astype("f8")
+    return a - moving_mean(rows, number, WINDOW).reshape(a.shape)
 
 
 def p_value(r: ArrayLike, n: ArrayLike) -> Array:

@@ -11,14 +11,11 @@ import xarray as xr
 
 from xsm.data import cf
 from xsm.data.cells import Cells, Spots, daily
-from xsm.data.families import RETRIEVAL, role_of
+from xsm.data.families import families_of, shared
+from xsm.data.roles import RETRIEVAL, role_of
 from xsm.validation import matching
 from xsm.validation.depths import Depth, read_pair
 from xsm.validation.references import place
-
-RETRIEVALS = ("sm_dca", "sm_scav", "sm_scah")
-"""Products of one overpass: compared with the hour nearest to it, not with the day's mean. With a tolerance also those
-whose attribute ``role`` is retrieval."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +63,8 @@ class Pairs:
         for name, (texts, long_name) in about.items():
             table[name] = "sensor", np.array(texts, dtype=str), {"long_name": long_name}
         table = table.assign_coords({f"sensor_{k}": ("sensor", v) for k, v in self.sensors.coords.items()})
+        for name in (n for n in table.coords if str(n).removeprefix("sensor_") in matching.POSITION):
+            table[name].attrs = matching.POSITION[str(name).removeprefix("sensor_")]
         table.attrs = {k: v for source in sources for k, v in source.attrs.items() if k == "synthetic"} | {
             "title": title,
             "period": f"{self.days[0]}/{self.days[-1]}",
@@ -107,7 +106,7 @@ def pair(
     spots = spots.take([site.first for site in sites])
     cells = Cells(ds, every, ["frozen", "obs_time", *maps], spots, method)
     passes = None if sensors.coarse and tolerance is None else cells.hours(days[0])
-    at_passes = [n for n in every if n in RETRIEVALS or (tolerance is not None and role_of(ds, n) == RETRIEVAL)]
+    at_passes = [n for n in every if role_of(ds, n) == RETRIEVAL and (tolerance is not None or _of_passes(ds, n))]
     hourly = frozenset(at_passes if passes is not None else ())
     pairs = Pairs(days, sensors, sites, spots, cells, {}, hourly, tolerance)
     frozen = cells.frozen() if spots.placed or cells.has("frozen") else np.zeros((), bool)
@@ -120,3 +119,8 @@ def pair(
         valid = np.isfinite(x) & np.isfinite(y) & ~frozen
         pairs.layers[layer] = Layer(by_layer[layer], list(names), x, y, valid)
     return pairs
+
+
+def _of_passes(ds: xr.Dataset, name: str) -> bool:
+    """Whether ``obs_time`` is that of a retrieval: both rest on the same."""
+    return bool(shared(families_of(ds, name), families_of(ds, "obs_time")))

@@ -3,40 +3,41 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import xarray as xr
 
 from xsm.data.families import is_moisture
+from xsm.data.roles import DEPTHS, ESTIMATE, RETRIEVAL, ROOT, SURFACE, in_order, role_of
 from xsm.data.series import of_table, series_names
 from xsm.errors import DataError, UsageError, unknown
 from xsm.validation.depths import Depth, read_depth, read_pair
 
-PRODUCTS: Mapping[str, str] = {
-    "sm_5cm": "surface",
-    "sm_noah_0_10": "surface",
-    "sm_dca": "surface",
-    "sm_scav": "surface",
-    "sm_scah": "surface",
-    "sm_surface": "surface",
-    "sm_25cm": "subsurface",
-    "sm_noah_10_40": "subsurface",
-    "sm_rootzone": "subsurface",
-}
-"""What is compared, and with which layer of the stations; a scenario at the end of a name (``_s1``) does not matter.
-``sm_surface`` and ``sm_rootzone`` are SMAP Level 4, 0-5 and 0-100 cm."""
+LAYERS = {5: "surface", 25: "subsurface"}
+"""Layer of the stations that judges what is asked at a depth in cm."""
+ORDER = {5: (ESTIMATE, SURFACE, RETRIEVAL, "comparison_surface"), 25: (ESTIMATE, ROOT, "comparison_root")}
+"""Roles of what is compared where nothing is named, by depth, in their order."""
+ESTIMATES = {"sm_5cm": 5, "sm_25cm": 25}
 
 
-def layer_of(name: str) -> str | None:
-    """Return ``"surface"`` or ``"subsurface"`` for a name in `PRODUCTS`, with or without a scenario; None for others.
+def layer_of(ds: xr.Dataset, name: str) -> str | None:
+    """``"surface"`` or ``"subsurface"`` for estimates by name and for products by role; None for others.
+
+    A scenario at the end of a name (``_s1``) does not matter.
 
     Examples
     --------
-    >>> layer_of("sm_25cm_s2"), layer_of("sm_25cm_s2_std")
+    >>> layer_of(xr.Dataset(), "sm_25cm_s2"), layer_of(xr.Dataset(), "sm_25cm_s2_std")
     ('subsurface', None)
     """
-    return PRODUCTS.get(_plain(name))
+    return LAYERS.get(_kind(ds, name)[0])
+
+
+def _kind(ds: xr.Dataset, name: str) -> tuple[int, str]:
+    """Depth in cm that is asked of a product, 0 where none is known, and its role."""
+    role = ESTIMATE if _plain(name) in ESTIMATES else role_of(ds, name)
+    return ESTIMATES.get(_plain(name)) or DEPTHS.get(role, 0), role
 
 
 def _plain(name: str) -> str:
@@ -45,7 +46,7 @@ def _plain(name: str) -> str:
 
 def is_estimate(ds: xr.Dataset, name: str) -> bool:
     """Whether a variable is the estimate of a model, by its name or its attribute ``model_hash``."""
-    return _plain(name) in ("sm_5cm", "sm_25cm") or "model_hash" in ds[name].attrs
+    return _plain(name) in ESTIMATES or "model_hash" in ds[name].attrs
 
 
 Layers = tuple[dict[str, list[str]], dict[str, Depth]]
@@ -62,7 +63,7 @@ def layers_of(
     method: Literal["nearest", "interpolate"] = "nearest",
     free: bool = False,
 ) -> Layers:
-    """Soil moisture variables by the depth at which stations judge them, in the order of `PRODUCTS` if none are named.
+    """Soil moisture variables by the depth at which stations judge them, in the order of `ORDER` if none are named.
 
     Parameters
     ----------
@@ -96,7 +97,7 @@ def layers_of(
             raise unknown("variable", name, [str(n) for n in ds.data_vars])
     if not names:
         raise DataError(
-            f"The dataset has none of {', '.join(PRODUCTS)}.",
+            f"None of the variables ({', '.join(map(str, ds.data_vars)) or 'none'}) is soil moisture of a known depth.",
             hint="Name the soil moisture in <variables=>, with <depth=5> where its depth is not known.",
         )
     if depth and len(depth) not in (1, len(names)):
@@ -119,8 +120,9 @@ def layers_of(
 
 def _default(ds: xr.Dataset, any_depth: bool) -> list[str]:
     """Names of known products; without one all soil moisture, if its depth does not matter or is an attribute."""
-    order = list(PRODUCTS)
-    names = sorted((str(n) for n in ds.data_vars if layer_of(str(n))), key=lambda n: order.index(_plain(n)))
+    order = [(depth, role) for depth, roles in ORDER.items() for role in roles]
+    kinds = {str(n): _kind(ds, str(n)) for n in ds.data_vars}
+    names = sorted(in_order(ds, (n for n, kind in kinds.items() if kind in order)), key=lambda n: order.index(kinds[n]))
     if names or any_depth:
         return names or series_names(ds)
     return [str(n) for n in ds.data_vars if is_moisture(ds, str(n)) and ds[n].attrs.get("depth")]
@@ -135,7 +137,7 @@ def every_series(ds: xr.Dataset) -> list[str]:
 
 def _layer(ds: xr.Dataset, name: str, usual: dict[str, Depth], free: bool) -> tuple[str, Depth]:
     text = str(ds[name].attrs.get("depth", "")).removesuffix("cm").strip()
-    layer = layer_of(name) or {"5": "surface", "25": "subsurface"}.get(text.removesuffix(".0"))
+    layer = layer_of(ds, name) or {"5": "surface", "25": "subsurface"}.get(text.removesuffix(".0"))
     if layer is not None:
         return layer, usual[layer]
     try:
@@ -145,7 +147,7 @@ def _layer(ds: xr.Dataset, name: str, usual: dict[str, Depth], free: bool) -> tu
             return "series", Depth(rule="any")
         raise UsageError(
             f"'{name}' is not a known soil moisture variable and has no attribute depth (cm).",
-            hint=f"Give <depth=5>, or '{name}' the attribute depth, or rename it to one of {', '.join(PRODUCTS)}.",
+            hint=f"Give <depth=5>, or '{name}' the attribute depth, or role ({', '.join(DEPTHS)}).",
         ) from None
     return str(at), at
 

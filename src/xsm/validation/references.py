@@ -10,6 +10,7 @@ import xarray as xr
 
 from xsm.data.cells import Spots, spots_of
 from xsm.data.places import COLUMNS
+from xsm.data.roles import DEPTHS
 from xsm.data.series import series_names
 from xsm.errors import DataError, UsageError, tell
 from xsm.validation.depths import read_depth
@@ -122,8 +123,8 @@ def _degrees(reference: xr.Dataset, name: str, cells: str, count: int) -> np.nda
 
 
 def _depth(array: xr.DataArray) -> float:
-    """Depth of a series by its attribute, the middle of a range; NaN where it has none."""
-    text = str(array.attrs.get("depth", "")).strip()
+    """Depth of a series by its attribute, the middle of a range; NaN where it has none, and for products of maps."""
+    text = "" if array.attrs.get("role") in DEPTHS else str(array.attrs.get("depth", "")).strip()
     return _middle(text) if text else np.nan
 
 

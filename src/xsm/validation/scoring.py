@@ -15,6 +15,7 @@ from xsm.data.cells import Cells
 from xsm.data.emptiness import tell_emptied
 from xsm.data.variation import ratios, tell_flat
 from xsm.errors import DataError, UsageError, unknown
+from xsm.series.reference_period import tell_base
 from xsm.validation import matching, metrics
 from xsm.validation.matched import Matched, match
 from xsm.validation.products import is_estimate
@@ -34,7 +35,7 @@ SCORES: Mapping[str, tuple[str, str]] = {
     "n_eff": ("Effective number of independent days", "1"),
 }
 OPTIONAL: Mapping[str, tuple[str, str]] = {
-    "r_anomaly": ("Pearson correlation of the anomalies from the moving mean of 35 days", "1"),
+    "r_anomaly": ("Pearson correlation of the anomalies", "1"),
     **{f"{score}_{end}": (f"{word} end of the 95 percent interval of {score}, by bootstrap", "m3 m-3")
        for score in ("rmse", "bias", "ubrmse") for end, word in (("low", "Lower"), ("high", "Upper"))},
 }  # fmt: skip
@@ -54,7 +55,7 @@ def score_maps(
     variables: Sequence[str] | None = None,
     by: Sequence[str] = (),
     interval: str = "fisher",
-    anomaly: bool = False,
+    anomaly: str | None = None,
     common: bool = True,
     include_training_stations: bool = False,
     **how: Any,
@@ -67,6 +68,8 @@ def score_maps(
     matched = match(ds, stations, variables=variables, common=common, maps=_class_maps(ds, groupings),
                     leave_out=() if include_training_stations else None, **how)  # fmt: skip
     pairs, products = matched.pairs, matched.products
+    if anomaly:
+        tell_base(anomaly, pairs.days)
     scored = {p: _score(matched.x[p], matched.y[p], pairs.days, interval, anomaly) for p in products}
     flat = [_tell_flat(ds, p, matched.x[p], matched.y[p]) for p in products]
     with_scores = np.flatnonzero(matched.count().any(0))
@@ -95,15 +98,29 @@ def score_maps(
     why = "At every station the product or the station is constant, or too few days are left."
     scores = {f"r of {p}": table["r"].sel(product=p, drop=True) for p in products}
     tell_emptied(xr.Dataset(scores), {}, why, scores)
+    if anomaly:
+        table["r_anomaly"].attrs["long_name"] += f" from {metrics.BASES[anomaly]}"
     if any(flat):
         table.attrs["hardly_varies"] = "\n".join(filter(None, flat))
     return table
 
 
+def season_of(days: np.ndarray) -> np.ndarray:
+    """Number of the season of each day in `SEASONS`.
+
+    Examples
+    --------
+    >>> [SEASONS[k] for k in season_of(np.array(["2021-12-01", "2021-06-30"], "M8[D]"))]
+    ['DJF', 'JJA']
+    """
+    out: np.ndarray = (days.astype("M8[M]").astype(int) % 12 + 1) % 12 // 3
+    return out
+
+
 def _by_season(matched: Matched, sites: np.ndarray) -> xr.Dataset:
     """Scores of the days of each season at every station that has a quarter of the fewest days in it."""
     least = max(matching.LEAST_DAYS, matched.min_days // len(SEASONS))
-    season = (matched.pairs.days.astype("M8[M]").astype(int) % 12 + 1) % 12 // 3
+    season = season_of(matched.pairs.days)
     parts = []
     for number in range(len(SEASONS)):
         scored = []
@@ -166,12 +183,11 @@ def _names(values: np.ndarray, attrs: Mapping[str, Any], names: dict[int, str]) 
     return np.array([names.get(int(v), "unknown") if np.isfinite(v) else "unknown" for v in values])
 
 
-def _score(x: np.ndarray, y: np.ndarray, days: np.ndarray, interval: str, anomaly: bool) -> dict[str, np.ndarray]:
+def _score(x: np.ndarray, y: np.ndarray, days: np.ndarray, interval: str, anomaly: str | None) -> dict[str, np.ndarray]:
     """Scores of one product at all sites, (site, day)."""
     scores = metrics.scores(x, y)
     if anomaly:
-        number = (days - days[0]).astype("f8")
-        scores["r_anomaly"] = metrics.pearson(*(metrics.anomalies(v, number) for v in metrics.paired(x, y)))
+        scores["r_anomaly"] = metrics.pearson(*(metrics.anomalies(v, days, anomaly) for v in metrics.paired(x, y)))
     if interval == "bootstrap":
         kinds = (metrics.pearson, metrics.rmse, metrics.bias, metrics.ubrmse)
         ends = metrics.bootstrap(lambda a, b: np.stack([kind(a, b) for kind in kinds]), x, y)
@@ -210,7 +226,7 @@ def _summarise(table: xr.Dataset, by: Sequence[str]) -> xr.Dataset:
 def _summary(name: str, how: str, over: str) -> dict[str, str]:
     long_name, units = {**SCORES, **OPTIONAL}[name]
     of = "all stations" if over == "stations" else f"the stations of a {over.replace('_', ' ')}"
-    return {"long_name": f"{long_name}, {how} of {of}", "units": units, "cell_methods": f"station: {how}"}
+    return {"long_name": f"{long_name}, {how} of {of}", "units": units}
 
 
 def to_frame(table: xr.Dataset) -> pd.DataFrame:

@@ -81,7 +81,7 @@ class Keys(requests.auth.AuthBase):
         if approve:
             hint = (
                 f"Log in at {self.login.url} and approve the data centre's application under Applications > "
-                "Authorized Apps (NLDAS: 'NASA GESDISC DATA ARCHIVE'), and its terms under EULAs."
+                "Authorized Apps (of GES DISC: 'NASA GESDISC DATA ARCHIVE'), and its terms under EULAs."
             )
         else:
             hint = f"Try them at {self.login.url} in a browser; a token expires after 60 days."

@@ -8,6 +8,7 @@ INFO = SourceInfo(
     title="Daily soil moisture of mysensor, netCDF on a latitude/longitude grid",
     factory="xsm_mysensor.source:Source",
     variables=("soil_moisture",),
+    roles={"soil_moisture": "retrieval"},
 )
 
 

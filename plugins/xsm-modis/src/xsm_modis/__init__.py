@@ -23,6 +23,7 @@ INFO = SourceInfo(
         ),
     ),
     variables=("land_cover",),
+    roles={"land_cover": "land_cover"},
     requires=("rasterio", "rioxarray"),
     fetch_options=(Param("Version as the catalogue writes it.", name="version", kind=Kind.STRING, default="061"),),
     url="https://lpdaac.usgs.gov/products/mcd12q1v061/",

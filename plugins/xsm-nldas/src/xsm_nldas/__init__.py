@@ -35,7 +35,20 @@ INFO = SourceInfo(
     families=dict.fromkeys(
         ("sm_noah_0_10", "sm_noah_10_40", "soil_temperature_0_10", "soil_temperature_10_40"), "Noah"
     ),
-    roles=dict.fromkeys(("sm_noah_0_10", "sm_noah_10_40"), "land model"),
+    roles={
+        "sm_noah_0_10": "model_surface",
+        "sm_noah_10_40": "model_root",
+        "soil_temperature_0_10": "soil_temperature",
+        "soil_temperature_10_40": "forcing",
+        "precipitation": "forcing",
+        "air_temperature": "forcing",
+    },
+    depths={
+        "sm_noah_0_10": "0-10",
+        "sm_noah_10_40": "10-40",
+        "soil_temperature_0_10": "0-10",
+        "soil_temperature_10_40": "10-40",
+    },
     requires=("h5py", "netCDF4", "rasterio"),
     url="https://disc.gsfc.nasa.gov/datasets/NLDAS_NOAH0125_H_2.0/summary",
     doi="10.5067/T4OW83T8EXDO",

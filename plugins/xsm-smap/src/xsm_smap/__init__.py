@@ -10,6 +10,15 @@ XSM_PLUGIN_API = 2
 OVERPASSES = ("AM", "PM", "both")
 PROJECTIONS = ("global", "polar")
 QUALITIES = ("successful", "recommended", "attempted", "none")
+MEASURED = (
+    "tb_h",
+    "tb_v",
+    "albedo",
+    "roughness",
+    "vegetation_opacity",
+    "vegetation_water_content",
+    "surface_temperature",
+)
 VERSIONS = {"SPL3SMP_E": "006", "SPL3SMP": "009"}
 """Products that are fetched, and their latest version."""
 
@@ -47,13 +56,7 @@ INFO = SourceInfo(
         ),
     ),
     variables=(
-        "tb_h",
-        "tb_v",
-        "albedo",
-        "roughness",
-        "vegetation_opacity",
-        "vegetation_water_content",
-        "surface_temperature",
+        *MEASURED,
         "sm_dca",
         "sm_scav",
         "sm_scah",
@@ -63,9 +66,13 @@ INFO = SourceInfo(
     ),
     families={
         **dict.fromkeys(("tb_h", "tb_v", "albedo", "roughness", "vegetation_opacity"), "SMAP brightness temperatures"),
-        **dict.fromkeys(("sm_dca", "sm_scav", "sm_scah"), "SMAP brightness temperatures"),
+        **dict.fromkeys(("sm_dca", "sm_scav", "sm_scah", "obs_time"), "SMAP brightness temperatures"),
     },
-    roles=dict.fromkeys(("sm_dca", "sm_scav", "sm_scah"), "retrieval"),
+    roles={
+        **dict.fromkeys(("sm_dca", "sm_scav", "sm_scah"), "retrieval"),
+        **dict.fromkeys(MEASURED, "predictor"),
+    },
+    depths=dict.fromkeys(("sm_dca", "sm_scav", "sm_scah"), "0-5"),
     requires=("h5py", "dask"),
     url="https://nsidc.org/data/spl3smp_e",
     doi="10.5067/4DQ54OUIJ9DL",
@@ -104,7 +111,8 @@ L4_INFO = SourceInfo(
     ),
     variables=("sm_surface", "sm_rootzone"),
     families=dict.fromkeys(("sm_surface", "sm_rootzone"), "SMAP brightness temperatures; Catchment"),
-    roles=dict.fromkeys(("sm_surface", "sm_rootzone"), "land model"),
+    roles={"sm_surface": "comparison_surface", "sm_rootzone": "comparison_root"},
+    depths={"sm_surface": "0-5", "sm_rootzone": "0-100"},
     requires=("h5py", "dask"),
     url="https://nsidc.org/data/spl4smgp",
     doi="10.5067/EVKPQZ4AFC4D",

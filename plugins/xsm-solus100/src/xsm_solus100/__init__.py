@@ -20,6 +20,7 @@ INFO = SourceInfo(
     options=(SOIL_DEPTH,),
     fetch_options=(Param("What to fetch.", name="variables", kind=Kind.STRINGS, default=VARIABLES), SOIL_DEPTH),
     variables=VARIABLES,
+    roles=dict.fromkeys(VARIABLES, "soil"),
     requires=("rasterio", "rioxarray"),
     url="https://storage.googleapis.com/solus100pub/index.html",
     doi="10.15482/USDA.ADC/25033856",
