@@ -21,6 +21,7 @@ MISSING = 65535
 KEPT_BYTES, BLOCK_BYTES = 256 << 20, 48 << 20
 """Bytes of all blocks that are kept, and of one."""
 MOST_DAYS = 64
+LEAST_SCALE = float(np.finfo("f4").tiny)
 Window = tuple[slice, slice]
 
 
@@ -60,7 +61,7 @@ def pack(values: np.ndarray) -> Packed:
         low, high = (float(end.reduce(values, axis=None)) for end in (np.fmin, np.fmax))
     if np.isnan(low):
         return Packed(np.full(values.shape, MISSING, "u2"), 1.0, 0.0)
-    scale = 1.0 if whole and high - low < MISSING else (high - low) / (MISSING - 1) or 1.0
+    scale = 1.0 if whole and high - low < MISSING else max((high - low) / (MISSING - 1), LEAST_SCALE)
     numbers = np.subtract(values, low, dtype="f8" if values.dtype.itemsize > 4 or whole else "f4")
     numbers *= 1 / scale
     numbers += 0.5

@@ -117,7 +117,7 @@ export class Panel {
       Object.assign(chart, { day: this.day, series: shown(lines), dots: shown(dots), span: this.span, usual: this.usual && this.layer(this.usual.product) === layer ? this.usual : null });
       chart.draw();
     }
-    [this.lines, this.points] = [lines, dots];
+    [this.lines, this.points, this.layers] = [lines, dots, layers];
     $("chart-note").hidden = !lines.length;
     this.values();
     this.scores();
@@ -127,7 +127,7 @@ export class Panel {
   values() {
     $("values-title").textContent = `Values on ${dateText(this.day)}`;
     const focused = document.activeElement?.dataset?.key;
-    const order = Object.keys(this.charts);
+    const order = this.layers ?? [];
     const all = [...(this.lines ?? []), ...(this.points ?? [])].sort((a, b) => order.indexOf(a.layer) - order.indexOf(b.layer));
     $("values").replaceChildren(...all.map((s) => {
       const i = s.days.indexOf(this.day);
