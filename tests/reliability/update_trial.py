@@ -107,10 +107,10 @@ def main() -> int:
                 trial.arrive("daily", [late], ("SMAP",))
             if day == replaced:  # a granule of near real time, which another one replaces later
                 first = trial.granule(day)
-                first.rename(first.with_name("held"))
+                first.rename(first.with_name("aside"))
             if day == replaced + 2:
-                held = next((trial.folder / "daily-files" / "SMAP").glob("held"))
-                held.unlink()
+                aside = next((trial.folder / "daily-files" / "SMAP").glob("aside"))
+                aside.unlink()
                 trial.arrive("daily", [replaced], ("SMAP",))
             for _ in range(min(1 + (number % 3 == 0), args.kills - kills)):
                 process = trial.start("update", "daily")

@@ -169,17 +169,17 @@ def update(study: Path, fetch: bool, retrain: bool, as_json: bool) -> None:
     from xsm.study.updating import update_study
 
     with show(setting("progress"), "xsm update") as begin:
-        made = update_study(load(study), fetch=fetch, retrain=retrain, step=begin, processes=threads())
+        done = update_study(load(study), fetch=fetch, retrain=retrain, step=begin, processes=threads())
     if as_json:
-        click.echo(made.as_json())
+        click.echo(done.as_json())
         return
-    rows = [("newest day", made.newest or "none")]
-    rows += [(f"newest of {name}", day) for name, day in made.products.items()]
-    rows += [("days added", _days(made.added)), ("days made again", _days([*made.changed]))]
-    rows += [(f"  {why}", _days([d for d in made.changed if made.changed[d] == why]))
-             for why in dict.fromkeys(made.changed.values())]  # fmt: skip
-    rows += [("provisional", made.provisional), ("final", made.final), ("files left out", len(made.left_out))]
-    _table([*rows, ("seconds", made.seconds)], ("update", ""))
+    rows: list[tuple[str, Any]] = [("newest day", done.newest or "none")]
+    rows += [(f"newest of {name}", day) for name, day in done.products.items()]
+    rows += [("days added", _days(done.added)), ("days made again", _days([*done.changed]))]
+    rows += [(f"  {why}", _days([d for d in done.changed if done.changed[d] == why]))
+             for why in dict.fromkeys(done.changed.values())]  # fmt: skip
+    rows += [("provisional", done.provisional), ("final", done.final), ("files left out", len(done.left_out))]
+    _table([*rows, ("seconds", done.seconds)], ("update", ""))
 
 
 def _days(days: Sequence[str]) -> str:

@@ -215,7 +215,7 @@ def _do(stage: Stage, task: Task, out: Path, done: Manifest) -> None:
         skipped_files = skipped()
         if part.is_dir():
             to_disk(part)
-        if not task.added and done.pop(stage.name, None):
+        if not task.added and done.pop(stage.name, {}):
             save_manifest(out, done)
     if not task.added:
         done[stage.name] = entry(skipped_files) | {"kept": _size(target)}

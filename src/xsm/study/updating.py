@@ -122,9 +122,11 @@ def update_study(
 
 def _is_due(study: Study) -> bool:
     """Whether so many days have come since the training that [update] asks for another one."""
-    trained = manifest(study.out).get("train fuse", {}).get("span")
-    by_day = granules(study, in_order(study)[0]) if study.update.retrain and trained else None
-    return bool(by_day) and (np.datetime64(max(by_day)) - np.datetime64(trained[1])).astype(int) >= study.update.retrain
+    span = manifest(study.out).get("train fuse", {}).get("span")
+    if not (study.update.retrain and span):
+        return False
+    newest = np.datetime64(max(granules(study, in_order(study)[0]) or [span[1]]), "D")
+    return bool(newest - np.datetime64(span[1], "D") >= np.timedelta64(study.update.retrain, "D"))
 
 
 def _what_was_done(study: Study, tasks: Mapping[str, Task], by_day: bool, seconds: float) -> Update:
@@ -149,9 +151,9 @@ def _newest(entry: Mapping[str, Any]) -> str:
 
 def _reason(day: str, tasks: Mapping[str, Task], names: Sequence[str], provisional: int, days: Sequence[str]) -> str:
     """Why a day was made again."""
-    own = [name.removeprefix("open ") for name in names if name in tasks and day in tasks[name].todo]
-    if own:
-        return f"granules of {', '.join(own)} came or changed"
+    inputs = [name.removeprefix("open ") for name in names if name in tasks and day in tasks[name].todo]
+    if inputs:
+        return f"granules of {', '.join(inputs)} came or changed"
     if "train fuse" in tasks:
         return "the model was trained again"
     if "fuse" in tasks and day in tasks["fuse"].todo:
