@@ -58,6 +58,10 @@ class Trial:
                 there.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(path, there)
 
+    def has(self, day: np.datetime64) -> bool:
+        """Whether there is a SMAP granule of a day."""
+        return any((self.folder / "every" / "SMAP").glob(f"*_{str(day).replace('-', '')}_*"))
+
     def granule(self, day: np.datetime64) -> Path:
         """The SMAP granule of a day in the study that is updated."""
         return next((self.folder / "daily-files" / "SMAP").glob(f"*_{str(day).replace('-', '')}_*"))
@@ -94,7 +98,8 @@ def main() -> int:
         days = trial.size.dates
         trial.arrive("daily", days[:FIRST])
         trial.finish(trial.start("run", "daily"))
-        late, replaced, kills = days[FIRST + 3], days[FIRST + 8], 0
+        passes = [day for day in days[FIRST + 2 :] if trial.has(day)]  # no pass on the other days
+        late, replaced, kills = passes[0], passes[3], 0
         out = trial.folder / "daily"
         trial.seconds.clear()
         for number, day in enumerate(days[FIRST:]):

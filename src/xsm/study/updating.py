@@ -134,6 +134,9 @@ def _what_was_done(study: Study, tasks: Mapping[str, Task], by_day: bool, second
     names = [f"open {name}" for name in in_order(study)]
     products = {name.removeprefix("open "): _newest(done[name]) for name in names if "days" in done.get(name, {})}
     days = [*done["archive"]["days"]] if by_day else []
+    if days and (late := [f"{name} ({day})" for name, day in products.items() if day < days[-1]]):
+        waits = max(products.values()) > days[-1]
+        tell(f"These products are late: {', '.join(late)}." + f" Days after {days[-1]} wait for them (lag)." * waits)
     task = tasks.get("archive")
     todo = task.todo if task else ()
     added = [day for day in todo if day not in task.before] if task else []
