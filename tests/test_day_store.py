@@ -94,9 +94,9 @@ def test_an_update_cut_off_anywhere_leaves_the_old_days_and_can_be_repeated(tmp_
             day_store.absorb(part, store)
         except KeyboardInterrupt:
             monkeypatch.setattr(os, "replace", real)
-            seen = xr.open_zarr(store).load()
-            assert seen.sizes["time"] in (5, 7)
-            xr.testing.assert_equal(seen["a"], whole["a"].isel(time=slice(seen.sizes["time"])))
+            got = xr.open_zarr(store).load()
+            assert got.sizes["time"] in (5, 7)
+            xr.testing.assert_equal(got["a"], whole["a"].isel(time=slice(got.sizes["time"])))
             day_store.absorb(part, store)
             xr.testing.assert_equal(day_store.read(store)["a"].load(), whole["a"])
             limit += 1
@@ -107,18 +107,18 @@ def test_an_update_cut_off_anywhere_leaves_the_old_days_and_can_be_repeated(tmp_
 
 
 def test_writing_continues_after_the_last_whole_run(tmp_path):
-    made = []
+    calls = []
 
     def make(run):
-        made.append([str(day) for day in run])
-        if len(made) == 2:
+        calls.append([str(day) for day in run])
+        if len(calls) == 2:
             raise OSError("No space left on device")
         return values(run, 0)
 
     store, axis = tmp_path / "a.zarr", axis_of(8)
     with pytest.raises(OSError, match="No space"):
         day_store.write_days(store, axis, axis, make, most=4, about="x")
-    first = list(made)
+    first = list(calls)
     day_store.write_days(store, axis, axis, make, most=4, about="x")
-    assert made[2:] == [first[1], *made[3:]] and first[0] not in made[2:]
+    assert calls[2:] == [first[1], *calls[3:]] and first[0] not in calls[2:]
     xr.testing.assert_equal(day_store.read(store)["a"].load(), values(axis, 0)["a"])

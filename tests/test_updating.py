@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from xsm.errors import DataError, hear
+from xsm.errors import DataError, FetchError, hear
 from xsm.faces.cli import main
 from xsm.io import day_store, files
 from xsm.study import config, stages, template
@@ -22,7 +22,7 @@ from xsm.study.updating import update_study
 
 SIZE = Size(6, "2021-05-01", 30)
 TRAINED = 26
-LATE, LAGS = "2021-05-22", ("2021-05-28", "2021-05-29")
+LATE, LAGS = "2021-05-23", ("2021-05-28", "2021-05-29")
 """A day whose SMAP granule comes late, and days for which NLDAS is not there at first."""
 TEXT = """
 [fuse]
@@ -50,7 +50,7 @@ def world(tmp_path_factory):
         arrive(base, SIZE.dates[:TRAINED])
         shutil.copytree(base / "whole", base / "begun")
         update_study(replace(study_in(base), out=base / "begun"))
-    assert day_store.read(base / "begun" / "archive.zarr").sizes["time"] == TRAINED
+    assert str(day_store.read(base / "begun" / "archive.zarr")["time"].values[-1])[:10] == str(SIZE.dates[TRAINED - 1])
     return base
 
 
@@ -103,11 +103,14 @@ def same(got, expected, days=slice(None)):
 def test_days_that_come_one_by_one_make_the_archive_of_one_run(world, begun):
     for day in SIZE.dates[TRAINED:]:
         arrive(begun, [day])
-        made = update(begun)
-        assert made.added == [str(day)] and made.newest == str(day)
-        assert made.products == {"smap": str(day), "nldas": str(day)}
-        assert set(made.changed) == {str(day - 10)}  # which became final
-        assert (made.provisional, made.final) == (10, (day - SIZE.dates[0]).astype(int) + 1 - 10)
+        result = update(begun)
+        assert result.added == [str(day)] and result.newest == str(day)
+        assert result.products["nldas"] == str(day)
+        assert set(result.changed) == {str(day - 10)}  # which became final
+        assert (result.provisional, result.final) == (
+            10,
+            (day - SIZE.dates[0]).astype(int) - 10,
+        )  # no pass on the first day
     got, expected = archive(begun / "results"), archive(world / "whole")
     same(got, expected)
     np.testing.assert_array_equal(got["day_status"], expected["day_status"])
@@ -115,7 +118,8 @@ def test_days_that_come_one_by_one_make_the_archive_of_one_run(world, begun):
     assert {"sm_5cm_percentile", "sm_25cm_anomaly", "sm_5cm_std"} <= set(got.data_vars)
     nothing = update(begun)
     assert (nothing.added, nothing.changed) == ([], {}) and nothing.newest == str(SIZE.dates[-1])
-    assert len((begun / "results" / ".xsm" / "updates.jsonl").read_text().splitlines()) == len(SIZE.dates) - TRAINED + 1
+    journal = (begun / "results" / ".xsm" / "updates.jsonl").read_text().splitlines()
+    assert [json.loads(line)["newest"] for line in journal[-2:]] == [str(SIZE.dates[-1])] * 2
     assert (begun / "results" / "geotiff" / f"sm_25cm_{SIZE.dates[-1]}.tif").is_file()
 
 
@@ -127,9 +131,9 @@ def test_a_late_granule_redoes_its_day_and_those_that_rest_on_it(world, begun):
     for path in granules_of(begun, "SMAP", LATE):
         path.unlink()
     removed = update(begun)
-    assert removed.changed[LATE].startswith("granules of smap") and "2021-05-21" not in removed.changed
+    assert removed.changed[LATE].startswith("granules of smap") and "2021-05-22" not in removed.changed
     before = archive(begun / "results")
-    same(before, archive(world / "whole"), slice(None, "2021-05-21"))
+    same(before, archive(world / "whole"), slice(None, "2021-05-22"))
     assert bool((before["sm_5cm"] != archive(world / "whole")["sm_5cm"]).sel(time=slice(LATE, None)).any())
     arrive(begun, [np.datetime64(LATE)])
     late = update(begun)
@@ -145,14 +149,14 @@ def test_a_product_that_lags_does_not_stop_the_day(world, begun):
             path.unlink()
     for path in granules_of(begun, "NLDAS", "2021-05-30"):
         path.unlink()
-    made = update(begun)
-    assert made.newest == "2021-05-30" and made.products["nldas"] == "2021-05-27"
+    result = update(begun)
+    assert result.newest == "2021-05-29" and result.products["nldas"] == "2021-05-27"
     without, whole = archive(begun / "results"), archive(world / "whole")
     same(without, whole, slice(None, "2021-05-27"))
-    last = {"time": "2021-05-30"}
+    last = {"time": "2021-05-29"}
     assert bool((without["sm_5cm"].sel(last).notnull() == whole["sm_5cm"].sel(last).notnull()).all())
     for name in ("sm_5cm_std", "sm_25cm_std"):
-        spreads = [float(without[name].sel(time=day).mean()) for day in ("2021-05-27", *LAGS, "2021-05-30")]
+        spreads = [float(without[name].sel(time=day).mean()) for day in ("2021-05-27", *LAGS)]
         assert spreads == sorted(spreads) and spreads[-1] > spreads[0], name
     arrive(begun, SIZE.dates[-3:])
     update(begun)
@@ -175,7 +179,7 @@ def test_a_crash_while_days_are_moved_in_is_finished_by_the_next_run(world, begu
     with pytest.raises(KeyboardInterrupt):
         update(begun)
     monkeypatch.undo()
-    assert xr.open_zarr(begun / "results" / "archive.zarr").sizes["time"] == TRAINED
+    assert xr.open_zarr(begun / "results" / "archive.zarr").sizes["time"] == TRAINED - 1
     update(begun)
     same(archive(begun / "results"), archive(world / "whole"))
     assert not list((begun / "results").rglob("*.part"))
@@ -190,11 +194,11 @@ def test_clock_zone_and_copies_of_granules_change_nothing(world, begun, monkeypa
     monkeypatch.setenv("TZ", "Pacific/Kiritimati")
     time.tzset()
     try:
-        made = update(begun)
+        result = update(begun)
     finally:
         monkeypatch.undo()
         time.tzset()
-    assert (made.added, made.changed) == ([], {})
+    assert (result.added, result.changed) == ([], {})
 
 
 def test_a_second_update_at_once_is_refused(begun):
@@ -209,8 +213,8 @@ def test_the_models_are_trained_again_on_request_alone(world, begun, capsys):
     path.unlink()
     arrive(begun, SIZE.dates[TRAINED:])
     path.unlink()
-    made = update(begun)
-    assert made.changed["2021-05-12"].startswith("granules of smap")
+    result = update(begun)
+    assert result.changed["2021-05-12"].startswith("granules of smap")
     assert (begun / "results" / "models" / "fuse" / "card.json").read_text() == trained
     out = ["out = 'results'" if line.startswith("out =") else line
            for line in (begun / "study.toml").read_text().splitlines()]  # fmt: skip
@@ -244,3 +248,24 @@ def test_a_longer_period_costs_only_the_new_days(world, begun):
     for name in ("sm_5cm_percentile", "sm_25cm_percentile"):
         inside = ranks[name].sel(x=estimates["x"], y=estimates["y"])
         np.testing.assert_allclose(archive(begun / "results")[name].values, inside.values, atol=1e-4)
+
+
+@pytest.mark.slow
+def test_new_granules_are_fetched_and_what_cannot_be_is_told(world, begun, monkeypatch):
+    """Each input of days from ``provisional`` days before its newest granule until today, into its folder."""
+    requests = []
+
+    def provider(name, folder, *, region, time, **options):
+        requests.append((name, folder.name, time.split("/")[0]))
+        if name == "nldas":
+            raise FetchError("The catalogue does not answer.")
+        arrive(begun, SIZE.dates[TRAINED:])
+        for path in (begun / "files" / "NLDAS").glob("*2021053*"):
+            path.unlink()
+
+    monkeypatch.setattr("xsm.study.updating.download", provider)
+    with hear() as heard:
+        result = update_study(replace(study_in(begun), out=begun / "results"), fetch=True)
+    first = str(SIZE.dates[TRAINED - 1] - 10)
+    assert requests == [("smap", "SMAP", first), ("nldas", "NLDAS", first)]
+    assert result.newest == str(SIZE.dates[-1]) and any("could not be fetched" in str(w) for w in heard)

@@ -27,15 +27,15 @@ from xsm.io import day_store
 from xsm.study import template
 from xsm.study.example import Size, make_files, study_changes
 
-UPDATES, FIRST, LATE = 30, 45, 10
+FIRST = 45
 DAILY = ("SMAP", "NLDAS")
 
 
 class Trial:
     """A study whose granules arrive day by day, and one that has them all."""
 
-    def __init__(self, folder: Path, cells: int) -> None:
-        self.folder, self.size = folder, Size(cells, "2021-05-01", FIRST + UPDATES)
+    def __init__(self, folder: Path, cells: int, updates: int) -> None:
+        self.folder, self.size = folder, Size(cells, "2021-05-01", FIRST + updates)
         make_files(folder / "every", self.size, seed=1)
         self.seconds: list[float] = []
         for name in ("whole", "daily"):
@@ -57,6 +57,10 @@ class Trial:
             if wanted or path.parent.name not in DAILY:
                 there.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(path, there)
+
+    def has(self, day: np.datetime64) -> bool:
+        """Whether there is a SMAP granule of a day."""
+        return any((self.folder / "every" / "SMAP").glob(f"*_{str(day).replace('-', '')}_*"))
 
     def granule(self, day: np.datetime64) -> Path:
         """The SMAP granule of a day in the study that is updated."""
@@ -84,33 +88,35 @@ def whole_stores(out: Path) -> bool:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--updates", type=int, default=30)
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--cells", type=int, default=8)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     chance, lost, refused = random.Random(args.seed), 0, 0
     with tempfile.TemporaryDirectory(prefix="xsm-updates-") as folder:
-        trial = Trial(Path(folder), args.cells)
+        trial = Trial(Path(folder), args.cells, args.updates)
         days = trial.size.dates
         trial.arrive("daily", days[:FIRST])
         trial.finish(trial.start("run", "daily"))
-        late, replaced, kills = days[FIRST + 3], days[FIRST + 8], 0
+        passes = [day for day in days[FIRST + 1 :] if trial.has(day)]  # no pass on the other days
+        late, replaced, kills, lag = passes[0], passes[1], 0, 2 * args.updates // 3
         out = trial.folder / "daily"
         trial.seconds.clear()
         for number, day in enumerate(days[FIRST:]):
-            trial.arrive("daily", [day], ("SMAP",) if number in (19, 20) else DAILY)
-            if number == 21:  # the land model of two days arrives
-                trial.arrive("daily", days[FIRST + 19 : FIRST + 21], ("NLDAS",))
+            trial.arrive("daily", [day], ("SMAP",) if number in (lag, lag + 1) else DAILY)
+            if number == lag + 2:  # the land model of two days arrives
+                trial.arrive("daily", days[FIRST + lag : FIRST + lag + 2], ("NLDAS",))
             if day == late:
                 trial.granule(late).unlink()
-            if day == late + LATE:
+            if day == min(late + 10, days[-1]):
                 trial.arrive("daily", [late], ("SMAP",))
             if day == replaced:  # a granule of near real time, which another one replaces later
                 first = trial.granule(day)
-                first.rename(first.with_name("held"))
-            if day == replaced + 2:
-                held = next((trial.folder / "daily-files" / "SMAP").glob("held"))
-                held.unlink()
+                first.rename(first.with_name("aside"))
+            if day == min(replaced + 2, days[-1]):
+                aside = next((trial.folder / "daily-files" / "SMAP").glob("aside"))
+                aside.unlink()
                 trial.arrive("daily", [replaced], ("SMAP",))
             for _ in range(min(1 + (number % 3 == 0), args.kills - kills)):
                 process = trial.start("update", "daily")
@@ -120,7 +126,7 @@ def main() -> int:
                     kills += 1
                 process.communicate()
                 lost += not whole_stores(out)
-            if number == 25:
+            if number == lag + 1:
                 both = [trial.start("update", "daily") for _ in range(2)]
                 codes = [p.wait(1200) for p in both]
                 [p.communicate() for p in both]
@@ -137,14 +143,14 @@ def main() -> int:
         maps = {p.name for p in (trial.folder / "whole" / "geotiff").glob("*.tif")}
         missing = maps - {p.name for p in (out / "geotiff").glob("*.tif")}
         parts = [*out.rglob("*.part")]
-    well = not (differ or missing or parts or lost) and kills >= min(args.kills, 20) and refused
-    print(
-        f"{UPDATES} updates, {kills} kills: {len(differ)} of {len(expected.data_vars)} variables differ from one run, "
-        f"{lost} times not whole, {len(missing)} maps missing, {len(parts)} parts left, second update refused "
-        f"{refused} of 1; median {np.median(trial.seconds[:-1]):.1f} s an update"
-    )
     for name in differ:
         print(f"    differs: {name}", file=sys.stderr)
+    well = not (differ or missing or parts or lost) and kills >= args.kills and refused
+    print(
+        f"{args.updates} updates, {kills} kills: {len(differ)} of {len(expected.data_vars)} variables differ from one "
+        f"run, {lost} times not whole, {len(missing)} maps missing, {len(parts)} parts left, second update refused "
+        f"{refused} of 1; median {np.median(trial.seconds[:-1]):.1f} s an update"
+    )
     return 0 if well else 1
 
 

@@ -21,7 +21,7 @@ from xarray.backends import ZarrStore
 
 from xsm.atomic import replace, to_disk
 from xsm.compute.journal import Journal
-from xsm.errors import hear, merged, tell
+from xsm.errors import DataError, hear, merged, tell
 from xsm.io import files
 
 SIDE, ALONG = 1024, 4096
@@ -61,7 +61,7 @@ def write_days(
     left = days[~np.isin(days.astype(str), sorted(journal.units))]
     for warning in journal.warnings:
         tell(warning)
-    told, begun = list[Warning](), journal.begun
+    warned, begun = list[Warning](), journal.begun
     for run in runs(left, most):
         with hear() as heard:
             ds = make(run)
@@ -71,8 +71,8 @@ def write_days(
                 begun = True
             _put(ds, part, int((run[0] - axis[0]).astype(int)))
         journal.close([str(day) for day in run], merged(heard))
-        told += heard
-    for warning in merged(told):
+        warned += heard
+    for warning in merged(warned):
         tell(warning)
 
 
@@ -102,6 +102,8 @@ def absorb(part: Path, store: Path) -> None:
     size = json.loads((part / "time" / META).read_text())["shape"][0]
     arrays = [p.parent for p in sorted(store.glob(f"*/{META}"))]
     timed = [a for a in arrays if "time" in json.loads((a / META).read_text()).get("dimension_names", ())]
+    for array in timed:
+        _check_kind(part / array.name / META, array / META)
     for array in timed:
         _move(part / array.name / "c", array / "c")
     to_disk(store)
@@ -134,7 +136,7 @@ def _lay_out(ds: xr.Dataset, part: Path, axis: np.ndarray) -> None:
     import dask.array as da
 
     ds, encoding = files.encodings(ds.assign_coords(time=ds["time"].astype("M8[ns]")))
-    put = {}
+    put: dict[Any, Any] = {}
     for name, variable in ds.variables.items():
         sides = [1 if d == "time" else min(n, SIDE) or 1 for d, n in variable.sizes.items()]
         encoding[str(name)]["chunks"] = tuple(sides if name != "time" else [ALONG])
@@ -144,7 +146,7 @@ def _lay_out(ds: xr.Dataset, part: Path, axis: np.ndarray) -> None:
     time = ("time", axis.astype("M8[ns]"), ds["time"].attrs)
     coords = {n: v for n, v in put.items() if n in ds.coords}
     bare = ds.drop_vars([*put, "time"])
-    whole = bare.assign({n: v for n, v in put.items() if n not in coords}).assign_coords(time=time, **coords)
+    whole = bare.assign({n: v for n, v in put.items() if n not in coords}).assign_coords({"time": time} | coords)
     for name in put:
         whole[name].encoding = ds[name].encoding
     shutil.rmtree(part, ignore_errors=True)
@@ -164,6 +166,21 @@ def _put(ds: xr.Dataset, part: Path, first: int) -> None:
     where = {"time": slice(first, first + ds.sizes["time"])}
     with files.without_advice_of_zarr(), zarr.config.set({"array.write_empty_chunks": True}):
         block.to_zarr(part, region=where, zarr_format=3, consolidated=False)
+
+
+def _check_kind(new: Path, old: Path) -> None:
+    """Stop before anything is moved where a variable would change its type or its chunks."""
+    kinds = [
+        {k: v for k, v in json.loads(path.read_text()).items() if k not in ("shape", "attributes")}
+        for path in (new, old)
+        if path.is_file()
+    ]
+    if kinds[:-1] not in ([], kinds[1:]):
+        types = [f"{kind['data_type']} {kind['chunk_grid']['configuration']['chunk_shape']}" for kind in kinds]
+        raise DataError(
+            f"The new days of '{old.parent.name}' have the type and chunks {types[0]}, expected {types[1]}.",
+            hint=f"Remove '{old.parent.parent}'; it is then made from all granules.",
+        )
 
 
 def _move(source: Path, target: Path) -> None:

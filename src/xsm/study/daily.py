@@ -156,9 +156,14 @@ def write_cube_days(study: Study, stores: Mapping[str, Path], part: Path, days: 
     def make(run: np.ndarray) -> xr.Dataset:
         time = run.astype("M8[ns]")
         parts = [day_store.read(stores[name]) for name in in_order(study)]
-        parts = [on_days(ds.sel(time=np.isin(ds["time"].values, time)), time) if "time" in ds.dims else ds
-                 for ds in parts]  # fmt: skip
+        parts = [on_days(_near(ds, time), time) if "time" in ds.dims else ds for ds in parts]
         joined = cube(*parts)
         return mark(joined, lost or ["-"]) if _counts(study) else joined
 
     day_store.write_days(part, *axis_of(days, todo), make, about=short(days))
+
+
+def _near(ds: xr.Dataset, time: np.ndarray) -> xr.Dataset:
+    """The days of a dataset that are among others, or its last one: without any, types would be lost."""
+    at = np.flatnonzero(np.isin(ds["time"].values, time))
+    return ds.isel(time=at if len(at) else [-1])

@@ -23,7 +23,7 @@ from xsm.study.stages import Days, manifest, short
 
 STEP = 8
 """Days that are fused at once; states are kept at the ends of such steps."""
-KEPT, SELDOM = 5, 128
+KEPT, SELDOM = 4, 128
 """States that are kept: so many last ones, and those of days whose number divides by the latter."""
 PROVISIONAL, FINAL = 0, 1
 """Values of ``day_status``: later observations may still change the day, or only a change of its own inputs does."""
@@ -32,8 +32,8 @@ PROVISIONAL, FINAL = 0, 1
 def chained(below: Mapping[str, Days]) -> Days:
     """Digests of a filter: a day rests on all days up to it."""
     out, before = dict[str, str](), ""
-    for day, own in below["cube"].items():
-        before = out[day] = short([before, own])
+    for day, digest in below["cube"].items():
+        before = out[day] = short([before, digest])
     return out
 
 
@@ -82,7 +82,8 @@ class States:
         """Keep the state after a day, and remove old ones."""
         path = self._folder / f"{day}.{short([model, days[str(day)]])}.npz"
         with fresh(path, overwrite=True) as part:
-            np.savez(part, names=np.array([*state]), **{f"a{k}": v for k, v in enumerate(state.values())})
+            arrays: dict[str, Any] = {f"a{k}": v for k, v in enumerate(state.values())}
+            np.savez(part, names=np.array([*state]), **arrays)
         every = sorted(self._folder.glob("*.npz"))
         number = {p: int(np.datetime64(p.stem.split(".")[0]).astype("M8[D]").astype(int)) + 1 for p in every}
         steps = [p for p in every if number[p] % STEP == 0]

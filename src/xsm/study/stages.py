@@ -215,7 +215,7 @@ def _do(stage: Stage, task: Task, out: Path, done: Manifest) -> None:
         skipped_files = skipped()
         if part.is_dir():
             to_disk(part)
-        if not task.added and done.pop(stage.name, None):
+        if not task.added and done.pop(stage.name, {}):
             save_manifest(out, done)
     if not task.added:
         done[stage.name] = entry(skipped_files) | {"kept": _size(target)}
@@ -234,7 +234,7 @@ def _absorb(mark: Path, out: Path, done: Manifest) -> None:
 
 def finish(out: Path) -> None:
     """Finish the updates of days that are whole and that a crash kept from their places."""
-    for mark in sorted(out.glob(f"**/.*.part/{ENTRY}")):
+    for mark in sorted(path for folder in (out, out / "data") for path in folder.glob(f".*.part/{ENTRY}")):
         _absorb(mark, out, manifest(out))
         shutil.rmtree(mark.parent)
 
@@ -292,7 +292,7 @@ def left_out_by(out: Path, names: Iterable[str]) -> list[str]:
 
 def clear(out: Path) -> None:
     """Remove what interrupted runs left behind anywhere in a study's folder."""
-    for folder in (out, *(out / name for name in ("data", "models", ".xsm"))):
+    for folder in (out, *(out / name for name in ("data", "models", ".xsm", ".xsm/states"))):
         _clear(folder, ".*.part")
 
 

@@ -122,9 +122,11 @@ def update_study(
 
 def _is_due(study: Study) -> bool:
     """Whether so many days have come since the training that [update] asks for another one."""
-    trained = manifest(study.out).get("train fuse", {}).get("span")
-    by_day = granules(study, in_order(study)[0]) if study.update.retrain and trained else None
-    return bool(by_day) and (np.datetime64(max(by_day)) - np.datetime64(trained[1])).astype(int) >= study.update.retrain
+    span = manifest(study.out).get("train fuse", {}).get("span")
+    if not (study.update.retrain and span):
+        return False
+    newest = np.datetime64(max(granules(study, in_order(study)[0]) or [span[1]]), "D")
+    return bool(newest - np.datetime64(span[1], "D") >= np.timedelta64(study.update.retrain, "D"))
 
 
 def _what_was_done(study: Study, tasks: Mapping[str, Task], by_day: bool, seconds: float) -> Update:
@@ -132,6 +134,9 @@ def _what_was_done(study: Study, tasks: Mapping[str, Task], by_day: bool, second
     names = [f"open {name}" for name in in_order(study)]
     products = {name.removeprefix("open "): _newest(done[name]) for name in names if "days" in done.get(name, {})}
     days = [*done["archive"]["days"]] if by_day else []
+    if days and (late := [f"{name} ({day})" for name, day in products.items() if day < days[-1]]):
+        waits = max(products.values()) > days[-1]
+        tell(f"These products are late: {', '.join(late)}." + f" Days after {days[-1]} wait for them (lag)." * waits)
     task = tasks.get("archive")
     todo = task.todo if task else ()
     added = [day for day in todo if day not in task.before] if task else []
@@ -149,9 +154,9 @@ def _newest(entry: Mapping[str, Any]) -> str:
 
 def _reason(day: str, tasks: Mapping[str, Task], names: Sequence[str], provisional: int, days: Sequence[str]) -> str:
     """Why a day was made again."""
-    own = [name.removeprefix("open ") for name in names if name in tasks and day in tasks[name].todo]
-    if own:
-        return f"granules of {', '.join(own)} came or changed"
+    inputs = [name.removeprefix("open ") for name in names if name in tasks and day in tasks[name].todo]
+    if inputs:
+        return f"granules of {', '.join(inputs)} came or changed"
     if "train fuse" in tasks:
         return "the model was trained again"
     if "fuse" in tasks and day in tasks["fuse"].todo:
