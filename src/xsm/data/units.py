@@ -106,16 +106,10 @@ def convert_in(where: object, name: str, values: Values, unit: str, to: str) -> 
 
     Parameters
     ----------
-    where : object
-        The file.
-    name : str
-        Variable in the file.
+    where, name : object, str
+        The file and its variable.
     values, unit, to
         As in `convert`.
-
-    Returns
-    -------
-    float, ndarray or DataArray
 
     Raises
     ------

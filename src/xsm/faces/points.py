@@ -75,7 +75,7 @@ def _scores(ds: xr.Dataset, values: Mapping[str, Any]) -> dict[str, Any]:
             place = {n: float(ds[n].values[j]) for n in ("lat", "lon")}
             known = {"product": label(product, ds), "station": station, "network": str(network[j])}
             rows.append({**known, **place, **scores})
-            series.append(_drawn(product, pairs.get((product, station))) if len(series) < MOST_POINTS else [])
+            series.append(_drawn(ds, product, pairs.get((product, station))) if len(series) < MOST_POINTS else [])
     classes = {
         n: [[*limits, c] for *limits, c in zip(s[:-1], s[1:], COLOURS[n], strict=True)] for n, s in STEPS.items()
     }
@@ -94,15 +94,15 @@ def _pairs(values: Mapping[str, Any]) -> dict[tuple[str, str], Any]:
     return {(str(p), str(s)): rows for (p, s), rows in frame.groupby(["product", "station"])}
 
 
-def _drawn(product: str, pairs: Any) -> list[dict[str, Any]]:
+def _drawn(ds: xr.Dataset, product: str, pairs: Any) -> list[dict[str, Any]]:
     """The product and its reference as two series of at most `MOST_DAYS` values."""
     if pairs is None or not len(pairs):
         return []
     days = pairs.set_index("time")[["value", "reference"]].sort_index()
     step = math.ceil(((days.index[-1] - days.index[0]).days + 1) / MOST_DAYS)
     days = days.resample(f"{step}D").mean() if step > 1 else days
-    style = look(product)
-    common = {"depth": {"subsurface": "25 cm"}.get(layer_of(product) or "", "5 cm"), "half": None, "drought": None,
+    style = look(product, ds)
+    common = {"depth": {"subsurface": "25 cm"}.get(layer_of(ds, product) or "", "5 cm"), "half": None, "drought": None,
               "shown": True, "days": days.index.strftime("%Y-%m-%d").tolist()}  # fmt: skip
     return [
         {**common, "name": name, "kind": kind, "colour": colour, "dashed": False,
