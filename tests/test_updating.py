@@ -237,7 +237,7 @@ def test_a_longer_period_costs_only_the_new_days(world, begun):
     assert all(path.stat().st_mtime_ns == at for path, at in before.items())
     same(archive(begun / "results"), archive(world / "whole"))
     estimates, cube = (files.read(begun / "results" / name) for name in ("estimates.nc", "data/cube.zarr"))
-    same(archive(begun / "results")[["sm_5cm", "sm_25cm_std"]], estimates.load())
+    same(estimates.load(), archive(begun / "results")[["sm_5cm", "sm_25cm_std"]])
     cube.attrs.pop("xsm_region", None)
     with hear():
         fused = cube.load().sm.fuse(model=begun / "results" / "models" / "fuse", mode="filter")
