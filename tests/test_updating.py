@@ -163,6 +163,7 @@ def test_a_product_that_lags_does_not_stop_the_day(world, begun):
     same(archive(begun / "results"), whole)
 
 
+@pytest.mark.slow
 def test_a_crash_while_days_are_moved_in_is_finished_by_the_next_run(world, begun, monkeypatch):
     arrive(begun, SIZE.dates[TRAINED:])
     real, count = os.replace, 0
