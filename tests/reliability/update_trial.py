@@ -88,7 +88,7 @@ def whole_stores(out: Path) -> bool:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--updates", type=int, default=30)
+    parser.add_argument("--updates", type=int, default=30, help="at least 6")
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--cells", type=int, default=8)
     parser.add_argument("--seed", type=int, default=0)
