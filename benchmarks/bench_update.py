@@ -2,10 +2,10 @@
 
     python -m benchmarks.bench_update [--days 30,90,180] [--cells 6] [--large 30]
 
-A synthetic study grows from one length to the next; at each length one day comes, and the update is measured in a process
-of its own: seconds of CPU and the peak of the memory of each stage. The same is done at the shortest length on a larger
-window. CONUS is extrapolated from the difference between the two windows, by cells; what the archive costs more at its
-longest than at its shortest is in the column before.
+A synthetic study grows from one length to the next; at each length one day comes, and the update is measured in a
+process of its own: seconds of CPU and the peak of the memory of each stage. The same is done at the shortest length on
+a larger window. CONUS is extrapolated from the difference between the two windows, by cells; `growth` is what a day
+costs more with the longest archive than with the shortest.
 """
 
 from __future__ import annotations
@@ -47,9 +47,8 @@ class Growing:
         lines = [line for line in text.splitlines() if "uscrn" not in line.lower()]
         lines = [f'time = "{FIRST}/"' if line.startswith("time") else line for line in lines]
         span = f"{FIRST}/{self.size.dates[TRAINED - 1]}"
-        more = (
-            f'[fuse]\nmode = "filter"\ntrain = "{span}"\noptions = {{ trees = 20 }}\n[update]\nreference = "{span}"\n'
-        )
+        more = f'[fuse]\nmode = "filter"\ntrain = "{span}"\noptions = {{ trees = 20 }}\n'
+        more += f'[update]\nreference = "{span}"\n'
         (folder / "study.toml").write_text("stac = true\n" + "\n".join(lines) + "\n" + more)
 
     def arrive(self, days: np.ndarray) -> None:
@@ -69,7 +68,7 @@ class Growing:
 
 
 def measured(folder: Path, cells: int, lengths: list[int]) -> list[Measured]:
-    """One more day at each length of the archive; it begins with the next-to-last day so that it ends with a pass."""
+    """One more day at each length of the archive."""
     study, out = Growing(folder, cells, max(lengths) + 1), list[Measured]()
     for before, length in zip([0, *(n + 1 for n in lengths)], lengths, strict=False):
         study.arrive(study.size.dates[before:length])

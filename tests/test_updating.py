@@ -12,12 +12,14 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from xsm.data.roles import named_in
 from xsm.errors import DataError, FetchError, hear
 from xsm.faces.cli import main
 from xsm.io import day_store, files
 from xsm.study import config, stages, template
 from xsm.study.example import Size, make_files, study_changes
-from xsm.study.pipeline import run_study
+from xsm.study.pipeline import run_study, stages_of
+from xsm.study.stages import run_stages
 from xsm.study.updating import update_study
 
 SIZE = Size(6, "2021-05-01", 30)
@@ -43,7 +45,7 @@ def world(tmp_path_factory):
     text = template.template(**study_changes(SIZE, "files")).split("[gapfill]")[0]
     lines = [line for line in text.splitlines() if "uscrn" not in line.lower()]
     lines = ['time = "2021-05-01/"' if line.startswith("time") else line for line in lines]
-    (base / "study.toml").write_text("\n".join(lines) + TEXT)
+    (base / "study.toml").write_text("stac = true\n" + "\n".join(lines) + TEXT)
     with hear():
         update_study(replace(study_in(base), out=base / "whole"))
         shutil.move(base / "files", base / "every")
@@ -92,6 +94,15 @@ def archive(out):
     return day_store.read(out / "archive.zarr").load()
 
 
+def catalogue(out):
+    """Everything in a STAC catalogue, by path; the collection lists each day with an item once."""
+    files = {str(p.relative_to(out)): json.loads(p.read_text()) for p in (out / "stac").rglob("*.json")}
+    links = files["stac/maps/collection.json"]["links"]
+    days = [link["href"][-15:-5] for link in links if link["rel"] == "item"]
+    assert days == sorted(path[-15:-5] for path in files if path[-15:-11].isdigit())
+    return files
+
+
 def same(got, expected, days=slice(None)):
     """Whether archives are equal to the bit, apart from what a day is beside its status."""
     for name in expected.data_vars:
@@ -121,6 +132,7 @@ def test_days_that_come_one_by_one_make_the_archive_of_one_run(world, begun):
     journal = (begun / "results" / ".xsm" / "updates.jsonl").read_text().splitlines()
     assert [json.loads(line)["newest"] for line in journal[-2:]] == [str(SIZE.dates[-1])] * 2
     assert (begun / "results" / "geotiff" / f"sm_25cm_{SIZE.dates[-1]}.tif").is_file()
+    assert catalogue(begun / "results") == catalogue(world / "whole")
 
 
 @pytest.mark.slow
@@ -249,6 +261,29 @@ def test_a_longer_period_costs_only_the_new_days(world, begun):
     for name in ("sm_5cm_percentile", "sm_25cm_percentile"):
         inside = ranks[name].sel(x=estimates["x"], y=estimates["y"])
         np.testing.assert_allclose(archive(begun / "results")[name].values, inside.values, atol=1e-4)
+
+
+@pytest.mark.slow
+def test_results_about_the_whole_period_do_not_look_current(world, begun):
+    """The report says that the maps went on, until a run writes it anew."""
+    with hear():
+        run_study(replace(study_in(begun), out=begun / "results"))
+    page = begun / "results" / "report" / "report.html"
+    assert update(begun).outdated == [] and "since this report" not in page.read_text()
+    arrive(begun, SIZE.dates[TRAINED:])
+    for _ in range(2):  # it stays so where an update has nothing to do
+        assert update(begun).outdated == ["estimates.nc", "report"]
+        assert page.read_text().count("since this report") == 1
+    with hear():
+        run_study(replace(study_in(begun), out=begun / "results"))
+    assert update(begun).outdated == [] and "since this report" not in page.read_text()
+
+
+def test_a_cube_made_by_days_has_the_roles_that_the_study_names(begun):
+    named = replace(study_in(begun), out=begun / "results", roles={"retrieval": "sm_scav"})
+    with hear():
+        run_stages([s for s in stages_of(named) if s.name == "cube" or s.name.startswith("open ")], named.out)
+    assert named_in(day_store.read(named.out / "data" / "cube.zarr"))["retrieval"] == "sm_scav"
 
 
 @pytest.mark.slow

@@ -102,12 +102,12 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="xsm-updates-") as folder:
         trial = Trial(Path(folder), args.cells, args.updates)
         days = trial.size.dates
-        trial.arrive("daily", days[:FIRST])
-        trial.finish(trial.start("update", "daily"))
         passes = [day for day in days[FIRST + 1 :] if trial.has(day)]  # no pass on the other days
         lags = [n for n in range(args.updates // 2, args.updates - 2) if days[FIRST + n] in passes[2:]]
         if not lags:
             sys.exit(f"The {args.updates} days of updates have {len(passes)} passes, too few: give more --updates.")
+        trial.arrive("daily", days[:FIRST])
+        trial.finish(trial.start("update", "daily"))
         late, replaced, kills, lag = passes[0], passes[1], 0, lags[0]
         out = trial.folder / "daily"
         trial.seconds.clear()
