@@ -75,7 +75,13 @@ def measured(folder: Path, cells: int, lengths: list[int]) -> list[Measured]:
         study.update()
         study.arrive(study.size.dates[length : length + 1])
         out.append(study.update())
+        print(f"{cells}x{cells} cells, {length} days: {rounded(out[-1])}", file=sys.stderr, flush=True)
     return out
+
+
+def rounded(some: Measured) -> dict[str, tuple[float, int]]:
+    """Figures as they are printed."""
+    return {name: (round(seconds, 2), round(memory)) for name, (seconds, memory) in some.items()}
 
 
 def measure(study: Path) -> None:
@@ -116,8 +122,8 @@ def main() -> None:
     lengths = [int(n) for n in args.days.split(",")]
     conus = int(np.prod(xsm.EASE2_M09.region("conus").shape))
     with tempfile.TemporaryDirectory(prefix="xsm-bench-") as folder:
-        small = measured(Path(folder) / "small", args.cells, lengths)
         large = measured(Path(folder) / "large", args.large, lengths[:1])[0]
+        small = measured(Path(folder) / "small", args.cells, lengths)
     factor = (conus - args.cells**2) / (args.large**2 - args.cells**2)
     print(f"one more day: CPU s and peak MB; windows of {args.cells}x{args.cells} and {args.large}x{args.large} cells")
     print("stage".ljust(12), *(f"{n} days".rjust(14) for n in lengths), "growth".rjust(8), "large".rjust(14),

@@ -19,6 +19,7 @@ SMALL = {
     "bench_scale": ("--quick", "--days", "2", "--threads", "1"),
     "bench_series": ("--size", "4", "--sample", "1"),
     "bench_twin": ("--quick",),
+    "bench_update": ("--days", "22", "--cells", "4", "--large", "5"),
     "bench_validate": ("--stations", "12", "--days", "400", "--repeat", "1"),
     "validate_real": (),
 }
