@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from tests.reliability.fault_files import can_mount, mounted
 from xsm.data.roles import named_in
 from xsm.errors import DataError, FetchError, hear
 from xsm.faces.cli import main
@@ -212,6 +213,33 @@ def test_clock_zone_and_copies_of_granules_change_nothing(world, begun, monkeypa
         monkeypatch.undo()
         time.tzset()
     assert (result.added, result.changed) == ([], {})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("share", (0.1, 0.5, 0.95))
+def test_a_full_disk_leaves_the_archive_as_it_was(world, begun, share):
+    """A disk with room for a share of what the update adds, and then more."""
+    if not can_mount():
+        pytest.skip("this process may not mount")
+    arrive(begun, SIZE.dates[TRAINED:])
+    used, needed = (blocks(begun / "results"), blocks(world / "whole"))
+    size = int(used + share * (needed - used)) // 4096 * 4096
+    with mounted(begun / "disk", f"size={size}") as change:
+        shutil.copytree(begun / "results", begun / "disk" / "results")
+        on_disk = replace(study_in(begun), out=begun / "disk" / "results")
+        with hear(), pytest.raises(DataError, match="No space left"):
+            update_study(on_disk)
+        same(archive(on_disk.out), archive(begun / "results"))
+        change("size=1g")
+        with hear():
+            update_study(on_disk)
+        same(archive(on_disk.out), archive(world / "whole"))
+        assert not list(on_disk.out.rglob("*.part"))
+
+
+def blocks(folder):
+    """Room that a folder takes on a disk with blocks of 4096 bytes."""
+    return 4096 * sum(-(-p.stat().st_size // 4096) or 1 for p in folder.rglob("*"))
 
 
 def test_a_second_update_at_once_is_refused(begun):
