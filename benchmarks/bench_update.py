@@ -51,6 +51,10 @@ class Growing:
         more += f'[update]\nreference = "{span}"\n'
         (folder / "study.toml").write_text("stac = true\n" + "\n".join(lines) + "\n" + more)
 
+    def passes(self, number: int) -> bool:
+        """Whether there is a granule of the satellite of a day that has not come."""
+        return any((self.folder / "later").glob(f"SMAP_*_{str(self.size.dates[number]).replace('-', '')}_*"))
+
     def arrive(self, days: np.ndarray) -> None:
         """Move the granules of days to where the study looks for them."""
         stamps = {str(day).replace("-", "") for day in days}
@@ -68,13 +72,15 @@ class Growing:
 
 
 def measured(folder: Path, cells: int, lengths: list[int]) -> list[Measured]:
-    """One more day at each length of the archive."""
-    study, out = Growing(folder, cells, max(lengths) + 1), list[Measured]()
-    for before, length in zip([0, *(n + 1 for n in lengths)], lengths, strict=False):
+    """One more day at each length of the archive, or at the next one at which the satellite passes on that day."""
+    study, out, before = Growing(folder, cells, max(lengths) + 4), list[Measured](), 0
+    for shortest in lengths:
+        length = next(n for n in range(shortest, len(study.size.dates)) if study.passes(n))
         study.arrive(study.size.dates[before:length])
         study.update()
         study.arrive(study.size.dates[length : length + 1])
         out.append(study.update())
+        before = length + 1
         print(f"{cells}x{cells} cells, {length} days: {rounded(out[-1])}", file=sys.stderr, flush=True)
     return out
 

@@ -27,12 +27,14 @@ SPARSE = 0.2
 """Share of the days of a period on which a product has granules at least, if it is one of days."""
 MOSTLY = 0.5
 """Share of the files of such a product whose names have a day, at least; the others are left out."""
+Granules = dict[str, list[Path]]
+"""Files of an input by day, all days between the first and the last."""
 NONE = ""
 """Digest of a day without granules."""
 
 
-def granules(study: Study, name: str) -> dict[str, list[Path]] | None:
-    """Files of an input by day, all days between the first and the last; None for an input that has no such files."""
+def granules(study: Study, name: str) -> Granules | None:
+    """Files of an input by day; None for an input that has no such files."""
     paths = paths_of(study, name, study.inputs[name])
     dated = [(day_in(path.name), path) for path in paths if isinstance(path, Path)]
     known = [day for day, _ in dated if day is not None]
@@ -46,7 +48,7 @@ def granules(study: Study, name: str) -> dict[str, list[Path]] | None:
     first, last = (max(min(known), period.start or min(known)), min(max(known), period.stop or max(known)))
     if first > last:
         return None
-    by_day: dict[str, list[Path]] = {str(day): [] for day in np.arange(first, last + 1)}
+    by_day: Granules = {str(day): [] for day in np.arange(first, last + 1)}
     for day, path in dated:
         if str(day) in by_day:
             by_day[str(day)].append(path)
@@ -77,9 +79,8 @@ def about_maps(study: Study, name: str) -> Any:
     return timeless if known[mark] else about_input(study, name, study.inputs[name])
 
 
-def granule_days(study: Study, name: str, below: Mapping[str, Days]) -> Days:
+def granule_days(study: Study, name: str, by_day: Granules, below: Mapping[str, Days]) -> Days:
     """Digest of each day of an input: names and fingerprints of its granules."""
-    by_day = granules(study, name) or {}
     undated = [
         file for path in paths_of(study, name, study.inputs[name]) if day_in(file := Path(str(path)).name) is None
     ]
@@ -117,9 +118,10 @@ def _fingerprints(out: Path) -> Iterator[Any]:
             part.write_text(json.dumps(known | new), encoding="utf-8")
 
 
-def write_granules(study: Study, name: str, part: Path, days: Days, todo: Sequence[str]) -> None:
+def write_granules(
+    study: Study, name: str, by_day: Granules, part: Path, days: Days, todo: Sequence[str]
+) -> None:  # fmt: skip
     """Write days of an input; those without granules are empty."""
-    by_day = granules(study, name) or {}
     full = np.array([day for day, paths in by_day.items() if paths], "M8[D]")
 
     def make(run: np.ndarray) -> xr.Dataset:

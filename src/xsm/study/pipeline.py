@@ -151,10 +151,11 @@ def _opening(study: Study, stores: Mapping[str, Path], joined: Path, processes: 
     table = []
     for name, source in study.inputs.items():
         strict = is_strict(study, source)
-        if by_day and granules(study, name):
+        if by_day and (of_days := granules(study, name)):
             table.append(
                 Stage(f"open {name}", [], partial(about_granules, study, source), stores[name],
-                      partial(write_granules, study, name), strict, partial(granule_days, study, name))
+                      partial(write_granules, study, name, of_days), strict,
+                      partial(granule_days, study, name, of_days))
             )  # fmt: skip
         else:
             about = partial(about_maps, study, name) if by_day else partial(about_input, study, name, source)
