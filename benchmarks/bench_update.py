@@ -92,7 +92,7 @@ def rounded(some: Measured) -> dict[str, tuple[float, int]]:
 
 def measure(study: Path) -> None:
     """Update a study in this process, and print a line for each stage."""
-    begun = ""
+    begun, at = "", 0.0
 
     def begin(name: str) -> None:
         nonlocal begun, at
@@ -101,7 +101,6 @@ def measure(study: Path) -> None:
         begun, at = name.partition(" ")[2], time.process_time()
         Path("/proc/self/clear_refs").write_text("5")  # the peak counts from here
 
-    at = 0.0
     begin("0 look")
     update_study(load(study), step=begin)
     begin("0 status")
