@@ -222,8 +222,8 @@ def test_a_full_disk_leaves_the_archive_as_it_was(world, begun, share):
     if not can_mount():
         pytest.skip("this process may not mount")
     arrive(begun, SIZE.dates[TRAINED:])
-    used, needed = (blocks(begun / "results"), blocks(world / "whole"))
-    size = int(used + share * (needed - used)) // 4096 * 4096
+    before, after = blocks(begun / "results"), blocks(world / "whole")
+    size = int(before + share * (after - before)) // 4096 * 4096
     with mounted(begun / "disk", f"size={size}") as change:
         shutil.copytree(begun / "results", begun / "disk" / "results")
         on_disk = replace(study_in(begun), out=begun / "disk" / "results")

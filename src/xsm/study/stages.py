@@ -13,7 +13,7 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -140,14 +140,6 @@ def outdated(table: Sequence[Stage], out: Path) -> list[Stage]:
         if old.keys() & {*stage.rests_on} or _digest(stage, about, done, None) != done[stage.name]["digest"]:
             old[stage.name] = stage
     return [*old.values()]
-
-
-def leading_to(table: Sequence[Stage], names: Collection[str]) -> list[Stage]:
-    """The stages of these names and those that they rest on."""
-    needed = {*names}
-    for stage in reversed(table):
-        needed |= {*stage.rests_on} if stage.name in needed else set()
-    return [stage for stage in table if stage.name in needed]
 
 
 def _foreseen(stage: Stage, done: Manifest, lost_below: bool) -> str:

@@ -24,7 +24,7 @@ from xsm.study.daily import granules
 from xsm.study.inputs import in_order
 from xsm.study.modelling import check_models
 from xsm.study.pipeline import stages_of
-from xsm.study.stages import Task, alone, clear, leading_to, left_out, manifest, outdated, run_stages
+from xsm.study.stages import Stage, Task, alone, clear, left_out, manifest, outdated, run_stages
 
 BY_DAY = ("archive", "geotiff", "stac", "open stations")
 """Stages that an update does, with those that they rest on."""
@@ -116,7 +116,7 @@ def update_study(
         renew = retrain or _is_due(study)
         every = table = stages_of(study, processes, renew=renew)
         if by_day := any(stage.name == "archive" for stage in every):
-            table = leading_to(every, BY_DAY)
+            table = _leading_to(every, BY_DAY)
         else:
             tell(
                 "The study is made whole at each update, without an archive: only a fusion with mode = 'filter' and "
@@ -134,6 +134,14 @@ def update_study(
         with open(study.out / ".xsm" / "updates.jsonl", "a", encoding="utf-8") as journal:
             journal.write(update.as_json() + "\n")
     return update
+
+
+def _leading_to(table: Sequence[Stage], names: Sequence[str]) -> list[Stage]:
+    """The stages of these names and those that they rest on."""
+    needed = {*names}
+    for stage in reversed(table):
+        needed |= {*stage.rests_on} if stage.name in needed else set()
+    return [stage for stage in table if stage.name in needed]
 
 
 def _is_due(study: Study) -> bool:
