@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -26,6 +27,7 @@ from xsm.study.modelling import check_models
 from xsm.study.pipeline import stages_of
 from xsm.study.stages import Stage, Task, alone, clear, left_out, manifest, outdated, run_stages
 
+log = logging.getLogger("xsm")
 BY_DAY = ("archive", "geotiff", "stac", "open stations")
 """Stages that an update does, with those that they rest on."""
 WHOLE = ("estimate", "report")
@@ -159,8 +161,11 @@ def _what_was_done(study: Study, tasks: Mapping[str, Task], by_day: bool, second
     products = {name.removeprefix("open "): _newest(done[name]) for name in names if "days" in done.get(name, {})}
     days = [*done["archive"]["days"]] if by_day else []
     if days and (late := [f"{name} ({day})" for name, day in products.items() if day < days[-1]]):
-        waits = max(products.values()) > days[-1]
-        tell(f"These products are late: {', '.join(late)}." + f" Days after {days[-1]} wait for them (lag)." * waits)
+        text = f"These products are late: {', '.join(late)}."
+        if max(products.values()) > days[-1]:
+            tell(f"{text} Days after {days[-1]} wait for them (lag).")
+        else:
+            log.info(text)
     task = tasks.get("archive")
     todo = task.todo if task else ()
     added = [day for day in todo if day not in task.before] if task else []
