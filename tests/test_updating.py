@@ -253,7 +253,6 @@ def test_the_models_are_trained_again_on_request_alone(world, begun, capsys):
     path = granules_of(begun, "SMAP", "2021-05-12")[0]
     path.unlink()
     arrive(begun, SIZE.dates[TRAINED:])
-    path.unlink()
     result = update(begun)
     assert result.changed["2021-05-12"].startswith("granules of smap")
     assert (begun / "results" / "models" / "fuse" / "card.json").read_text() == trained

@@ -3,8 +3,8 @@
 The study is a small synthetic world in the products' formats, run from the command line. Meanwhile processes are killed
 with signal 9 at a random moment, and an update starts while another process works on the study; a granule is late by
 ten days, one is replaced by another version, one is there twice, and the land model is late by two days. The archive at
-the end must be that of one run of the same granules, to the bit. The last line has the figures; the exit code is 1 where
-they fall short.
+the end must be that of one run of the same granules, to the bit. The last line has the figures; the exit code is 1
+where they fall short.
 """
 
 from __future__ import annotations
