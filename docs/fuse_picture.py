@@ -53,14 +53,14 @@ def main() -> None:
     thawed = last.where(~fused["frozen"].isel(time=slice(-SHOWN, None)).variable)
     figure = plt.figure(figsize=(theme.DOUBLE, 6.2), layout="constrained")
     upper, lower = figure.subfigures(2, 1, height_ratios=[1, 1.5])
-    _maps(upper, xr.merge([last, cube[["spatial_ref"]]]))
+    _maps(upper, last, frame_of(cube))
     _series(lower, thawed)
     figure.savefig(TARGET, dpi=130)
 
 
-def _maps(figure: Any, ds: xr.Dataset) -> None:
+def _maps(figure: Any, ds: xr.Dataset, frame: Any) -> None:
     day = int(np.argmin(np.abs(ds["retrieval"].notnull().mean(("y", "x")).values - 0.6)))
-    one, frame = ds[[*TITLES]].isel(time=day), frame_of(ds)
+    one = ds[[*TITLES]].isel(time=day)
     low, high = limits(one.values(), "soil_moisture")
     axes = figure.subplots(1, len(TITLES))
     for axis, (name, title) in zip(axes, TITLES.items(), strict=True):
