@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -45,8 +45,8 @@ class Page:
     ``files`` are the figures as PNG, SVG and PDF and their data as CSV, under names that begin with ``stem``.
     """
 
-    def __init__(self, title: str, lead: str, stem: str = "report") -> None:
-        self.title, self.lead, self.stem = title, lead, stem
+    def __init__(self, title: str, lead: str, stem: str = "report", links: Mapping[str, str] | None = None) -> None:
+        self.title, self.lead, self.stem, self.links = title, lead, stem, links or {}
         self.sections: list[tuple[str, str, list[str]]] = []
         self.files: dict[str, bytes] = {}
         self._figures = self._tables = 0
@@ -120,7 +120,9 @@ class Page:
 
     def html(self, footer: str) -> str:
         """Put the page together."""
-        links = "".join(f'<a href="#{key}">{escape(title)}</a>' for key, title, _ in self.sections)
+        targets = [(f"#{key}", title) for key, title, _ in self.sections]
+        targets += [(quote(file), f"{words} \u2192") for words, file in self.links.items()]
+        links = "".join(f'<a href="{target}">{escape(words)}</a>' for target, words in targets)
         body = "".join(
             f'<section id="{key}"><h2>{escape(title)}</h2>{"".join(parts)}</section>'
             for key, title, parts in self.sections
