@@ -34,9 +34,12 @@ def summary(page: Page, scene: Scene, over: xr.Dataset, parts: Sequence[xr.Datas
     """Three numbers and the verdict; what, where, when, from which models; synthetic data say so first."""
     page.section("summary", "Summary")
     attrs = attributes(parts)
-    made = {"Synthetic data": attrs.get("synthetic"), "Models trained on synthetic data": attrs.get("model_synthetic")}
-    for text in dict.fromkeys(filter(None, made.values())):
-        page.banner(f"{'. '.join(what for what, of in made.items() if of == text)}.", text)
+    synthetic = {
+        "Synthetic data": attrs.get("synthetic"),
+        "Models trained on synthetic data": attrs.get("model_synthetic"),
+    }
+    for text in dict.fromkeys(filter(None, synthetic.values())):
+        page.banner(f"{'. '.join(what for what, of in synthetic.items() if of == text)}.", text)
     names = (*scene.moisture, *scene.others)
     labels = {n: label(n, scene.ds) for n in names}
     noted = {n: {k: scene.ds[n].attrs.get(f"std_ratio_{k}", 1.0) for k in WORDS} for n in names}

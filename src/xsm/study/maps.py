@@ -99,11 +99,12 @@ def write_report(study: Study, maps: Path, cube: Path, stations: Path | None, pa
     from xsm.explorer.saved import small_page
     from xsm.reporting import report
 
-    ds = files.read(maps)
+    ds, links = files.read(maps), {}
     part.mkdir()
     if page := small_page(study.title, ds):
         (part / EXPLORER).write_text(page, encoding="utf-8")
+        links = {"Explore the maps": EXPLORER}
     report.write_report(
-        ds, part / "report.html", cube=files.read(cube), title=study.title, links={"Explore the maps": EXPLORER} if page else {},
+        ds, part / "report.html", cube=files.read(cube), title=study.title, links=links,
         stations=None if stations is None else files.read(stations),
     )  # fmt: skip
