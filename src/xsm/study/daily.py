@@ -15,7 +15,7 @@ import xarray as xr
 from xsm import atomic
 from xsm.data.merging import on_days
 from xsm.data.period import days as period_of
-from xsm.data.skipped import day_in, mark
+from xsm.data.skipped import days_in, mark
 from xsm.io import day_store
 from xsm.ops.cube import cube
 from xsm.study.config import Source, Study
@@ -24,6 +24,8 @@ from xsm.study.stages import Days, left_out_by, short
 
 SPARSE = 0.2
 """Share of the days of a period on which a product has granules at least, if it is one of days."""
+NIGHT = np.timedelta64(1, "D")
+"""Most that the dates in the name of a granule differ: an orbit ends on the day after, an archive of a month later."""
 NONE = ""
 """Digest of a day without granules."""
 
@@ -31,8 +33,9 @@ NONE = ""
 def granules(study: Study, name: str) -> dict[str, list[Path]] | None:
     """Files of an input by day, all days between the first and the last; None for an input that has no such files."""
     paths = paths_of(study, name, study.inputs[name])
-    dated = [(day_in(path.name), path) for path in paths if isinstance(path, Path)]
-    known = [day for day, _ in dated if day is not None]
+    spans = [(days_in(path.name), path) for path in paths if isinstance(path, Path)]
+    dated = [(days[0], path) for days, path in spans if days and days[-1] - days[0] <= NIGHT]
+    known = [day for day, _ in dated]
     if len(known) < len(paths) or len(set(known)) < max(2, SPARSE * ((max(known) - min(known)).astype(int) + 1)):
         return None
     period = slice(None, None) if study.time is None else period_of(study.time)
