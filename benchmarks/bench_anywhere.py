@@ -29,7 +29,7 @@ from xsm.data.period import split_days
 from xsm.data.roles import holders
 from xsm.twin import World, default_grid, make_world, write_world
 
-PLACES = {"iberia": (-5.6, 38.8), "east_africa": (37.4, -0.2), "plains": (-98.0, 36.0), "east_australia": (147.0, -33.0)}
+PLACES = {"iberia": (-5.6, 38.8), "east_africa": (37.4, -0.2), "australia": (147.0, -33.0), "plains": (-98.0, 36.0)}
 """Longitude and latitude of the middle of each window."""
 SKILL = {5: ("mean of inputs", 0.03, 0.88, 0.92), 25: ("land model", 0.05, 0.90, 0.88)}
 """Targets of fusion: product to beat, gain in R, factors on ubRMSE and RMSE."""
@@ -41,9 +41,7 @@ def cube_of(world: World, retrieval: str, model: str, folder: Path) -> xr.Datase
     """The products of a world from its files, joined on the 9 km grid and loaded."""
     write_world(world, folder, (retrieval, model, "soilgrids"))
     grid = world.grid
-    opened = [
-        xsm.open(name, folder / name.upper(), region=grid, margin=0) for name in (retrieval, model, "soilgrids")
-    ]
+    opened = [xsm.open(name, folder / name.upper(), region=grid, margin=0) for name in (retrieval, model, "soilgrids")]
     return xsm.cube(*(ds.sm.regrid_ease9km(region=grid) for ds in opened)).load()
 
 

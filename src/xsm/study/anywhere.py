@@ -16,8 +16,8 @@ PRODUCTS = {"smap": "SMAP", "era5_land": "ERA5_LAND", "soilgrids": "SOILGRIDS"}
 """Sources of the example and the folders of their files."""
 
 TEMPLATE = """\
-# A study for `xsm run` anywhere on land: daily maps of soil moisture at 5 and 25 cm, merged from a satellite's retrieval,
-# a land model with its weather, and soil maps. Each source declares which of these roles its variables have.
+# A study for `xsm run` anywhere on land: daily maps of soil moisture at 5 and 25 cm, merged from a satellite's
+# retrieval, a land model with its weather, and soil maps. Each source declares which of these roles its variables have.
 # Paths are relative to this file; $NAME stands for an environment variable, ~ for your home.
 # Run it again to continue; after a change, what depends on it is done again.
 title = "{title}"
@@ -57,7 +57,7 @@ mode = "smoother"                      # "filter" uses no retrieval of later day
 stations = false                       # true: stations correct weights and spread; the report then has no scores there
 {split}"""
 
-OWN = {
+FOR_FILES = {
     "title": "My country",
     "out": "results",
     "margin": "4",
@@ -90,7 +90,7 @@ def write_anywhere(path: Path, region: str | None = None, *, example: bool = Fal
     if path.exists():
         raise UsageError(f"'{path}' exists already.", hint="Give another name.")
     box = region_bbox(region or IBERIA)
-    changes = dict(OWN)
+    changes = dict(FOR_FILES)
     if example:
         from xsm.twin import make_world, write_world
 

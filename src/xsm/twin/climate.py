@@ -18,7 +18,7 @@ PLACES = (
     (121, 31, 1170), (127, 37, 1400), (140, 36, 1550), (121, 15, 2100), (131, -12, 1700), (134, -24, 280),
     (116, -32, 750), (141, -34, 290), (145, -38, 630), (151, -34, 1150), (147, -19, 1100), (175, -37, 1200),
 )  # fmt: skip
-"""Longitude, latitude and rain of a year (mm, rounded; of the order of the normals of 1991 to 2020 of the countries)."""
+"""Longitude, latitude and rain of a year (mm), rounded, of the order of the normals of 1991 to 2020."""
 USUAL = 880.0
 """Rain of a year in mm at `MIDDLE`, whence it grows by e in `GROWTH` degrees eastward."""
 MIDDLE, GROWTH = -97.0, 14.0
