@@ -118,13 +118,13 @@ def main() -> None:
     args = parser.parse_args()
     cells, count, start = (12, 80, "2020-06-01") if args.quick else (args.cells, args.days, args.start)
     days, good = np.datetime64(start) + np.arange(count), True
-    training, validation = split_days(days, None, None)
     for place in args.places.split(","):
         begin = time.monotonic()
         world = make_world(default_grid(cells, *PLACES[place]), days, args.seed)
         with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
             warnings.simplefilter("ignore")
             cube = cube_of(world, args.retrieval, args.model, Path(folder))
+            training, validation = split_days(cube["time"].values.astype("M8[D]"), None, None)
             rows = products(cube, world, training, validation, args.seed)
             table = evaluate(rows, world, with_masks(cube)["frozen"], ~training & ~validation)
         seconds = time.monotonic() - begin
