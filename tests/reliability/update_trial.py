@@ -88,7 +88,7 @@ def whole_stores(out: Path) -> bool:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--updates", type=int, default=30)
+    parser.add_argument("--updates", type=int, default=30, help="at least 6")
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--cells", type=int, default=8)
     parser.add_argument("--seed", type=int, default=0)
@@ -98,7 +98,7 @@ def main() -> int:
         trial = Trial(Path(folder), args.cells, args.updates)
         days = trial.size.dates
         trial.arrive("daily", days[:FIRST])
-        trial.finish(trial.start("run", "daily"))
+        trial.finish(trial.start("update", "daily"))
         passes = [day for day in days[FIRST + 1 :] if trial.has(day)]  # no pass on the other days
         late, replaced, kills, lag = passes[0], passes[1], 0, 2 * args.updates // 3
         out = trial.folder / "daily"
@@ -113,10 +113,8 @@ def main() -> int:
                 trial.arrive("daily", [late], ("SMAP",))
             if day == replaced:  # a granule of near real time, which another one replaces later
                 first = trial.granule(day)
-                first.rename(first.with_name("aside"))
+                first.rename(trial.folder / "aside")
             if day == min(replaced + 2, days[-1]):
-                aside = next((trial.folder / "daily-files" / "SMAP").glob("aside"))
-                aside.unlink()
                 trial.arrive("daily", [replaced], ("SMAP",))
             for _ in range(min(1 + (number % 3 == 0), args.kills - kills)):
                 process = trial.start("update", "daily")
@@ -135,8 +133,7 @@ def main() -> int:
             assert line["newest"] == str(day), line
             print(f"{day}: {len(line['changed'])} days made again, {line['seconds']} s, {kills} kills", flush=True)
         trial.arrive("whole", days)
-        shutil.copytree(out / "models", trial.folder / "whole-models")
-        trial.finish(trial.start("run", "whole"))
+        trial.finish(trial.start("update", "whole"))
         got, expected = (day_store.read(trial.folder / n / "archive.zarr").load() for n in ("daily", "whole"))
         differ = [n for n in expected.data_vars if not np.array_equal(
             got[n].values, expected[n].values, equal_nan=expected[n].dtype.kind == "f")]  # fmt: skip
