@@ -15,7 +15,7 @@ import xarray as xr
 from xsm import atomic
 from xsm.data.merging import on_days
 from xsm.data.period import days as period_of
-from xsm.data.skipped import day_in, mark
+from xsm.data.skipped import days_in, mark
 from xsm.errors import tell
 from xsm.io import day_store
 from xsm.ops.cube import cube
@@ -27,6 +27,8 @@ SPARSE = 0.2
 """Share of the days of a period on which a product has granules at least, if it is one of days."""
 MOSTLY = 0.5
 """Share of the files of such a product whose names have a day, at least; the others are left out."""
+NIGHT = np.timedelta64(1, "D")
+"""Most that the dates in the name of a granule differ: an orbit ends on the day after, an archive of a month later."""
 NONE = ""
 """Digest of a day without granules."""
 
@@ -34,10 +36,12 @@ NONE = ""
 def granules(study: Study, name: str) -> dict[str, list[Path]] | None:
     """Files of an input by day, all days between the first and the last; None for an input that has no such files."""
     paths = paths_of(study, name, study.inputs[name])
-    dated = [(day_in(path.name), path) for path in paths if isinstance(path, Path)]
-    known = [day for day, _ in dated if day is not None]
+    spans = [(days_in(path.name), path) for path in paths if isinstance(path, Path)]
+    dated = [(days[0], path) for days, path in spans if days]
+    known = [day for day, _ in dated]
     if (
         not known
+        or any(days and days[-1] - days[0] > NIGHT for days, _ in spans)
         or len(known) < MOSTLY * len(paths)
         or len(set(known)) < max(2, SPARSE * ((max(known) - min(known)).astype(int) + 1))
     ):
@@ -81,7 +85,7 @@ def granule_days(study: Study, name: str, below: Mapping[str, Days]) -> Days:
     """Digest of each day of an input: names and fingerprints of its granules."""
     by_day = granules(study, name) or {}
     undated = [
-        file for path in paths_of(study, name, study.inputs[name]) if day_in(file := Path(str(path)).name) is None
+        file for path in paths_of(study, name, study.inputs[name]) if not days_in(file := Path(str(path)).name)
     ]
     if undated:
         tell(f"{len(undated)} files of '{name}', such as '{undated[0]}', have no day in their names and are left out.")
