@@ -21,6 +21,7 @@ from qgis.PyQt.QtGui import QIcon
 from qgis.utils import iface
 
 from . import interpreter, manual, opening, parameters, points, runner, settings, styling
+from .words import tr
 
 ICON = os.path.join(os.path.dirname(__file__), "icon.svg")
 SHOWN_LINES = 200
@@ -51,10 +52,11 @@ class CoreAlgorithm(QgsProcessingAlgorithm):
         return self.operation["id"].replace("_", "")
 
     def displayName(self):
-        return self.operation["title"]
+        source = self.operation.get("source")
+        return tr("Open {}").format(source["title"]) if source else tr(self.operation["title"])
 
     def group(self):
-        return self.operation["group"]
+        return tr(self.operation["group"])
 
     def groupId(self):
         return "".join(c for c in self.operation["group"].lower() if c.isalnum())
@@ -96,7 +98,7 @@ class CoreAlgorithm(QgsProcessingAlgorithm):
         if target is not None:
             self.addParameter(target)
         if self.operation["result"] == "dataset":
-            self.addOutput(QgsProcessingOutputMultipleLayers(FILES, "All files written"))
+            self.addOutput(QgsProcessingOutputMultipleLayers(FILES, tr("All files written")))
 
     def canExecute(self):
         try:

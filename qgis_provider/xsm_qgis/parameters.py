@@ -35,15 +35,18 @@ from qgis.core import (
 from . import layers
 from .runner import CoreError
 from .styling import RESULT
+from .words import tr
 
 OUTPUT = "OUTPUT"
+BETWEEN = ";"
+"""Stands between files in the field of a folder: the forms of QGIS 3.22 cannot fill in a list of files."""
 DATA_FILES = "Tables (*.nc *.csv zarr.json);;All files (*)"
 WRITTEN = {
     "table": "CSV (*.csv);;NetCDF (*.nc)",
     "figure": "PNG (*.png);;SVG (*.svg);;PDF (*.pdf)",
     "path": "HTML (*.html)",
 }
-PERIOD = (("_START", "first day"), ("_END", "last day"))
+PERIOD = (("_START", tr("first day")), ("_END", tr("last day")))
 ENDINGS = {
     "period": [end for end, _ in PERIOD],
     "stations": ["", "_LAYER"],
@@ -58,7 +61,7 @@ def destination(operation):
     """Return the parameter for the result of an operation, or None if one of its own parameters is the output."""
     result = operation["result"]
     if result == "model":
-        return QgsProcessingParameterFolderDestination(OUTPUT, "Trained model")
+        return QgsProcessingParameterFolderDestination(OUTPUT, tr("Trained model"))
     if result == "dataset":
         return QgsProcessingParameterRasterDestination(OUTPUT, RESULT)
     if result in ("table", "figure"):
@@ -66,7 +69,10 @@ def destination(operation):
     return None
 
 
-HELP = {"region": "Extent: west, east, south, north, with a CRS in brackets where it is not the project's. "}
+HELP = {
+    "region": "Extent: west, east, south, north, with a CRS in brackets where it is not the project's. ",
+    "dataset": "A layer stands for all variables of its file. ",
+}
 """What QGIS expects in another form than the core."""
 
 
@@ -133,8 +139,8 @@ def _layer(param):
 def _paths(param):
     name, label = _common(param)
     kind = QgsProcessing.SourceType.TypeFile
-    (folder,) = _folder({**param, "label": f"{param['label']}: folder", "required": False})
-    return [folder, QgsProcessingParameterMultipleLayers(f"{name}_FILES", f"{label}: or files", kind, None, True)]
+    (folder,) = _folder({**param, "label": f"{param['label']}: {tr('a folder')}", "required": False})
+    return [folder, QgsProcessingParameterMultipleLayers(f"{name}_FILES", f"{label}: {tr('or single files')}", kind, None, True)]
 
 
 def _folder(param):
@@ -222,7 +228,7 @@ def _period(param):
 
 def _region(param):
     name, label = _common(param)
-    (named,) = _string({**param, "name": f"{param['name']}_name", "label": f"{label}: or a name", "required": False})
+    (named,) = _string({**param, "name": f"{param['name']}_name", "label": f"{label}: {tr('or its name')}", "required": False})
     return [QgsProcessingParameterExtent(name, label, None, _optional(param)), named]
 
 
@@ -265,8 +271,9 @@ def _read_features(algorithm, name, inputs, context, write):
 
 def _read_paths(algorithm, name, inputs, context):
     path = algorithm.parameterAsFile(inputs, name, context)
+    paths = [path] if os.path.exists(path) else [one.strip() for one in path.split(BETWEEN)]
     files = algorithm.parameterAsFileList(inputs, f"{name}_FILES", context)
-    return [one for one in (path, *files) if one]
+    return [one for one in (*paths, *files) if one]
 
 
 def _read_layers(algorithm, name, inputs, context):

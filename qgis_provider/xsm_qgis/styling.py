@@ -18,11 +18,12 @@ from qgis.PyQt.QtGui import QColor
 
 from . import layers as files
 from . import playing
+from .words import tr
 
 MOST_LAYERS = 8
-RESULT = "Result"
+RESULT = tr("Result")
 """Name of a result that nobody has named."""
-ROLES = {"map": "", "spread": "Spread", "flags": "Flags"}
+ROLES = {"map": "", "spread": tr("Spread"), "flags": tr("Flags")}
 """What a map shows, in the order of the layers, and the title of the folded group that all but the first get."""
 PLAIN = ("#fde725", "#7ad151", "#22a884", "#2a788e", "#414487", "#440154")
 """Viridis, for variables without a ramp of their own."""

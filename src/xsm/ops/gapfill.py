@@ -13,7 +13,10 @@ from xsm.options import check_device
 
 Variables = Annotated[
     tuple[str, ...] | None,
-    Param("Variables to fill, such as one; by default all daily satellite variables, which takes longer."),
+    Param(
+        "Variables to fill, such as 'retrieval', the satellite's soil moisture; left out or empty, all daily satellite "
+        "variables, which takes longer."
+    ),
 ]
 Covariates = Annotated[tuple[str, ...], Param("Gap-free series (precipitation, ...) or maps that help.")]
 ModelArg = Annotated[
@@ -90,7 +93,7 @@ def gapfill(
     method : str
         Name of the model.
     variables : sequence of str, optional
-        What to fill; by default all continuous satellite variables with ``time``.
+        What to fill, by name or role (``"retrieval"``); by default all continuous satellite variables with ``time``.
     covariates : sequence of str
         Gap-free driving series, or maps without ``time``.
     model : Bundle, path, "pretrained" or None
