@@ -18,13 +18,13 @@ LANGUAGES = sorted(path.stem for path in (PLUGIN / "words").glob("*.json"))
 
 def texts() -> set[str]:
     """Every text that the plugin translates: those in its modules, titles and groups of the algorithms."""
-    found = {"Open a product"}
+    every = {"Open a product"}
     for path in PLUGIN.glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "tr":
-                found |= {node.args[0].value} if isinstance(node.args[0], ast.Constant) else set()
-    own = [op for op in operations().values() if op.analyst and op.function.__module__.startswith("xsm.")]
-    return found | {op.title for op in own} | {op.group for op in own}
+                every |= {node.args[0].value} if isinstance(node.args[0], ast.Constant) else set()
+    ours = [op for op in operations().values() if op.analyst and op.function.__module__.startswith("xsm.")]
+    return every | {op.title for op in ours} | {op.group for op in ours}
 
 
 def places(text: str) -> list[str | None]:

@@ -13,8 +13,8 @@ from qgis.core import (
     QgsMessageLog,
     QgsProcessingAlgorithm,
     QgsProcessingException,
-    QgsProcessingMultiStepFeedback,
     QgsProcessingOutputMultipleLayers,
+    QgsProcessingOutputRasterLayer,
 )
 from qgis.PyQt.QtCore import QCoreApplication
 from qgis.PyQt.QtGui import QIcon
@@ -27,6 +27,8 @@ ICON = os.path.join(os.path.dirname(__file__), "icon.svg")
 SHOWN_LINES = 200
 FILES = "FILES"
 """All files of a result; a GeoTIFF has one for each variable."""
+MAP = "MAP"
+"""The first map of a result, for steps of other providers: they cannot open a file of several variables."""
 
 
 class CoreAlgorithm(QgsProcessingAlgorithm):
@@ -99,6 +101,7 @@ class CoreAlgorithm(QgsProcessingAlgorithm):
             self.addParameter(target)
         if self.operation["result"] == "dataset":
             self.addOutput(QgsProcessingOutputMultipleLayers(FILES, tr("All files written")))
+            self.addOutput(QgsProcessingOutputRasterLayer(MAP, tr("First map of the result")))
 
     def canExecute(self):
         try:
@@ -149,7 +152,7 @@ class CoreAlgorithm(QgsProcessingAlgorithm):
 
     def processAlgorithm(self, inputs, context, feedback):
         self.request["output"] = self._output(inputs, context)
-        self.request["points"] = iface is not None and not isinstance(feedback, QgsProcessingMultiStepFeedback)
+        self.request["points"] = iface is not None and not is_step(feedback)
         answer = carry_out("run", self.request, feedback)
         for path in answer["outputs"]:
             feedback.pushInfo(f"Wrote {path}")
@@ -162,7 +165,10 @@ class CoreAlgorithm(QgsProcessingAlgorithm):
         for param in self.operation["params"]:
             if parameters.names_output(param, self.operation["result"]):
                 results[param["name"].upper()] = self.request["values"].get(param["name"])
-        return {**results, FILES: answer["outputs"]} if self.outputDefinition(FILES) else results
+        if self.outputDefinition(FILES):
+            results[FILES] = answer["outputs"]
+            results |= {MAP: styling.first_map(self.layers, context, is_step(feedback))} if self.layers else {}
+        return results
 
     def _inputs(self):
         """Files of maps and stations that the run was given."""
@@ -181,6 +187,11 @@ class CoreAlgorithm(QgsProcessingAlgorithm):
             shown, project = self.points, context.project()
             styling.in_main_thread(lambda: points.add(self.displayName(), shown, project))
         return {}
+
+
+def is_step(feedback):
+    """Whether a model runs the algorithm."""
+    return feedback.metaObject().className() == "QgsProcessingMultiStepFeedback"  # Python sees its parent class
 
 
 def is_cancelled(feedback):

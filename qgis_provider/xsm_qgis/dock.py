@@ -137,7 +137,9 @@ class Dock(QgsDockWidget):
         maps, stations = files_of(QgsProject.instance())
         values = {"maps": [*maps, *self.maps], "places": self.places, "stations": [*stations, *self.stations]}
         if not values["maps"]:
-            self._say(tr("The project has no map of soil moisture: run 'Fuse' or 'Estimate', or add a file with 'Maps…'."))
+            self._say(
+                tr("The project has no map of soil moisture: run 'Fuse' or 'Estimate', or add a file with 'Maps…'.")
+            )
         elif self.question is not None:
             self.next = values
         else:

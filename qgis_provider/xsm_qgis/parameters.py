@@ -72,6 +72,8 @@ def destination(operation):
 HELP = {
     "region": "Extent: west, east, south, north, with a CRS in brackets where it is not the project's. ",
     "dataset": "A layer stands for all variables of its file. ",
+    "polygons": "A layer of polygons in any CRS. ",
+    "places": "A layer of points in any CRS. ",
 }
 """What QGIS expects in another form than the core."""
 
@@ -107,7 +109,7 @@ def read(algorithm, param, inputs, context, result=""):
     """Return the value for the core, or None if there is none."""
     if param["default"] is None and all(is_empty(inputs.get(name)) for name in names(param)):
         return None
-    reader = _read_output if names_output(param, result) else READ.get(param["kind"], _read_string)
+    reader = _read_output if names_output(param, result) else READ.get(param["kind"], READ["string"])
     value = reader(algorithm, param["name"].upper(), inputs, context)
     return None if is_empty(value) else value
 
@@ -138,9 +140,9 @@ def _layer(param):
 
 def _paths(param):
     name, label = _common(param)
-    kind = QgsProcessing.SourceType.TypeFile
+    kind, single = QgsProcessing.SourceType.TypeFile, f"{label}: {tr('or single files')}"
     (folder,) = _folder({**param, "label": f"{param['label']}: {tr('a folder')}", "required": False})
-    return [folder, QgsProcessingParameterMultipleLayers(f"{name}_FILES", f"{label}: {tr('or single files')}", kind, None, True)]
+    return [folder, QgsProcessingParameterMultipleLayers(f"{name}_FILES", single, kind, None, True)]
 
 
 def _folder(param):
@@ -208,7 +210,7 @@ def _string(param, lines=False):
     if isinstance(default, (list, tuple)):
         default = ", ".join(str(v) for v in default)
     definition = QgsProcessingParameterString(name, label, default, lines, _optional(param))
-    if param["choices"]:
+    if param["choices"] and param["kind"] != "strings":
         hints = [str(choice) for choice in param["choices"]]
         definition.setMetadata({"widget_wrapper": {"value_hints": hints if param["required"] else ["", *hints]}})
     return [definition]
@@ -228,7 +230,8 @@ def _period(param):
 
 def _region(param):
     name, label = _common(param)
-    (named,) = _string({**param, "name": f"{param['name']}_name", "label": f"{label}: {tr('or its name')}", "required": False})
+    other = {"name": f"{param['name']}_name", "label": f"{label}: {tr('or its name')}", "required": False}
+    (named,) = _string({**param, **other})
     return [QgsProcessingParameterExtent(name, label, None, _optional(param)), named]
 
 
@@ -282,24 +285,9 @@ def _read_layers(algorithm, name, inputs, context):
     return [layers.store(layers.path_of(one, context)) for one in values if not is_empty(one)]
 
 
-def _read_choice(algorithm, name, inputs, context):
-    return algorithm.parameterAsEnumString(inputs, name, context)
-
-
-def _read_integer(algorithm, name, inputs, context):
-    return algorithm.parameterAsInt(inputs, name, context)
-
-
-def _read_number(algorithm, name, inputs, context):
-    return algorithm.parameterAsDouble(inputs, name, context)
-
-
-def _read_boolean(algorithm, name, inputs, context):
-    return algorithm.parameterAsBool(inputs, name, context)
-
-
-def _read_string(algorithm, name, inputs, context):
-    return algorithm.parameterAsString(inputs, name, context)
+def _by(method):
+    """A reader that calls a method of the algorithm."""
+    return lambda algorithm, name, inputs, context: getattr(algorithm, method)(inputs, name, context)
 
 
 def _read_options(algorithm, name, inputs, context):
@@ -331,10 +319,9 @@ MAKE = {
 }  # fmt: skip
 READ = {
     "dataset": _read_layer, "table": _read_file, "figure": _read_file, "path": _read_file, "folder": _read_file,
-    "paths": _read_paths,
-    "model": _read_string, "datasets": _read_layers, "stations": _read_stations,
-    "polygons": _read_polygons, "places": _read_places, "choice": _read_choice,
-    "integer": _read_integer, "number": _read_number, "boolean": _read_boolean, "string": _read_string,
-    "strings": _read_string, "mapping": _read_string, "options": _read_options,
-    "period": _read_period, "region": _read_region,
+    "paths": _read_paths, "datasets": _read_layers, "stations": _read_stations, "polygons": _read_polygons,
+    "places": _read_places, "options": _read_options, "period": _read_period, "region": _read_region,
+    "choice": _by("parameterAsEnumString"), "integer": _by("parameterAsInt"), "number": _by("parameterAsDouble"),
+    "boolean": _by("parameterAsBool"),
+    **dict.fromkeys(("model", "string", "strings", "mapping"), _by("parameterAsString")),
 }  # fmt: skip

@@ -108,7 +108,7 @@ def _renderer(score):
             (low, high, colour) == tuple(score["classes"][0]),
             (low, high, colour) == tuple(score["classes"][-1]),
         )
-        text = tr("up to {}").format(f"{high:g}") if first else tr("over {}").format(f"{low:g}") if last else f"{low:g} – {high:g}"
+        text = (tr("up to {1:g}") if first else tr("over {0:g}") if last else tr("{0:g} to {1:g}")).format(low, high)
         ranges.append(QgsRendererRange(low, high, QgsMarkerSymbol.createSimple({**MARKER, "color": colour}), text))
     return QgsGraduatedSymbolRenderer(score["field"], ranges)
 

@@ -12,6 +12,7 @@ from qgis.core import (
     QgsRasterLayer,
     QgsRasterShader,
     QgsSingleBandPseudoColorRenderer,
+    QgsVectorLayer,
 )
 from qgis.PyQt.QtCore import QCoreApplication, QObject, pyqtSignal, pyqtSlot
 from qgis.PyQt.QtGui import QColor
@@ -76,10 +77,14 @@ def load(title, layers, destination, context):
     if details is None:
         return
     context.setLayersToLoadOnCompletion(waiting)
-    if details.project is not None and layers:
-        name = title if details.name in ("", RESULT) else details.name
-        project = details.project
+    if details.project is None:
+        return
+    name = title if details.name in ("", RESULT) else details.name
+    project = details.project
+    if layers:
         in_main_thread(lambda: add(name, layers, project))
+    elif destination.lower().endswith(".csv"):
+        in_main_thread(lambda: add_table(name, destination, project))
 
 
 def add(title, layers, project):
@@ -111,6 +116,28 @@ def add(title, layers, project):
         playing.open_controller(project, days, timed.get("first") or days[0])
 
 
+def add_table(title, path, project):
+    """Add a table on top of the project."""
+    table = QgsVectorLayer(f"{path}|option:AUTODETECT_TYPE=YES", title, "ogr")
+    project.addMapLayer(table, False)
+    project.layerTreeRoot().insertLayer(0, table)
+
+
+def uri_of(look):
+    """Address of a map for QGIS."""
+    return f'NETCDF:"{look["path"]}":{look["variable"]}' if look["variable"] else look["path"]
+
+
+def first_map(layers, context, as_layer):
+    """Address of the first map, or the id of a temporary layer: steps of a model open nothing but files in QGIS 3.22."""
+    look = selection(layers)[0]
+    if not as_layer:
+        return uri_of(look)
+    layer = QgsRasterLayer(uri_of(look), look["name"])
+    context.temporaryLayerStore().addMapLayer(layer)
+    return layer.id()
+
+
 def selection(layers):
     """Layers to show, at most MOST_LAYERS: soil moisture, else all; maps before their spread before flags."""
     order = list(ROLES)
@@ -122,8 +149,7 @@ def raster(look):
     """Raster layer of a map with its name, colours and days."""
     path, variable, units = look["path"], look["variable"], look.get("units", "")
     name = look.get("name") or os.path.basename(path) + (f" {variable}" if variable else "")
-    uri = f'NETCDF:"{path}":{variable}' if variable else path
-    layer = QgsRasterLayer(uri, f"{name} [{units}]" if units else name)
+    layer = QgsRasterLayer(uri_of(look), f"{name} [{units}]" if units else name)
     paint(layer, look)
     files.set_inputs(layer, look.get("inputs", {}))
     if look["days"]:

@@ -16,7 +16,7 @@ def tr(text):
     return catalogue(QgsApplication.locale()[:2]).get(text, text)
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def catalogue(language):
     """Translations of a language by their English text; empty for English and languages without a file."""
     path = os.path.join(FOLDER, f"{language}.json")

@@ -38,9 +38,11 @@ def check_series(
 ) -> list[str]:
     """Check the series to fill and their covariates, and return the names of the variables to fill."""
     _check_days(ds)
-    held = holders(ds)
-    named = None if variables is None else [n if n in ds else held.get(n, n) for n in variables]
-    names = (_default_variables(ds) or _whole_numbers(ds)) if named is None else list(dict.fromkeys(named))
+    if variables is None:
+        names = _default_variables(ds) or _whole_numbers(ds)
+    else:
+        by_role = holders(ds)
+        names = list(dict.fromkeys(n if n in ds else by_role.get(n, n) for n in variables))
     for name in (*names, *covariates):
         if name not in ds:
             raise unknown("variable", name, map(str, ds.data_vars))

@@ -51,8 +51,8 @@ def zonal(
         geometry of shapely, a mapping of names to geometries, names of regions (``"global"``), or boxes (west, south,
         east, north) in degrees. Edges are straight on degrees; polygons may overlap.
     statistics : sequence of str
-        ``"mean"``, ``"std"`` (of the population) and ``"share"`` (of the area that has a value, 0 to 1). Maps of classes,
-        such as those of `drought`, have the share of each class instead of mean and spread.
+        ``"mean"``, ``"std"`` (of the population) and ``"share"`` (of the area that has a value, 0 to 1). Maps of
+        classes, such as those of `drought`, have the share of each class instead of mean and spread.
     min_share : float
         Steps with a value on less of the area are missing, but for ``share``.
     name : str, optional
@@ -134,10 +134,10 @@ def _shares_of_classes(
     inside = {word: (maps == value).where(known).astype("f4") for value, word in words.items()}
     first, *_ = inside
     out = zonal_statistics(ds.assign(inside), zones, list(inside), ("mean", "share"), min_share)
-    shares = {n: derived(out[f"{n}_mean"], ds, name, f"Share of {n.removeprefix(f'{name}_')}", units="1") for n in inside}
+    shares = {n: (f"{n}_mean", f"Share of {n.removeprefix(f'{name}_')}") for n in inside}
     if "share" in statistics:
-        shares[f"{name}_share"] = derived(out[f"{first}_share"], ds, name, STATISTICS["share"], units="1")
-    return shares
+        shares[f"{name}_share"] = f"{first}_share", STATISTICS["share"]
+    return {n: derived(out[statistic], ds, name, title, units="1") for n, (statistic, title) in shares.items()}
 
 
 def _tell_empty(ds: xr.Dataset, out: xr.Dataset, names: list[str]) -> None:
