@@ -17,7 +17,7 @@ import pytest
 import rasterio
 
 import xsm
-from tests.qgis_process import CLEAN_PATH, most_seconds, start
+from tests.qgis_process import CLEAN_PATH, inside, most_seconds, start
 from xsm.faces.cli import main
 from xsm.faces.hints import speaking
 from xsm.io import files

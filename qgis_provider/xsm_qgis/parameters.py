@@ -109,7 +109,7 @@ def read(algorithm, param, inputs, context, result=""):
     """Return the value for the core, or None if there is none."""
     if param["default"] is None and all(is_empty(inputs.get(name)) for name in names(param)):
         return None
-    reader = _read_output if names_output(param, result) else READ.get(param["kind"], READ["string"])
+    reader = _read_output if names_output(param, result) else READ.get(param["kind"], _read_text)
     value = reader(algorithm, param["name"].upper(), inputs, context)
     return None if is_empty(value) else value
 
@@ -310,6 +310,8 @@ def _read_region(algorithm, name, inputs, context):
     return [box.xMinimum(), box.yMinimum(), box.xMaximum(), box.yMaximum()]
 
 
+_read_text = _by("parameterAsString")
+
 MAKE = {
     "dataset": _layer, "table": _file, "figure": _file, "path": _file, "paths": _paths, "model": _folder,
     "folder": _folder,
@@ -323,5 +325,5 @@ READ = {
     "places": _read_places, "options": _read_options, "period": _read_period, "region": _read_region,
     "choice": _by("parameterAsEnumString"), "integer": _by("parameterAsInt"), "number": _by("parameterAsDouble"),
     "boolean": _by("parameterAsBool"),
-    **dict.fromkeys(("model", "string", "strings", "mapping"), _by("parameterAsString")),
+    "model": _read_text, "string": _read_text, "strings": _read_text, "mapping": _read_text,
 }  # fmt: skip

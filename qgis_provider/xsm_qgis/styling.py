@@ -129,7 +129,7 @@ def uri_of(look):
 
 
 def first_map(layers, context, as_layer):
-    """Address of the first map, or the id of a temporary layer: steps of a model open nothing but files in QGIS 3.22."""
+    """Address of the first map, or the id of a temporary layer: in QGIS 3.22 steps of a model open files alone."""
     look = selection(layers)[0]
     if not as_layer:
         return uri_of(look)

@@ -62,7 +62,8 @@ def gapfill_cru(
 ) -> xr.Dataset:
     """Fill gaps with continuous recurrent units (Schirmer et al. 2022).
 
-    The same as ``gapfill(ds, "cru", ...)``. The default ``model=None`` trains on the data when called, which takes seconds to minutes.
+    The same as ``gapfill(ds, "cru", ...)``. The default ``model=None`` trains on the data when called, which takes
+    seconds to minutes.
 
     Examples
     --------
