@@ -17,6 +17,7 @@ import xarray as xr
 
 from xsm.data.grids import grid_of
 from xsm.reporting.score_tables import Cell, Table
+from xsm.reporting.theme import DOUBLE
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -74,9 +75,10 @@ class Page:
         self.add(f'<figure><div class="panels {count}">{images}</div>{self._caption(caption)}</figure>')
 
     def wide(self, name: str, drawing: Drawing, caption: str) -> None:
-        """Add one figure over the whole width; on a telephone it scrolls."""
+        """Add one figure at the size that it has beside one over two columns; on a telephone it scrolls."""
         self._figures += 1
-        image = f'<div class="scroll" tabindex="0">{self._image(name, *drawing)}</div>'
+        share = f"--share: {drawing.figure.get_figwidth() / DOUBLE:.2f}"
+        image = f'<div class="scroll" tabindex="0" style="{share}">{self._image(name, *drawing)}</div>'
         self.add(f'<figure class="wide">{image}{self._caption(caption)}</figure>')
 
     def verdict(self, words: str, numbers: str) -> None:
@@ -99,9 +101,14 @@ class Page:
         body = f'<div class="scroll" tabindex="0"><table aria-labelledby="{key}">{_body(table)}</table></div>'
         self.add(f'<figure class="table">{caption}{body}</figure>')
 
-    def banner(self, what: str, text: str) -> None:
-        """Add a prominent warning."""
-        self.add(f'<div class="banner"><b>{escape(what)}</b> {escape(text)}</div>')
+    def banner(self, what: str, *texts: str) -> None:
+        """Add a prominent warning; several of one kind are folded into a list."""
+        if len(texts) == 1:
+            self.add(f'<div class="banner"><b>{escape(what)}</b> {escape(texts[0])}</div>')
+        elif texts:
+            items = "".join(f"<li>{escape(text)}</li>" for text in texts)
+            summary = f"<b>{escape(what)}</b> {len(texts)} maps"
+            self.add(f'<details class="banner"><summary>{summary}</summary><ul>{items}</ul></details>')
 
     def fold(self, summary: str, html: str) -> None:
         """Add something that is folded away."""
