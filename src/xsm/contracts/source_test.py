@@ -15,14 +15,11 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from xsm.contracts.canonical_test import check_canonical, check_info, check_values
 from xsm.contracts.registry import get_source, sources
-from xsm.contracts.source import Area, DataSource, SourceInfo, make_request
+from xsm.contracts.source import Area, DataSource, make_request
 from xsm.data.areas import DEGREES, transformer
-from xsm.data.cf import VARIABLES
-from xsm.data.grids import EASE2_M09, grid_of
-from xsm.data.plausible import doubt, quantity_of
-from xsm.data.roles import DEPTHS, LAND_MODELS, RETRIEVAL, ROLES, ROOT, SOIL_TEMPERATURE, SURFACE, bounds_of_text
-from xsm.data.roles import part_by_name
+from xsm.data.grids import EASE2_M09
 from xsm.data.skipped import listed
 from xsm.errors import SkippedFile, XsmError, hear
 
@@ -30,8 +27,6 @@ MANY = 50_000_000
 """Values above which nothing is read but the region of a world."""
 ASIDE = 2.0
 """Pixels beyond a region after which a cell is far from it."""
-UNITS = dict.fromkeys((RETRIEVAL, *LAND_MODELS), "m3 m-3") | {SOIL_TEMPERATURE: "K"}
-"""Units that the holders of roles have."""
 HTML = b"<html>please log in</html>"
 
 
@@ -116,7 +111,7 @@ def check_source(
             f"source '{name}' is not registered: run `pip install -e .` first; known: {sorted(sources())}"
         )
     info = sources()[name]
-    _check_info(info)
+    check_info(info)
     source = get_source(name)
     assert isinstance(source, DataSource), f"{name}: lacks info, identify or open"
     assert source.info == info, f"{name}: the class's info is not the registered one"
@@ -127,75 +122,6 @@ def check_source(
     if paths:
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
             _check_files(source, paths, None if world is None else Area(world.bbox, world.grid), Path(scratch))
-
-
-def check_canonical(ds: xr.Dataset, info: SourceInfo) -> None:
-    """Check names, units, dims, day axis and coordinates of a dataset from a source.
-
-    Examples
-    --------
-    >>> import xsm
-    >>> check_canonical(xsm.example("nldas", size=8, days=8), xsm.sources()["nldas"])
-    """
-    name = info.name
-    assert len(ds.data_vars), f"{name}: no variable"
-    for key, variable in ds.data_vars.items():
-        spec = VARIABLES.get(str(key))
-        assert spec is not None or key in info.variables or key in ("flag", "soil_temperature"), (
-            f"{name}: unknown name {key}"
-        )
-        unit, role = variable.attrs.get("units"), info.roles.get(str(key), "")
-        if spec is not None and spec.units:
-            assert unit == spec.units, f"{name}: {key} has units {unit}, expected {spec.units}"
-        if spec is not None and spec.kind == "continuous" and key != "obs_time":
-            assert variable.dtype == np.float32, f"{name}: {key} is {variable.dtype}, expected float32"
-        if spec is None and variable.dtype.kind == "f":
-            assert unit, f"{name}: {key} has no units"
-        assert role not in UNITS or unit == UNITS[role], (
-            f"{name}: {key} is declared {role} and has units {unit}, expected {UNITS[role]}"
-        )
-    if info.stations:
-        assert {"sensor", "time"} <= set(ds.dims), f"{name}: stations have dims sensor, time"
-        assert {"station", "network", "lat", "lon", "depth"} <= set(ds.coords), f"{name}: station coordinates missing"
-        return
-    axes = ("lat", "lon") if {"lat", "lon"} <= set(ds.dims) else ("y", "x")
-    assert set(axes) <= set(ds.dims), f"{name}: no horizontal dims"
-    for key, variable in ds.data_vars.items():
-        order = tuple(d for d in variable.dims if d in axes)
-        assert order in ((), axes), f"{name}: {key} has dims {variable.dims}, expected {axes} in this order"
-    if "time" in ds.dims:
-        day = ds["time"].values
-        assert (day == day.astype("M8[D]")).all(), f"{name}: time is {day[0]}, expected the UTC day at 00:00"
-        assert np.all(np.diff(day) == np.timedelta64(1, "D")), f"{name}: days are missing or repeated"
-    grid = grid_of(ds)
-    if grid is not None:
-        assert "spatial_ref" in ds.coords, f"{name}: no spatial_ref"
-
-
-def _check_info(info: SourceInfo) -> None:
-    assert info.name.isidentifier() and info.name == info.name.lower(), f"{info.name}: names are lower case identifiers"
-    assert ":" in info.factory, f"{info.name}: factory is 'module:Class'"
-    assert info.variables, f"{info.name}: lists no variables"
-    for key, part in info.parts.items():
-        where = f"{info.name}: {key}"
-        assert key in info.variables, f"{where} has a role, family or depth, but is not among its variables"
-        assert part.role in ("", *ROLES), f"{where} has the role '{part.role}', expected one of {', '.join(ROLES)}"
-        text = part.depth or part_by_name(key).depth
-        layer, depth = bounds_of_text(text), DEPTHS.get(part.role)
-        assert layer or not text, f"{where} has the depth '{text}', expected top and bottom such as '7-28'"
-        if part.role in (SURFACE, ROOT):
-            assert layer, f"{where} is declared {part.role} without a depth, expected its layer in depths, as '7-28'"
-            assert depth is not None and layer[0] <= depth <= layer[1], (
-                f"{where} is of {text} cm, expected a layer that contains {depth} cm as {part.role}"
-            )
-    for region, (west, south, east, north) in info.regions.items():
-        assert -180 <= west < east <= 180 and -90 <= south < north <= 90, (
-            f"{info.name}: region '{region}' is {(west, south, east, north)}, expected west, south, east, north"
-        )
-    for option in (*info.options, *info.fetch_options):
-        assert option.name and option.kind and option.help, (
-            f"{info.name}: option {option.name} lacks name, kind or help"
-        )
 
 
 def _check_files(source: DataSource, paths: Sequence[Path], area: Area | None, scratch: Path) -> None:
@@ -209,25 +135,26 @@ def _check_files(source: DataSource, paths: Sequence[Path], area: Area | None, s
             ds = open_files(source, paths)
     check_canonical(ds, info)
     _check_lazy(ds, paths, name)
-    _check_refusals(source, paths, scratch)
+    where = {} if area is None else {"region": area}
+    _check_refusals(source, paths, where, scratch)
     first = str(next(iter(ds.data_vars)))
-    only = open_files(source, paths, variables=[first])
+    only = open_files(source, paths, variables=[first], **where)
     assert first in only, f"{name}: variables=['{first}'] does not return it"
     others = set(ds.data_vars) & set(info.variables) - {first}
     assert not others or others - set(only.data_vars), (
         f"{name}: variables=['{first}'] is ignored: {', '.join(map(str, only.data_vars))} are returned"
     )
-    whole = ds if area is None else open_files(source, paths, region=area)
+    whole = ds if area is None else open_files(source, paths, **where)
     if max(v.size for v in whole.data_vars.values()) > MANY:
         return
     with hear():
         whole = whole.load()
-    _check_values(whole, first, name)
+    check_values(whole, first, name)
     _check_region(source, paths, whole, area)
     if "time" in whole.dims:
-        _check_period(source, paths, whole, area)
+        _check_period(source, paths, whole, where)
     with hear():
-        turned = open_files(source, paths[::-1], **({} if area is None else {"region": area})).load()
+        turned = open_files(source, paths[::-1], **where).load()
     _same(turned, whole, f"{name}: the paths in another order return other values")
 
 
@@ -255,22 +182,6 @@ def _is_binary(path: Path) -> bool:
         return b"\0" in file.read(4096)
 
 
-def _check_values(ds: xr.Dataset, first: str, name: str) -> None:
-    assert ds[first].dtype.kind != "f" or bool(ds[first].notnull().any()), f"{name}: {first} has no value at all"
-    for key, variable in ds.data_vars.items():
-        spec = VARIABLES.get(str(key))
-        if spec is None or spec.kind != "continuous" or variable.dtype.kind != "f" or key == "obs_time":
-            continue
-        values = variable.values[np.isfinite(variable.values)]
-        wrong = (values < spec.low) | (values > spec.high)
-        assert not wrong.any(), (
-            f"{name}: {key} has values such as {values[wrong][0]:g}, expected {spec.low:g} to {spec.high:g} {spec.units}: "
-            "fill values or another unit"
-        )
-        reason, certain = doubt(values, quantity_of(str(key), spec.units))
-        assert not certain, f"{name}: {key} is in another unit than {spec.units}: {reason}"
-
-
 def _check_region(source: DataSource, paths: Sequence[Path], whole: xr.Dataset, area: Area | None) -> None:
     """The surroundings of a cell have its values, and not the cells far from it."""
     name = source.info.name
@@ -288,7 +199,9 @@ def _check_region(source: DataSource, paths: Sequence[Path], whole: xr.Dataset, 
     with hear():
         part = open_files(source, paths, region=near)
         where = f"{name}: region {tuple(round(v, 2) for v in near.bbox)}"
-        assert all(part.sizes[d] for d in dims if d in part.dims), f"{where} returns no cell, though files have values there"
+        assert all(part.sizes[d] for d in dims if d in part.dims), (
+            f"{where} returns no cell, though files have values there"
+        )
         part = part.load()
     _, part_lon, part_lat = _centres(part)
     off = np.hypot(_turn(part_lon - lon[at]), part_lat - lat[at])
@@ -351,13 +264,13 @@ def _with_values(ds: xr.Dataset, dims: tuple[str, ...]) -> tuple[int, ...] | Non
     return tuple(int(i) for i in np.unravel_index(np.argmax(counts), counts.shape))
 
 
-def _check_period(source: DataSource, paths: Sequence[Path], whole: xr.Dataset, area: Area | None) -> None:
+def _check_period(source: DataSource, paths: Sequence[Path], whole: xr.Dataset, where: dict[str, Area]) -> None:
     name, days = source.info.name, whole["time"].values.astype("M8[D]")
     last = days[-1]
     if days[0] == last:
         return
     with hear():
-        part = open_files(source, paths, time=slice(last, last), **({} if area is None else {"region": area})).load()
+        part = open_files(source, paths, time=slice(last, last), **where).load()
     got = np.unique(part["time"].values.astype("M8[D]"))
     assert list(got) == [last], (
         f"{name}: time={last} returns {len(got)} days{''.join(f', {d}' for d in got[:1])}, expected this day alone"
@@ -374,7 +287,7 @@ def _same(got: xr.Dataset, expected: xr.Dataset, rule: str) -> None:
             assert same, f"{rule} ({key})"
 
 
-def _check_refusals(source: DataSource, paths: Sequence[Path], scratch: Path) -> None:
+def _check_refusals(source: DataSource, paths: Sequence[Path], where: dict[str, Area], scratch: Path) -> None:
     """A file that cannot be read stops with an error that names it, or is left out and listed."""
     name, junk = source.info.name, scratch / "damaged" / paths[-1].name
     if paths[-1].is_dir():
@@ -382,7 +295,7 @@ def _check_refusals(source: DataSource, paths: Sequence[Path], scratch: Path) ->
     junk.parent.mkdir()
     junk.write_bytes(HTML)
     try:
-        open_files(source, [*paths[:-1], junk])
+        open_files(source, [*paths[:-1], junk], **where)
     except XsmError as error:
         assert junk.name in str(error), f"{name}: the error does not name the file: {error}"
     except Exception as error:
@@ -394,7 +307,7 @@ def _check_refusals(source: DataSource, paths: Sequence[Path], scratch: Path) ->
         return
     try:
         with hear() as heard:
-            ds = open_files(source, [*paths[:-1], junk], on_error="skip")
+            ds = open_files(source, [*paths[:-1], junk], on_error="skip", **where)
     except Exception as error:
         raise AssertionError(f"{name}: on_error='skip' is ignored, one file of {len(paths)} that cannot be read stops "
                              f"with {type(error).__name__}: {error}") from error  # fmt: skip
