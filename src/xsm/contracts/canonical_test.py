@@ -1,4 +1,4 @@
-"""What the contract test of sources says of a description and of a dataset: declarations, names, units, axes, values."""
+"""What the contract test of sources says of descriptions and datasets: declarations, names, units, axes, values."""
 
 from __future__ import annotations
 
@@ -6,14 +6,13 @@ import numpy as np
 import xarray as xr
 
 from xsm.contracts.source import SourceInfo
+from xsm.data import roles
 from xsm.data.cf import VARIABLES
 from xsm.data.grids import grid_of
 from xsm.data.plausible import doubt, quantity_of
-from xsm.data.roles import (
-    DEPTHS, LAND_MODELS, RETRIEVAL, ROLES, ROOT, SOIL_TEMPERATURE, SURFACE, bounds_of_text, part_by_name,
-)  # fmt: skip
+from xsm.data.roles import DEPTHS, LAND_MODELS, ROLES, bounds_of_text, part_by_name
 
-UNITS = dict.fromkeys((RETRIEVAL, *LAND_MODELS), "m3 m-3") | {SOIL_TEMPERATURE: "K"}
+UNITS = dict.fromkeys((roles.RETRIEVAL, *LAND_MODELS), "m3 m-3") | {roles.SOIL_TEMPERATURE: "K"}
 """Units that the holders of roles have."""
 
 
@@ -29,7 +28,7 @@ def check_info(info: SourceInfo) -> None:
         text = part.depth or part_by_name(key).depth
         layer, depth = bounds_of_text(text), DEPTHS.get(part.role)
         assert layer or not text, f"{where} has the depth '{text}', expected top and bottom such as '7-28'"
-        if part.role in (SURFACE, ROOT):
+        if part.role in (roles.SURFACE, roles.ROOT):
             assert layer, f"{where} is declared {part.role} without a depth, expected its layer in depths, as '7-28'"
             assert depth is not None and layer[0] <= depth <= layer[1], (
                 f"{where} is of {text} cm, expected a layer that contains {depth} cm as {part.role}"
@@ -97,8 +96,8 @@ def check_values(ds: xr.Dataset, first: str, name: str) -> None:
         values = variable.values[np.isfinite(variable.values)]
         wrong = (values < spec.low) | (values > spec.high)
         assert not wrong.any(), (
-            f"{name}: {key} has values such as {values[wrong][0]:g}, expected {spec.low:g} to {spec.high:g} {spec.units}: "
-            "fill values or another unit"
+            f"{name}: {key} has values such as {values[wrong][0]:g}, "
+            f"expected {spec.low:g} to {spec.high:g} {spec.units}: fill values or another unit"
         )
         reason, certain = doubt(values, quantity_of(str(key), spec.units))
         assert not certain, f"{name}: {key} is in another unit than {spec.units}: {reason}"

@@ -130,9 +130,9 @@ def _check_files(source: DataSource, paths: Sequence[Path], area: Area | None, s
     other = scratch / "notes.txt"
     other.write_bytes(HTML)
     assert not source.identify(other), f"{name}: identify takes a file of another kind ({other.name})"
-    with _named(name, "open computes or reads values while the dataset is built, expected a lazy one"):
-        with raise_if_computes():
-            ds = open_files(source, paths)
+    with _named(name, "open computes or reads values while the dataset is built, expected a lazy one"), \
+            raise_if_computes():  # fmt: skip
+        ds = open_files(source, paths)
     check_canonical(ds, info)
     _check_lazy(ds, paths, name)
     where = {} if area is None else {"region": area}
