@@ -157,7 +157,7 @@ def cube_days(study: Study, below: Mapping[str, Days]) -> Days:
 
 def about_cube_days(study: Study) -> Any:
     """What the cube depends on besides its inputs and their days."""
-    return [in_order(study), _counts(study)]
+    return [in_order(study), _counts(study), *([dict(study.roles)] if study.roles else [])]
 
 
 def _counts(study: Study) -> bool:
@@ -173,7 +173,7 @@ def write_cube_days(study: Study, stores: Mapping[str, Path], part: Path, days: 
         time = run.astype("M8[ns]")
         parts = [day_store.read(stores[name]) for name in in_order(study)]
         parts = [on_days(_near(ds, time), time) if "time" in ds.dims else ds for ds in parts]
-        joined = cube(*parts)
+        joined = cube(*parts, roles=study.roles or None)
         return mark(joined, lost or ["-"]) if _counts(study) else joined
 
     day_store.write_days(part, *axis_of(days, todo), make, about=short(days))
