@@ -26,7 +26,7 @@ def bundle(cube):
         return xsm.fit(cube, task="fuse", mode="filter", train="2021-01-01/2100-01-01", trees=15)
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=3, deadline=None)
 @given(cuts=st.lists(st.integers(1, DAYS - 1), max_size=6, unique=True).map(sorted))
 def test_days_that_continue_are_those_of_the_whole_period_to_the_bit(cube, bundle, cuts):
     with hear():

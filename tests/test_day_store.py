@@ -42,7 +42,7 @@ def axis_of(count):
     return FIRST + np.arange(count)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(data=st.data())
 def test_a_store_that_is_changed_day_by_day_is_the_one_of_its_days(tmp_path_factory, data):
     folder = tmp_path_factory.mktemp("days")

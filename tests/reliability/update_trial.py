@@ -27,7 +27,7 @@ from xsm.io import day_store
 from xsm.study import template
 from xsm.study.example import Size, make_files, study_changes
 
-FIRST = 45
+FIRST = 26
 DAILY = ("SMAP", "NLDAS")
 
 
@@ -62,6 +62,11 @@ class Trial:
         """Whether there is a SMAP granule of a day."""
         return any((self.folder / "every" / "SMAP").glob(f"*_{str(day).replace('-', '')}_*"))
 
+    def newest(self, days: np.ndarray) -> str:
+        """The last day of which any granule is there."""
+        files = [p.name for name in DAILY for p in (self.folder / "daily-files" / name).iterdir()]
+        return str(max(day for day in days if any(str(day).replace("-", "") in name for name in files)))
+
     def granule(self, day: np.datetime64) -> Path:
         """The SMAP granule of a day in the study that is updated."""
         return next((self.folder / "daily-files" / "SMAP").glob(f"*_{str(day).replace('-', '')}_*"))
@@ -88,9 +93,9 @@ def whole_stores(out: Path) -> bool:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--updates", type=int, default=30)
+    parser.add_argument("--updates", type=int, default=30, help="at least 10 or so")
     parser.add_argument("--kills", type=int, default=20)
-    parser.add_argument("--cells", type=int, default=8)
+    parser.add_argument("--cells", type=int, default=6)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     chance, lost, refused = random.Random(args.seed), 0, 0
@@ -98,9 +103,12 @@ def main() -> int:
         trial = Trial(Path(folder), args.cells, args.updates)
         days = trial.size.dates
         trial.arrive("daily", days[:FIRST])
-        trial.finish(trial.start("run", "daily"))
+        trial.finish(trial.start("update", "daily"))
         passes = [day for day in days[FIRST + 1 :] if trial.has(day)]  # no pass on the other days
-        late, replaced, kills, lag = passes[0], passes[1], 0, 2 * args.updates // 3
+        lags = [n for n in range(args.updates // 2, args.updates - 2) if days[FIRST + n] in passes[2:]]
+        if not lags:
+            sys.exit(f"The {args.updates} days of updates have {len(passes)} passes, too few: give more --updates.")
+        late, replaced, kills, lag = passes[0], passes[1], 0, lags[0]
         out = trial.folder / "daily"
         trial.seconds.clear()
         for number, day in enumerate(days[FIRST:]):
@@ -113,12 +121,10 @@ def main() -> int:
                 trial.arrive("daily", [late], ("SMAP",))
             if day == replaced:  # a granule of near real time, which another one replaces later
                 first = trial.granule(day)
-                first.rename(first.with_name("aside"))
+                first.rename(trial.folder / "aside")
             if day == min(replaced + 2, days[-1]):
-                aside = next((trial.folder / "daily-files" / "SMAP").glob("aside"))
-                aside.unlink()
                 trial.arrive("daily", [replaced], ("SMAP",))
-            for _ in range(min(1 + (number % 3 == 0), args.kills - kills)):
+            for _ in range(-(-(args.kills - kills) // (args.updates - number))):
                 process = trial.start("update", "daily")
                 time.sleep(chance.uniform(0.2, 0.9) * (np.median(trial.seconds) if trial.seconds else 8.0))
                 if process.poll() is None:
@@ -132,11 +138,10 @@ def main() -> int:
                 [p.communicate() for p in both]
                 refused += sorted(codes)[0] == 0 and sorted(codes)[1] != 0
             line = json.loads(trial.finish(trial.start("update", "daily")))
-            assert line["newest"] == str(day), line
+            assert line["newest"] == trial.newest(days), line
             print(f"{day}: {len(line['changed'])} days made again, {line['seconds']} s, {kills} kills", flush=True)
         trial.arrive("whole", days)
-        shutil.copytree(out / "models", trial.folder / "whole-models")
-        trial.finish(trial.start("run", "whole"))
+        trial.finish(trial.start("update", "whole"))
         got, expected = (day_store.read(trial.folder / n / "archive.zarr").load() for n in ("daily", "whole"))
         differ = [n for n in expected.data_vars if not np.array_equal(
             got[n].values, expected[n].values, equal_nan=expected[n].dtype.kind == "f")]  # fmt: skip

@@ -76,7 +76,7 @@ def cells(
     >>> _ = files.write(xsm.example("cube", size=16, days=8), path)
     >>> (cell,) = cells([str(path)], [(35.9, -98.1)])["cells"]
     >>> [series["name"] for series in cell["series"]][:2], len(cell["outline"])
-    (['SMAP DCA', 'Noah 0-10 cm'], 5)
+    (['SMAP DCA', 'SMAP SCA-V'], 5)
     """
     where = places_of(None, None, [tuple(place) for place in places])
     answers: list[dict[str, Any]] = [
@@ -151,8 +151,8 @@ def _add_maps(ds: xr.Dataset, where: Places, answers: list[dict[str, Any]]) -> l
             if not np.isfinite(values).any():
                 continue
             spread = NORMAL_95 * here[f"{name}_std"].values if f"{name}_std" in here else None
-            style = look(name)
-            alike = (style["color"], style["linestyle"], DEPTHS.get(layer_of(name) or "", "5 cm"))
+            style = look(name, ds)
+            alike = (style["color"], style["linestyle"], DEPTHS.get(layer_of(ds, name) or "", "5 cm"))
             cell["series"].append(_series(days, values, {
                 "name": label(name, ds), "depth": alike[2], "kind": "map", "shown": alike not in looks[i],
                 "colour": style["color"], "dashed": style["linestyle"] != "-",

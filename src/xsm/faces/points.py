@@ -23,7 +23,7 @@ STEPS = {
     "ubrmse": (0, 0.02, 0.03, 0.04, 0.05, 0.06, 0.08, 1),
     "bias": (-1, -0.08, -0.04, -0.02, 0.02, 0.04, 0.08, 1),
 }
-"""Limits of the classes of each score; 0.04 m3 m-3 is the aim of SMAP."""
+"""Limits of the classes of each score; 0.04 m3 m-3 is what satellite missions aim at."""
 GOOD = ("#440154", "#443a83", "#31688e", "#21908d", "#35b779", "#8fd744", "#fde725")
 SIGNED = ("#b2182b", "#ef8a62", "#fddbc7", "#f7f7f7", "#d1e5f0", "#67a9cf", "#2166ac")
 COLOURS = {"r": GOOD, "ubrmse": GOOD[::-1], "bias": SIGNED}
@@ -75,7 +75,7 @@ def _scores(ds: xr.Dataset, values: Mapping[str, Any]) -> dict[str, Any]:
             place = {n: float(ds[n].values[j]) for n in ("lat", "lon")}
             known = {"product": label(product, ds), "station": station, "network": str(network[j])}
             rows.append({**known, **place, **scores})
-            series.append(_drawn(product, pairs.get((product, station))) if len(series) < MOST_POINTS else [])
+            series.append(_drawn(ds, product, pairs.get((product, station))) if len(series) < MOST_POINTS else [])
     classes = {
         n: [[*limits, c] for *limits, c in zip(s[:-1], s[1:], COLOURS[n], strict=True)] for n, s in STEPS.items()
     }
@@ -94,15 +94,15 @@ def _pairs(values: Mapping[str, Any]) -> dict[tuple[str, str], Any]:
     return {(str(p), str(s)): rows for (p, s), rows in frame.groupby(["product", "station"])}
 
 
-def _drawn(product: str, pairs: Any) -> list[dict[str, Any]]:
+def _drawn(ds: xr.Dataset, product: str, pairs: Any) -> list[dict[str, Any]]:
     """The product and its reference as two series of at most `MOST_DAYS` values."""
     if pairs is None or not len(pairs):
         return []
     days = pairs.set_index("time")[["value", "reference"]].sort_index()
     step = math.ceil(((days.index[-1] - days.index[0]).days + 1) / MOST_DAYS)
     days = days.resample(f"{step}D").mean() if step > 1 else days
-    style = look(product)
-    common = {"depth": {"subsurface": "25 cm"}.get(layer_of(product) or "", "5 cm"), "half": None, "drought": None,
+    style = look(product, ds)
+    common = {"depth": {"subsurface": "25 cm"}.get(layer_of(ds, product) or "", "5 cm"), "half": None, "drought": None,
               "shown": True, "days": days.index.strftime("%Y-%m-%d").tolist()}  # fmt: skip
     return [
         {**common, "name": name, "kind": kind, "colour": colour, "dashed": False,

@@ -89,6 +89,7 @@ def _show_update(done: dict[str, Any]) -> None:
     rows += [("days added", _days(done["added"])), ("days made again", _days([*changed]))]
     rows += [(f"  {why}", _days([d for d in changed if changed[d] == why])) for why in dict.fromkeys(changed.values())]
     rows += [(name.replace("_", " "), str(done[name])) for name in ("provisional", "final")]
+    rows += [("older than the archive", ", ".join(done["outdated"]) or "none")]
     rows += [("files left out", str(len(done["left_out"]))), *(("fault", text) for text in done["faults"])]
     table([*rows, ("seconds", str(done["seconds"]))], ("update", ""))
 

@@ -184,7 +184,8 @@ def _check_kind(new: Path, old: Path) -> None:
 
 
 def _move(source: Path, target: Path) -> None:
-    for folder, _, names in os.walk(source):
+    """Move files into a folder, the deepest first: what lists others comes after them."""
+    for folder, _, names in os.walk(source, topdown=False):
         there = target / Path(folder).relative_to(source)
         there.mkdir(parents=True, exist_ok=True)
         for name in names:

@@ -16,7 +16,7 @@ ROOT_WEIGHTS = np.array([0.5, 0.2, 0.3])
 MODEL_MEAN = 0.5
 """Weight of the land model in the mean of a cell, that of the retrieval being the rest: which of them is nearer to the
 truth differs from place to place, so that no other weight is as safe."""
-SPREADS = {"spread_5cm": np.array([0.2, 0.12, 0.0006]), "spread_25cm": np.array([0.41, 0.38, 0.011])}
+SPREADS = {"spread_5cm": np.array([0.2, 0.12, 0.0006]), "spread_25cm": np.array([0.2, 0.19, 0.028])}
 """Shares of the variance of the truth about the fused map, chosen likewise. At 5 cm: of the spread of the prediction,
 squared; of the lasting difference of retrieval and land model, squared; a constant. At 25 cm: of the spreads of the
 taught model and of the prediction, squared, and of the value, squared."""

@@ -8,6 +8,7 @@ import math
 from collections.abc import Mapping, Sequence
 from html import escape
 from importlib.resources import files
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
@@ -15,6 +16,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from xsm import atomic
 from xsm.data.grids import grid_of
 from xsm.reporting.score_tables import Cell, Table
 from xsm.reporting.theme import DOUBLE
@@ -37,6 +39,14 @@ class Drawing(NamedTuple):
     figure: Figure
     alt: str
     data: pd.DataFrame | xr.DataArray
+
+
+def note(page: Path, text: str) -> None:
+    """Put a note on top of a page that was written before, once."""
+    html, banner = page.read_text(encoding="utf-8"), f'<p class="banner">{escape(text)}</p>'
+    if banner not in html:
+        with atomic.fresh(page, overwrite=True) as part:
+            part.write_text(html.replace("<main>", f"<main>{banner}", 1), encoding="utf-8")
 
 
 class Page:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +12,7 @@ import xarray as xr
 
 from xsm.data.grids import Grid, grid_of
 from xsm.errors import DataError, MissingPlugin
-from xsm.io import files
+from xsm.io import day_store, files
 
 if TYPE_CHECKING:
     import pystac
@@ -32,7 +31,10 @@ def check_stac() -> None:
                             hint="Install it with: pip install 'xsm[stac]'") from None  # fmt: skip
 
 
-def write_stac(title: str, names: Sequence[str], maps: Path, geotiffs: Path, target: Path, part: Path) -> None:
+def write_stac(
+    title: str, names: Sequence[str], maps: Path, geotiffs: Path, target: Path, part: Path,
+    days: Collection[str] = (), todo: Sequence[str] | None = None,
+) -> None:  # fmt: skip
     """Write ``catalog.json``, a collection and an item for each day that has a GeoTIFF.
 
     Parameters
@@ -47,23 +49,24 @@ def write_stac(title: str, names: Sequence[str], maps: Path, geotiffs: Path, tar
         Folder of the GeoTIFFs.
     target, part : Path
         The folder's final name, from which the links lead to the maps, and the one it has while it is written.
+    days, todo : sequence of str, optional
+        All days of an archive and those to write: the items of the others stay as they are, and the collection lists
+        them. By default all items are written.
     """
     import pystac
     from pystac.layout import TemplateLayoutStrategy
 
-    ds = files.read(maps)
+    ds = files.read(maps) if todo is None else day_store.read(maps)
     grid = grid_of(ds)
     if grid is None:
         raise DataError(f"'{maps}' is on no EASE-Grid, which the catalogue describes.", hint="Leave out stac = true.")
     about = {name: _asset_fields(ds[name]) for name in names}
-    by_day: dict[str, dict[str, Path]] = defaultdict(dict)
-    for name in names:
-        for path in sorted(geotiffs.glob(f"{name}_????-??-??.tif")):
-            by_day[path.stem.removeprefix(f"{name}_")][name] = path
-    if not by_day:
+    by_day = _maps_of(names, geotiffs, todo)
+    written = {day: path for day in days if day not in by_day and (path := _item(target, day)).is_file()}
+    if not (by_day or written):
         raise DataError(f"'{geotiffs}' has no maps of days.", hint="Name maps with time in geotiff = [...].")
-    status = _status(ds)
-    period = [_moment(min(by_day)), _moment(max(by_day), 1)]
+    status, known = _status(ds), [*by_day, *written]
+    period = [_moment(min(known)), _moment(max(known), 1)]
     extent = pystac.Extent(pystac.SpatialExtent([list(grid.bbox)]), pystac.TemporalExtent([period]))
     whole = {"archive": pystac.Asset(str(maps), "All days", media_type=MEDIA[maps.suffix], roles=["data"])}
     fixed = {n: _asset(geotiffs / f"{n}.tif", about[n]) for n in names if (geotiffs / f"{n}.tif").exists()}
@@ -83,7 +86,24 @@ def write_stac(title: str, names: Sequence[str], maps: Path, geotiffs: Path, tar
     catalog.add_child(collection)
     catalog.normalize_hrefs(str(target), strategy=TemplateLayoutStrategy(item_template="${year}"))
     catalog.make_all_asset_hrefs_relative()
+    for path in written.values():
+        collection.add_link(pystac.Link("item", str(path), pystac.MediaType.GEOJSON))
+    collection.links.sort(key=lambda link: (link.rel == "item", link.absolute_href))
     catalog.save(pystac.CatalogType.SELF_CONTAINED, dest_href=str(part))
+
+
+def _maps_of(names: Sequence[str], geotiffs: Path, days: Sequence[str] | None) -> dict[str, dict[str, Path]]:
+    """GeoTIFFs by day and variable, of some days or of all that there are."""
+    if days is None:
+        days = sorted({p.stem[-10:] for n in names for p in geotiffs.glob(f"{n}_????-??-??.tif")})
+    by_day = {day: {n: geotiffs / f"{n}_{day}.tif" for n in names} for day in days}
+    there = {day: {n: path for n, path in paths.items() if path.is_file()} for day, paths in by_day.items()}
+    return {day: paths for day, paths in there.items() if paths}
+
+
+def _item(target: Path, day: str) -> Path:
+    """Where the item of a day lies in a catalogue, as the layout of `write_stac` has it."""
+    return target / "maps" / day[:4] / f"{day}.json"
 
 
 def _moment(day: str, after: int = 0) -> datetime.datetime:

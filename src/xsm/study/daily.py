@@ -15,7 +15,8 @@ import xarray as xr
 from xsm import atomic
 from xsm.data.merging import on_days
 from xsm.data.period import days as period_of
-from xsm.data.skipped import day_in, mark
+from xsm.data.skipped import days_in, mark
+from xsm.errors import tell
 from xsm.io import day_store
 from xsm.ops.cube import cube
 from xsm.study.config import Source, Study
@@ -24,6 +25,10 @@ from xsm.study.stages import Days, left_out_by, short
 
 SPARSE = 0.2
 """Share of the days of a period on which a product has granules at least, if it is one of days."""
+MOSTLY = 0.5
+"""Share of the files of such a product whose names have a day, at least; the others are left out."""
+NIGHT = np.timedelta64(1, "D")
+"""Most that the dates in the name of a granule differ: an orbit ends on the day after, an archive of a month later."""
 NONE = ""
 """Digest of a day without granules."""
 
@@ -31,9 +36,15 @@ NONE = ""
 def granules(study: Study, name: str) -> dict[str, list[Path]] | None:
     """Files of an input by day, all days between the first and the last; None for an input that has no such files."""
     paths = paths_of(study, name, study.inputs[name])
-    dated = [(day_in(path.name), path) for path in paths if isinstance(path, Path)]
-    known = [day for day, _ in dated if day is not None]
-    if len(known) < len(paths) or len(set(known)) < max(2, SPARSE * ((max(known) - min(known)).astype(int) + 1)):
+    spans = [(days_in(path.name), path) for path in paths if isinstance(path, Path)]
+    dated = [(days[0], path) for days, path in spans if days]
+    known = [day for day, _ in dated]
+    if (
+        not known
+        or any(days and days[-1] - days[0] > NIGHT for days, _ in spans)
+        or len(known) < MOSTLY * len(paths)
+        or len(set(known)) < max(2, SPARSE * ((max(known) - min(known)).astype(int) + 1))
+    ):
         return None
     period = slice(None, None) if study.time is None else period_of(study.time)
     first, last = (max(min(known), period.start or min(known)), min(max(known), period.stop or max(known)))
@@ -73,6 +84,11 @@ def about_maps(study: Study, name: str) -> Any:
 def granule_days(study: Study, name: str, below: Mapping[str, Days]) -> Days:
     """Digest of each day of an input: names and fingerprints of its granules."""
     by_day = granules(study, name) or {}
+    undated = [
+        file for path in paths_of(study, name, study.inputs[name]) if not days_in(file := Path(str(path)).name)
+    ]
+    if undated:
+        tell(f"{len(undated)} files of '{name}', such as '{undated[0]}', have no day in their names and are left out.")
     with _fingerprints(study.out) as mark_of:
         return {
             day: short(sorted([path.name, *mark_of(path)] for path in paths)) if paths else NONE
@@ -141,7 +157,7 @@ def cube_days(study: Study, below: Mapping[str, Days]) -> Days:
 
 def about_cube_days(study: Study) -> Any:
     """What the cube depends on besides its inputs and their days."""
-    return [in_order(study), _counts(study)]
+    return [in_order(study), _counts(study), *([dict(study.roles)] if study.roles else [])]
 
 
 def _counts(study: Study) -> bool:
@@ -157,7 +173,7 @@ def write_cube_days(study: Study, stores: Mapping[str, Path], part: Path, days: 
         time = run.astype("M8[ns]")
         parts = [day_store.read(stores[name]) for name in in_order(study)]
         parts = [on_days(_near(ds, time), time) if "time" in ds.dims else ds for ds in parts]
-        joined = cube(*parts)
+        joined = cube(*parts, roles=study.roles or None)
         return mark(joined, lost or ["-"]) if _counts(study) else joined
 
     day_store.write_days(part, *axis_of(days, todo), make, about=short(days))

@@ -12,6 +12,7 @@ import xarray as xr
 from xsm.atomic import fresh
 from xsm.data.period import days as period_of
 from xsm.data.skipped import LEFT_OUT
+from xsm.errors import DataError
 from xsm.io import day_store, geotiff
 from xsm.learning.estimating import trim
 from xsm.learning.fused_days import fused_days
@@ -170,6 +171,9 @@ STATUS = {
 def write_day_maps(names: Sequence[str], archive: Path, part: Path, days: Days, todo: Sequence[str]) -> None:
     """Write variables of the archive as GeoTIFFs, one for each day, into a folder."""
     ds = day_store.read(archive).sel(time=np.array(todo, "M8[ns]"))
+    for name in (name for name in names if name not in ds):
+        raise DataError(f"'{name}' of geotiff is not in the archive, expected one of {', '.join(map(str, ds))}.",
+                        hint="Name maps of the fusion; an archive has none of [fit].")  # fmt: skip
     part.mkdir(exist_ok=True)
     for name in names:
         geotiff.write(ds[[name]], part / f"{name}.tif", daily=True, overwrite=True)

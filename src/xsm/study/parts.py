@@ -9,7 +9,7 @@ from xsm.data.derived_text import behind
 from xsm.data.roles import CAN_BE_NAMED, RETRIEVAL, ROLES, SURFACE
 from xsm.data.scenarios import get_scenario
 from xsm.errors import UsageError, unknown
-from xsm.study.config import Study, depth_and_scenario
+from xsm.study.config import Fit, Study, depth_and_scenario
 
 
 def check_parts(study: Study) -> None:
@@ -23,8 +23,9 @@ def check_parts(study: Study) -> None:
     roles = {*parts.values(), *study.roles}
     if study.gapfill:
         _need("fills gaps", (*(study.gapfill.variables or ()), *study.gapfill.covariates), {*parts}, roles)
-    for pair in (p for p in (study.fit.estimates if study.fit else ()) if study.fit and p not in study.fit.bundles):
-        scenario, options = get_scenario(*depth_and_scenario(pair)), study.fit.options
+    fit = study.fit or Fit(estimates=())
+    for pair in (p for p in fit.estimates if p not in fit.bundles):
+        scenario, options = get_scenario(*depth_and_scenario(pair)), fit.options
         predictors = options.get("predictors") or (*scenario.inputs, *scenario.statics)
         references = [options["target"]] if "target" in options else scenario.references
         names = [n for n in (*map(behind, predictors), *references) if n != "sm_5cm"]

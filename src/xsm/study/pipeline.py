@@ -136,7 +136,8 @@ def stages_of(study: Study, processes: int = 1, *, renew: bool = False) -> list[
     if study.stac:
         table.append(
             Stage("stac", ["geotiff"], lambda: study.title, out / "stac",
-                  partial(write_stac, study.title, study.geotiff, archive or maps, out / "geotiff", out / "stac"))
+                  partial(write_stac, study.title, study.geotiff, archive or maps, out / "geotiff", out / "stac"),
+                  days=(lambda below: below["geotiff"]) if archive else None)
         )  # fmt: skip
     table.append(
         Stage("report", [last, ready, *networks], partial(about_report, study), out / "report",

@@ -13,7 +13,7 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -130,6 +130,24 @@ def states_of(table: Sequence[Stage], out: Path) -> dict[str, str]:
         to_do = stage.name not in done or CHANGED in below
         states[stage.name] = CHANGED if to_do else _foreseen(stage, done, LOST in below)
     return states
+
+
+def outdated(table: Sequence[Stage], out: Path) -> list[Stage]:
+    """Those of some stages whose results are there, but rest on other days than now."""
+    done, old = manifest(out), dict[str, Stage]()
+    for stage in (stage for stage in table if stage.name in done):
+        about = json.loads(json.dumps(stage.about(), default=str))
+        if old.keys() & {*stage.rests_on} or _digest(stage, about, done, None) != done[stage.name]["digest"]:
+            old[stage.name] = stage
+    return [*old.values()]
+
+
+def leading_to(table: Sequence[Stage], names: Collection[str]) -> list[Stage]:
+    """The stages of these names and those that they rest on."""
+    needed = {*names}
+    for stage in reversed(table):
+        needed |= {*stage.rests_on} if stage.name in needed else set()
+    return [stage for stage in table if stage.name in needed]
 
 
 def _foreseen(stage: Stage, done: Manifest, lost_below: bool) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,15 +17,20 @@ from xsm.data.period import days as period_of
 from xsm.errors import FetchError, MissingPlugin, tell
 from xsm.ops.fetch import fetch as download
 from xsm.options import check_device
+from xsm.reporting.html_page import note
+from xsm.study.catalogue import check_stac
 from xsm.study.config import Study
 from xsm.study.daily import granules
 from xsm.study.inputs import in_order
 from xsm.study.modelling import check_models
 from xsm.study.pipeline import stages_of
-from xsm.study.stages import Task, alone, clear, left_out, manifest, run_stages
+from xsm.study.stages import Task, alone, clear, leading_to, left_out, manifest, outdated, run_stages
 
+BY_DAY = ("archive", "geotiff", "stac", "open stations")
+"""Stages that an update does, with those that they rest on."""
 WHOLE = ("estimate", "report")
 """Stages that are about the whole period, which `xsm run` does."""
+OLD = "The maps have been updated since this report was written: xsm run writes it anew."
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,8 @@ class Update:
         Files that could not be read, with the reason.
     products : mapping of str to str
         Newest day of each input.
+    outdated : sequence of str
+        Results of `xsm run` that rest on other days than the archive now.
     seconds : float
         Time that it took.
     """
@@ -57,6 +64,7 @@ class Update:
     final: int = 0
     left_out: Mapping[str, str] = field(default_factory=dict)
     products: Mapping[str, str] = field(default_factory=dict)
+    outdated: Sequence[str] = ()
     seconds: float = 0.0
 
     def as_json(self) -> str:
@@ -100,13 +108,15 @@ def update_study(
     begun = time.monotonic()
     check_device()
     check_models(study)
+    if study.stac:
+        check_stac()
     with alone(study.out):
         if fetch:
             fetch_granules(study)
         renew = retrain or _is_due(study)
-        table = stages_of(study, processes, renew=renew)
-        if by_day := any(stage.name == "archive" for stage in table):
-            table = [stage for stage in table if stage.name not in WHOLE]
+        every = table = stages_of(study, processes, renew=renew)
+        if by_day := any(stage.name == "archive" for stage in every):
+            table = leading_to(every, BY_DAY)
         else:
             tell(
                 "The study is made whole at each update, without an archive: only a fusion with mode = 'filter' and "
@@ -114,7 +124,13 @@ def update_study(
             )
         tasks = run_stages(table, study.out, step, models="renew" if renew else "keep")
         clear(study.out)
-        update = _what_was_done(study, tasks, by_day, time.monotonic() - begun)
+        old = outdated([stage for stage in every if stage.name in WHOLE], study.out) if by_day else []
+        for stage in (stage for stage in old if stage.name == "report"):
+            note(stage.target / "report.html", OLD)
+        update = replace(
+            _what_was_done(study, tasks, by_day, time.monotonic() - begun),
+            outdated=[str(stage.target.relative_to(study.out)) for stage in old],
+        )
         with open(study.out / ".xsm" / "updates.jsonl", "a", encoding="utf-8") as journal:
             journal.write(update.as_json() + "\n")
     return update
@@ -144,7 +160,7 @@ def _what_was_done(study: Study, tasks: Mapping[str, Task], by_day: bool, second
     provisional = min(study.update.provisional, len(days))
     return Update(
         days[-1] if days else None, added, changed, provisional, len(days) - provisional, left_out(study.out),
-        products, round(seconds, 1),
+        products, seconds=round(seconds, 1),
     )  # fmt: skip
 
 
