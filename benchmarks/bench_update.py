@@ -2,10 +2,10 @@
 
     python -m benchmarks.bench_update [--days 30,90,180] [--cells 6] [--large 30]
 
-A synthetic study grows from one length to the next; at each length one day comes, and the update is measured in a process
-of its own: seconds of CPU and the peak of the memory of each stage. The same is done at the shortest length on a larger
-window. CONUS is extrapolated from the difference between the two windows, by cells; what the archive costs more at its
-longest than at its shortest is in the column before.
+A synthetic study grows from one length to the next; at each length one day comes, and the update is measured in a
+process of its own: seconds of CPU and the peak of the memory of each stage. The same is done at the shortest length
+on a larger window. CONUS is extrapolated from the difference between the two windows, by cells; what the archive
+costs more at its longest than at its shortest is in the column before.
 """
 
 from __future__ import annotations
