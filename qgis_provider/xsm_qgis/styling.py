@@ -92,7 +92,7 @@ def add(title, layers, project):
     looks = selection(layers)
     timed = next((look for look in looks if look["days"]), {"days": []})
     days = timed["days"]
-    span = f", {days[0]} to {days[-1]}" if len(days) > 1 else f", {days[0]}" if days else ""
+    span = ", " + tr("{} to {}").format(days[0], days[-1]) if len(days) > 1 else f", {days[0]}" if days else ""
     group = project.layerTreeRoot().insertGroup(0, title + span)
     folded = {}
     for i, look in enumerate(looks):

@@ -20,6 +20,8 @@ from xsm.kernels.zones import zonal_statistics
 
 STATISTICS = {"mean": "Mean of the region", "std": "Standard deviation within the region",
               "share": "Share of the region with a value"}  # fmt: skip
+DIGITS = 12
+"""Of the share of a class: no class has a share of 1e-18."""
 UNITS = {"share": {"units": "1"}}
 
 
@@ -137,7 +139,9 @@ def _shares_of_classes(
     shares = {n: (f"{n}_mean", f"Share of {n.removeprefix(f'{name}_')}") for n in inside}
     if "share" in statistics:
         shares[f"{name}_share"] = f"{first}_share", STATISTICS["share"]
-    return {n: derived(out[statistic], ds, name, title, units="1") for n, (statistic, title) in shares.items()}
+    return {
+        n: derived(out[statistic].round(DIGITS), ds, name, title, units="1") for n, (statistic, title) in shares.items()
+    }
 
 
 def _tell_empty(ds: xr.Dataset, out: xr.Dataset, names: list[str]) -> None:
