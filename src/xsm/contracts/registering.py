@@ -16,7 +16,7 @@ from xsm.contracts.source import SourceInfo
 from xsm.errors import UsageError, unknown
 
 HOOKS = {"xsm_sources": "sources", "xsm_models": "models", "xsm_operations": "operations"}
-DESCRIPTIONS = {"sources": SourceInfo, "models": ModelInfo, "operations": Operation}
+DESCRIPTIONS: dict[str, Any] = {"sources": SourceInfo, "models": ModelInfo, "operations": Operation}
 TOOLS = (
     "demo", "doctor", "init", "inspect", "models", "operations", "ops", "plugins", "qgis", "run", "sources", "status",
     "twin", "update", "view", "watch",
