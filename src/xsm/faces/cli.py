@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from xsm._version import __version__
-from xsm.contracts.registry import operations
+from xsm.contracts.registry import operations, plugin_error
 from xsm.errors import XsmError
 from xsm.faces.command import command, set_log_level
 from xsm.faces.hints import speaking
@@ -145,9 +145,11 @@ def _run(arguments: list[str]) -> int:
     except Exception as error:
         if debug:
             traceback.print_exc()
+        blamed = plugin_error(error)
         what = " ".join(str(error).split())[:300]
-        say("error", f"{type(error).__name__}: {what}" if what else type(error).__name__)
-        say("hint", "This is a bug in xsm: please run again with --debug and report it.")
+        text = f"{type(error).__name__}: {what}" if what else type(error).__name__
+        say("error", blamed.message if blamed else text)
+        say("hint", blamed.hint if blamed else "This is a bug in xsm: please run again with --debug and report it.")
         return 1
 
 

@@ -124,14 +124,14 @@ def small_task(model: Model, options: Mapping[str, Any]) -> tuple[Samples, Spec]
 
 
 def _partly_usable(samples: Samples, spec: Spec) -> tuple[Samples, Spec]:
-    """The samples with a fifth of the days out of use, cells out of the domain, and weights of zero in an estimate."""
+    """The samples with a fifth of the days out of use and, where the task has them, masked cells and zero weights."""
     use, mask = samples.use.copy(), samples.mask.copy()
     use[24:36] = False
-    mask[:5] = False
-    weight = samples.weight
-    if weight is not None:
-        weight = np.asarray(weight).copy()
-        weight[:, 5:10] = False
+    if spec.task == "gapfill":
+        return replace(samples, use=use), spec
+    weight = np.ones(np.shape(samples.arrays[spec.references[0]]), bool)
+    weight[:, 5:10] = False
+    mask[:5] = spec.task != "estimate"
     return replace(samples, use=use, mask=mask, weight=weight), spec
 
 
@@ -154,7 +154,7 @@ def _check_what_is_learnt(name: str, model: Model, bundle: Bundle, fit: Callable
 
     def learnt(where: np.ndarray) -> Samples:
         spoilt = _spoilt(samples, spec, where)
-        return replace(spoilt, arrays=dict(reversed(spoilt.arrays.items())))
+        return replace(spoilt, arrays=dict(list(spoilt.arrays.items())[::-1]))
 
     def shift(other: Bundle) -> tuple[float, float]:
         a, b = (model.predict_block(dict(arrays), one, device="cpu") for one in (bundle, other))

@@ -67,7 +67,7 @@ class Linear:
         rng = np.random.default_rng(seed)
         weights = {}
         for name in spec.targets:
-            values = np.where(samples.use[:, None] & samples.mask, np.asarray(samples.arrays[name], "f8"), np.nan)
+            values = np.where(samples.use[:, None], np.asarray(samples.arrays[name], "f8"), np.nan)
             hide = np.zeros(values.shape, bool)
             for cell in range(values.shape[1]):
                 for length in (1, 1, 2, 4, 8, 16, 32):
