@@ -28,9 +28,10 @@ from xsm.study import config, template
 from xsm.study.example import Size, make_files, study_changes
 from xsm.study.forecast import forecast, outlook, plan
 from xsm.study.inputs import fingerprint
+from xsm.study.locked import alone
 from xsm.study.maps import filled_names
 from xsm.study.pipeline import run_study, stage_names, stages_of
-from xsm.study.stages import alone, manifest
+from xsm.study.stages import manifest
 
 SMALL = Size(12, "2021-06-01", 60, split=(32, 8))
 

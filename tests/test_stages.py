@@ -16,8 +16,9 @@ from xsm.io import files
 from xsm.options import set_options
 from xsm.study import stages
 from xsm.study.config import Source, Study
+from xsm.study.locked import alone
 from xsm.study.pipeline import run_study
-from xsm.study.stages import Stage, alone, clear, manifest, run_stages
+from xsm.study.stages import Stage, clear, manifest, run_stages
 
 
 @pytest.fixture

@@ -22,9 +22,10 @@ from xsm.study.catalogue import check_stac
 from xsm.study.config import Study
 from xsm.study.daily import granules
 from xsm.study.inputs import in_order
+from xsm.study.locked import alone
 from xsm.study.modelling import check_models
 from xsm.study.pipeline import stages_of
-from xsm.study.stages import Task, alone, clear, leading_to, left_out, manifest, outdated, run_stages
+from xsm.study.stages import Task, clear, leading_to, left_out, manifest, outdated, run_stages
 
 BY_DAY = ("archive", "geotiff", "stac", "open stations")
 """Stages that an update does, with those that they rest on."""
