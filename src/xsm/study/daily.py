@@ -84,9 +84,7 @@ def about_maps(study: Study, name: str) -> Any:
 def granule_days(study: Study, name: str, below: Mapping[str, Days]) -> Days:
     """Digest of each day of an input: names and fingerprints of its granules."""
     by_day = granules(study, name) or {}
-    undated = [
-        file for path in paths_of(study, name, study.inputs[name]) if not days_in(file := Path(str(path)).name)
-    ]
+    undated = [file for path in paths_of(study, name, study.inputs[name]) if not days_in(file := Path(str(path)).name)]
     if undated:
         tell(f"{len(undated)} files of '{name}', such as '{undated[0]}', have no day in their names and are left out.")
     with _fingerprints(study.out) as mark_of:
