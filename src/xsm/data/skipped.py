@@ -161,7 +161,7 @@ def days_in(name: str) -> list[np.datetime64]:
     >>> [str(day) for day in days_in("era5_land_2021-05-01_2021-05-31.zip")]
     ['2021-05-01', '2021-05-31']
     """
-    days = []
+    days: list[np.datetime64] = []
     for year, _, month, day in DATED.findall(name):
         with contextlib.suppress(ValueError):
             days.append(np.datetime64(f"{year}-{month}-{day}", "D"))

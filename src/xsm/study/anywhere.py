@@ -90,6 +90,9 @@ def write_anywhere(path: Path, region: str | None = None, *, example: bool = Fal
     if path.exists():
         raise UsageError(f"'{path}' exists already.", hint="Give another name.")
     box = region_bbox(region or IBERIA)
+    if box is None:
+        raise UsageError(f"'{region}' is the whole Earth, expected a region.",
+                         hint="Give west,south,east,north in degrees.")  # fmt: skip
     changes = dict(FOR_FILES)
     if example:
         from xsm.twin import make_world, write_world
@@ -101,5 +104,5 @@ def write_anywhere(path: Path, region: str | None = None, *, example: bool = Fal
         write_world(make_world(box, days), data, tuple(PRODUCTS))
         changes |= {"title": "A synthetic world", "margin": "0", "time": f"{days[0]}/{days[-1]}", "split": ""}
         changes |= {name: f"{data.name}/{folder}" for name, folder in PRODUCTS.items()}
-    path.write_text(aligned(TEMPLATE.format(region=[*box], **changes)), encoding="utf-8")
+    path.write_text(aligned(TEMPLATE.format(region=list(box), **changes)), encoding="utf-8")
     return path
