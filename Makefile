@@ -1,6 +1,7 @@
 # Everything here works on a machine that has only Python 3.11 or newer and make: each target first makes .venv.
 
 VENV    := .venv
+BUILD   := .venv-build
 BIN     := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 PY      := $(BIN)/python
 STAMP   := $(VENV)/.installed
@@ -70,9 +71,9 @@ bundles: $(STAMP)  ## train the models that come with xsm again, where their fol
 docs: $(STAMP)  ## build the documentation into docs/_build/html
 	$(PY) -m sphinx -W --keep-going -b html docs docs/_build/html
 
-wheels: $(STAMP)  ## build all wheels into dist/
+wheels: $(BUILD)/.installed  ## build all wheels into dist/; needs hatchling alone
 	rm -f dist/*.whl
-	$(PY) -m pip wheel --no-cache-dir --no-deps --no-build-isolation --no-index -w dist . $(addprefix ./,$(PLUGINS))
+	$(BUILD)/$(notdir $(BIN))/python -m pip wheel --no-cache-dir --no-deps --no-build-isolation --no-index -w dist . $(addprefix ./,$(PLUGINS))
 
 qgis-zip: $(STAMP)  ## build the QGIS plugin's zip into dist/
 	$(BIN)/xsm qgis zip dist
@@ -80,11 +81,21 @@ qgis-zip: $(STAMP)  ## build the QGIS plugin's zip into dist/
 clean:  ## remove what was built, but not .venv
 	rm -rf dist docs/_build docs/jupyter_execute .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
+define need-python
+@test -n "$(PYTHON)" || { echo "xsm needs Python 3.11 or newer and none was found: install it, or run make PYTHON=/path/to/python." >&2; exit 1; }
+@$(PYTHON) -c "import sys; sys.version_info < (3, 11) and sys.exit('xsm needs Python 3.11 or newer, this is ' + sys.version.split()[0] + ': run make PYTHON=/path/to/python.')"
+@$(PYTHON) -c "import ensurepip, venv" 2>/dev/null || { echo "$(PYTHON) lacks venv or ensurepip: install them (Debian, Ubuntu: apt-get install python3-venv)." >&2; exit 1; }
+endef
+
 $(PY):
-	@test -n "$(PYTHON)" || { echo "xsm needs Python 3.11 or newer and none was found: install it, or run make PYTHON=/path/to/python." >&2; exit 1; }
-	@$(PYTHON) -c "import sys; sys.version_info < (3, 11) and sys.exit('xsm needs Python 3.11 or newer, this is ' + sys.version.split()[0] + ': run make PYTHON=/path/to/python.')"
-	@$(PYTHON) -c "import ensurepip, venv" 2>/dev/null || { echo "$(PYTHON) lacks venv or ensurepip: install them (Debian, Ubuntu: apt-get install python3-venv)." >&2; exit 1; }
+	$(need-python)
 	$(PYTHON) -m venv $(VENV)
+
+$(BUILD)/.installed: $(CONSTRAINTS)
+	$(need-python)
+	$(PYTHON) -m venv --clear $(BUILD)
+	$(BUILD)/$(notdir $(BIN))/python -m pip install --disable-pip-version-check -q -c $(CONSTRAINTS) hatchling
+	@touch $@
 
 $(STAMP): pyproject.toml $(CONSTRAINTS) $(PLUGINS:%=%/pyproject.toml) | $(PY)
 	$(PY) -m pip install --disable-pip-version-check -c $(CONSTRAINTS) -e ".[$(EXTRAS)]" $(PLUGINS:%=-e ./%)

@@ -44,7 +44,7 @@ OTHERS = (
 OPTIONS = {
     "boosting": {"memories": (), "lags": 1, "trees": 800, "learning_rate": 0.06, "leaves": 63, "members": 2},
     "lstm": {},
-    "cru": {"epochs": 30},
+    "cru": {"epochs": 12},
 }
 COVARIATES = (*WEATHER, "water", "snow", "balance", "storage_50", "storage_200")
 HIDDEN = 10

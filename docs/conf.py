@@ -111,6 +111,14 @@ def variables():
     )
 
 
+def offer_notebook(app, page, source):
+    """End a page of the gallery with a link to it as a notebook, with the results of its cells."""
+    folder, _, name = page.rpartition("/")
+    if folder == "gallery" and "{code-cell}" in source[0]:
+        source[0] += f"\n\n{{nb-download}}`Download this page as a notebook <{name}.ipynb>`\n"
+
+
 def setup(app):
-    """Write the generated pages before the sources are read."""
+    """Write the generated pages before the sources are read, and link the notebooks."""
     app.connect("builder-inited", write_reference, priority=100)
+    app.connect("source-read", offer_notebook)

@@ -11,6 +11,9 @@ import xarray as xr
 
 import xsm
 from xsm.io.styles import colours
+from xsm.reporting import theme
+from xsm.reporting.frames import draw_lines, frame_of, oriented
+from xsm.reporting.map_figures import limits
 from xsm.validation.metrics import pearson
 
 TARGET = Path(__file__).parent / "_static" / "fuse.png"
@@ -18,10 +21,10 @@ SIZE, DAYS, SEED = 40, 450, 11
 SHOWN = 80
 """Last days of the period, none of which was learnt from: they are drawn and scored."""
 LINES = {
-    "mean": {"color": "#E69F00", "lw": 1.3},
-    "model": {"color": "#009E73", "lw": 1.2, "ls": "--"},
-    "fusion": {"color": "#332288", "lw": 1.8},
-    "truth": {"color": "black", "lw": 1.3},
+    "mean": {"color": theme.ORANGE},
+    "model": {"color": theme.GREEN, "ls": "--"},
+    "fusion": {"color": theme.INDIGO, "lw": 1.8},
+    "truth": {"color": theme.BLACK},
 }
 TITLES = {"retrieval": "SMAP retrieval", "model": "Land model (Noah)", "fusion": "xsm.fuse", "truth": "Truth"}
 
@@ -48,45 +51,42 @@ def main() -> None:
     last = xr.Dataset({n: v.variable for n, v in maps.items()}, {"time": cube["time"]}).isel(time=slice(-SHOWN, None))
     last["mean"] = (last["filled"] + last["model"]) / 2
     thawed = last.where(~fused["frozen"].isel(time=slice(-SHOWN, None)).variable)
-    figure = plt.figure(figsize=(9.6, 7.4), layout="constrained")
-    upper, lower = figure.subfigures(2, 1, height_ratios=[1, 1.75])
-    _maps(upper, last)
+    figure = plt.figure(figsize=(theme.DOUBLE, 6.2), layout="constrained")
+    upper, lower = figure.subfigures(2, 1, height_ratios=[1, 1.5])
+    _maps(upper, last, frame_of(cube))
     _series(lower, thawed)
-    figure.savefig(TARGET, dpi=90)
+    figure.savefig(TARGET, dpi=130)
 
 
-def _maps(figure: Any, ds: xr.Dataset) -> None:
+def _maps(figure: Any, ds: xr.Dataset, frame: Any) -> None:
     day = int(np.argmin(np.abs(ds["retrieval"].notnull().mean(("y", "x")).values - 0.6)))
     one = ds[[*TITLES]].isel(time=day)
-    low, high = (float(v) for v in np.nanpercentile(one["truth"], [1, 99]))
+    low, high = limits(one.values(), "soil_moisture")
     axes = figure.subplots(1, len(TITLES))
     for axis, (name, title) in zip(axes, TITLES.items(), strict=True):
-        image = axis.imshow(one[name], cmap=colours("soil_moisture"), vmin=low, vmax=high)
-        axis.set_facecolor("0.85")
-        axis.set_title(title, fontsize=12)
-        axis.set_xticks([])
-        axis.set_yticks([])
+        shown, style = oriented(frame, one[name]), {"cmap": colours("soil_moisture"), "vmin": low, "vmax": high}
+        image = axis.imshow(shown, extent=frame.extent, interpolation="nearest", aspect=frame.aspect, **style)
+        draw_lines(axis, frame)
+        axis.set(facecolor=theme.MISSING, title=title, xticks=[], yticks=[])
     figure.colorbar(image, ax=axes, shrink=0.8, pad=0.01, label="5 cm (m³ m⁻³)")
-    figure.suptitle(
-        f"A synthetic world with a known truth on {str(one['time'].values)[:10]} (grey: water, or not observed)",
-        fontsize=12,
-    )
+    when = str(one["time"].values)[:10]
+    figure.suptitle(f"A synthetic world with a known truth on {when} (grey: water, or not observed)", fontsize=9)
 
 
 def _series(figure: Any, ds: xr.Dataset) -> None:
     y, x = np.unravel_index(_typical(ds), ds["truth"].shape[1:])
     cell = ds.isel(y=y, x=x)
-    top, bottom = figure.subplots(2, 1, sharex=True)
-    top.plot(cell["time"], cell["retrieval"], "o", ms=3.5, color="#D55E00", label="SMAP retrieval")
-    _lines(top, ds, cell, {"mean": "mean of SMAP and Noah", "fusion": "xsm.fuse", "truth": "truth"})
-    _lines(bottom, ds, cell, {"model_25": "Noah 10-40 cm", "fusion_25": "xsm.fuse", "truth_25": "truth"})
-    for axis, depth in ((top, "5 cm"), (bottom, "25 cm")):
-        axis.set_ylabel(f"{depth} (m³ m⁻³)", fontsize=11)
-        axis.legend(ncols=4, frameon=False, fontsize=10.5, loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0)
-        axis.spines[["top", "right"]].set_visible(False)
+    axes = figure.subplots(2, 1, sharex=True)
+    axes[0].plot(cell["time"], cell["retrieval"], "o", ms=3, color=theme.RED, label="SMAP retrieval")
+    _lines(axes[0], ds, cell, {"mean": "Mean of SMAP and Noah", "fusion": "xsm.fuse", "truth": "Truth"})
+    _lines(axes[1], ds, cell, {"model_25": "Noah 10-40 cm", "fusion_25": "xsm.fuse", "truth_25": "Truth"})
+    for axis, depth in zip(axes, ("5 cm", "25 cm"), strict=True):
+        axis.set_ylabel(f"{depth} (m³ m⁻³)")
+        axis.legend(ncols=4, frameon=False, loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0)
         axis.margins(x=0.01)
-    words = "One cell through days that were not learnt from; shaded: 95 % interval. R: median over all cells."
-    bottom.set_xlabel(words, fontsize=11)
+    theme.open_axes(axes)
+    theme.dates(axes[1])
+    axes[1].set_xlabel("One cell on days that were not learnt from; shaded: 95 % interval. R: median over all cells.")
 
 
 def _lines(axis: Any, ds: xr.Dataset, cell: xr.Dataset, names: dict[str, str]) -> None:
@@ -113,4 +113,5 @@ def _typical(ds: xr.Dataset) -> int:
 
 
 if __name__ == "__main__":
-    main()
+    with theme.styled():
+        main()

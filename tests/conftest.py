@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import sys
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +16,11 @@ from tests import qgis_process
 from tests.qgis_process import QgisProcess
 from tests.web_server import Server
 from xsm import __version__
+from xsm.contracts import loading
 from xsm.contracts.registry import manager
 from xsm.data.grids import EASE2_M09
 from xsm.data.scenarios import PREDICTORS, SCENARIOS
+from xsm.errors import LIBRARIES
 from xsm.io import files
 
 UNITS = {
@@ -56,6 +59,24 @@ def fresh_plugins():
     manager.cache_clear()
     yield
     manager.cache_clear()
+
+
+@pytest.fixture
+def write_plugin(tmp_path, monkeypatch):
+    """Write a module and return its entry point."""
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr("xsm.contracts.loading.LIBRARIES", set(LIBRARIES))
+    monkeypatch.setattr("xsm.errors.LIBRARIES", loading.LIBRARIES)
+
+    def write(module, text):
+        file = tmp_path / f"{module.replace('.', '/')}.py"
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(text)
+        return EntryPoint(module.replace(".", "_"), module, "xsm")
+
+    yield write
+    for name in [m for m in sys.modules if m.startswith("xp_")]:
+        del sys.modules[name]
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 SMALL = {
+    "bench_anywhere": ("--quick", "--places", "iberia"),
     "bench_estimate": ("--part", "speed", "--quick", "--preset", "small"),
     "bench_fuse": ("--quick", "--json"),
     "bench_gapfill": ("--small", "--threads", "1"),

@@ -139,6 +139,19 @@ def test_usage_errors_are_a_sentence_and_a_hint(arguments, says, capsys):
     assert lines[1:] == ["hint: See xsm estimate --help."]
 
 
+@pytest.mark.parametrize(
+    ("arguments", "advice"),
+    [
+        (["zonal", "maps.nc", "basins.geojson", "-o", "out.csv"], "The output is the last argument"),
+        (["at", "maps.nc", "35.9", "-98.1", "out.csv"], "as in --lon -98.1"),
+    ],
+)
+def test_habits_from_other_tools_get_advice(arguments, advice, capsys):
+    assert run(*arguments) == 2
+    hint = capsys.readouterr().err.splitlines()[1]
+    assert advice in hint and hint.endswith(f"See xsm {arguments[0]} --help.")
+
+
 @pytest.mark.parametrize("options", [["--by", "land_cover,texture"], ["--by", "land_cover", "--by", "texture"]])
 def test_lists_take_commas_and_repeats(options):
     from xsm.contracts.registry import get_operation

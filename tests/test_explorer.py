@@ -117,6 +117,13 @@ def test_maps_have_north_up(south_first: bool) -> None:
     reader.close()
 
 
+def test_the_fusion_is_shown_first(cube: xr.Dataset) -> None:
+    ds = cube[["sm_noah_0_10"]]
+    for name in ("sm_5cm_s1", "sm_5cm", "sm_25cm"):
+        ds[name] = cube["sm_noah_0_10"].assign_attrs(method="" if "_s" in name else "fuse")
+    assert [*catalogue([("maps", ds)]).products] == ["sm_5cm", "sm_5cm_s1", "sm_noah_0_10", "sm_25cm"]
+
+
 def test_edges_of_an_ease_grid_enclose_its_cells(cube: xr.Dataset) -> None:
     grid, window = catalogue([("cube", cube)]).grids[0], xsm.grid_of(cube)
     for pairs, centres in ((grid.lat, window.lat), (grid.lon, window.lon)):

@@ -57,6 +57,16 @@ def test_a_nul_byte_in_an_outputs_name_is_one_sentence(maps, tmp_path, ending):
         files.write(maps[["sm_5cm"]], tmp_path / f"a\0b{ending}")
 
 
+def test_maps_that_were_computed_without_a_grid_mapping_get_that_of_the_grid(maps, tmp_path):
+    for name in maps.data_vars:
+        maps[name].encoding.pop("grid_mapping", None)
+    files.write(maps, tmp_path / "maps.nc")
+    with xr.open_dataset(tmp_path / "maps.nc", decode_coords="all") as back:
+        assert {v.encoding.get("grid_mapping") for v in back.data_vars.values() if {"y", "x"} <= {*v.dims}} == {
+            "spatial_ref"
+        }
+
+
 @pytest.mark.parametrize("ending", [".nc", ".zarr"])
 @pytest.mark.parametrize("lazy", [False, True])
 def test_round_trip_keeps_values_types_grid_and_encoding(maps, tmp_path, ending, lazy):

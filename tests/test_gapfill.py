@@ -33,6 +33,13 @@ def test_fill_is_complete_and_keeps_observations(gappy):
     assert filled["tb_h"].encoding["grid_mapping"] == "spatial_ref"
 
 
+def test_a_role_names_what_is_filled():
+    smap = xsm.example("smap", size=12, days=20)
+    filled = smap.sm.gapfill("linear", variables=["retrieval", "sm_dca"])
+    xr.testing.assert_equal(filled, smap.sm.gapfill("linear", variables=["sm_dca"]))
+    assert "tb_h_std" not in filled
+
+
 @pytest.mark.parametrize(
     ("train", "text"),
     [

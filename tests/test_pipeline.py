@@ -28,9 +28,10 @@ from xsm.study import config, template
 from xsm.study.example import Size, make_files, study_changes
 from xsm.study.forecast import forecast, outlook, plan
 from xsm.study.inputs import fingerprint
+from xsm.study.locked import alone
 from xsm.study.maps import filled_names
 from xsm.study.pipeline import run_study, stage_names, stages_of
-from xsm.study.stages import alone, manifest
+from xsm.study.stages import manifest
 
 SMALL = Size(12, "2021-06-01", 60, split=(32, 8))
 
@@ -72,6 +73,8 @@ def test_results_are_complete_and_georeferenced(folder):
         assert file.crs.to_epsg() == 6933
         np.testing.assert_array_equal(file.read(1), estimates["sm_5cm"].sel(time="2021-06-20").values.squeeze())
     assert (out / "report" / "report.html").stat().st_size > 10_000
+    assert '<a href="maps.html">Explore the maps' in (out / "report" / "report.html").read_text(encoding="utf-8")
+    assert 'id="data">{"about": ' in (out / "report" / "maps.html").read_text(encoding="utf-8")
     cube = files.read(out / "data" / "filled.zarr")
     assert bool((cube["sm_dca_observed"] == cube["sm_dca"].notnull()).any())
     assert estimates.attrs["synthetic"]

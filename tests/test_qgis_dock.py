@@ -72,7 +72,7 @@ def world(tmp_path_factory):
 def test_a_click_shows_the_series_of_cells_while_qgis_goes_on(qgis, world, tmp_path):
     task = world | {n: str(tmp_path / n) for n in ("maps.nc", "picture.png", "table.csv")}
     task |= {"maps": task["maps.nc"], "picture": task["picture.png"], "table": task["table.csv"]}
-    state = window(qgis, CELLS, tmp_path / "window", task, limit=120)
+    state = window(qgis, CELLS, tmp_path / "window", task)
     (one,) = state["one"]
     assert one[0] == "5 cm, scenario 2" or one[0].startswith("5 cm"), "the estimate"
     assert {"SMAP DCA", "Noah 0-10 cm", "Noah 10-40 cm", "Twin 01, 0 km"} <= set(one), (
@@ -123,7 +123,7 @@ data = QMimeData()
 data.setUrls([QUrl.fromLocalFile(path) for path in task["granules"]])
 state["taken"] = [desk.drops.handleMimeDataV2(data)]
 form = desk.drops.form
-state["form"] = [form.algorithm().id(), form.createProcessingParameters()["PATHS_FILES"]]
+state["form"] = [form.algorithm().id(), form.createProcessingParameters()["PATHS"].split(";")]
 keep("form")
 form.close()
 data.setUrls([QUrl.fromLocalFile(task["cube"])])
@@ -163,7 +163,7 @@ def test_scores_are_points_and_files_of_a_product_are_dropped(checked, world, tm
         path.write_bytes(b"")
     task = world | {"scores": str(tmp_path / "scores.csv"), "downloads": str(tmp_path / "S")}
     task |= {"granules": [str(p) for p in granules]}
-    state = window(checked, POINTS, tmp_path / "window", task, limit=120)
+    state = window(checked, POINTS, tmp_path / "window", task)
     title, groups = state["group"]
     assert title == "Validate against stations"
     names = [[f"{s}, {p}" for s in ("R", "ubRMSE [m³ m⁻³]", "Bias [m³ m⁻³]")] for p in ("Noah 0-10 cm", "SMAP DCA")]

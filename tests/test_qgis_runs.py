@@ -17,7 +17,7 @@ import pytest
 import rasterio
 
 import xsm
-from tests.qgis_process import CLEAN_PATH, most_seconds, start
+from tests.qgis_process import CLEAN_PATH, inside, most_seconds, start
 from xsm.faces.cli import main
 from xsm.faces.hints import speaking
 from xsm.io import files
@@ -112,6 +112,41 @@ def test_whole_chain_equals_the_command_line(qgis, tmp_path):
     for name in ("stations.csv", "scores5.csv", "scores25.csv"):
         assert (q / name).read_bytes() == (c / name).read_bytes()
     assert epsg(f'NETCDF:"{q / "sm25.nc"}":sm_25cm') == "EPSG:6933"
+
+
+CHAIN = """
+from processing.core.Processing import Processing
+from xsm_qgis.provider import XsmProvider
+Processing.initialize()
+known = XsmProvider()
+QgsApplication.processingRegistry().addProvider(known)
+from qgis.core import (QgsProcessingModelAlgorithm, QgsProcessingModelChildAlgorithm, QgsProcessingModelOutput,
+                       QgsProcessingModelChildParameterSource as Source)
+model = QgsProcessingModelAlgorithm("chain", "test")
+estimate = QgsProcessingModelChildAlgorithm("xsm:estimate")
+estimate.addParameterSources("DS", [Source.fromStaticValue(task["cube"])])
+first = model.addChildAlgorithm(estimate)
+warp = QgsProcessingModelChildAlgorithm("gdal:warpreproject")
+warp.setChildId("warp")
+warp.addParameterSources("INPUT", [Source.fromChildOutput(first, "MAP")])
+warp.addParameterSources("TARGET_CRS", [Source.fromStaticValue("EPSG:4326")])
+warp.addParameterSources("OUTPUT", [Source.fromStaticValue(task["warped"])])
+model.addChildAlgorithm(warp)
+answer = model.toFile(task["model"])
+"""
+
+
+@pytest.mark.slow
+def test_the_first_map_goes_on_to_a_step_of_another_provider(qgis, tmp_path):
+    """A file of several variables has no map that QGIS opens; MAP is one of them."""
+    files.write(xsm.example("cube", size=12, days=12), tmp_path / "cube.nc")
+    task = {"cube": str(tmp_path / "cube.nc"), "warped": str(tmp_path / "out.tif"), "model": str(tmp_path / "a.model3")}
+    assert inside(qgis, CHAIN, task)
+    done = qgis("--json", "run", task["model"])
+    assert done.returncode == 0, done.stderr
+    with rasterio.open(task["warped"]) as file:
+        assert (file.count, file.crs.to_epsg()) == (12, 4326)
+        assert 0.05 < np.nanmean(file.read(masked=True).filled(np.nan)) < 0.5
 
 
 def test_geotiff_of_an_estimate(qgis, tmp_path):

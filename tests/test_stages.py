@@ -16,8 +16,9 @@ from xsm.io import files
 from xsm.options import set_options
 from xsm.study import stages
 from xsm.study.config import Source, Study
+from xsm.study.locked import alone
 from xsm.study.pipeline import run_study
-from xsm.study.stages import Stage, alone, clear, manifest, run_stages
+from xsm.study.stages import Stage, clear, manifest, run_stages
 
 
 @pytest.fixture
@@ -202,9 +203,10 @@ def test_files_are_on_the_disk_before_they_have_their_names(out, monkeypatch):
     calls.clear()
     with set_options(threads=1):
         run(out, store(out, lazy()))
-    last_of_journal, of_store = ["sync", "fsync", "replace", "fsync"], ["sync", "replace", "fsync"]
+    last_of_journal = ["sync", "fsync", "replace", "fsync"]
+    of_store = ["replace", "sync", "replace", "fsync"]  # the first one is that of the consolidated metadata
     of_manifest = ["fsync", "replace", "fsync"]
-    assert calls[-13:] == [*last_of_journal, *of_store, *of_manifest, *of_manifest]
+    assert calls[-14:] == [*last_of_journal, *of_store, *of_manifest, *of_manifest]
 
 
 def test_a_damaged_manifest_and_a_strange_folder_are_one_sentence(out, tmp_path):

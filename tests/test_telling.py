@@ -99,7 +99,7 @@ def test_the_shell_shows_a_sentence_and_no_line(tmp_path, capsys):
         main(["estimate", str(path), str(tmp_path / "out.nc")])
     shown = " ".join(capsys.readouterr().err.split())
     assert stop.value.code == 0
-    assert "warning: The shipped bundle '5-2' was trained on synthetic data" in shown
+    assert "warning: The shipped model '5-2' was trained on synthetic data" in shown
     assert ".py" not in shown
 
 

@@ -17,8 +17,9 @@ from xsm.data.roles import named_in
 from xsm.errors import DataError, FetchError, hear
 from xsm.faces.cli import main
 from xsm.io import day_store, files
-from xsm.study import config, stages, template
+from xsm.study import config, template
 from xsm.study.example import Size, make_files, study_changes
+from xsm.study.locked import alone
 from xsm.study.pipeline import run_study, stages_of
 from xsm.study.stages import run_stages
 from xsm.study.updating import update_study
@@ -250,7 +251,7 @@ def blocks(folder):
 
 
 def test_a_second_update_at_once_is_refused(begun):
-    with stages.alone(begun / "results"), pytest.raises(DataError, match="Another run is using"):
+    with alone(begun / "results"), pytest.raises(DataError, match="Another run is using"):
         update(begun)
 
 

@@ -177,6 +177,46 @@ def test_a_step_with_too_few_values_is_missing():
         ds.sm.zonal(BLOB, min_share=1)
 
 
+def classified(seed=0, fill=255):
+    rng = np.random.default_rng(seed)
+    numbers = degrees()
+    classes = rng.choice([0, 1, 2, 7, fill], size=numbers["v"].shape).astype("u1")
+    attrs = {"flag_values": np.array([0, 1, 2, 7], "u1"), "flag_meanings": "none D0 D1 Deep_soil"}
+    return numbers.assign(v=(numbers["v"].dims, classes, attrs))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_shares_of_classes_beside_a_fine_raster(seed):
+    ds = classified(seed)
+    got = ds.sm.zonal(BLOB, min_share=0)
+    weight, values = raster_weights(ds, BLOB), ds["v"].values
+    valid = (weight * (values != 255)).sum((1, 2))
+    words = {0: "v_none", 1: "v_d0", 2: "v_d1", 7: "v_deep_soil"}
+    assert list(got.data_vars) == [*words.values(), "v_share"]
+    for value, word in words.items():
+        np.testing.assert_allclose(got[word][:, 0], (weight * (values == value)).sum((1, 2)) / valid, atol=2e-3)
+        assert got[word].attrs["units"] == "1"
+    np.testing.assert_allclose(got["v_share"][:, 0], valid / weight.sum(), atol=2e-3)
+    np.testing.assert_allclose(sum(got[w] for w in words.values()), 1, atol=1e-6)
+    xr.testing.assert_allclose(ds.chunk(time=1).sm.zonal(BLOB, min_share=0).compute(), got)
+
+
+def test_numbers_go_before_classes_and_classes_need_names():
+    ds = classified().assign(w=degrees()["v"])
+    assert list(ds.sm.zonal(BLOB)) == ["w_mean", "w_std", "w_share"]
+    both = ds.sm.zonal(BLOB, variables=["w", "v"], statistics=["mean"])
+    assert list(both) == ["w_mean", "v_none", "v_d0", "v_d1", "v_deep_soil"]
+    del ds["v"].attrs["flag_meanings"]
+    with pytest.raises(xsm.errors.DataError, match="'v' has no flag_values with as many flag_meanings"):
+        ds.sm.zonal(BLOB, variables=["v"])
+
+
+def test_classes_of_drought_from_a_file(tmp_path):
+    ds = classified()
+    files.write(ds, tmp_path / "classes.nc")
+    xr.testing.assert_allclose(files.read(tmp_path / "classes.nc").sm.zonal(BLOB).compute(), ds.sm.zonal(BLOB))
+
+
 def test_a_constant_stays_itself():
     ds = degrees()
     ds["v"] = ds["v"] * 0 + 300.25

@@ -13,19 +13,22 @@ from qgis.core import (
     QgsMessageLog,
     QgsProcessingAlgorithm,
     QgsProcessingException,
-    QgsProcessingMultiStepFeedback,
     QgsProcessingOutputMultipleLayers,
+    QgsProcessingOutputRasterLayer,
 )
 from qgis.PyQt.QtCore import QCoreApplication
 from qgis.PyQt.QtGui import QIcon
 from qgis.utils import iface
 
 from . import interpreter, manual, opening, parameters, points, runner, settings, styling
+from .words import tr
 
 ICON = os.path.join(os.path.dirname(__file__), "icon.svg")
 SHOWN_LINES = 200
 FILES = "FILES"
 """All files of a result; a GeoTIFF has one for each variable."""
+MAP = "MAP"
+"""The first map of a result, for steps of other providers: they cannot open a file of several variables."""
 
 
 class CoreAlgorithm(QgsProcessingAlgorithm):
@@ -51,10 +54,11 @@ class CoreAlgorithm(QgsProcessingAlgorithm):
         return self.operation["id"].replace("_", "")
 
     def displayName(self):
-        return self.operation["title"]
+        source = self.operation.get("source")
+        return tr("Open {}").format(source["title"]) if source else tr(self.operation["title"])
 
     def group(self):
-        return self.operation["group"]
+        return tr(self.operation["group"])
 
     def groupId(self):
         return "".join(c for c in self.operation["group"].lower() if c.isalnum())
@@ -96,7 +100,8 @@ class CoreAlgorithm(QgsProcessingAlgorithm):
         if target is not None:
             self.addParameter(target)
         if self.operation["result"] == "dataset":
-            self.addOutput(QgsProcessingOutputMultipleLayers(FILES, "All files written"))
+            self.addOutput(QgsProcessingOutputMultipleLayers(FILES, tr("All files written")))
+            self.addOutput(QgsProcessingOutputRasterLayer(MAP, tr("First map of the result")))
 
     def canExecute(self):
         try:
@@ -147,7 +152,7 @@ class CoreAlgorithm(QgsProcessingAlgorithm):
 
     def processAlgorithm(self, inputs, context, feedback):
         self.request["output"] = self._output(inputs, context)
-        self.request["points"] = iface is not None and not isinstance(feedback, QgsProcessingMultiStepFeedback)
+        self.request["points"] = iface is not None and not is_step(feedback)
         answer = carry_out("run", self.request, feedback)
         for path in answer["outputs"]:
             feedback.pushInfo(f"Wrote {path}")
@@ -160,7 +165,10 @@ class CoreAlgorithm(QgsProcessingAlgorithm):
         for param in self.operation["params"]:
             if parameters.names_output(param, self.operation["result"]):
                 results[param["name"].upper()] = self.request["values"].get(param["name"])
-        return {**results, FILES: answer["outputs"]} if self.outputDefinition(FILES) else results
+        if self.outputDefinition(FILES):
+            results[FILES] = answer["outputs"]
+            results |= {MAP: styling.first_map(self.layers, context, is_step(feedback))} if self.layers else {}
+        return results
 
     def _inputs(self):
         """Files of maps and stations that the run was given."""
@@ -179,6 +187,11 @@ class CoreAlgorithm(QgsProcessingAlgorithm):
             shown, project = self.points, context.project()
             styling.in_main_thread(lambda: points.add(self.displayName(), shown, project))
         return {}
+
+
+def is_step(feedback):
+    """Whether a model runs the algorithm."""
+    return feedback.metaObject().className() == "QgsProcessingMultiStepFeedback"  # Python sees its parent class
 
 
 def is_cancelled(feedback):

@@ -15,6 +15,7 @@ from qgis.PyQt.QtGui import QIcon
 
 from . import interpreter, settings
 from .algorithm import ICON, carry_out, fail, failures_shown, is_cancelled
+from .words import tr
 
 REPORT = "REPORT"
 
@@ -24,7 +25,7 @@ class CheckAlgorithm(QgsProcessingAlgorithm):
 
     def __init__(self, edition):
         super().__init__()
-        self.edition = edition
+        self.edition, self.changed = edition, False
 
     def createInstance(self):
         return CheckAlgorithm(self.edition)
@@ -33,10 +34,10 @@ class CheckAlgorithm(QgsProcessingAlgorithm):
         return "checkinstallation"
 
     def displayName(self):
-        return "Check the xsm installation"
+        return tr("Check the xsm installation")
 
     def group(self):
-        return "Setup"
+        return tr("Setup")
 
     def groupId(self):
         return "setup"
@@ -55,7 +56,7 @@ class CheckAlgorithm(QgsProcessingAlgorithm):
 
     def initAlgorithm(self, configuration=None):
         self.addParameter(
-            QgsProcessingParameterFileDestination(REPORT, "State of the installation", "HTML (*.html)", None, True)
+            QgsProcessingParameterFileDestination(REPORT, tr("State of the installation"), "HTML (*.html)", None, True)
         )
         self.addOutput(QgsProcessingOutputString("PYTHON", "Interpreter of the xsm environment"))
         self.addOutput(QgsProcessingOutputString("VERSION", "Version of xsm"))
@@ -72,7 +73,9 @@ class CheckAlgorithm(QgsProcessingAlgorithm):
         with failures_shown(feedback):
             python = settings.python()
             state("Interpreter", python)
+            before = interpreter.remembered(python, settings.folder())
             core = interpreter.check(python, settings.folder(), lambda: is_cancelled(feedback), again=True)
+        self.changed = core != before
         same = core["version"] == self.edition["version"]
         hint = "" if same else ": run `xsm qgis install` in its environment and restart QGIS"
         state("xsm", core["version"] + hint, same)
@@ -91,9 +94,9 @@ class CheckAlgorithm(QgsProcessingAlgorithm):
         return {"PYTHON": python, "VERSION": core["version"], **({REPORT: page} if page else {})}
 
     def postProcessAlgorithm(self, context, feedback):
-        """Show the operations of the environment, on the main thread."""
+        """Show the operations of the environment, on the main thread; the toolbox folds its groups then."""
         provider = QgsApplication.processingRegistry().providerById("xsm")
-        if provider is not None:
+        if provider is not None and self.changed:
             provider.refreshAlgorithms()
         return {}
 

@@ -11,6 +11,8 @@ from qgis.PyQt.QtGui import QIcon
 
 from . import provider
 from .algorithm import ICON
+from .parameters import BETWEEN
+from .words import tr
 
 DELIVERED = {
     "smap": r"SMAP_L[23]_SM_P.*\.(h5|nc4?)",
@@ -44,9 +46,7 @@ def open_form(paths):
     sources = {source_of(path) for path in paths}
     if len(sources) != 1 or not (source := sources.pop()) or source not in provider.description().get("sources", {}):
         return None
-    folder = len(paths) == 1 and os.path.isdir(paths[0])
-    values = {"PATHS": paths[0]} if folder else {"PATHS_FILES": list(paths)}
-    form = processing.createAlgorithmDialog(f"xsm:open{source.replace('_', '')}", values)
+    form = processing.createAlgorithmDialog(f"xsm:open{source.replace('_', '')}", {"PATHS": BETWEEN.join(paths)})
     if form is not None:
         form.show()
     return form
@@ -80,7 +80,7 @@ class Entries(QgsDataItemGuiProvider):
     def populateContextMenu(self, item, menu, selected, context):
         paths = [one.path() for one in selected or [item]]
         if paths and all(map(source_of, paths)):
-            menu.addAction(QIcon(ICON), "Open with XSM…").triggered.connect(lambda: self.open(paths))
+            menu.addAction(QIcon(ICON), tr("Open with XSM…")).triggered.connect(lambda: self.open(paths))
 
     def handleDoubleClick(self, item, context):
         path = item.path()

@@ -12,8 +12,8 @@ from qgis.PyQt.QtWidgets import QAction
 from .deliveries import Drops, Entries
 from .dock import Dock
 from .download import Download
+from .words import tr
 
-MENU = "XSM soil moisture"
 ICON = os.path.join(os.path.dirname(__file__), "icon.svg")
 
 
@@ -21,18 +21,18 @@ class Desk:
     """Makes the parts, and removes them with `close`."""
 
     def __init__(self, iface):
-        self.iface, self.form = iface, None
+        self.iface, self.form, self.menu = iface, None, tr("XSM soil moisture")
         self.dock = Dock(iface)
         iface.addDockWidget(Qt.DockWidgetArea.BottomDockWidgetArea, self.dock)
         self.dock.hide()
         show = self.dock.toggleViewAction()
         show.setIcon(QIcon(ICON))
-        download = QAction("Download files…", iface.mainWindow())
+        download = QAction(tr("Download files…"), iface.mainWindow())
         download.triggered.connect(self.download)
         self.actions = [show, download]
         iface.addToolBarIcon(show)
         for action in self.actions:
-            iface.addPluginToMenu(MENU, action)
+            iface.addPluginToMenu(self.menu, action)
         self.drops, self.entries = Drops(), Entries()
         iface.registerCustomDropHandler(self.drops)
         QgsGui.dataItemGuiProviderRegistry().addProvider(self.entries)
@@ -50,7 +50,7 @@ class Desk:
         QgsGui.dataItemGuiProviderRegistry().removeProvider(self.entries)
         self.iface.removeToolBarIcon(self.actions[0])
         for action in self.actions:
-            self.iface.removePluginMenu(MENU, action)
+            self.iface.removePluginMenu(self.menu, action)
         self.dock.end()
         self.iface.removeDockWidget(self.dock)
         self.dock.deleteLater()

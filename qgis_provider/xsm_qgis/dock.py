@@ -16,14 +16,15 @@ from qgis.core import (
 )
 from qgis.gui import QgsDockWidget, QgsMapToolEmitPoint, QgsRubberBand
 from qgis.PyQt.QtCore import QSize, Qt, pyqtSignal
-from qgis.PyQt.QtGui import QColor, QIcon, QPainter
+from qgis.PyQt.QtGui import QColor, QPainter
 from qgis.PyQt.QtWidgets import QFileDialog, QLabel, QMessageBox, QToolBar, QToolTip, QVBoxLayout, QWidget
 
 from . import chart, layers, playing
 from .asking import Core
+from .words import tr
 
-TITLE = "Soil moisture of a cell"
-HOW = "Click a cell of the map; Ctrl+click compares further cells."
+TITLE = tr("Soil moisture of a cell")
+HOW = tr("Click a cell of the map; Ctrl+click compares further cells.")
 DEGREES = "EPSG:4326"
 PICTURE = QSize(1000, 560)
 MOST_CELLS = len(chart.COMPARED)
@@ -95,16 +96,16 @@ class Dock(QgsDockWidget):
     def _body(self):
         bar = QToolBar()
         bar.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextOnly)
-        self.picking = bar.addAction("Pick")
+        self.picking = bar.addAction(tr("Pick"))
         self.picking.setCheckable(True)
         self.picking.toggled.connect(self._pick_or_not)
         self.tool.setAction(self.picking)
         for text, tip, act in (
-            ("Clear", "Remove all cells", self.clear),
-            ("Maps…", "Show further maps of soil moisture, such as the cube", lambda: self._add(self.maps)),
-            ("Stations…", "Show stations around the cell", lambda: self._add(self.stations)),
-            ("Picture…", "Save the chart", self._save_picture),
-            ("Table…", "Save the series as CSV", self._save_table),
+            (tr("Clear"), tr("Remove all cells"), self.clear),
+            (tr("Maps…"), tr("Show further maps of soil moisture, such as the cube"), lambda: self._add(self.maps)),
+            (tr("Stations…"), tr("Show stations around the cell"), lambda: self._add(self.stations)),
+            (tr("Picture…"), tr("Save the chart"), self._save_picture),
+            (tr("Table…"), tr("Save the series as CSV"), self._save_table),
         ):
             action = bar.addAction(text)
             action.setToolTip(tip)
@@ -136,7 +137,9 @@ class Dock(QgsDockWidget):
         maps, stations = files_of(QgsProject.instance())
         values = {"maps": [*maps, *self.maps], "places": self.places, "stations": [*stations, *self.stations]}
         if not values["maps"]:
-            self._say("The project has no map of soil moisture: run 'Fuse' or 'Estimate', or add a file with 'Maps…'.")
+            self._say(
+                tr("The project has no map of soil moisture: run 'Fuse' or 'Estimate', or add a file with 'Maps…'.")
+            )
         elif self.question is not None:
             self.next = values
         else:
@@ -157,13 +160,13 @@ class Dock(QgsDockWidget):
 
     def _ask(self, values):
         self.question = values
-        self._say("Reading …")
+        self._say(tr("Reading …"))
         self.core.ask("cells", values, self._answered, self._failed)
 
     def _answered(self, answer):
         if self.places:
             self._say("; ".join(
-                f"{'ABCDEF'[i]}: {c['lat']:.3f}°, {c['lon']:.3f}°" + ("" if c["series"] else " (no data)")
+                f"{'ABCDEF'[i]}: {c['lat']:.3f}°, {c['lon']:.3f}°" + ("" if c["series"] else f" ({tr('no data')})")
                 for i, c in enumerate(answer["cells"])
             ))  # fmt: skip
             self._show(answer)
@@ -221,12 +224,12 @@ class Dock(QgsDockWidget):
         self.chart.show_day(day)
 
     def _add(self, kept):
-        paths, _ = QFileDialog.getOpenFileNames(self, "Files", "", layers.FILTER)
+        paths, _ = QFileDialog.getOpenFileNames(self, tr("Files"), "", layers.FILTER)
         kept += [layers.store(path) for path in paths if layers.store(path) not in kept]
         self.refresh()
 
     def _save_picture(self):
-        path, _ = QFileDialog.getSaveFileName(self, "Picture", "", "PNG (*.png)")
+        path, _ = QFileDialog.getSaveFileName(self, tr("Picture"), "", "PNG (*.png)")
         if path:
             self.save_picture(path if path.lower().endswith(".png") else f"{path}.png")
 
@@ -234,10 +237,10 @@ class Dock(QgsDockWidget):
         """Write the chart as PNG, larger than it is on the screen."""
         shown = self.chart
         if not chart.picture(PICTURE, shown.cells, shown.classes, shown.day, shown.changed).save(path):
-            QMessageBox.warning(self, TITLE, f"'{path}' cannot be written.")
+            QMessageBox.warning(self, TITLE, tr("'{}' cannot be written.").format(path))
 
     def _save_table(self):
-        path, _ = QFileDialog.getSaveFileName(self, "Table", "", "CSV (*.csv)")
+        path, _ = QFileDialog.getSaveFileName(self, tr("Table"), "", "CSV (*.csv)")
         if path:
             self.save_table(path if path.lower().endswith(".csv") else f"{path}.csv")
 
@@ -247,14 +250,7 @@ class Dock(QgsDockWidget):
             with open(path, "w", newline="", encoding="utf-8") as file:
                 csv.writer(file).writerows(rows_of(self.chart.cells, self.chart.classes))
         except OSError as error:
-            QMessageBox.warning(self, TITLE, f"'{path}' cannot be written ({error.strerror}).")
-
-
-def action(iface, dock):
-    """The entry of menu and toolbar that shows the dock."""
-    entry = dock.toggleViewAction()
-    entry.setIcon(QIcon(os.path.join(os.path.dirname(__file__), "icon.svg")))
-    return entry
+            QMessageBox.warning(self, TITLE, tr("'{}' cannot be written ({}).").format(path, error.strerror))
 
 
 def files_of(project):

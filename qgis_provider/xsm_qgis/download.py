@@ -19,8 +19,9 @@ from qgis.PyQt.QtWidgets import (
 
 from . import provider
 from .asking import Core
+from .words import tr
 
-TITLE = "Download files of a product"
+TITLE = tr("Download files of a product")
 ISO = "yyyy-MM-dd"
 
 
@@ -56,18 +57,18 @@ class Download(QDialog):
             self.extent.setOutputExtentFromCurrent()
         self.extent.setChecked(bool(QgsProject.instance().mapLayers()))
         for box in (self.login, self.answer):
-            box.setToolTip("Nothing is sent before you press Download.")
+            box.setToolTip(tr("Nothing is sent before you press Download."))
         self.login.setWordWrap(True)
         self.answer.setReadOnly(True)
         self.options.setMaximumHeight(56)
         rows = QFormLayout()
         for label, widget in (
-            ("Product", self.source), ("First day", self.first), ("Last day", self.last), ("Folder", self.folder),
-            ("Options, name=value", self.options), ("Log-in", self.login),
+            (tr("Product"), self.source), (tr("First day"), self.first), (tr("Last day"), self.last),
+            (tr("Folder"), self.folder), (tr("Options, name=value"), self.options), (tr("Log-in"), self.login),
         ):  # fmt: skip
             rows.addRow(label, widget)
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
-        self.plan_button, self.run_button = QPushButton("Plan"), QPushButton("Download")
+        self.plan_button, self.run_button = QPushButton(tr("Plan")), QPushButton(tr("Download"))
         for button, act in ((self.plan_button, self.plan), (self.run_button, self.download)):
             buttons.addButton(button, QDialogButtonBox.ButtonRole.ActionRole)
             button.clicked.connect(lambda _=False, act=act: act())
@@ -85,7 +86,7 @@ class Download(QDialog):
     def plan(self):
         """Show how many files and bytes there are."""
         self.plan_button.setEnabled(False)
-        self.answer.setPlainText("Asking the provider's catalogue …")
+        self.answer.setPlainText(tr("Asking the provider's catalogue …"))
         names = {"SOURCE": "source", "DEST": "dest"}
         values = {names[n]: v for n, v in self.values().items() if n in names}
         box = self._box()

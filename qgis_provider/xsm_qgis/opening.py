@@ -11,6 +11,8 @@ HINTS = {
     ("fit", "model"): "models",
 }
 """Parameters that name a source or a model; the forms suggest those that the environment has."""
+DEFAULTS = {("gapfill", "variables"): "retrieval", ("gapfill_cru", "variables"): "retrieval"}
+"""Values that the forms begin with, so that a run ends soon: the satellite's soil moisture alone."""
 FEATURES = {("zonal", "regions"): "polygons", ("at", "points"): "places"}
 """Files of features, which are layers in QGIS."""
 
@@ -34,7 +36,7 @@ def request(operation, values):
 
 
 def _of_source(operation, name, source):
-    title = re.split(r" \(|, ", source["title"])[0]
+    title = re.split(r" \(|, |: ", source["title"])[0]
     taken = [p for p in operation["params"] if p["name"] not in ("source", "options")]
     return {
         **operation,
@@ -43,7 +45,7 @@ def _of_source(operation, name, source):
         "group": "Open a product",
         "summary": f"{source['title']}. {operation['summary']}",
         "params": [*taken, *source["options"]],
-        "source": {"name": name, "options": [p["name"] for p in source["options"]]},
+        "source": {"name": name, "title": title, "options": [p["name"] for p in source["options"]]},
     }
 
 
@@ -54,7 +56,8 @@ def _hinted(operation, description):
         known = description.get(HINTS.get((operation["id"], param["name"])), {})
         fitting = [n for n, info in known.items() if operation["id"] != "gapfill" or info["task"] == "gapfill"]
         kind = FEATURES.get((operation["id"], param["name"]), param["kind"])
-        params.append({**param, "kind": kind, **({"choices": fitting} if fitting else {})})
+        default = DEFAULTS.get((operation["id"], param["name"]), param["default"])
+        params.append({**param, "kind": kind, "default": default, **({"choices": fitting} if fitting else {})})
         for name in fitting:
             options = ", ".join(option["name"] for option in known[name].get(options_of, ()))
             option_help += f" {name}: {options}." if options else ""

@@ -35,15 +35,18 @@ from qgis.core import (
 from . import layers
 from .runner import CoreError
 from .styling import RESULT
+from .words import tr
 
 OUTPUT = "OUTPUT"
+BETWEEN = ";"
+"""Stands between files in the field of a folder: the forms of QGIS 3.22 cannot fill in a list of files."""
 DATA_FILES = "Tables (*.nc *.csv zarr.json);;All files (*)"
 WRITTEN = {
     "table": "CSV (*.csv);;NetCDF (*.nc)",
     "figure": "PNG (*.png);;SVG (*.svg);;PDF (*.pdf)",
     "path": "HTML (*.html)",
 }
-PERIOD = (("_START", "first day"), ("_END", "last day"))
+PERIOD = (("_START", tr("first day")), ("_END", tr("last day")))
 ENDINGS = {
     "period": [end for end, _ in PERIOD],
     "stations": ["", "_LAYER"],
@@ -58,7 +61,7 @@ def destination(operation):
     """Return the parameter for the result of an operation, or None if one of its own parameters is the output."""
     result = operation["result"]
     if result == "model":
-        return QgsProcessingParameterFolderDestination(OUTPUT, "Trained model")
+        return QgsProcessingParameterFolderDestination(OUTPUT, tr("Trained model"))
     if result == "dataset":
         return QgsProcessingParameterRasterDestination(OUTPUT, RESULT)
     if result in ("table", "figure"):
@@ -66,7 +69,12 @@ def destination(operation):
     return None
 
 
-HELP = {"region": "Extent: west, east, south, north, with a CRS in brackets where it is not the project's. "}
+HELP = {
+    "region": "Extent: west, east, south, north, with a CRS in brackets where it is not the project's. ",
+    "dataset": "A layer stands for all variables of its file. ",
+    "polygons": "A layer of polygons in any CRS. ",
+    "places": "A layer of points in any CRS. ",
+}
 """What QGIS expects in another form than the core."""
 
 
@@ -101,7 +109,7 @@ def read(algorithm, param, inputs, context, result=""):
     """Return the value for the core, or None if there is none."""
     if param["default"] is None and all(is_empty(inputs.get(name)) for name in names(param)):
         return None
-    reader = _read_output if names_output(param, result) else READ.get(param["kind"], _read_string)
+    reader = _read_output if names_output(param, result) else READ.get(param["kind"], _read_text)
     value = reader(algorithm, param["name"].upper(), inputs, context)
     return None if is_empty(value) else value
 
@@ -132,9 +140,9 @@ def _layer(param):
 
 def _paths(param):
     name, label = _common(param)
-    kind = QgsProcessing.SourceType.TypeFile
-    (folder,) = _folder({**param, "label": f"{param['label']}: folder", "required": False})
-    return [folder, QgsProcessingParameterMultipleLayers(f"{name}_FILES", f"{label}: or files", kind, None, True)]
+    kind, single = QgsProcessing.SourceType.TypeFile, f"{label}: {tr('or single files')}"
+    (folder,) = _folder({**param, "label": f"{param['label']}: {tr('a folder')}", "required": False})
+    return [folder, QgsProcessingParameterMultipleLayers(f"{name}_FILES", single, kind, None, True)]
 
 
 def _folder(param):
@@ -202,7 +210,7 @@ def _string(param, lines=False):
     if isinstance(default, (list, tuple)):
         default = ", ".join(str(v) for v in default)
     definition = QgsProcessingParameterString(name, label, default, lines, _optional(param))
-    if param["choices"]:
+    if param["choices"] and param["kind"] != "strings":
         hints = [str(choice) for choice in param["choices"]]
         definition.setMetadata({"widget_wrapper": {"value_hints": hints if param["required"] else ["", *hints]}})
     return [definition]
@@ -222,7 +230,8 @@ def _period(param):
 
 def _region(param):
     name, label = _common(param)
-    (named,) = _string({**param, "name": f"{param['name']}_name", "label": f"{label}: or a name", "required": False})
+    other = {"name": f"{param['name']}_name", "label": f"{label}: {tr('or its name')}", "required": False}
+    (named,) = _string({**param, **other})
     return [QgsProcessingParameterExtent(name, label, None, _optional(param)), named]
 
 
@@ -265,8 +274,9 @@ def _read_features(algorithm, name, inputs, context, write):
 
 def _read_paths(algorithm, name, inputs, context):
     path = algorithm.parameterAsFile(inputs, name, context)
+    paths = [path] if os.path.exists(path) else [one.strip() for one in path.split(BETWEEN)]
     files = algorithm.parameterAsFileList(inputs, f"{name}_FILES", context)
-    return [one for one in (path, *files) if one]
+    return [one for one in (*paths, *files) if one]
 
 
 def _read_layers(algorithm, name, inputs, context):
@@ -275,24 +285,9 @@ def _read_layers(algorithm, name, inputs, context):
     return [layers.store(layers.path_of(one, context)) for one in values if not is_empty(one)]
 
 
-def _read_choice(algorithm, name, inputs, context):
-    return algorithm.parameterAsEnumString(inputs, name, context)
-
-
-def _read_integer(algorithm, name, inputs, context):
-    return algorithm.parameterAsInt(inputs, name, context)
-
-
-def _read_number(algorithm, name, inputs, context):
-    return algorithm.parameterAsDouble(inputs, name, context)
-
-
-def _read_boolean(algorithm, name, inputs, context):
-    return algorithm.parameterAsBool(inputs, name, context)
-
-
-def _read_string(algorithm, name, inputs, context):
-    return algorithm.parameterAsString(inputs, name, context)
+def _by(method):
+    """A reader that calls a method of the algorithm."""
+    return lambda algorithm, name, inputs, context: getattr(algorithm, method)(inputs, name, context)
 
 
 def _read_options(algorithm, name, inputs, context):
@@ -315,6 +310,8 @@ def _read_region(algorithm, name, inputs, context):
     return [box.xMinimum(), box.yMinimum(), box.xMaximum(), box.yMaximum()]
 
 
+_read_text = _by("parameterAsString")
+
 MAKE = {
     "dataset": _layer, "table": _file, "figure": _file, "path": _file, "paths": _paths, "model": _folder,
     "folder": _folder,
@@ -324,10 +321,9 @@ MAKE = {
 }  # fmt: skip
 READ = {
     "dataset": _read_layer, "table": _read_file, "figure": _read_file, "path": _read_file, "folder": _read_file,
-    "paths": _read_paths,
-    "model": _read_string, "datasets": _read_layers, "stations": _read_stations,
-    "polygons": _read_polygons, "places": _read_places, "choice": _read_choice,
-    "integer": _read_integer, "number": _read_number, "boolean": _read_boolean, "string": _read_string,
-    "strings": _read_string, "mapping": _read_string, "options": _read_options,
-    "period": _read_period, "region": _read_region,
+    "paths": _read_paths, "datasets": _read_layers, "stations": _read_stations, "polygons": _read_polygons,
+    "places": _read_places, "options": _read_options, "period": _read_period, "region": _read_region,
+    "choice": _by("parameterAsEnumString"), "integer": _by("parameterAsInt"), "number": _by("parameterAsDouble"),
+    "boolean": _by("parameterAsBool"),
+    "model": _read_text, "string": _read_text, "strings": _read_text, "mapping": _read_text,
 }  # fmt: skip

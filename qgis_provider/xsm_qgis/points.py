@@ -19,6 +19,7 @@ from qgis.utils import iface
 
 from . import chart, layers
 from .runner import CoreError
+from .words import tr
 
 PICTURE, SERIES = QSize(420, 170), "series"
 END = "_points.geojson"
@@ -85,7 +86,7 @@ def add(title, shown, project):
 
 
 def _layer(shown, product, score):
-    title = score["title"] if score else "Stations"
+    title = score["title"] if score else tr("Stations")
     layer = QgsVectorLayer(shown["path"], f"{title}, {product}" if product else title, "ogr")
     if product:
         quoted = product.replace("'", "''")
@@ -107,7 +108,7 @@ def _renderer(score):
             (low, high, colour) == tuple(score["classes"][0]),
             (low, high, colour) == tuple(score["classes"][-1]),
         )
-        text = f"up to {high:g}" if first else f"over {low:g}" if last else f"{low:g} to {high:g}"
+        text = (tr("up to {1:g}") if first else tr("over {0:g}") if last else tr("{0:g} to {1:g}")).format(low, high)
         ranges.append(QgsRendererRange(low, high, QgsMarkerSymbol.createSimple({**MARKER, "color": colour}), text))
     return QgsGraduatedSymbolRenderer(score["field"], ranges)
 

@@ -12,6 +12,7 @@ from . import interpreter, opening, settings
 from .algorithm import ICON, CoreAlgorithm
 from .check import CheckAlgorithm
 from .runner import PROTOCOL, CoreError
+from .words import tr
 
 BUNDLED = os.path.join(os.path.dirname(__file__), "operations.json")
 
@@ -26,7 +27,7 @@ class XsmProvider(QgsProcessingProvider):
         return "XSM"
 
     def longName(self):
-        return "XSM (soil moisture)"
+        return tr("XSM (soil moisture)")
 
     def versionInfo(self):
         return description()["version"]

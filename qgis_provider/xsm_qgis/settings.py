@@ -8,9 +8,9 @@ from processing.core.ProcessingConfig import ProcessingConfig, Setting
 from qgis.core import QgsApplication
 
 from . import interpreter
+from .words import tr
 
 NAME = "XSM_PYTHON"
-TITLE = "Python of the xsm environment"
 
 
 def folder():
@@ -26,7 +26,7 @@ def python():
 def add(group, icon):
     """Show the setting under Processing, Providers."""
     ProcessingConfig.settingIcons[group] = icon
-    ProcessingConfig.addSetting(Setting(group, NAME, TITLE, "", valuetype=Setting.FILE))
+    ProcessingConfig.addSetting(Setting(group, NAME, tr("Python of the xsm environment"), "", valuetype=Setting.FILE))
     ProcessingConfig.readSettings()
 
 

@@ -12,17 +12,19 @@ from qgis.core import (
     QgsRasterLayer,
     QgsRasterShader,
     QgsSingleBandPseudoColorRenderer,
+    QgsVectorLayer,
 )
 from qgis.PyQt.QtCore import QCoreApplication, QObject, pyqtSignal, pyqtSlot
 from qgis.PyQt.QtGui import QColor
 
 from . import layers as files
 from . import playing
+from .words import tr
 
 MOST_LAYERS = 8
-RESULT = "Result"
+RESULT = tr("Result")
 """Name of a result that nobody has named."""
-ROLES = {"map": "", "spread": "Spread", "flags": "Flags"}
+ROLES = {"map": "", "spread": tr("Spread"), "flags": tr("Flags")}
 """What a map shows, in the order of the layers, and the title of the folded group that all but the first get."""
 PLAIN = ("#fde725", "#7ad151", "#22a884", "#2a788e", "#414487", "#440154")
 """Viridis, for variables without a ramp of their own."""
@@ -75,10 +77,14 @@ def load(title, layers, destination, context):
     if details is None:
         return
     context.setLayersToLoadOnCompletion(waiting)
-    if details.project is not None and layers:
-        name = title if details.name in ("", RESULT) else details.name
-        project = details.project
+    if details.project is None:
+        return
+    name = title if details.name in ("", RESULT) else details.name
+    project = details.project
+    if layers:
         in_main_thread(lambda: add(name, layers, project))
+    elif destination.lower().endswith(".csv"):
+        in_main_thread(lambda: add_table(name, destination, project))
 
 
 def add(title, layers, project):
@@ -86,7 +92,7 @@ def add(title, layers, project):
     looks = selection(layers)
     timed = next((look for look in looks if look["days"]), {"days": []})
     days = timed["days"]
-    span = f", {days[0]} to {days[-1]}" if len(days) > 1 else f", {days[0]}" if days else ""
+    span = ", " + tr("{} to {}").format(days[0], days[-1]) if len(days) > 1 else f", {days[0]}" if days else ""
     group = project.layerTreeRoot().insertGroup(0, title + span)
     folded = {}
     for i, look in enumerate(looks):
@@ -110,6 +116,28 @@ def add(title, layers, project):
         playing.open_controller(project, days, timed.get("first") or days[0])
 
 
+def add_table(title, path, project):
+    """Add a table on top of the project."""
+    table = QgsVectorLayer(f"{path}|option:AUTODETECT_TYPE=YES", title, "ogr")
+    project.addMapLayer(table, False)
+    project.layerTreeRoot().insertLayer(0, table)
+
+
+def uri_of(look):
+    """Address of a map for QGIS."""
+    return f'NETCDF:"{look["path"]}":{look["variable"]}' if look["variable"] else look["path"]
+
+
+def first_map(layers, context, as_layer):
+    """Address of the first map, or the id of a temporary layer: in QGIS 3.22 steps of a model open files alone."""
+    look = selection(layers)[0]
+    if not as_layer:
+        return uri_of(look)
+    layer = QgsRasterLayer(uri_of(look), look["name"])
+    context.temporaryLayerStore().addMapLayer(layer)
+    return layer.id()
+
+
 def selection(layers):
     """Layers to show, at most MOST_LAYERS: soil moisture, else all; maps before their spread before flags."""
     order = list(ROLES)
@@ -121,8 +149,7 @@ def raster(look):
     """Raster layer of a map with its name, colours and days."""
     path, variable, units = look["path"], look["variable"], look.get("units", "")
     name = look.get("name") or os.path.basename(path) + (f" {variable}" if variable else "")
-    uri = f'NETCDF:"{path}":{variable}' if variable else path
-    layer = QgsRasterLayer(uri, f"{name} [{units}]" if units else name)
+    layer = QgsRasterLayer(uri_of(look), f"{name} [{units}]" if units else name)
     paint(layer, look)
     files.set_inputs(layer, look.get("inputs", {}))
     if look["days"]:

@@ -27,7 +27,7 @@ import xarray as xr
 from xsm.io import day_store
 from xsm.study import template
 from xsm.study.example import Size, make_files, study_changes
-from xsm.study.stages import alone
+from xsm.study.locked import alone
 
 FIRST = 26
 DAILY = ("SMAP", "NLDAS")

@@ -56,6 +56,8 @@ def test_maps_of_a_day_and_of_the_mean(world: tuple[xr.Dataset, xr.Dataset, xr.D
     day = estimates.chunk({"time": 7}).sm.plot_map(variable="sm_25cm_s2_std", day="2021-05-02")
     assert day.axes[0].get_title(loc="left") == "25 cm, scenario 2: standard deviation, 2021-05-02"
     np.testing.assert_allclose(day.axes[0].images[0].get_array(), estimates["sm_25cm_s2_std"].sel(time="2021-05-02"))
+    titled = estimates.sm.plot_map(day="2021-05-02", title="Before the rain")
+    assert titled.axes[0].get_title(loc="left") == "Before the rain"
     with pytest.raises(UsageError, match="have no day 2031-01-01"):
         estimates.sm.plot_map(day="2031-01-01")
     with pytest.raises(UsageError, match="Unknown variable"):

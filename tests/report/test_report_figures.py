@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from xsm.data.grids import EASE2_M09
 from xsm.reporting import frames, map_figures
+from xsm.reporting.html_page import Page
 from xsm.reporting.scene import LEAST_SHARE, gap_counts, gap_day, make_scene, overview
 
 
@@ -96,3 +97,13 @@ def test_maps_of_a_figure_share_a_scale_that_the_data_set() -> None:
     assert map_figures.limits([np.full(3, np.nan)], "uncertainty") == (0, 0.1) and map_figures.limits(
         [np.ones(3)], ""
     ) == (1, 2)
+
+
+def test_warnings_of_one_kind_are_folded_into_one() -> None:
+    page = Page("Title", "lead")
+    page.section("summary", "Summary")
+    for texts in ([], ["A & B vary little."], ["A varies little.", "B varies little."]):
+        page.banner("Hardly any variation.", *texts)
+    html = page.html("")
+    assert html.count("Hardly any variation.") == 2 and "A &amp; B vary little." in html
+    assert "<b>Hardly any variation.</b> 2 maps</summary><ul><li>A varies little.</li>" in html

@@ -12,10 +12,12 @@ import importlib
 import importlib.util
 import logging
 import os
+import sys
+import time
 import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import Distribution, EntryPoint, entry_points
 from typing import Any, Literal
 
 import pluggy
@@ -24,7 +26,9 @@ from xsm._version import __version__
 from xsm.contracts import api1, hookspecs
 from xsm.contracts.model import ModelInfo, with_memory
 from xsm.contracts.operation import Operation
+from xsm.contracts.registering import HOOKS, check_description, check_hooks, remarks, unmet
 from xsm.contracts.source import SourceInfo
+from xsm.contracts.tracing import reason
 from xsm.data.cf import VARIABLES
 from xsm.data.region import REGIONS
 from xsm.data.roles import declare
@@ -32,7 +36,6 @@ from xsm.errors import LIBRARIES, MissingPlugin, XsmError, tell, unknown
 
 log = logging.getLogger("xsm")
 DEFAULTS = ("xsm.contracts.defaults.tiny", "xsm.contracts.defaults.baseline")
-HOOKS = {"xsm_sources": "sources", "xsm_models": "models", "xsm_operations": "operations"}
 BUILTIN = (
     "open", "fetch", "read", "example", "regrid", "gapfill", "cube", "fit", "estimate", "fuse", "swi", "climatology",
     "anomaly", "percentile", "drought", "rescale", "trend", "lag", "drydown", "at", "zonal", "to_daily", "texture",
@@ -92,7 +95,7 @@ def load(points: Iterable[EntryPoint], *, strict: bool | None = None) -> Manager
     pm.add_hookspecs(hookspecs)
     loaded = Manager()
     for module in DEFAULTS:
-        _load_one(pm, loaded, Plugin(module.rsplit(".", 1)[1], module, version=__version__), strict)
+        _load_one(pm, loaded, Plugin(module.rsplit(".", 1)[1], module, version=__version__), None, strict)
     for point in sorted(points, key=lambda p: not _is_ours(p)):
         dist = point.dist
         plugin = Plugin(point.name, point.value, dist.name if dist else "", dist.version if dist else "")
@@ -105,7 +108,7 @@ def load(points: Iterable[EntryPoint], *, strict: bool | None = None) -> Manager
             plugin.status, plugin.reason = "blocked", "by XSM_PLUGINS or XSM_DISABLE_PLUGINS"
             loaded.plugins[point.name] = plugin
         else:
-            _load_one(pm, loaded, plugin, strict)
+            _load_one(pm, loaded, plugin, dist, strict)
     _tell_unknown(loaded)
     declare([info.parts for info in loaded.sources.values()], VARIABLES)
     name_regions(loaded)
@@ -131,7 +134,7 @@ def _tell_unknown(loaded: Manager) -> None:
 
 def load_factory(factory: str, what: str, requires: Iterable[str] = ()) -> Any:
     """Import ``"module:Class"`` and call it; a missing dependency becomes `MissingPlugin`."""
-    absent = [m for m in requires if importlib.util.find_spec(m) is None]
+    absent = [m for m in requires if not _is_there(m)]
     if absent:
         raise MissingPlugin(f"The {what} needs {', '.join(absent)}.", hint=f"pip install {' '.join(absent)}")
     module, _, name = factory.partition(":")
@@ -143,23 +146,36 @@ def load_factory(factory: str, what: str, requires: Iterable[str] = ()) -> Any:
         raise MissingPlugin(f"The {what} cannot be loaded ({error}).", hint="Install its dependencies.") from error
     except (Exception, SystemExit) as error:
         raise MissingPlugin(
-            f"The {what} cannot be loaded ({_reason(error)}).", hint="Update its plugin, or report it to its authors."
+            f"The {what} cannot be loaded ({reason(error, module)}).",
+            hint="Update its plugin, or report it to its authors.",
         ) from error
 
 
-def _load_one(pm: pluggy.PluginManager, loaded: Manager, plugin: Plugin, strict: bool) -> None:
+def _is_there(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:  # the package of a dotted name
+        return False
+
+
+def _load_one(
+    pm: pluggy.PluginManager, loaded: Manager, plugin: Plugin, dist: Distribution | None, strict: bool
+) -> None:
     loaded.plugins[plugin.name] = plugin
     try:
+        known, start = set(sys.modules), time.thread_time()
         module = importlib.import_module(plugin.module)
+        seconds = time.thread_time() - start
         LIBRARIES.add(module.__package__ or plugin.module)
         plugin.api = getattr(module, "XSM_PLUGIN_API", hookspecs.PLUGIN_API)
         if plugin.api not in (api1.API, hookspecs.PLUGIN_API):
             plugin.status = "incompatible"
             plugin.reason = (
-                f"written for plugin API {plugin.api}, this xsm has {hookspecs.PLUGIN_API}: update one of them"
+                f"written for plugin API {plugin.api!r}, this xsm has {hookspecs.PLUGIN_API}: update one of them, or "
+                f"correct XSM_PLUGIN_API in {module.__file__}"
             )
             return
-        plugin.reason = api1.REASON if plugin.api == api1.API else ""
+        check_hooks(module)
         pm.register(module, plugin.name)
         pm.check_pending()
         for hook, kind in HOOKS.items():
@@ -167,12 +183,17 @@ def _load_one(pm: pluggy.PluginManager, loaded: Manager, plugin: Plugin, strict:
             for impl in getattr(pm.hook, hook).get_hookimpls():
                 if impl.plugin_name == plugin.name:
                     impl.function(*(_registrar(loaded, plugin, kind) for _ in impl.argnames))
+        notes = [api1.REASON] if plugin.api == api1.API else []
+        notes += remarks(module, seconds, set(sys.modules) - known, dist)
+        plugin.reason = "; ".join(notes if any(plugin.registers.values()) else [*notes, "registers nothing"])
     except BaseException as error:  # an exit of a plugin must not be that of xsm
         if strict and isinstance(error, Exception):
             raise
         if strict:
-            raise XsmError(f"The plugin '{plugin.name}' failed: {_reason(error)}.") from error
-        plugin.status, plugin.reason, plugin.trace = "failed", _reason(error), traceback.format_exc()
+            raise XsmError(f"The plugin '{plugin.name}' failed: {reason(error, plugin.module)}.") from error
+        plugin.status, plugin.reason, plugin.trace = "failed", reason(error, plugin.module), traceback.format_exc()
+        if missing := unmet(dist):
+            plugin.reason += f"; needs {', '.join(missing)}"
         _withdraw(loaded, plugin)
         if pm.get_plugin(plugin.name) is not None:
             pm.unregister(name=plugin.name)
@@ -183,7 +204,7 @@ def _registrar(loaded: Manager, plugin: Plugin, kind: str) -> Callable[[Any], No
     registry: dict[str, Any] = getattr(loaded, kind)
 
     def register(item: Any) -> None:
-        name = item.id if kind == "operations" else item.name
+        name = check_description(item, kind)
         owners = loaded.owners | ({("operations", n): "xsm" for n in builtin()} if kind == "operations" else {})
         brings = KNOWN_PLUGINS.get(name) if kind != "operations" else None
         if brings and plugin.distribution and _plain(plugin.distribution.lower()) != _plain(brings):
@@ -210,10 +231,6 @@ def _withdraw(loaded: Manager, plugin: Plugin) -> None:
             getattr(loaded, kind).pop(name, None)
             loaded.owners.pop((kind, name), None)
     plugin.registers = {}
-
-
-def _reason(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}".split("\n")[0]
 
 
 def _names(variable: str) -> set[str] | None:

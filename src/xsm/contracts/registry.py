@@ -12,8 +12,9 @@ from xsm.contracts.loading import KNOWN_PLUGINS, Plugin, builtin, load_factory, 
 from xsm.contracts.model import Model, ModelInfo, Task
 from xsm.contracts.operation import Operation
 from xsm.contracts.source import DataSource, SourceInfo
+from xsm.contracts.tracing import line_of, reason
 from xsm.data.roles import part_by_name
-from xsm.errors import MissingPlugin, UsageError, unknown
+from xsm.errors import MissingPlugin, UsageError, XsmError, unknown
 
 
 def plugins() -> dict[str, Plugin]:
@@ -66,6 +67,10 @@ def get_source(name: str) -> DataSource:
     """Return the data source of a name, or say which plugin brings it."""
     info = source_info(name)
     source = load_factory(info.factory, f"source '{name}'", info.requires)
+    if not isinstance(source, DataSource):
+        raise UsageError(
+            f"The source '{name}' ({info.factory}) lacks info, identify or open.", hint="Report it to its authors."
+        )
     return api1.adapt(source) if api1.is_written_for(source) else source
 
 
@@ -78,6 +83,17 @@ def missing_or_unknown(kind: str, name: str, known: Mapping[str, Any]) -> Except
             hint=f"Install {dist} (see `xsm plugins` for those that failed or are blocked).",
         )
     return unknown(kind, name, known)
+
+
+def plugin_error(error: BaseException) -> XsmError | None:
+    """The error of a plugin as a sentence that names the plugin, file and line; None for one of xsm itself."""
+    for plugin in manager().plugins.values():
+        if plugin.distribution != "xsm" and line_of(error, plugin.module):
+            return XsmError(
+                f"The plugin '{plugin.name}' failed: {reason(error, plugin.module)}.",
+                hint=f"Report it to the authors of {plugin.distribution or plugin.module}, with the traceback.",
+            )
+    return None
 
 
 def providers(names: Iterable[str]) -> list[str]:

@@ -6,6 +6,7 @@ a file shows later: a `SkippedFile` warning names it then, and the writers of fi
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -142,18 +143,29 @@ def _by_file(ds: xr.Dataset, paths: Sequence[Any]) -> Iterator[tuple[str, str]]:
 
 
 def day_in(name: str) -> np.datetime64 | None:
-    """Day in the name of a file.
+    """Day in the name of a file, of several the first.
 
     Examples
     --------
     >>> print(day_in("SMAP_L3_SM_P_E_20210412_R19240_001.h5"), day_in("sandtotal_5_cm_p.tif"))
     2021-04-12 None
     """
-    match = DATED.search(name)
-    try:
-        return np.datetime64(f"{match[1]}-{match[3]}-{match[4]}", "D") if match else None
-    except ValueError:
-        return None
+    return next(iter(days_in(name)), None)
+
+
+def days_in(name: str) -> list[np.datetime64]:
+    """Days in the name of a file; a date that does not exist is none.
+
+    Examples
+    --------
+    >>> [str(day) for day in days_in("era5_land_2021-05-01_2021-05-31.zip")]
+    ['2021-05-01', '2021-05-31']
+    """
+    days: list[np.datetime64] = []
+    for year, _, month, day in DATED.findall(name):
+        with contextlib.suppress(ValueError):
+            days.append(np.datetime64(f"{year}-{month}-{day}", "D"))
+    return days
 
 
 def mark(cube: xr.Dataset, lost: Collection[str]) -> xr.Dataset:

@@ -17,8 +17,7 @@ from xsm.errors import DataError
 
 Values = TypeVar("Values")
 _ALONE = threading.Lock()
-LONGEST = 64
-"""Letters that a unit may have."""
+LONGEST = 64  # letters that a unit may have
 _EXAMPLES = "'m3 m-3', 'percent', 'kg m-2', 'mm/day', 'K', 'degC' or 'g cm-3'"
 _WORDS = {
     "": "1", "-": "1", "none": "1", "unitless": "1", "dimensionless": "1", "nondimensional": "1", "fraction": "1",
@@ -106,10 +105,12 @@ def convert_in(where: object, name: str, values: Values, unit: str, to: str) -> 
 
     Parameters
     ----------
-    where, name : object, str
-        The file and its variable.
-    values, unit, to
-        As in `convert`.
+    where, name, values, unit, to
+        The file, its variable, and the rest as in `convert`.
+
+    Returns
+    -------
+    float, ndarray or DataArray
 
     Raises
     ------

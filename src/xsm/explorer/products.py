@@ -20,6 +20,7 @@ from xsm.data.roles import LAND_MODELS, role_of
 from xsm.errors import DataError, UsageError
 from xsm.io.styles import DROUGHT, RAMPS, classes_of, style_of
 from xsm.reporting.labels import label
+from xsm.reporting.scene import is_fused
 from xsm.series.day_of_year import day_of_year
 from xsm.series.drought import LIMITS
 from xsm.series.percentile import How
@@ -140,10 +141,10 @@ def _shown(ds: xr.Dataset, grid: Grid) -> list[str]:
 
 
 def _rank(ds: xr.Dataset, name: str) -> int:
-    """Maps that are complete come before those with gaps."""
+    """The fusion comes first, as in the report; maps that are complete come before those with gaps."""
     if is_estimate(ds, name) or f"{name}_std" in ds:
-        return 0
-    return 1 if role_of(ds, name) in LAND_MODELS else 2
+        return 0 if is_fused(ds, name) else 1
+    return 2 if role_of(ds, name) in LAND_MODELS else 3
 
 
 def _grid(ds: xr.Dataset) -> Grid:

@@ -9,34 +9,38 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import xarray as xr
 
-from xsm.errors import UsageError
+from xsm.errors import UsageError, XsmError
 from xsm.explorer.blocks import Blocks, Packed
 from xsm.explorer.page import whole
 from xsm.explorer.places import stations_near
-from xsm.explorer.products import Catalogue, Grid, Product
+from xsm.explorer.products import Catalogue, Grid, Product, catalogue
 
 MOST_BYTES = 48 << 20
 """Of the packed numbers before compression."""
+SMALL_BYTES = 12 << 20
+"""Of those of a page that is written beside other results."""
 MOST_STATIONS = 200
 TOUCH = 1e-6
 """Degrees that rounding may put an edge of a cell off."""
 
 
 def page(
-    catalogue: Catalogue,
+    table: Catalogue,
     blocks: Blocks,
     box: tuple[float, float, float, float],
     first: int,
     last: int,
     products: Sequence[str] = (),
     state: str = "",
+    most: int = MOST_BYTES,
 ) -> str:
     """The page with some days of some products in a box.
 
     Parameters
     ----------
-    catalogue, blocks : Catalogue, Blocks
+    table, blocks : Catalogue, Blocks
         What there is, and who reads it.
     box : tuple of float
         West, south, east and north in degrees.
@@ -46,21 +50,23 @@ def page(
         Keys; by default all soil moisture. Each comes with its spread.
     state : str
         What the page shows at first, as in the fragment of its address.
+    most : int
+        Most bytes of its packed numbers before compression.
 
     Raises
     ------
     UsageError
         Where that is nothing, or too much for one file.
     """
-    shown = [p for p in catalogue.products.values() if (p.key in products if any(products) else p.moisture)]
-    about = catalogue.describe()
-    windows = {i: _window(grid, box) for i, grid in enumerate(catalogue.grids)}
+    shown = [p for p in table.products.values() if (p.key in products if any(products) else p.moisture)]
+    about = table.describe()
+    windows = {i: _window(grid, box) for i, grid in enumerate(table.grids)}
     days = {p.key: [int(d) for d in p.days.astype(int) if first <= d <= last] for p in shown}
     parts = [(p, kind) for p in shown for kind in ("value", *(["spread"] if p.spread else []))]
     size = sum(2 * len(days[p.key]) * _cells(windows[p.grid]) for p, _ in parts)
-    if not 0 < size <= MOST_BYTES:
+    if not 0 < size <= most:
         raise UsageError(
-            f"The page would contain {size / 1e6:.0f} MB, expected more than 0 and at most {MOST_BYTES / 1e6:.0f} MB.",
+            f"The page would contain {size / 1e6:.0f} MB, expected more than 0 and at most {most / 1e6:.0f} MB.",
             hint="Choose fewer days or products, or zoom in.",
         )
     about["products"] = [
@@ -78,9 +84,23 @@ def page(
     maps = {f"{p.key}\n{kind}": _stored(blocks, p, kind, days[p.key], windows[p.grid]) for p, kind in parts}
     near: dict[str, Any] = {}
     for station in about["stations"]:
-        for row in stations_near(catalogue, station["lon"], station["lat"]):
+        for row in stations_near(table, station["lon"], station["lat"]):
             near.setdefault(row["station"], row | {"series": _between(row.get("series", {}), first, last)})
     return whole(json.dumps({"about": about, "maps": maps, "stations": list(near.values()), "state": state}))
+
+
+def small_page(title: str, ds: xr.Dataset) -> str:
+    """The page with all days of maps, without stations; empty for maps that it cannot show or that are too large."""
+    try:
+        table = catalogue([(title, ds)])
+        blocks = Blocks(table)
+        days = np.concatenate([p.days for p in table.products.values()]).astype(int)
+        try:
+            return page(table, blocks, table.box, int(days.min()), int(days.max()), most=SMALL_BYTES)
+        finally:
+            blocks.close()
+    except XsmError:
+        return ""
 
 
 def _between(series: dict[str, Any], first: int, last: int) -> dict[str, Any]:
@@ -118,5 +138,5 @@ def _stored(blocks: Blocks, product: Product, kind: str, days: Sequence[int], sp
     return {
         "scale": [m.scale for m in maps],
         "offset": [m.offset for m in maps],
-        "numbers": base64.b64encode(gzip.compress(raw, 6)).decode(),
+        "numbers": base64.b64encode(gzip.compress(raw, 6, mtime=0)).decode(),
     }

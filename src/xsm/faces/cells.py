@@ -76,7 +76,7 @@ def cells(
     >>> _ = files.write(xsm.example("cube", size=16, days=8), path)
     >>> (cell,) = cells([str(path)], [(35.9, -98.1)])["cells"]
     >>> [series["name"] for series in cell["series"]][:2], len(cell["outline"])
-    (['SMAP DCA', 'Noah 0-10 cm'], 5)
+    (['SMAP DCA', 'SMAP SCA-V'], 5)
     """
     where = places_of(None, None, [tuple(place) for place in places])
     answers: list[dict[str, Any]] = [

@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from xsm._version import __version__
-from xsm.contracts.registry import operations
+from xsm.contracts.registry import operations, plugin_error
 from xsm.errors import XsmError
 from xsm.faces.command import command, set_log_level
 from xsm.faces.hints import speaking
@@ -137,7 +137,7 @@ def _run(arguments: list[str]) -> int:
     except click.ClickException as error:
         say("error", " ".join(error.format_message().split()))
         command_path = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "xsm"
-        say("hint", f"See {command_path} --help.")
+        say("hint", f"{_habit(getattr(error, 'option_name', ''))}See {command_path} --help.")
         return 2
     except (click.Abort, KeyboardInterrupt):
         say("error", "interrupted; no unfinished output is left.")
@@ -145,10 +145,19 @@ def _run(arguments: list[str]) -> int:
     except Exception as error:
         if debug:
             traceback.print_exc()
+        blamed = plugin_error(error)
         what = " ".join(str(error).split())[:300]
-        say("error", f"{type(error).__name__}: {what}" if what else type(error).__name__)
-        say("hint", "This is a bug in xsm: please run again with --debug and report it.")
+        text = f"{type(error).__name__}: {what}" if what else type(error).__name__
+        say("error", blamed.message if blamed else text)
+        say("hint", blamed.hint if blamed else "This is a bug in xsm: please run again with --debug and report it.")
         return 1
+
+
+def _habit(option: str) -> str:
+    """What to do instead of an option that people know from other tools, or of a negative number without a name."""
+    if option in ("-o", "--output"):
+        return "The output is the last argument and has no option. "
+    return "A negative number needs its option, as in --lon -98.1. " if option[1:].isdigit() else ""
 
 
 def say(what: str, text: str) -> None:

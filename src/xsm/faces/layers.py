@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from xsm.data.roles import part_by_name
 from xsm.faces.execute import Outcome
 from xsm.io import files
 from xsm.io.geotiff import map_names
@@ -69,7 +70,7 @@ def _layer(path: Path, variable: str, array: xr.DataArray) -> dict[str, Any]:
     return {
         "path": str(path),
         "variable": variable,
-        "name": str(array.attrs.get("long_name") or name.replace("_", " ")),
+        "name": part_by_name(name).label or str(array.attrs.get("long_name") or name.replace("_", " ")),
         "units": readable(str(array.attrs.get("units", ""))),
         "role": "flags" if flags else "spread" if name.endswith("_std") else "map",
         "main": bool(style_of(name)),

@@ -23,7 +23,7 @@ STEPS = {
     "ubrmse": (0, 0.02, 0.03, 0.04, 0.05, 0.06, 0.08, 1),
     "bias": (-1, -0.08, -0.04, -0.02, 0.02, 0.04, 0.08, 1),
 }
-"""Limits of the classes of each score; 0.04 m3 m-3 is the aim of SMAP."""
+"""Limits of the classes of each score; 0.04 m3 m-3 is what satellite missions aim at."""
 GOOD = ("#440154", "#443a83", "#31688e", "#21908d", "#35b779", "#8fd744", "#fde725")
 SIGNED = ("#b2182b", "#ef8a62", "#fddbc7", "#f7f7f7", "#d1e5f0", "#67a9cf", "#2166ac")
 COLOURS = {"r": GOOD, "ubrmse": GOOD[::-1], "bias": SIGNED}

@@ -11,6 +11,7 @@ import click
 from xsm.errors import DataError, UsageError, unknown
 from xsm.faces.text_table import table
 from xsm.faces.unattended import status, update, watch
+from xsm.twin.write import PRODUCTS
 
 OUT = click.Path(path_type=Path)
 
@@ -89,12 +90,15 @@ def inspect(path: Path, text: bool, figure: Path | None) -> None:
         click.echo(repr(files.read(path)))
 
 
-@click.command("init", help="Write a study file ('rabiei2024') or a plugin's skeleton ('plugin NAME').")
-@click.argument("what", metavar="rabiei2024|plugin")
+@click.command("init", help="Write a study file ('rabiei2024', 'anywhere') or a plugin's skeleton ('plugin NAME').")
+@click.argument("what", metavar="rabiei2024|anywhere|plugin")
 @click.argument("name", required=False)
 @click.option("--example", is_flag=True, help="A study on synthetic data that runs at once.")
-def init(what: str, name: str | None, example: bool) -> None:
+@click.option("--region", help="West,south,east,north in degrees of the study 'anywhere'; by default in Iberia.")
+def init(what: str, name: str | None, example: bool, region: str | None) -> None:
     """Write a starting point into the current folder."""
+    if region is not None and what != "anywhere":
+        raise UsageError(f"--region is not for '{what}'.", hint="Write: xsm init anywhere --region -6,38,-5,39")
     if what == "plugin":
         from xsm.faces.new_plugin import render
 
@@ -105,8 +109,12 @@ def init(what: str, name: str | None, example: bool) -> None:
         from xsm.study.template import write_template
 
         click.echo(str(write_template(Path(name or "rabiei2024.toml"), example=example)))
+    elif what == "anywhere":
+        from xsm.study.anywhere import write_anywhere
+
+        click.echo(str(write_anywhere(Path(name or "anywhere.toml"), region, example=example)))
     else:
-        raise unknown("thing to init", what, ("rabiei2024", "plugin"))
+        raise unknown("thing to init", what, ("rabiei2024", "anywhere", "plugin"))
 
 
 @click.command("run", help="Run a study from its TOML file; run again to continue.")
@@ -171,7 +179,13 @@ def demo(out: Path, quick: bool, seed: int, overwrite: bool) -> None:
     help="Number of days from 2021-04-01, or first/last as 2021-01-01/2021-12-31.",
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the world.")
-def twin(out: Path, region: str, days: str, seed: int) -> None:
+@click.option(
+    "--products",
+    default=",".join(PRODUCTS),
+    show_default=True,
+    help="Sources whose files are written, such as smap,era5_land,soilgrids,esa_cci_sm,gldas.",
+)
+def twin(out: Path, region: str, days: str, seed: int, products: str) -> None:
     """Create a world and write it."""
     from xsm.data.period import days as period
     from xsm.twin import make_world, write_world
@@ -179,7 +193,7 @@ def twin(out: Path, region: str, days: str, seed: int) -> None:
     if out.exists() and any(out.iterdir()):
         raise DataError(f"The folder '{out}' is not empty.", hint="Give another folder.")
     world = make_world(region, int(days) if days.isdecimal() else period(days), seed)
-    for path in sorted({p.parent for p in write_world(world, out)}):
+    for path in sorted({p.parent for p in write_world(world, out, products.split(","))}):
         click.echo(str(path))
 
 

@@ -144,8 +144,12 @@ def _run(line: str, emit: Emit) -> int:
         emit({"event": "error", "type": type(error).__name__, "text": error.message, "hint": error.hint})
         return error.exit_code
     except Exception as error:
-        name = type(error).__name__
+        from xsm.contracts.registry import plugin_error
+
+        name, blamed = type(error).__name__, plugin_error(error)
         text, hint = f"{name}: {error}".split("\n")[0], "This is a bug in xsm: please report it with the traceback."
+        if blamed:
+            text, hint = blamed.message, blamed.hint
         emit({"event": "error", "type": name, "text": text, "hint": hint, "traceback": traceback.format_exc()})
         return 1
     return 0

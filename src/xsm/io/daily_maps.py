@@ -37,6 +37,10 @@ def maps_of(file: xr.Dataset, where: object) -> xr.Dataset:
     where : object
         File, for errors.
 
+    Returns
+    -------
+    Dataset
+
     Examples
     --------
     >>> axes = {"valid_time": np.array(["2021-04-01"], "M8[ns]"), "latitude": [1.0, 0.0], "longitude": [5.0]}
@@ -88,6 +92,19 @@ def open_daily(
     ------
     DataError
         For files that cannot be read, have another grid, or do not touch the region or the period.
+
+    Examples
+    --------
+    >>> from xsm.plugin_api import MIN_HOURS, make_request
+    >>> hours = np.arange("2021-04-01T00", "2021-04-02T00", dtype="M8[h]").astype("M8[ns]")
+    >>> axes = {"time": hours, "lat": [36.0, 36.1], "lon": [-98.0, -97.9]}
+    >>> xr.Dataset({"T": (tuple(axes), np.full((24, 2, 2), 290.0), {"units": "K"})}, axes).to_netcdf("hours.nc")
+    >>> info = SourceInfo("mine", "Mine", "mine:Mine", options=(MIN_HOURS,), variables=("air_temperature",))
+    >>> request = make_request(info, [Path("hours.nc")])
+    >>> air = [DailyMap("air_temperature", ("T",), "mean", "K")]
+    >>> days = open_daily(request, info, air, lambda path: [maps_of(xr.open_dataset(path), path)], step=1)
+    >>> days["air_temperature"].shape, float(days["air_temperature"].mean())
+    ((1, 2, 2), 290.0)
     """
     maps = _requested(request, info, maps)
     parts, skipped = _look(request, open_parts, time_of)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from xsm.io.lattice import SAME, Window, degrees, east
 from xsm.series.daily import daily_mean
 
 BLOCK_BYTES, BLOCK_DAYS = 2**25, 16
+NETCDF = threading.RLock()
+"""Held while netCDF's library is used, which takes one thread at a time; xarray reads attributes without its lock."""
 OpenParts = Callable[[Path], Sequence[xr.Dataset]]
 Day = Sequence[Sequence[Step]]
 """The steps of a day for each variable."""
@@ -64,11 +67,13 @@ class Reader:
             for number, day in enumerate(days, 1):
                 values.append(self._day(day, files))
                 later = {self.parts[p][0] for p in _places(days[number])} if number < len(days) else set()
-                for path in set(files) - later:
-                    close(files.pop(path))
+                with NETCDF:
+                    for path in set(files) - later:
+                        close(files.pop(path))
         finally:
-            for parts in files.values():
-                close(parts)
+            with NETCDF:
+                for parts in files.values():
+                    close(parts)
         return np.stack(values, axis=1)
 
     def _day(self, day: Day, files: dict[Path, Sequence[xr.Dataset]]) -> np.ndarray:
@@ -76,7 +81,7 @@ class Reader:
         for part, places in _places(day).items():
             path, number = self.parts[part]
             try:
-                with reading(path):
+                with NETCDF, reading(path):
                     if path not in files:
                         files[path] = self.open_parts(path)
                     self._fill(steps, day, files[path][number], path, places)

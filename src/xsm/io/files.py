@@ -300,6 +300,8 @@ def encodings(ds: xr.Dataset) -> tuple[xr.Dataset, dict[str, dict[str, Any]]]:
             variable.attrs[key] = np.asarray(variable.attrs[key]).astype("i1" if kind == "b" else variable.dtype)
         if "grid_mapping" in variable.encoding:
             how["grid_mapping"] = variable.encoding["grid_mapping"]
+        elif "spatial_ref" in ds.coords and {"y", "x"} <= {*variable.dims} and "grid_mapping" not in variable.attrs:
+            how["grid_mapping"] = "spatial_ref"
         encoding[str(name)] = how
         variable.attrs.pop("_FillValue", None)
     return ds, encoding

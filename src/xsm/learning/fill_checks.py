@@ -12,7 +12,17 @@ from xsm.compute.chunks import is_lazy
 from xsm.data.cf import VARIABLES, check_units, kind
 from xsm.data.families import is_moisture, same_series
 from xsm.data.period import check_order
-from xsm.data.roles import ESTIMATE, FORCING, LAND_MODELS, PREDICTOR, QUANTITIES, RETRIEVAL, SOIL_TEMPERATURE, role_of
+from xsm.data.roles import (
+    ESTIMATE,
+    FORCING,
+    LAND_MODELS,
+    PREDICTOR,
+    QUANTITIES,
+    RETRIEVAL,
+    SOIL_TEMPERATURE,
+    holders,
+    role_of,
+)
 from xsm.errors import DataError, UsageError, render_hint, tell, unknown
 from xsm.learning.seasonal import Pattern, find_pattern
 from xsm.learning.values import check_values
@@ -28,7 +38,11 @@ def check_series(
 ) -> list[str]:
     """Check the series to fill and their covariates, and return the names of the variables to fill."""
     _check_days(ds)
-    names = list(variables) if variables is not None else _default_variables(ds) or _whole_numbers(ds)
+    if variables is None:
+        names = _default_variables(ds) or _whole_numbers(ds)
+    else:
+        by_role = holders(ds)
+        names = list(dict.fromkeys(n if n in ds else by_role.get(n, n) for n in variables))
     for name in (*names, *covariates):
         if name not in ds:
             raise unknown("variable", name, map(str, ds.data_vars))

@@ -46,11 +46,11 @@ def warn_of_shipped(model: Any, task: str) -> None:
     name = shipped_name(model, task)
     if name == STATIONS:
         tell(
-            f"The shipped bundle '{name}' was trained at stations of USCRN in CONUS (points, 5 cm measured); for "
+            f"The shipped model '{name}' was trained at stations of USCRN in CONUS (points, 5 cm measured); for "
             "cells, for an estimate of 5 cm and elsewhere its skill is not known: see its card."
         )
     elif name:
         tell(
-            f"The shipped bundle '{name}' was trained on synthetic data (the twin) and is for trying things out; "
+            f"The shipped model '{name}' was trained on synthetic data and is for trying things out; "
             + render_hint("train your own with <fit()> before you use estimates.")
         )

@@ -13,7 +13,10 @@ from xsm.options import check_device
 
 Variables = Annotated[
     tuple[str, ...] | None,
-    Param("Variables to fill, such as one; by default all daily satellite variables, which takes longer."),
+    Param(
+        "Variables to fill, such as 'retrieval', the satellite's soil moisture; left out or empty, all daily satellite "
+        "variables, which takes longer."
+    ),
 ]
 Covariates = Annotated[tuple[str, ...], Param("Gap-free series (precipitation, ...) or maps that help.")]
 ModelArg = Annotated[
@@ -23,7 +26,10 @@ ModelArg = Annotated[
         kind=Kind.MODEL,
     ),
 ]
-Mode = Annotated[Literal["smoother", "filter"], Param("Smoother uses the future too; filter is the paper's.")]
+Mode = Annotated[
+    Literal["smoother", "filter"],
+    Param("Smoother uses later days too; filter uses earlier days alone, as in the article."),
+]
 MaxGap = Annotated[int | None, Param("Leave gaps longer than this empty.", unit="days", minimum=1)]
 Denoise = Annotated[bool, Param("Replace observed values, too, by the estimate of the true value.", advanced=True)]
 Seed = Annotated[int, Param("Seed of sampling and training.", minimum=0, advanced=True)]
@@ -31,7 +37,12 @@ Train = Annotated[
     slice | None,
     Param("Days to learn from; set it where the fill feeds a fit.", kind=Kind.PERIOD, advanced=True),
 ]
-Leak = Annotated[bool, Param("Allow land-model soil moisture as a covariate (recorded).", advanced=True)]
+Leak = Annotated[
+    bool,
+    Param(
+        "Allow land-model soil moisture as a covariate (recorded).", label="Allow land-model covariates", advanced=True
+    ),
+]
 
 
 @operation(title="Fill gaps (CRU)", group="Gap filling")
@@ -49,9 +60,10 @@ def gapfill_cru(
     allow_target_leak: Leak = False,
     **options: Any,
 ) -> xr.Dataset:
-    """Fill gaps with continuous recurrent units (Schirmer et al. 2022); the same as ``gapfill(ds, "cru", ...)``.
+    """Fill gaps with continuous recurrent units (Schirmer et al. 2022).
 
-    The default ``model=None`` trains on the data when called, which takes seconds to minutes.
+    The same as ``gapfill(ds, "cru", ...)``. The default ``model=None`` trains on the data when called, which takes
+    seconds to minutes.
 
     Examples
     --------
@@ -90,7 +102,7 @@ def gapfill(
     method : str
         Name of the model.
     variables : sequence of str, optional
-        What to fill; by default all continuous satellite variables with ``time``.
+        What to fill, by name or role (``"retrieval"``); by default all continuous satellite variables with ``time``.
     covariates : sequence of str
         Gap-free driving series, or maps without ``time``.
     model : Bundle, path, "pretrained" or None

@@ -128,6 +128,11 @@ def open(
         except DataError as error:
             error.message += other_days(files, period)
             raise
+        if not isinstance(ds, xr.Dataset):
+            raise DataError(
+                f"The source '{source}' returned a {type(ds).__name__}, expected an xarray.Dataset.",
+                hint="Report it to the authors of its plugin.",
+            )
         check_stated(request, source)
         ds = check_maps(settled(ds, files, period), source, skip=on_error == "skip")
         ds = with_parts(ds, plugin.info.parts)

@@ -29,6 +29,7 @@ def plot_map(
         Literal["mean", "median", "min", "max", "std", "count"],
         Param("What is shown of all days; count is the number of days with a value.", label="All days"),
     ] = "mean",
+    title: Annotated[str | None, Param("Title of the figure; by default variable and days.")] = None,
     vmin: Vmin = None,
     vmax: Vmax = None,
     robust: Robust = True,
@@ -48,6 +49,8 @@ def plot_map(
         A day of the maps.
     how : {"mean", "median", "min", "max", "std", "count"}
         What is shown of many days; ``count`` is the number of days with a value.
+    title : str, optional
+        Title of the figure; by default the variable in words, and its day or period.
     vmin, vmax : float, optional
         Ends of the colour scale, in the unit of the variable.
     robust : bool
@@ -70,7 +73,7 @@ def plot_map(
     >>> xsm.example("cube", size=16, days=20).sm.plot_map(variable="sm_noah_0_10").axes[0].get_title(loc="left")
     'Noah 0-10 cm: mean, 2021-04-01 to 2021-04-20'
     """
-    return single_maps.one_map(ds, variable, day, how, vmin, vmax, robust)
+    return single_maps.one_map(ds, variable, day, how, title, vmin, vmax, robust)
 
 
 @operation(title="Make a film of maps", group="Plots", result=Kind.PATH, analyst=False)

@@ -16,7 +16,7 @@ from xsm.reporting.report import write_report
 @operation(title="Write a report", group="Validation", result=Kind.PATH)
 def report(
     ds: Annotated[xr.Dataset, Param("Estimates, or gap-filled maps.")],
-    output: Annotated[Path, Param("HTML file to write.")],
+    output: Annotated[Path, Param("HTML file to write.", label="Report")],
     *,
     cube: Annotated[xr.Dataset | None, Param("Cube behind the maps: retrieval, land model, rain, soil.")] = None,
     stations: Annotated[xr.Dataset | None, Param("Stations to score the maps against.", kind=Kind.STATIONS)] = None,

@@ -1,4 +1,4 @@
-"""Means and spreads of maps over polygons."""
+"""Means and spreads of maps over polygons, and shares of classes."""
 
 from __future__ import annotations
 
@@ -13,12 +13,15 @@ from xsm.data.places import map_names
 from xsm.data.ranges import checked
 from xsm.data.roles import SOURCE
 from xsm.data.series import derived
-from xsm.data.zones import zones_of
-from xsm.errors import render_hint, unknown
+from xsm.data.zones import Zones, zones_of
+from xsm.errors import DataError, render_hint, unknown
+from xsm.io.styles import classes_of
 from xsm.kernels.zones import zonal_statistics
 
 STATISTICS = {"mean": "Mean of the region", "std": "Standard deviation within the region",
               "share": "Share of the region with a value"}  # fmt: skip
+DIGITS = 12
+"""Of the share of a class: no class has a share of 1e-18."""
 UNITS = {"share": {"units": "1"}}
 
 
@@ -32,9 +35,11 @@ def zonal(
     ] = ("mean", "std", "share"),
     min_share: Annotated[float, Param("Share of a region's area that must have a value.", minimum=0, maximum=1)] = 0.5,
     name: Annotated[str | None, Param("Property that names the polygons.")] = None,
-    variables: Annotated[tuple[str, ...] | None, Param("Variables; by default all maps of numbers.")] = None,
+    variables: Annotated[
+        tuple[str, ...] | None, Param("Variables; by default all maps of numbers, else all maps of classes.")
+    ] = None,
 ) -> xr.Dataset:
-    """Average maps over polygons, such as basins, weighted by area.
+    """Average maps over polygons, such as basins, weighted by area; of classes give the share of each.
 
     Each cell counts with the exact area that it has in common with the polygon, on the equal-area plane of the
     EASE-Grid: cells of degrees are smaller towards the poles. Lazy maps stay lazy.
@@ -48,19 +53,21 @@ def zonal(
         geometry of shapely, a mapping of names to geometries, names of regions (``"global"``), or boxes (west, south,
         east, north) in degrees. Edges are straight on degrees; polygons may overlap.
     statistics : sequence of str
-        ``"mean"``, ``"std"`` (of the population) and ``"share"`` (of the area that has a value, 0 to 1).
+        ``"mean"``, ``"std"`` (of the population) and ``"share"`` (of the area that has a value, 0 to 1). Maps of
+        classes, such as those of `drought`, have the share of each class instead of mean and spread.
     min_share : float
         Steps with a value on less of the area are missing, but for ``share``.
     name : str, optional
         Property that names the polygons; by default ``name`` or ``id``, else they are counted from 1.
     variables : sequence of str, optional
-        By default all maps but classes and flags.
+        By default all maps of numbers, or where there are none all maps of classes; never flags.
 
     Returns
     -------
     xarray.Dataset
         ``<v>_mean``, ``<v>_std`` and ``<v>_share`` with the dims ``(time, region)``, and the ``area`` of each region
-        (km2). Regions that do not lie on the maps are missing, with a warning.
+        (km2). Of classes ``<v>_<class>``: the share (0 to 1) of the area with a value that is in this class.
+        Regions that do not lie on the maps are missing, with a warning.
 
     Raises
     ------
@@ -76,25 +83,65 @@ def zonal(
     >>> basins = cube.sm.zonal({"upper": (-98.2, 35.9, -98.0, 36.1)}, variables=["sm_noah_0_10"])
     >>> list(basins.data_vars), basins["sm_noah_0_10_mean"].dims
     (['sm_noah_0_10_mean', 'sm_noah_0_10_std', 'sm_noah_0_10_share'], ('time', 'region'))
+
+    The share of each soil texture:
+
+    >>> soil = cube.sm.texture().sm.zonal({"upper": (-98.2, 35.9, -98.0, 36.1)})
+    >>> [name for name in soil if "loam" in name][:2]
+    ['texture_loamy_sand', 'texture_sandy_loam']
     """
     for statistic in statistics:
         if statistic not in STATISTICS:
             raise unknown("statistic", statistic, STATISTICS)
-    names = map_names(
-        ds, variables or [n for n in map_names(ds) if kind(ds[n]) == "continuous" and ds[n].dtype.kind in "fiu"]
-    )
+    names = list(variables or _default(ds))
+    map_names(ds, names)
     zones = zones_of(regions, name)
     ds = checked(ds, names)
-    out = zonal_statistics(ds, zones, names, statistics, min_share)
-    for source in names:
+    classes = [n for n in names if kind(ds[n]) == "class"]
+    numbers = [n for n in names if n not in classes]
+    out = zonal_statistics(ds, zones, numbers, statistics, min_share)
+    for source in numbers:
         for statistic in statistics:
             of = f"{source}_{statistic}"
             out[of] = derived(out[of], ds, source, STATISTICS[statistic], **UNITS.get(statistic, {}))
             if statistic == "mean":  # which is a series of the same quantity, to go on with
                 del out[of].attrs[SOURCE]
+    for source in classes:
+        out = out.assign(_shares_of_classes(ds, source, zones, statistics, min_share))
     _tell_empty(ds, out, names)
     return add_history(out.assign_attrs(ds.attrs), "zonal", regions=len(zones.names), statistics=statistics,
                        min_share=min_share, variables=variables)  # fmt: skip
+
+
+def _default(ds: xr.Dataset) -> list[str]:
+    """Maps of numbers, else those of classes."""
+    kinds = {n: kind(ds[n]) for n in map_names(ds)}
+    numbers = [n for n, k in kinds.items() if k == "continuous" and ds[n].dtype.kind in "fiu"]
+    return numbers or [n for n, k in kinds.items() if k == "class"]
+
+
+def _shares_of_classes(
+    ds: xr.Dataset, name: str, zones: Zones, statistics: tuple[str, ...], min_share: float
+) -> dict[str, xr.DataArray]:
+    """The share of each class of a map: the mean of maps that are 1 in the class and 0 in the others."""
+    maps = ds[name]
+    classes = classes_of(name, maps.attrs)
+    if not classes:
+        raise DataError(
+            f"'{name}' has no flag_values with as many flag_meanings, expected the names of its classes.",
+            hint="Set both attributes, or name other <variables=>.",
+        )
+    known = maps.isin([value for value, _, _ in classes])
+    words = {value: f"{name}_{meaning.replace(' ', '_').lower()}" for value, _, meaning in classes}
+    inside = {word: (maps == value).where(known).astype("f4") for value, word in words.items()}
+    first, *_ = inside
+    out = zonal_statistics(ds.assign(inside), zones, list(inside), ("mean", "share"), min_share)
+    shares = {n: (f"{n}_mean", f"Share of {n.removeprefix(f'{name}_')}") for n in inside}
+    if "share" in statistics:
+        shares[f"{name}_share"] = f"{first}_share", STATISTICS["share"]
+    return {
+        n: derived(out[statistic].round(DIGITS), ds, name, title, units="1") for n, (statistic, title) in shares.items()
+    }
 
 
 def _tell_empty(ds: xr.Dataset, out: xr.Dataset, names: list[str]) -> None:

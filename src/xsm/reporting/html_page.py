@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from importlib.resources import files
 from pathlib import Path
@@ -19,6 +19,7 @@ import xarray as xr
 from xsm import atomic
 from xsm.data.grids import grid_of
 from xsm.reporting.score_tables import Cell, Table
+from xsm.reporting.theme import DOUBLE
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -54,8 +55,8 @@ class Page:
     ``files`` are the figures as PNG, SVG and PDF and their data as CSV, under names that begin with ``stem``.
     """
 
-    def __init__(self, title: str, lead: str, stem: str = "report") -> None:
-        self.title, self.lead, self.stem = title, lead, stem
+    def __init__(self, title: str, lead: str, stem: str = "report", links: Mapping[str, str] | None = None) -> None:
+        self.title, self.lead, self.stem, self.links = title, lead, stem, links or {}
         self.sections: list[tuple[str, str, list[str]]] = []
         self.files: dict[str, bytes] = {}
         self._figures = self._tables = 0
@@ -84,9 +85,10 @@ class Page:
         self.add(f'<figure><div class="panels {count}">{images}</div>{self._caption(caption)}</figure>')
 
     def wide(self, name: str, drawing: Drawing, caption: str) -> None:
-        """Add one figure over the whole width; on a telephone it scrolls."""
+        """Add one figure at the size that it has beside one over two columns; on a telephone it scrolls."""
         self._figures += 1
-        image = f'<div class="scroll" tabindex="0">{self._image(name, *drawing)}</div>'
+        share = f"--share: {drawing.figure.get_figwidth() / DOUBLE:.2f}"
+        image = f'<div class="scroll" tabindex="0" style="{share}">{self._image(name, *drawing)}</div>'
         self.add(f'<figure class="wide">{image}{self._caption(caption)}</figure>')
 
     def verdict(self, words: str, numbers: str) -> None:
@@ -109,9 +111,14 @@ class Page:
         body = f'<div class="scroll" tabindex="0"><table aria-labelledby="{key}">{_body(table)}</table></div>'
         self.add(f'<figure class="table">{caption}{body}</figure>')
 
-    def banner(self, what: str, text: str) -> None:
-        """Add a prominent warning."""
-        self.add(f'<div class="banner"><b>{escape(what)}</b> {escape(text)}</div>')
+    def banner(self, what: str, *texts: str) -> None:
+        """Add a prominent warning; several of one kind are folded into a list."""
+        if len(texts) == 1:
+            self.add(f'<div class="banner"><b>{escape(what)}</b> {escape(texts[0])}</div>')
+        elif texts:
+            items = "".join(f"<li>{escape(text)}</li>" for text in texts)
+            summary = f"<b>{escape(what)}</b> {len(texts)} maps"
+            self.add(f'<details class="banner"><summary>{summary}</summary><ul>{items}</ul></details>')
 
     def fold(self, summary: str, html: str) -> None:
         """Add something that is folded away."""
@@ -123,7 +130,9 @@ class Page:
 
     def html(self, footer: str) -> str:
         """Put the page together."""
-        links = "".join(f'<a href="#{key}">{escape(title)}</a>' for key, title, _ in self.sections)
+        targets = [(f"#{key}", title) for key, title, _ in self.sections]
+        targets += [(quote(file), f"{words} \u2192") for words, file in self.links.items()]
+        links = "".join(f'<a href="{target}">{escape(words)}</a>' for target, words in targets)
         body = "".join(
             f'<section id="{key}"><h2>{escape(title)}</h2>{"".join(parts)}</section>'
             for key, title, parts in self.sections

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import xarray as xr
@@ -27,12 +27,13 @@ def write_report(
     sites: Sequence[str] = (),
     title: str = "Soil moisture",
     overwrite: bool = False,
+    links: Mapping[str, str] | None = None,
 ) -> Path:
-    """Write a report of maps; see `xsm.report`."""
+    """Write a report of maps, with links to files beside it by their words; see `xsm.report`."""
     output = Path(output)
     atomic.check_output(output, overwrite)
     scene = make_scene(ds, cube)
-    page = Page(title, f"{scene.days[0]} to {scene.days[-1]}, daily", output.stem)
+    page = Page(title, f"{scene.days[0]} to {scene.days[-1]}, daily", output.stem, links)
     with styled():
         _compose(page, scene, [ds, cube, stations], sites)
     for name, content in page.files.items():

@@ -91,8 +91,8 @@ def validation(page: Page, scene: Scene, series: xr.Dataset, scores: Scores) -> 
             "The SD ratio is the map's standard deviation over the station's, KGE the Kling-Gupta efficiency: a map "
             "that hardly varies may have a high R, but has a ratio near 0."
         )
-    for sentence in (scores.skill.attrs.get("hardly_varies", "") if scores.skill is not None else "").splitlines():
-        page.banner("Hardly any variation.", sentence)
+    if scores.skill is not None:
+        page.banner("Hardly any variation.", *scores.skill.attrs.get("hardly_varies", "").splitlines())
     if scores.teachers is None:
         page.absent(f"the table of the two references; {lower(scores.no_teachers)}")
     else:

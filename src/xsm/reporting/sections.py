@@ -34,16 +34,17 @@ def summary(page: Page, scene: Scene, over: xr.Dataset, parts: Sequence[xr.Datas
     """Three numbers and the verdict; what, where, when, from which models; synthetic data say so first."""
     page.section("summary", "Summary")
     attrs = attributes(parts)
-    if "synthetic" in attrs:
-        page.banner("Synthetic data.", attrs["synthetic"])
-    if "model_synthetic" in attrs:
-        page.banner("Models trained on synthetic data.", attrs["model_synthetic"])
+    synthetic = {
+        "Synthetic data": attrs.get("synthetic"),
+        "Models trained on synthetic data": attrs.get("model_synthetic"),
+    }
+    for text in dict.fromkeys(filter(None, synthetic.values())):
+        page.banner(f"{'. '.join(what for what, of in synthetic.items() if of == text)}.", text)
     names = (*scene.moisture, *scene.others)
     labels = {n: label(n, scene.ds) for n in names}
-    for name in names:
-        noted = {k: scene.ds[name].attrs.get(f"std_ratio_{k}", 1.0) for k in WORDS}
-        if sentence := tell_flat(labels[name], noted, "its reference in training"):
-            page.banner("Hardly any variation.", sentence)
+    noted = {n: {k: scene.ds[n].attrs.get(f"std_ratio_{k}", 1.0) for k in WORDS} for n in names}
+    flat = [tell_flat(labels[n], ratios, "its reference in training") for n, ratios in noted.items()]
+    page.banner("Hardly any variation.", *filter(None, flat))
     executive(page, scene, scores.skill, scores.inside, lower(scores.no_skill.rstrip(".")))
     facts = {"Maps": "; ".join(f"{text} ({n})" if text != n else n for n, text in labels.items())}
     grid = grid_of(scene.ds)

@@ -72,11 +72,11 @@ def ramp_of(ds: xr.Dataset, name: str) -> str:
 
 
 def one_map(
-    ds: xr.Dataset, variable: str | None, day: str | None, how: str, vmin: float | None, vmax: float | None,
-    robust: bool,
+    ds: xr.Dataset, variable: str | None, day: str | None, how: str, title: str | None, vmin: float | None,
+    vmax: float | None, robust: bool,
 ) -> Figure:  # fmt: skip
     """Map of a variable (the best soil moisture where None) on a day, or of what many days have in common."""
-    frame, name, title = _subject(ds, variable)
+    frame, name, what = _subject(ds, variable)
     values, ramp = _upper(ds[name]), ramp_of(ds, name)
     bar = bar_of(ds, name, ramp)
     classes = classes_of(name, ds[name].attrs)
@@ -85,7 +85,7 @@ def one_map(
     elif "time" in values.dims:
         if classes:
             raise UsageError(f"'{name}' contains classes, which have no mean.", hint="Give a day.")
-        title = f"{title}: {HOW[how]}"
+        what = f"{what}: {HOW[how]}"
         days = values["time"].values.astype("M8[D]")
         when = f"{days[0]} to {days[-1]}"
         values = values.count("time") if how == "count" else getattr(values, how)("time")
@@ -95,13 +95,13 @@ def one_map(
             bar = theme.with_unit(HOW[how].capitalize(), unit)
     else:
         when = ""
-    values = values.compute()
+    values, title = values.compute(), title or _lines(what, when)
     if classes:
-        return theme.drawn(lambda: map_figures.class_map(frame, values, _lines(title, when), classes))
+        return theme.drawn(lambda: map_figures.class_map(frame, values, title, classes))
     if not bool(values.notnull().any()):
         tell(f"'{name}' has no value in any cell; the map is empty.")
     scale = map_figures.limits([values], ramp, vmin, vmax, robust=robust)
-    return theme.drawn(lambda: map_figures.value_maps(frame, {_lines(title, when): values}, ramp, bar, scale)[0])
+    return theme.drawn(lambda: map_figures.value_maps(frame, {title: values}, ramp, bar, scale)[0])
 
 
 def film(

@@ -89,9 +89,12 @@ def open_axes(row: Any) -> None:
 
 
 def dates(axes: Any) -> None:
-    """Dates on the horizontal axis, as short as they can be."""
-    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+    """Dates on the horizontal axis of drawn series, as short as they can be."""
+    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, num2date
 
     locator = AutoDateLocator(minticks=3, maxticks=9)
+    formatter = ConciseDateFormatter(locator)
+    if len({(day.year, day.month) for day in num2date(axes.get_xlim())}) > 1:
+        formatter.offset_formats[2] = "%Y"  # the ticks name the months
     axes.xaxis.set_major_locator(locator)
-    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+    axes.xaxis.set_major_formatter(formatter)

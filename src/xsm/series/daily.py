@@ -101,6 +101,11 @@ def daily_mean(values: np.ndarray, least: int) -> np.ndarray:
     least : int
         Values that a mean needs.
 
+    Returns
+    -------
+    ndarray of float64
+        Without the first axis.
+
     Examples
     --------
     >>> daily_mean(np.array([[1.0, 1.0], [3.0, np.nan]]), 2)

@@ -15,7 +15,7 @@ import xarray as xr
 from xsm import atomic
 from xsm.data.merging import on_days
 from xsm.data.period import days as period_of
-from xsm.data.skipped import day_in, mark
+from xsm.data.skipped import days_in, mark
 from xsm.errors import tell
 from xsm.io import day_store
 from xsm.ops.cube import cube
@@ -29,6 +29,8 @@ MOSTLY = 0.5
 """Share of the files of such a product whose names have a day, at least; the others are left out."""
 Granules = dict[str, list[Path]]
 """Files of an input by day, all days between the first and the last."""
+NIGHT = np.timedelta64(1, "D")
+"""Most that the dates in the name of a granule differ: an orbit ends on the day after, an archive of a month later."""
 NONE = ""
 """Digest of a day without granules."""
 
@@ -36,10 +38,12 @@ NONE = ""
 def granules(study: Study, name: str) -> Granules | None:
     """Files of an input by day; None for an input that has no such files."""
     paths = paths_of(study, name, study.inputs[name])
-    dated = [(day_in(path.name), path) for path in paths if isinstance(path, Path)]
-    known = [day for day, _ in dated if day is not None]
+    spans = [(days_in(path.name), path) for path in paths if isinstance(path, Path)]
+    dated = [(days[0], path) for days, path in spans if days]
+    known = [day for day, _ in dated]
     if (
         not known
+        or any(days and days[-1] - days[0] > NIGHT for days, _ in spans)
         or len(known) < MOSTLY * len(paths)
         or len(set(known)) < max(2, SPARSE * ((max(known) - min(known)).astype(int) + 1))
     ):
@@ -81,9 +85,7 @@ def about_maps(study: Study, name: str) -> Any:
 
 def granule_days(study: Study, name: str, by_day: Granules, below: Mapping[str, Days]) -> Days:
     """Digest of each day of an input: names and fingerprints of its granules."""
-    undated = [
-        file for path in paths_of(study, name, study.inputs[name]) if day_in(file := Path(str(path)).name) is None
-    ]
+    undated = [file for path in paths_of(study, name, study.inputs[name]) if not days_in(file := Path(str(path)).name)]
     if undated:
         tell(f"{len(undated)} files of '{name}', such as '{undated[0]}', have no day in their names and are left out.")
     with _fingerprints(study.out) as mark_of:

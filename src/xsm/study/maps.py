@@ -23,6 +23,8 @@ PROVENANCE = (
 OF_ONE = (*PROVENANCE, "depth", "model", "training_data")
 """Attributes that a dataset has only where all of its estimates have them."""
 
+EXPLORER = "maps.html"
+
 
 def combine(estimates: Mapping[str, Path], cube: xr.Dataset) -> xr.Dataset:
     """Put estimates side by side, cut to the region that was opened.
@@ -93,10 +95,16 @@ def about_report(study: Study) -> Any:
 
 
 def write_report(study: Study, maps: Path, cube: Path, stations: Path | None, part: Path) -> None:
-    """Write the report and its figures into a folder."""
-    from xsm.ops.report import report
+    """Write the report and its figures into a folder, and beside it the explorer's page of maps that are small."""
+    from xsm.explorer.saved import small_page
+    from xsm.reporting import report
 
-    report(
-        files.read(maps), part / "report.html", cube=files.read(cube), title=study.title,
+    ds, links = files.read(maps), {}
+    part.mkdir()
+    if page := small_page(study.title, ds):
+        (part / EXPLORER).write_text(page, encoding="utf-8")
+        links = {"Explore the maps": EXPLORER}
+    report.write_report(
+        ds, part / "report.html", cube=files.read(cube), title=study.title, links=links,
         stations=None if stations is None else files.read(stations),
     )  # fmt: skip

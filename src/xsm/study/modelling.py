@@ -32,6 +32,8 @@ WHEN_APPLIED = ("max_gap", "denoise")
 """Options of a study's [gapfill] that do not bear on the training of its model."""
 AT_FILLING = (*WHEN_APPLIED, "allow_target_leak")
 """Options of a study's [gapfill] that are not the model's."""
+OF_THE_FIT = ("predictors", "target")
+"""Options of [fit] that are no options of its model."""
 
 
 def check_models(study: Study) -> None:
@@ -41,7 +43,8 @@ def check_models(study: Study) -> None:
     if fill and fill.model is None:
         model_options(model_info(fill.method, "gapfill"), _model_options(fill))
     if config and not {*config.estimates} <= {*config.bundles}:
-        model_options(model_info(config.model, "estimate"), dict(config.options))
+        options = {k: v for k, v in config.options.items() if k not in OF_THE_FIT}
+        model_options(model_info(config.model, "estimate"), options)
         _check_split(study, config)
     if fusion and fusion.model is None:
         model_options(model_info(fusion.method, "fuse"), dict(fusion.options))

@@ -38,6 +38,7 @@ from xsm.study.inputs import (
     write_input,
     write_stations,
 )
+from xsm.study.locked import alone
 from xsm.study.maps import about_report, filled_names, write_estimates, write_filled, write_geotiffs, write_report
 from xsm.study.modelling import (
     about_filling,
@@ -55,7 +56,7 @@ from xsm.study.modelling import (
     write_filling,
     write_fusion,
 )
-from xsm.study.stages import DONE, Stage, alone, clear, run_stages, states_of
+from xsm.study.stages import DONE, Stage, clear, run_stages, states_of
 
 
 @block_threads()

@@ -6,15 +6,13 @@ has a digest of each. New and changed days are written beside the result and mov
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import logging
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -22,7 +20,7 @@ from typing import Any, Literal
 
 from xsm import atomic
 from xsm._version import __version__
-from xsm.atomic import lock, to_disk
+from xsm.atomic import to_disk
 from xsm.contracts.bundle import versions
 from xsm.data.skipped import day_in, listen
 from xsm.errors import DataError, tell
@@ -311,35 +309,3 @@ def _clear(folder: Path, pattern: str, keep: str = "") -> None:
     for left in folder.glob(pattern):
         if not keep or not left.name.endswith(f".{keep}.part"):
             shutil.rmtree(left, ignore_errors=True)
-
-
-@contextmanager
-def alone(out: Path) -> Iterator[None]:
-    """Create the folder and lock it; a second run is refused, and a folder with other files."""
-    settings = out / ".xsm"
-    try:
-        if out.exists() and any(out.iterdir()) and not settings.is_dir():
-            raise DataError(f"The folder '{out}' contains other files.", hint="Choose another out = in the study file.")
-        settings.mkdir(parents=True, exist_ok=True)
-        handle = os.open(settings / "lock", os.O_CREAT | os.O_RDWR, 0o600)
-    except (OSError, ValueError) as error:  # the latter for a NUL byte in the name
-        if isinstance(error, DataError):
-            raise
-        reason, name = getattr(error, "strerror", error), str(out).replace("\0", "\\0")
-        raise DataError(
-            f"The folder '{name}' cannot be used ({reason}).", hint="Check its name and permissions."
-        ) from None
-    try:
-        try:
-            free = lock(handle)
-        except OSError as error:
-            code = errno.errorcode.get(error.errno or 0, "")
-            raise DataError(
-                f"The folder '{out}' cannot be locked ({error.strerror}, {code}).",
-                hint="Choose an out = on a file system with locks (flock).",
-            ) from None
-        if not free:
-            raise DataError(f"Another run is using '{out}'.", hint="Wait for it, or choose another folder.")
-        yield
-    finally:
-        os.close(handle)

@@ -79,7 +79,11 @@ ARTICLE = {
 
 def template(**changes: str) -> str:
     """Text of a study file; ``changes`` replace entries of the article's study."""
-    text = TEMPLATE.format(**{**ARTICLE, **changes})
+    return aligned(TEMPLATE.format(**{**ARTICLE, **changes}))
+
+
+def aligned(text: str) -> str:
+    """Text of a study file with its comments in one column."""
     return re.sub(r"(?m)^(\S.*?) +# ", lambda line: f"{line[1]:38} # ", text)
 
 

@@ -23,9 +23,10 @@ from xsm.study.catalogue import check_stac
 from xsm.study.config import Study
 from xsm.study.daily import granules
 from xsm.study.inputs import in_order
+from xsm.study.locked import alone
 from xsm.study.modelling import check_models
 from xsm.study.pipeline import stages_of
-from xsm.study.stages import Stage, Task, alone, clear, left_out, manifest, outdated, run_stages
+from xsm.study.stages import Stage, Task, clear, left_out, manifest, outdated, run_stages
 
 log = logging.getLogger("xsm")
 BY_DAY = ("archive", "geotiff", "stac", "open stations")

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from xsm.twin.climate import climate_east
 from xsm.twin.coast import ocean
 from xsm.twin.fields import Waves, rng, rough
 from xsm.twin.projection import to_albers
@@ -195,11 +196,11 @@ class Landscape:
         return np.array([*place, g.uniform(9e3, 22e3), g.uniform(0, np.pi), *g.uniform(0, 2 * np.pi, 2)])
 
     def land_cover(self, x: np.ndarray, y: np.ndarray, see: See) -> np.ndarray:
-        """IGBP class (1 to 17) at points, uint8: woods in the east, farms on fine soil, dry in the west."""
-        w, x, y = self._waves, np.asarray(x), np.asarray(y)
-        wood = see(w["woody"]) + 1.3 * np.tanh((x - 250e3) / 700e3)
+        """IGBP class (1 to 17) at points, uint8: woods where it rains, farms on fine soil, shrubs where it is dry."""
+        w, east = self._waves, climate_east(x, y)
+        wood = see(w["woody"]) + 1.3 * np.tanh((east - 250e3) / 700e3)
         farm = see(w["farmed"]) - 0.4 * see(w["sandy"])
-        dry = -0.5 * see(w["woody"]) - 1.5 * np.tanh((x + 550e3) / 400e3)
+        dry = -0.5 * see(w["woody"]) - 1.5 * np.tanh((east + 550e3) / 400e3)
         choices = [
             (self.sea_or_lake(x, y), WATER),
             (see(w["town"]) > 2.6, 13),

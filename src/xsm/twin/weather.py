@@ -13,7 +13,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from xsm.twin.climate import rain_factor
 from xsm.twin.fields import Field, rng, smooth
+from xsm.twin.projection import transformer
 
 SQUARE = 600e3
 REACH = 1.05e6, 0.85e6
@@ -96,7 +98,8 @@ def storms(seed: int, first: int, last: int, box: Box) -> Rain:
                 systems.append(patches[:, near])
     x, y, radius, amount, time = np.concatenate(systems, 1)
     order = np.argsort(time, kind="stable")
-    climate = np.clip(np.exp((x / DEGREE + 97) / 14), 0.3, 1.6)
+    lat = transformer("EPSG:6933", "EPSG:4326").transform(np.zeros_like(y), y)[1]
+    climate = rain_factor(x / DEGREE, lat)
     half_hour = np.floor(time[order]).astype("i8")
     return Rain(x[order], y[order], radius[order], (amount * climate)[order], half_hour)
 

@@ -92,9 +92,12 @@ class AscatSource:
 
     def write(self, world: Any, dest: Path) -> list[Path]:
         """Write a synthetic world as swaths of H121; see `xsm_ascat.write.write`."""
+        from xsm.twin import NETCDF
+
         from xsm_ascat.write import write
 
-        return write(world, dest)
+        with NETCDF:
+            return write(world, dest)
 
 
 def _names(request: Request, able: Sequence[str]) -> list[str]:

@@ -126,9 +126,12 @@ class EsaCciSource:
 
     def write(self, world: Any, dest: Path) -> list[Path]:
         """Write a synthetic world as files of COMBINED; see `xsm_esa_cci.write.write`."""
+        from xsm.twin import NETCDF
+
         from xsm_esa_cci.write import write
 
-        return write(world, dest)
+        with NETCDF:
+            return write(world, dest)
 
 
 def _choose(maps: frozenset[str], *, name: Name, request: Request) -> dict[str, DailyField]:
