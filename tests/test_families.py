@@ -74,7 +74,7 @@ def test_an_unknown_product_warns_and_a_shared_family_is_refused() -> None:
 def test_sources_declare_what_the_canonical_names_say() -> None:
     for info in sources().values():
         assert set(info.parts) <= set(info.variables)
-        for name in (n for n in info.variables if n in PARTS):
+        for name in (n for n in info.variables if n in PARTS and PARTS[n].role):
             assert info.parts[name] == replace(PARTS[name], label="")
     assert families_behind(xr.Dataset(), ["sm_dca", "sm_noah_0_10"]) == ["Noah", "SMAP brightness temperatures"]
 

@@ -50,7 +50,8 @@ def test_a_hint_in_one_language_is_seen(hint):
 
 
 def test_names_in_hints_are_those_of_operations_and_parameters():
-    options = [p.name for info in (*sources().values(), *models().values()) for p in info.options]
+    plugins = [*sources().values(), *models().values()]
+    options = [p.name for info in plugins for p in (*info.options, *getattr(info, "fetch_options", ()))]
     parameters = {p.name for op in operations().values() for p in op.params} | set(options)
     names = [m for path in SOURCES for h in hints(path.read_text(encoding="utf-8")) for m in NAME.finditer(h)]
     assert len(names) > 20
@@ -88,11 +89,11 @@ def test_faces_of_a_real_failure(tmp_path, capsys):
     """The same failure in Python, in the shell and from the worker that QGIS starts."""
     path = tmp_path / "cube.nc"
     files.write(xsm.example("cube", size=8, days=12).drop_vars("sand"), path)
-    with pytest.raises(DataError, match=r"Add them with xsm\.cube\(\): SMAP"):
+    with pytest.raises(DataError, match=r"Add them with xsm\.cube\(\) from .*solus100"):
         xsm.estimate(files.read(path))
     with pytest.raises(SystemExit):
         main(["estimate", str(path), str(tmp_path / "out.nc")])
-    assert "Add them with xsm cube: SMAP" in capsys.readouterr().err
+    assert "Add them with xsm cube from " in capsys.readouterr().err
     events: list[dict] = []
     worker.run(json.dumps({"operation": "estimate", "values": {"ds": str(path)}, "output": "out.nc"}), events.append)
-    assert events[-1]["hint"].startswith("Add them with 'Build a cube': SMAP")
+    assert events[-1]["hint"].startswith("Add them with 'Build a cube' from ")

@@ -131,7 +131,7 @@ def test_bad_input_is_told() -> None:
         validate(maps.assign(sm_5cm=maps["sm_5cm"] * 100), stations)
     with pytest.raises(DataError, match=r"fewer than 200 days \(6\)\. The best .* 100 days: .* min_days=100"):
         validate(maps, stations, min_days=200)
-    with pytest.raises(DataError, match="has none of sm_5cm"):
+    with pytest.raises(DataError, match="is soil moisture of a known depth"):
         validate(maps[["frozen"]], stations)
     with pytest.raises(DataError, match="several times in one UTC day"):
         validate(xr.concat([maps, maps.assign_coords(time=maps["time"] + np.timedelta64(9, "h"))], "time"), stations)

@@ -34,7 +34,7 @@ def page(
     last: int,
     products: Sequence[str] = (),
     state: str = "",
-    most: int = MOST_BYTES,
+    most: int | None = None,
 ) -> str:
     """The page with some days of some products in a box.
 
@@ -50,7 +50,7 @@ def page(
         Keys; by default all soil moisture. Each comes with its spread.
     state : str
         What the page shows at first, as in the fragment of its address.
-    most : int
+    most : int, optional
         Most bytes of its packed numbers before compression.
 
     Raises
@@ -64,6 +64,7 @@ def page(
     days = {p.key: [int(d) for d in p.days.astype(int) if first <= d <= last] for p in shown}
     parts = [(p, kind) for p in shown for kind in ("value", *(["spread"] if p.spread else []))]
     size = sum(2 * len(days[p.key]) * _cells(windows[p.grid]) for p, _ in parts)
+    most = most or MOST_BYTES
     if not 0 < size <= most:
         raise UsageError(
             f"The page would contain {size / 1e6:.0f} MB, expected more than 0 and at most {most / 1e6:.0f} MB.",

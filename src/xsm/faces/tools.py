@@ -183,7 +183,7 @@ def demo(out: Path, quick: bool, seed: int, overwrite: bool) -> None:
     "--products",
     default=",".join(PRODUCTS),
     show_default=True,
-    help="Sources whose files are written, such as smap,era5_land,soilgrids,esa_cci_sm,gldas.",
+    help="Sources whose files are written, by their names in xsm sources.",
 )
 def twin(out: Path, region: str, days: str, seed: int, products: str) -> None:
     """Create a world and write it."""

@@ -126,11 +126,6 @@ def consolidate(store: Path) -> None:
     _save(store / META, about)
 
 
-def day_folders(store: Path) -> int:
-    """Number of the chunks along time in all arrays of a store: what there is less of when days were lost."""
-    return sum(len(os.listdir(p.parent / "c")) for p in store.glob(f"*/{META}") if (p.parent / "c").is_dir())
-
-
 def _lay_out(ds: xr.Dataset, part: Path, axis: np.ndarray) -> None:
     """A store on all days without values; what has no time is written."""
     import dask.array as da

@@ -159,8 +159,13 @@ def _geotiff(
             plain = {str(k): str(v) for k, v in about.items() if np.ndim(v) == 0}
             plain |= {"skipped": "\n".join(listed(about))} if "skipped" in about else {}
             file.update_tags(**(plain | tags), variable=str(array.name))
-            file.update_tags(ns=TAGS, dataset=_json(about), variable=_json(array.attrs), beside=beside)
-            file.update_tags(ns=TAGS, dtype=str(array.dtype))
+            kept = {
+                "dataset": _json(about),
+                "variable": _json(array.attrs),
+                "beside": beside,
+                "dtype": str(array.dtype),
+            }
+            file.update_tags(**{f"{TAGS}_{name}": text for name, text in kept.items()})
         _optimize(draft, part, layout | packed, averaged=kind(array) == "continuous" and array.dtype.kind != "b")
     _remove_derived(path)
     style = path.with_suffix(".qml")
@@ -189,7 +194,7 @@ def _optimize(draft: Path, part: Path, layout: Mapping[str, Any], *, averaged: b
                 levels = [2**n for n in range(1, size.bit_length()) if size > BLOCK * 2 ** (n - 1)]
                 if levels:
                     file.build_overviews(levels, Resampling.average if averaged else Resampling.nearest)
-            copy(draft, part, copy_src_overviews=True, copy_src_mdd=True, **layout)
+            copy(draft, part, copy_src_overviews=True, **layout)
     except CPLE_BaseError as error:
         raise OSError(errno.EIO, str(error)) from error
     draft.unlink()

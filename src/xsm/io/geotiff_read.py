@@ -35,7 +35,7 @@ def read(path: Path) -> xr.Dataset:
         bands = bands_of(file)
         if not bands:
             raise DataError(f"'{path}' has no band but a mask.", hint="Give the raster itself.")
-        about, attrs, was = _stored_attrs(file.tags(ns=TAGS))
+        about, attrs, was = _stored_attrs(_xsm_tags(file))
         name = file.tags().get("variable", "") or path.stem
         labels = [file.descriptions[b.number - 1] or "" for b in bands]
         described = [_attributes(file, b) | attrs for b in bands]
@@ -73,9 +73,16 @@ def xsm_tags(path: Path) -> dict[str, str]:
     """The tags that `xsm.io.geotiff.write` gave a file; empty for others, also for files that are not rasters."""
     try:
         with open_tiff(path) as file:
-            return dict(file.tags(ns=TAGS))
+            return _xsm_tags(file)
     except DataError:
         return {}
+
+
+def _xsm_tags(file: Any) -> dict[str, str]:
+    """What xsm adds to a file; earlier versions kept it in a domain, which a copy of GDAL loses."""
+    head = f"{TAGS}_"
+    tags = {k.removeprefix(head): v for k, v in file.tags().items() if k.startswith(head)}
+    return tags or dict(file.tags(ns=TAGS))
 
 
 def _stored_attrs(tags: dict[str, str]) -> tuple[dict[str, Any], dict[str, Any], str]:

@@ -248,9 +248,9 @@ def finish(out: Path) -> None:
 
 
 def _size(target: Path) -> list[int]:
-    """Number and bytes of the files of a result, or the number of days in the arrays of one that grows by days."""
+    """Number and bytes of the files of a result, of one that grows by days their number alone: days are replaced."""
     if (target / "time").is_dir() and day_store.grows(target):
-        return [day_store.day_folders(target)]
+        return [sum(len(names) for _, _, names in os.walk(target))]
     if target.is_file():
         return [1, target.stat().st_size]
     sizes = [os.stat(Path(folder) / name).st_size for folder, _, names in os.walk(target) for name in names]

@@ -85,5 +85,6 @@ def seconds_in(text: str) -> int:
     """
     match = re.fullmatch(r"(\d+)\s*([smhd])", text.strip())
     if match is None or not int(match[1]):
-        raise UsageError(f"The interval is '{text}', expected a number and s, m, h or d.", hint="Write --every 1h.")
+        raise UsageError(f"The interval is '{text}', expected a number and s, m, h or d.",
+                         hint="Write a span such as 1h.")  # fmt: skip
     return int(match[1]) * SECONDS[match[2]]
