@@ -202,6 +202,7 @@ def done_again(study):
     return done
 
 
+@pytest.mark.slow
 def test_what_is_estimated_does_not_train_other_models_again(folder, tmp_path):
     out = tmp_path / "results"
     shutil.copytree(folder / "results", out)
@@ -279,6 +280,7 @@ def test_the_example_study_runs_as_it_is_written(tmp_path, monkeypatch):
     init_and_run(xsm_in)
 
 
+@pytest.mark.slow
 def test_a_smaller_example_study_runs_with_quick_models(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("xsm.study.example.QUICK", Size(12, "2021-06-01", 30, split=(16, 7)))
@@ -337,6 +339,7 @@ def test_models_options_and_days_are_checked_before_anything_is_opened(folder, t
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_plan_names_what_a_run_does_again(folder, tmp_path, monkeypatch):
     out = tmp_path / "results"
     shutil.copytree(folder / "results", out)

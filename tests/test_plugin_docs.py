@@ -35,6 +35,7 @@ def test_first_source_has_forty_lines():
     assert len(lines) <= 40, len(lines)
 
 
+@pytest.mark.slow
 def test_third_sensor_goes_all_the_way(tmp_path):
     """docs/examples/xsm-cgls-swi: its own tests, the example, the command line, and what QGIS gets."""
     project = DOCS / "examples" / "xsm-cgls-swi"
