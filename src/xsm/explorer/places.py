@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 
 from xsm.data.cells import distance_km, spots_of
+from xsm.data.json_numbers import json_numbers
 from xsm.errors import XsmError
 from xsm.explorer.products import Catalogue, Product
 from xsm.series.climatology import How, climatology_of
@@ -38,10 +39,10 @@ def series(product: Product, lon: float, lat: float) -> dict[str, Any]:
     names = [product.name, *filter(None, [product.spread])]
     part = product.ds[names].isel(cell).reset_coords(drop=True).compute()
     values = part[product.name].values.astype("f8")
-    out: dict[str, Any] = {"values": _numbers(values)}
+    out: dict[str, Any] = {"values": json_numbers(values)}
     if product.spread:
         half = NORMAL_95 * part[product.spread].values.astype("f8")
-        out |= {"low": _numbers(values - half), "high": _numbers(values + half)}
+        out |= {"low": json_numbers(values - half), "high": json_numbers(values + half)}
     return out
 
 
@@ -55,7 +56,7 @@ def usual(product: Product, lon: float, lat: float) -> dict[str, Any]:
     climate = climatology_of(one, product.days, np.ones(len(product.days), bool), [product.name], How(std=True))
     day = day_of_year(product.days) - 1
     mean, std = (climate[f"{product.name}_climatology{end}"].values[day] for end in ("", "_std"))
-    return {"low": _numbers(mean - std), "high": _numbers(mean + std), "mean": _numbers(mean)}
+    return {"low": json_numbers(mean - std), "high": json_numbers(mean + std), "mean": json_numbers(mean)}
 
 
 def stations_near(catalogue: Catalogue, lon: float, lat: float) -> list[dict[str, Any]]:
@@ -98,7 +99,7 @@ def _add_series(rows: dict[str, dict[str, Any]], ds: xr.Dataset, stations: xr.Da
         row |= {n: str(place[n][i]) if n == "network" else float(place[n][i]) for n in ("network", "lat", "lon")}
         for layer, values in known.items():
             row.setdefault("series", {}).setdefault(
-                layer, {"days": days.astype(int).tolist(), "values": _numbers(values)}
+                layer, {"days": days.astype(int).tolist(), "values": json_numbers(values)}
             )
 
 
@@ -113,7 +114,7 @@ def _add_scores(rows: dict[str, dict[str, Any]], ds: xr.Dataset, stations: xr.Da
             known = labels.get(str(product).partition(",")[0])
             if not int(one["n"]) or known is None or str(name) not in rows:
                 continue
-            scores = dict(zip(SCORES, _numbers(np.array([float(one[n]) for n in SCORES])), strict=True))
+            scores = dict(zip(SCORES, json_numbers(np.array([float(one[n]) for n in SCORES])), strict=True))
             rows[str(name)]["scores"].append(
                 {"product": known.key, "layer": str(one["layer"].item()), "depth": str(one["reference"].item())}
                 | scores
@@ -124,8 +125,3 @@ def _cell(product: Product, lon: float, lat: float) -> dict[str, int] | None:
     """Position of the cell of a place; None outside the maps."""
     spots = spots_of(product.ds, np.array([lon]), np.array([lat]))
     return {d: int(i[0]) for d, i in spots.index.items()} if spots.inside[0] else None
-
-
-def _numbers(values: np.ndarray) -> list[float | None]:
-    """Numbers of five digits for JSON, None where there is none."""
-    return [None if v != v else v for v in np.round(values.astype("f8"), 5).tolist()]

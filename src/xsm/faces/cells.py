@@ -13,6 +13,7 @@ import numpy as np
 import xarray as xr
 
 from xsm.data.areas import DEGREES, EASE, transformer
+from xsm.data.json_numbers import DIGITS, json_numbers
 from xsm.data.places import Places, places_of, values_at
 from xsm.data.positions import edges, positions
 from xsm.errors import DataError, UsageError, hear
@@ -32,7 +33,6 @@ LEAST_YEARS = 5
 """Years that a rank among the same days of other years needs."""
 SENSOR_DEPTHS = {5.0: "surface", 20.0: "subsurface"}
 """Depth in cm of the sensors that stand beside the maps of a layer."""
-DIGITS = 5
 
 
 def cells(
@@ -156,7 +156,7 @@ def _add_maps(ds: xr.Dataset, where: Places, answers: list[dict[str, Any]]) -> l
             cell["series"].append(_series(days, values, {
                 "name": label(name, ds), "depth": alike[2], "kind": "map", "shown": alike not in looks[i],
                 "colour": style["color"], "dashed": style["linestyle"] != "-",
-                "half": None if spread is None else _numbers(spread),
+                "half": None if spread is None else json_numbers(spread),
                 "drought": classes[name].isel(place=i).values.tolist() if name in classes else None,
             }))  # fmt: skip
             looks[i].add(alike)
@@ -205,8 +205,4 @@ def _add_stations(sensors: Sensors, answers: list[dict[str, Any]], reach: float)
 
 
 def _series(days: np.ndarray, values: np.ndarray, about: dict[str, Any]) -> dict[str, Any]:
-    return {**about, "days": days.astype(str).tolist(), "values": _numbers(values)}
-
-
-def _numbers(values: np.ndarray) -> list[float | None]:
-    return [round(v, DIGITS) if np.isfinite(v) else None for v in values.astype("f8").tolist()]
+    return {**about, "days": days.astype(str).tolist(), "values": json_numbers(values)}

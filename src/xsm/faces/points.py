@@ -10,9 +10,10 @@ import numpy as np
 import xarray as xr
 
 from xsm.contracts.registry import get_operation
+from xsm.data.json_numbers import json_numbers
 from xsm.faces.execute import Outcome, bind
 from xsm.io.tables import as_reference
-from xsm.reporting.score_tables import label
+from xsm.reporting.score_tables import DEPTHS, label
 from xsm.reporting.series_figures import look
 from xsm.validation.products import layer_of
 
@@ -102,11 +103,11 @@ def _drawn(ds: xr.Dataset, product: str, pairs: Any) -> list[dict[str, Any]]:
     step = math.ceil(((days.index[-1] - days.index[0]).days + 1) / MOST_DAYS)
     days = days.resample(f"{step}D").mean() if step > 1 else days
     style = look(product, ds)
-    common = {"depth": {"subsurface": "25 cm"}.get(layer_of(ds, product) or "", "5 cm"), "half": None, "drought": None,
+    common = {"depth": DEPTHS.get(layer_of(ds, product) or "", "5 cm"), "half": None, "drought": None,
               "shown": True, "days": days.index.strftime("%Y-%m-%d").tolist()}  # fmt: skip
     return [
         {**common, "name": name, "kind": kind, "colour": colour, "dashed": False,
-         "values": [round(v, 4) if math.isfinite(v) else None for v in days[column].tolist()]}
+         "values": json_numbers(days[column].to_numpy(), 4)}
         for name, kind, column, colour in (
             ("Station", "station", "reference", "#000000"), (label(product), "map", "value", style["color"]))
     ]  # fmt: skip

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import numpy as np
 import xarray as xr
 
 from xsm.data.cf import VARIABLES, drop_impossible
+from xsm.data.netcdf_lock import NETCDF
 from xsm.data.plausible import check_bulk
 from xsm.data.time import whole_hours
 from xsm.data.units import affine, unit_of
@@ -22,8 +22,6 @@ from xsm.io.lattice import SAME, Window, degrees, east
 from xsm.series.daily import daily_mean
 
 BLOCK_BYTES, BLOCK_DAYS = 2**25, 16
-NETCDF = threading.RLock()
-"""Held while netCDF's library is used, which takes one thread at a time; xarray reads attributes without its lock."""
 OpenParts = Callable[[Path], Sequence[xr.Dataset]]
 Day = Sequence[Sequence[Step]]
 """The steps of a day for each variable."""

@@ -17,15 +17,14 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from xsm.contracts.source import Area, Request
+from xsm.contracts.source import Request
 from xsm.data.first_bytes import WEB_PAGE, kind_of
 from xsm.errors import DataError, SkippedFile, tell
 from xsm.io.day_fields import DailyField, Stored, text_of
 from xsm.io.hdf5 import check_hdf5
+from xsm.io.lattice import touching
 
 MAGIC = b"\x89HDF\r\n\x1a\n"
-MARGIN = 3
-"""Cells around a region, for bicubic interpolation."""
 LOOKS = 5
 """Files whose headers are read, the first and the last among them."""
 BLOCK_BYTES, BLOCK_DAYS = 2**25, 16
@@ -99,7 +98,7 @@ def open_day_files(
     if header is None:
         raise DataError(f"None of the {len(inside)} files can be read ({skipped[0]}).", hint="Check the paths.")
     fields = choose(header.maps)
-    rows, cols = _window(header, request.region, next(iter(usable.values())))
+    rows, cols = touching(header.lat, header.lon, request.region, next(iter(usable.values())))
     first, last = min(inside), max(inside)
     first = first if period.start is None else np.datetime64(period.start, "D")
     last = last if period.stop is None else np.datetime64(period.stop, "D")
@@ -208,28 +207,6 @@ def _axis(file: Any, path: Path, name: str, limit: float) -> np.ndarray:
     ):
         raise DataError(f"'{path}' has a {name} axis that is not regular.", hint=AGAIN)
     return even - 360 if name == "lon" and even.min() >= 180 else even
-
-
-def _window(header: _Header, region: Area | None, path: Path) -> tuple[slice, slice]:
-    if region is None:
-        return slice(0, header.lat.size), slice(0, header.lon.size)
-    west, south, east, north = region.bbox
-    rows, cols = _touching(header.lat, south, north), _touching(header.lon, west, east)
-    if rows is None or cols is None:
-        raise DataError(
-            f"'{path}' covers {header.lon.min():g} to {header.lon.max():g} degrees east and {header.lat.min():g} to "
-            f"{header.lat.max():g} north, which does not touch the region {region.bbox}.",
-            hint="Check the region.",
-        )
-    return rows, cols
-
-
-def _touching(centres: np.ndarray, low: float, high: float) -> slice | None:
-    half = abs(float(centres[-1]) - float(centres[0])) / (centres.size - 1) / 2
-    inside = np.flatnonzero((centres + half > low) & (centres - half < high))
-    if not inside.size:
-        return None
-    return slice(max(int(inside[0]) - MARGIN, 0), min(int(inside[-1]) + 1 + MARGIN, centres.size))
 
 
 def _lazy(plan: Sequence[Day], one: DailyField, header: _Header, window: tuple[slice, slice], on_error: str) -> Any:

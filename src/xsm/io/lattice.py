@@ -78,27 +78,36 @@ def window_of(lat: np.ndarray, lon: np.ndarray, region: Area | None, path: Path)
     ((slice(180, 360, None), slice(0, 180, None)), -180.0)
     """
     order = np.argsort(lon, kind="stable")
-    rows: np.ndarray | None = np.arange(lat.size)
-    columns: np.ndarray | None = np.arange(lon.size)
-    if region is not None:
-        west, south, east_, north = region.bbox
-        rows, columns = _touching(lat, south, north), _touching(lon[order], west, east_)
+    rows, columns = touching(lat, lon[order], region, path)
+    at = order[columns]
+    pieces = np.split(at, np.flatnonzero(np.diff(at) != 1) + 1)
+    return Window(lat[rows], lon[at], rows, tuple(slice(int(p[0]), int(p[-1]) + 1) for p in pieces))
+
+
+def touching(lat: np.ndarray, lon: np.ndarray, region: Area | None, path: Path) -> tuple[slice, slice]:
+    """Rows and columns of axes in order that touch a region, with a margin; all of them without one.
+
+    Examples
+    --------
+    >>> touching(90 - np.arange(181.0), np.arange(-180.0, 180.0), None, Path("a.nc"))
+    (slice(0, 181, None), slice(0, 360, None))
+    """
+    if region is None:
+        return slice(0, lat.size), slice(0, lon.size)
+    west, south, east_, north = region.bbox
+    rows, columns = _touching(lat, south, north), _touching(lon, west, east_)
     if rows is None or columns is None:
         raise DataError(
             f"'{path}' covers {lon.min():g} to {lon.max():g} degrees east and {lat.min():g} to {lat.max():g} north, "
             f"which does not touch the region ({west:g}, {south:g}, {east_:g}, {north:g}).",
             hint="Check the region.",
         )
-    at = order[columns]
-    pieces = np.split(at, np.flatnonzero(np.diff(at) != 1) + 1)
-    return Window(lat[rows], lon[at], slice(int(rows[0]), int(rows[-1]) + 1),
-                  tuple(slice(int(p[0]), int(p[-1]) + 1) for p in pieces))  # fmt: skip
+    return rows, columns
 
 
-def _touching(centres: np.ndarray, low: float, high: float) -> np.ndarray | None:
-    """Indices of the cells that touch a range, and of those beside them."""
+def _touching(centres: np.ndarray, low: float, high: float) -> slice | None:
     half = float(np.median(np.abs(np.diff(centres)))) / 2 if centres.size > 1 else 0.0
     inside = np.flatnonzero((centres + half > low) & (centres - half < high))
     if not inside.size:
         return None
-    return np.arange(max(int(inside[0]) - MARGIN, 0), min(int(inside[-1]) + 1 + MARGIN, centres.size))
+    return slice(max(int(inside[0]) - MARGIN, 0), min(int(inside[-1]) + 1 + MARGIN, centres.size))

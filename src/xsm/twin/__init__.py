@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 from xsm import _lazy
 
 if TYPE_CHECKING:
+    from xsm.data.netcdf_lock import NETCDF
     from xsm.twin.errors_model import Errors, Hard, HardErrors
     from xsm.twin.retrieval import brightness, retrieve
     from xsm.twin.world import World, default_grid, make_world
-    from xsm.twin.write import NETCDF, write_world
+    from xsm.twin.write import write_world
 
 _PUBLIC = {
-    "NETCDF": "xsm.twin.write",
+    "NETCDF": "xsm.data.netcdf_lock",
     "Errors": "xsm.twin.errors_model",
     "Hard": "xsm.twin.errors_model",
     "HardErrors": "xsm.twin.errors_model",

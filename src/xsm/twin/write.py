@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,8 +15,6 @@ from xsm.errors import UsageError
 if TYPE_CHECKING:
     from xsm.twin.world import World
 
-NETCDF = threading.RLock()
-"""Held while files are written with netCDF4, whose library takes one thread at a time; products are written at once."""
 PRODUCTS = ("smap", "nldas", "solus100", "modis_landcover", "uscrn")
 
 
